@@ -1,0 +1,1 @@
+"""Leaves: metrics, maps, checkpoints, runs, checks. Imports no other room."""

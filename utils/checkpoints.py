@@ -1,0 +1,147 @@
+"""Checkpoints: plain dictionaries of tensors, numbers and text, so that loading runs no code."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import re
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from utils.checks import InputError, require_file, require_folder
+from utils.files import atomic_path
+
+__all__ = ["list_members", "load_checkpoint", "member_path", "save_checkpoint"]
+
+_FAMILY = "BayesDL-SIM"
+_VERSION = 1
+_MEMBER_NAME = re.compile(r"member_(\d+)\.pth")
+
+
+def save_checkpoint(path: str | Path, payload: dict[str, Any]) -> None:
+    """Writes a checkpoint, whole or not at all: whoever is killed here still has the previous one.
+
+    ``payload`` should say what it is (``"format": "BayesDL-SIM member"``) and its ``version``;
+    where it does not, it is marked as a ``BayesDL-SIM checkpoint`` of version 1.
+
+    Raises:
+        TypeError: when the payload holds anything that `load_checkpoint` would refuse, which is
+            better known now than at the end of a long training.
+    """
+    marked = {"format": f"{_FAMILY} checkpoint", "version": _VERSION, **payload}
+    if not str(marked["format"]).startswith(_FAMILY):
+        raise TypeError(f"a checkpoint's format begins with {_FAMILY!r}, not {marked['format']!r}")
+    # Through memory, because only Python's own file tells a full disk from other failures.
+    buffer = io.BytesIO()
+    torch.save(marked, buffer)
+    buffer.seek(0)
+    try:
+        torch.load(buffer, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        found = re.search(r"GLOBAL (\S+)", str(error))
+        raise TypeError(
+            "a checkpoint holds tensors, plain numbers, text, lists and dictionaries only, found "
+            f"{found[1] if found else error}"
+        ) from None
+    with atomic_path(path) as partial:
+        partial.write_bytes(buffer.getbuffer())
+
+
+def load_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Reads a checkpoint onto the CPU, without running code that the file may hold.
+
+    Raises:
+        InputError: when the file is missing, truncated, holds code, or is not one of ours.
+    """
+    path = require_file(path, "checkpoint")
+    if path.stat().st_size == 0:
+        raise InputError(f"checkpoint {path} is empty; copy or train it again")
+    content = path.read_bytes()
+    try:
+        _require_undamaged(content)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the pickle's dialect; our own message follows
+            payload = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        # torch tells the function that the file wanted called, or that it does not know the opcode
+        # that would call it (0x80 begins a bare pickle).
+        opcode = content[0] == 0x80 and "Unsupported operand" in str(error)
+        if opcode or "GLOBAL" in str(error):
+            raise InputError(
+                f"checkpoint {path} holds program code besides numbers and was not opened; "
+                f"expected a checkpoint written by train.py of {_FAMILY}"
+            ) from None
+        raise InputError(_unreadable(path)) from None
+    except MemoryError:
+        raise
+    except Exception:  # a broken file fails in as many ways as there are bytes to lose
+        raise InputError(_unreadable(path)) from None
+    _require_ours(path, payload)
+    return payload
+
+
+def _require_undamaged(content: bytes) -> None:
+    """Compares the checksums, which torch writes but does not read: one flipped bit is a weight."""
+    if zipfile.is_zipfile(io.BytesIO(content)):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if archive.testzip() is not None:
+                raise zipfile.BadZipFile
+
+
+def _unreadable(path: Path) -> str:
+    size = path.stat().st_size
+    return (
+        f"checkpoint {path} ({size} bytes) is damaged, truncated or no checkpoint at all; "
+        "copy or train it again"
+    )
+
+
+def _require_ours(path: Path, payload: Any) -> None:
+    if not isinstance(payload, dict):
+        raise InputError(
+            f"checkpoint {path}: expected a checkpoint written by train.py of {_FAMILY}, "
+            f"found a {type(payload).__name__}; name another file"
+        )
+    kind, version = payload.get("format"), payload.get("version")
+    if not (isinstance(kind, str) and kind.startswith(_FAMILY)):
+        keys = ", ".join(str(key) for key in list(payload)[:3]) or "nothing"
+        raise InputError(
+            f"checkpoint {path} is of another network: expected one written by train.py of "
+            f"{_FAMILY}, found {len(payload)} entries ({keys} ...); name another file"
+        )
+    if version != _VERSION:
+        raise InputError(
+            f"checkpoint {path}: expected version {_VERSION}, found {version}; "
+            f"use the {_FAMILY} that wrote it, or train it again"
+        )
+
+
+def member_path(folder: str | Path, index: int) -> Path:
+    """Where a posterior draw lives: ``folder/member_01.pth``, counted from 1."""
+    if index < 1:
+        raise ValueError(f"members are counted from 1, not {index}")
+    return Path(folder) / f"member_{index:02d}.pth"
+
+
+def list_members(folder: str | Path) -> list[Path]:
+    """The posterior draws in a folder, in the order of their numbers.
+
+    Raises:
+        InputError: when there is no such folder or it holds no member.
+    """
+    folder = require_folder(folder, "checkpoint folder")
+    found = [
+        (int(match[1]), path)
+        for path in folder.iterdir()
+        if (match := _MEMBER_NAME.fullmatch(path.name))
+    ]
+    if not found:
+        raise InputError(
+            f"no posterior members in {folder}: expected member_01.pth, member_02.pth, ...; "
+            "train them first (train.py, step 1) or name another folder"
+        )
+    return [path for _, path in sorted(found)]

@@ -1,0 +1,126 @@
+"""Errors in the user's words: what was expected, what was found, in which file, what to do."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+__all__ = [
+    "InputError",
+    "require_file",
+    "require_folder",
+    "run_script",
+    "strict_bool",
+    "writable_folder",
+]
+
+
+class InputError(ValueError):
+    """A mistake in the user's input, explained in one line that a microscopist understands."""
+
+
+def run_script(main: Callable[[], None]) -> None:
+    """Runs a script's ``main`` and turns every mistake of the user into one line.
+
+    An `InputError`, a full disk, a missing right and a lack of memory end with exit code 2 and
+    ``error: ...`` on stderr, without a traceback; Ctrl-C ends with 130. Anything else is a fault of
+    the program, and keeps its traceback.
+    """
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        message = _in_plain_words(error)
+        if message is None:
+            raise
+        print(f"error: {message}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _in_plain_words(error: Exception) -> str | None:
+    """One line for the errors that the user can mend; None for a fault of the program."""
+    if isinstance(error, InputError):
+        return " ".join(str(error).split())
+    # Allocators' errors are known by name and text, so that torch is not imported here.
+    out_of_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    if out_of_memory or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error)):
+        return (
+            "not enough memory: use smaller batches, patches or tiles, or a smaller field, "
+            "or close other programs"
+        )
+    if not isinstance(error, OSError):
+        return None
+    where = f" ({error.filename})" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"disk full{where}: free some space or choose another folder, then run it again"
+    if error.errno == errno.EROFS or isinstance(error, PermissionError):
+        return f"permission denied{where}: choose a folder in which you may read and write"
+    if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError)):
+        return f"{error.strerror}{where}: check the path"
+    return None
+
+
+def strict_bool(text: str) -> bool:
+    """Type of a command-line switch that is written out: ``True`` or ``False``, in any case.
+
+    ``type=bool`` would read the text ``False`` as true, since it is not empty.
+    """
+    known = {"true": True, "false": False}
+    if text.strip().lower() not in known:
+        raise argparse.ArgumentTypeError(f"expected True or False, found {text!r}")
+    return known[text.strip().lower()]
+
+
+def require_file(path: str | Path, what: str) -> Path:
+    """The path, if it is a file; `InputError` that names ``what`` it should be otherwise."""
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{what}: expected a file, found the folder {path}; name a file in it")
+    if not path.is_file():
+        raise InputError(f"{what}: no file {path}; {_nearest_folder(path)}")
+    return path
+
+
+def require_folder(path: str | Path, what: str) -> Path:
+    """The path, if it is a folder; `InputError` that names ``what`` it should be otherwise."""
+    path = Path(path)
+    if path.is_file():
+        raise InputError(f"{what}: expected a folder, found the file {path}; name its folder")
+    if not path.is_dir():
+        raise InputError(f"{what}: no folder {path}; {_nearest_folder(path)}")
+    return path
+
+
+def writable_folder(path: str | Path) -> Path:
+    """Makes the folder, and proves now, not after the work, that it can be written.
+
+    Raises:
+        InputError: when it cannot be made or nothing can be written in it.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path) as probe:
+            probe.write(b"can it be written?")
+            probe.flush()
+    except FileExistsError:
+        raise InputError(f"expected a folder, found the file {path}; choose another name") from None
+    except OSError as error:
+        raise InputError(
+            f"cannot write in the folder {path} ({error.strerror}); choose another folder"
+        ) from None
+    return path
+
+
+def _nearest_folder(path: Path) -> str:
+    """Tells which part of a wrong path is still right."""
+    for parent in path.absolute().parents:
+        if parent.is_dir():
+            return f"the path is right up to {parent}"
+    return "check the path"

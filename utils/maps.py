@@ -1,0 +1,271 @@
+"""Results as files: TIFFs that Fiji and napari open with their pixel size, and pictures to look at.
+
+An image has the shape (H, W), or (T, H, W) for a time series. A pixel size is that of the image
+itself (for a super-resolved map half of the raw one) in nm; None leaves it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tifffile
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
+from numpy.typing import ArrayLike, NDArray
+
+from utils.checks import InputError
+from utils.files import atomic_path
+
+__all__ = ["write_channels", "write_map", "write_overview", "write_picture", "write_sr"]
+
+_INTENSITY, _UNCERTAINTY = "magma", "viridis"
+_UNCERTAIN_WORDS = ("aleatoric", "epistemic", "total", "uncertainty", "sigma")
+_IMAGEJ_LIMIT = 2**32 - 2**26  # bytes; ImageJ's TIFF has 32-bit offsets
+_DPI = 100
+_SHOWN = (0.1, 99.9)  # percentiles at the ends of the colours, so that one hot pixel dims nothing
+
+
+def write_sr(path: str | Path, image01: ArrayLike, pixel_size_nm: float | None) -> None:
+    """Writes the super-resolved image as uint16: the normalised intensity, cut to [0, 1], x 65535."""
+    image = _checked(image01)
+    counts = np.empty(image.shape, np.uint16)
+    for page, out in zip(_pages(image), _pages(counts), strict=True):
+        out[...] = np.rint(np.clip(page, 0, 1) * 65535)
+    _write_single(path, counts, pixel_size_nm)
+
+
+def write_map(path: str | Path, image: ArrayLike, pixel_size_nm: float | None) -> None:
+    """Writes a map as float32 in its own units, with the pixel size in ImageJ's tags."""
+    _write_single(path, _checked(image), pixel_size_nm)
+
+
+def write_channels(
+    path: str | Path, images: Mapping[str, ArrayLike], pixel_size_nm: float | None
+) -> None:
+    """Writes named images of one size as the channels of one float32 OME-TIFF (CYX or TCYX)."""
+    channels = {name: _checked(image) for name, image in images.items()}
+    shapes = {image.shape for image in channels.values()}
+    if len(shapes) != 1:
+        raise InputError(f"{path}: the channels are expected to have one size, found {shapes}")
+    (shape,) = shapes
+
+    def planes() -> Iterator[NDArray]:
+        # Plane by plane, so that a long time series is never held twice.
+        for together in zip(*(_pages(image) for image in channels.values()), strict=True):
+            yield from together
+
+    metadata: dict[str, Any] = {"axes": "TCYX" if len(shape) == 3 else "CYX"}
+    metadata["Channel"] = {"Name": list(channels)}
+    with atomic_path(path) as partial:
+        tifffile.imwrite(
+            partial,
+            planes(),
+            shape=(*shape[:-2], len(channels), *shape[-2:]),
+            dtype=np.float32,
+            ome=True,
+            photometric="minisblack",
+            metadata=metadata | _ome_size(pixel_size_nm),
+            **_resolution(pixel_size_nm, "CENTIMETER"),
+        )
+
+
+def _write_single(path: str | Path, image: NDArray, pixel_size_nm: float | None) -> None:
+    axes = "TYX" if image.ndim == 3 else "YX"
+    imagej = image.nbytes < _IMAGEJ_LIMIT
+    if imagej:
+        low, high = _limits(image)
+        metadata = {"axes": axes, "min": low, "max": high}
+        if pixel_size_nm is not None:
+            metadata["unit"] = "um"
+        resolution = _resolution(pixel_size_nm, "NONE", per_nm=1000)
+    else:
+        metadata = {"axes": axes} | _ome_size(pixel_size_nm)
+        resolution = _resolution(pixel_size_nm, "CENTIMETER")
+    with atomic_path(path) as partial:
+        tifffile.imwrite(
+            partial,
+            image,
+            imagej=imagej,
+            ome=not imagej,
+            photometric="minisblack",
+            metadata=metadata,
+            **resolution,
+        )
+
+
+def _resolution(pixel_size_nm: float | None, unit: str, per_nm: float = 1e7) -> dict[str, Any]:
+    """TIFF's own tags: pixels per unit of length; ImageJ names its unit (um) in its metadata."""
+    if pixel_size_nm is None:
+        return {}
+    return {"resolution": (per_nm / pixel_size_nm,) * 2, "resolutionunit": unit}
+
+
+def _ome_size(pixel_size_nm: float | None) -> dict[str, Any]:
+    if pixel_size_nm is None:
+        return {}
+    size = pixel_size_nm / 1000
+    return {
+        "PhysicalSizeX": size,
+        "PhysicalSizeXUnit": "µm",
+        "PhysicalSizeY": size,
+        "PhysicalSizeYUnit": "µm",
+    }
+
+
+class _Panel(NamedTuple):
+    image: NDArray
+    title: str
+    pixel_size_nm: float | None
+    label: str
+    cmap: str
+
+
+def write_picture(
+    path: str | Path,
+    image: ArrayLike,
+    title: str,
+    pixel_size_nm: float | None,
+    label: str = "",
+    cmap: str = _INTENSITY,
+) -> None:
+    """Writes a PNG of an image with colour bar (``label`` tells its units) and scale bar.
+
+    Of a time series it shows the first time point, and the title says so.
+    """
+    image = _checked(image)
+    longest = max(image.shape[-2:])
+    # Whole screen pixels per image pixel up to 1400, so that what is seen was measured.
+    side = min(longest * max(1, -(-600 // longest)), 1400)
+    _draw(path, [_Panel(image, title, pixel_size_nm, label, cmap)], side)
+
+
+def write_overview(
+    path: str | Path, panels: Mapping[str, ArrayLike], pixel_size_nm: float | None
+) -> None:
+    """Writes one PNG with a row of panels (title -> image) of one field, each with its bars.
+
+    Panels may have different pixels (wide field beside a super-resolved image): ``pixel_size_nm``
+    is that of the finest. Titles that name an uncertainty get the uncertainties' colours.
+    """
+    images = {title: _checked(image) for title, image in panels.items()}
+    finest = max(image.shape[-1] for image in images.values())
+    drawn = []
+    for title, image in images.items():
+        size = None if pixel_size_nm is None else pixel_size_nm * finest / image.shape[-1]
+        uncertain = any(word in title.lower() for word in _UNCERTAIN_WORDS)
+        drawn.append(_Panel(image, title, size, "", _UNCERTAINTY if uncertain else _INTENSITY))
+    _draw(path, drawn, side=560)
+
+
+def _draw(path: str | Path, panels: list[_Panel], side: int) -> None:
+    """Lays the panels out in screen pixels; ``side`` is the longer side of each image."""
+    height, width = panels[0].image.shape[-2:]
+    height, width = (round(side * length / max(height, width)) for length in (height, width))
+    em = max(14.0, side / 30)  # height of the letters
+    labelled = any(panel.label for panel in panels)
+    left, column = 0.6 * em, width + (8.3 if labelled else 6.2) * em
+    total = (left + len(panels) * column, height + 3.2 * em)
+    figure = Figure(figsize=(total[0] / _DPI, total[1] / _DPI), dpi=_DPI, facecolor="white")
+
+    def axes(x: float, wide: float):
+        return figure.add_axes((x / total[0], em / total[1], wide / total[0], height / total[1]))
+
+    for index, panel in enumerate(panels):
+        x = left + index * column
+        _draw_panel(axes(x, width), axes(x + width + 0.5 * em, 0.8 * em), panel, width, em)
+    with atomic_path(path) as partial:
+        figure.savefig(partial, format="png", dpi=_DPI)
+
+
+def _draw_panel(axes: Any, bar_axes: Any, panel: _Panel, width: float, em: float) -> None:
+    image, title = panel.image, panel.title
+    if image.ndim == 3:
+        title = f"{title} (time point 1 of {len(image)})"
+        image = image[0]
+    points = em * 72 / _DPI
+    low, high = _limits(image)
+    colours = ScalarMappable(Normalize(low, high), panel.cmap)
+    axes.imshow(image, cmap=panel.cmap, vmin=low, vmax=high, aspect="auto")
+    axes.set_axis_off()
+    # A long name gets smaller letters (about 0.6 em each) rather than running into its neighbour.
+    fitting = min(1.2 * points, (width + 4 * em) * 72 / _DPI / (0.6 * max(len(title), 1)))
+    axes.set_title(title, fontsize=fitting, pad=0.5 * points, parse_math=False)
+    _draw_scale_bar(axes, image.shape, panel.pixel_size_nm, points)
+    below, above = image.min() < low, image.max() > high
+    extend = {(0, 0): "neither", (0, 1): "max", (1, 0): "min", (1, 1): "both"}[(below, above)]
+    bar = axes.figure.colorbar(colours, cax=bar_axes, extend=extend, extendfrac=0.03)
+    bar.locator = MaxNLocator(5)
+    bar.formatter = ScalarFormatter(useOffset=False)
+    bar.formatter.set_powerlimits((-3, 5))
+    bar.update_ticks()
+    bar.ax.tick_params(labelsize=0.8 * points)
+    bar.ax.yaxis.get_offset_text().set_fontsize(0.8 * points)
+    if panel.label:
+        bar.set_label(panel.label, fontsize=0.9 * points, parse_math=False)
+
+
+def _draw_scale_bar(
+    axes: Any, shape: tuple[int, ...], pixel_size_nm: float | None, points: float
+) -> None:
+    """A bar of about a fifth of the width at the lower right, readable on dark and on bright."""
+    height, width = shape
+    length, text = _scale_bar(width, pixel_size_nm)
+    outline = [withStroke(linewidth=0.2 * points, foreground="black")]
+    margin, thick = 0.04 * width, max(0.012 * max(height, width), 0.5)
+    x, y = width - 0.5 - margin - length, height - 0.5 - 0.04 * height - thick
+    axes.add_patch(
+        Rectangle((x, y), length, thick, facecolor="white", edgecolor="none", path_effects=outline)
+    )
+    axes.annotate(
+        text,
+        (x + length / 2, y),
+        (0, 0.35 * points),
+        textcoords="offset points",
+        ha="center",
+        va="bottom",
+        color="white",
+        fontsize=points,
+        path_effects=outline,
+    )
+
+
+def _scale_bar(width: int, pixel_size_nm: float | None) -> tuple[float, str]:
+    """Length in pixels and its text: the 1-2-5 number nearest to a fifth of the width."""
+    unit = 1.0 if pixel_size_nm is None else pixel_size_nm
+    fifth = width * unit / 5
+    decade = 10.0 ** np.floor(np.log10(fifth))
+    length = min((decade * step for step in (1, 2, 5, 10)), key=lambda x: abs(np.log(x / fifth)))
+    if pixel_size_nm is None:
+        length = max(length, 1.0)
+        return length, f"{length:g} px"
+    text = f"{length / 1000:g} µm" if length >= 1000 else f"{length:g} nm"
+    return length / unit, text
+
+
+def _limits(image: NDArray) -> tuple[float, float]:
+    low, high = (float(limit) for limit in np.percentile(image, _SHOWN))
+    return (low, high) if high > low else (low, low + 1.0)
+
+
+def _pages(image: NDArray) -> NDArray:
+    """The time points, a view of shape (T, H, W)."""
+    return image if image.ndim == 3 else image[None]
+
+
+def _checked(image: ArrayLike) -> NDArray[np.float32]:
+    """The image as float32 (H, W) or, for more than one time point, (T, H, W)."""
+    image = np.asarray(image, dtype=np.float32)
+    if image.ndim == 3 and len(image) == 1:
+        image = image[0]
+    if image.ndim not in (2, 3) or image.size == 0:
+        raise InputError(f"expected an image (H, W) or (T, H, W), found shape {image.shape}")
+    if not np.isfinite(image).all():
+        raise InputError("a map holds values that are not finite (NaN or infinity)")
+    return image
