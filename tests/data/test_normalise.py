@@ -1,0 +1,128 @@
+"""One scale per field: invertible, robust to hot pixels, equivariant, target tied to counts."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.ndimage import gaussian_filter
+
+from data.normalise import Normalisation, normalisation_of, target_normalisation
+from utils.checks import InputError
+
+
+def field(height, width, seed=0):
+    """An SR structure with both fine and coarse contrast, (2 height, 2 width)."""
+    rng = np.random.default_rng(seed)
+    fine = rng.random((2 * height, 2 * width)) ** 4
+    return gaussian_filter(fine, 1) + gaussian_filter(rng.random(fine.shape), 8)
+
+
+def bin2(image):
+    height, width = image.shape
+    return image.reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3))
+
+
+@given(
+    image=arrays(np.float64, (9, 4, 5), elements=st.floats(0, 65535)),
+    low=st.floats(0, 500),
+    scale=st.floats(1, 60000),
+)
+def test_invert_undoes_apply(image, low, scale):
+    norm = Normalisation(low, low + scale)
+    back = norm.invert(norm.apply(image))
+    np.testing.assert_allclose(back, image, rtol=1e-9, atol=1e-6)
+    tensor = torch.from_numpy(image)
+    assert torch.equal(norm.apply(tensor), torch.from_numpy(norm.apply(image)))
+
+
+def test_integers_become_float32_and_float32_stays():
+    norm = Normalisation(100.0, 300.0)
+    counts = np.array([100, 200, 300], np.uint16)
+    for image in (counts, counts.astype(np.float32)):
+        assert norm.apply(image).dtype == np.float32
+        np.testing.assert_array_equal(norm.apply(image), [0, 0.5, 1])
+    tensor = torch.tensor([100, 300], dtype=torch.int16)
+    assert norm.apply(tensor).tolist() == [0.0, 1.0]
+    assert norm.invert(norm.apply(tensor)).tolist() == [100.0, 300.0]
+
+
+@pytest.mark.parametrize("hot", [65535, 10**6])
+def test_a_hot_pixel_does_not_move_it(hot):
+    rng = np.random.default_rng(0)
+    raw = rng.poisson(30 + 400 * field(251, 251)[None], (9, 502, 502)).astype(np.float32)
+    clean = normalisation_of(raw)
+    raw[:, 250, 250] = hot  # stuck in every frame
+    dirty = normalisation_of(raw)
+    assert abs(dirty.low - clean.low) < 0.01 * clean.scale
+    assert abs(dirty.high - clean.high) < 0.01 * clean.scale
+
+
+@settings(max_examples=40, deadline=None)
+@given(gain=st.floats(0.1, 20), offset=st.floats(0, 1000), seed=st.integers(0, 99))
+def test_affine_equivariance(gain, offset, seed):
+    raw = np.random.default_rng(seed).gamma(2, 50, (9, 24, 20))
+    norm, moved = normalisation_of(raw), normalisation_of(gain * raw + offset)
+    np.testing.assert_allclose(moved.low, gain * norm.low + offset, rtol=1e-9)
+    np.testing.assert_allclose(moved.high, gain * norm.high + offset, rtol=1e-9)
+    np.testing.assert_allclose(moved.apply(gain * raw + offset), norm.apply(raw), atol=1e-9)
+
+
+def test_array_and_tensor_agree(counts):
+    assert normalisation_of(counts) == normalisation_of(torch.from_numpy(counts.astype("f4")))
+
+
+@pytest.mark.parametrize("value", [0, 117])
+def test_a_constant_stack_is_refused(value):
+    with pytest.raises(InputError, match="raw.tif is constant"):
+        normalisation_of(np.full((9, 20, 20), value, np.uint16), "raw.tif")
+
+
+@pytest.mark.parametrize("size", [32, 33, 200])
+@pytest.mark.parametrize(("gain", "offset"), [(1.0, 0.0), (320.0, 100.0), (0.002, -3.0)])
+def test_the_target_comes_into_the_units_of_the_counts(size, gain, offset):
+    """Counts = gain * structure + offset, so the fit must find exactly that scale."""
+    structure = field(size, size + 4)
+    counts = gain * bin2(structure) + offset
+    raw_norm = Normalisation(offset + 0.1 * gain, offset + 2.1 * gain)
+    norm = target_normalisation(structure, counts, raw_norm)
+    np.testing.assert_allclose(norm, (0.1, 2.1), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(bin2(norm.apply(structure)), raw_norm.apply(counts), atol=1e-6)
+
+
+def test_the_units_of_the_target_do_not_matter():
+    structure = field(64, 64)
+    counts = np.random.default_rng(1).poisson(20 * bin2(structure)) + 100.0
+    raw_norm = normalisation_of(counts)
+    first = target_normalisation(structure, counts, raw_norm)
+    second = target_normalisation(7 * structure - 3, counts, raw_norm)
+    np.testing.assert_allclose(
+        first.apply(structure), second.apply(7 * structure - 3), rtol=1e-9, atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("photons", [2, 30, 400])
+def test_the_raw_frames_may_be_blurred_and_dim(photons):
+    """Wide field is blurred and noisy; at low resolution that costs a few per cent."""
+    structure = np.maximum(field(128, 128) - 0.65, 0)
+    structure /= structure.max()
+    rng = np.random.default_rng(2)
+    expected = photons * gaussian_filter(bin2(structure), 1.3) / structure.mean()
+    counts = 100 + 2 * np.mean([rng.poisson(expected) for _ in range(9)], axis=0)
+    raw_norm = Normalisation(100.0, 100.0 + 2 * photons / structure.mean())
+    norm = target_normalisation(structure, counts, raw_norm)
+    np.testing.assert_allclose(norm, (0.0, 1.0), atol=0.05)
+
+
+@pytest.mark.parametrize("wrong", ["flipped", "other", "inverted", "constant"])
+def test_a_target_of_another_field_is_refused(wrong):
+    structure = field(64, 64)
+    target = {
+        "flipped": structure[::-1],
+        "other": field(64, 64, seed=9),
+        "inverted": -structure,
+        "constant": np.ones_like(structure),
+    }[wrong]
+    with pytest.raises(InputError, match="gt.tif .* do not show the same field"):
+        target_normalisation(target, bin2(structure), Normalisation(0.0, 1.0), "gt.tif")
