@@ -1,0 +1,1 @@
+"""What makes a network a posterior: energies, likelihoods, SGLD, the predictive distribution."""

@@ -1,0 +1,93 @@
+"""Does the stated uncertainty match the errors, and which temperature predicts best?"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from bayes.likelihoods import interval_half_width
+from utils.checks import InputError
+
+__all__ = ["choose_temperature", "coverage_level", "gaussian_log_density", "variance_scale"]
+
+
+def coverage_level(z: Tensor, level: float = 0.9) -> float:
+    """Fraction of pixels inside the central Gaussian interval of a nominal level.
+
+    Args:
+        z: standardised errors `(target - mean) / total`, any shape.
+        level: nominal probability, between 0 and 1.
+
+    Returns:
+        The fraction with `|z| <= interval_half_width(level)`: equal to `level` if calibrated,
+        smaller if overconfident.
+
+    Raises:
+        InputError: no pixels, or a level outside (0, 1).
+    """
+    half_width = interval_half_width(level)
+    return float((_not_empty(z).abs() <= half_width).double().mean())
+
+
+def variance_scale(z: Tensor) -> float:
+    """The one factor `c^2` on the variances that maximises the Gaussian likelihood.
+
+    `c^2 = <z^2>`, from setting the derivative of `<log c^2 + z^2 / c^2>` to zero; 1 if calibrated,
+    larger if overconfident.
+
+    Args:
+        z: standardised errors `(target - mean) / total` of data kept out of training.
+
+    Returns:
+        `c^2`; multiply standard deviations by its root.
+
+    Raises:
+        InputError: no pixels.
+
+    Source: Laves et al., MELBA 1, 26 (2021), "sigma scaling".
+    """
+    return float(_not_empty(z).double().square().mean())
+
+
+def gaussian_log_density(target: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+    """Log density of each target pixel under the Gaussian predictive distribution.
+
+    `-(log(2 pi variance) + (target - mean)^2 / variance) / 2`
+
+    Args:
+        target: (B, 1, 2H, 2W), normalised intensity.
+        mean: predictive mean, same shape.
+        variance: predictive (total) variance, same shape, positive.
+
+    Returns:
+        A map in nats; average it over held-out pixels to compare posteriors.
+    """
+    return -0.5 * (torch.log(2 * math.pi * variance) + (target - mean).square() / variance)
+
+
+def choose_temperature(log_likelihoods: dict[float, float]) -> float:
+    """The temperature of the best held-out log predictive density; of equals, the lowest.
+
+    Args:
+        log_likelihoods: temperature -> mean log predictive density of held-out pixels. A
+            non-finite one (a diverged chain) is never chosen.
+
+    Raises:
+        InputError: no temperature has a finite density.
+
+    Source: Wenzel et al., ICML 2020; the step-1 energy is not a likelihood, so its temperature is
+    a choice, not 1 by right.
+    """
+    finite = {t: value for t, value in log_likelihoods.items() if math.isfinite(value)}
+    if not finite:
+        raise InputError(
+            f"no temperature of {sorted(log_likelihoods)} has a finite held-out likelihood: "
+            "use a smaller step or lower temperatures"
+        )
+    return min(finite, key=lambda temperature: (-finite[temperature], temperature))
+
+
+def _not_empty(z: Tensor) -> Tensor:
+    if z.numel() == 0:
+        raise InputError("expected at least one pixel to calibrate on, found none")
+    return z

@@ -1,0 +1,106 @@
+"""Likelihoods against torch.distributions, and the bounds of the log-variance."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from bayes.likelihoods import (
+    LIKELIHOODS,
+    find_likelihood,
+    gauss_nll,
+    interval_half_width,
+    soft_bound,
+    standard_deviation,
+)
+from utils.checks import InputError
+
+
+def maps(seed=0, dtype=torch.float32):
+    g = torch.Generator().manual_seed(seed)
+    return [torch.randn(2, 1, 6, 8, generator=g, dtype=dtype) for _ in range(3)]
+
+
+def test_gauss_nll_equals_torch_distributions_with_its_gradients():
+    mean, log_var, target = maps(dtype=torch.float64)
+    mean.requires_grad_()
+    log_var.requires_grad_()
+    ours = gauss_nll(mean, log_var, target)
+    theirs = -torch.distributions.Normal(mean, (0.5 * log_var).exp()).log_prob(target).mean()
+    torch.testing.assert_close(ours, theirs)
+    for a, b in zip(
+        torch.autograd.grad(ours, (mean, log_var)),
+        torch.autograd.grad(theirs, (mean, log_var)),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b)
+
+
+def test_best_log_variance_is_the_mean_square_error():
+    """The minimum over one common log-variance is the maximum-likelihood variance."""
+    mean, _, target = maps(1, torch.float64)
+    log_var = (target - mean).square().mean().log().expand_as(mean).clone().requires_grad_()
+    gauss_nll(mean, log_var, target).backward()
+    assert float(log_var.grad.sum()) == pytest.approx(0, abs=1e-12)
+
+
+def test_gauss_nll_is_computed_in_float32():
+    mean, log_var, target = (image.bfloat16() for image in maps(2))
+    loss = gauss_nll(mean, log_var, target)
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, gauss_nll(mean.float(), log_var.float(), target.float()))
+
+
+def test_gauss_nll_refuses_maps_that_would_broadcast():
+    with pytest.raises(InputError, match="one shape"):
+        gauss_nll(torch.zeros(2, 1, 4, 4), torch.zeros(2, 1, 4, 4), torch.zeros(1, 1, 4, 4))
+
+
+@given(x=st.floats(-60, 60), low=st.floats(-12, -1), width=st.floats(0.5, 20))
+def test_soft_bound_stays_inside_and_never_loses_its_gradient(x, low, width):
+    # Bounds in eighths, which float32 holds exactly, so that "inside" can be asserted exactly.
+    low, high = round(low * 8) / 8, round(low * 8) / 8 + max(0.5, round(width * 8) / 8)
+    value = torch.tensor(x, requires_grad=True)
+    bounded = soft_bound(value, low, high)
+    bounded.backward()
+    assert low <= float(bounded.detach()) <= high
+    assert float(value.grad) > 0
+
+
+def test_soft_bound_is_the_identity_in_the_middle_smooth_and_monotonic():
+    x = torch.linspace(-30, 20, 20001, dtype=torch.float64)
+    y = soft_bound(x, -12.0, 4.0)
+    middle = (x > -6) & (x < -2)
+    assert (y - x)[middle].abs().max() < 3e-3
+    assert (y.diff() > 0).all()
+    assert y.diff(n=2).abs().max() < 1e-5  # no kink where the two halves meet
+    formula = -12 + torch.nn.functional.softplus(x + 12) - torch.nn.functional.softplus(x - 4)
+    torch.testing.assert_close(y, formula, atol=1e-7, rtol=0)
+
+
+def test_soft_bound_refuses_bounds_out_of_order():
+    with pytest.raises(InputError, match="below"):
+        soft_bound(torch.zeros(1), 1.0, 1.0)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.683, 0.9, 0.95, 0.999])
+def test_half_width_is_the_gaussian_quantile(level):
+    assert interval_half_width(level) == pytest.approx(stats.norm.ppf(0.5 + level / 2))
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, 90.0])
+def test_half_width_refuses_what_is_no_probability(level):
+    with pytest.raises(InputError, match="between 0 and 1"):
+        interval_half_width(level)
+
+
+def test_registry():
+    log_var = torch.tensor([[0.0, 2.0]]).bfloat16()
+    torch.testing.assert_close(
+        standard_deviation("gauss", log_var), torch.tensor([[0.0, 1.0]]).exp()
+    )
+    assert set(LIKELIHOODS) == {"gauss"}
+    assert find_likelihood("gauss").nll is gauss_nll
+    with pytest.raises(InputError, match="choose one of gauss"):
+        find_likelihood("cauchy")

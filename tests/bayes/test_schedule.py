@@ -1,0 +1,73 @@
+"""Cycles: step sizes, noise and the moments at which members are kept."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bayes.schedule import CyclicSchedule
+from utils.checks import InputError
+
+
+def test_cosine_restarts_and_ends_at_the_smallest_step():
+    schedule = CyclicSchedule(3, 101, lr_max=0.4, lr_min_fraction=0.25)
+    lrs = [schedule.at(step).lr for step in range(schedule.total_steps)]
+    for start in (0, 101, 202):
+        assert lrs[start] == pytest.approx(0.4)
+        assert lrs[start + 50] == pytest.approx(0.25)  # half way: the mean of 0.4 and 0.1
+        assert lrs[start + 100] == pytest.approx(0.1)
+        cycle = lrs[start : start + 101]
+        assert cycle == sorted(cycle, reverse=True)
+
+
+def test_explores_without_noise_and_collects_at_equal_distances_up_to_the_end():
+    schedule = CyclicSchedule(2, 20, 0.1, explore_fraction=0.6, members_per_cycle=4, temperature=3)
+    phases = [schedule.at(step) for step in range(40)]
+    assert [phase.exploring for phase in phases] == ([True] * 12 + [False] * 8) * 2
+    assert [phase.temperature for phase in phases] == ([0] * 12 + [3] * 8) * 2
+    assert [step for step in range(40) if phases[step].collect] == [13, 15, 17, 19, 33, 35, 37, 39]
+    assert [phase.cycle for phase in phases] == [0] * 20 + [1] * 20
+
+
+@given(
+    cycles=st.integers(1, 4),
+    steps=st.integers(1, 60),
+    explore=st.floats(0, 0.99),
+    members=st.integers(1, 6),
+)
+def test_every_schedule_gives_its_members_while_sampling(cycles, steps, explore, members):
+    try:
+        schedule = CyclicSchedule(
+            cycles, steps, 0.1, explore_fraction=explore, members_per_cycle=members
+        )
+    except InputError:
+        assert steps - round(explore * steps) < members
+        return
+    phases = [schedule.at(step) for step in range(schedule.total_steps)]
+    kept = [phase for phase in phases if phase.collect]
+    assert len(kept) == schedule.members == cycles * members
+    assert not any(phase.exploring for phase in kept)
+    assert phases[-1].collect
+    assert all(0 < phase.lr <= 0.1 + 1e-12 for phase in phases)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"cycles": 0},
+        {"lr_max": 0.0},
+        {"lr_min_fraction": 1.5},
+        {"explore_fraction": 1.0},
+        {"members_per_cycle": 0},
+        {"temperature": -1.0},
+        {"steps_per_cycle": 0},
+    ],
+)
+def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(InputError, match="schedule"):
+        CyclicSchedule(**{"cycles": 1, "steps_per_cycle": 10, "lr_max": 0.1, **wrong})
+
+
+@pytest.mark.parametrize("step", [-1, 20])
+def test_a_step_outside_the_schedule_is_refused(step):
+    with pytest.raises(InputError, match="outside"):
+        CyclicSchedule(2, 10, 0.1).at(step)
