@@ -1,0 +1,1 @@
+"""Forward models of structured illumination microscopy: no learning, no files."""

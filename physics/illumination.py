@@ -1,0 +1,76 @@
+"""Structured illumination: three orientations, three phases, sinusoidal fringes."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["ORIENTATIONS", "PHASES", "Illumination", "fringe_phase", "patterns"]
+
+ORIENTATIONS = 3
+PHASES = 3
+
+
+@dataclass(frozen=True)
+class Illumination:
+    """The nine fringe patterns of a 2D-SIM stack, orientation-major.
+
+    Args:
+        frequency: per orientation, cycles per raw pixel.
+        angle: per orientation, direction of the wave vector in rad, x (columns) towards y (rows).
+        phase: per orientation and phase step, rad, at the centre of the first raw pixel.
+        modulation: per orientation, depth of the fringes, 0..1.
+        brightness: per orientation, relative; 1 is the mean.
+    """
+
+    frequency: tuple[float, float, float]
+    angle: tuple[float, float, float]
+    phase: tuple[tuple[float, float, float], ...]
+    modulation: tuple[float, float, float]
+    brightness: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    @property
+    def mean_frequency(self) -> float:
+        """Mean over the orientations, cycles per raw pixel."""
+        return sum(self.frequency) / len(self.frequency)
+
+
+def fringe_phase(
+    frequency: float, angle: float, shape: tuple[int, int], device: torch.device | str = "cpu"
+) -> Tensor:
+    """`2 pi k.r` on the super-resolution grid.
+
+    The origin is the centre of the first raw pixel, so that patterns on the grid of the raw
+    frames and on that of the target share one phase.
+
+    Args:
+        shape: (2H, 2W).
+
+    Returns:
+        (2H, 2W) in rad.
+    """
+    rows = (torch.arange(shape[0], device=device) + 0.5) / 2 - 0.5  # raw pixels
+    columns = (torch.arange(shape[1], device=device) + 0.5) / 2 - 0.5
+    kx, ky = frequency * math.cos(angle), frequency * math.sin(angle)
+    return 2 * math.pi * (ky * rows[:, None] + kx * columns[None, :])
+
+
+def patterns(
+    illumination: Illumination, shape: tuple[int, int], device: torch.device | str = "cpu"
+) -> Tensor:
+    """Illumination intensity `b (1 + m cos(2 pi k.r + phase))` of the nine frames.
+
+    Args:
+        shape: (2H, 2W) of the super-resolution grid.
+
+    Returns:
+        (9, 2H, 2W), mean 1 where brightness is 1.
+    """
+    frames = []
+    for o in range(ORIENTATIONS):
+        carrier = fringe_phase(illumination.frequency[o], illumination.angle[o], shape, device)
+        for phase in illumination.phase[o]:
+            fringes = 1.0 + illumination.modulation[o] * torch.cos(carrier + phase)
+            frames.append(illumination.brightness[o] * fringes)
+    return torch.stack(frames)

@@ -1,0 +1,145 @@
+"""Whole microscopes: the one behind BioSR, and random ones over the measured ranges."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from physics.camera import Camera
+from physics.illumination import Illumination
+from physics.optics import Optics
+
+__all__ = ["Microscope", "biosr_microscope", "random_microscope"]
+
+CUTOFF_RANGE = (0.24, 0.40)  # cycles per raw pixel
+PATTERN_RANGE = (0.17, 0.40)  # cycles per raw pixel
+PATTERN_OVER_CUTOFF = (0.65, 1.15)
+MODULATION_RANGE = (0.10, 0.95)
+PHASE_JITTER_RAD = 0.03
+MEASURED_OTF_SHARE = 0.25
+BIOSR_FIRST_ANGLE_RAD = 1.48
+BIOSR_MODULATION = (0.37, 0.52)
+
+
+@dataclass(frozen=True)
+class Microscope:
+    """Everything between a structure and its counts.
+
+    Args:
+        haze_fraction: out-of-focus light as a share of the in-focus light; not modulated.
+        haze_sigma_nm: width (sigma) of the out-of-focus blur.
+        background: uniform light as a share of the mean signal.
+    """
+
+    optics: Optics
+    illumination: Illumination
+    camera: Camera
+    haze_fraction: float = 0.0
+    haze_sigma_nm: float = 500.0
+    background: float = 0.0
+
+
+def random_microscope(generator: torch.Generator, measured: Sequence[Optics] = ()) -> Microscope:
+    """Draws a 2D-SIM stand over the ranges measured on public data.
+
+    Cut-off 0.24-0.40 and pattern frequency 0.17-0.40 cycles per raw pixel (0.65-1.15 of the
+    cut-off), any start angle, either sense of rotation, modulation 0.10-0.95.
+
+    Args:
+        measured: optics with a measured radial OTF; a quarter of the draws use one of them, with
+            the pixel size redrawn.
+    """
+    optics = _random_optics(generator, measured)
+    frequency = 0.0
+    while not PATTERN_RANGE[0] <= frequency <= PATTERN_RANGE[1]:
+        frequency = optics.cutoff * _uniform(generator, *PATTERN_OVER_CUTOFF)
+    illumination = _illumination(
+        generator,
+        frequency=frequency,
+        start=_uniform(generator, 0.0, math.pi),
+        sense=1.0 if _uniform(generator) < 0.5 else -1.0,
+        modulation=_uniform(generator, *MODULATION_RANGE),
+        spread=1.0,
+    )
+    camera = Camera(
+        gain=_uniform(generator, 0.5, 3.0),
+        offset=_uniform(generator, 95.0, 115.0),
+        read_noise_e=_uniform(generator, 0.8, 2.5),
+    )
+    hazy = _uniform(generator) < 0.6
+    return Microscope(
+        optics,
+        illumination,
+        camera,
+        haze_fraction=_uniform(generator, 0.0, 0.8) if hazy else 0.0,
+        haze_sigma_nm=_uniform(generator, 300.0, 1200.0),
+        background=_uniform(generator, 0.0, 0.3),
+    )
+
+
+def biosr_microscope(generator: torch.Generator, optics: Optics | None = None) -> Microscope:
+    """The TIRF-SIM behind BioSR at 488 nm: fixed geometry, phases free to drift between cells."""
+    optics = optics or Optics(na=1.35, emission_nm=520.0, pixel_size_nm=62.6, damping=0.3)
+    illumination = _illumination(
+        generator,
+        frequency=2 * 1.41 / 488.0 * optics.pixel_size_nm * 0.962,  # 0.348 measured at 62.6 nm
+        start=BIOSR_FIRST_ANGLE_RAD,
+        sense=1.0,
+        modulation=_uniform(generator, *BIOSR_MODULATION),
+        spread=0.0,
+    )
+    return Microscope(optics, illumination, Camera(2.2, 100.0, 1.5), background=0.1)
+
+
+def _random_optics(generator: torch.Generator, measured: Sequence[Optics]) -> Optics:
+    use_measured = measured and _uniform(generator) < MEASURED_OTF_SHARE
+    base = measured[int(_uniform(generator, 0, len(measured)))] if use_measured else None
+    while True:
+        na, emission = _uniform(generator, 1.2, 1.49), _uniform(generator, 500.0, 680.0)
+        pixel = _uniform(generator, 55.0, 100.0)
+        damping = math.exp(_uniform(generator, math.log(0.15), 0.0))
+        optics = Optics(na, emission, pixel, damping)
+        if base is not None:
+            optics = Optics(
+                base.na, base.emission_nm, pixel, 1.0, base.radial_otf, base.radial_step_per_um
+            )
+        if CUTOFF_RANGE[0] <= optics.cutoff <= CUTOFF_RANGE[1]:
+            return optics
+
+
+def _illumination(
+    generator: torch.Generator,
+    frequency: float,
+    start: float,
+    sense: float,
+    modulation: float,
+    spread: float,
+) -> Illumination:
+    """Three orientations 60 degrees apart; `spread` scales how much they differ."""
+    angles, frequencies, modulations, brightness, phases = [], [], [], [], []
+    for o in range(3):
+        angles.append(start + sense * o * math.pi / 3 + spread * _normal(generator, 0.02))
+        frequencies.append(frequency * (1 + spread * _normal(generator, 0.015)))
+        deviation = 1 + (0.1 + 0.05 * spread) * _normal(generator)
+        modulations.append(min(max(modulation * deviation, 0.05), 1.0))
+        brightness.append(1 + 0.05 * _normal(generator))
+        first = _uniform(generator, 0.0, 2 * math.pi)
+        direction = 1.0 if spread == 0.0 or _uniform(generator) < 0.5 else -1.0
+        phases.append(
+            tuple(
+                first + direction * p * 2 * math.pi / 3 + _normal(generator, PHASE_JITTER_RAD)
+                for p in range(3)
+            )
+        )
+    return Illumination(
+        tuple(frequencies), tuple(angles), tuple(phases), tuple(modulations), tuple(brightness)
+    )
+
+
+def _uniform(generator: torch.Generator, low: float = 0.0, high: float = 1.0) -> float:
+    return low + (high - low) * torch.rand((), generator=generator).item()
+
+
+def _normal(generator: torch.Generator, sigma: float = 1.0) -> float:
+    return sigma * torch.randn((), generator=generator).item()

@@ -1,0 +1,109 @@
+"""Detection optics: the optical transfer function of the microscope and that of the target."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["Optics", "apply_otf", "frequency_grid", "otf", "target_otf"]
+
+MEASURED_FLOOR = 1e-3  # measured OTF values below this share of the peak are noise
+
+
+@dataclass(frozen=True)
+class Optics:
+    """A detection path in physical units.
+
+    Args:
+        na: numerical aperture of the objective.
+        emission_nm: emission wavelength.
+        pixel_size_nm: raw camera pixel in the sample plane.
+        damping: aberrations multiply the ideal OTF by `damping ** (f / cutoff)`; 1 is ideal.
+        radial_otf: measured OTF modulus along the radius, 1 at zero frequency; replaces the ideal
+            OTF and its damping.
+        radial_step_per_um: sample spacing of `radial_otf` in cycles per micrometre.
+    """
+
+    na: float
+    emission_nm: float
+    pixel_size_nm: float
+    damping: float = 1.0
+    radial_otf: tuple[float, ...] | None = None
+    radial_step_per_um: float | None = None
+
+    @property
+    def cutoff(self) -> float:
+        """Cut-off frequency 2 NA / emission, in cycles per raw pixel."""
+        return 2.0 * self.na / self.emission_nm * self.pixel_size_nm
+
+
+def frequency_grid(shape: tuple[int, int], device: torch.device | str = "cpu") -> Tensor:
+    """Modulus of the spatial frequency on the half plane of `rfft2`.
+
+    Args:
+        shape: (2H, 2W) of the super-resolution grid, whose pixel is half a raw pixel.
+
+    Returns:
+        (2H, W + 1), cycles per raw pixel.
+    """
+    rows = torch.fft.fftfreq(shape[0], d=0.5, device=device)
+    columns = torch.fft.rfftfreq(shape[1], d=0.5, device=device)
+    return torch.hypot(rows[:, None], columns[None, :])
+
+
+def otf(optics: Optics, shape: tuple[int, int], device: torch.device | str = "cpu") -> Tensor:
+    """Incoherent OTF of the detection, zero beyond the cut-off, 1 at zero frequency.
+
+    `H(f) = 2/pi (acos x - x sqrt(1 - x^2)) damping^x`, `x = f / cutoff`, or the measured radial
+    curve, interpolated linearly and cut at its cut-off, where only noise is left.
+
+    Returns:
+        (2H, W + 1) real, half plane of `rfft2` on the super-resolution grid.
+    """
+    frequency = frequency_grid(shape, device)
+    if optics.radial_otf is None:
+        x = (frequency / optics.cutoff).clamp(max=1.0)
+        return _circular_autocorrelation(x) * optics.damping**x
+    return _interpolate_radial(optics, frequency)
+
+
+def target_otf(
+    optics: Optics,
+    pattern_frequency: float,
+    shape: tuple[int, int],
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """Apodised OTF of the extended support: what a reconstruction is asked to deliver.
+
+    It is the ideal incoherent OTF of a microscope whose cut-off is `cutoff + pattern_frequency`.
+    SIM carries no information beyond that radius, so a target with more would reward invention;
+    and since this OTF is the autocorrelation of a disc, its point spread function is non-negative
+    and free of ringing, which a hard cut at the same radius would not be.
+
+    Args:
+        pattern_frequency: mean illumination frequency in cycles per raw pixel.
+
+    Returns:
+        (2H, W + 1) real, half plane of `rfft2` on the super-resolution grid.
+    """
+    extended = optics.cutoff + pattern_frequency
+    return _circular_autocorrelation((frequency_grid(shape, device) / extended).clamp(max=1.0))
+
+
+def apply_otf(image: Tensor, transfer: Tensor) -> Tensor:
+    """Filters (..., 2H, 2W) images with a half-plane transfer function, periodic borders."""
+    return torch.fft.irfft2(torch.fft.rfft2(image) * transfer, s=image.shape[-2:])
+
+
+def _circular_autocorrelation(x: Tensor) -> Tensor:
+    return (2.0 / torch.pi) * (torch.acos(x) - x * torch.sqrt((1.0 - x * x).clamp(min=0.0)))
+
+
+def _interpolate_radial(optics: Optics, frequency: Tensor) -> Tensor:
+    curve = torch.tensor(optics.radial_otf, dtype=frequency.dtype, device=frequency.device)
+    curve = torch.where(curve < MEASURED_FLOOR, torch.zeros_like(curve), curve)
+    step = optics.radial_step_per_um * optics.pixel_size_nm / 1000.0  # cycles per raw pixel
+    position = (frequency / step).clamp(max=len(curve) - 1.001)
+    left = position.floor().long()
+    value = torch.lerp(curve[left], curve[left + 1], position - left)
+    return torch.where(frequency < optics.cutoff, value, torch.zeros_like(value))
