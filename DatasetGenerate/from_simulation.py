@@ -1,0 +1,233 @@
+"""Writes a simulated data set in the tree of BioSR's scripts.
+
+    python -m DatasetGenerate.from_simulation --sample F-actin --save_path DIR --cells 50 \
+        --levels 9 --size 502 --seed 0
+    python -m DatasetGenerate.from_simulation --sample mixed --save_path DIR --cells 12 \
+        --levels 2 --size 128 --seed 0          # a set for trying things out
+
+Every cell has its own structure and, by default, its own microscope; its levels are exposures of
+one field at rising signal. The same seed gives the same bytes, whatever the number of workers.
+"""
+
+import argparse
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tifffile
+import torch
+from tqdm import tqdm
+
+from data.layout import DatasetSpec, DatasetTree, split_cells
+from data.otf import MEASURED_OTFS, read_radial_otf
+from physics.microscopes import Microscope, biosr_microscope, random_microscope
+from physics.optics import Optics
+from physics.sim import expected_frames, grid_for, raw_counts, target_image
+from physics.structures import KINDS, draw
+from utils.checks import InputError, run_script, writable_folder
+
+__all__ = ["Recipe", "main", "measured_optics", "simulate_cell"]
+
+MIXED = "mixed"
+MIXED_SHARES = {
+    "F-actin": 0.30,
+    "MT": 0.16,
+    "ER": 0.16,
+    "CCPs": 0.10,
+    "Mitochondria": 0.22,
+    "beads": 0.06,
+}
+SIGNAL_RANGE_E = {"random": (2.0, 400.0), "biosr": (7.0, 250.0)}
+
+
+class Recipe(NamedTuple):
+    """What to simulate; the same for every cell."""
+
+    sample: str
+    microscope: str
+    levels: int
+    size: int
+    seed: int
+
+
+class Cell(NamedTuple):
+    """One simulated cell: `raw` (levels, 9, H, W) counts, `target` (2H, 2W), and its parameters."""
+
+    raw: np.ndarray
+    target: np.ndarray
+    details: dict[str, Any]
+
+
+def simulate_cell(recipe: Recipe, number: int, optics: list[Optics]) -> Cell:
+    """Simulates the cell of that number, a function of the recipe's seed and the number alone.
+
+    Args:
+        optics: the measured detection paths, first the one of the BioSR microscope.
+    """
+    seed = np.random.SeedSequence([recipe.seed, number]).generate_state(1, np.uint64)[0]
+    generator = torch.Generator().manual_seed(int(seed >> np.uint64(1)))
+    kind = _pick_kind(recipe.sample, generator)
+    if recipe.microscope == "random":
+        microscope = random_microscope(generator, optics)
+    else:
+        microscope = biosr_microscope(generator, optics[0])
+    grid = grid_for((recipe.size, recipe.size))
+    structure = draw(kind, grid.shape, microscope.optics.pixel_size_nm / 2, generator)
+    expected = expected_frames(structure, microscope, grid)
+    signals = _signal_levels(recipe, generator)
+    raw = torch.stack([raw_counts(expected, s, microscope, generator) for s in signals])
+    details = {"structure": kind, "signal_e": signals, "microscope": _as_json(microscope)}
+    return Cell(
+        raw.numpy().astype(np.uint16), target_image(structure, microscope, grid).numpy(), details
+    )
+
+
+def _pick_kind(sample: str, generator: torch.Generator) -> str:
+    if sample != MIXED:
+        return sample
+    shares = torch.tensor(list(MIXED_SHARES.values()))
+    index = torch.multinomial(shares, 1, generator=generator).item()
+    return list(MIXED_SHARES)[index]
+
+
+def _signal_levels(recipe: Recipe, generator: torch.Generator) -> list[float]:
+    """Median electrons per lit pixel of each level.
+
+    Random microscopes: one log-uniform draw in each of equal log-wide strata, so that all levels
+    together cover the range evenly. BioSR: a fixed geometric series.
+    """
+    low, high = SIGNAL_RANGE_E[recipe.microscope]
+    if recipe.microscope == "random":
+        place = (torch.arange(recipe.levels) + torch.rand(recipe.levels, generator=generator)) / (
+            recipe.levels
+        )
+    else:
+        place = torch.linspace(0, 1, recipe.levels)
+    return [round(low * (high / low) ** p, 4) for p in place.tolist()]
+
+
+def _as_json(microscope: Microscope) -> dict[str, Any]:
+    """All parameters; a measured curve is named by its cut-off, not listed."""
+    details = asdict(microscope)
+    details["optics"]["radial_otf"] = microscope.optics.radial_otf is not None
+    details["optics"]["cutoff"] = microscope.optics.cutoff
+    return _rounded(details)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 6)
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(item) for item in value]
+    return value
+
+
+def measured_optics() -> list[Optics]:
+    """The measured OTFs of the TIRF-SIM behind BioSR, at its pixel of 62.6 nm."""
+    optics = []
+    for path, na, emission_nm in MEASURED_OTFS:
+        curve = read_radial_otf(path)
+        optics.append(Optics(na, emission_nm, 62.6, 1.0, curve.modulus, curve.step_per_um))
+    return optics
+
+
+def write_cell(root: Path, recipe: Recipe, number: int) -> tuple[int, dict[str, Any]]:
+    """Simulates one cell and writes its frames, wide fields and target; returns its parameters."""
+    torch.set_num_threads(1)  # one process per core is faster than threads within one
+    tree = DatasetTree(root)
+    cell = simulate_cell(recipe, number, measured_optics())
+    for level, raw in enumerate(cell.raw, start=1):
+        for path, frame in zip(tree.raw_paths(number, level), raw, strict=True):
+            _write(path, frame)
+        _write(tree.wf_path(number, level), raw.mean(axis=0, dtype=np.float32))
+    _write(tree.gt_path(number), cell.target)
+    return number, cell.details
+
+
+def _write(path: Path, image: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(path, image, metadata=None, software=False)
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m DatasetGenerate.from_simulation",
+        description="Writes a simulated SIM data set.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--sample", choices=[*KINDS, MIXED], default="F-actin", help="structure")
+    parser.add_argument("--save_path", type=Path, required=True, help="new or empty folder")
+    parser.add_argument("--cells", type=int, default=50, help="number of cells, at least 3")
+    parser.add_argument("--levels", type=int, default=9, help="signal levels per cell")
+    parser.add_argument("--size", type=int, default=502, help="raw field, pixels per side")
+    parser.add_argument("--seed", type=int, default=0, help="same seed, same bytes")
+    parser.add_argument(
+        "--microscope",
+        choices=["random", "biosr"],
+        default="random",
+        help="random: another microscope for every cell; biosr: the one of BioSR",
+    )
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
+    args = parser.parse_args(argv)
+    for name, least in (("cells", 3), ("levels", 1), ("size", 32), ("workers", 1), ("seed", 0)):
+        if getattr(args, name) < least:
+            raise InputError(f"--{name}: expected at least {least}, found {getattr(args, name)}")
+    return args
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Writes the data set; `dataset.json` comes last and marks it as complete."""
+    args = parse_args(argv)
+    root = writable_folder(args.save_path)
+    occupied = [path.name for path in root.iterdir()]
+    if occupied:
+        raise InputError(
+            f"{root} is not empty (it holds {occupied[0]}): name a new folder, so that two data "
+            "sets never mix, or delete the unfinished one"
+        )
+    recipe = Recipe(args.sample, args.microscope, args.levels, args.size, args.seed)
+    numbers = range(1, args.cells + 1)
+    details = {}
+    with ProcessPoolExecutor(min(args.workers, args.cells)) as pool:
+        tasks = [pool.submit(write_cell, root, recipe, number) for number in numbers]
+        try:
+            for task in tqdm(tasks, desc="simulating", unit="cell"):
+                number, parameters = task.result()
+                details[str(number)] = parameters
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    _write_spec(root, recipe, list(numbers), details)
+    stacks = args.cells * args.levels
+    print(f"{stacks} stacks of 9 x {args.size} x {args.size} in {root}")
+
+
+def _write_spec(root: Path, recipe: Recipe, numbers: list[int], details: dict[str, Any]) -> None:
+    fixed = recipe.microscope == "biosr"
+    spec = DatasetSpec(
+        sample=recipe.sample,
+        microscope="fixed" if fixed else "random",
+        size=(recipe.size, recipe.size),
+        levels=recipe.levels,
+        cells=len(numbers),
+        pixel_size_nm=62.6 if fixed else None,
+        seed=recipe.seed,
+        splits=split_cells(numbers),
+        details={
+            "generator": "DatasetGenerate.from_simulation",
+            "signal_unit": "median electrons per raw pixel over the lit pixels of the wide field",
+            "frequency_unit": "cycles per raw pixel",
+            "cells": details,
+        },
+    )
+    spec.to_json(DatasetTree(root).spec_path)
+
+
+if __name__ == "__main__":
+    run_script(main)

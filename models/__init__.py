@@ -1,0 +1,1 @@
+"""Networks: torch modules only, and how to load one member."""

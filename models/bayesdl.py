@@ -1,0 +1,188 @@
+"""BayesDL: a generator with an uncertainty tail, and how a member is stored and loaded."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from utils.checkpoints import list_members, load_checkpoint
+from utils.checks import InputError
+
+from models.unet import UNet
+
+__all__ = [
+    "BACKBONES",
+    "BayesDL",
+    "Member",
+    "build_network",
+    "load_member",
+    "member_payload",
+    "network_config",
+    "stream_members",
+    "with_tail",
+]
+
+BACKBONES = {"unet": UNet}
+LOG_VAR_RANGE = (-14.0, 2.0)  # of the normalised intensity: sigma from 1e-3 to 2.7
+MEMBER_FORMAT = "BayesDL-SIM member"
+
+
+class Output(NamedTuple):
+    """Mean and log-variance (B, 1, 2H, 2W), in normalised intensity; `log_var` None without tail."""
+
+    mean: Tensor
+    log_var: Tensor | None
+
+
+class UncertaintyTail(nn.Module):
+    """Reads the trunk's features and mean, returns the log-variance of a Gaussian likelihood.
+
+    The log-variance is bounded softly to `LOG_VAR_RANGE`: `low + (high - low) sigmoid(x)`.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.coarse = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.ELU(),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.ELU(),
+            nn.PixelShuffle(2),
+        )
+        self.fine = nn.Sequential(
+            nn.Conv2d(width // 4 + 1, width // 2, 3, padding=1),
+            nn.ELU(),
+        )
+        self.output = nn.Conv2d(width // 2, 1, 1)
+        nn.init.zeros_(self.output.weight)
+        nn.init.constant_(self.output.bias, 0.5)  # sigma of 0.08 to start with
+
+    def forward(self, features: Tensor, mean: Tensor) -> Tensor:
+        """(B, C, H, W), (B, 1, 2H, 2W) -> (B, 1, 2H, 2W) in float32."""
+        fine = self.fine(torch.cat([self.coarse(features), mean.to(features.dtype)], dim=1))
+        low, high = LOG_VAR_RANGE
+        with torch.autocast(fine.device.type, enabled=False):
+            return low + (high - low) * torch.sigmoid(self.output(fine.float()))
+
+
+class BayesDL(nn.Module):
+    """One member: the trunk gives the mean, the tail (after step 2) the log-variance.
+
+    Args:
+        backbone: name of the generator in `BACKBONES`.
+        likelihood: "" without a tail, or "gauss".
+        options: arguments of the generator.
+    """
+
+    def __init__(self, backbone: str = "unet", likelihood: str = "", **options: int) -> None:
+        super().__init__()
+        self.config = network_config(backbone, likelihood, **options)
+        self.trunk = BACKBONES[backbone](**options)
+        self.tail = UncertaintyTail(self.trunk.out_width) if likelihood else None
+
+    @property
+    def stride(self) -> int:
+        """Of the trunk."""
+        return self.trunk.stride
+
+    @property
+    def receptive_radius(self) -> int:
+        """Of the trunk with its heads, in raw pixels."""
+        return self.trunk.receptive_radius
+
+    def forward(self, raw: Tensor) -> Output:
+        """(B, F, H, W) normalised frames -> `Output` on the doubled grid."""
+        features = self.trunk.features(raw)
+        mean = self.trunk.mean(features, raw)
+        # The tail never moves the trunk, whatever the flags: no gradient goes back through it.
+        log_var = None if self.tail is None else self.tail(features.detach(), mean.detach())
+        return Output(mean, log_var)
+
+
+class Member(NamedTuple):
+    """A loaded draw: the network in evaluation mode, and how it was sampled and trained."""
+
+    network: BayesDL
+    sampler: dict[str, Any]
+    training: dict[str, Any]
+
+
+def network_config(backbone: str, likelihood: str, **options: int) -> dict[str, Any]:
+    """What a checkpoint must store for the network to be built again."""
+    return {"model": "BayesDL", "backbone": backbone, "likelihood": likelihood, "options": options}
+
+
+def build_network(config: dict[str, Any], seed: int = 0) -> BayesDL:
+    """The network of a stored configuration, with initial weights that the seed determines.
+
+    Raises:
+        InputError: when the configuration names a network that this version does not know.
+    """
+    if config.get("model") != "BayesDL" or config.get("backbone") not in BACKBONES:
+        raise InputError(
+            f"unknown network {config.get('model')}/{config.get('backbone')}: expected "
+            f"BayesDL with the backbone {' or '.join(BACKBONES)}; "
+            "use the version that wrote the checkpoint"
+        )
+    # torch's initialisers know the global generator only; fork_rng gives it back untouched.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return BayesDL(config["backbone"], config["likelihood"], **config["options"])
+
+
+def with_tail(member: "Member", likelihood: str, seed: int) -> BayesDL:
+    """The member's trunk, bit by bit, with a new uncertainty tail."""
+    network = build_network({**member.network.config, "likelihood": likelihood}, seed)
+    network.trunk.load_state_dict(member.network.trunk.state_dict())
+    return network
+
+
+def member_payload(
+    network: BayesDL, sampler: dict[str, Any], training: dict[str, Any]
+) -> dict[str, Any]:
+    """The dictionary that `utils.checkpoints` stores for one draw."""
+    state = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
+    return {
+        "format": MEMBER_FORMAT,
+        "version": 1,
+        "network": network.config,
+        "state": state,
+        "sampler": sampler,
+        "training": training,
+    }
+
+
+def load_member(path: Path, device: torch.device | str = "cpu") -> Member:
+    """One draw, ready to predict.
+
+    Raises:
+        InputError: not a member, or parameters that do not fit its own configuration.
+    """
+    payload = load_checkpoint(path)
+    if payload.get("format") != MEMBER_FORMAT:
+        raise InputError(f"{path}: expected a {MEMBER_FORMAT}, found a {payload.get('format')}")
+    network = build_network(payload["network"])
+    try:
+        network.load_state_dict(payload["state"])
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise InputError(f"{path}: the parameters do not fit the network: {reason}") from None
+    network = network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    return Member(network, payload["sampler"], payload["training"])
+
+
+def stream_members(
+    folder: Path, device: torch.device | str = "cpu", limit: int | None = None
+) -> Iterator[Member]:
+    """The draws of a folder one after the other, so that memory does not grow with their number.
+
+    Raises:
+        InputError: no members, or fewer than `limit`.
+    """
+    paths = list_members(folder)
+    if limit is not None and limit > len(paths):
+        raise InputError(f"{folder} holds {len(paths)} members, {limit} were asked for")
+    for path in paths[:limit]:
+        yield load_member(path, device)

@@ -1,0 +1,74 @@
+"""Large fields tile by tile, with the result of the whole field."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from models.bayesdl import BayesDL, Output
+from models.unet import pad_to_multiple
+
+__all__ = ["predict_tiled"]
+
+
+class Tile(NamedTuple):
+    """Where to read (with halo) and which part of that to keep; raw pixels along one axis."""
+
+    read: slice
+    keep: slice
+    write: slice
+
+
+def predict_tiled(network: BayesDL, raw: Tensor, tile: int = 512) -> Output:
+    """Applies the network to tiles with a halo of its receptive radius, which is cut off again.
+
+    Each kept pixel sees just what it sees in the whole field, so the result is the same up to
+    rounding; blending of overlapping windows would not be.
+
+    Args:
+        raw: (B, F, H, W) normalised frames; normalise the whole field first, never a tile.
+        tile: side of the kept part in raw pixels; fields up to this size are not cut.
+
+    Returns:
+        `Output` of (B, 1, 2H, 2W).
+    """
+    height, width = raw.shape[-2:]
+    if height <= tile and width <= tile:
+        return network(raw)
+    # Padding once, before cutting: every tile is then a whole number of strides.
+    padded = pad_to_multiple(raw, network.stride)
+    tile = -(-tile // network.stride) * network.stride
+    rows = list(_tiles(padded.shape[-2], tile, network.receptive_radius))
+    columns = list(_tiles(padded.shape[-1], tile, network.receptive_radius))
+    mean = log_var = None
+    for row in rows:
+        for column in columns:
+            output = network(padded[..., row.read, column.read])
+            if mean is None:
+                mean = _canvas(padded, output.mean)
+                log_var = None if output.log_var is None else _canvas(padded, output.log_var)
+            _paste(mean, output.mean, row, column)
+            if log_var is not None:
+                _paste(log_var, output.log_var, row, column)
+    crop: Callable[[Tensor], Tensor] = lambda x: x[..., : 2 * height, : 2 * width]  # noqa: E731
+    return Output(crop(mean), None if log_var is None else crop(log_var))
+
+
+def _tiles(length: int, tile: int, halo: int) -> Iterator[Tile]:
+    for start in range(0, length, tile):
+        stop = min(start + tile, length)
+        first, last = max(start - halo, 0), min(stop + halo, length)
+        yield Tile(
+            read=slice(first, last),
+            keep=slice(2 * (start - first), 2 * (stop - first)),
+            write=slice(2 * start, 2 * stop),
+        )
+
+
+def _canvas(raw: Tensor, like: Tensor) -> Tensor:
+    return like.new_empty((raw.shape[0], 1, 2 * raw.shape[-2], 2 * raw.shape[-1]))
+
+
+def _paste(canvas: Tensor, part: Tensor, row: Tile, column: Tile) -> None:
+    canvas[..., row.write, column.write] = part[..., row.keep, column.keep]

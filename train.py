@@ -1,0 +1,690 @@
+"""Trains BayesDL-SIM in two decoupled steps (DeT).
+
+    # Step 1: the reconstruction; its weights are sampled by SGLD, every draw is a member
+    python train.py --model BayesDL --train_type '' --likehood '' --SGLD True
+
+    # Step 2: the uncertainty tail of every member, on a frozen trunk
+    python train.py --model BayesDL --train_type uncertainty_tail --likehood 'gauss' --SGLD False \
+        --epoch 300
+
+    # A small set first: a minute for both steps
+    python -m DatasetGenerate.from_simulation --sample F-actin --save_path runs/F-actin --cells 12 \
+        --levels 2 --size 128
+    python train.py --root_dir runs/F-actin --epoch 12
+    python train.py --root_dir runs/F-actin --train_type uncertainty_tail --likehood gauss --epoch 5
+
+Everything goes to `<save_model_dir>/<sample>/<exp_name>-SIM/`: member_01.pth ..., config.json, a CSV
+and TensorBoard curves per step, latest.pth for --resume.
+"""
+
+import argparse
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from bayes.calibration import choose_temperature, gaussian_log_density, variance_scale
+from bayes.likelihoods import LIKELIHOODS, find_likelihood
+from bayes.losses import reconstruction_energy
+from bayes.posterior import Welford
+from bayes.schedule import CyclicSchedule
+from bayes.sgld import SGLD, ReleasedNoise
+from data.datasets import Patches, SimDataset
+from models.bayesdl import (
+    BACKBONES,
+    BayesDL,
+    build_network,
+    load_member,
+    member_payload,
+    network_config,
+    with_tail,
+)
+from utils.checkpoints import list_members, load_checkpoint, member_path, save_checkpoint
+from utils.checks import InputError, require_folder, run_script, strict_bool, writable_folder
+from utils.files import read_json, write_json
+from utils.metrics import quality
+from utils.runs import EpochLog, autocast, choose_device, choose_precision, provenance
+
+STEP_1_EPOCHS = 60
+STEP_2_EPOCHS = 20
+RESIDUAL_TOLERANCE = 0.10  # beyond it, the tail is fitted on unseen cells
+GRADIENT_NORM = 1.0
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line, with the names of the original scripts where they exist."""
+    parser = argparse.ArgumentParser(
+        description="Trains BayesDL-SIM: step 1 (SGLD) or step 2 (--train_type uncertainty_tail).",
+        allow_abbrev=False,
+    )
+    data = parser.add_argument_group("data")
+    data.add_argument("--sample", default="F-actin", help="structure; names the results folder")
+    data.add_argument(
+        "--root_dir",
+        type=Path,
+        default=Path("DatasetGenerate/Trainingdata"),
+        help="data set, or the folder that holds it under the name of the sample",
+    )
+    data.add_argument("--batch_size", type=int, default=8, help="patches per step")
+    data.add_argument("--patch_size", type=int, default=64, help="raw pixels")
+    data.add_argument("--patches_per_stack", type=int, default=4, help="crops per stack and epoch")
+    data.add_argument("--val_stacks", type=int, default=16, help="stacks of each validation")
+
+    network = parser.add_argument_group("network")
+    network.add_argument("--model", choices=["BayesDL"], default="BayesDL")
+    network.add_argument("--backbone", choices=sorted(BACKBONES), default="unet")
+    network.add_argument("--n_feat", type=int, default=32, help="features at full resolution")
+    network.add_argument("--levels", type=int, default=3, help="resolutions of the U-Net")
+    network.add_argument("--nBlocks", type=int, default=2, help="residual blocks per level")
+    network.add_argument(
+        "--init_from", type=Path, help="start step 1 from this member (a file, or a folder's first)"
+    )
+
+    step1 = parser.add_argument_group("step 1: reconstruction")
+    step1.add_argument("--train_type", choices=["", "uncertainty_tail"], default="")
+    step1.add_argument(
+        "--SGLD", "--sgld", dest="sgld", type=strict_bool, default=True,
+        help="True: sample members; False: step 1 gives one point estimate",
+    )  # fmt: skip
+    step1.add_argument("--sampler", choices=["sgld", "released"], default="sgld")
+    step1.add_argument("--epoch", type=int, help=f"epochs ({STEP_1_EPOCHS}; step 2 per member: 20)")
+    step1.add_argument("--lr", type=float, help="Adam's step size (6e-4; step 2: 2e-3)")
+    step1.add_argument("--burn_in", type=float, default=0.6, help="share of the epochs with Adam")
+    step1.add_argument("--cycles", type=int, default=4, help="restarts of the sampler")
+    step1.add_argument("--members_per_cycle", type=int, default=2)
+    step1.add_argument("--lr_sgld", type=float, default=1e-4, help="largest step size h of SGLD")
+    step1.add_argument("--explore", type=float, default=0.5, help="share of a cycle without noise")
+    step1.add_argument(
+        "--temperature", type=float, nargs="+", default=[1.0],
+        help="of the Gibbs posterior; of several the best by held-out likelihood is taken",
+    )  # fmt: skip
+    step1.add_argument("--prior_precision", type=float, default=1.0, help="of every weight")
+    step1.add_argument("--mae_lambda", type=float, default=1.0)
+    step1.add_argument("--fft_lambda", type=float, default=0.01)
+    step1.add_argument("--ssim_lambda", type=float, default=0.1)
+
+    step2 = parser.add_argument_group("step 2: uncertainty tail")
+    step2.add_argument(
+        "--likehood", "--likelihood", dest="likelihood", choices=["", *LIKELIHOODS], default=""
+    )
+
+    run = parser.add_argument_group("run")
+    run.add_argument("--save_model_dir", type=Path, default=Path("checkpoint"))
+    run.add_argument("--exp_name", default="BayesDL")
+    run.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:n")
+    run.add_argument("--gpu_id", type=int, help="number of the GPU")
+    run.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto")
+    run.add_argument("--seed", type=int, default=42)
+    run.add_argument("--resume", action="store_true", help="go on after an interruption")
+    args = parser.parse_args(argv)
+    check_args(args)
+    return args
+
+
+def check_args(args: argparse.Namespace) -> None:
+    """Settles defaults that depend on the step, and refuses what contradicts itself."""
+    tail = args.train_type == "uncertainty_tail"
+    args.epoch = args.epoch or (STEP_2_EPOCHS if tail else STEP_1_EPOCHS)
+    args.lr = args.lr or (2e-3 if tail else 6e-4)
+    if tail and not args.likelihood:
+        raise InputError("--train_type uncertainty_tail needs a likelihood: add --likehood gauss")
+    if not tail and args.likelihood:
+        raise InputError(
+            f"--likehood {args.likelihood} belongs to step 2: add --train_type uncertainty_tail, "
+            "or leave it '' in step 1"
+        )
+    if tail and args.sgld:
+        args.sgld = False  # step 2 samples nothing; said aloud by fit_uncertainty_tail
+    for name in ("epoch", "lr", "batch_size", "patch_size", "patches_per_stack", "lr_sgld"):
+        if not getattr(args, name) > 0:
+            raise InputError(f"--{name}: expected a positive number, found {getattr(args, name)}")
+    if not 0 <= args.burn_in <= 1:
+        raise InputError(f"--burn_in is a share of the epochs, 0 to 1; found {args.burn_in}")
+
+
+class Run(NamedTuple):
+    """What both steps share: where to write, where to compute, what to learn from."""
+
+    folder: Path
+    device: torch.device
+    dtype: torch.dtype
+    train: SimDataset
+    validation: SimDataset
+
+
+# ---------------------------------------------------------------------------------------------
+# Set-up
+# ---------------------------------------------------------------------------------------------
+
+
+def open_run(args: argparse.Namespace) -> Run:
+    """Finds the data, chooses the device, makes the folder, and says all of it."""
+    root = find_dataset(args.root_dir, args.sample)
+    folder = writable_folder(args.save_model_dir / args.sample / f"{args.exp_name}-SIM")
+    device = choose_device(args.device, args.gpu_id)
+    dtype = choose_precision(args.precision, device)
+    run = Run(folder, device, dtype, SimDataset(root, "train"), SimDataset(root, "validation"))
+    for part in (run.train, run.validation):
+        print(f"{part.part:>10}: {len(part)} stacks of {len(part.cells)} cells, {part.size} pixels")
+    print(f"    device: {device}, {str(dtype).removeprefix('torch.')}; results in {folder}")
+    return run
+
+
+def find_dataset(root: Path, sample: str) -> Path:
+    """`root/sample` as in the original scripts, or `root` itself."""
+    for candidate in (root / sample, root):
+        if (candidate / "Raw").is_dir():
+            return candidate
+    raise InputError(
+        f"no data set in {root} (looked for Raw/ in {root / sample} and {root}): make one with "
+        f"python -m DatasetGenerate.from_simulation --sample {sample} --save_path {root / sample}"
+    )
+
+
+def write_config(run: Run, step: str, args: argparse.Namespace, facts: dict[str, Any]) -> None:
+    """Adds a step to config.json of the run."""
+    path = run.folder / "config.json"
+    config = read_json(path) if path.is_file() else {}
+    options = {k: str(v) if isinstance(v, Path) else v for k, v in vars(args).items()}
+    options.pop("resume")
+    data = {"train_cells": len(run.train.cells), "train_stacks": len(run.train)}
+    config[step] = {"options": options, "data": data, "provenance": provenance(), **facts}
+    write_json(path, config)
+
+
+def to_device(patches: Patches, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Raw frames channels-last, where convolutions are fastest, and the target."""
+    raw = patches.raw.to(device, memory_format=torch.channels_last, non_blocking=True)
+    return raw, patches.target.to(device, non_blocking=True)
+
+
+def batches(run: Run, part: SimDataset, args: argparse.Namespace, epoch: int) -> Iterator[Patches]:
+    """One epoch of a part."""
+    return part.batches(epoch, args.seed, args.batch_size, args.patch_size, args.patches_per_stack)
+
+
+def require_finite(loss: Tensor, epoch: int, what: str) -> float:
+    """The loss as a number; a diverged run must not go on writing members."""
+    value = loss.item()
+    if not math.isfinite(value):
+        raise InputError(
+            f"the loss of {what} is {value} in epoch {epoch + 1}: the training diverged; lower --lr "
+            "(or --lr_sgld, --temperature) and start again, or --resume from the last good epoch"
+        )
+    return value
+
+
+# ---------------------------------------------------------------------------------------------
+# Step 1: reconstruction
+# ---------------------------------------------------------------------------------------------
+
+
+class Plan(NamedTuple):
+    """Which epochs burn in and which sample."""
+
+    burn_in_epochs: int
+    epochs: int
+    steps_per_epoch: int
+    cyclic: CyclicSchedule | None
+
+    def adam_lr(self, step: int, lr: float) -> float:
+        """Linear warm-up over a twentieth of the burn-in (at most 500 steps), then a cosine."""
+        total = self.burn_in_epochs * self.steps_per_epoch
+        warm_up = max(1, min(500, total // 20))
+        if step < warm_up:
+            return lr * (step + 1) / warm_up
+        progress = (step - warm_up) / max(1, total - warm_up)
+        return lr * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def make_plan(args: argparse.Namespace, steps_per_epoch: int) -> Plan:
+    """Burn-in and cycles from the options; without SGLD all epochs burn in."""
+    if not args.sgld or args.sampler == "released":
+        return Plan(args.epoch, args.epoch, steps_per_epoch, None)
+    burn_in = min(round(args.burn_in * args.epoch), args.epoch - 1)
+    cycle_epochs = (args.epoch - burn_in) / args.cycles
+    cyclic = CyclicSchedule(
+        cycles=args.cycles,
+        steps_per_cycle=max(1, int(cycle_epochs * steps_per_epoch)),
+        lr_max=args.lr_sgld,
+        explore_fraction=args.explore,
+        members_per_cycle=args.members_per_cycle,
+        temperature=args.temperature[0],
+    )
+    return Plan(burn_in, args.epoch, steps_per_epoch, cyclic)
+
+
+def initial_network(args: argparse.Namespace) -> BayesDL:
+    """A seeded new network, or the trunk of `--init_from`."""
+    if args.init_from is None:
+        config = network_config(
+            args.backbone, "", in_channels=9, width=args.n_feat, levels=args.levels,
+            blocks=args.nBlocks,
+        )  # fmt: skip
+        return build_network(config, args.seed)
+    path = args.init_from if args.init_from.is_file() else list_members(args.init_from)[0]
+    member = load_member(path)
+    network = build_network({**member.network.config, "likelihood": ""}, args.seed)
+    network.trunk.load_state_dict(member.network.trunk.state_dict())
+    print(f"   starts from {path}")
+    return network
+
+
+def fit_reconstruction(args: argparse.Namespace, run: Run) -> None:
+    """Step 1: Adam burns in, SGLD samples, members are collected by the schedule."""
+    plan = make_plan(args, run.train.steps(args.batch_size, args.patches_per_stack))
+    network = initial_network(args).to(run.device, memory_format=torch.channels_last)
+    parameters = list(network.trunk.parameters())
+    adam = torch.optim.Adam(parameters, lr=args.lr)
+    generator = torch.Generator(run.device).manual_seed(args.seed)
+    sgld = SGLD(
+        parameters, args.lr_sgld, run.train.pixels, args.temperature[0], args.prior_precision,
+        precondition=True, generator=generator,
+    )  # fmt: skip
+    released = ReleasedNoise(parameters, generator=generator)
+    state = {"network": network, "adam": adam, "sgld": sgld, "released": released}
+    start, collected, temperature = resume_step_1(args, run, state)
+    print(f"parameters: {sum(p.numel() for p in parameters):,}; {plan.steps_per_epoch} steps/epoch")
+    write_config(run, "step 1", args, {"network": network.config, "num_data": run.train.pixels})
+
+    log = EpochLog(run.folder, "step1", start)
+    for epoch in range(start, plan.epochs):
+        began, losses = time.time(), []
+        sampling = plan.cyclic is not None and epoch >= plan.burn_in_epochs
+        if sampling and temperature is None:
+            temperature = settle_temperature(args, run, network, sgld)
+        network.train()
+        bar = tqdm(
+            batches(run, run.train, args, epoch), f"epoch {epoch + 1}/{plan.epochs}",
+            plan.steps_per_epoch, leave=False, unit="step",
+        )  # fmt: skip
+        for i, patches in enumerate(bar):
+            raw, target = to_device(patches, run.device)
+            with autocast(run.device, run.dtype):
+                mean = network(raw).mean
+            energy = reconstruction_energy(
+                mean, target, args.mae_lambda, args.fft_lambda, args.ssim_lambda
+            )
+            losses.append(require_finite(energy.total, epoch, "step 1"))
+            network.zero_grad(set_to_none=True)
+            energy.total.backward()
+
+            step = epoch * plan.steps_per_epoch + i
+            if sampling:
+                step -= plan.burn_in_epochs * plan.steps_per_epoch
+                # A remainder of steps that does not fill a cycle is not taken.
+                if step >= plan.cyclic.total_steps:
+                    break
+                phase = plan.cyclic.at(step)
+                if not phase.exploring:
+                    phase = phase._replace(temperature=temperature)
+                sgld.follow(phase)
+                sgld.step()
+                rate, noise = phase.lr, phase.temperature
+                if phase.collect:
+                    collected += 1
+                    save_draw(run, args, network, collected, epoch, temperature, phase.cycle)
+            else:
+                # Only here: a clipped gradient is no longer that of the posterior.
+                torch.nn.utils.clip_grad_norm_(parameters, GRADIENT_NORM)
+                rate, noise = plan.adam_lr(step, args.lr), 0.0
+                for group in adam.param_groups:
+                    group["lr"] = rate
+                adam.step()
+                if args.sgld and args.sampler == "released":
+                    released.step(rate, epoch)
+            bar.set_postfix(loss=f"{losses[-1]:.4f}", lr=f"{rate:.1e}", refresh=False)
+
+        if args.sgld and args.sampler == "released" and (epoch + 1) % released.period == 0:
+            collected += 1
+            save_draw(run, args, network, collected, epoch, None, epoch // released.period)
+        scores = validate(network, run, args.val_stacks)
+        log_epoch(log, epoch, began, losses, rate, noise, scores)
+        save_step_1(args, run, state, epoch + 1, collected, temperature)
+    if collected == 0:
+        save_draw(run, args, network, 1, plan.epochs - 1, None, 0)
+    log.close()
+    print(f"step 1 done: {max(collected, 1)} member(s) in {run.folder}")
+
+
+def save_draw(
+    run: Run,
+    args: argparse.Namespace,
+    network: BayesDL,
+    index: int,
+    epoch: int,
+    temperature: float | None,
+    cycle: int,
+) -> None:
+    """Stores the weights of this moment as a member."""
+    sampler = {
+        "kind": args.sampler if args.sgld else "point estimate",
+        "temperature": temperature,
+        "num_data": run.train.pixels,
+        "prior_precision": args.prior_precision,
+        "lr_max": args.lr_sgld,
+        "cycle": cycle,
+    }
+    training = {"sample": args.sample, "epoch": epoch + 1, "seed": args.seed}
+    path = member_path(run.folder, index)
+    save_checkpoint(path, member_payload(network, sampler, training))
+    tqdm.write(f"   member {index}: {path}")
+
+
+def settle_temperature(args: argparse.Namespace, run: Run, network: BayesDL, sgld: SGLD) -> float:
+    """The temperature of the run; of several, the one with the best held-out log density.
+
+    From the burnt-in weights each candidate samples a short chain; the validation stacks are
+    scored under a Gaussian with the chain's mean, its variance and one residual variance.
+    """
+    if len(args.temperature) == 1:
+        return args.temperature[0]
+    weights = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    sampler_state = sgld.state_dict()
+    scores = {}
+    for temperature in args.temperature:
+        network.load_state_dict(weights)
+        draws = trial_chain(args, run, network, sgld, temperature)
+        scores[temperature] = held_out_density(run, network, draws, args.val_stacks)
+        print(f"   temperature {temperature:g}: {scores[temperature]:.4f} nats per held-out pixel")
+    network.load_state_dict(weights)
+    sgld.load_state_dict(sampler_state)
+    best = choose_temperature(scores)
+    print(f"   temperature {best:g} taken")
+    write_json(
+        run.folder / "temperature.json",
+        {"nats per pixel": {str(k): v for k, v in scores.items()}, "taken": best},
+    )
+    return best
+
+
+def trial_chain(
+    args: argparse.Namespace, run: Run, network: BayesDL, sgld: SGLD, temperature: float
+) -> list[dict[str, Tensor]]:
+    """Four draws of a short cycle."""
+    steps = run.train.steps(args.batch_size, args.patches_per_stack)
+    cyclic = CyclicSchedule(1, max(steps, 8), args.lr_sgld, explore_fraction=0.25,
+                            members_per_cycle=4, temperature=temperature)  # fmt: skip
+    draws, step = [], 0
+    while step < cyclic.total_steps:
+        for patches in batches(run, run.train, args, 10**6 + step):
+            if step == cyclic.total_steps:
+                break
+            raw, target = to_device(patches, run.device)
+            with autocast(run.device, run.dtype):
+                mean = network(raw).mean
+            energy = reconstruction_energy(
+                mean, target, args.mae_lambda, args.fft_lambda, args.ssim_lambda
+            )
+            require_finite(energy.total, 0, f"the trial at temperature {temperature:g}")
+            network.zero_grad(set_to_none=True)
+            energy.total.backward()
+            phase = cyclic.at(step)
+            sgld.follow(phase)
+            sgld.step()
+            if phase.collect:
+                draws.append({k: v.clone() for k, v in network.state_dict().items()})
+            step += 1
+    return draws
+
+
+@torch.no_grad()
+def held_out_density(
+    run: Run, network: BayesDL, draws: list[dict[str, Tensor]], stacks: int
+) -> float:
+    """Mean log density of validation pixels, with the residual variance that suits them best."""
+    errors, spreads = [], []
+    for index in spread_out(len(run.validation), stacks):
+        stack, means = run.validation.stack(index), Welford()
+        for draw in draws:
+            network.load_state_dict(draw)
+            with autocast(run.device, run.dtype):
+                means.add(network(stack.raw[None].to(run.device)).mean)
+        errors.append((stack.target - means.mean.cpu()[0]).flatten())
+        spreads.append(means.variance.cpu()[0].flatten())
+    error, spread = torch.cat(errors), torch.cat(spreads)
+    residual = variance_scale(error) * torch.linspace(0.02, 1.0, 50)
+    densities = [gaussian_log_density(error, torch.zeros(()), spread + r).mean() for r in residual]
+    return torch.stack(densities).max().item()
+
+
+def save_step_1(
+    args: argparse.Namespace,
+    run: Run,
+    state: dict[str, Any],
+    epoch: int,
+    collected: int,
+    temperature: float | None,
+) -> None:
+    """Everything that going on bit by bit takes."""
+    payload = {name: part.state_dict() for name, part in state.items()}
+    progress = {"epoch": epoch, "collected": collected, "temperature": temperature}
+    save_checkpoint(run.folder / "latest.pth", {**payload, **progress, "identity": identity(args)})
+
+
+def resume_step_1(
+    args: argparse.Namespace, run: Run, state: dict[str, Any]
+) -> tuple[int, int, float | None]:
+    """First epoch, members so far and temperature: of a new run, or of the interrupted one."""
+    path = run.folder / "latest.pth"
+    if not args.resume:
+        if path.is_file():
+            print(f"   starting anew: {path} of an earlier run is replaced (--resume goes on)")
+        return 0, 0, None
+    if not path.is_file():
+        print("   nothing to resume: starting from the first epoch")
+        return 0, 0, None
+    payload = load_checkpoint(path)
+    check_identity(payload, identity(args), path)
+    for name, part in state.items():
+        part.load_state_dict(payload[name])
+    print(f"   resuming after epoch {payload['epoch']}")
+    return payload["epoch"], payload["collected"], payload["temperature"]
+
+
+def identity(args: argparse.Namespace) -> dict[str, Any]:
+    """The options that decide the result; a resumed run must have the same."""
+    names = (
+        "train_type sample batch_size patch_size patches_per_stack backbone n_feat levels nBlocks "
+        "sgld sampler epoch lr burn_in cycles members_per_cycle lr_sgld explore temperature "
+        "prior_precision mae_lambda fft_lambda ssim_lambda likelihood seed"
+    )
+    return {name: getattr(args, name) for name in names.split()}
+
+
+def check_identity(payload: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
+    """`InputError` naming the first option that differs from the interrupted run."""
+    for name, value in payload.get("identity", {}).items():
+        if value != wanted.get(name):
+            raise InputError(
+                f"{path} was trained with --{name} {value}, now it is {wanted.get(name)}: resume "
+                "with the same options, or start anew without --resume"
+            )
+
+
+# ---------------------------------------------------------------------------------------------
+# Step 2: uncertainty tail
+# ---------------------------------------------------------------------------------------------
+
+
+def fit_uncertainty_tail(args: argparse.Namespace, run: Run) -> None:
+    """Step 2: one tail per member by negative log-likelihood; the trunk does not move."""
+    paths = step_1_members(args, run.folder)
+    nll = find_likelihood(args.likelihood).nll
+    latest = run.folder / "latest_tail.pth"
+    done, saved = resume_step_2(args, latest)
+    write_config(run, "step 2", args, {"members": len(paths)})
+    log = EpochLog(run.folder, "step2", len(done) * args.epoch + saved.get("epoch", 0))
+    for index, path in enumerate(paths):
+        if path.name in done:
+            continue
+        member = load_member(path)
+        network = with_tail(member, args.likelihood, args.seed + index)
+        network = network.to(run.device, memory_format=torch.channels_last)
+        network.trunk.requires_grad_(False).eval()
+        adam = torch.optim.Adam(network.tail.parameters(), lr=args.lr)
+        fit_on, ratio = choose_part(args, run, network)
+        steps = fit_on.steps(args.batch_size, args.patches_per_stack)
+        cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, args.epoch * steps, args.lr / 50)
+        start = 0
+        if saved.get("member") == path.name:
+            for name, part in (("tail", network.tail), ("adam", adam), ("cosine", cosine)):
+                part.load_state_dict(saved[name])
+            start = saved["epoch"]
+        for epoch in range(start, args.epoch):
+            began, losses = time.time(), []
+            bar = tqdm(
+                batches(run, fit_on, args, epoch),
+                f"tail {index + 1}/{len(paths)}, epoch {epoch + 1}/{args.epoch}",
+                steps, leave=False, unit="step",
+            )  # fmt: skip
+            for patches in bar:
+                raw, target = to_device(patches, run.device)
+                with autocast(run.device, run.dtype):
+                    mean, log_var = network(raw)
+                loss = nll(mean.detach(), log_var, target)
+                losses.append(require_finite(loss, epoch, "step 2"))
+                adam.zero_grad(set_to_none=True)
+                loss.backward()
+                adam.step()
+                cosine.step()
+                bar.set_postfix(nll=f"{losses[-1]:.3f}", refresh=False)
+            scores = {"member": index + 1, "nll": float(np.mean(losses))}
+            log.write(index * args.epoch + epoch, {**scores, "seconds": time.time() - began})
+            if epoch + 1 < args.epoch:
+                parts = {"tail": network.tail, "adam": adam, "cosine": cosine}
+                states = {name: part.state_dict() for name, part in parts.items()}
+                progress = {"member": path.name, "epoch": epoch + 1, "done": done, **states}
+                save_checkpoint(latest, {**progress, "identity": identity(args)})
+        training = {**member.training, "tail_epochs": args.epoch, "tail_part": fit_on.part}
+        payload = member_payload(network, member.sampler, training)
+        save_checkpoint(path, payload)
+        done = [*done, path.name]
+        save_checkpoint(latest, {"done": done, "identity": identity(args)})
+        print(
+            f"   {path.name}: tail fitted on {fit_on.part} cells (residual variance unseen/seen "
+            f"{ratio:.2f}), nll {np.mean(losses):.3f}"
+        )
+    log.close()
+    print(f"step 2 done: {len(paths)} member(s) with tails in {run.folder}")
+
+
+def step_1_members(args: argparse.Namespace, folder: Path) -> list[Path]:
+    """The members of step 1; `InputError` with the command that makes them."""
+    require_folder(folder, "run folder")
+    try:
+        return list_members(folder)
+    except InputError:
+        raise InputError(
+            f"step 2 needs the members of step 1, and {folder} holds none: run step 1 first, "
+            f"python train.py --model BayesDL --train_type '' --likehood '' --SGLD True "
+            f"--sample {args.sample} --exp_name {args.exp_name} (with your --root_dir)"
+        ) from None
+
+
+def resume_step_2(args: argparse.Namespace, latest: Path) -> tuple[list[str], dict[str, Any]]:
+    """Members that have their tail, and the state of the one that was interrupted."""
+    if not (args.resume and latest.is_file()):
+        return [], {}
+    payload = load_checkpoint(latest)
+    check_identity(payload, identity(args), latest)
+    print(f"   resuming step 2: {len(payload['done'])} member(s) done")
+    return payload["done"], payload if "member" in payload else {}
+
+
+@torch.no_grad()
+def choose_part(
+    args: argparse.Namespace, run: Run, network: BayesDL, steps: int = 12
+) -> tuple[SimDataset, float]:
+    """Unseen cells, if their residual variance differs by more than a tenth; else training cells.
+
+    A tail fitted where the trunk has learnt the noise by heart would promise too much elsewhere.
+    """
+    residuals = []
+    for part in (run.train, run.validation):
+        squares = []
+        while len(squares) < steps:
+            for patches in batches(run, part, args, 10**6 + len(squares)):
+                raw, target = to_device(patches, run.device)
+                with autocast(run.device, run.dtype):
+                    mean = network(raw).mean
+                squares.append((mean - target).square().mean().item())
+                if len(squares) == steps:
+                    break
+        residuals.append(float(np.mean(squares)))
+    ratio = residuals[1] / residuals[0]
+    return (run.validation if abs(ratio - 1) > RESIDUAL_TOLERANCE else run.train), ratio
+
+
+# ---------------------------------------------------------------------------------------------
+# Validation
+# ---------------------------------------------------------------------------------------------
+
+
+def spread_out(count: int, wanted: int) -> list[int]:
+    """At most `wanted` indices, evenly over 0 .. count - 1."""
+    return np.unique(np.linspace(0, count - 1, min(count, wanted)).round().astype(int)).tolist()
+
+
+@torch.no_grad()
+def validate(network: BayesDL, run: Run, stacks: int) -> dict[str, Any]:
+    """PSNR and SSIM over whole validation fields, and the first of them as a picture."""
+    network.eval()
+    psnr, ssim, picture = [], [], None
+    for index in spread_out(len(run.validation), stacks):
+        stack = run.validation.stack(index)
+        with autocast(run.device, run.dtype):
+            mean = network(stack.raw[None].to(run.device)).mean
+        image = mean[0, 0].float().cpu().numpy()
+        picture = image if picture is None else picture
+        score = quality(image, stack.target[0].numpy())
+        psnr.append(score.psnr)
+        ssim.append(score.ssim)
+    return {"psnr": float(np.mean(psnr)), "ssim": float(np.mean(ssim)), "picture": picture}
+
+
+def log_epoch(
+    log: EpochLog,
+    epoch: int,
+    began: float,
+    losses: list[float],
+    rate: float,
+    noise: float,
+    scores: dict[str, Any],
+) -> None:
+    """One line in the terminal, one in the CSV, curves and a picture in TensorBoard."""
+    seconds = time.time() - began
+    values = {
+        "loss": float(np.mean(losses)),
+        "psnr": scores["psnr"],
+        "ssim": scores["ssim"],
+        "lr": rate,
+        "temperature": noise,
+        "seconds": seconds,
+    }
+    log.write(epoch, values)
+    log.image(epoch, "validation", scores["picture"])
+    tqdm.write(
+        f"epoch {epoch + 1}: loss {values['loss']:.4f}, validation {values['psnr']:.2f} dB / "
+        f"{values['ssim']:.3f}, {seconds:.0f} s per epoch"
+    )
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Step 1 or step 2."""
+    args = parse_args(argv)
+    run = open_run(args)
+    if args.train_type == "uncertainty_tail":
+        fit_uncertainty_tail(args, run)
+    else:
+        fit_reconstruction(args, run)
+
+
+if __name__ == "__main__":
+    run_script(main)
