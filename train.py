@@ -11,13 +11,16 @@
     python -m DatasetGenerate.from_simulation --sample F-actin --save_path runs/F-actin --cells 12 \
         --levels 2 --size 128
     python train.py --root_dir runs/F-actin --epoch 12
-    python train.py --root_dir runs/F-actin --train_type uncertainty_tail --likehood gauss --epoch 5
+    python train.py --root_dir runs/F-actin --train_type uncertainty_tail --likehood gauss \
+        --epoch 5
 
-Everything goes to `<save_model_dir>/<sample>/<exp_name>-SIM/`: member_01.pth ..., config.json, a CSV
-and TensorBoard curves per step, latest.pth for --resume.
+Everything goes to `<save_model_dir>/<sample>/<exp_name>-SIM/`: member_01.pth ..., config.json,
+a CSV and TensorBoard curves per step, latest.pth for --resume.
 """
 
 import argparse
+import copy
+import itertools
 import math
 import time
 from collections.abc import Iterator
@@ -29,11 +32,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from bayes.calibration import choose_temperature, gaussian_log_density, variance_scale
+from bayes.calibration import choose_temperature, held_out_log_density
 from bayes.likelihoods import LIKELIHOODS, find_likelihood
 from bayes.losses import reconstruction_energy
 from bayes.posterior import Welford
-from bayes.schedule import CyclicSchedule
+from bayes.schedule import CyclicSchedule, warm_up_cosine
 from bayes.sgld import SGLD, ReleasedNoise
 from data.datasets import Patches, SimDataset
 from models.bayesdl import (
@@ -45,10 +48,11 @@ from models.bayesdl import (
     network_config,
     with_tail,
 )
-from utils.checkpoints import list_members, load_checkpoint, member_path, save_checkpoint
+from utils.checkpoints import list_members, member_path, save_checkpoint
 from utils.checks import InputError, require_folder, run_script, strict_bool, writable_folder
 from utils.files import read_json, write_json
 from utils.metrics import quality
+from utils.resume import load_progress, refuse_used_folder, save_progress
 from utils.runs import EpochLog, autocast, choose_device, choose_precision, provenance
 
 STEP_1_EPOCHS = 60
@@ -104,6 +108,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "--temperature", type=float, nargs="+", default=[1.0],
         help="of the Gibbs posterior; of several the best by held-out likelihood is taken",
     )  # fmt: skip
+    step1.add_argument("--trial_steps", type=int, default=200, help="of each temperature's trial")
     step1.add_argument("--prior_precision", type=float, default=1.0, help="of every weight")
     step1.add_argument("--mae_lambda", type=float, default=1.0)
     step1.add_argument("--fft_lambda", type=float, default=0.01)
@@ -130,8 +135,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def check_args(args: argparse.Namespace) -> None:
     """Settles defaults that depend on the step, and refuses what contradicts itself."""
     tail = args.train_type == "uncertainty_tail"
-    args.epoch = args.epoch or (STEP_2_EPOCHS if tail else STEP_1_EPOCHS)
-    args.lr = args.lr or (2e-3 if tail else 6e-4)
+    args.epoch = (
+        args.epoch if args.epoch is not None else (STEP_2_EPOCHS if tail else STEP_1_EPOCHS)
+    )
+    args.lr = args.lr if args.lr is not None else (2e-3 if tail else 6e-4)
     if tail and not args.likelihood:
         raise InputError("--train_type uncertainty_tail needs a likelihood: add --likehood gauss")
     if not tail and args.likelihood:
@@ -141,7 +148,8 @@ def check_args(args: argparse.Namespace) -> None:
         )
     if tail and args.sgld:
         args.sgld = False  # step 2 samples nothing; said aloud by fit_uncertainty_tail
-    for name in ("epoch", "lr", "batch_size", "patch_size", "patches_per_stack", "lr_sgld"):
+    positive = "epoch lr batch_size patch_size patches_per_stack val_stacks trial_steps lr_sgld"
+    for name in positive.split():
         if not getattr(args, name) > 0:
             raise InputError(f"--{name}: expected a positive number, found {getattr(args, name)}")
     if not 0 <= args.burn_in <= 1:
@@ -209,13 +217,23 @@ def batches(run: Run, part: SimDataset, args: argparse.Namespace, epoch: int) ->
     return part.batches(epoch, args.seed, args.batch_size, args.patch_size, args.patches_per_stack)
 
 
-def require_finite(loss: Tensor, epoch: int, what: str) -> float:
+def endless(args: argparse.Namespace, run: Run, part: SimDataset) -> Iterator[Patches]:
+    """Batches of a part without end, none of them one of a training epoch."""
+    for epoch in itertools.count(10**6):
+        yield from batches(run, part, args, epoch)
+
+
+class Diverged(InputError):
+    """The energy is no longer a number."""
+
+
+def require_finite(loss: Tensor, where: str) -> float:
     """The loss as a number; a diverged run must not go on writing members."""
     value = loss.item()
     if not math.isfinite(value):
-        raise InputError(
-            f"the loss of {what} is {value} in epoch {epoch + 1}: the training diverged; lower --lr "
-            "(or --lr_sgld, --temperature) and start again, or --resume from the last good epoch"
+        raise Diverged(
+            f"the loss is {value} in {where}: the training diverged; lower --lr (or --lr_sgld, "
+            "--temperature) and start again, or --resume from the last good epoch"
         )
     return value
 
@@ -232,15 +250,6 @@ class Plan(NamedTuple):
     epochs: int
     steps_per_epoch: int
     cyclic: CyclicSchedule | None
-
-    def adam_lr(self, step: int, lr: float) -> float:
-        """Linear warm-up over a twentieth of the burn-in (at most 500 steps), then a cosine."""
-        total = self.burn_in_epochs * self.steps_per_epoch
-        warm_up = max(1, min(500, total // 20))
-        if step < warm_up:
-            return lr * (step + 1) / warm_up
-        progress = (step - warm_up) / max(1, total - warm_up)
-        return lr * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
 def make_plan(args: argparse.Namespace, steps_per_epoch: int) -> Plan:
@@ -288,11 +297,12 @@ def fit_reconstruction(args: argparse.Namespace, run: Run) -> None:
         precondition=True, generator=generator,
     )  # fmt: skip
     released = ReleasedNoise(parameters, generator=generator)
-    state = {"network": network, "adam": adam, "sgld": sgld, "released": released}
-    start, collected, temperature = resume_step_1(args, run, state)
+    parts = {"network": network, "adam": adam, "sgld": sgld, "released": released}
+    start, collected, temperature = resume_step_1(args, run, parts)
     print(f"parameters: {sum(p.numel() for p in parameters):,}; {plan.steps_per_epoch} steps/epoch")
     write_config(run, "step 1", args, {"network": network.config, "num_data": run.train.pixels})
 
+    burn_in_steps = plan.burn_in_epochs * plan.steps_per_epoch
     log = EpochLog(run.folder, "step1", start)
     for epoch in range(start, plan.epochs):
         began, losses = time.time(), []
@@ -305,19 +315,10 @@ def fit_reconstruction(args: argparse.Namespace, run: Run) -> None:
             plan.steps_per_epoch, leave=False, unit="step",
         )  # fmt: skip
         for i, patches in enumerate(bar):
-            raw, target = to_device(patches, run.device)
-            with autocast(run.device, run.dtype):
-                mean = network(raw).mean
-            energy = reconstruction_energy(
-                mean, target, args.mae_lambda, args.fft_lambda, args.ssim_lambda
-            )
-            losses.append(require_finite(energy.total, epoch, "step 1"))
-            network.zero_grad(set_to_none=True)
-            energy.total.backward()
-
+            losses.append(energy_gradient(args, run, network, patches, f"epoch {epoch + 1}"))
             step = epoch * plan.steps_per_epoch + i
             if sampling:
-                step -= plan.burn_in_epochs * plan.steps_per_epoch
+                step -= burn_in_steps
                 # A remainder of steps that does not fill a cycle is not taken.
                 if step >= plan.cyclic.total_steps:
                     break
@@ -333,7 +334,7 @@ def fit_reconstruction(args: argparse.Namespace, run: Run) -> None:
             else:
                 # Only here: a clipped gradient is no longer that of the posterior.
                 torch.nn.utils.clip_grad_norm_(parameters, GRADIENT_NORM)
-                rate, noise = plan.adam_lr(step, args.lr), 0.0
+                rate, noise = warm_up_cosine(step, burn_in_steps, args.lr), 0.0
                 for group in adam.param_groups:
                     group["lr"] = rate
                 adam.step()
@@ -346,11 +347,34 @@ def fit_reconstruction(args: argparse.Namespace, run: Run) -> None:
             save_draw(run, args, network, collected, epoch, None, epoch // released.period)
         scores = validate(network, run, args.val_stacks)
         log_epoch(log, epoch, began, losses, rate, noise, scores)
-        save_step_1(args, run, state, epoch + 1, collected, temperature)
+        save_progress(
+            run.folder / "latest.pth",
+            parts,
+            identity(args),
+            epoch=epoch + 1,
+            collected=collected,
+            temperature=temperature,
+        )
     if collected == 0:
         save_draw(run, args, network, 1, plan.epochs - 1, None, 0)
     log.close()
     print(f"step 1 done: {max(collected, 1)} member(s) in {run.folder}")
+
+
+def energy_gradient(
+    args: argparse.Namespace, run: Run, network: BayesDL, patches: Patches, where: str
+) -> float:
+    """Leaves the gradient of the step-1 energy in the network; returns the energy."""
+    raw, target = to_device(patches, run.device)
+    with autocast(run.device, run.dtype):
+        mean = network(raw).mean
+    energy = reconstruction_energy(
+        mean, target, args.mae_lambda, args.fft_lambda, args.ssim_lambda
+    ).total
+    value = require_finite(energy, where)
+    network.zero_grad(set_to_none=True)
+    energy.backward()
+    return value
 
 
 def save_draw(
@@ -386,51 +410,47 @@ def settle_temperature(args: argparse.Namespace, run: Run, network: BayesDL, sgl
     if len(args.temperature) == 1:
         return args.temperature[0]
     weights = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    sampler_state = sgld.state_dict()
+    sampler_state = copy.deepcopy(sgld.state_dict())
     scores = {}
     for temperature in args.temperature:
-        network.load_state_dict(weights)
-        draws = trial_chain(args, run, network, sgld, temperature)
-        scores[temperature] = held_out_density(run, network, draws, args.val_stacks)
+        try:
+            draws = trial_chain(args, run, network, sgld, temperature)
+            scores[temperature] = held_out_density(run, network, draws, args.val_stacks)
+        except Diverged:
+            scores[temperature] = -math.inf
         print(f"   temperature {temperature:g}: {scores[temperature]:.4f} nats per held-out pixel")
-    network.load_state_dict(weights)
-    sgld.load_state_dict(sampler_state)
+        network.load_state_dict(weights)
+        sgld.load_state_dict(copy.deepcopy(sampler_state))
     best = choose_temperature(scores)
     print(f"   temperature {best:g} taken")
-    write_json(
-        run.folder / "temperature.json",
-        {"nats per pixel": {str(k): v for k, v in scores.items()}, "taken": best},
-    )
+    finite = {f"{t:g}": score for t, score in scores.items() if math.isfinite(score)}
+    record = {"nats_per_pixel": finite, "taken": best}
+    write_json(run.folder / "temperature.json", record)
     return best
 
 
 def trial_chain(
     args: argparse.Namespace, run: Run, network: BayesDL, sgld: SGLD, temperature: float
 ) -> list[dict[str, Tensor]]:
-    """Four draws of a short cycle."""
-    steps = run.train.steps(args.batch_size, args.patches_per_stack)
-    cyclic = CyclicSchedule(1, max(steps, 8), args.lr_sgld, explore_fraction=0.25,
-                            members_per_cycle=4, temperature=temperature)  # fmt: skip
-    draws, step = [], 0
-    while step < cyclic.total_steps:
-        for patches in batches(run, run.train, args, 10**6 + step):
-            if step == cyclic.total_steps:
-                break
-            raw, target = to_device(patches, run.device)
-            with autocast(run.device, run.dtype):
-                mean = network(raw).mean
-            energy = reconstruction_energy(
-                mean, target, args.mae_lambda, args.fft_lambda, args.ssim_lambda
-            )
-            require_finite(energy.total, 0, f"the trial at temperature {temperature:g}")
-            network.zero_grad(set_to_none=True)
-            energy.total.backward()
-            phase = cyclic.at(step)
-            sgld.follow(phase)
-            sgld.step()
-            if phase.collect:
-                draws.append({k: v.clone() for k, v in network.state_dict().items()})
-            step += 1
+    """Four draws of one short cycle."""
+    cyclic = CyclicSchedule(
+        cycles=1,
+        steps_per_cycle=max(args.trial_steps, 8),
+        lr_max=args.lr_sgld,
+        explore_fraction=0.25,
+        members_per_cycle=4,
+        temperature=temperature,
+    )
+    draws = []
+    for step, patches in zip(
+        range(cyclic.total_steps), endless(args, run, run.train), strict=False
+    ):
+        phase = cyclic.at(step)
+        energy_gradient(args, run, network, patches, f"the trial at temperature {temperature:g}")
+        sgld.follow(phase)
+        sgld.step()
+        if phase.collect:
+            draws.append({k: v.clone() for k, v in network.state_dict().items()})
     return draws
 
 
@@ -448,64 +468,31 @@ def held_out_density(
                 means.add(network(stack.raw[None].to(run.device)).mean)
         errors.append((stack.target - means.mean.cpu()[0]).flatten())
         spreads.append(means.variance.cpu()[0].flatten())
-    error, spread = torch.cat(errors), torch.cat(spreads)
-    residual = variance_scale(error) * torch.linspace(0.02, 1.0, 50)
-    densities = [gaussian_log_density(error, torch.zeros(()), spread + r).mean() for r in residual]
-    return torch.stack(densities).max().item()
-
-
-def save_step_1(
-    args: argparse.Namespace,
-    run: Run,
-    state: dict[str, Any],
-    epoch: int,
-    collected: int,
-    temperature: float | None,
-) -> None:
-    """Everything that going on bit by bit takes."""
-    payload = {name: part.state_dict() for name, part in state.items()}
-    progress = {"epoch": epoch, "collected": collected, "temperature": temperature}
-    save_checkpoint(run.folder / "latest.pth", {**payload, **progress, "identity": identity(args)})
+    return held_out_log_density(torch.cat(errors), torch.cat(spreads))
 
 
 def resume_step_1(
-    args: argparse.Namespace, run: Run, state: dict[str, Any]
+    args: argparse.Namespace, run: Run, parts: dict[str, Any]
 ) -> tuple[int, int, float | None]:
     """First epoch, members so far and temperature: of a new run, or of the interrupted one."""
     path = run.folder / "latest.pth"
     if not args.resume:
-        if path.is_file():
-            print(f"   starting anew: {path} of an earlier run is replaced (--resume goes on)")
-        return 0, 0, None
-    if not path.is_file():
-        print("   nothing to resume: starting from the first epoch")
-        return 0, 0, None
-    payload = load_checkpoint(path)
-    check_identity(payload, identity(args), path)
-    for name, part in state.items():
-        part.load_state_dict(payload[name])
-    print(f"   resuming after epoch {payload['epoch']}")
-    return payload["epoch"], payload["collected"], payload["temperature"]
+        refuse_used_folder(run.folder)
+    elif path.is_file():
+        progress = load_progress(path, parts, identity(args))
+        print(f"   resuming after epoch {progress['epoch']}")
+        return progress["epoch"], progress["collected"], progress["temperature"]
+    return 0, 0, None
 
 
 def identity(args: argparse.Namespace) -> dict[str, Any]:
-    """The options that decide the result; a resumed run must have the same."""
+    """The options that decide the result."""
     names = (
         "train_type sample batch_size patch_size patches_per_stack backbone n_feat levels nBlocks "
         "sgld sampler epoch lr burn_in cycles members_per_cycle lr_sgld explore temperature "
-        "prior_precision mae_lambda fft_lambda ssim_lambda likelihood seed"
+        "trial_steps prior_precision mae_lambda fft_lambda ssim_lambda likelihood seed"
     )
     return {name: getattr(args, name) for name in names.split()}
-
-
-def check_identity(payload: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
-    """`InputError` naming the first option that differs from the interrupted run."""
-    for name, value in payload.get("identity", {}).items():
-        if value != wanted.get(name):
-            raise InputError(
-                f"{path} was trained with --{name} {value}, now it is {wanted.get(name)}: resume "
-                "with the same options, or start anew without --resume"
-            )
 
 
 # ---------------------------------------------------------------------------------------------
@@ -518,7 +505,10 @@ def fit_uncertainty_tail(args: argparse.Namespace, run: Run) -> None:
     paths = step_1_members(args, run.folder)
     nll = find_likelihood(args.likelihood).nll
     latest = run.folder / "latest_tail.pth"
-    done, saved = resume_step_2(args, latest)
+    saved = {}
+    if args.resume and latest.is_file():
+        saved = load_progress(latest, {}, identity(args))
+    done = saved.get("done", [])
     write_config(run, "step 2", args, {"members": len(paths)})
     log = EpochLog(run.folder, "step2", len(done) * args.epoch + saved.get("epoch", 0))
     for index, path in enumerate(paths):
@@ -532,11 +522,10 @@ def fit_uncertainty_tail(args: argparse.Namespace, run: Run) -> None:
         fit_on, ratio = choose_part(args, run, network)
         steps = fit_on.steps(args.batch_size, args.patches_per_stack)
         cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, args.epoch * steps, args.lr / 50)
+        parts = {"tail": network.tail, "adam": adam, "cosine": cosine}
         start = 0
         if saved.get("member") == path.name:
-            for name, part in (("tail", network.tail), ("adam", adam), ("cosine", cosine)):
-                part.load_state_dict(saved[name])
-            start = saved["epoch"]
+            start = load_progress(latest, parts, identity(args))["epoch"]
         for epoch in range(start, args.epoch):
             began, losses = time.time(), []
             bar = tqdm(
@@ -549,7 +538,7 @@ def fit_uncertainty_tail(args: argparse.Namespace, run: Run) -> None:
                 with autocast(run.device, run.dtype):
                     mean, log_var = network(raw)
                 loss = nll(mean.detach(), log_var, target)
-                losses.append(require_finite(loss, epoch, "step 2"))
+                losses.append(require_finite(loss, f"epoch {epoch + 1} of {path.name}"))
                 adam.zero_grad(set_to_none=True)
                 loss.backward()
                 adam.step()
@@ -558,15 +547,13 @@ def fit_uncertainty_tail(args: argparse.Namespace, run: Run) -> None:
             scores = {"member": index + 1, "nll": float(np.mean(losses))}
             log.write(index * args.epoch + epoch, {**scores, "seconds": time.time() - began})
             if epoch + 1 < args.epoch:
-                parts = {"tail": network.tail, "adam": adam, "cosine": cosine}
-                states = {name: part.state_dict() for name, part in parts.items()}
-                progress = {"member": path.name, "epoch": epoch + 1, "done": done, **states}
-                save_checkpoint(latest, {**progress, "identity": identity(args)})
+                progress = {"member": path.name, "epoch": epoch + 1, "done": done}
+                save_progress(latest, parts, identity(args), **progress)
         training = {**member.training, "tail_epochs": args.epoch, "tail_part": fit_on.part}
         payload = member_payload(network, member.sampler, training)
         save_checkpoint(path, payload)
         done = [*done, path.name]
-        save_checkpoint(latest, {"done": done, "identity": identity(args)})
+        save_progress(latest, {}, identity(args), done=done)
         print(
             f"   {path.name}: tail fitted on {fit_on.part} cells (residual variance unseen/seen "
             f"{ratio:.2f}), nll {np.mean(losses):.3f}"
@@ -588,16 +575,6 @@ def step_1_members(args: argparse.Namespace, folder: Path) -> list[Path]:
         ) from None
 
 
-def resume_step_2(args: argparse.Namespace, latest: Path) -> tuple[list[str], dict[str, Any]]:
-    """Members that have their tail, and the state of the one that was interrupted."""
-    if not (args.resume and latest.is_file()):
-        return [], {}
-    payload = load_checkpoint(latest)
-    check_identity(payload, identity(args), latest)
-    print(f"   resuming step 2: {len(payload['done'])} member(s) done")
-    return payload["done"], payload if "member" in payload else {}
-
-
 @torch.no_grad()
 def choose_part(
     args: argparse.Namespace, run: Run, network: BayesDL, steps: int = 12
@@ -609,14 +586,11 @@ def choose_part(
     residuals = []
     for part in (run.train, run.validation):
         squares = []
-        while len(squares) < steps:
-            for patches in batches(run, part, args, 10**6 + len(squares)):
-                raw, target = to_device(patches, run.device)
-                with autocast(run.device, run.dtype):
-                    mean = network(raw).mean
-                squares.append((mean - target).square().mean().item())
-                if len(squares) == steps:
-                    break
+        for patches in itertools.islice(endless(args, run, part), steps):
+            raw, target = to_device(patches, run.device)
+            with autocast(run.device, run.dtype):
+                mean = network(raw).mean
+            squares.append((mean - target).square().mean().item())
         residuals.append(float(np.mean(squares)))
     ratio = residuals[1] / residuals[0]
     return (run.validation if abs(ratio - 1) > RESIDUAL_TOLERANCE else run.train), ratio

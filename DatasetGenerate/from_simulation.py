@@ -7,6 +7,8 @@
 
 Every cell has its own structure and, by default, its own microscope; its levels are exposures of
 one field at rising signal. The same seed gives the same bytes, whatever the number of workers.
+`dataset.json` is written first, with the cells that are to come and `"complete": false`, and once
+more at the end: an interrupted set names cells that are not there, and its readers say so.
 """
 
 import argparse
@@ -29,7 +31,7 @@ from physics.sim import expected_frames, grid_for, raw_counts, target_image
 from physics.structures import KINDS, draw
 from utils.checks import InputError, run_script, writable_folder
 
-__all__ = ["Recipe", "main", "measured_optics", "simulate_cell"]
+__all__ = ["Recipe", "describe_microscope", "main", "measured_optics", "simulate_cell"]
 
 MIXED = "mixed"
 MIXED_SHARES = {
@@ -79,7 +81,11 @@ def simulate_cell(recipe: Recipe, number: int, optics: list[Optics]) -> Cell:
     expected = expected_frames(structure, microscope, grid)
     signals = _signal_levels(recipe, generator)
     raw = torch.stack([raw_counts(expected, s, microscope, generator) for s in signals])
-    details = {"structure": kind, "signal_e": signals, "microscope": _as_json(microscope)}
+    details = {
+        "structure": kind,
+        "signal_e": signals,
+        "microscope": describe_microscope(microscope),
+    }
     return Cell(
         raw.numpy().astype(np.uint16), target_image(structure, microscope, grid).numpy(), details
     )
@@ -109,8 +115,8 @@ def _signal_levels(recipe: Recipe, generator: torch.Generator) -> list[float]:
     return [round(low * (high / low) ** p, 4) for p in place.tolist()]
 
 
-def _as_json(microscope: Microscope) -> dict[str, Any]:
-    """All parameters; a measured curve is named by its cut-off, not listed."""
+def describe_microscope(microscope: Microscope) -> dict[str, Any]:
+    """All parameters for JSON; a measured curve is named by its cut-off, not listed."""
     details = asdict(microscope)
     details["optics"]["radial_otf"] = microscope.optics.radial_otf is not None
     details["optics"]["cutoff"] = microscope.optics.cutoff
@@ -182,7 +188,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Writes the data set; `dataset.json` comes last and marks it as complete."""
+    """Writes the data set; `dataset.json` says whether it is complete."""
     args = parse_args(argv)
     root = writable_folder(args.save_path)
     occupied = [path.name for path in root.iterdir()]
@@ -192,18 +198,19 @@ def main(argv: list[str] | None = None) -> None:
             "sets never mix, or delete the unfinished one"
         )
     recipe = Recipe(args.sample, args.microscope, args.levels, args.size, args.seed)
-    numbers = range(1, args.cells + 1)
-    details = {}
+    numbers = list(range(1, args.cells + 1))
+    _write_spec(root, recipe, numbers, {"complete": False})
+    cells = {}
     with ProcessPoolExecutor(min(args.workers, args.cells)) as pool:
         tasks = [pool.submit(write_cell, root, recipe, number) for number in numbers]
         try:
             for task in tqdm(tasks, desc="simulating", unit="cell"):
                 number, parameters = task.result()
-                details[str(number)] = parameters
+                cells[str(number)] = parameters
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    _write_spec(root, recipe, list(numbers), details)
+    _write_spec(root, recipe, numbers, {"complete": True, "cells": cells})
     stacks = args.cells * args.levels
     print(f"{stacks} stacks of 9 x {args.size} x {args.size} in {root}")
 
@@ -223,7 +230,7 @@ def _write_spec(root: Path, recipe: Recipe, numbers: list[int], details: dict[st
             "generator": "DatasetGenerate.from_simulation",
             "signal_unit": "median electrons per raw pixel over the lit pixels of the wide field",
             "frequency_unit": "cycles per raw pixel",
-            "cells": details,
+            **details,
         },
     )
     spec.to_json(DatasetTree(root).spec_path)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from utils.checks import InputError
 
-__all__ = ["CyclicSchedule", "Phase"]
+__all__ = ["CyclicSchedule", "Phase", "warm_up_cosine"]
 
 
 class Phase(NamedTuple):
@@ -123,3 +123,21 @@ class CyclicSchedule:
             self.explore_steps + (j * self.sampling_steps) // self.members_per_cycle - 1
             for j in range(1, self.members_per_cycle + 1)
         ]
+
+
+def warm_up_cosine(step: int, total: int, lr_max: float, longest_warm_up: int = 500) -> float:
+    """Step size of the burn-in: a linear rise over a twentieth of it, then half a cosine.
+
+    `lr_max (0.02 + 0.98 (1 + cos(pi p)) / 2)`, `p` the progress after the rise.
+
+    Args:
+        step: from 0.
+        total: steps of the burn-in.
+        lr_max: step size at the end of the rise.
+        longest_warm_up: the rise takes no more steps than this.
+    """
+    warm_up = max(1, min(longest_warm_up, total // 20))
+    if step < warm_up:
+        return lr_max * (step + 1) / warm_up
+    progress = (step - warm_up) / max(1, total - warm_up)
+    return lr_max * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))

@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from models.unet import UNet
 from utils.checkpoints import list_members, load_checkpoint
 from utils.checks import InputError
-
-from models.unet import UNet
 
 __all__ = [
     "BACKBONES",
@@ -30,7 +29,7 @@ MEMBER_FORMAT = "BayesDL-SIM member"
 
 
 class Output(NamedTuple):
-    """Mean and log-variance (B, 1, 2H, 2W), in normalised intensity; `log_var` None without tail."""
+    """Mean and log-variance (B, 1, 2H, 2W), in normalised intensity; no tail: None."""
 
     mean: Tensor
     log_var: Tensor | None

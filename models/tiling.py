@@ -1,13 +1,11 @@
 """Large fields tile by tile, with the result of the whole field."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from models.bayesdl import BayesDL, Output
-from models.unet import pad_to_multiple
 
 __all__ = ["predict_tiled"]
 
@@ -36,26 +34,29 @@ def predict_tiled(network: BayesDL, raw: Tensor, tile: int = 512) -> Output:
     height, width = raw.shape[-2:]
     if height <= tile and width <= tile:
         return network(raw)
-    # Padding once, before cutting: every tile is then a whole number of strides.
-    padded = pad_to_multiple(raw, network.stride)
-    tile = -(-tile // network.stride) * network.stride
-    rows = list(_tiles(padded.shape[-2], tile, network.receptive_radius))
-    columns = list(_tiles(padded.shape[-1], tile, network.receptive_radius))
+    rows = list(_tiles(height, tile, network.stride, network.receptive_radius))
+    columns = list(_tiles(width, tile, network.stride, network.receptive_radius))
     mean = log_var = None
     for row in rows:
         for column in columns:
-            output = network(padded[..., row.read, column.read])
+            output = network(raw[..., row.read, column.read])
             if mean is None:
-                mean = _canvas(padded, output.mean)
-                log_var = None if output.log_var is None else _canvas(padded, output.log_var)
+                mean = _canvas(raw, output.mean)
+                log_var = None if output.log_var is None else _canvas(raw, output.log_var)
             _paste(mean, output.mean, row, column)
             if log_var is not None:
                 _paste(log_var, output.log_var, row, column)
-    crop: Callable[[Tensor], Tensor] = lambda x: x[..., : 2 * height, : 2 * width]  # noqa: E731
-    return Output(crop(mean), None if log_var is None else crop(log_var))
+    return Output(mean, log_var)
 
 
-def _tiles(length: int, tile: int, halo: int) -> Iterator[Tile]:
+def _tiles(length: int, tile: int, stride: int, halo: int) -> Iterator[Tile]:
+    """Tiles of about equal length, at most `tile` (rounded up to whole strides).
+
+    They begin at whole strides, so that the network's coarse grids are those of the whole field;
+    only the tile at the far edge may end between strides, and is padded there like the field.
+    """
+    tile = -(-length // -(-length // tile))
+    tile = -(-tile // stride) * stride
     for start in range(0, length, tile):
         stop = min(start + tile, length)
         first, last = max(start - halo, 0), min(stop + halo, length)

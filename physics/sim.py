@@ -71,7 +71,7 @@ def blur(fluorescence: Tensor, transfer: Tensor) -> Tensor:
 
 
 def bin_to_camera(image: Tensor) -> Tensor:
-    """Mean over the 2 x 2 super-resolution pixels of a camera pixel: (..., 2H, 2W) -> (..., H, W)."""
+    """Mean over the 2 x 2 fine pixels of each camera pixel: (..., 2H, 2W) -> (..., H, W)."""
     return torch.nn.functional.avg_pool2d(image, 2)
 
 

@@ -1,0 +1,199 @@
+"""Simulates one raw stack from an image that is taken as the fluorophore structure.
+
+    python -m DatasetGenerate.from_image --image SR.tif --save_path DIR --signal 25 --seed 0
+
+Writes raw.tif (nine frames of counts), gt.tif (what a reconstruction should show) and
+parameters.json. The image lies on the super-resolution grid: two of its pixels to a raw pixel.
+The demo stack `data/F-actin/raw.tif` was made so, from a published reconstruction of a real cell.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tifffile
+import torch
+
+from data.otf import MEASURED_OTFS, read_radial_otf
+from data.tiff import read_image
+from DatasetGenerate.from_simulation import describe_microscope
+from physics.microscopes import Microscope, biosr_microscope
+from physics.optics import Optics
+from physics.sim import Grid, expected_frames, grid_for, raw_counts, target_image
+from utils.checks import InputError, require_file, run_script, writable_folder
+from utils.files import atomic_path, sha256, write_json
+from utils.maps import write_map
+
+__all__ = ["main", "optics_from", "simulate_stack", "structure_from"]
+
+BACKGROUND_PERCENTILE = 0.5
+SMALLEST = 64  # image pixels
+MICROSCOPES = {"biosr": biosr_microscope}
+
+
+class Simulated(NamedTuple):
+    """`raw` (9, H, W) uint16 counts, `target` (2H, 2W) float32 of maximum 1, and what made them."""
+
+    raw: np.ndarray
+    target: np.ndarray
+    microscope: Microscope
+
+
+def structure_from(image: np.ndarray, path: str | Path = "image") -> tuple[np.ndarray, float]:
+    """Turns an image into a fluorophore density: its background is taken off, its maximum is 1.
+
+    The background is a low percentile, not the minimum, which a single dark pixel would decide.
+
+    Args:
+        image: (2H, 2W), any units.
+        path: named in the message.
+
+    Returns:
+        Density (2H, 2W) float32, never negative, and the background that was taken off.
+
+    Raises:
+        InputError: odd or small sides, values that are not finite, a constant image.
+    """
+    height, width = image.shape
+    if height % 2 or width % 2 or min(height, width) < SMALLEST:
+        raise InputError(
+            f"{path} is {height}x{width} px, but even sides of at least {SMALLEST} px are needed, "
+            "since two of its pixels make one raw pixel: crop it"
+        )
+    image = image.astype(np.float64)
+    if not np.isfinite(image).all():
+        raise InputError(f"{path} holds NaN or infinite values: save the image again")
+    background = float(np.percentile(image, BACKGROUND_PERCENTILE))
+    density = np.clip(image - background, 0.0, None)
+    if density.max() == 0:
+        raise InputError(f"{path} is constant or nearly so: choose an image with a structure")
+    return (density / density.max()).astype(np.float32), background
+
+
+def optics_from(
+    otf_path: Path, pixel_size_nm: float, na: float | None = None, emission_nm: float | None = None
+) -> Optics:
+    """A measured detection path; beyond its cut-off, 2 NA / emission, the curve is only noise.
+
+    Raises:
+        InputError: an OTF that is not one of `MEASURED_OTFS`, without `na` and `emission_nm`.
+    """
+    known = {path.name: (known_na, nm) for path, known_na, nm in MEASURED_OTFS}
+    known_na, known_nm = known.get(otf_path.name, (None, None))
+    na, emission_nm = na or known_na, emission_nm or known_nm
+    if na is None or emission_nm is None:
+        raise InputError(
+            f"{otf_path} is none of the OTFs of this project ({', '.join(known)}): say its cut-off "
+            "by --na and --emission_nm"
+        )
+    curve = read_radial_otf(otf_path)
+    return Optics(na, emission_nm, pixel_size_nm, 1.0, curve.modulus, curve.step_per_um)
+
+
+def simulate_stack(
+    structure: np.ndarray, optics: Optics, microscope: str, signal_e: float, seed: int
+) -> Simulated:
+    """Images a density (2H, 2W) at a signal of `signal_e` median electrons per lit raw pixel."""
+    generator = torch.Generator().manual_seed(seed)
+    instrument = MICROSCOPES[microscope](generator, optics)
+    grid = grid_for((structure.shape[0] // 2, structure.shape[1] // 2))
+    density = torch.from_numpy(_embed(structure, grid))
+    expected = expected_frames(density, instrument, grid)
+    raw = raw_counts(expected, signal_e, instrument, generator)
+    target = target_image(density, instrument, grid)
+    return Simulated(raw.numpy().astype(np.uint16), target.numpy(), instrument)
+
+
+def _embed(structure: np.ndarray, grid: Grid) -> np.ndarray:
+    """The structure on the larger periodic grid; mirrored around, as cells go on there."""
+    below = grid.shape[0] - grid.top - structure.shape[0]
+    right = grid.shape[1] - grid.left - structure.shape[1]
+    return np.pad(structure, ((grid.top, below), (grid.left, right)), mode="reflect")
+
+
+def write_raw(path: Path, raw: np.ndarray, pixel_size_nm: float) -> None:
+    """Writes (9, H, W) counts as a stack that ImageJ opens with its pixel size."""
+    with atomic_path(path) as partial:
+        tifffile.imwrite(
+            partial,
+            raw,
+            imagej=True,
+            photometric="minisblack",
+            resolution=(1000 / pixel_size_nm,) * 2,
+            resolutionunit="NONE",
+            metadata={"axes": "ZYX", "unit": "um"},
+        )
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m DatasetGenerate.from_image",
+        description="Simulates one raw SIM stack from an image.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--image", type=Path, required=True, help="TIFF of the structure")
+    parser.add_argument("--save_path", type=Path, required=True, help="folder of the results")
+    parser.add_argument(
+        "--signal", type=float, default=25.0, help="median electrons per lit raw pixel"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="same seed, same counts")
+    parser.add_argument("--microscope", choices=sorted(MICROSCOPES), default="biosr")
+    parser.add_argument("--pixel_size_nm", type=float, default=62.6, help="of a raw pixel")
+    parser.add_argument(
+        "--otf",
+        type=Path,
+        default=MEASURED_OTFS[0][0],
+        help="measured radial OTF, MRC (default: 488 nm)",
+    )
+    parser.add_argument("--na", type=float, help="numerical aperture; for an OTF of your own")
+    parser.add_argument("--emission_nm", type=float, help="wavelength; for an OTF of your own")
+    args = parser.parse_args(argv)
+    for name in ("signal", "pixel_size_nm", "na", "emission_nm"):
+        value = getattr(args, name)
+        if value is not None and not 0 < value < float("inf"):
+            raise InputError(f"--{name}: expected a positive number, found {value}")
+    if args.seed < 0:
+        raise InputError(f"--seed: expected 0 or more, found {args.seed}")
+    return args
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Reads the image, simulates the stack and writes it."""
+    args = parse_args(argv)
+    image = read_image(require_file(args.image, "image of the structure"))
+    structure, background = structure_from(image, args.image)
+    optics = optics_from(args.otf, args.pixel_size_nm, args.na, args.emission_nm)
+    folder = writable_folder(args.save_path)
+    refuse_used_folder(folder)
+    torch.set_num_threads(1)  # the order of additions, and so the counts, depends on the threads
+    stack = simulate_stack(structure, optics, args.microscope, args.signal, args.seed)
+    facts: dict[str, Any] = {
+        "generator": "DatasetGenerate.from_image",
+        "image": args.image.name,
+        "image_sha256": sha256(args.image),
+        "background": background,
+        "signal_e": args.signal,
+        "signal_unit": "median electrons per raw pixel over the lit pixels of the wide field",
+        "seed": args.seed,
+        "otf": args.otf.name,
+        "frequency_unit": "cycles per raw pixel",
+        "microscope": describe_microscope(stack.microscope),
+    }
+    write_json(folder / "parameters.json", facts)
+    write_map(folder / "gt.tif", stack.target, args.pixel_size_nm / 2)
+    write_raw(folder / "raw.tif", stack.raw, args.pixel_size_nm)
+    height, width = stack.raw.shape[1:]
+    print(f"9 x {height} x {width} raw frames and their ground truth in {folder}")
+
+
+def refuse_used_folder(folder: Path) -> None:
+    """A simulated stack must never replace a measured one."""
+    for name in ("raw.tif", "gt.tif", "parameters.json"):
+        if (folder / name).exists():
+            raise InputError(f"{folder} already holds {name}: name another folder, or delete it")
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,113 @@
+"""A folder of posterior draws as functions `raw -> (mean, log_var)`, one in memory at a time."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from models.bayesdl import Output, load_member
+from models.tiling import predict_tiled
+from utils.checkpoints import list_members
+from utils.checks import InputError
+from utils.files import sha256
+from utils.runs import autocast
+
+__all__ = ["MemberFacts", "describe_members", "member_functions"]
+
+TILE = 512  # raw pixels
+RAW_FRAMES = 9
+
+
+class MemberFacts(NamedTuple):
+    """What a result must say about a draw that it was made with."""
+
+    path: Path
+    sha256: str
+    network: dict[str, Any]
+    sampler: dict[str, Any]
+    training: dict[str, Any]
+
+
+def member_functions(
+    folder: str | Path,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    tile: int = TILE,
+    limit: int | None = None,
+) -> list[Callable[[Tensor], Output]]:
+    """The draws of a folder, as `bayes.posterior.predict` takes them.
+
+    Each function loads its member when it is called and forgets it again, so that memory does not
+    grow with their number; loading takes a hundredth of the time of a prediction.
+
+    Args:
+        folder: with member_01.pth, member_02.pth, ...
+        device: where to compute; the outputs stay there.
+        dtype: bfloat16 for mixed precision (outputs are float32 still), or float32.
+        tile: side of a tile in raw pixels, see `models.tiling`.
+        limit: the first so many members only.
+
+    Returns:
+        Functions of normalised frames (B, 9, H, W) to `Output` of (B, 1, 2H, 2W).
+
+    Raises:
+        InputError: no members, or fewer than `limit`; when called, a checkpoint that cannot be
+            used.
+    """
+    device = torch.device(device)
+
+    def function(path: Path) -> Callable[[Tensor], Output]:
+        def apply(raw: Tensor) -> Output:
+            network = load_member(path, device).network
+            raw = raw.to(device).contiguous(memory_format=torch.channels_last)
+            with torch.no_grad(), autocast(device, dtype):
+                return predict_tiled(network, raw, tile)
+
+        return apply
+
+    return [function(path) for path in _paths(folder, limit)]
+
+
+def describe_members(folder: str | Path, limit: int | None = None) -> list[MemberFacts]:
+    """What the draws of a folder are, with the proof that they can all be used together.
+
+    Raises:
+        InputError: as `member_functions`; networks that differ between the members, or that do
+            not take nine frames.
+    """
+    facts = []
+    for path in _paths(folder, limit):
+        member = load_member(path)
+        config = member.network.config
+        frames = config["options"].get("in_channels", RAW_FRAMES)
+        if frames != RAW_FRAMES:
+            raise InputError(
+                f"{path} holds a network for {frames} raw frames, but 2D-SIM has {RAW_FRAMES}; "
+                "name another folder"
+            )
+        if facts and config != facts[0].network:
+            raise InputError(
+                f"{path} holds {_words(config)}, but {facts[0].path.name} holds "
+                f"{_words(facts[0].network)}: the members of one posterior have one network; "
+                "remove those of the other run"
+            )
+        facts.append(MemberFacts(path, sha256(path), config, member.sampler, member.training))
+    return facts
+
+
+def _paths(folder: str | Path, limit: int | None) -> list[Path]:
+    paths = list_members(folder)
+    if limit is not None and not 1 <= limit <= len(paths):
+        raise InputError(
+            f"{folder} holds {len(paths)} member(s), {limit} were asked for: expected 1 to "
+            f"{len(paths)}"
+        )
+    return paths[:limit]
+
+
+def _words(config: dict[str, Any]) -> str:
+    options = ", ".join(f"{name} {value}" for name, value in sorted(config["options"].items()))
+    tail = f"{config['likelihood']} tail" if config["likelihood"] else "no uncertainty tail"
+    return f"a {config['backbone']} ({options}; {tail})"

@@ -1,0 +1,222 @@
+"""train.py as a user runs it: both steps on a small set, resumed, killed, misused."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+import train
+from utils.checkpoints import list_members, load_checkpoint
+from utils.checks import InputError
+from utils.files import read_json
+
+ROOT = Path(__file__).parents[1]
+SMALL = [
+    "--n_feat",
+    "4",
+    "--levels",
+    "2",
+    "--nBlocks",
+    "1",
+    "--patch_size",
+    "24",
+    "--batch_size",
+    "4",
+    "--val_stacks",
+    "1",
+]
+STEP_1 = ["--epoch", "6", "--burn_in", "0.34", "--cycles", "2", "--precision", "fp32", *SMALL]
+STEP_2 = ["--train_type", "uncertainty_tail", "--likehood", "gauss", "--SGLD", "False", *SMALL]
+
+
+def options(root: Path, folder: Path, *more: str) -> list[str]:
+    place = ["--root_dir", str(root), "--save_model_dir", str(folder), "--device", "cpu"]
+    return [*place, *more]
+
+
+def run_folder(folder: Path) -> Path:
+    return folder / "F-actin" / "BayesDL-SIM"
+
+
+def trunk(path: Path) -> dict[str, torch.Tensor]:
+    state = load_checkpoint(path)["state"]
+    return {name: value for name, value in state.items() if name.startswith("trunk.")}
+
+
+def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.fixture(scope="module")
+def trained(small_set, tmp_path_factory):
+    """Step 1, the trunks it left, then step 2."""
+    folder = tmp_path_factory.mktemp("trained")
+    train.main(options(small_set, folder, *STEP_1))
+    before = [trunk(path) for path in list_members(run_folder(folder))]
+    train.main(options(small_set, folder, *STEP_2, "--epoch", "2"))
+    return run_folder(folder), before
+
+
+def test_members_are_stored_with_their_sampler(trained):
+    folder, _ = trained
+    members = [load_checkpoint(path) for path in list_members(folder)]
+    assert len(members) == 4  # two cycles of two
+    for member in members:
+        assert member["sampler"]["kind"] == "sgld"
+        assert member["sampler"]["temperature"] == 1.0
+        assert member["sampler"]["num_data"] == 4 * 2 * 96 * 96  # training cells, levels, pixels
+        assert member["network"]["options"]["width"] == 4
+    assert not equal(trunk(list_members(folder)[0]), trunk(list_members(folder)[1]))
+
+
+def test_step_2_leaves_the_trunk_bit_identical(trained):
+    folder, before = trained
+    for path, old in zip(list_members(folder), before, strict=True):
+        assert equal(trunk(path), old)
+        assert any(name.startswith("tail.") for name in load_checkpoint(path)["state"])
+
+
+def test_run_folder_says_what_was_done(trained):
+    folder, _ = trained
+    config = read_json(folder / "config.json")
+    assert config["step 1"]["options"]["epoch"] == 6
+    assert config["step 2"]["options"]["likelihood"] == "gauss"
+    with open(folder / "step1.csv", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert [int(row["epoch"]) for row in rows] == list(range(6))
+    assert {"loss", "psnr", "ssim", "lr", "temperature"} <= set(rows[0])
+    # noise only while sampling
+    assert float(rows[0]["temperature"]) == 0.0
+    assert float(rows[-1]["temperature"]) == 1.0
+
+
+def test_resumed_run_equals_an_uninterrupted_one(small_set, tmp_path, trained, monkeypatch):
+    """Interrupted in each phase: burn-in, sampling, tail."""
+    for stop in (1, 3, 5):
+        real = train.validate
+        calls = []
+
+        def interrupted(*args, real=real, calls=calls, stop=stop):
+            calls.append(1)
+            if len(calls) == stop + 1:
+                raise KeyboardInterrupt
+            return real(*args)
+
+        folder = tmp_path / str(stop)
+        monkeypatch.setattr(train, "validate", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train.main(options(small_set, folder, *STEP_1))
+        monkeypatch.setattr(train, "validate", real)
+        train.main(options(small_set, folder, *STEP_1, "--resume"))
+        whole = [trunk(path) for path in list_members(trained[0])]
+        pieces = [trunk(path) for path in list_members(run_folder(folder))]
+        assert len(whole) == len(pieces)
+        assert all(equal(a, b) for a, b in zip(whole, pieces, strict=True))
+
+
+def test_resumed_tail_equals_an_uninterrupted_one(small_set, tmp_path, trained, monkeypatch):
+    train.main(options(small_set, tmp_path, *STEP_1))
+    real, calls = train.EpochLog.write, []
+
+    def interrupted(self, epoch, values):
+        calls.append(1)
+        if len(calls) == 4:  # second member, second epoch
+            raise KeyboardInterrupt
+        real(self, epoch, values)
+
+    monkeypatch.setattr(train.EpochLog, "write", interrupted)
+    tail = options(small_set, tmp_path, *STEP_2, "--epoch", "2", "--precision", "fp32")
+    with pytest.raises(KeyboardInterrupt):
+        train.main(tail)
+    monkeypatch.setattr(train.EpochLog, "write", real)
+    train.main([*tail, "--resume"])
+    other = tmp_path / "other"
+    train.main(options(small_set, other, *STEP_1))
+    train.main(options(small_set, other, *STEP_2, "--epoch", "2", "--precision", "fp32"))
+    for a, b in zip(
+        list_members(run_folder(tmp_path)), list_members(run_folder(other)), strict=True
+    ):
+        assert equal(load_checkpoint(a)["state"], load_checkpoint(b)["state"])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_killed_run_resumes(small_set, tmp_path):
+    command = [sys.executable, "train.py", *options(small_set, tmp_path, *STEP_1), "--epoch", "400"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    latest = run_folder(tmp_path) / "latest.pth"
+    deadline = time.time() + 120
+    while not latest.is_file() and time.time() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert load_checkpoint(latest)["progress"]["epoch"] >= 1
+    assert not list(run_folder(tmp_path).glob("*.partial.pth")) or load_checkpoint(latest)
+
+
+def test_step_2_without_members_names_folder_and_command(small_set, tmp_path):
+    with pytest.raises(InputError, match=r"BayesDL-SIM holds none.*train\.py --model BayesDL"):
+        train.main(options(small_set, tmp_path, *STEP_2))
+
+
+def test_second_run_does_not_mix_its_members_with_the_first(small_set, tmp_path, trained):
+    with pytest.raises(InputError, match="--resume"):
+        train.main(options(small_set, trained[0].parents[1], *STEP_1))
+
+
+def test_divergence_stops_with_a_message(small_set, tmp_path):
+    diverging = options(small_set, tmp_path, *STEP_1, "--lr", "1e12", "--burn_in", "1")
+    with pytest.raises(InputError, match="diverged"):
+        train.main(diverging)
+
+
+def test_temperature_is_chosen_among_several_and_stored(small_set, tmp_path):
+    several = ["--temperature", "1", "1e9", "--trial_steps", "8"]
+    train.main(options(small_set, tmp_path, *STEP_1, *several))
+    record = read_json(run_folder(tmp_path) / "temperature.json")
+    assert record["taken"] == 1.0  # 1e9 destroys the network
+    assert load_checkpoint(list_members(run_folder(tmp_path))[0])["sampler"]["temperature"] == 1.0
+
+
+def test_point_estimate_and_fine_tuning(small_set, tmp_path, trained):
+    start = ["--init_from", str(trained[0]), "--SGLD", "False", "--epoch", "1", "--lr", "1e-12"]
+    train.main(options(small_set, tmp_path, *start, *SMALL))
+    members = list_members(run_folder(tmp_path))
+    assert len(members) == 1
+    first = trunk(list_members(trained[0])[0])
+    assert all(torch.allclose(v, first[k], atol=1e-6) for k, v in trunk(members[0]).items())
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--train_type", "uncertainty_tail"], "needs a likelihood"),
+        (["--likehood", "gauss"], "belongs to step 2"),
+        (["--root_dir", "nowhere"], "no data set"),
+        (["--patch_size", "4096"], "smaller patch"),
+        (["--epoch", "0"], "--epoch"),
+        (["--device", "tpu"], "--device"),
+    ],
+)
+def test_mistakes_end_in_one_line(small_set, tmp_path, more, message):
+    with pytest.raises(InputError, match=message):
+        train.main(options(small_set, tmp_path, *SMALL, *more))
+
+
+def test_original_commands_are_understood():
+    step1 = train.parse_args(
+        ["--model", "BayesDL", "--train_type", "", "--likehood", "", "--SGLD", "True"]
+    )
+    assert step1.sgld
+    assert step1.train_type == ""
+    words = "--model BayesDL --train_type uncertainty_tail --likelihood gauss --sgld False"
+    step2 = train.parse_args([*words.split(), "--epoch", "300"])
+    assert (step2.likelihood, step2.sgld, step2.epoch) == ("gauss", False, 300)
