@@ -33,7 +33,7 @@ _SHOWN = (0.1, 99.9)  # percentiles at the ends of the colours, so that one hot 
 
 
 def write_sr(path: str | Path, image01: ArrayLike, pixel_size_nm: float | None) -> None:
-    """Writes the super-resolved image as uint16: the normalised intensity, cut to [0, 1], x 65535."""
+    """Writes the super-resolved image as uint16: normalised intensity, cut to [0, 1], x 65535."""
     image = _checked(image01)
     counts = np.empty(image.shape, np.uint16)
     for page, out in zip(_pages(image), _pages(counts), strict=True):
@@ -168,9 +168,10 @@ def _draw(path: str | Path, panels: list[_Panel], side: int) -> None:
     """Lays the panels out in screen pixels; ``side`` is the longer side of each image."""
     height, width = panels[0].image.shape[-2:]
     height, width = (round(side * length / max(height, width)) for length in (height, width))
-    em = max(14.0, side / 30)  # height of the letters
+    # Height of the letters; larger in a row of panels, which a page shows at a reduced size.
+    em = max(14.0, min(side / (24 if len(panels) > 1 else 32), width / 14))
     labelled = any(panel.label for panel in panels)
-    left, column = 0.6 * em, width + (8.3 if labelled else 6.2) * em
+    left, column = 0.8 * em, width + (7.0 if labelled else 5.6) * em
     total = (left + len(panels) * column, height + 3.2 * em)
     figure = Figure(figsize=(total[0] / _DPI, total[1] / _DPI), dpi=_DPI, facecolor="white")
 
@@ -195,11 +196,11 @@ def _draw_panel(axes: Any, bar_axes: Any, panel: _Panel, width: float, em: float
     axes.imshow(image, cmap=panel.cmap, vmin=low, vmax=high, aspect="auto")
     axes.set_axis_off()
     # A long name gets smaller letters (about 0.6 em each) rather than running into its neighbour.
-    fitting = min(1.2 * points, (width + 4 * em) * 72 / _DPI / (0.6 * max(len(title), 1)))
+    fitting = min(1.2 * points, (width + em) * 72 / _DPI / (0.62 * max(len(title), 1)))
     axes.set_title(title, fontsize=fitting, pad=0.5 * points, parse_math=False)
     _draw_scale_bar(axes, image.shape, panel.pixel_size_nm, points)
     below, above = image.min() < low, image.max() > high
-    extend = {(0, 0): "neither", (0, 1): "max", (1, 0): "min", (1, 1): "both"}[(below, above)]
+    extend = ("both" if above else "min") if below else ("max" if above else "neither")
     bar = axes.figure.colorbar(colours, cax=bar_axes, extend=extend, extendfrac=0.03)
     bar.locator = MaxNLocator(5)
     bar.formatter = ScalarFormatter(useOffset=False)
@@ -250,7 +251,8 @@ def _scale_bar(width: int, pixel_size_nm: float | None) -> tuple[float, str]:
 
 
 def _limits(image: NDArray) -> tuple[float, float]:
-    low, high = (float(limit) for limit in np.percentile(image, _SHOWN))
+    some = image.reshape(-1)[:: max(1, image.size // 4_000_000)]  # enough, and no copy of a film
+    low, high = (float(limit) for limit in np.percentile(some, _SHOWN))
     return (low, high) if high > low else (low, low + 1.0)
 
 
