@@ -1,6 +1,5 @@
 """BayesDL: a generator with an uncertainty tail, and how a member is stored and loaded."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from models.unet import UNet
-from utils.checkpoints import list_members, load_checkpoint
+from utils.checkpoints import load_checkpoint
 from utils.checks import InputError
 
 __all__ = [
@@ -19,7 +18,6 @@ __all__ = [
     "load_member",
     "member_payload",
     "network_config",
-    "stream_members",
     "with_tail",
 ]
 
@@ -162,26 +160,15 @@ def load_member(path: Path, device: torch.device | str = "cpu") -> Member:
     payload = load_checkpoint(path)
     if payload.get("format") != MEMBER_FORMAT:
         raise InputError(f"{path}: expected a {MEMBER_FORMAT}, found a {payload.get('format')}")
-    network = build_network(payload["network"])
     try:
+        network = build_network(payload["network"])
         network.load_state_dict(payload["state"])
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise InputError(f"{path}: the parameters do not fit the network: {reason}") from None
+        sampler, training = payload["sampler"], payload["training"]
+    except (KeyError, TypeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise InputError(
+            f"{path}: the parameters do not fit a network of this version ({reason}); "
+            "copy or train the member again"
+        ) from None
     network = network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
-    return Member(network, payload["sampler"], payload["training"])
-
-
-def stream_members(
-    folder: Path, device: torch.device | str = "cpu", limit: int | None = None
-) -> Iterator[Member]:
-    """The draws of a folder one after the other, so that memory does not grow with their number.
-
-    Raises:
-        InputError: no members, or fewer than `limit`.
-    """
-    paths = list_members(folder)
-    if limit is not None and limit > len(paths):
-        raise InputError(f"{folder} holds {len(paths)} members, {limit} were asked for")
-    for path in paths[:limit]:
-        yield load_member(path, device)
+    return Member(network, sampler, training)

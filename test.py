@@ -1,0 +1,412 @@
+"""Reconstructs raw 2D-SIM stacks: super-resolved image, aleatoric and epistemic uncertainty.
+
+    # One stack: a TIFF or MRC file of 9 images (9 T: a time series), or a folder of nine frames
+    python test.py --test_data data/F-actin/raw.tif --save_path results/F-actin
+
+    # A folder of stacks, with the members of your own training
+    python test.py --test_data my_stacks --pretrained_G checkpoint/F-actin/BayesDL-SIM \
+        --save_path results/mine
+
+    # Against a known ground truth
+    python test.py --test_data data/F-actin/raw.tif --target data/F-actin/gt.tif \
+        --save_path results/F-actin
+
+Written to --save_path (of several stacks: to a subfolder each):
+
+    SR.tif              uint16: normalised SR intensity in [0, 1], times 65535
+    Aleatoric.tif       float32: standard deviation of the data, in normalised SR intensity
+    Epistemic.tif       float32: standard deviation between the members, same units
+    Channels.ome.tif    float32: these and their total as channels
+    *.png               each with colour bar and scale bar; Overview.png beside wide field
+    prediction.json     what was made from what: members, scales, versions; written last
+
+One affine scale turns counts into normalised SR intensity, for all time points of a stack together:
+0 and 1 are the smallest and the largest value of the posterior mean. Both are in prediction.json.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from bayes.posterior import Prediction, predict
+from data.normalise import Normalisation, normalisation_of
+from data.stacks import RawStack, find_stacks, read_stack
+from data.tiff import read_tiff
+from models.members import MemberFacts, describe_members, member_functions
+from physics.wiener import wide_field_upsampled
+from utils.checks import InputError, require_file, run_script, writable_folder
+from utils.files import write_json
+from utils.maps import write_channels, write_map, write_overview, write_picture, write_sr
+from utils.metrics import Quality, quality
+from utils.runs import choose_device, choose_precision, provenance
+
+SMALLEST_TILE = 32  # raw pixels; the halo around a smaller one would be most of the work
+SHOWN = {  # file and channel -> title of the picture, what its colours mean
+    "SR": ("Super-resolved", "normalised SR intensity"),
+    "Aleatoric": ("Aleatoric uncertainty", "standard deviation, normalised SR intensity"),
+    "Epistemic": ("Epistemic uncertainty", "standard deviation, normalised SR intensity"),
+}
+TOTAL = "Total"  # a channel only
+CHANNELS = "Channels.ome.tif"
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line; the checkpoint knows its network, so no flag describes one."""
+    parser = argparse.ArgumentParser(
+        description="Reconstructs raw 2D-SIM stacks with a BayesDL posterior.", allow_abbrev=False
+    )
+    data = parser.add_argument_group("data")
+    data.add_argument(
+        "--test_data", type=Path, required=True,
+        help="raw stack (TIFF or MRC of 9 or 9 T images), folder of nine frames, or folder of "
+        "stacks",
+    )  # fmt: skip
+    data.add_argument(
+        "--pixel_size_nm", type=float,
+        help="of the raw frames, in nm (default: as the file says)",
+    )  # fmt: skip
+    data.add_argument("--target", type=Path, help="ground truth (TIFF) of one stack, to compare")
+    data.add_argument("--save_path", type=Path, required=True, help="folder of the results")
+
+    posterior = parser.add_argument_group("posterior")
+    posterior.add_argument(
+        "--pretrained_G", type=Path, default=Path("checkpoint/F-actin/pretrained_G"),
+        help="folder of member_01.pth ... (default: the shipped posterior, %(default)s)",
+    )  # fmt: skip
+    posterior.add_argument("--members", type=int, help="the first so many only (default: all)")
+
+    run = parser.add_argument_group("run")
+    run.add_argument("--tile", type=int, default=512, help="raw pixels (default %(default)s)")
+    run.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:n")
+    run.add_argument("--gpu_id", type=int, help="number of the GPU")
+    run.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto")
+    args = parser.parse_args(argv)
+    if args.tile < SMALLEST_TILE:
+        raise InputError(f"--tile: expected {SMALLEST_TILE} raw pixels or more, found {args.tile}")
+    if args.pixel_size_nm is not None and not 0 < args.pixel_size_nm < float("inf"):
+        raise InputError(f"--pixel_size_nm: expected a positive size, found {args.pixel_size_nm}")
+    return args
+
+
+class Run(NamedTuple):
+    """What all stacks of a call share."""
+
+    functions: list[Callable]
+    members: list[MemberFacts]
+    facts: dict[str, Any]
+
+
+class Reconstruction(NamedTuple):
+    """One stack in normalised SR intensity.
+
+    Attributes:
+        maps: SR, and Aleatoric, Epistemic, Total where they are known; each (T, 2H, 2W).
+        raw_scales: how each time point was normalised for the network.
+        scale: normalised SR intensity in counts of the raw frames.
+        seconds: of the prediction.
+    """
+
+    maps: dict[str, NDArray[np.float32]]
+    raw_scales: list[Normalisation]
+    scale: Normalisation
+    seconds: float
+
+
+# ---------------------------------------------------------------------------------------------
+# Set-up
+# ---------------------------------------------------------------------------------------------
+
+
+def open_run(args: argparse.Namespace) -> Run:
+    """Checks the members, chooses the device, and says both."""
+    device = choose_device(args.device, args.gpu_id)
+    dtype = choose_precision(args.precision, device)
+    members = describe_members(args.pretrained_G, args.members)
+    functions = member_functions(args.pretrained_G, device, dtype, args.tile, args.members)
+    precision = "bf16" if dtype == torch.bfloat16 else "fp32"
+    facts = {
+        "checkpoint": {
+            "folder": str(args.pretrained_G),
+            "network": members[0].network,
+            "members": [
+                {"file": m.path.name, "sha256": m.sha256, "sampler": m.sampler,
+                 "training": m.training}
+                for m in members
+            ],
+        },
+        "run": {"device": str(device), "precision": precision, "tile": args.tile},
+        "provenance": provenance(),
+    }  # fmt: skip
+    print(f"posterior: {posterior_in_words(members)} of {args.pretrained_G}; {device}, {precision}")
+    if not members[0].network["likelihood"]:
+        print(
+            "WARNING: these members have no uncertainty tail: aleatoric uncertainty is not "
+            "modelled and not written (train.py --train_type uncertainty_tail adds it)"
+        )
+    if len(members) == 1:
+        print(
+            "WARNING: one member shows no spread: epistemic uncertainty is unknown and not written"
+        )
+    return Run(functions, members, facts)
+
+
+def posterior_in_words(members: list[MemberFacts]) -> str:
+    """How many members, of which sampler, at which temperature."""
+    kinds = sorted({str(m.sampler.get("kind", "unknown sampler")) for m in members})
+    temperatures = sorted({m.sampler.get("temperature") for m in members} - {None})
+    words = f"{len(members)} member{'s' if len(members) > 1 else ''} ({' and '.join(kinds)}"
+    if temperatures:
+        words += f", temperature {' and '.join(f'{t:g}' for t in temperatures)}"
+    return words + ")"
+
+
+def result_folders(stacks: list[Path], save_path: Path) -> list[Path]:
+    """Where the results of each stack go; no two to one place, and none over its own raw data."""
+    if len(stacks) == 1:
+        folders = [save_path]
+    else:
+        stems = [path.name if path.is_dir() else path.stem for path in stacks]
+        taken = [stem.casefold() for stem in stems]
+        # cell.tif and cell.mrc are two stacks: the ending keeps their results apart.
+        folders = [
+            save_path / (stem if taken.count(stem.casefold()) == 1 else path.name.replace(".", "_"))
+            for path, stem in zip(stacks, stems, strict=True)
+        ]
+    for source, folder in zip(stacks, folders, strict=True):
+        source, outputs = source.resolve(), folder.resolve()
+        written = {CHANNELS, *(f"{name}.tif" for name in SHOWN)}
+        if source == outputs or (outputs == source.parent and source.name in written):
+            raise InputError(
+                f"the results in {folder} would mix with or replace the raw data {source}; "
+                "choose another --save_path"
+            )
+    return folders
+
+
+# ---------------------------------------------------------------------------------------------
+# One stack
+# ---------------------------------------------------------------------------------------------
+
+
+def reconstruct(stack: RawStack, functions: list[Callable]) -> Reconstruction:
+    """Posterior predictive of every time point, on one intensity scale."""
+    times, _, height, width = stack.raw.shape
+    counts = {name: np.empty((times, 2 * height, 2 * width), np.float32)
+              for name in Prediction._fields}  # fmt: skip
+    scales, began = [], time.perf_counter()
+    # Not drawn where nobody watches: a log would hold one line per step.
+    with tqdm(total=times * len(functions), desc=stack.name, unit="member", disable=None) as bar:
+        for t, raw in enumerate(stack.raw):
+            norm = normalisation_of(raw, str(stack.source))
+            frames = torch.from_numpy(norm.apply(raw))[None]
+            prediction = predict(counted(functions, bar), frames)
+            # Each time point has its own scale before the network; in counts they compare.
+            for name, image in prediction._asdict().items():
+                counts[name][t] = norm.scale * image[0, 0].cpu().numpy()
+            counts["mean"][t] += norm.low
+            scales.append(norm)
+    return to_sr_scale(counts, scales, time.perf_counter() - began, stack.source)
+
+
+def counted(functions: Iterable[Callable], bar: tqdm) -> Iterator[Callable]:
+    """The functions, each reported to the progress bar once it has been used."""
+    for function in functions:
+        yield function
+        bar.update()
+
+
+def to_sr_scale(
+    counts: dict[str, NDArray], raw_scales: list[Normalisation], seconds: float, source: Path
+) -> Reconstruction:
+    """Counts -> normalised SR intensity, `(x - low) / (high - low)` over all time points."""
+    mean = counts["mean"]
+    scale = Normalisation(float(mean.min()), float(mean.max()))
+    if not (np.isfinite(scale).all() and scale.high > scale.low):
+        raise InputError(
+            f"{source}: the members predict a constant or not finite image; the training of these "
+            "members went wrong: name another --pretrained_G"
+        )
+    # In place: of a long time series the maps are the largest thing in memory.
+    mean -= np.float32(scale.low)
+    for image in counts.values():
+        image /= np.float32(scale.scale)
+    names = {"mean": "SR", "aleatoric": "Aleatoric", "epistemic": "Epistemic", "total": TOTAL}
+    maps = {names[name]: image for name, image in counts.items()}
+    return Reconstruction(maps, raw_scales, scale, seconds)
+
+
+def without_unknown(result: Reconstruction, members: list[MemberFacts]) -> Reconstruction:
+    """Leaves out what the members cannot tell: a map of zeros would read as certainty."""
+    unknown = set()
+    if not members[0].network["likelihood"]:
+        unknown |= {"Aleatoric", TOTAL}
+    if len(members) == 1:
+        unknown |= {"Epistemic", TOTAL}
+    maps = {name: image for name, image in result.maps.items() if name not in unknown}
+    return result._replace(maps=maps)
+
+
+def read_target(path: Path, stack: RawStack) -> NDArray:
+    """Ground truth (T, 2H, 2W) of a stack, in any units.
+
+    Raises:
+        InputError: unreadable, or not on the doubled grid of the raw frames.
+    """
+    target, _ = read_tiff(require_file(path, "ground truth"))
+    times, _, height, width = stack.raw.shape
+    expected = (times, 2 * height, 2 * width)
+    if target.shape != expected:
+        raise InputError(
+            f"{path} holds {target.shape[0]} image(s) of {target.shape[1]}x{target.shape[2]} px, "
+            f"but the ground truth of {stack.source} is expected to be {times} of "
+            f"{expected[1]}x{expected[2]} px (twice the raw frames)"
+        )
+    return target
+
+
+def compare(sr: NDArray, raw: NDArray, target: NDArray) -> dict[str, Quality]:
+    """SR and bicubic wide field against the ground truth, averaged over time points."""
+    wide_field = [wide_field_upsampled(torch.from_numpy(frames)).numpy() for frames in raw]
+    scores = {}
+    for name, images in {"wide field": wide_field, "SR": sr}.items():
+        rows = [quality(image, truth) for image, truth in zip(images, target, strict=True)]
+        scores[name] = Quality(*np.mean(rows, axis=0).tolist())
+    return scores
+
+
+# ---------------------------------------------------------------------------------------------
+# Results
+# ---------------------------------------------------------------------------------------------
+
+
+def write_results(
+    folder: Path,
+    stack: RawStack,
+    pixel_size_nm: float | None,
+    result: Reconstruction,
+    facts: dict[str, Any],
+) -> None:
+    """All files of one stack; prediction.json last, so that it stands for a complete set."""
+    writable_folder(folder)
+    (folder / "prediction.json").unlink(missing_ok=True)
+    sr_pixel_nm = None if pixel_size_nm is None else pixel_size_nm / 2
+    for name, (title, label) in SHOWN.items():
+        if name not in result.maps:
+            for ending in (".tif", ".png"):  # an earlier run may have left some
+                (folder / f"{name}{ending}").unlink(missing_ok=True)
+            continue
+        image = result.maps[name]
+        write = write_sr if name == "SR" else write_map
+        write(folder / f"{name}.tif", image, sr_pixel_nm)
+        colours = {} if name == "SR" else {"cmap": "viridis"}
+        write_picture(folder / f"{name}.png", image, title, sr_pixel_nm, label, **colours)
+    write_channels(folder / CHANNELS, result.maps, sr_pixel_nm)
+    panels = {"Wide field": result.scale.apply(stack.raw.mean(axis=1))}
+    panels |= {SHOWN[name][0]: image for name, image in result.maps.items() if name in SHOWN}
+    write_overview(folder / "Overview.png", panels, sr_pixel_nm)
+    write_json(folder / "prediction.json", facts)
+
+
+def stack_facts(
+    stack: RawStack, pixel_size_nm: float | None, result: Reconstruction
+) -> dict[str, Any]:
+    """What prediction.json says about the stack itself."""
+    return {
+        "source": {
+            "file": stack.source.name,
+            "time_points": stack.raw.shape[0],
+            "frame_size": list(stack.raw.shape[-2:]),
+            "raw_pixel_size_nm": pixel_size_nm,
+        },
+        "normalisation": {
+            "raw_counts_per_time_point": [norm._asdict() for norm in result.raw_scales],
+            "sr_counts": result.scale._asdict(),
+            "meaning": "counts = low + (high - low) SR.tif / 65535; uncertainties in counts = "
+            "(high - low) times the map",
+        },
+        "channels": list(result.maps),
+        "not_modelled": [name for name in (*SHOWN, TOTAL) if name not in result.maps],
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def report(
+    stack: RawStack,
+    pixel_size_nm: float | None,
+    result: Reconstruction,
+    scores: dict[str, Quality],
+    folder: Path,
+) -> None:
+    """A few lines per stack."""
+    times, frames, height, width = stack.raw.shape
+    series = f"{times} time points of " if times > 1 else ""
+    size = f"{pixel_size_nm:g} nm" if pixel_size_nm else "of unknown size (--pixel_size_nm)"
+    print(f"{stack.source}: {series}{frames} frames of {height}x{width} px, pixel {size}")
+    widths = [
+        f"{name.lower()} {image.mean():.2g}" for name, image in result.maps.items() if name != "SR"
+    ]
+    print(f"   {result.seconds:.1f} s; mean uncertainty: {', '.join(widths) or 'not modelled'}")
+    for name, score in scores.items():
+        print(
+            f"   {name:>10}: PSNR {score.psnr:.2f} dB, SSIM {score.ssim:.3f}, NRMSE "
+            f"{score.nrmse:.3f} (legacy {score.psnr_legacy:.2f} dB, {score.ssim_legacy:.3f}, "
+            f"{score.nrmse_legacy:.3f})"
+        )
+    print(f"   results in {folder}")
+
+
+def process(source: Path, folder: Path, args: argparse.Namespace, run: Run) -> None:
+    """Reads, reconstructs and writes one stack."""
+    stack = read_stack(source)
+    pixel_size_nm = args.pixel_size_nm or stack.pixel_size_nm
+    target = None if args.target is None else read_target(args.target, stack)
+    try:
+        result = without_unknown(reconstruct(stack, run.functions), run.members)
+    except (MemoryError, torch.OutOfMemoryError):
+        height, width = stack.raw.shape[-2:]
+        raise InputError(
+            f"{source}: not enough memory for {height}x{width} px; use a smaller --tile (now "
+            f"{args.tile}) or --device cpu"
+        ) from None
+    scores = {} if target is None else compare(result.maps["SR"], stack.raw, target)
+    facts = {**run.facts, **stack_facts(stack, pixel_size_nm, result)}
+    if scores:
+        facts["quality"] = {name: score._asdict() for name, score in scores.items()}
+    write_results(folder, stack, pixel_size_nm, result, facts)
+    report(stack, pixel_size_nm, result, scores, folder)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """All stacks; one that fails does not stop the others."""
+    args = parse_args(argv)
+    stacks = find_stacks(args.test_data)
+    if args.target is not None and len(stacks) > 1:
+        raise InputError(f"--target is for one stack, but {args.test_data} holds {len(stacks)}")
+    folders = result_folders(stacks, args.save_path)
+    run = open_run(args)
+    writable_folder(args.save_path)
+    failures = []
+    for source, folder in zip(stacks, folders, strict=True):
+        try:
+            process(source, folder, args, run)
+        except (InputError, PermissionError) as error:
+            if len(stacks) == 1:
+                raise
+            print(f"{source}: NOT reconstructed")
+            failures.append(str(error))
+    if failures:
+        raise InputError(
+            f"{len(failures)} of {len(stacks)} stacks could not be reconstructed (the results of "
+            f"the others are kept): {' | '.join(failures)}"
+        )
+
+
+if __name__ == "__main__":
+    run_script(main)

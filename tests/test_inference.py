@@ -1,0 +1,527 @@
+"""test.py from files to files: any stack, exact tiles, streamed members, honest errors."""
+
+import gc
+import json
+import runpy
+import subprocess
+import sys
+import weakref
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import pytest
+import tifffile
+import torch
+from matplotlib.image import imread
+from scipy.ndimage import gaussian_filter
+
+import models.members
+from bayes.posterior import predict
+from data.normalise import normalisation_of
+from data.tiff import read_tiff
+from models.bayesdl import build_network, member_payload, network_config
+from models.members import describe_members, member_functions
+from utils.checkpoints import member_path, save_checkpoint
+from utils.checks import InputError, run_script
+from utils.files import sha256
+
+ROOT = Path(__file__).resolve().parents[1]
+HEIGHT, WIDTH = 37, 50  # odd and not square
+PIXEL_NM = 65.0
+PICTURES = ["SR.png", "Aleatoric.png", "Epistemic.png", "Overview.png"]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def script():
+    """The script's `main`; by path, since `import test` is the standard library's."""
+    return runpy.run_path(str(ROOT / "test.py"))["main"]
+
+
+@pytest.fixture(scope="session")
+def posterior(tmp_path_factory):
+    """Three members with tails."""
+    folder = tmp_path_factory.mktemp("posterior")
+    save_members(folder, 3)
+    return folder
+
+
+def save_members(folder, count, likelihood="gauss", width=8, spread=None, first=1, frames=9):
+    """Random networks; with `spread`, all near one network instead of independent."""
+    config = network_config("unet", likelihood, in_channels=frames, width=width, levels=2, blocks=1)
+    for index in range(first, first + count):
+        network = build_network(config, seed=0 if spread else index)
+        generator = torch.Generator().manual_seed(index)
+        with torch.no_grad():
+            if network.tail is not None:
+                network.tail.output.weight.normal_(generator=generator)
+            for weight in network.trunk.parameters() if spread else ():
+                weight += spread * torch.randn(weight.shape, generator=generator)
+        sampler = {"kind": "sgld", "temperature": 2.0, "num_data": 1000}
+        payload = member_payload(network, sampler, {"sample": "F-actin"})
+        save_checkpoint(member_path(folder, index), payload)
+
+
+def counts(seed=0, size=(HEIGHT, WIDTH), signal=400.0):
+    """Camera counts (9, H, W) uint16 of a smooth structure."""
+    rng = np.random.default_rng(seed)
+    field = gaussian_filter(rng.random((9, *size)), (0, 2, 2))
+    field = (field - field.min()) / (field.max() - field.min())
+    return (rng.poisson(signal * field) + 100).astype(np.uint16)
+
+
+def write_tiff(path, frames, pixel_size_nm=PIXEL_NM):
+    resolution = {} if pixel_size_nm is None else {"resolution": (1000 / pixel_size_nm,) * 2}
+    metadata = {} if pixel_size_nm is None else {"unit": "um"}
+    tifffile.imwrite(path, frames, imagej=True, metadata=metadata, **resolution)
+    return path
+
+
+def shell(*arguments):
+    """The script as a person runs it."""
+    command = [sys.executable, "test.py", "--device", "cpu", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def call(script, posterior, *arguments, precision="fp32"):
+    """The script in this process."""
+    options = ["--pretrained_G", posterior, "--precision", precision, "--device", "cpu"]
+    script([str(word) for word in [*arguments, *options]])
+
+
+def fails(script, capsys, posterior, *arguments):
+    """The one line with which the script gives up."""
+    with pytest.raises(SystemExit) as ended:
+        run_script(lambda: call(script, posterior, *arguments))
+    assert ended.value.code == 2
+    return only_line(capsys.readouterr().err)
+
+
+def only_line(stderr):
+    assert stderr.startswith("error: ")
+    assert stderr.count("\n") == 1
+    assert "Traceback" not in stderr
+    return stderr
+
+
+def prediction_of(posterior, frames, **options):
+    norm = normalisation_of(frames)
+    raw = torch.from_numpy(norm.apply(frames))[None]
+    return predict(member_functions(posterior, **options), raw), norm
+
+
+# --- Tiles ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(97, 131), (64, 100), (65, 40), (33, 96)])
+def test_tiles_equal_the_whole_field(posterior, size):
+    frames = counts(size=size)
+    whole, _ = prediction_of(posterior, frames)
+    tiled, _ = prediction_of(posterior, frames, tile=32)
+    full_scale = (whole.mean.max() - whole.mean.min()).item()
+    for name in whole._fields:
+        expected, found = getattr(whole, name), getattr(tiled, name)
+        assert found.shape == (1, 1, 2 * size[0], 2 * size[1])
+        assert (expected - found).abs().max().item() < 1e-4 * full_scale  # the bar is 1e-3
+
+
+def test_tiles_are_scaled_by_the_whole_field(script, posterior, tmp_path):
+    """A bright corner must not darken the tile that it lies in."""
+    frames = counts(size=(70, 90))
+    frames[:, :20, :20] *= 5
+    path = write_tiff(tmp_path / "bright.tif", frames)
+    for tile in (32, 512):
+        call(script, posterior, "--test_data", path, "--save_path", tmp_path / f"{tile}",
+             "--tile", tile)  # fmt: skip
+    small, large = (
+        tifffile.imread(tmp_path / f"{tile}" / "SR.tif").astype(float) for tile in (32, 512)
+    )
+    assert np.abs(small - large).max() <= 1e-3 * 65535
+
+
+# --- Members -------------------------------------------------------------------------------------
+
+
+def test_members_are_loaded_one_at_a_time(posterior, monkeypatch):
+    alive, loaded = [], []
+    real = models.members.load_member
+
+    def watched(path, device):
+        gc.collect()
+        assert sum(ref() is not None for ref in alive) == 0
+        member = real(path, device)
+        alive.append(weakref.ref(member.network))
+        loaded.append(path.name)
+        return member
+
+    monkeypatch.setattr(models.members, "load_member", watched)
+    functions = member_functions(posterior)
+    assert loaded == []
+    raw = torch.rand(1, 9, 20, 20, generator=torch.Generator().manual_seed(1))
+    for _ in range(2):
+        predict(functions, raw)
+    assert loaded == ["member_01.pth", "member_02.pth", "member_03.pth"] * 2
+
+
+def test_fewer_members_are_the_first_ones(posterior):
+    frames = counts()
+    two, _ = prediction_of(posterior, frames, limit=2)
+    functions = member_functions(posterior)[:2]
+    expected = predict(functions, torch.from_numpy(normalisation_of(frames).apply(frames))[None])
+    assert torch.equal(two.mean, expected.mean)
+    assert torch.equal(two.epistemic, expected.epistemic)
+
+
+def test_description_of_the_members(posterior):
+    facts = describe_members(posterior, 2)
+    assert [fact.path.name for fact in facts] == ["member_01.pth", "member_02.pth"]
+    assert facts[1].sha256 == sha256(facts[1].path)
+    assert facts[0].sampler["temperature"] == 2.0
+    assert facts[0].network["options"]["width"] == 8
+
+
+@pytest.mark.parametrize("limit", [0, -1, 4])
+def test_too_many_or_too_few_members(posterior, limit):
+    with pytest.raises(InputError, match="holds 3 member"):
+        member_functions(posterior, limit=limit)
+
+
+def test_networks_of_two_runs_are_not_one_posterior(tmp_path):
+    save_members(tmp_path, 1)
+    save_members(tmp_path, 1, width=4, first=2)
+    with pytest.raises(InputError, match=r"member_02.pth holds a unet .*width 4.*width 8"):
+        describe_members(tmp_path)
+    save_members(tmp_path, 1, likelihood="", first=2)
+    with pytest.raises(InputError, match="no uncertainty tail"):
+        describe_members(tmp_path)
+
+
+def test_network_for_another_number_of_frames(tmp_path):
+    save_members(tmp_path, 1, frames=15)
+    with pytest.raises(InputError, match="15 raw frames"):
+        describe_members(tmp_path)
+
+
+def test_bf16_hardly_changes_the_epistemic_uncertainty(tmp_path):
+    """The rounding of bf16 must not pass for disagreement: under 5 % at a spread of about 3e-3."""
+    save_members(tmp_path, 5, width=16, spread=2e-3)
+    frames = counts(size=(64, 64))
+    exact, _ = prediction_of(tmp_path, frames)
+    rounded, _ = prediction_of(tmp_path, frames, dtype=torch.bfloat16)
+    assert rounded.mean.dtype == torch.float32
+    assert 1e-3 < exact.epistemic.mean().item() < 1e-2
+    assert rounded.epistemic.mean().item() == pytest.approx(exact.epistemic.mean().item(), rel=0.05)
+    assert (rounded.mean - exact.mean).abs().max().item() < 5e-3
+
+
+# --- From files to files -------------------------------------------------------------------------
+
+
+def test_one_tiff_from_the_shell(posterior, tmp_path):
+    frames = counts()
+    path = write_tiff(tmp_path / "cell.tif", frames)
+    results = tmp_path / "deep" / "results"
+    done = shell("--test_data", path, "--pretrained_G", posterior, "--save_path", results,
+                 "--precision", "fp32")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""  # no progress bar where nobody watches
+    for words in ("3 members", "temperature 2", "9 frames of 37x50 px", "65 nm", str(results)):
+        assert words in done.stdout
+
+    check_maps(results, posterior, frames)
+    check_channels(results)
+    check_pictures(results)
+    check_provenance(results, posterior)
+
+
+def check_maps(results, posterior, frames):
+    prediction, norm = prediction_of(posterior, frames)
+    sr, sr_pixel = read_tiff(results / "SR.tif")
+    assert sr.dtype == np.uint16
+    assert sr.shape == (1, 2 * HEIGHT, 2 * WIDTH)
+    assert (sr.min(), sr.max()) == (0, 65535)
+    assert sr_pixel == pytest.approx(PIXEL_NM / 2, rel=1e-5)
+    facts = json.loads((results / "prediction.json").read_text())
+    low, high = (facts["normalisation"]["sr_counts"][key] for key in ("low", "high"))
+    # Back to counts, as prediction.json says.
+    expected = norm.invert(prediction.mean[0].numpy())
+    np.testing.assert_allclose(low + (high - low) * sr / 65535, expected, atol=1e-4 * (high - low))
+    for name in ("Aleatoric", "Epistemic"):
+        image, pixel = read_tiff(results / f"{name}.tif")
+        assert image.dtype == np.float32
+        assert pixel == pytest.approx(PIXEL_NM / 2, rel=1e-5)
+        expected = norm.scale * getattr(prediction, name.lower())[0].numpy()
+        np.testing.assert_allclose((high - low) * image, expected, rtol=1e-3, atol=1e-4)
+
+
+def check_channels(results):
+    with tifffile.TiffFile(results / "Channels.ome.tif") as file:
+        assert file.series[0].axes == "CYX"
+        channels = file.asarray()
+        for name in ("SR", "Aleatoric", "Epistemic", "Total"):
+            assert f'Name="{name}"' in file.ome_metadata
+    assert channels.dtype == np.float32
+    assert read_tiff(results / "Channels.ome.tif")[1] == pytest.approx(PIXEL_NM / 2, rel=1e-5)
+    _, aleatoric, epistemic, total = channels
+    np.testing.assert_allclose(total**2, aleatoric**2 + epistemic**2, rtol=1e-4)
+    np.testing.assert_array_equal(epistemic, tifffile.imread(results / "Epistemic.tif"))
+
+
+def check_pictures(results):
+    for name in PICTURES:
+        picture = imread(results / name)
+        assert picture.shape[0] > 300
+        assert len(np.unique(picture.reshape(-1, picture.shape[-1]), axis=0)) > 50
+    height, width = imread(results / "Overview.png").shape[:2]
+    assert width > 3 * height
+
+
+def check_provenance(results, posterior):
+    facts = json.loads((results / "prediction.json").read_text())
+    assert facts["source"]["file"] == "cell.tif"
+    assert facts["source"]["raw_pixel_size_nm"] == pytest.approx(PIXEL_NM, rel=1e-5)
+    assert facts["checkpoint"]["folder"] == str(posterior)
+    members = facts["checkpoint"]["members"]
+    assert [member["sha256"] for member in members] == [
+        sha256(member_path(posterior, index)) for index in (1, 2, 3)
+    ]
+    assert members[0]["sampler"]["temperature"] == 2.0
+    assert facts["run"] == {"device": "cpu", "precision": "fp32", "tile": 512}
+    assert facts["provenance"]["torch"] == torch.__version__
+    assert facts["not_modelled"] == []
+
+
+def test_mrc_and_nine_frames_give_what_the_tiff_gives(script, posterior, tmp_path):
+    frames = counts()
+    sources = {"tiff": write_tiff(tmp_path / "cell.tif", frames), "mrc": tmp_path / "cell.mrc"}
+    with mrcfile.new(sources["mrc"]) as file:
+        file.set_data(frames)
+        file.voxel_size = PIXEL_NM / 1000
+    sources["folder"] = tmp_path / "frames"
+    sources["folder"].mkdir()
+    for index, frame in enumerate(frames, start=1):
+        tifffile.imwrite(sources["folder"] / f"{index}.tif", frame)
+    for name, path in sources.items():
+        call(script, posterior, "--test_data", path, "--save_path", tmp_path / f"out_{name}")
+    results = {name: read_tiff(tmp_path / f"out_{name}" / "SR.tif") for name in sources}
+    for name, (sr, pixel) in results.items():
+        np.testing.assert_array_equal(sr, results["tiff"][0], name)
+        known = None if name == "folder" else pytest.approx(PIXEL_NM / 2, rel=1e-4)
+        assert pixel == known
+
+
+def test_pixel_size_from_the_command_line(script, posterior, tmp_path):
+    path = write_tiff(tmp_path / "cell.tif", counts(), pixel_size_nm=None)
+    call(script, posterior, "--test_data", path, "--save_path", tmp_path / "out",
+         "--pixel_size_nm", 80)  # fmt: skip
+    assert read_tiff(tmp_path / "out" / "SR.tif")[1] == pytest.approx(40, rel=1e-5)
+
+
+def test_time_series_has_one_intensity_scale(script, posterior, tmp_path):
+    """A cell that bleaches gets darker: its time points are not stretched one by one."""
+    bright = counts(size=(24, 32))
+    series = np.stack([bright, (bright - 100) // 2 + 100, (bright - 100) // 4 + 100])
+    path = write_tiff(tmp_path / "series.tif", series.reshape(27, 24, 32))
+    results = tmp_path / "out"
+    call(script, posterior, "--test_data", path, "--save_path", results)
+    with tifffile.TiffFile(results / "SR.tif") as file:
+        assert file.series[0].axes == "TYX"
+        sr = file.asarray()
+    assert sr.shape == (3, 48, 64)
+    assert (sr.min(), sr.max()) == (0, 65535)
+    with tifffile.TiffFile(results / "Channels.ome.tif") as file:
+        assert file.series[0].axes == "TCYX"
+        assert file.asarray().shape == (3, 4, 48, 64)
+    facts = json.loads((results / "prediction.json").read_text())
+    low, high = (facts["normalisation"]["sr_counts"][key] for key in ("low", "high"))
+    for t, frames in enumerate(series):
+        prediction, norm = prediction_of(posterior, frames)
+        expected = norm.invert(prediction.mean[0, 0].numpy())
+        found = low + (high - low) * sr[t] / 65535
+        np.testing.assert_allclose(found, expected, atol=1e-4 * (high - low))
+    contrast = sr.std(axis=(1, 2))
+    assert contrast[1] / contrast[0] == pytest.approx(0.5, rel=0.1)
+    assert contrast[2] / contrast[0] == pytest.approx(0.25, rel=0.15)
+
+
+def test_results_of_the_other_stacks_are_kept(posterior, tmp_path):
+    stacks = tmp_path / "stacks"
+    stacks.mkdir()
+    for name in ("a", "c"):
+        write_tiff(stacks / f"{name}.tif", counts(size=(20, 24)))
+    write_tiff(stacks / "b.tif", counts(size=(20, 24))[:8])
+    (stacks / "d.tif").write_bytes((stacks / "a.tif").read_bytes()[:3000])
+    done = shell("--test_data", stacks, "--pretrained_G", posterior, "--save_path",
+                 tmp_path / "out")  # fmt: skip
+    assert done.returncode == 2
+    line = only_line(done.stderr)
+    for words in ("2 of 4 stacks", "b.tif holds 8 images", "d.tif", "truncated"):
+        assert words in line
+    for name in ("a", "c"):
+        assert (tmp_path / "out" / name / "prediction.json").is_file()
+    for name in ("b", "d"):
+        assert not (tmp_path / "out" / name).exists()
+
+
+def test_stacks_of_one_name_do_not_overwrite_each_other(script, posterior, tmp_path):
+    stacks = tmp_path / "stacks"
+    stacks.mkdir()
+    write_tiff(stacks / "cell.tif", counts(0, (20, 24)))
+    write_tiff(stacks / "Cell.tiff", counts(1, (20, 24)))
+    call(script, posterior, "--test_data", stacks, "--save_path", tmp_path / "out")
+    found = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert found == ["Cell_tiff", "cell_tif"]
+
+
+# --- What the members cannot tell ----------------------------------------------------------------
+
+
+def test_what_is_not_modelled_is_not_written(script, posterior, tmp_path, capsys):
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    save_members(plain, 2, likelihood="")
+    path = write_tiff(tmp_path / "cell.tif", counts(size=(20, 24)))
+    results = tmp_path / "out"
+    call(script, posterior, "--test_data", path, "--save_path", results)
+    assert (results / "Aleatoric.tif").is_file()
+    call(script, plain, "--test_data", path, "--save_path", results)
+    assert "no uncertainty tail" in capsys.readouterr().out
+    assert not list(results.glob("Aleatoric*"))  # also none of the run before
+    assert (results / "Epistemic.tif").is_file()
+    facts = json.loads((results / "prediction.json").read_text())
+    assert facts["channels"] == ["SR", "Epistemic"]
+    assert facts["not_modelled"] == ["Aleatoric", "Total"]
+
+    call(script, posterior, "--test_data", path, "--save_path", results, "--members", 1)
+    assert "one member shows no spread" in capsys.readouterr().out
+    assert not list(results.glob("Epistemic*"))
+    assert json.loads((results / "prediction.json").read_text())["channels"] == ["SR", "Aleatoric"]
+
+
+def test_comparison_with_a_target(script, posterior, tmp_path, capsys):
+    frames = counts()
+    path = write_tiff(tmp_path / "cell.tif", frames)
+    target = gaussian_filter(counts(3, (2 * HEIGHT, 2 * WIDTH))[0].astype(np.float32), 1)
+    tifffile.imwrite(tmp_path / "gt.tif", target)
+    call(script, posterior, "--test_data", path, "--target", tmp_path / "gt.tif", "--save_path",
+         tmp_path / "out")  # fmt: skip
+    printed = capsys.readouterr().out
+    assert "wide field: PSNR" in printed
+    assert "SR: PSNR" in printed
+    scores = json.loads((tmp_path / "out" / "prediction.json").read_text())["quality"]
+    assert set(scores) == {"SR", "wide field"}
+    assert all(np.isfinite(list(score.values())).all() for score in scores.values())
+
+
+# --- Bad input -----------------------------------------------------------------------------------
+
+
+def test_wrong_stacks(script, posterior, tmp_path, capsys):
+    frames = counts(size=(20, 24))
+    (tmp_path / "no_images").mkdir()
+    cases = {
+        "is missing": tmp_path / "nowhere.tif",
+        "holds no images": tmp_path / "no_images",
+        "holds 10 images": write_tiff(tmp_path / "ten.tif", np.concatenate([frames, frames[:1]])),
+        "constant": write_tiff(tmp_path / "flat.tif", np.full((9, 20, 24), 7, np.uint16)),
+        "NaN": write_tiff(tmp_path / "nan.tif", np.full((9, 20, 24), np.nan, np.float32)),
+        "negative counts": write_tiff(tmp_path / "negative.tif", frames.astype(np.float32) - 200),
+    }
+    for words, path in cases.items():
+        arguments = ("--test_data", path, "--save_path", tmp_path / "out")
+        line = fails(script, capsys, posterior, *arguments)
+        assert words in line
+        assert path.name in line
+
+
+def test_wrong_checkpoints(script, tmp_path, capsys):
+    path = write_tiff(tmp_path / "cell.tif", counts(size=(20, 24)))
+    folders = {name: tmp_path / name for name in ("none", "empty", "other", "cut", "misfit")}
+    for name in ("empty", "other", "cut", "misfit"):
+        folders[name].mkdir()
+    torch.save({"conv.weight": torch.ones(3)}, folders["other"] / "member_01.pth")
+    save_members(folders["cut"], 1)
+    whole = (folders["cut"] / "member_01.pth").read_bytes()
+    (folders["cut"] / "member_01.pth").write_bytes(whole[: len(whole) // 2])
+    small = build_network(network_config("unet", "", width=4, levels=2, blocks=1))
+    payload = member_payload(small, {}, {})
+    payload["network"] = network_config("unet", "", width=8, levels=2, blocks=1)
+    save_checkpoint(folders["misfit"] / "member_01.pth", payload)
+    expected = {
+        "none": "no folder",
+        "empty": "no posterior members",
+        "other": "another network",
+        "cut": "damaged, truncated",
+        "misfit": "do not fit the network",
+    }
+    for name, words in expected.items():
+        arguments = ("--test_data", path, "--save_path", tmp_path / "out")
+        line = fails(script, capsys, folders[name], *arguments)
+        assert words in line
+        assert name in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_written_from_the_shell(posterior, tmp_path):
+    path = write_tiff(tmp_path / "cell.tif", counts(size=(20, 24)))
+    done = shell("--test_data", path, "--pretrained_G", posterior, "--save_path", path / "out")
+    assert done.returncode == 2
+    assert "cannot write in the folder" in only_line(done.stderr)
+
+
+def test_wrong_options(script, posterior, tmp_path, capsys):
+    path = write_tiff(tmp_path / "cell.tif", counts(size=(20, 24)))
+    tifffile.imwrite(tmp_path / "small.tif", np.arange(20 * 24, dtype=np.float32).reshape(20, 24))
+    cases = {
+        "holds 3 member(s), 9 were asked for": ("--members", 9),
+        "--tile: expected 32": ("--tile", 8),
+        "--pixel_size_nm: expected a positive size": ("--pixel_size_nm", -1),
+        "twice the raw frames": ("--target", tmp_path / "small.tif"),
+        "ground truth: no file": ("--target", tmp_path / "nowhere.tif"),
+    }
+    for words, option in cases.items():
+        arguments = ("--test_data", path, "--save_path", tmp_path / "out", *option)
+        assert words in fails(script, capsys, posterior, *arguments)
+
+
+def test_raw_data_is_never_overwritten(script, posterior, tmp_path, capsys):
+    path = write_tiff(tmp_path / "SR.tif", counts(size=(20, 24)))
+    before = path.read_bytes()
+    line = fails(script, capsys, posterior, "--test_data", path, "--save_path", tmp_path)
+    assert "choose another --save_path" in line
+    assert path.read_bytes() == before
+    assert [item.name for item in tmp_path.iterdir()] == ["SR.tif"]
+
+
+def test_members_that_went_wrong(script, tmp_path, capsys):
+    folder = tmp_path / "posterior"
+    folder.mkdir()
+    network = build_network(network_config("unet", "", width=4, levels=2, blocks=1))
+    with torch.no_grad():
+        network.trunk.output.bias.fill_(float("nan"))
+    save_checkpoint(member_path(folder, 1), member_payload(network, {}, {}))
+    path = write_tiff(tmp_path / "cell.tif", counts(size=(20, 24)))
+    line = fails(script, capsys, folder, "--test_data", path, "--save_path", tmp_path / "out")
+    assert "not finite" in line
+
+
+# --- GPU -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_gives_what_the_cpu_gives(posterior):
+    frames = counts(size=(97, 131))
+    on_cpu, _ = prediction_of(posterior, frames)
+    full_scale = (on_cpu.mean.max() - on_cpu.mean.min()).item()
+    for tile in (32, 512):
+        on_gpu, _ = prediction_of(posterior, frames, device="cuda", tile=tile)
+        assert on_gpu.mean.device.type == "cuda"
+        for name in on_cpu._fields:
+            difference = getattr(on_gpu, name).cpu() - getattr(on_cpu, name)
+            assert difference.abs().max().item() < 1e-2 * full_scale  # TF32 convolutions
