@@ -1,0 +1,1 @@
+"""Side-by-side measurements of accuracy, uncertainty and speed. Run with python -m."""

@@ -1,0 +1,149 @@
+"""Accuracy on simulated test cells: wide field, Wiener SIM and the posterior mean, per level.
+
+    python -m benchmarks.accuracy --save_path runs/benchmarks
+    python -m benchmarks.accuracy --cells 6 --levels 3 --size 96      # a quick look
+
+Every cell has its own structure and microscope. The Wiener filter is given the true optics and
+estimates the patterns from the frames; with --oracle it is also run with the true patterns.
+"""
+
+import argparse
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from benchmarks.common import (
+    Scene,
+    open_posterior,
+    posterior_of,
+    simulated_cells,
+    wide_field_images,
+    wiener_images,
+)
+from benchmarks.console import arguments, at_least, report
+from utils.checks import run_script
+from utils.metrics import Quality, quality
+
+__all__ = ["bars", "main", "mean_by", "method_table", "score_scenes", "standard_methods"]
+
+WIDE_FIELD, WIENER, ORACLE, OURS = "wide field", "Wiener", "Wiener, true patterns", "BayesDL-SIM"
+GAIN_BARS = {"psnr": 5.0, "ssim": 0.2}
+Method = Callable[[Scene], Sequence[np.ndarray]]
+
+
+def standard_methods(posterior, oracle: bool = False) -> dict[str, Method]:
+    """The methods that are compared, each a function of a scene that gives an image per level."""
+    methods: dict[str, Method] = {WIDE_FIELD: wide_field_images, WIENER: wiener_images}
+    if oracle:
+        methods[ORACLE] = lambda scene: wiener_images(scene, true_patterns=True)
+    methods[OURS] = lambda scene: posterior_of(scene, posterior).mean[:, 0].numpy()
+    return methods
+
+
+def score_scenes(
+    scenes: Iterable[Scene], methods: Mapping[str, Method], border: int = 0
+) -> list[dict[str, Any]]:
+    """One record per scene, level and method: what it is, and its `Quality` against the target.
+
+    Args:
+        border: raw pixels at each side that are left out for every method.
+    """
+    inside = slice(2 * border, -2 * border or None)
+    records = []
+    for number, scene in enumerate(scenes, start=1):
+        for name, method in methods.items():
+            for level, image in enumerate(method(scene), start=1):
+                score = quality(image[inside, inside], scene.target[inside, inside])
+                known = {"cell": number, "structure": scene.name, "level": level}
+                known |= {"signal_e": scene.signals[level - 1], "method": name}
+                records.append(known | score._asdict())
+    return records
+
+
+def mean_by(records: Sequence[Mapping[str, Any]], *keys: str) -> list[dict[str, Any]]:
+    """Means of every score over the records that share these keys, in order of appearance."""
+    groups: dict[tuple, list] = {}
+    for record in records:
+        groups.setdefault(tuple(record[key] for key in keys), []).append(record)
+    rows = []
+    for values, members in groups.items():
+        means = {name: float(np.mean([m[name] for m in members])) for name in Quality._fields}
+        rows.append(dict(zip(keys, values, strict=True)) | {"stacks": len(members)} | means)
+    return rows
+
+
+def method_table(records: Sequence[Mapping[str, Any]], key: str) -> list[dict[str, Any]]:
+    """`mean_by` key and method, the methods of one key below each other."""
+    rows = mean_by(records, key, "method")
+    order = sorted({row[key] for row in rows})
+    return sorted(rows, key=lambda row: order.index(row[key]))  # stable: methods keep their order
+
+
+def bars(records: Sequence[Mapping[str, Any]], gains: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Does the posterior mean beat wide field by the gains, and Wiener at every level?"""
+    overall = {row["method"]: row for row in mean_by(records, "method")}
+    rows = []
+    for metric, bar in gains.items():
+        gain = overall[OURS][metric] - overall[WIDE_FIELD][metric]
+        what = f"{metric.upper()} above wide field, mean over levels"
+        rows.append(_bar(what, gain, f">= {bar:g}", gain >= bar))
+    per_level = {(row["level"], row["method"]): row for row in mean_by(records, "level", "method")}
+    levels = sorted({level for level, _ in per_level})
+    for metric in gains:
+        gap = min(per_level[n, OURS][metric] - per_level[n, WIENER][metric] for n in levels)
+        what = f"{metric.upper()} above Wiener, smallest of all levels"
+        rows.append(_bar(what, gap, "> 0", gap > 0))
+    return rows
+
+
+def _bar(what: str, measured: float, bar: str, holds: bool) -> dict[str, Any]:
+    return {"what": what, "measured": measured, "bar": bar, "holds": "yes" if holds else "NO"}
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = arguments("accuracy", "PSNR, SSIM and NRMSE on simulated test cells.")
+    parser.add_argument("--cells", type=int, default=24)
+    parser.add_argument("--levels", type=int, default=5, help="signal levels, 2-400 e-/px")
+    parser.add_argument("--size", type=int, default=192, help="raw field, pixels per side")
+    parser.add_argument("--border", type=int, default=0, help="raw pixels left out at each side")
+    parser.add_argument("--seed", type=int, default=20261, help="not that of a training set")
+    parser.add_argument("--oracle", action="store_true", help="also Wiener with the true patterns")
+    args = parser.parse_args(argv)
+    at_least(args, cells=1, levels=1, size=32, seed=0, border=0)
+    return args
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Scores all methods on all cells and prints the tables."""
+    args = parse_args(argv)
+    posterior = open_posterior(args)
+    scenes = tqdm(
+        simulated_cells(args.seed, args.cells, args.levels, args.size), "cells", args.cells
+    )
+    records = score_scenes(scenes, standard_methods(posterior, args.oracle), args.border)
+    tables = {
+        "Mean over all levels": mean_by(records, "method"),
+        "Bars": bars(records, GAIN_BARS),
+        "Per signal level": method_table(_with_signal(records), "signal, e-/px"),
+        "Per structure": method_table(records, "structure"),
+    }
+    facts = {"cells": args.cells, "levels": args.levels, "size": args.size, "seed": args.seed}
+    facts |= {"members": posterior.members, "border": args.border}
+    report("accuracy", tables, args.save_path, facts, records)
+
+
+def _with_signal(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Names each level by the median of its signals; a cell draws its own within the level."""
+    levels = sorted({record["level"] for record in records})
+    median = {
+        n: round(float(np.median([r["signal_e"] for r in records if r["level"] == n])), 1)
+        for n in levels
+    }
+    return [{**record, "signal, e-/px": median[record["level"]]} for record in records]
+
+
+if __name__ == "__main__":
+    run_script(main)

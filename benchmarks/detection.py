@@ -1,0 +1,119 @@
+"""From uncertainty maps to one score per image, and how well it tells the unknown apart."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from bayes.posterior import Prediction
+from benchmarks.kept_out import SCENARIOS
+from utils.metrics import auroc
+
+__all__ = ["SCORES", "choose_score", "detection_table", "image_scores"]
+
+Maps = tuple[Tensor, Tensor, Tensor, Tensor]  # mean, aleatoric, epistemic, total of one image
+SMALL = 1e-6
+CONTROL = "control: mean intensity"
+
+
+def _epistemic(maps: Maps) -> Tensor:
+    return maps[2].mean()
+
+
+def _over_total(maps: Maps) -> Tensor:
+    return maps[2].mean() / maps[3].mean().clamp(min=SMALL)
+
+
+def _over_aleatoric(maps: Maps) -> Tensor:
+    return maps[2].mean() / maps[1].mean().clamp(min=SMALL)
+
+
+def _over_contrast(maps: Maps) -> Tensor:
+    return maps[2].mean() / maps[0].std().clamp(min=SMALL)
+
+
+def _high(maps: Maps) -> Tensor:
+    return maps[2].flatten().quantile(0.95)
+
+
+def _pixel_ratio(maps: Maps) -> Tensor:
+    return (maps[2] / maps[3].clamp(min=SMALL)).mean()
+
+
+def _lit(maps: Maps) -> Tensor:
+    """Over the brightest fifth of the pixels, so that an empty background does not dilute it."""
+    return maps[2][maps[0] >= maps[0].flatten().quantile(0.8)].mean()
+
+
+def _brightness(maps: Maps) -> Tensor:
+    """No uncertainty at all: how far would the mere look of an image get?"""
+    return maps[0].mean()
+
+
+# Higher means less known. Each is a number per image, whatever its size.
+SCORES: dict[str, Callable[[Maps], Tensor]] = {
+    "mean epistemic": _epistemic,
+    "epistemic / total": _over_total,
+    "epistemic / aleatoric": _over_aleatoric,
+    "epistemic / contrast": _over_contrast,
+    "95th percentile of epistemic": _high,
+    "mean of the pixels' epistemic / total": _pixel_ratio,
+    "epistemic of the lit pixels": _lit,
+    CONTROL: _brightness,
+}
+
+
+def image_scores(prediction: Prediction) -> dict[str, list[float]]:
+    """Every score of every image of a batch: name -> one number per image."""
+    images = list(zip(*prediction, strict=True))
+    return {name: [float(score(maps)) for maps in images] for name, score in SCORES.items()}
+
+
+def choose_score(
+    known: Mapping[str, np.ndarray], unknown: Mapping[str, Mapping[str, np.ndarray]]
+) -> str:
+    """The score of the best mean AUROC over the scenarios, on the even scenes alone.
+
+    Args:
+        known: score -> (scenes, levels) of test cells.
+        unknown: scenario -> score -> (scenes, levels).
+    """
+
+    def worth(score: str) -> float:
+        return float(
+            np.mean([auroc(known[score][::2], images[score][::2]) for images in unknown.values()])
+        )
+
+    return max((score for score in known if score != CONTROL), key=worth)
+
+
+def detection_table(
+    known: Mapping[str, np.ndarray],
+    unknown: Mapping[str, Mapping[str, np.ndarray]],
+    scores: Sequence[str],
+    first: int,
+    bar: float | None = None,
+) -> list[dict[str, Any]]:
+    """AUROC per scenario, then of all structures, all microscopes and all together.
+
+    Args:
+        first: 0 for the even scenes, 1 for the odd ones.
+        bar: adds a column that says whether the first score reaches it.
+    """
+    kinds = {name: SCENARIOS[name].kind for name in unknown}
+    groups = {name: [name] for name in unknown}
+    for kind in dict.fromkeys(kinds.values()):
+        groups[f"all {kind}s"] = [name for name in unknown if kinds[name] == kind]
+    groups["all"] = list(unknown)
+    rows = []
+    for title, names in groups.items():
+        row: dict[str, Any] = {"kept out of training": title}
+        row["images"] = sum(unknown[name][scores[0]][first::2].size for name in names)
+        for score in scores:
+            positive = np.concatenate([unknown[name][score][first::2].ravel() for name in names])
+            row[score] = auroc(known[score][first::2], positive)
+        if bar is not None:
+            row[f">= {bar:g}"] = "yes" if row[scores[0]] >= bar else "NO"
+        rows.append(row)
+    return rows

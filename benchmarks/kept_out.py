@@ -1,0 +1,139 @@
+"""Structures and microscopes that no training set of this project holds.
+
+What a network should be unsure about: photographs, resolution charts, letters and plain geometry in
+place of cells; and stands whose light differs from every stand of `random_microscope`, or whose
+frames come in another order. Everything else (optics, noise, signal) is drawn as in training.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.charts import CHARTS
+from benchmarks.common import Scene, field_patterns
+from DatasetGenerate.from_simulation import MIXED_SHARES, SIGNAL_RANGE_E, measured_optics
+from physics.microscopes import Microscope, random_microscope
+from physics.sim import expected_frames, grid_for, raw_counts
+from physics.structures import draw
+
+__all__ = ["MICROSCOPES", "SCENARIOS", "kept_out_scene"]
+
+PHASE_MAJOR = [0, 3, 6, 1, 4, 7, 2, 5, 8]  # all orientations at the first phase, then the second
+
+
+class Scenario(NamedTuple):
+    """One way to be unlike the training set.
+
+    `chart` draws the structure (None: cells as in training), `change` alters the microscope, and
+    `order` is that of the frames.
+    """
+
+    kind: str
+    chart: Callable[[tuple[int, int], int, torch.Generator], Tensor] | None = None
+    change: Callable[[Microscope, torch.Generator], Microscope] | None = None
+    order: list[int] | None = None
+
+
+def _without_fringes(microscope: Microscope, generator: torch.Generator) -> Microscope:
+    """Nine wide-field images, fed as if they were SIM."""
+    return _relit(microscope, modulation=(0.0, 0.0, 0.0))
+
+
+def _coarse_fringes(microscope: Microscope, generator: torch.Generator) -> Microscope:
+    """Pattern frequency 0.10-0.14 cycles per pixel; training begins at 0.17."""
+    light = microscope.illumination
+    factor = _uniform(generator, 0.10, 0.14) / light.mean_frequency
+    return _relit(microscope, frequency=tuple(factor * k for k in light.frequency))
+
+
+def _two_orientations(microscope: Microscope, generator: torch.Generator) -> Microscope:
+    """The third orientation repeats the second: the grating did not turn."""
+    light = microscope.illumination
+    names = ("frequency", "angle", "phase", "modulation", "brightness")
+    return _relit(microscope, **{name: _repeat_second(getattr(light, name)) for name in names})
+
+
+def _repeat_second(values: tuple) -> tuple:
+    return (values[0], values[1], values[1])
+
+
+def _low_cutoff(microscope: Microscope, generator: torch.Generator) -> Microscope:
+    """Cut-off 0.15-0.20 cycles per pixel, training begins at 0.24: a much finer camera pixel."""
+    return _magnified(microscope, _uniform(generator, 0.15, 0.20))
+
+
+def _high_cutoff(microscope: Microscope, generator: torch.Generator) -> Microscope:
+    """Cut-off 0.5 cycles per pixel, training ends at 0.40: a pixel close to aliasing."""
+    return _magnified(microscope, 0.5)
+
+
+def _magnified(microscope: Microscope, cutoff: float) -> Microscope:
+    """Another camera pixel: cut-off and fringes scale alike; fringes stay below 0.45."""
+    factor = cutoff / microscope.optics.cutoff
+    pixel_size_nm = factor * microscope.optics.pixel_size_nm
+    frequency = tuple(min(factor * k, 0.45) for k in microscope.illumination.frequency)
+    changed = _relit(microscope, frequency=frequency)
+    return replace(changed, optics=replace(microscope.optics, pixel_size_nm=pixel_size_nm))
+
+
+def _relit(microscope: Microscope, **changes: tuple) -> Microscope:
+    return replace(microscope, illumination=replace(microscope.illumination, **changes))
+
+
+MICROSCOPES = {
+    "wide field fed as SIM": Scenario("microscope", change=_without_fringes),
+    "pattern 0.10-0.14 cycles/px": Scenario("microscope", change=_coarse_fringes),
+    "two orientations only": Scenario("microscope", change=_two_orientations),
+    "frames in phase-major order": Scenario("microscope", order=PHASE_MAJOR),
+    "cut-off 0.15-0.20 cycles/px": Scenario("microscope", change=_low_cutoff),
+    "cut-off 0.5 cycles/px": Scenario("microscope", change=_high_cutoff),
+}
+SCENARIOS = {name: Scenario("structure", chart=chart) for name, chart in CHARTS.items()}
+SCENARIOS |= MICROSCOPES
+
+
+def kept_out_scene(name: str, index: int, levels: int, size: int, seed: int) -> Scene:
+    """Scene `index` of a scenario, a function of these arguments alone.
+
+    Args:
+        name: key of `SCENARIOS`.
+        levels: exposures, log-uniform over the training set's range of signals.
+        size: raw pixels per side.
+    """
+    scenario = SCENARIOS[name]
+    entropy = [seed, list(SCENARIOS).index(name), index]
+    state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
+    generator = torch.Generator().manual_seed(int(state >> np.uint64(1)))
+    microscope = random_microscope(generator, measured_optics())
+    if scenario.change is not None:
+        microscope = scenario.change(microscope, generator)
+    grid = grid_for((size, size))
+    if scenario.chart is None:
+        kinds = list(MIXED_SHARES)
+        shares = torch.tensor(list(MIXED_SHARES.values()))
+        kind = kinds[int(torch.multinomial(shares, 1, generator=generator))]
+        structure = draw(kind, grid.shape, microscope.optics.pixel_size_nm / 2, generator)
+    else:
+        structure = scenario.chart(grid.shape, index, generator)
+    expected = expected_frames(structure, microscope, grid)
+    signals = _signals(levels, generator)
+    raw = torch.stack([raw_counts(expected, s, microscope, generator) for s in signals])
+    raw = raw if scenario.order is None else raw[:, scenario.order]
+    light = field_patterns(microscope.illumination, grid)
+    return Scene(name, raw, None, signals, microscope.optics, light)
+
+
+def _signals(levels: int, generator: torch.Generator) -> tuple[float, ...]:
+    """One draw in each of equal log-wide strata, as `from_simulation` does."""
+    low, high = SIGNAL_RANGE_E["random"]
+    place = (torch.arange(levels) + torch.rand(levels, generator=generator)) / levels
+    return tuple(low * math.exp(p * math.log(high / low)) for p in place.tolist())
+
+
+def _uniform(generator: torch.Generator, low: float, high: float) -> float:
+    return low + (high - low) * torch.rand((), generator=generator).item()

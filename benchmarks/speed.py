@@ -1,0 +1,174 @@
+"""Time and memory of a prediction, beside a network of the released size on the same machine.
+
+    python -m benchmarks.speed --threads 2 --save_path runs/benchmarks
+
+Every measurement runs in a process of its own, so that the peak of its memory is its own. The time
+is that of `--members` members from frames in memory to the maps, loading each member from disk
+included; for the network of the released size it is one forward pass, i.e. one member. Also: do
+tiles equal the whole field, and does bf16 change the epistemic uncertainty?
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from benchmarks.common import Posterior, normalised, simulated_cells
+from benchmarks.console import arguments, at_least, report
+from benchmarks.released_size import ReleasedSizeRCAN
+from utils.checks import InputError, run_script
+from utils.runs import autocast, choose_device, choose_precision
+
+__all__ = ["main"]
+
+OURS, RELEASED = "BayesDL-SIM", "RCAN 5x10x64, the released size"
+PRECISIONS = ("fp32", "bf16")
+BARS = {"seconds": 15.0, "peak memory, GB": 2.0}
+TILES_BAR, PRECISION_BAR = 1e-3, 0.05
+
+
+def frames(args: argparse.Namespace) -> Tensor:
+    """One simulated, normalised stack (1, 9, size, size)."""
+    (cell,) = simulated_cells(args.seed, 1, 1, args.size)
+    return normalised(cell.raw)
+
+
+def measure(args: argparse.Namespace) -> dict[str, float]:
+    """In a fresh process: median seconds of a prediction, and the peak memory up to now."""
+    method, _, precision = args.only.partition(":")
+    device = choose_device(args.device)
+    dtype = choose_precision(precision, device)
+    # Random numbers do for timing; simulating would raise the peak memory.
+    raw = torch.rand((1, 9, args.size, args.size), generator=torch.Generator().manual_seed(0))
+    if method == OURS:
+        run = Posterior(args.pretrained_G, device, dtype, args.tile, args.members)
+    else:
+        network = ReleasedSizeRCAN().to(device, memory_format=torch.channels_last).eval()
+        raw = raw.to(device, memory_format=torch.channels_last)
+
+        def run(stack: Tensor) -> Tensor:
+            with torch.no_grad(), autocast(device, dtype):
+                return network(stack).float().cpu()
+
+    seconds = []
+    for _ in range(args.repeats):
+        began = time.perf_counter()
+        run(raw)
+        seconds.append(time.perf_counter() - began)
+    # Linux counts kilobytes, macOS bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return {"seconds": statistics.median(seconds), "peak memory, GB": peak / 1e9}
+
+
+def in_fresh_process(case: str, argv: list[str]) -> dict[str, float]:
+    """Runs `measure` for one case by calling this module again."""
+    command = [sys.executable, "-m", "benchmarks.speed", *argv, "--only", case]
+    root = Path(__file__).resolve().parents[1]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise InputError(f"the measurement of {case} failed: {last.removeprefix('error: ')}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def time_table(args: argparse.Namespace, argv: list[str]) -> list[dict[str, Any]]:
+    """Both networks in both precisions, one after the other."""
+    rows = []
+    cases = [(method, precision) for precision in PRECISIONS for method in (OURS, RELEASED)]
+    for method, precision in tqdm(cases, "measuring", unit="case"):
+        members = args.members if method == OURS else 1
+        found = in_fresh_process(f"{method}:{precision}", argv)
+        rows.append({"network": method, "precision": precision, "members": members} | found)
+        rows[-1]["seconds per member"] = found["seconds"] / members
+    return rows
+
+
+def comparison_table(rows: list[dict[str, Any]], members: int) -> list[dict[str, Any]]:
+    """Bars of time and memory, and the ratio to as many members of the released size."""
+    table = []
+    for precision in PRECISIONS:
+        ours, released = (
+            next(row for row in rows if (row["network"], row["precision"]) == (name, precision))
+            for name in (OURS, RELEASED)
+        )
+        for name, bar in BARS.items():
+            what = f"{members} members, {precision}: {name}"
+            table.append(_row(what, ours[name], f"<= {bar:g}", ours[name] <= bar))
+        ratio = members * released["seconds"] / ours["seconds"]
+        what = f"times faster than {members} members of the released size, {precision}"
+        table.append(_row(what, ratio, "> 1", ratio > 1))
+    return table
+
+
+def equality_table(args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Tiles against the whole field, and bf16 against fp32, on a simulated stack."""
+    raw, device = frames(args), choose_device(args.device)
+
+    def predict(dtype: torch.dtype, tile: int) -> Any:
+        return Posterior(args.pretrained_G, device, dtype, tile, args.members)(raw)
+
+    whole = predict(torch.float32, args.size)
+    tiles = predict(torch.float32, max(args.size // 3, 16))
+    half = predict(torch.bfloat16, args.size)
+    table = []
+    for name in ("mean", "aleatoric", "epistemic"):
+        gap = float((getattr(tiles, name) - getattr(whole, name)).abs().max())
+        what = f"largest difference of tiles and whole field, {name}"
+        table.append(_row(what, gap, f"<= {TILES_BAR:g}", gap <= TILES_BAR))
+    change = (half.epistemic - whole.epistemic).abs() / whole.epistemic.clamp(min=1e-9)
+    median = float(change.median())
+    what = "median relative change of epistemic by bf16"
+    table.append(_row(what, median, f"< {PRECISION_BAR:g}", median < PRECISION_BAR))
+    shift = abs(float(half.epistemic.mean() / whole.epistemic.mean().clamp(min=1e-9)) - 1)
+    what = "relative change of mean epistemic by bf16"
+    return [*table, _row(what, shift, f"< {PRECISION_BAR:g}", shift < PRECISION_BAR)]
+
+
+def _row(what: str, measured: float, bar: str, holds: bool) -> dict[str, Any]:
+    return {"what": what, "measured": measured, "bar": bar, "holds": "yes" if holds else "NO"}
+
+
+def parse_args(argv: list[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = arguments("speed", "Time and memory of a prediction, and what tiles and bf16 change.")
+    parser.add_argument("--size", type=int, default=502, help="raw field, pixels per side")
+    parser.add_argument("--repeats", type=int, default=3, help="the median of so many is taken")
+    parser.add_argument("--seed", type=int, default=20261, help="of the simulated stack")
+    parser.add_argument("--only", help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    args.members = args.members or 5
+    at_least(args, size=32, repeats=1, seed=0)
+    return args
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measures every case, compares, and prints the tables."""
+    argv = sys.argv[1:] if argv is None else argv
+    args = parse_args(argv)
+    if args.only:
+        print(json.dumps(measure(args)))
+        return
+    rows = time_table(args, argv)
+    tables = {
+        f"One stack of 9 x {args.size} x {args.size}": rows,
+        "Time and memory": comparison_table(rows, args.members),
+        "Tiles and precision": equality_table(args),
+    }
+    parameters = sum(p.numel() for p in ReleasedSizeRCAN().parameters())
+    facts = {"size": args.size, "repeats": args.repeats, "threads": torch.get_num_threads()}
+    facts |= {"device": str(choose_device(args.device)), "parameters of the RCAN": parameters}
+    report("speed", tables, args.save_path, facts, rows)
+
+
+if __name__ == "__main__":
+    run_script(main)

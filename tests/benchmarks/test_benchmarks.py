@@ -1,0 +1,356 @@
+"""The benchmarks on tiny fields and a tiny random network: every method in every table."""
+
+import csv
+import json
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+from bayes.posterior import Prediction
+from benchmarks import accuracy, demo, input_pipeline, real, speed, uncertainty
+from benchmarks.charts import CHARTS
+from benchmarks.common import (
+    Posterior,
+    field_patterns,
+    normalised,
+    simulated_cells,
+    wide_field_images,
+    wiener_images,
+)
+from benchmarks.console import markdown
+from benchmarks.detection import CONTROL, SCORES, choose_score, detection_table, image_scores
+from benchmarks.kept_out import SCENARIOS, kept_out_scene
+from benchmarks.panels import brightest_square
+from benchmarks.profiles import liveliest_line, profile
+from benchmarks.real import band_correlation
+from benchmarks.released_size import ReleasedSizeRCAN
+from models.bayesdl import build_network, member_payload, network_config
+from physics.illumination import patterns
+from physics.microscopes import random_microscope
+from physics.sim import bin_to_camera, expected_frames, grid_for
+from utils.checkpoints import member_path, save_checkpoint
+from utils.checks import InputError
+from utils.maps import write_map
+from utils.metrics import pearson
+
+torch.set_num_threads(1)
+METHODS = ("wide field", "Wiener", "BayesDL-SIM")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two members of a tiny network with tails."""
+    folder = tmp_path_factory.mktemp("members")
+    config = network_config("unet", "gauss", in_channels=9, width=4, levels=2, blocks=1)
+    for index in (1, 2):
+        payload = member_payload(build_network(config, seed=index), {}, {})
+        save_checkpoint(member_path(folder, index), payload)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cell():
+    (cell,) = simulated_cells(seed=7, cells=1, levels=2, size=64)
+    return cell
+
+
+def options(folder, save_path, *more):
+    common = ["--pretrained_G", folder, "--save_path", save_path, "--device", "cpu"]
+    return [str(word) for word in [*common, "--precision", "fp32", *more]]
+
+
+def rows_of(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+# ------------------------------------------------------------------------------- test cells
+
+
+def test_same_seed_same_cells_and_other_seed_other_cells(cell):
+    (again,) = simulated_cells(seed=7, cells=1, levels=2, size=64)
+    (other,) = simulated_cells(seed=8, cells=1, levels=2, size=64)
+    assert torch.equal(cell.raw, again.raw)
+    assert np.array_equal(cell.target, again.target)
+    assert not torch.equal(cell.raw, other.raw)
+
+
+def test_seeds_of_training_sets_are_refused():
+    with pytest.raises(InputError, match="trained on"):
+        next(simulated_cells(seed=1, cells=1, levels=1, size=32))
+
+
+def test_field_patterns_are_the_light_that_the_camera_sees():
+    """A uniform layer shows the fringes themselves, where the phases say that they are."""
+    microscope = random_microscope(torch.Generator().manual_seed(0))
+    light = replace(microscope.illumination, frequency=(0.20, 0.21, 0.19), modulation=(1.0,) * 3)
+    grid = grid_for((64, 64))
+    seen = expected_frames(torch.ones(grid.shape), replace(microscope, illumination=light), grid)
+    told = bin_to_camera(patterns(field_patterns(light, grid), (128, 128)))
+    for frame, fringes in zip(seen[:, 8:-8, 8:-8], told[:, 8:-8, 8:-8], strict=True):
+        assert pearson(frame.numpy(), fringes.numpy()) > 0.99
+
+
+# --------------------------------------------------------------------------------- accuracy
+
+
+def test_perfect_method_gets_perfect_scores(cell):
+    methods = {"wide field": wide_field_images, "perfect": lambda scene: [scene.target] * 2}
+    records = accuracy.score_scenes([cell], methods)
+    assert len(records) == 4
+    scores = {row["method"]: row for row in accuracy.mean_by(records, "method")}
+    assert scores["perfect"]["psnr"] > 100
+    assert scores["perfect"]["ssim"] == pytest.approx(1)
+    assert scores["perfect"]["nrmse"] == pytest.approx(0, abs=1e-6)
+    assert scores["perfect"]["ssim_legacy"] == pytest.approx(1)
+    assert scores["wide field"]["psnr"] < 60
+
+
+def test_bars_say_yes_to_a_perfect_posterior_and_no_to_wide_field(cell):
+    def compare(ours):
+        methods = {"wide field": wide_field_images, "Wiener": wiener_images, "BayesDL-SIM": ours}
+        rows = accuracy.bars(accuracy.score_scenes([cell], methods), {"psnr": 5.0, "ssim": 0.1})
+        return [row["holds"] for row in rows]
+
+    assert compare(lambda scene: [scene.target] * 2) == ["yes"] * 4
+    assert compare(wide_field_images)[:2] == ["NO"] * 2
+
+
+def test_accuracy_prints_and_writes_every_method(folder, tmp_path, capsys):
+    small = ["--cells", "1", "--levels", "2", "--size", "48", "--oracle", "--border", "2"]
+    accuracy.main(options(folder, tmp_path, *small))
+    printed = capsys.readouterr().out
+    for method in (*METHODS, "Wiener, true patterns"):
+        assert f"| {method} |" in printed
+    records = rows_of(tmp_path / "accuracy.csv")
+    assert len(records) == 2 * 4
+    stored = json.loads((tmp_path / "accuracy.json").read_text())
+    assert stored["facts"]["members"] == 2
+    assert len(stored["tables"]["Mean over all levels"]) == 4
+    assert (tmp_path / "accuracy.md").read_text().strip() in printed
+
+
+def test_demo_stack_with_its_target(folder, cell, tmp_path, capsys):
+    tifffile.imwrite(tmp_path / "raw.tif", cell.raw[1].numpy().astype(np.uint16))
+    write_map(tmp_path / "gt.tif", cell.target, None)
+    files = ["--raw", tmp_path / "raw.tif", "--target", tmp_path / "gt.tif"]
+    demo.main(options(folder, tmp_path, *files))
+    printed = capsys.readouterr().out
+    assert all(f"| {method} |" in printed for method in METHODS)
+    write_map(tmp_path / "gt.tif", cell.target[:-2], None)
+    with pytest.raises(InputError, match="twice|expected to be"):
+        demo.main(options(folder, tmp_path, *files))
+
+
+# ------------------------------------------------------------------------------ uncertainty
+
+
+def test_calibrated_prediction_covers_nine_in_ten(cell):
+    targets = uncertainty.normalised_targets(cell)
+    assert all(target is not None for target in targets)
+    target = torch.stack(targets)
+    noise = torch.randn(target.shape, generator=torch.Generator().manual_seed(0))
+    sigma = torch.full_like(target, 0.05)
+    prediction = Prediction(target + 0.05 * noise, sigma, torch.zeros_like(sigma), sigma)
+    records = uncertainty.calibration_records(cell, prediction, 1)
+    for row in uncertainty.calibration_table(records, levels=2, cells=1):
+        assert row["coverage"] == pytest.approx(0.9, abs=0.01)
+        assert row["mean_z2"] == pytest.approx(1, abs=0.05)
+        expected = 0.5 * math.log(2 * math.pi * 0.05**2) + 0.5
+        assert row["nll"] == pytest.approx(expected, abs=0.03)
+        assert row["covers 80-97 %"] == "yes"
+
+
+def test_target_in_the_units_of_the_frames_follows_the_frames(cell):
+    (bright,) = uncertainty.normalised_targets(cell._replace(raw=cell.raw[1:]))
+    wide_field = normalised(cell.raw[1:])[0].mean(dim=0)
+    assert float(bright.mean()) == pytest.approx(float(wide_field.mean()), abs=0.05)
+
+
+def test_separable_sets_have_an_auroc_of_one_and_the_control_is_never_chosen():
+    near, far = np.arange(8.0).reshape(4, 2), 10 + np.arange(8.0).reshape(4, 2)
+    known = dict.fromkeys(SCORES, far) | {"mean epistemic": near, CONTROL: near}
+    images = dict.fromkeys(SCORES, near) | {"mean epistemic": far, CONTROL: far}
+    unknown = dict.fromkeys(SCENARIOS, images)
+    assert choose_score(known, unknown) == "mean epistemic"
+    rows = detection_table(known, unknown, ["mean epistemic"], 1, bar=0.8)
+    assert [row["mean epistemic"] for row in rows] == [1.0] * (len(SCENARIOS) + 3)
+    assert {row[">= 0.8"] for row in rows} == {"yes"}
+    assert rows[-1]["images"] == 4 * len(SCENARIOS)
+
+
+def test_scores_are_per_image():
+    maps = [torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(i)) for i in range(4)]
+    both = image_scores(Prediction(*maps))
+    one = image_scores(Prediction(*(image[1:] for image in maps)))
+    for name in SCORES:
+        assert both[name][1] == pytest.approx(one[name][0])
+
+
+def test_uncertainty_prints_every_scenario_and_score(folder, tmp_path, capsys):
+    small = ["--cells", "2", "--kept_out", "2", "--levels", "1", "--size", "32"]
+    uncertainty.main(options(folder, tmp_path, *small))
+    printed = capsys.readouterr().out
+    for name in [*SCENARIOS, "all structures", "all microscopes", "all", *SCORES]:
+        assert f"| {name} |" in printed
+    assert {"coverage", "mean_z2", "nll"} <= set(rows_of(tmp_path / "uncertainty.csv")[0])
+
+
+# --------------------------------------------------------------------------------- kept out
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_kept_out_scenes_are_counts_and_repeat(name):
+    scene = kept_out_scene(name, index=1, levels=2, size=40, seed=3)
+    assert scene.raw.shape == (2, 9, 40, 40)
+    assert torch.isfinite(scene.raw).all()
+    assert (scene.raw >= 0).all()
+    assert normalised(scene.raw).std() > 0.01
+    assert torch.equal(scene.raw, kept_out_scene(name, 1, 2, 40, 3).raw)
+    assert not torch.equal(scene.raw, kept_out_scene(name, 2, 2, 40, 3).raw)
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_charts_are_densities_of_any_shape(name):
+    for index in range(12):
+        image = CHARTS[name]((61, 90), index, torch.Generator().manual_seed(index))
+        assert image.shape == (61, 90)
+        assert image.dtype == torch.float32
+        assert image.min() >= 0
+        assert 0 < image.max() <= 1.001
+
+
+def test_kept_out_microscopes_lie_outside_the_training_range():
+    for index in range(4):
+        scene = kept_out_scene("wide field fed as SIM", index, 1, 32, 3)
+        assert scene.illumination.modulation == (0, 0, 0)
+        light = kept_out_scene("pattern 0.10-0.14 cycles/px", index, 1, 32, 3).illumination
+        assert 0.10 <= light.mean_frequency <= 0.14
+        light = kept_out_scene("two orientations only", index, 1, 32, 3).illumination
+        assert light.angle[1] == light.angle[2] != light.angle[0]
+        optics = kept_out_scene("cut-off 0.15-0.20 cycles/px", index, 1, 32, 3).optics
+        assert 0.15 <= optics.cutoff <= 0.20
+        optics = kept_out_scene("cut-off 0.5 cycles/px", index, 1, 32, 3).optics
+        assert optics.cutoff == pytest.approx(0.5)
+
+
+# ------------------------------------------------------------------------- real, speed, input
+
+
+def test_band_correlation_knows_the_same_structure_from_another():
+    rng = np.random.default_rng(0)
+    image, other = rng.normal(size=(2, 128, 128))
+    assert band_correlation(image, image, 0.2, 0.4) == pytest.approx(1)
+    assert band_correlation(image, -image, 0.2, 0.4) == pytest.approx(-1)
+    assert abs(band_correlation(image, other, 0.2, 0.4)) < 0.1
+    shifted = band_correlation(image, np.roll(image, 2, axis=0), 0.2, 0.4)
+    assert shifted < 0.8  # the same structure elsewhere is not agreement
+
+
+def test_zoom_holds_the_brightest_spot():
+    image = np.zeros((60, 80))
+    image[5, 70] = 1
+    rows, columns = brightest_square(image, 20)
+    assert rows.stop - rows.start == columns.stop - columns.start == 20
+    assert image[rows, columns].max() == 1
+    with pytest.raises(InputError, match="zoom"):
+        brightest_square(image, 61)
+
+
+def test_line_runs_across_the_lamellae_of_a_tube():
+    rows, columns = np.indices((64, 64))
+    guide = np.exp(-(((rows - 32) / 8.0) ** 2))  # a horizontal tube
+    line = liveliest_line(guide * (1 + 0.3 * np.sin(columns)), guide)
+    assert np.ptp(line.rows) < 0.3 * np.ptp(line.columns)
+    assert profile(guide, line).min() > 0.6
+    assert profile(columns, line) == pytest.approx(line.columns)
+
+
+def test_real_writes_numbers_and_a_picture(folder, tmp_path, capsys):
+    real.main(options(folder, tmp_path, "--stacks", "cristae"))
+    printed = capsys.readouterr().out
+    assert all(f"| cristae | {method} |" in printed for method in METHODS)
+    rows = rows_of(tmp_path / "real.csv")
+    assert 0.9 < float(rows[0]["RSP"]) <= 1
+    assert (tmp_path / "real_cristae.png").stat().st_size > 50_000
+
+
+def test_released_size_is_four_million_parameters():
+    network = ReleasedSizeRCAN()
+    assert sum(p.numel() for p in network.parameters()) == pytest.approx(4.1e6, rel=0.02)
+    small = ReleasedSizeRCAN(groups=1, blocks=1, width=16)
+    assert small(torch.zeros(1, 9, 6, 5)).shape == (1, 1, 12, 10)
+
+
+def test_speed_measures_both_networks_in_both_precisions(folder, tmp_path, capsys, monkeypatch):
+    asked = []
+
+    def instead(case, argv):
+        asked.append(case)
+        return {"seconds": 2.0, "peak memory, GB": 0.5}
+
+    monkeypatch.setattr(speed, "in_fresh_process", instead)
+    small = ["--size", "48", "--members", "2", "--repeats", "1"]
+    speed.main(options(folder, tmp_path, *small))
+    printed = capsys.readouterr().out
+    assert sorted(asked) == sorted(f"{n}:{p}" for n in (speed.OURS, speed.RELEASED)
+                                   for p in speed.PRECISIONS)  # fmt: skip
+    assert (
+        "| times faster than 2 members of the released size, fp32 | 2.000 | > 1 | yes |" in printed
+    )
+    assert "largest difference of tiles and whole field, epistemic" in printed
+
+
+def test_fresh_process_measures_time_and_memory(folder):
+    argv = ["--pretrained_G", str(folder), "--size", "32", "--members", "2", "--repeats", "1"]
+    found = speed.in_fresh_process(f"{speed.OURS}:fp32", [*argv, "--threads", "1"])
+    assert 0 < found["seconds"] < 60
+    assert 0.05 < found["peak memory, GB"] < 4
+
+
+def test_failed_measurement_says_why(monkeypatch):
+    done = SimpleNamespace(returncode=2, stdout="", stderr="noise\nerror: no posterior members\n")
+    monkeypatch.setattr(speed.subprocess, "run", lambda *words, **options: done)
+    with pytest.raises(InputError, match="RCAN:fp32 failed: no posterior members"):
+        speed.in_fresh_process("RCAN:fp32", [])
+
+
+def test_input_pipeline_compares_on_one_set(tmp_path, capsys):
+    small = ["--cells", "3", "--levels", "1", "--size", "32", "--patches", "6"]
+    small += ["--patch_size", "16", "--batch_size", "2", "--save_path", str(tmp_path)]
+    input_pipeline.main(small)
+    assert "| memory-mapped reader of training |" in capsys.readouterr().out
+    rows = rows_of(tmp_path / "input_pipeline.csv")
+    assert len(rows) == 3
+    assert all(float(row["patches/s"]) > 0 for row in rows)
+
+
+# ---------------------------------------------------------------------------------- console
+
+
+def test_bad_options_are_refused_in_words(folder, tmp_path):
+    with pytest.raises(InputError, match="--cells"):
+        accuracy.main(options(folder, tmp_path, "--cells", "0"))
+    with pytest.raises(SystemExit):
+        accuracy.main(options(folder, tmp_path, "--cell", "3"))  # no abbreviations
+    with pytest.raises(InputError):
+        Posterior(tmp_path / "nothing")
+
+
+def test_markdown_keeps_small_and_large_numbers_readable():
+    text = markdown([{"a": 34.3412, "b": 0.9213, "c": 3e-5, "d": 12345.0, "e": "x", "f": 3}])
+    assert text.splitlines()[-1] == "| 34.34 | 0.921 | 3e-05 | 1.23e+04 | x | 3 |"
+
+
+def test_global_random_state_is_left_alone():
+    before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    kept_out_scene("letters", 0, 1, 32, 3)
+    next(simulated_cells(seed=7, cells=1, levels=1, size=32))
+    ReleasedSizeRCAN(groups=1, blocks=1)
+    assert torch.equal(before, torch.get_rng_state())
+    assert np.array_equal(numpy_before, np.random.get_state()[1])  # noqa: NPY002
