@@ -1,0 +1,17 @@
+#!/bin/sh
+# Checks the style and runs the tests; sets up what is missing before.
+#
+#     sh tests/run.sh                        # everything
+#     sh tests/run.sh tests/bayes -k sgld    # arguments go on to pytest
+set -eu
+
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+python=$(sh "$root/setup.sh" requirements-test.txt)
+cd -- "$root"
+
+# A fault of style must not hide whether the tests pass: all three run, the first failure counts.
+status=0
+"$python" -m ruff check . || status=$?
+"$python" -m ruff format --check . || { code=$?; [ "$status" -ne 0 ] || status=$code; }
+"$python" -m pytest "$@" || { code=$?; [ "$status" -ne 0 ] || status=$code; }
+exit "$status"

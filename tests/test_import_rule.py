@@ -1,0 +1,155 @@
+"""Who may import whom: arrows point downwards only, and an import does no work.
+
+The table is the one of CONTRIBUTING.md. Sources are parsed, not imported, so that nothing hides
+behind an import that fails.
+"""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LIBRARY = ("data", "physics", "models", "bayes")
+MAY_IMPORT = {
+    "utils": set(),
+    **dict.fromkeys(LIBRARY, {"utils"}),
+    "DatasetGenerate": {"utils", "data", "physics"},
+    "figures": {"utils", "DatasetGenerate", *LIBRARY},
+    "benchmarks": {"utils", "DatasetGenerate", *LIBRARY},
+    "scripts": {"utils", "DatasetGenerate", *LIBRARY},  # train.py, test.py, evaluate.py
+    "dlbi": {"utils", *LIBRARY},
+}
+ROOMS = [room for room in MAY_IMPORT if room != "scripts" and (ROOT / room).is_dir()]
+QUIET = (
+    ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Assign,
+    ast.AnnAssign, ast.AugAssign,
+)  # fmt: skip
+
+
+def sources():
+    """(room, path) of every module but the tests."""
+    found = [(room, path) for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
+    return found + [("scripts", path) for path in sorted(ROOT.glob("*.py"))]
+
+
+def violations(source, room):
+    """What a module of that room does against the rules, as texts; empty if nothing."""
+    tree = ast.parse(source)
+    problems = [
+        problem for node in ast.walk(tree) for problem in _import_problems(node, room)
+    ]  # imports inside functions count too
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.path":
+            problems.append("edits sys.path")
+    for statement in tree.body[1:]:
+        if not isinstance(statement, QUIET) and not _is_main_guard(statement):
+            problems.append(f"works on import: {ast.unparse(statement).splitlines()[0]}")
+    if ast.get_docstring(tree) is None:
+        problems.append("has no docstring")
+    return problems
+
+
+def _import_problems(node, room):
+    if isinstance(node, ast.Import):
+        targets = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom):
+        if node.level:
+            yield "imports relatively"
+        if any(alias.name == "*" for alias in node.names):
+            yield f"imports everything from {node.module}"
+        targets = [node.module or ""]
+        if node.module == "sys" and any(alias.name == "path" for alias in node.names):
+            yield "edits sys.path"
+    else:
+        return
+    scripts = {path.stem for path in ROOT.glob("*.py")}
+    for target in targets:
+        top = target.split(".")[0]
+        ours = top in MAY_IMPORT or top in scripts
+        if ours and top != room and top not in MAY_IMPORT[room]:
+            yield f"imports {target}, but {room} may import {sorted(MAY_IMPORT[room]) or 'no room'}"
+
+
+def _is_main_guard(statement):
+    return isinstance(statement, ast.If) and ast.unparse(statement.test) in (
+        "__name__ == '__main__'",
+        "TYPE_CHECKING",
+    )
+
+
+@pytest.mark.parametrize(
+    ("room", "path"), [pytest.param(r, p, id=str(p.relative_to(ROOT))) for r, p in sources()]
+)
+def test_module_keeps_the_rule(room, path):
+    assert violations(path.read_text(encoding="utf-8"), room) == []
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_room_has_an_init_of_one_docstring(room):
+    # Without it, any installed package of the same name wins.
+    (statement,) = ast.parse((ROOT / room / "__init__.py").read_text(encoding="utf-8")).body
+    assert isinstance(statement, ast.Expr)
+    assert isinstance(statement.value.value, str)
+    assert "\n" not in statement.value.value
+
+
+@pytest.mark.parametrize("room", [*LIBRARY, "utils", "DatasetGenerate"])
+def test_modules_say_what_they_offer(room):
+    for path in (ROOT / room).rglob("*.py"):
+        if path.name == "__init__.py":
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        lists = [
+            ast.literal_eval(node.value)
+            for node in tree.body
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+        ]
+        assert len(lists) == 1, path
+        defined = {getattr(node, "name", None) for node in tree.body} | {
+            ast.unparse(target)
+            for node in tree.body
+            if isinstance(node, (ast.Assign, ast.AnnAssign))
+            for target in getattr(node, "targets", [getattr(node, "target", None)])
+        }
+        assert set(lists[0]) <= defined, path
+
+
+def test_no_folder_of_modules_is_left_out():
+    ignored = {"tests"}
+    folders = {path.relative_to(ROOT).parts[0] for path in ROOT.glob("[!.]*/**/*.py")}
+    assert folders - ignored == set(ROOMS)
+
+
+@pytest.mark.parametrize(
+    ("room", "line", "word"),
+    [
+        ("bayes", "from models.unet import UNet", "models.unet"),
+        ("bayes", "def f():\n    import data.stacks", "data.stacks"),
+        ("utils", "import physics", "physics"),
+        ("data", "from utils.checks import *", "everything"),
+        ("data", "from .stacks import read_stack", "relatively"),
+        ("models", "import sys\nsys.path.insert(0, '.')", "sys.path"),
+        ("models", "from sys import path", "sys.path"),
+        ("benchmarks", "from figures.gallery import draw", "figures"),
+        ("DatasetGenerate", "import bayes.losses", "bayes"),
+        ("scripts", "import dlbi", "dlbi"),
+        ("scripts", "from train import fit", "train"),
+        ("physics", "print('hello')", "works on import"),
+    ],
+)
+def test_each_breach_is_noticed(room, line, word):
+    assert any(word in problem for problem in violations(f'"""Doc."""\n{line}\n', room))
+
+
+@pytest.mark.parametrize(
+    ("room", "line"),
+    [
+        ("bayes", "from bayes.losses import ssim"),
+        ("DatasetGenerate", "from physics.sim import simulate"),
+        ("scripts", "import numpy as np\nif __name__ == '__main__':\n    print()"),
+        ("data", "import dataclasses\nimport test_utils_of_others"),
+    ],
+)
+def test_what_is_allowed_passes(room, line):
+    assert violations(f'"""Doc."""\n{line}\n', room) == []
