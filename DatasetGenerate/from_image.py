@@ -1,6 +1,7 @@
 """Simulates one raw stack from an image that is taken as the fluorophore structure.
 
-    python -m DatasetGenerate.from_image --image SR.tif --save_path DIR --signal 25 --seed 0
+    python -m DatasetGenerate.from_image --image SR.tif --save_path DIR --signal 25 --seed 0 \
+        --saturate 99.9
 
 Writes raw.tif (nine frames of counts), gt.tif (what a reconstruction should show) and
 parameters.json. The image lies on the super-resolution grid: two of its pixels to a raw pixel.
@@ -40,14 +41,19 @@ class Simulated(NamedTuple):
     microscope: Microscope
 
 
-def structure_from(image: np.ndarray, path: str | Path = "image") -> tuple[np.ndarray, float]:
+def structure_from(
+    image: np.ndarray, path: str | Path = "image", saturate: float = 100.0
+) -> tuple[np.ndarray, float]:
     """Turns an image into a fluorophore density: its background is taken off, its maximum is 1.
 
     The background is a low percentile, not the minimum, which a single dark pixel would decide.
+    A few bright clumps may decide the maximum likewise, and with it the scale of every comparison
+    with the target; `saturate` cuts them off.
 
     Args:
         image: (2H, 2W), any units.
         path: named in the message.
+        saturate: percentile above which all pixels count as equally bright; 100 cuts nothing.
 
     Returns:
         Density (2H, 2W) float32, never negative, and the background that was taken off.
@@ -65,7 +71,7 @@ def structure_from(image: np.ndarray, path: str | Path = "image") -> tuple[np.nd
     if not np.isfinite(image).all():
         raise InputError(f"{path} holds NaN or infinite values: save the image again")
     background = float(np.percentile(image, BACKGROUND_PERCENTILE))
-    density = np.clip(image - background, 0.0, None)
+    density = np.clip(image, background, np.percentile(image, saturate)) - background
     if density.max() == 0:
         raise InputError(f"{path} is constant or nearly so: choose an image with a structure")
     return (density / density.max()).astype(np.float32), background
@@ -139,6 +145,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "--signal", type=float, default=25.0, help="median electrons per lit raw pixel"
     )
     parser.add_argument("--seed", type=int, default=0, help="same seed, same counts")
+    parser.add_argument(
+        "--saturate",
+        type=float,
+        default=100.0,
+        help="percentile of the image above which all is equally bright (100: cut nothing)",
+    )
     parser.add_argument("--microscope", choices=sorted(MICROSCOPES), default="biosr")
     parser.add_argument("--pixel_size_nm", type=float, default=62.6, help="of a raw pixel")
     parser.add_argument(
@@ -154,6 +166,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         value = getattr(args, name)
         if value is not None and not 0 < value < float("inf"):
             raise InputError(f"--{name}: expected a positive number, found {value}")
+    if not BACKGROUND_PERCENTILE < args.saturate <= 100:
+        raise InputError(f"--saturate is a percentile, at most 100; found {args.saturate}")
     if args.seed < 0:
         raise InputError(f"--seed: expected 0 or more, found {args.seed}")
     return args
@@ -163,7 +177,7 @@ def main(argv: list[str] | None = None) -> None:
     """Reads the image, simulates the stack and writes it."""
     args = parse_args(argv)
     image = read_image(require_file(args.image, "image of the structure"))
-    structure, background = structure_from(image, args.image)
+    structure, background = structure_from(image, args.image, args.saturate)
     optics = optics_from(args.otf, args.pixel_size_nm, args.na, args.emission_nm)
     folder = writable_folder(args.save_path)
     refuse_used_folder(folder)
@@ -174,6 +188,7 @@ def main(argv: list[str] | None = None) -> None:
         "image": args.image.name,
         "image_sha256": sha256(args.image),
         "background": background,
+        "saturate_percentile": args.saturate,
         "signal_e": args.signal,
         "signal_unit": "median electrons per raw pixel over the lit pixels of the wide field",
         "seed": args.seed,
