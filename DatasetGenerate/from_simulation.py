@@ -27,7 +27,7 @@ from data.layout import DatasetSpec, DatasetTree, split_cells
 from data.otf import MEASURED_OTFS, read_radial_otf
 from physics.microscopes import Microscope, biosr_microscope, random_microscope
 from physics.optics import Optics
-from physics.sim import expected_frames, grid_for, raw_counts, target_image
+from physics.sim import expected_frames, grid_for, raw_counts, soften, target_image
 from physics.structures import KINDS, draw
 from utils.checks import InputError, run_script, writable_folder
 
@@ -42,6 +42,8 @@ MIXED_SHARES = {
     "Mitochondria": 0.22,
     "beads": 0.06,
 }
+SHARP_SHARE = 0.33
+SOFTEST_NM = 90.0  # sigma
 SIGNAL_RANGE_E = {"random": (2.0, 400.0), "biosr": (7.0, 250.0)}
 
 
@@ -77,12 +79,16 @@ def simulate_cell(recipe: Recipe, number: int, optics: list[Optics]) -> Cell:
     else:
         microscope = biosr_microscope(generator, optics[0])
     grid = grid_for((recipe.size, recipe.size))
-    structure = draw(kind, grid.shape, microscope.optics.pixel_size_nm / 2, generator)
+    pixel_size_nm = microscope.optics.pixel_size_nm / 2
+    softness_nm = _softness_nm(generator)
+    structure = draw(kind, grid.shape, pixel_size_nm, generator)
+    structure = soften(structure, softness_nm, pixel_size_nm)
     expected = expected_frames(structure, microscope, grid)
     signals = _signal_levels(recipe, generator)
     raw = torch.stack([raw_counts(expected, s, microscope, generator) for s in signals])
     details = {
         "structure": kind,
+        "softness_nm": softness_nm,
         "signal_e": signals,
         "microscope": describe_microscope(microscope),
     }
@@ -97,6 +103,12 @@ def _pick_kind(sample: str, generator: torch.Generator) -> str:
     shares = torch.tensor(list(MIXED_SHARES.values()))
     index = torch.multinomial(shares, 1, generator=generator).item()
     return list(MIXED_SHARES)[index]
+
+
+def _softness_nm(generator: torch.Generator) -> float:
+    """Sigma of the structure's own width: a third of the cells are sharp, others up to 90 nm."""
+    sharp, place = torch.rand(2, generator=generator).tolist()
+    return 0.0 if sharp < SHARP_SHARE else round(place * SOFTEST_NM, 3)
 
 
 def _signal_levels(recipe: Recipe, generator: torch.Generator) -> list[float]:

@@ -1,0 +1,194 @@
+"""The simulated set: the same bytes for the same seed, readable, never mistaken when half-made."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from data.datasets import SimDataset
+from data.layout import PARTS, DatasetTree
+from data.otf import MEASURED_OTFS
+from data.tiff import read_image
+from DatasetGenerate import from_simulation
+from utils.checks import InputError
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ("--cells", "3", "--levels", "2", "--size", "32", "--seed", "7")
+
+
+def generate(folder, *options):
+    """Runs the command as people do."""
+    command = [sys.executable, "-m", "DatasetGenerate.from_simulation", "--save_path", str(folder)]
+    return subprocess.run(
+        [*command, *SMALL, *options], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def digests(folder):
+    """Relative path -> hash of every file."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """A set of three cells made by one process."""
+    folder = tmp_path_factory.mktemp("simulated") / "mixed"
+    done = generate(folder, "--sample", "mixed", "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def broken_off(tmp_path, monkeypatch):
+    """A set whose generation was stopped after the first of its three cells."""
+
+    class Interrupted:
+        def __init__(self, *_):
+            self.calls = 0
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            return None
+
+        def submit(self, function, *arguments):
+            self.calls += 1
+            if self.calls > 1:
+                raise KeyboardInterrupt
+            function(*arguments)
+
+        def shutdown(self, **_):
+            pass
+
+    monkeypatch.setattr(from_simulation, "ProcessPoolExecutor", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        from_simulation.main(["--save_path", str(tmp_path / "set"), *SMALL])
+    return tmp_path / "set"
+
+
+def test_same_seed_same_bytes_whatever_the_workers(mixed, tmp_path):
+    again = tmp_path / "again"
+    assert generate(again, "--sample", "mixed", "--workers", "2").returncode == 0
+    assert digests(again) == digests(mixed)
+
+
+def test_another_seed_gives_another_set(mixed):
+    assert from_simulation.simulate_cell(recipe(seed=7), 1, optics()).raw.shape == (2, 9, 32, 32)
+    seven, eight = (from_simulation.simulate_cell(recipe(seed=s), 1, optics()) for s in (7, 8))
+    assert (seven.raw != eight.raw).any()
+    # Cells of one set differ as well, and a cell does not depend on those before it.
+    second = from_simulation.simulate_cell(recipe(seed=7), 2, optics())
+    assert (seven.raw != second.raw).any()
+    stored = read_image(DatasetTree(mixed).raw_paths(2, 1)[0])
+    assert (stored == second.raw[0, 0]).all()
+
+
+def test_no_global_random_state_is_touched():
+    before = torch.random.get_rng_state()
+    from_simulation.simulate_cell(recipe(seed=1), 1, optics())
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_the_set_is_read_back(mixed, tmp_path):
+    for part in PARTS:
+        stacks = SimDataset(mixed, part, cache_dir=tmp_path)
+        assert len(stacks) == 2  # one cell at two levels
+        assert stacks.spec.microscope == "random"
+        stack = stacks.stack(0)
+        assert stack.raw.shape == (9, 32, 32)
+        assert stack.target.shape == (1, 64, 64)
+        batch = next(iter(stacks.batches(0, 0, batch_size=2, patch_size=16)))
+        assert batch.raw.shape == (2, 9, 16, 16)
+
+
+def test_levels_show_one_field_at_rising_signal(mixed):
+    tree = DatasetTree(mixed)
+    for cell in tree.cells():
+        dim, bright = (read_image(tree.wf_path(cell, level)) for level in (1, 2))
+        assert bright.max() > dim.max()
+        frames = [read_image(path) for path in tree.raw_paths(cell, 1)]
+        assert sum(frames) / 9 == pytest.approx(dim, rel=1e-5)
+        assert frames[0].dtype == "uint16"
+        assert read_image(tree.gt_path(cell)).max() == pytest.approx(1.0)
+
+
+def test_dataset_json_tells_everything(mixed):
+    facts = json.loads((mixed / "dataset.json").read_text(encoding="utf-8"))
+    assert facts["sample"] == "mixed"
+    assert facts["seed"] == 7
+    assert facts["size"] == [32, 32]
+    assert (facts["cells"], facts["levels"]) == (3, 2)
+    assert sorted(sum(facts["splits"].values(), [])) == [1, 2, 3]
+    assert facts["details"]["complete"] is True
+    assert set(facts["details"]["cells"]) == {"1", "2", "3"}
+    cell = facts["details"]["cells"]["1"]
+    assert cell["structure"] in from_simulation.MIXED_SHARES
+    assert len(cell["signal_e"]) == 2
+    assert len(cell["microscope"]["illumination"]["phase"]) == 3
+    assert 0 < cell["microscope"]["optics"]["cutoff"] < 0.5
+
+
+def test_biosr_microscope_is_fixed(tmp_path):
+    options = ["--microscope", "biosr", "--workers", "1"]
+    from_simulation.main(["--save_path", str(tmp_path / "set"), *SMALL, *options])
+    spec = DatasetTree(tmp_path / "set").spec
+    assert spec.microscope == "fixed"
+    assert spec.pixel_size_nm == 62.6
+    cells = spec.details["cells"].values()
+    assert {tuple(cell["signal_e"]) for cell in cells} == {(7.0, 250.0)}
+    assert {tuple(c["microscope"]["illumination"]["frequency"]) for c in cells} == {(0.348,) * 3}
+
+
+def test_an_interrupted_set_is_not_taken_for_a_finished_one(broken_off, tmp_path):
+    facts = json.loads((broken_off / "dataset.json").read_text(encoding="utf-8"))
+    assert facts["details"]["complete"] is False
+    assert "cells" not in facts["details"]
+    assert facts["cells"] == 3
+    with pytest.raises(InputError, match=r"dataset\.json.* disagree about cell 2"):
+        SimDataset(broken_off, "train", cache_dir=tmp_path / "cache")
+
+
+def test_a_cell_without_its_target_is_noticed(mixed, tmp_path):
+    # The target is written last, so a cell that was broken off lacks it.
+    copy = tmp_path / "copy"
+    shutil.copytree(mixed, copy)
+    DatasetTree(copy).gt_path(3).unlink()
+    with pytest.raises(InputError, match="gt.tif is missing"):
+        SimDataset(copy, "train", cache_dir=tmp_path / "cache")
+
+
+def test_a_folder_with_something_in_it_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    done = generate(tmp_path)
+    assert done.returncode == 2
+    assert "is not empty (it holds notes.txt)" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--cells", "2"), ("--levels", "0"), ("--size", "16"), ("--seed", "-1")]
+)
+def test_impossible_numbers_are_refused(tmp_path, option, value):
+    with pytest.raises(InputError, match=f"{option}: expected at least"):
+        from_simulation.parse_args(["--save_path", str(tmp_path), option, value])
+
+
+def recipe(seed):
+    return from_simulation.Recipe("mixed", "random", levels=2, size=32, seed=seed)
+
+
+def optics():
+    measured = from_simulation.measured_optics()
+    assert len(measured) == len(MEASURED_OTFS)
+    return measured
