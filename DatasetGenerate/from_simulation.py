@@ -43,7 +43,6 @@ MIXED_SHARES = {
     "beads": 0.06,
 }
 SHARP_SHARE = 0.33
-SOFTEST_NM = 90.0  # sigma
 SIGNAL_RANGE_E = {"random": (2.0, 400.0), "biosr": (7.0, 250.0)}
 
 
@@ -55,6 +54,7 @@ class Recipe(NamedTuple):
     levels: int
     size: int
     seed: int
+    softest_nm: float = 90.0
 
 
 class Cell(NamedTuple):
@@ -80,7 +80,7 @@ def simulate_cell(recipe: Recipe, number: int, optics: list[Optics]) -> Cell:
         microscope = biosr_microscope(generator, optics[0])
     grid = grid_for((recipe.size, recipe.size))
     pixel_size_nm = microscope.optics.pixel_size_nm / 2
-    softness_nm = _softness_nm(generator)
+    softness_nm = _softness_nm(recipe.softest_nm, generator)
     structure = draw(kind, grid.shape, pixel_size_nm, generator)
     structure = soften(structure, softness_nm, pixel_size_nm)
     expected = expected_frames(structure, microscope, grid)
@@ -105,10 +105,12 @@ def _pick_kind(sample: str, generator: torch.Generator) -> str:
     return list(MIXED_SHARES)[index]
 
 
-def _softness_nm(generator: torch.Generator) -> float:
-    """Sigma of the structure's own width: a third of the cells are sharp, others up to 90 nm."""
+def _softness_nm(softest_nm: float, generator: torch.Generator) -> float:
+    """Sigma of the structure's own width: 0 in a third of the cells, else up to the softest."""
+    if softest_nm == 0:
+        return 0.0
     sharp, place = torch.rand(2, generator=generator).tolist()
-    return 0.0 if sharp < SHARP_SHARE else round(place * SOFTEST_NM, 3)
+    return 0.0 if sharp < SHARP_SHARE else round(place * softest_nm, 3)
 
 
 def _signal_levels(recipe: Recipe, generator: torch.Generator) -> list[float]:
@@ -191,9 +193,22 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         default="random",
         help="random: another microscope for every cell; biosr: the one of BioSR",
     )
+    parser.add_argument(
+        "--softest_nm",
+        type=float,
+        default=90.0,
+        help="largest width (sigma) that structures are drawn with; 0: thin lines only",
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     args = parser.parse_args(argv)
-    for name, least in (("cells", 3), ("levels", 1), ("size", 32), ("workers", 1), ("seed", 0)):
+    for name, least in (
+        ("cells", 3),
+        ("levels", 1),
+        ("size", 32),
+        ("workers", 1),
+        ("seed", 0),
+        ("softest_nm", 0),
+    ):
         if getattr(args, name) < least:
             raise InputError(f"--{name}: expected at least {least}, found {getattr(args, name)}")
     return args
@@ -209,7 +224,9 @@ def main(argv: list[str] | None = None) -> None:
             f"{root} is not empty (it holds {occupied[0]}): name a new folder, so that two data "
             "sets never mix, or delete the unfinished one"
         )
-    recipe = Recipe(args.sample, args.microscope, args.levels, args.size, args.seed)
+    recipe = Recipe(
+        args.sample, args.microscope, args.levels, args.size, args.seed, args.softest_nm
+    )
     numbers = list(range(1, args.cells + 1))
     _write_spec(root, recipe, numbers, {"complete": False})
     cells = {}

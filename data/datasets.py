@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from data.cache import open_cache
-from data.layout import PARTS, DatasetTree
+from data.layout import FRAMES, PARTS, SCALE, DatasetSpec, DatasetTree
 from data.normalise import Normalisation
 from data.patches import augment_pair, crop_pair
 from utils.checks import InputError
@@ -63,6 +63,7 @@ class SimDataset:
             raise InputError(f"part {part!r} is none of {', '.join(PARTS)}")
         tree = DatasetTree(root)
         self.spec = tree.spec
+        _require_linear(self.spec, tree)
         self.part = part
         self.cells = sorted(self.spec.splits[part] if cells is None else cells)
         self._cache = open_cache(tree, cache_dir)
@@ -158,3 +159,13 @@ class SimDataset:
                 image -= norm.low
                 image *= 1.0 / norm.scale
         return Patches(torch.from_numpy(raw), torch.from_numpy(target))
+
+
+def _require_linear(spec: DatasetSpec, tree: DatasetTree) -> None:
+    """Refuses a set of other than nine frames before its first nine are taken for a stack."""
+    if (spec.frames, spec.scale) != (FRAMES, SCALE):
+        raise InputError(
+            f"{tree.spec_path}: the set has {spec.frames} raw frames per stack and targets of "
+            f"{spec.scale} times their size, but networks here take {FRAMES} frames (3 "
+            f"orientations x 3 phases) and {SCALE} times: choose another set"
+        )

@@ -3,6 +3,7 @@
     root/dataset.json                   what the set is, every parameter that made it
     root/Raw/cell_i/level_j/1..9.tif    nine raw frames, orientation-major; i, j count from 1
     root/GT/cell_i/gt.tif               super-resolved target, exactly twice the raw size
+    root/GT/cell_i/source.json          in converted sets: the files that the cell was made from
     root/WF/cell_i/level_j.tif          wide field, for people to look at; never read back
 
 This is the tree of the original BayesDL-SIM scripts, so sets that people already made still train.
@@ -17,10 +18,12 @@ from data.tiff import tiff_header
 from utils.checks import InputError
 from utils.files import read_json, write_json
 
-__all__ = ["DatasetSpec", "DatasetTree", "PARTS", "split_cells"]
+__all__ = ["FRAMES", "PARTS", "SCALE", "DatasetSpec", "DatasetTree", "split_cells"]
 
 PARTS = ("train", "validation", "test")
 FRAMES = 9
+SCALE = 2
+OPTIONAL = ("details", "frames", "scale")  # entries that older files lack
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class DatasetSpec:
         seed: seed of the generator, None for measured data.
         splits: cell numbers of each part, keys "train", "validation", "test".
         details: every further parameter of the generator.
+        frames, scale: raw frames per stack and target pixels per raw pixel along a side. Other
+            than 9 and 2 can be written (nonlinear SIM: 25 and 3), but not yet trained on.
     """
 
     sample: str
@@ -48,6 +53,8 @@ class DatasetSpec:
     seed: int | None
     splits: dict[str, list[int]]
     details: dict = field(default_factory=dict)
+    frames: int = FRAMES
+    scale: int = SCALE
 
     def to_json(self, path: str | Path) -> None:
         """Writes the spec to `path`, atomically."""
@@ -62,7 +69,7 @@ class DatasetSpec:
         """
         payload = read_json(path)
         names = [entry.name for entry in fields(cls)]
-        missing = [name for name in names if name != "details" and name not in payload]
+        missing = [name for name in names if name not in OPTIONAL and name not in payload]
         if missing:
             raise InputError(
                 f"{path} lacks the entries {', '.join(missing)}: write it again with "
@@ -103,10 +110,12 @@ class DatasetTree:
 
     Args:
         root: the folder that holds (or will hold) `Raw`, `GT` and `WF`.
+        frames: raw frames per stack.
     """
 
-    def __init__(self, root: str | Path):
+    def __init__(self, root: str | Path, frames: int = FRAMES):
         self.root = Path(root)
+        self.frames = frames
 
     @property
     def spec_path(self) -> Path:
@@ -119,11 +128,15 @@ class DatasetTree:
 
     def raw_paths(self, cell: int, level: int) -> list[Path]:
         """The nine frames of one stack in their order, whether they exist or not."""
-        return [self.raw_folder(cell, level) / f"{n}.tif" for n in range(1, FRAMES + 1)]
+        return [self.raw_folder(cell, level) / f"{n}.tif" for n in range(1, self.frames + 1)]
 
     def gt_path(self, cell: int) -> Path:
         """The super-resolved target of a cell, common to its levels."""
         return self.root / "GT" / f"cell_{cell}" / "gt.tif"
+
+    def source_path(self, cell: int) -> Path:
+        """What a converted cell was made from; beside its target."""
+        return self.root / "GT" / f"cell_{cell}" / "source.json"
 
     def wf_path(self, cell: int, level: int) -> Path:
         """The wide field of one stack (the mean of its nine frames)."""

@@ -12,11 +12,12 @@ from scipy.ndimage import gaussian_filter
 
 from utils.checks import InputError
 
-__all__ = ["Normalisation", "normalisation_of", "target_normalisation"]
+__all__ = ["Normalisation", "min_max_of", "normalisation_of", "target_normalisation"]
 
 PERCENTILES = (0.1, 99.9)  # of all pixels: a hot pixel is 4e-6 of a 502x502 field
 BLUR_PX = 4.0  # raw pixels: far wider than any PSF, so that raw and target look alike
 MIN_PEARSON = 0.5
+RELEASED_EPSILON = 1e-7  # counts
 
 
 class Normalisation(NamedTuple):
@@ -58,6 +59,30 @@ def normalisation_of(raw, name: str = "the stack") -> Normalisation:
             "frames show a structure; check the file"
         )
     return Normalisation(low, high)
+
+
+def min_max_of(raw, name: str = "the stack") -> Normalisation:
+    """The scale of the released code, for networks trained with it: smallest and largest count.
+
+    `x -> (x - min) / (max - min + 1e-7)` over all frames and the whole field. A single hot pixel
+    dims everything else; `normalisation_of` is not moved by it.
+
+    Args:
+        raw: counts (9, H, W), array or tensor.
+        name: the file, for the error message.
+
+    Raises:
+        InputError: the frames are constant.
+
+    Source: prctile_norm of the released code with its default percentiles, 0 and 100.
+    """
+    low, high = float(raw.min()), float(raw.max())
+    if not high > low:
+        raise InputError(
+            f"{name} is constant ({low:g} counts everywhere): SIM frames show a structure; "
+            "check the file"
+        )
+    return Normalisation(low, high + RELEASED_EPSILON)
 
 
 def target_normalisation(

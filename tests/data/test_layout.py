@@ -63,6 +63,15 @@ def test_spec_round_trip(write_tree):
     assert spec.details == {"note": "a test"}
 
 
+def test_a_set_of_before_has_nine_frames_and_twice_the_pixels(write_tree):
+    tree = write_tree(microscope="fixed")
+    payload = json.loads(tree.spec_path.read_text())
+    assert (payload.pop("frames"), payload.pop("scale")) == (9, 2)
+    tree.spec_path.write_text(json.dumps(payload))
+    assert (tree.spec.frames, tree.spec.scale) == (9, 2)
+    assert len(DatasetTree(tree.root, frames=25).raw_paths(1, 1)) == 25
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

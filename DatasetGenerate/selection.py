@@ -1,0 +1,84 @@
+"""Which cells of a measured set are converted, and which part each belongs to (`--cells`)."""
+
+import re
+
+from data.layout import PARTS, split_cells
+from utils.checks import InputError
+
+__all__ = ["CELLS_HELP", "numbers_in", "share_out"]
+
+TEST_UP_TO, VALIDATION_UP_TO = 5, 10
+ENOUGH_CELLS = 15
+CELLS_HELP = (
+    "cells to convert, such as 1-20,23 or 11- ; or the parts themselves: "
+    "train=11- validation=6-10 test=1-5 (default: all cells, by the rule of the docstring)"
+)
+
+
+def numbers_in(text: str, available: list[int], option: str) -> list[int]:
+    """The numbers of a list such as `1-5,8,11-`; a range may leave gaps, a number may not.
+
+    Raises:
+        InputError: not such a list, or nothing of it available.
+    """
+    chosen = set()
+    for piece in text.split(","):
+        match = re.fullmatch(r"(\d+)(-?)(\d*)", piece.strip())
+        if not match or (match[3] and not match[2]):
+            raise InputError(f"{option}: expected numbers such as 1-5,8,11- ; found {text!r}")
+        first = int(match[1])
+        last = int(match[3]) if match[3] else (max(available) if match[2] else first)
+        found = {number for number in available if first <= number <= last}
+        if not found:
+            raise InputError(
+                f"{option}: there is no {piece.strip()}; found are {available[0]} to "
+                f"{available[-1]} ({len(available)} in all)"
+            )
+        chosen |= found
+    return sorted(chosen)
+
+
+def share_out(words: list[str] | None, available: list[int]) -> tuple[dict[str, list[int]], bool]:
+    """The cells of each part, and whether the user named the parts.
+
+    Without parts, the rule for BioSR: cells 1 to 5 test, 6 to 10 validation, the rest train;
+    below 15 cells, or where that leaves a part empty, `data.layout.split_cells`.
+
+    Args:
+        words: of `--cells`, None for all cells.
+        available: cell numbers on disk, ascending.
+
+    Raises:
+        InputError: unreadable, unknown or doubly used cells, a missing part, under three cells.
+    """
+    named = [word for word in words or [] if "=" in word]
+    if not named:
+        chosen = numbers_in(",".join(words), available, "--cells") if words else available
+        return _by_rule(chosen), False
+    if len(named) < len(words):
+        raise InputError("--cells: name the part of all cells (train=... validation=...) or none")
+    parts = {}
+    for word in named:
+        part, _, text = word.partition("=")
+        if part not in PARTS or part in parts:
+            raise InputError(f"--cells: expected {', '.join(PARTS)} once each, found {word!r}")
+        parts[part] = numbers_in(text, available, f"--cells {part}")
+    lacking = [part for part in PARTS if part not in parts]
+    if lacking:
+        raise InputError(f"--cells: no cells for {lacking[0]}; name all of {', '.join(PARTS)}")
+    listed = [cell for cells in parts.values() for cell in cells]
+    twice = sorted({cell for cell in listed if listed.count(cell) > 1})
+    if twice:
+        raise InputError(f"--cells: cell {twice[0]} is in two parts; a cell belongs to one")
+    return parts, True
+
+
+def _by_rule(cells: list[int]) -> dict[str, list[int]]:
+    parts = {
+        "train": [cell for cell in cells if cell > VALIDATION_UP_TO],
+        "validation": [cell for cell in cells if TEST_UP_TO < cell <= VALIDATION_UP_TO],
+        "test": [cell for cell in cells if cell <= TEST_UP_TO],
+    }
+    if len(cells) < ENOUGH_CELLS or not all(parts.values()):
+        return split_cells(cells)
+    return parts
