@@ -7,6 +7,10 @@
     python test.py --test_data my_stacks --pretrained_G checkpoint/F-actin/BayesDL-SIM \
         --save_path results/mine
 
+    # The checkpoints of the released code (SGLD_gauss_#1.pth ...), with its own arithmetic
+    python test.py --test_data data/F-actin/raw.tif --pretrained_G released/F-actin \
+        --convention released --save_path results/released
+
     # Against a known ground truth
     python test.py --test_data data/F-actin/raw.tif --target data/F-actin/gt.tif \
         --save_path results/F-actin
@@ -22,6 +26,9 @@ Written to --save_path (of several stacks: to a subfolder each):
 
 One affine scale turns counts into normalised SR intensity, for all time points of a stack together:
 0 and 1 are the smallest and the largest value of the posterior mean. Both are in prediction.json.
+
+With `--convention released`, 0 and 1 are instead the smallest and the largest raw count of each
+time point, and statistics and rounding are those of the released code (see bayes/released.py).
 """
 
 import argparse
@@ -36,7 +43,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from bayes.posterior import Prediction, predict
-from data.normalise import Normalisation, normalisation_of
+from bayes.released import predict_released
+from data.normalise import Normalisation, min_max_of, normalisation_of
 from data.stacks import RawStack, find_stacks, read_stack
 from data.tiff import read_tiff
 from models.members import MemberFacts, describe_members, member_functions
@@ -47,6 +55,7 @@ from utils.maps import write_channels, write_map, write_overview, write_picture,
 from utils.metrics import Quality, quality
 from utils.runs import choose_device, choose_precision, provenance
 
+CONVENTIONS = {"total_variance": predict, "released": predict_released}
 SMALLEST_TILE = 32  # raw pixels; the halo around a smaller one would be most of the work
 SHOWN = {  # file and channel -> title of the picture, what its colours mean
     "SR": ("Super-resolved", "normalised SR intensity"),
@@ -78,9 +87,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     posterior = parser.add_argument_group("posterior")
     posterior.add_argument(
         "--pretrained_G", type=Path, default=Path("checkpoint/F-actin/pretrained_G"),
-        help="folder of member_01.pth ... (default: the shipped posterior, %(default)s)",
+        help="folder of member_01.pth ..., or of SGLD_gauss_#1.pth ... of the released code "
+        "(default: the shipped posterior, %(default)s)",
     )  # fmt: skip
     posterior.add_argument("--members", type=int, help="the first so many only (default: all)")
+    posterior.add_argument(
+        "--convention", choices=list(CONVENTIONS), default="total_variance",
+        help="uncertainties by the law of total variance, or with the arithmetic of the released "
+        "code, to compare with its results (default %(default)s)",
+    )  # fmt: skip
 
     run = parser.add_argument_group("run")
     run.add_argument("--tile", type=int, default=512, help="raw pixels (default %(default)s)")
@@ -101,6 +116,12 @@ class Run(NamedTuple):
     functions: list[Callable]
     members: list[MemberFacts]
     facts: dict[str, Any]
+    convention: str
+
+    @property
+    def min_max(self) -> bool:
+        """Whether the network gets its frames scaled as in the released code."""
+        return self.convention == "released" or trained_with_min_max(self.members)
 
 
 class Reconstruction(NamedTuple):
@@ -109,14 +130,17 @@ class Reconstruction(NamedTuple):
     Attributes:
         maps: SR, and Aleatoric, Epistemic, Total where they are known; each (T, 2H, 2W).
         raw_scales: how each time point was normalised for the network.
-        scale: normalised SR intensity in counts of the raw frames.
+        scale: normalised SR intensity in counts of the raw frames (released convention: of the
+            first time point; each has that of its raw frames).
         seconds: of the prediction.
+        released: whether the convention is the released one.
     """
 
     maps: dict[str, NDArray[np.float32]]
     raw_scales: list[Normalisation]
     scale: Normalisation
     seconds: float
+    released: bool = False
 
 
 # ---------------------------------------------------------------------------------------------
@@ -127,7 +151,8 @@ class Reconstruction(NamedTuple):
 def open_run(args: argparse.Namespace) -> Run:
     """Checks the members, chooses the device, and says both."""
     device = choose_device(args.device, args.gpu_id)
-    dtype = choose_precision(args.precision, device)
+    exact = args.convention == "released" and args.precision == "auto"
+    dtype = choose_precision("fp32" if exact else args.precision, device)
     members = describe_members(args.pretrained_G, args.members)
     functions = member_functions(args.pretrained_G, device, dtype, args.tile, args.members)
     precision = "bf16" if dtype == torch.bfloat16 else "fp32"
@@ -141,10 +166,26 @@ def open_run(args: argparse.Namespace) -> Run:
                 for m in members
             ],
         },
-        "run": {"device": str(device), "precision": precision, "tile": args.tile},
+        "run": {
+            "device": str(device),
+            "precision": precision,
+            "tile": args.tile if members[0].is_local else None,
+        },
+        "convention": args.convention,
         "provenance": provenance(),
     }  # fmt: skip
     print(f"posterior: {posterior_in_words(members)} of {args.pretrained_G}; {device}, {precision}")
+    warn(members, args.convention)
+    return Run(functions, members, facts, args.convention)
+
+
+def trained_with_min_max(members: list[MemberFacts]) -> bool:
+    """Whether the members come from the released code, which scales by min and max."""
+    return members[0].training.get("normalisation") == "min-max"
+
+
+def warn(members: list[MemberFacts], convention: str) -> None:
+    """What these members cannot tell, or not in this way."""
     if not members[0].network["likelihood"]:
         print(
             "WARNING: these members have no uncertainty tail: aleatoric uncertainty is not "
@@ -154,7 +195,11 @@ def open_run(args: argparse.Namespace) -> Run:
         print(
             "WARNING: one member shows no spread: epistemic uncertainty is unknown and not written"
         )
-    return Run(functions, members, facts)
+    if convention == "released" and not trained_with_min_max(members):
+        print(
+            "WARNING: --convention released scales the frames by their smallest and largest count, "
+            "but these members were trained with percentiles: for comparison only"
+        )
 
 
 def posterior_in_words(members: list[MemberFacts]) -> str:
@@ -195,24 +240,42 @@ def result_folders(stacks: list[Path], save_path: Path) -> list[Path]:
 # ---------------------------------------------------------------------------------------------
 
 
-def reconstruct(stack: RawStack, functions: list[Callable]) -> Reconstruction:
-    """Posterior predictive of every time point, on one intensity scale."""
+def reconstruct(stack: RawStack, run: Run) -> Reconstruction:
+    """Posterior predictive of every time point, on one intensity scale unless released."""
     times, _, height, width = stack.raw.shape
-    counts = {name: np.empty((times, 2 * height, 2 * width), np.float32)
-              for name in Prediction._fields}  # fmt: skip
+    functions, released = run.functions, run.convention == "released"
+    likelihood = run.members[0].network["likelihood"] or "gauss"
+    maps = {name: np.empty((times, 2 * height, 2 * width), np.float32)
+            for name in Prediction._fields}  # fmt: skip
     scales, began = [], time.perf_counter()
     # Not drawn where nobody watches: a log would hold one line per step.
     with tqdm(total=times * len(functions), desc=stack.name, unit="member", disable=None) as bar:
         for t, raw in enumerate(stack.raw):
-            norm = normalisation_of(raw, str(stack.source))
-            frames = torch.from_numpy(norm.apply(raw))[None]
-            prediction = predict(counted(functions, bar), frames)
-            # Each time point has its own scale before the network; in counts they compare.
+            norm, frames = normalised(raw, run.min_max, str(stack.source))
+            prediction = CONVENTIONS[run.convention](counted(functions, bar), frames, likelihood)
             for name, image in prediction._asdict().items():
-                counts[name][t] = norm.scale * image[0, 0].cpu().numpy()
-            counts["mean"][t] += norm.low
+                maps[name][t] = image[0, 0].cpu().numpy()
+            if not released:
+                # Each time point has its own scale before the network; in counts they compare.
+                for image in maps.values():
+                    image[t] *= norm.scale
+                maps["mean"][t] += norm.low
             scales.append(norm)
-    return to_sr_scale(counts, scales, time.perf_counter() - began, stack.source)
+    require_usable(maps, stack.source)
+    scale = scales[0] if released else to_sr_scale(maps)
+    names = {"mean": "SR", "aleatoric": "Aleatoric", "epistemic": "Epistemic", "total": TOTAL}
+    named = {names[name]: image for name, image in maps.items()}
+    return Reconstruction(named, scales, scale, time.perf_counter() - began, released)
+
+
+def normalised(raw: NDArray, min_max: bool, name: str) -> tuple[Normalisation, torch.Tensor]:
+    """The scale of one time point, and its frames (1, 9, H, W) as the networks see them."""
+    if not min_max:
+        norm = normalisation_of(raw, name)
+        return norm, torch.from_numpy(norm.apply(raw))[None]
+    # The released code divides in float64 and rounds once, when it makes a tensor.
+    norm = min_max_of(raw, name)
+    return norm, torch.from_numpy(norm.apply(raw.astype(np.float64))).float()[None]
 
 
 def counted(functions: Iterable[Callable], bar: tqdm) -> Iterator[Callable]:
@@ -222,24 +285,32 @@ def counted(functions: Iterable[Callable], bar: tqdm) -> Iterator[Callable]:
         bar.update()
 
 
-def to_sr_scale(
-    counts: dict[str, NDArray], raw_scales: list[Normalisation], seconds: float, source: Path
-) -> Reconstruction:
-    """Counts -> normalised SR intensity, `(x - low) / (high - low)` over all time points."""
-    mean = counts["mean"]
-    scale = Normalisation(float(mean.min()), float(mean.max()))
-    if not (np.isfinite(scale).all() and scale.high > scale.low):
+def require_usable(maps: dict[str, NDArray], source: Path) -> None:
+    """`InputError` if the members predict nothing that could be shown."""
+    low, high = float(maps["mean"].min()), float(maps["mean"].max())
+    if not (np.isfinite((low, high)).all() and high > low):
         raise InputError(
             f"{source}: the members predict a constant or not finite image; the training of these "
             "members went wrong: name another --pretrained_G"
         )
+    infinite = float((~np.isfinite(maps["aleatoric"])).mean())
+    if infinite:
+        raise InputError(
+            f"{source}: at {infinite:.2%} of the pixels the uncertainty tail gives no finite "
+            "standard deviation (a Student-t has none for two degrees of freedom or fewer): use "
+            "--convention released, or fit the tails again"
+        )
+
+
+def to_sr_scale(counts: dict[str, NDArray]) -> Normalisation:
+    """Counts -> normalised SR intensity, `(x - low) / (high - low)` over all time points."""
+    mean = counts["mean"]
+    scale = Normalisation(float(mean.min()), float(mean.max()))
     # In place: of a long time series the maps are the largest thing in memory.
     mean -= np.float32(scale.low)
     for image in counts.values():
         image /= np.float32(scale.scale)
-    names = {"mean": "SR", "aleatoric": "Aleatoric", "epistemic": "Epistemic", "total": TOTAL}
-    maps = {names[name]: image for name, image in counts.items()}
-    return Reconstruction(maps, raw_scales, scale, seconds)
+    return scale
 
 
 def without_unknown(result: Reconstruction, members: list[MemberFacts]) -> Reconstruction:
@@ -304,7 +375,9 @@ def write_results(
             continue
         image = result.maps[name]
         write = write_sr if name == "SR" else write_map
-        write(folder / f"{name}.tif", image, sr_pixel_nm)
+        cut = name == "SR" and result.released  # the released code cuts where we round
+        stored = np.floor(65535 * image) / 65535 if cut else image
+        write(folder / f"{name}.tif", stored, sr_pixel_nm)
         colours = {} if name == "SR" else {"cmap": "viridis"}
         write_picture(folder / f"{name}.png", image, title, sr_pixel_nm, label, **colours)
     write_channels(folder / CHANNELS, result.maps, sr_pixel_nm)
@@ -329,7 +402,8 @@ def stack_facts(
             "raw_counts_per_time_point": [norm._asdict() for norm in result.raw_scales],
             "sr_counts": result.scale._asdict(),
             "meaning": "counts = low + (high - low) SR.tif / 65535; uncertainties in counts = "
-            "(high - low) times the map",
+            "(high - low) times the map"
+            + ("; each time point by its own raw_counts" if result.released else ""),
         },
         "channels": list(result.maps),
         "not_modelled": [name for name in (*SHOWN, TOTAL) if name not in result.maps],
@@ -367,13 +441,19 @@ def process(source: Path, folder: Path, args: argparse.Namespace, run: Run) -> N
     stack = read_stack(source)
     pixel_size_nm = args.pixel_size_nm or stack.pixel_size_nm
     target = None if args.target is None else read_target(args.target, stack)
+    height, width = stack.raw.shape[-2:]
+    is_local = run.members[0].is_local
+    if not is_local and max(height, width) > args.tile:
+        print(
+            f"{source}: {height}x{width} px are computed at once, not in tiles of {args.tile} px: "
+            "this network averages over the whole field, and tiles would change its result"
+        )
     try:
-        result = without_unknown(reconstruct(stack, run.functions), run.members)
+        result = without_unknown(reconstruct(stack, run), run.members)
     except (MemoryError, torch.OutOfMemoryError):
-        height, width = stack.raw.shape[-2:]
+        smaller = f"use a smaller --tile (now {args.tile})" if is_local else "crop the stack"
         raise InputError(
-            f"{source}: not enough memory for {height}x{width} px; use a smaller --tile (now "
-            f"{args.tile}) or --device cpu"
+            f"{source}: not enough memory for {height}x{width} px; {smaller} or --device cpu"
         ) from None
     scores = {} if target is None else compare(result.maps["SR"], stack.raw, target)
     facts = {**run.facts, **stack_facts(stack, pixel_size_nm, result)}

@@ -59,6 +59,11 @@ STEP_1_EPOCHS = 60
 STEP_2_EPOCHS = 20
 RESIDUAL_TOLERANCE = 0.10  # beyond it, the tail is fitted on unseen cells
 GRADIENT_NORM = 1.0
+BACKBONE_OPTIONS = {  # per backbone: option -> argument of the generator, default
+    "unet": {"n_feat": ("width", 32), "levels": ("levels", 3), "nBlocks": ("blocks", 2)},
+    "rcan": {"n_feat": ("width", 64), "nGroups": ("groups", 5), "nBlocks": ("blocks", 10)},
+    "dfcan": {"n_feat": ("width", 64), "nGroups": ("groups", 4), "nBlocks": ("blocks", 4)},
+}
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -83,9 +88,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     network = parser.add_argument_group("network")
     network.add_argument("--model", choices=["BayesDL"], default="BayesDL")
     network.add_argument("--backbone", choices=sorted(BACKBONES), default="unet")
-    network.add_argument("--n_feat", type=int, default=32, help="features at full resolution")
-    network.add_argument("--levels", type=int, default=3, help="resolutions of the U-Net")
-    network.add_argument("--nBlocks", type=int, default=2, help="residual blocks per level")
+    network.add_argument("--n_feat", type=int, help="features at full resolution (U-Net 32, or 64)")
+    network.add_argument("--levels", type=int, help="resolutions of the U-Net (3)")
+    network.add_argument("--nGroups", type=int, help="groups of the RCAN (5) or DFCAN (4)")
+    network.add_argument(
+        "--nBlocks", type=int, help="blocks per level (U-Net 2) or group (RCAN 10, DFCAN 4)"
+    )
     network.add_argument(
         "--init_from", type=Path, help="start step 1 from this member (a file, or a folder's first)"
     )
@@ -126,6 +134,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     run.add_argument("--gpu_id", type=int, help="number of the GPU")
     run.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto")
     run.add_argument("--seed", type=int, default=42)
+    run.add_argument("--stop_after", type=int, help="end step 1 after this epoch, before its last")
     run.add_argument("--resume", action="store_true", help="go on after an interruption")
     args = parser.parse_args(argv)
     check_args(args)
@@ -134,6 +143,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def check_args(args: argparse.Namespace) -> None:
     """Settles defaults that depend on the step, and refuses what contradicts itself."""
+    settle_network(args)
     tail = args.train_type == "uncertainty_tail"
     args.epoch = (
         args.epoch if args.epoch is not None else (STEP_2_EPOCHS if tail else STEP_1_EPOCHS)
@@ -154,6 +164,21 @@ def check_args(args: argparse.Namespace) -> None:
             raise InputError(f"--{name}: expected a positive number, found {getattr(args, name)}")
     if not 0 <= args.burn_in <= 1:
         raise InputError(f"--burn_in is a share of the epochs, 0 to 1; found {args.burn_in}")
+
+
+def settle_network(args: argparse.Namespace) -> None:
+    """Defaults of the backbone's own options; refuses those of another backbone."""
+    own = BACKBONE_OPTIONS[args.backbone]
+    for name in ("n_feat", "levels", "nGroups", "nBlocks"):
+        value = getattr(args, name)
+        if name in own:
+            setattr(args, name, own[name][1] if value is None else value)
+        elif value is not None:
+            others = [backbone for backbone, known in BACKBONE_OPTIONS.items() if name in known]
+            raise InputError(
+                f"--{name} is not for --backbone {args.backbone}: leave it out, or add --backbone "
+                f"{' or '.join(others)}"
+            )
 
 
 class Run(NamedTuple):
@@ -272,10 +297,9 @@ def make_plan(args: argparse.Namespace, steps_per_epoch: int) -> Plan:
 def initial_network(args: argparse.Namespace) -> BayesDL:
     """A seeded new network, or the trunk of `--init_from`."""
     if args.init_from is None:
-        config = network_config(
-            args.backbone, "", in_channels=9, width=args.n_feat, levels=args.levels,
-            blocks=args.nBlocks,
-        )  # fmt: skip
+        own = BACKBONE_OPTIONS[args.backbone]
+        options = {argument: getattr(args, name) for name, (argument, _) in own.items()}
+        config = network_config(args.backbone, "", in_channels=9, **options)
         return build_network(config, args.seed)
     path = args.init_from if args.init_from.is_file() else list_members(args.init_from)[0]
     member = load_member(path)
@@ -355,10 +379,13 @@ def fit_reconstruction(args: argparse.Namespace, run: Run) -> None:
             collected=collected,
             temperature=temperature,
         )
-    if collected == 0:
-        save_draw(run, args, network, 1, plan.epochs - 1, None, 0)
+        if epoch + 1 == args.stop_after:
+            break
+    if collected == 0 and not (args.sgld and args.stop_after):
+        collected = 1
+        save_draw(run, args, network, 1, (args.stop_after or plan.epochs) - 1, None, 0)
     log.close()
-    print(f"step 1 done: {max(collected, 1)} member(s) in {run.folder}")
+    print(f"step 1 done: {collected} member(s) in {run.folder}")
 
 
 def energy_gradient(
@@ -490,7 +517,8 @@ def identity(args: argparse.Namespace) -> dict[str, Any]:
     names = (
         "train_type sample batch_size patch_size patches_per_stack backbone n_feat levels nBlocks "
         "sgld sampler epoch lr burn_in cycles members_per_cycle lr_sgld explore temperature "
-        "trial_steps prior_precision mae_lambda fft_lambda ssim_lambda likelihood seed"
+        "trial_steps prior_precision mae_lambda fft_lambda ssim_lambda likelihood seed "
+        "nGroups"
     )
     return {name: getattr(args, name) for name in names.split()}
 

@@ -4,8 +4,9 @@
 
 Every measurement runs in a process of its own, so that the peak of its memory is its own. The time
 is that of `--members` members from frames in memory to the maps, loading each member from disk
-included; for the network of the released size it is one forward pass, i.e. one member. Also: do
-tiles equal the whole field, and does bf16 change the epistemic uncertainty?
+included; for the released network (random weights, which cost the same) it is one forward pass
+without uncertainty tail, less than one member. Also: do tiles equal the whole field, and does bf16
+change the epistemic uncertainty?
 """
 
 import argparse
@@ -24,7 +25,8 @@ from tqdm import tqdm
 
 from benchmarks.common import Posterior, normalised, simulated_cells
 from benchmarks.console import arguments, at_least, report
-from benchmarks.released_size import ReleasedSizeRCAN
+from models.bayesdl import build_network, network_config
+from models.rcan import RCAN
 from utils.checks import InputError, run_script
 from utils.runs import autocast, choose_device, choose_precision
 
@@ -42,6 +44,11 @@ def frames(args: argparse.Namespace) -> Tensor:
     return normalised(cell.raw)
 
 
+def released_network() -> RCAN:
+    """The released generator with random weights, the same in every process."""
+    return build_network(network_config("rcan", "")).trunk
+
+
 def measure(args: argparse.Namespace) -> dict[str, float]:
     """In a fresh process: median seconds of a prediction, and the peak memory up to now."""
     method, _, precision = args.only.partition(":")
@@ -52,7 +59,7 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
     if method == OURS:
         run = Posterior(args.pretrained_G, device, dtype, args.tile, args.members)
     else:
-        network = ReleasedSizeRCAN().to(device, memory_format=torch.channels_last).eval()
+        network = released_network().to(device, memory_format=torch.channels_last).eval()
         raw = raw.to(device, memory_format=torch.channels_last)
 
         def run(stack: Tensor) -> Tensor:
@@ -164,7 +171,7 @@ def main(argv: list[str] | None = None) -> None:
         "Time and memory": comparison_table(rows, args.members),
         "Tiles and precision": equality_table(args),
     }
-    parameters = sum(p.numel() for p in ReleasedSizeRCAN().parameters())
+    parameters = sum(p.numel() for p in released_network().parameters())
     facts = {"size": args.size, "repeats": args.repeats, "threads": torch.get_num_threads()}
     facts |= {"device": str(choose_device(args.device)), "parameters of the RCAN": parameters}
     report("speed", tables, args.save_path, facts, rows)

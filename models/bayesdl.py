@@ -1,11 +1,14 @@
 """BayesDL: a generator with an uncertainty tail, and how a member is stored and loaded."""
 
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from models.dfcan import DFCAN
+from models.rcan import RCAN, ReleasedTail
 from models.unet import UNet
 from utils.checkpoints import load_checkpoint
 from utils.checks import InputError
@@ -21,26 +24,40 @@ __all__ = [
     "with_tail",
 ]
 
-BACKBONES = {"unet": UNet}
+BACKBONES = {"unet": UNet, "rcan": RCAN, "dfcan": DFCAN}
 LOG_VAR_RANGE = (-14.0, 2.0)  # of the normalised intensity: sigma from 1e-3 to 2.7
+# Per map of the tail, its value where the data are certain and where they are not.
+TAIL_RANGES = {
+    "gauss": (LOG_VAR_RANGE,),
+    "laplace": (tuple(0.5 * (log_var - math.log(2)) for log_var in LOG_VAR_RANGE),),
+    # Precision, and degrees of freedom from 150 down to 2.1: the deviation exists above 2.
+    "student": ((14.0, -2.0), (5.0, 0.75)),
+}
 MEMBER_FORMAT = "BayesDL-SIM member"
 
 
 class Output(NamedTuple):
-    """Mean and log-variance (B, 1, 2H, 2W), in normalised intensity; no tail: None."""
+    """Mean and log-variance (B, 1, 2H, 2W), in normalised intensity; no tail: None.
+
+    Of other likelihoods than "gauss", `log_var` holds their parameters, (B, 1 or 2, 2H, 2W).
+    """
 
     mean: Tensor
     log_var: Tensor | None
 
 
 class UncertaintyTail(nn.Module):
-    """Reads the trunk's features and mean, returns the log-variance of a Gaussian likelihood.
+    """Reads the trunk's features and mean, returns the parameters of a likelihood.
 
-    The log-variance is bounded softly to `LOG_VAR_RANGE`: `low + (high - low) sigmoid(x)`.
+    Gaussian: the log-variance; see `bayes.likelihoods` for the others. Every map is bounded softly
+    to its range of `TAIL_RANGES`: `low + (high - low) sigmoid(x)`.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, likelihood: str = "gauss") -> None:
         super().__init__()
+        low, high = torch.tensor(TAIL_RANGES[likelihood]).T[..., None, None]
+        self.register_buffer("low", low, persistent=False)
+        self.register_buffer("range", high - low, persistent=False)
         self.coarse = nn.Sequential(
             nn.Conv2d(width, width, 3, padding=1),
             nn.ELU(),
@@ -52,16 +69,18 @@ class UncertaintyTail(nn.Module):
             nn.Conv2d(width // 4 + 1, width // 2, 3, padding=1),
             nn.ELU(),
         )
-        self.output = nn.Conv2d(width // 2, 1, 1)
+        self.output = nn.Conv2d(width // 2, len(low), 1)
         nn.init.zeros_(self.output.weight)
         nn.init.constant_(self.output.bias, 0.5)  # sigma of 0.08 to start with
 
     def forward(self, features: Tensor, mean: Tensor) -> Tensor:
-        """(B, C, H, W), (B, 1, 2H, 2W) -> (B, 1, 2H, 2W) in float32."""
+        """(B, C, H, W), (B, 1, 2H, 2W) -> (B, 1 or 2, 2H, 2W) in float32."""
         fine = self.fine(torch.cat([self.coarse(features), mean.to(features.dtype)], dim=1))
-        low, high = LOG_VAR_RANGE
         with torch.autocast(fine.device.type, enabled=False):
-            return low + (high - low) * torch.sigmoid(self.output(fine.float()))
+            return self.low + self.range * torch.sigmoid(self.output(fine.float()))
+
+
+TAILS = {"rcan": ReleasedTail}  # of the other backbones: `UncertaintyTail`
 
 
 class BayesDL(nn.Module):
@@ -69,7 +88,7 @@ class BayesDL(nn.Module):
 
     Args:
         backbone: name of the generator in `BACKBONES`.
-        likelihood: "" without a tail, or "gauss".
+        likelihood: "" without a tail, or a key of `TAIL_RANGES`.
         options: arguments of the generator.
     """
 
@@ -77,12 +96,21 @@ class BayesDL(nn.Module):
         super().__init__()
         self.config = network_config(backbone, likelihood, **options)
         self.trunk = BACKBONES[backbone](**options)
-        self.tail = UncertaintyTail(self.trunk.out_width) if likelihood else None
+        tail = TAILS.get(backbone, UncertaintyTail)
+        self.tail = tail(self.trunk.out_width, likelihood) if likelihood else None
 
     @property
     def stride(self) -> int:
         """Of the trunk."""
         return self.trunk.stride
+
+    @property
+    def is_local(self) -> bool:
+        """Whether a pixel sees no farther than `receptive_radius`, so that tiles equal the field.
+
+        A network that is not local has no receptive radius.
+        """
+        return self.trunk.is_local
 
     @property
     def receptive_radius(self) -> int:
@@ -122,6 +150,11 @@ def build_network(config: dict[str, Any], seed: int = 0) -> BayesDL:
             f"unknown network {config.get('model')}/{config.get('backbone')}: expected "
             f"BayesDL with the backbone {' or '.join(BACKBONES)}; "
             "use the version that wrote the checkpoint"
+        )
+    if config.get("likelihood") not in ("", *TAIL_RANGES):
+        raise InputError(
+            f"unknown likelihood {config.get('likelihood')!r} of a network: expected none ('') or "
+            f"{', '.join(TAIL_RANGES)}; use the version that wrote the checkpoint"
         )
     # torch's initialisers know the global generator only; fork_rng gives it back untouched.
     with torch.random.fork_rng(devices=[]):

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from models.bayesdl import Output, load_member
+from models.bayesdl import Member, Output, load_member
+from models.released import list_released, load_released
 from models.tiling import predict_tiled
 from utils.checkpoints import list_members
 from utils.checks import InputError
@@ -28,6 +29,7 @@ class MemberFacts(NamedTuple):
     network: dict[str, Any]
     sampler: dict[str, Any]
     training: dict[str, Any]
+    is_local: bool  # may be cut into tiles
 
 
 def member_functions(
@@ -43,10 +45,10 @@ def member_functions(
     grow with their number; loading takes a hundredth of the time of a prediction.
 
     Args:
-        folder: with member_01.pth, member_02.pth, ...
+        folder: with member_01.pth, member_02.pth, ..., or the released SGLD_gauss_#1.pth, ...
         device: where to compute; the outputs stay there.
         dtype: bfloat16 for mixed precision (outputs are float32 still), or float32.
-        tile: side of a tile in raw pixels, see `models.tiling`.
+        tile: side of a tile in raw pixels, see `models.tiling`; of local networks only.
         limit: the first so many members only.
 
     Returns:
@@ -60,7 +62,7 @@ def member_functions(
 
     def function(path: Path) -> Callable[[Tensor], Output]:
         def apply(raw: Tensor) -> Output:
-            network = load_member(path, device).network
+            network = _open(path, device).network
             raw = raw.to(device).contiguous(memory_format=torch.channels_last)
             with torch.no_grad(), autocast(device, dtype):
                 return predict_tiled(network, raw, tile)
@@ -79,7 +81,7 @@ def describe_members(folder: str | Path, limit: int | None = None) -> list[Membe
     """
     facts = []
     for path in _paths(folder, limit):
-        member = load_member(path)
+        member = _open(path, "cpu")
         config = member.network.config
         frames = config["options"].get("in_channels", RAW_FRAMES)
         if frames != RAW_FRAMES:
@@ -93,18 +95,39 @@ def describe_members(folder: str | Path, limit: int | None = None) -> list[Membe
                 f"{_words(facts[0].network)}: the members of one posterior have one network; "
                 "remove those of the other run"
             )
-        facts.append(MemberFacts(path, sha256(path), config, member.sampler, member.training))
+        facts.append(
+            MemberFacts(
+                path=path,
+                sha256=sha256(path),
+                network=config,
+                sampler=member.sampler,
+                training=member.training,
+                is_local=member.network.is_local,
+            )
+        )
     return facts
 
 
 def _paths(folder: str | Path, limit: int | None) -> list[Path]:
-    paths = list_members(folder)
+    paths = list_released(folder)
+    if not paths:
+        paths = list_members(folder)
+    elif ours := sorted(Path(folder).glob("member_*.pth")):
+        raise InputError(
+            f"{folder} holds {paths[0].name} of the released code and {ours[0].name} of this one: "
+            "two posteriors; put one of them into another folder"
+        )
     if limit is not None and not 1 <= limit <= len(paths):
         raise InputError(
             f"{folder} holds {len(paths)} member(s), {limit} were asked for: expected 1 to "
             f"{len(paths)}"
         )
     return paths[:limit]
+
+
+def _open(path: Path, device: torch.device | str) -> Member:
+    ours = path.name.startswith("member_")
+    return load_member(path, device) if ours else load_released(path, device)
 
 
 def _words(config: dict[str, Any]) -> str:

@@ -22,7 +22,9 @@ def predict_tiled(network: BayesDL, raw: Tensor, tile: int = 512) -> Output:
     """Applies the network to tiles with a halo of its receptive radius, which is cut off again.
 
     Each kept pixel sees just what it sees in the whole field, so the result is the same up to
-    rounding; blending of overlapping windows would not be.
+    rounding; blending of overlapping windows would not be. A network that is not local
+    (`BayesDL.is_local`: it averages over the field somewhere) has no such tiles and always gets
+    the whole field: it takes more memory, but tiles would change the result.
 
     Args:
         raw: (B, F, H, W) normalised frames; normalise the whole field first, never a tile.
@@ -32,7 +34,7 @@ def predict_tiled(network: BayesDL, raw: Tensor, tile: int = 512) -> Output:
         `Output` of (B, 1, 2H, 2W).
     """
     height, width = raw.shape[-2:]
-    if height <= tile and width <= tile:
+    if not network.is_local or (height <= tile and width <= tile):
         return network(raw)
     rows = list(_tiles(height, tile, network.stride, network.receptive_radius))
     columns = list(_tiles(width, tile, network.stride, network.receptive_radius))
@@ -68,7 +70,7 @@ def _tiles(length: int, tile: int, stride: int, halo: int) -> Iterator[Tile]:
 
 
 def _canvas(raw: Tensor, like: Tensor) -> Tensor:
-    return like.new_empty((raw.shape[0], 1, 2 * raw.shape[-2], 2 * raw.shape[-1]))
+    return like.new_empty((*like.shape[:2], 2 * raw.shape[-2], 2 * raw.shape[-1]))
 
 
 def _paste(canvas: Tensor, part: Tensor, row: Tile, column: Tile) -> None:

@@ -23,6 +23,7 @@ class UNet(nn.Module):
     """
 
     SCALE = 2
+    is_local = True
 
     def __init__(
         self, in_channels: int = 9, width: int = 32, levels: int = 3, blocks: int = 2

@@ -457,7 +457,7 @@ def test_wrong_checkpoints(script, tmp_path, capsys):
         "empty": "no posterior members",
         "other": "another network",
         "cut": "damaged, truncated",
-        "misfit": "do not fit the network",
+        "misfit": "do not fit a network",
     }
     for name, words in expected.items():
         arguments = ("--test_data", path, "--save_path", tmp_path / "out")

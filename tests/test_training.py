@@ -145,6 +145,30 @@ def test_resumed_tail_equals_an_uninterrupted_one(small_set, tmp_path, trained, 
         assert equal(load_checkpoint(a)["state"], load_checkpoint(b)["state"])
 
 
+def test_released_backbone_trains_in_both_steps(small_set, tmp_path):
+    sizes = ["--n_feat", "4", "--nGroups", "1", "--nBlocks", "1", "--backbone", "rcan"]
+    patches = ["--patch_size", "16", "--batch_size", "4", "--val_stacks", "1", "--epoch", "1"]
+    train.main(options(small_set, tmp_path, *sizes, *patches, "--SGLD", "False"))
+    (path,) = list_members(run_folder(tmp_path))
+    before = trunk(path)
+    step_2 = ["--train_type", "uncertainty_tail", "--likehood", "student"]
+    train.main(options(small_set, tmp_path, *sizes, *patches, *step_2))
+    member = load_checkpoint(path)
+    assert member["network"]["options"] == {
+        "in_channels": 9, "width": 4, "groups": 1, "blocks": 1,
+    }  # fmt: skip
+    assert member["network"]["likelihood"] == "student"
+    assert equal(trunk(path), before)
+
+
+def test_sizes_depend_on_the_backbone():
+    unet, rcan = train.parse_args([]), train.parse_args(["--backbone", "rcan"])
+    assert (unet.n_feat, unet.levels, unet.nBlocks) == (32, 3, 2)
+    assert (rcan.n_feat, rcan.nGroups, rcan.nBlocks) == (64, 5, 10)
+    with pytest.raises(InputError, match="--nGroups is not for --backbone unet.* rcan or dfcan"):
+        train.parse_args(["--nGroups", "5"])
+
+
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_killed_run_resumes(small_set, tmp_path):
     command = [sys.executable, "train.py", *options(small_set, tmp_path, *STEP_1), "--epoch", "400"]
@@ -193,6 +217,15 @@ def test_point_estimate_and_fine_tuning(small_set, tmp_path, trained):
     assert len(members) == 1
     first = trunk(list_members(trained[0])[0])
     assert all(torch.allclose(v, first[k], atol=1e-6) for k, v in trunk(members[0]).items())
+
+
+def test_stopped_run_keeps_its_state_and_goes_on(small_set, tmp_path, trained):
+    train.main(options(small_set, tmp_path, *STEP_1, "--stop_after", "3"))
+    assert not list(run_folder(tmp_path).glob("member_*.pth"))  # nothing was sampled yet
+    train.main(options(small_set, tmp_path, *STEP_1, "--resume"))
+    whole = [trunk(path) for path in list_members(trained[0])]
+    pieces = [trunk(path) for path in list_members(run_folder(tmp_path))]
+    assert all(equal(a, b) for a, b in zip(whole, pieces, strict=True))
 
 
 @pytest.mark.parametrize(

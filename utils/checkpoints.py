@@ -15,7 +15,7 @@ import torch
 from utils.checks import InputError, require_file, require_folder
 from utils.files import atomic_path
 
-__all__ = ["list_members", "load_checkpoint", "member_path", "save_checkpoint"]
+__all__ = ["list_members", "load_checkpoint", "load_state", "member_path", "save_checkpoint"]
 
 _FAMILY = "BayesDL-SIM"
 _VERSION = 1
@@ -57,6 +57,34 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     Raises:
         InputError: when the file is missing, truncated, holds code, or is not one of ours.
     """
+    path, payload = Path(path), _load(path)
+    _require_ours(path, payload)
+    return payload
+
+
+def load_state(path: str | Path) -> dict[str, torch.Tensor]:
+    """Reads a bare state dict, such as other programs write, as safely as `load_checkpoint`.
+
+    Raises:
+        InputError: when the file is missing, truncated, holds code, or anything but named tensors.
+    """
+    payload = _load(path)
+    if not (isinstance(payload, dict) and payload):
+        raise InputError(
+            f"checkpoint {path}: expected a state dict, found "
+            f"{'an empty one' if payload == {} else f'a {type(payload).__name__}'}; "
+            "name another file"
+        )
+    for name, value in payload.items():
+        if not (isinstance(name, str) and isinstance(value, torch.Tensor)):
+            raise InputError(
+                f"checkpoint {path}: expected a bare state dict (names and tensors), found "
+                f"{name!r} with a {type(value).__name__}; name another file"
+            )
+    return dict(payload)
+
+
+def _load(path: str | Path) -> Any:
     path = require_file(path, "checkpoint")
     if path.stat().st_size == 0:
         raise InputError(f"checkpoint {path} is empty; copy or train it again")
@@ -80,7 +108,6 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         raise
     except Exception:  # a broken file fails in as many ways as there are bytes to lose
         raise InputError(_unreadable(path)) from None
-    _require_ours(path, payload)
     return payload
 
 

@@ -28,7 +28,6 @@ from benchmarks.kept_out import SCENARIOS, kept_out_scene
 from benchmarks.panels import brightest_square
 from benchmarks.profiles import liveliest_line, profile
 from benchmarks.real import band_correlation
-from benchmarks.released_size import ReleasedSizeRCAN
 from models.bayesdl import build_network, member_payload, network_config
 from physics.illumination import patterns
 from physics.microscopes import random_microscope
@@ -281,10 +280,9 @@ def test_real_writes_numbers_and_a_picture(folder, tmp_path, capsys):
 
 
 def test_released_size_is_four_million_parameters():
-    network = ReleasedSizeRCAN()
-    assert sum(p.numel() for p in network.parameters()) == pytest.approx(4.1e6, rel=0.02)
-    small = ReleasedSizeRCAN(groups=1, blocks=1, width=16)
-    assert small(torch.zeros(1, 9, 6, 5)).shape == (1, 1, 12, 10)
+    network = speed.released_network()
+    assert sum(p.numel() for p in network.parameters()) == 4_096_456
+    assert network(torch.zeros(1, 9, 6, 5)).shape == (1, 1, 12, 10)
 
 
 def test_speed_measures_both_networks_in_both_precisions(folder, tmp_path, capsys, monkeypatch):
@@ -351,6 +349,6 @@ def test_global_random_state_is_left_alone():
     before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     kept_out_scene("letters", 0, 1, 32, 3)
     next(simulated_cells(seed=7, cells=1, levels=1, size=32))
-    ReleasedSizeRCAN(groups=1, blocks=1)
+    speed.released_network()
     assert torch.equal(before, torch.get_rng_state())
     assert np.array_equal(numpy_before, np.random.get_state()[1])  # noqa: NPY002
