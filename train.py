@@ -539,6 +539,7 @@ def fit_uncertainty_tail(args: argparse.Namespace, run: Run) -> None:
     done = saved.get("done", [])
     write_config(run, "step 2", args, {"members": len(paths)})
     log = EpochLog(run.folder, "step2", len(done) * args.epoch + saved.get("epoch", 0))
+    fit_on, ratio = choose_part(args, run, load_member(paths[0]).network)
     for index, path in enumerate(paths):
         if path.name in done:
             continue
@@ -547,7 +548,6 @@ def fit_uncertainty_tail(args: argparse.Namespace, run: Run) -> None:
         network = network.to(run.device, memory_format=torch.channels_last)
         network.trunk.requires_grad_(False).eval()
         adam = torch.optim.Adam(network.tail.parameters(), lr=args.lr)
-        fit_on, ratio = choose_part(args, run, network)
         steps = fit_on.steps(args.batch_size, args.patches_per_stack)
         cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, args.epoch * steps, args.lr / 50)
         parts = {"tail": network.tail, "adam": adam, "cosine": cosine}
@@ -609,9 +609,11 @@ def choose_part(
 ) -> tuple[SimDataset, float]:
     """Unseen cells, if their residual variance differs by more than a tenth; else training cells.
 
+    Asked of the first member, for all: the members of a run have learnt from the same cells.
+
     A tail fitted where the trunk has learnt the noise by heart would promise too much elsewhere.
     """
-    residuals = []
+    network, residuals = network.to(run.device), []
     for part in (run.train, run.validation):
         squares = []
         for patches in itertools.islice(endless(args, run, part), steps):

@@ -1,6 +1,6 @@
 """Image formation of 2D-SIM as a chain of named stages.
 
-structure -> soften -> excite -> blur -> bin_to_camera -> add_haze -> to_electrons -> expose (camera).
+structure -> soften -> excite -> blur -> bin_to_camera -> add_haze -> raw_counts (camera).
 Axes of every stage: (..., rows, columns); nine frames first where there are nine.
 """
 
