@@ -1,0 +1,69 @@
+"""Accuracy against signal level: wide field, Wiener and the posterior mean.
+
+python -m benchmarks.accuracy --save_path runs/benchmarks
+python -m figures.levels --results runs/benchmarks --save_path figures/pictures
+"""
+
+import argparse
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from utils.checks import InputError, run_script, writable_folder
+from utils.files import atomic_path, read_json
+
+__all__ = ["draw", "main"]
+
+TABLE, SIGNAL = "Per signal level", "signal, e-/px"
+PANELS = {"psnr": "PSNR, dB", "ssim": "SSIM"}
+
+
+def draw(rows: list[dict[str, Any]]) -> Figure:
+    """One panel per score, one line per method; the signal on a logarithmic axis."""
+    lines = defaultdict(list)
+    for row in rows:
+        lines[row["method"]].append(row)
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    for axes, (score, label) in zip(figure.subplots(1, 2), PANELS.items(), strict=True):
+        for method, points in lines.items():
+            axes.plot(
+                [point[SIGNAL] for point in points],
+                [point[score] for point in points],
+                marker="o",
+                label=method,
+            )
+        axes.set(xscale="log", xlabel="signal, electrons per lit pixel", ylabel=label)
+        axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    return figure
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m figures.levels",
+        description="Draws accuracy against signal level.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--results", type=Path, default=Path("runs/benchmarks"))
+    parser.add_argument("--save_path", type=Path, default=Path("figures/pictures"))
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Reads accuracy.json of the benchmarks and writes levels.png."""
+    args = parse_args(argv)
+    path = args.results / "accuracy.json"
+    tables = read_json(path).get("tables", {})
+    if TABLE not in tables:
+        raise InputError(f"{path} has no table {TABLE!r}: run python -m benchmarks.accuracy again")
+    target = writable_folder(args.save_path) / "levels.png"
+    with atomic_path(target) as partial:
+        draw(tables[TABLE]).savefig(partial, dpi=120)
+    print(target)
+
+
+if __name__ == "__main__":
+    run_script(main)
