@@ -18,7 +18,7 @@ import torch
 
 from data.otf import MEASURED_OTFS, read_radial_otf
 from data.tiff import read_image
-from DatasetGenerate.from_simulation import describe_microscope
+from DatasetGenerate.from_simulation import PHASE_ORIGIN, describe_microscope
 from physics.microscopes import Microscope, biosr_microscope
 from physics.optics import Optics
 from physics.sim import Grid, expected_frames, grid_for, raw_counts, target_image
@@ -194,6 +194,7 @@ def main(argv: list[str] | None = None) -> None:
         "seed": args.seed,
         "otf": args.otf.name,
         "frequency_unit": "cycles per raw pixel",
+        "phase_origin": PHASE_ORIGIN,
         "microscope": describe_microscope(stack.microscope),
     }
     write_json(folder / "parameters.json", facts)

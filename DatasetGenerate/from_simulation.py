@@ -31,7 +31,14 @@ from physics.sim import expected_frames, grid_for, raw_counts, soften, target_im
 from physics.structures import KINDS, draw
 from utils.checks import InputError, run_script, writable_folder
 
-__all__ = ["Recipe", "describe_microscope", "main", "measured_optics", "simulate_cell"]
+__all__ = [
+    "PHASE_ORIGIN",
+    "Recipe",
+    "describe_microscope",
+    "main",
+    "measured_optics",
+    "simulate_cell",
+]
 
 MIXED = "mixed"
 MIXED_SHARES = {
@@ -42,6 +49,7 @@ MIXED_SHARES = {
     "Mitochondria": 0.22,
     "beads": 0.06,
 }
+PHASE_ORIGIN = "first pixel of the simulation grid, 8 raw pixels above and left of the field"
 SHARP_SHARE = 0.33
 SIGNAL_RANGE_E = {"random": (2.0, 400.0), "biosr": (7.0, 250.0)}
 
@@ -259,6 +267,7 @@ def _write_spec(root: Path, recipe: Recipe, numbers: list[int], details: dict[st
             "generator": "DatasetGenerate.from_simulation",
             "signal_unit": "median electrons per raw pixel over the lit pixels of the wide field",
             "frequency_unit": "cycles per raw pixel",
+            "phase_origin": PHASE_ORIGIN,
             **details,
         },
     )

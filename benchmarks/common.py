@@ -157,14 +157,20 @@ def wide_field_images(scene: Scene) -> list[np.ndarray]:
     return [wide_field_upsampled(stack).numpy() for stack in scene.raw]
 
 
-def wiener_images(scene: Scene, true_patterns: bool = False) -> list[np.ndarray]:
-    """Per level, the classical reconstruction, given the true optics.
+def wiener_images(
+    scene: Scene, true_optics: bool = True, true_patterns: bool = False
+) -> list[np.ndarray]:
+    """Per level, the classical reconstruction.
 
     Args:
+        true_optics: hand it the OTF that made the frames, damping included, which a lab has
+            measured at best; else the ideal OTF of the aperture, wavelength and pixel size.
         true_patterns: hand it the true illumination too, which no experiment knows.
     """
+    known = scene.optics
+    optics = known if true_optics else Optics(known.na, known.emission_nm, known.pixel_size_nm)
     patterns = scene.illumination if true_patterns else None
-    return [wiener_sim(stack, scene.optics, patterns).numpy() for stack in scene.raw]
+    return [wiener_sim(stack, optics, patterns).numpy() for stack in scene.raw]
 
 
 def open_posterior(args: argparse.Namespace) -> Posterior:

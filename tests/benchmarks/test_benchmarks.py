@@ -38,7 +38,8 @@ from utils.maps import write_map
 from utils.metrics import pearson
 
 torch.set_num_threads(1)
-METHODS = ("wide field", "Wiener", "BayesDL-SIM")
+METHODS = ("wide field", "Wiener, nominal optics", "Wiener, true OTF", "BayesDL-SIM")
+REAL_METHODS = ("wide field", "Wiener", "BayesDL-SIM")
 
 
 @pytest.fixture(scope="module")
@@ -112,11 +113,16 @@ def test_perfect_method_gets_perfect_scores(cell):
 
 def test_bars_say_yes_to_a_perfect_posterior_and_no_to_wide_field(cell):
     def compare(ours):
-        methods = {"wide field": wide_field_images, "Wiener": wiener_images, "BayesDL-SIM": ours}
+        methods = {
+            "wide field": wide_field_images,
+            "Wiener, nominal optics": wiener_images,
+            "Wiener, true OTF": wiener_images,
+            "BayesDL-SIM": ours,
+        }
         rows = accuracy.bars(accuracy.score_scenes([cell], methods), {"psnr": 5.0, "ssim": 0.1})
         return [row["holds"] for row in rows]
 
-    assert compare(lambda scene: [scene.target] * 2) == ["yes"] * 4
+    assert compare(lambda scene: [scene.target] * 2) == ["yes"] * 6
     assert compare(wide_field_images)[:2] == ["NO"] * 2
 
 
@@ -124,13 +130,13 @@ def test_accuracy_prints_and_writes_every_method(folder, tmp_path, capsys):
     small = ["--cells", "1", "--levels", "2", "--size", "48", "--oracle", "--border", "2"]
     accuracy.main(options(folder, tmp_path, *small))
     printed = capsys.readouterr().out
-    for method in (*METHODS, "Wiener, true patterns"):
+    for method in (*METHODS, "Wiener, true OTF and patterns"):
         assert f"| {method} |" in printed
     records = rows_of(tmp_path / "accuracy.csv")
-    assert len(records) == 2 * 4
+    assert len(records) == 2 * 5
     stored = json.loads((tmp_path / "accuracy.json").read_text())
     assert stored["facts"]["members"] == 2
-    assert len(stored["tables"]["Mean over all levels"]) == 4
+    assert len(stored["tables"]["Mean over all levels"]) == 5
     assert (tmp_path / "accuracy.md").read_text().strip() in printed
 
 
@@ -273,7 +279,7 @@ def test_line_runs_across_the_lamellae_of_a_tube():
 def test_real_writes_numbers_and_a_picture(folder, tmp_path, capsys):
     real.main(options(folder, tmp_path, "--stacks", "cristae"))
     printed = capsys.readouterr().out
-    assert all(f"| cristae | {method} |" in printed for method in METHODS)
+    assert all(f"| cristae | {method} |" in printed for method in REAL_METHODS)
     rows = rows_of(tmp_path / "real.csv")
     assert 0.9 < float(rows[0]["RSP"]) <= 1
     assert (tmp_path / "real_cristae.png").stat().st_size > 50_000
