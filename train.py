@@ -8,10 +8,10 @@
         --epoch 300
 
     # A small set first: a minute for both steps
-    python -m DatasetGenerate.from_simulation --sample F-actin --save_path runs/F-actin --cells 12 \
+    python -m DatasetGenerate.from_simulation --sample F-actin --save_path runs/small --cells 12 \
         --levels 2 --size 128
-    python train.py --root_dir runs/F-actin --epoch 12
-    python train.py --root_dir runs/F-actin --train_type uncertainty_tail --likehood gauss \
+    python train.py --root_dir runs/small --epoch 12
+    python train.py --root_dir runs/small --train_type uncertainty_tail --likehood gauss \
         --epoch 5
 
 Everything goes to `<save_model_dir>/<sample>/<exp_name>-SIM/`: member_01.pth ..., config.json,
