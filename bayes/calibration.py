@@ -5,34 +5,14 @@ import math
 import torch
 from torch import Tensor
 
-from bayes.likelihoods import interval_half_width
 from utils.checks import InputError
 
 __all__ = [
     "choose_temperature",
-    "coverage_level",
     "gaussian_log_density",
     "held_out_log_density",
     "variance_scale",
 ]
-
-
-def coverage_level(z: Tensor, level: float = 0.9) -> float:
-    """Fraction of pixels inside the central Gaussian interval of a nominal level.
-
-    Args:
-        z: standardised errors `(target - mean) / total`, any shape.
-        level: nominal probability, between 0 and 1.
-
-    Returns:
-        The fraction with `|z| <= interval_half_width(level)`: equal to `level` if calibrated,
-        smaller if overconfident.
-
-    Raises:
-        InputError: no pixels, or a level outside (0, 1).
-    """
-    half_width = interval_half_width(level)
-    return float((_not_empty(z).abs() <= half_width).double().mean())
 
 
 def variance_scale(z: Tensor) -> float:

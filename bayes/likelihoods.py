@@ -10,7 +10,6 @@ from statistics import NormalDist
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from scipy.special import stdtrit
 from torch import Tensor
 
@@ -23,7 +22,6 @@ __all__ = [
     "gauss_nll",
     "interval_half_width",
     "laplace_nll",
-    "soft_bound",
     "standard_deviation",
     "student_nll",
 ]
@@ -104,34 +102,6 @@ def student_nll(mean: Tensor, parameters: Tensor, target: Tensor) -> Tensor:
     norm = norm + 0.5 * (math.log(math.pi) + log_freedom - log_precision)
     squares = (target - mean) ** 2 * torch.exp(log_precision - log_freedom)
     return (norm + 0.5 * (freedom + 1) * torch.log1p(squares)).mean()
-
-
-def soft_bound(x: Tensor, low: float, high: float) -> Tensor:
-    """Squeezes `x` smoothly and monotonically between two bounds.
-
-    `y = low + softplus(x - low) - softplus(x - high)`: the identity well inside, `low` and `high`
-    far outside. The slope `sigmoid(x - low) - sigmoid(x - high)` is positive everywhere, so a
-    pixel that has left the range can still come back, which it cannot after `clamp`.
-
-    Args:
-        x: any shape, for example the raw log-variance of the tail.
-        low: lower bound.
-        high: upper bound, above `low`.
-
-    Returns:
-        A tensor like `x`, within [low, high].
-
-    Raises:
-        InputError: the bounds are not in order.
-    """
-    if not low < high:
-        raise InputError(f"the lower bound must lie below the upper one, found {low} and {high}")
-    # By symmetry both halves are written from their nearer bound: the same formula, but its
-    # slope does not cancel to zero in float32 far above `high`.
-    lower_half = x < 0.5 * (low + high)
-    inside = torch.where(lower_half, x - low, high - x)  # distance to the nearer bound
-    moved = F.softplus(inside) - F.softplus(inside - (high - low))
-    return torch.where(lower_half, low + moved, high - moved)
 
 
 def interval_half_width(level: float = 0.9) -> float:

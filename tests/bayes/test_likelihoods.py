@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import stats
 
 from bayes.likelihoods import (
@@ -13,7 +11,6 @@ from bayes.likelihoods import (
     gauss_nll,
     interval_half_width,
     laplace_nll,
-    soft_bound,
     standard_deviation,
     student_nll,
 )
@@ -155,33 +152,6 @@ def test_gauss_nll_is_computed_in_float32():
 def test_gauss_nll_refuses_maps_that_would_broadcast():
     with pytest.raises(InputError, match="one shape"):
         gauss_nll(torch.zeros(2, 1, 4, 4), torch.zeros(2, 1, 4, 4), torch.zeros(1, 1, 4, 4))
-
-
-@given(x=st.floats(-60, 60), low=st.floats(-12, -1), width=st.floats(0.5, 20))
-def test_soft_bound_stays_inside_and_never_loses_its_gradient(x, low, width):
-    # Bounds in eighths, which float32 holds exactly, so that "inside" can be asserted exactly.
-    low, high = round(low * 8) / 8, round(low * 8) / 8 + max(0.5, round(width * 8) / 8)
-    value = torch.tensor(x, requires_grad=True)
-    bounded = soft_bound(value, low, high)
-    bounded.backward()
-    assert low <= float(bounded.detach()) <= high
-    assert float(value.grad) > 0
-
-
-def test_soft_bound_is_the_identity_in_the_middle_smooth_and_monotonic():
-    x = torch.linspace(-30, 20, 20001, dtype=torch.float64)
-    y = soft_bound(x, -12.0, 4.0)
-    middle = (x > -6) & (x < -2)
-    assert (y - x)[middle].abs().max() < 3e-3
-    assert (y.diff() > 0).all()
-    assert y.diff(n=2).abs().max() < 1e-5  # no kink where the two halves meet
-    formula = -12 + torch.nn.functional.softplus(x + 12) - torch.nn.functional.softplus(x - 4)
-    torch.testing.assert_close(y, formula, atol=1e-7, rtol=0)
-
-
-def test_soft_bound_refuses_bounds_out_of_order():
-    with pytest.raises(InputError, match="below"):
-        soft_bound(torch.zeros(1), 1.0, 1.0)
 
 
 @pytest.mark.parametrize("level", [0.5, 0.683, 0.9, 0.95, 0.999])

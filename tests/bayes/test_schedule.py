@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayes.schedule import CyclicSchedule
+from bayes.schedule import CyclicSchedule, warm_up_cosine
 from utils.checks import InputError
 
 
@@ -71,3 +71,13 @@ def test_settings_out_of_range_are_refused(wrong):
 def test_a_step_outside_the_schedule_is_refused(step):
     with pytest.raises(InputError, match="outside"):
         CyclicSchedule(2, 10, 0.1).at(step)
+
+
+def test_warm_up_rises_then_falls_along_a_cosine():
+    rates = [warm_up_cosine(step, 1000, 1e-3) for step in range(1000)]
+    assert rates[0] == pytest.approx(1e-3 / 50)
+    assert max(rates) == pytest.approx(1e-3)
+    assert rates.index(max(rates)) in (49, 50)
+    assert rates[-1] == pytest.approx(2e-5, rel=0.01)
+    assert rates[525] == pytest.approx(0.51e-3, rel=0.01)  # half-way down
+    assert all(a >= b for a, b in zip(rates[50:], rates[51:], strict=False))
