@@ -44,10 +44,12 @@ from tqdm import tqdm
 
 from bayes.posterior import Prediction, predict
 from bayes.released import predict_released
+from data.inputs import FirstGuess, InputSpec, input_spec, stack_input
 from data.normalise import Normalisation, min_max_of, normalisation_of
 from data.stacks import RawStack, find_stacks, read_stack
 from data.tiff import read_tiff
 from models.members import MemberFacts, describe_members, member_functions
+from physics.first_guess import FIRST_GUESS_VERSION, first_guess
 from physics.wiener import wide_field_upsampled
 from utils.checks import InputError, require_file, run_script, writable_folder
 from utils.files import write_json
@@ -56,6 +58,7 @@ from utils.metrics import Quality, quality
 from utils.runs import choose_device, choose_precision, provenance
 
 CONVENTIONS = {"total_variance": predict, "released": predict_released}
+FIRST_GUESS = FirstGuess(first_guess, FIRST_GUESS_VERSION)
 SMALLEST_TILE = 32  # raw pixels; the halo around a smaller one would be most of the work
 SHOWN = {  # file and channel -> title of the picture, what its colours mean
     "SR": ("Super-resolved", "normalised SR intensity"),
@@ -114,6 +117,7 @@ class Run(NamedTuple):
     """What all stacks of a call share."""
 
     functions: list[Callable]
+    inputs: InputSpec
     members: list[MemberFacts]
     facts: dict[str, Any]
     convention: str
@@ -176,7 +180,7 @@ def open_run(args: argparse.Namespace) -> Run:
     }  # fmt: skip
     print(f"posterior: {posterior_in_words(members)} of {args.pretrained_G}; {device}, {precision}")
     warn(members, args.convention)
-    return Run(functions, members, facts, args.convention)
+    return Run(functions, input_spec(members[0].network), members, facts, args.convention)
 
 
 def trained_with_min_max(members: list[MemberFacts]) -> bool:
@@ -251,8 +255,8 @@ def reconstruct(stack: RawStack, run: Run) -> Reconstruction:
     # Not drawn where nobody watches: a log would hold one line per step.
     with tqdm(total=times * len(functions), desc=stack.name, unit="member", disable=None) as bar:
         for t, raw in enumerate(stack.raw):
-            norm, frames = normalised(raw, run.min_max, str(stack.source))
-            prediction = CONVENTIONS[run.convention](counted(functions, bar), frames, likelihood)
+            norm, shown = network_input(raw, run, str(stack.source))
+            prediction = CONVENTIONS[run.convention](counted(functions, bar), shown, likelihood)
             for name, image in prediction._asdict().items():
                 maps[name][t] = image[0, 0].cpu().numpy()
             if not released:
@@ -268,14 +272,14 @@ def reconstruct(stack: RawStack, run: Run) -> Reconstruction:
     return Reconstruction(named, scales, scale, time.perf_counter() - began, released)
 
 
-def normalised(raw: NDArray, min_max: bool, name: str) -> tuple[Normalisation, torch.Tensor]:
-    """The scale of one time point, and its frames (1, 9, H, W) as the networks see them."""
-    if not min_max:
+def network_input(raw: NDArray, run: Run, name: str) -> tuple[Normalisation, torch.Tensor]:
+    """The scale of one time point, and what the networks are shown of it (1, F, H, W)."""
+    if not run.min_max:
         norm = normalisation_of(raw, name)
-        return norm, torch.from_numpy(norm.apply(raw))[None]
+        return norm, stack_input(raw, norm, run.inputs, FIRST_GUESS)[None]
     # The released code divides in float64 and rounds once, when it makes a tensor.
     norm = min_max_of(raw, name)
-    return norm, torch.from_numpy(norm.apply(raw.astype(np.float64))).float()[None]
+    return norm, stack_input(raw.astype(np.float64), norm, run.inputs, FIRST_GUESS)[None]
 
 
 def counted(functions: Iterable[Callable], bar: tqdm) -> Iterator[Callable]:
