@@ -38,7 +38,13 @@ from utils.maps import write_map
 from utils.metrics import pearson
 
 torch.set_num_threads(1)
-METHODS = ("wide field", "Wiener, nominal optics", "Wiener, true OTF", "BayesDL-SIM")
+METHODS = (
+    "wide field",
+    "Wiener, told nothing",
+    "Wiener, nominal optics",
+    "Wiener, true OTF",
+    "BayesDL-SIM",
+)
 REAL_METHODS = ("wide field", "Wiener", "BayesDL-SIM")
 
 
@@ -115,6 +121,7 @@ def test_bars_say_yes_to_a_perfect_posterior_and_no_to_wide_field(cell):
     def compare(ours):
         methods = {
             "wide field": wide_field_images,
+            "Wiener, told nothing": wiener_images,
             "Wiener, nominal optics": wiener_images,
             "Wiener, true OTF": wiener_images,
             "BayesDL-SIM": ours,
@@ -122,7 +129,7 @@ def test_bars_say_yes_to_a_perfect_posterior_and_no_to_wide_field(cell):
         rows = accuracy.bars(accuracy.score_scenes([cell], methods), {"psnr": 5.0, "ssim": 0.1})
         return [row["holds"] for row in rows]
 
-    assert compare(lambda scene: [scene.target] * 2) == ["yes"] * 6
+    assert compare(lambda scene: [scene.target] * 2) == ["yes"] * 8
     assert compare(wide_field_images)[:2] == ["NO"] * 2
 
 
@@ -133,10 +140,10 @@ def test_accuracy_prints_and_writes_every_method(folder, tmp_path, capsys):
     for method in (*METHODS, "Wiener, true OTF and patterns"):
         assert f"| {method} |" in printed
     records = rows_of(tmp_path / "accuracy.csv")
-    assert len(records) == 2 * 5
+    assert len(records) == 2 * (len(METHODS) + 1)
     stored = json.loads((tmp_path / "accuracy.json").read_text())
     assert stored["facts"]["members"] == 2
-    assert len(stored["tables"]["Mean over all levels"]) == 5
+    assert len(stored["tables"]["Mean over all levels"]) == len(METHODS) + 1
     assert (tmp_path / "accuracy.md").read_text().strip() in printed
 
 
