@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from utils.checks import InputError
 
-__all__ = ["IntensitySigma", "fit_constant_sigma", "fit_intensity_sigma"]
+__all__ = ["Baselines", "IntensitySigma", "fit_baselines", "fit_intensity_sigma"]
 
 BINS = 40
 
@@ -26,6 +26,13 @@ class IntensitySigma(NamedTuple):
     def __call__(self, intensity: ArrayLike) -> NDArray[np.float64]:
         """sigma at each pixel's intensity; any shape."""
         return np.interp(np.asarray(intensity, np.float64), self.intensity, self.sigma)
+
+
+class Baselines(NamedTuple):
+    """What the posterior's uncertainty must beat, fitted on the same validation cells."""
+
+    intensity: IntensitySigma
+    constant: float
 
 
 def fit_intensity_sigma(intensity: ArrayLike, error: ArrayLike, bins: int = BINS) -> IntensitySigma:
@@ -57,9 +64,7 @@ def fit_intensity_sigma(intensity: ArrayLike, error: ArrayLike, bins: int = BINS
     return IntensitySigma(centres, np.sqrt(np.maximum(squares, 1e-6 * squares.mean() + 1e-18)))
 
 
-def fit_constant_sigma(error: ArrayLike) -> float:
-    """One sigma for every pixel: the root mean square error of the validation pixels."""
-    error = np.asarray(error, np.float64)
-    if not error.size:
-        raise InputError("expected at least one validation pixel, found none")
-    return float(np.sqrt(np.mean(error**2)))
+def fit_baselines(intensity: ArrayLike, error: ArrayLike) -> Baselines:
+    """Both baselines; the constant is the root mean square error. As `fit_intensity_sigma`."""
+    by_intensity = fit_intensity_sigma(intensity, error)
+    return Baselines(by_intensity, float(np.sqrt(np.mean(np.square(error, dtype=np.float64)))))

@@ -19,11 +19,19 @@ from scipy.special import ndtr, ndtri
 from bayes.calibration import variance_scale
 from bayes.conformal import cells_needed, conformal_factor
 from bayes.posterior import Prediction
-from bayes.scores import QUANTILES
+from bayes.scores import QUANTILES, observed_frequency
 from utils.checks import InputError
 from utils.files import read_json, write_json
 
-__all__ = ["CALIBRATION_FILE", "Bounds", "Calibration", "fit_calibration", "read_calibration"]
+__all__ = [
+    "CALIBRATION_FILE",
+    "KINDS",
+    "Bounds",
+    "Calibration",
+    "find_calibration",
+    "fit_calibration",
+    "read_calibration",
+]
 
 CALIBRATION_FILE = "calibration.json"
 FORMAT = "BayesDL-SIM calibration"
@@ -72,6 +80,13 @@ class Calibration:
         mean, *deviations = prediction
         return Prediction(mean, *(self.scale * image for image in deviations))
 
+    def probability(self, z: ArrayLike) -> NDArray[np.float64]:
+        """What is said to be the probability of a smaller value, of `z = error / (scale sigma)`."""
+        told = ndtr(np.asarray(z, np.float64))
+        if self.probability_map is None:
+            return told
+        return np.interp(told, self.probability_map["expected"], self.probability_map["observed"])
+
     def bounds(self, level: float, guaranteed: bool = True) -> Bounds:
         """The central interval of a probability, in calibrated standard deviations.
 
@@ -110,6 +125,31 @@ class Calibration:
             f"use ({odd[0][0]} differs): fit it again with evaluate.py --calibrate"
         )
 
+    def in_words(self) -> list[str]:
+        """What it says, a line each."""
+        if not self.fitted_on:
+            return ["none"]
+        facts = self.fitted_on
+        errors = facts["quantile_calibration_error_held_out"]
+        kept = "kept" if self.probability_map else "not kept, it does not help"
+        lines = [
+            f"fitted on {facts['cells']} cells, {facts['pixels']} pixels",
+            f"standard deviations x {self.scale:.4f}",
+            f"probability map {kept} (quantile calibration error on cells left out: "
+            f"{errors['scale_only']:.4f} without, {errors['with_map']:.4f} with it)",
+        ]
+        for entry in self.conformal:
+            if entry["factor"] is None:
+                lines.append(
+                    f"risk {entry['alpha']:g}: no finite interval can keep it with "
+                    f"{facts['cells']} cells; {entry['cells_needed']} or more are needed"
+                )
+            else:
+                lines.append(
+                    f"risk {entry['alpha']:g}: mean +- {entry['factor']:.3f} calibrated sigma"
+                )
+        return lines
+
     def to_json(self, path: str | Path) -> None:
         """Writes it, whole or not at all."""
         write_json(path, {"format": FORMAT, "version": VERSION, **asdict(self)})
@@ -140,6 +180,35 @@ def read_calibration(path: str | Path) -> Calibration:
             "evaluate.py --calibrate"
         )
     return found
+
+
+def find_calibration(
+    folder: str | Path, named: str | Path | None, members: Mapping[str, str]
+) -> tuple[Calibration | None, str]:
+    """The calibration to apply to the members of a folder, if there is one, and a line about it.
+
+    Args:
+        folder: of the members; its `calibration.json` is taken where no other is named.
+        named: another file, or "none".
+        members: file name -> SHA-256 of the members in use.
+
+    Raises:
+        InputError: the named file cannot be used, or the folder's is broken. One in the folder that
+            was fitted for other members is not applied, and the line says so.
+    """
+    if named is not None and str(named) == "none":
+        return None, "calibration: none, as asked"
+    path = Path(folder) / CALIBRATION_FILE if named is None else Path(named)
+    if named is None and not path.is_file():
+        return None, "calibration: none beside the members (evaluate.py --calibrate fits one)"
+    calibration = read_calibration(path)
+    try:
+        calibration.require_members(members, path)
+    except InputError as error:
+        if named is not None:
+            raise
+        return None, f"WARNING: uncertainties are not calibrated: {error}"
+    return calibration, f"calibration: {path}, standard deviations x {calibration.scale:.3f}"
 
 
 def fit_calibration(
@@ -219,12 +288,8 @@ def _held_out_errors(z: Sequence[NDArray]) -> tuple[float, float]:
         observed = _distribution(rest, scale)
         for i in fold:
             told = ndtr(z[i] / scale)
-            plain.append(_frequencies(told))
-            mapped.append(_frequencies(np.interp(told, GRID, observed)))
+            plain.append(observed_frequency(told))
+            mapped.append(observed_frequency(np.interp(told, GRID, observed)))
     return tuple(
         float(np.mean(np.abs(np.mean(rows, axis=0) - QUANTILES))) for rows in (plain, mapped)
     )
-
-
-def _frequencies(told: NDArray) -> NDArray:
-    return np.searchsorted(np.sort(told), QUANTILES, side="right") / told.size

@@ -95,29 +95,29 @@ def crps_ensemble(target: ArrayLike, draws: ArrayLike) -> float:
     return float(np.mean(np.abs(draws - target).mean(axis=0) - spread))
 
 
-def observed_frequency(error: ArrayLike, sigma: ArrayLike, expected: ArrayLike) -> NDArray:
-    """The share of pixels whose target lies below each quantile of its prediction.
-
-    `P(Phi(error / sigma) <= p)`, p where the prediction says so.
+def observed_frequency(told: ArrayLike, expected: ArrayLike = QUANTILES) -> NDArray[np.float64]:
+    """The share of pixels whose target lies below each quantile of its own prediction.
 
     Args:
-        error, sigma: (n,).
-        expected: p, any numbers in [0, 1].
+        told: what each pixel's prediction says is the probability of a smaller value than its
+            target; `Phi(error / sigma)` of a Gaussian.
+        expected: probabilities p.
 
     Returns:
-        As `expected`.
+        The share of `told <= p` for each p; p itself where the prediction is calibrated.
     """
-    error, sigma = _checked(error, sigma)
-    below = np.sort(ndtr(error / sigma), axis=None)
-    return np.searchsorted(below, np.asarray(expected), side="right") / below.size
+    told = np.sort(np.asarray(told, np.float64), axis=None)
+    if not told.size or not (told[0] >= 0 and told[-1] <= 1):  # also catches NaN
+        raise InputError("expected at least one predicted probability, each between 0 and 1")
+    return np.searchsorted(told, np.asarray(expected), side="right") / told.size
 
 
-def quantile_calibration_error(error: ArrayLike, sigma: ArrayLike) -> float:
+def quantile_calibration_error(told: ArrayLike) -> float:
     """Mean of `|observed - expected|` frequency over the quantiles 1 % to 99 %; 0 is calibrated.
 
     Source: Kuleshov, Fenner and Ermon, ICML 2018, equation 9 with absolute differences.
     """
-    return float(np.mean(np.abs(observed_frequency(error, sigma, QUANTILES) - QUANTILES)))
+    return float(np.mean(np.abs(observed_frequency(told) - QUANTILES)))
 
 
 def ence(error: ArrayLike, sigma: ArrayLike, bins: int = BINS) -> float:
