@@ -161,7 +161,7 @@ def decorrelation(image: ArrayLike) -> float:
     widest = 2 / first if first > 0 else min(np.shape(image)) / 4
     sigmas = np.geomspace(max(widest, FINEST_FILTER), FINEST_FILTER, FILTERS)
     kept = (1 - np.exp(-0.5 * (np.pi * sigma * radius) ** 2) for sigma in sigmas)
-    best = max(first, *(peak(amplitude * high_pass) for high_pass in kept))
+    best = max([first, *(peak(amplitude * high_pass) for high_pass in kept)])
     return float(2 / best) if best > 0 else float("inf")
 
 
