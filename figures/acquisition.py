@@ -2,10 +2,10 @@
 
     # Simulated for your own optics
     python -m figures.acquisition --na 1.4 --wavelength_nm 525 --pixel_size_nm 65 \
-        --structure F-actin --goal 0.8
+        --structure F-actin --goal 0.7
 
     # Asked of your own stacks: one field at two exposures
-    python -m figures.acquisition --stack_low low.tif --stack_high high.tif --goal 0.8
+    python -m figures.acquisition --stack_low low.tif --stack_high high.tif --goal 0.7
 
 The credibility of an image is the mean over its lit pixels of P(|error| < delta), in normalised SR
 intensity. The simulation knows the truth, so the share of lit pixels whose error is below delta is
@@ -203,7 +203,7 @@ def drawn(
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = options("acquisition", "Credibility against exposure, and the next exposure to take.")
-    parser.add_argument("--goal", type=float, default=0.8, help="credibility to reach")
+    parser.add_argument("--goal", type=float, default=0.7, help="credibility to reach")
     parser.add_argument("--delta", type=float, default=DELTA, help="tolerated error, SR intensity")
     optics = parser.add_argument_group("simulated optics")
     optics.add_argument("--na", type=float, default=1.4, help="numerical aperture")
