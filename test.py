@@ -14,6 +14,10 @@
     # With the bounds of the 90 % interval of every pixel
     python test.py --test_data data/F-actin/raw.tif --interval 0.9 --save_path results/F-actin
 
+    # Where is it brighter than 0.3 for sure, and three images that the data allow as well
+    python test.py --test_data data/F-actin/raw.tif --exceed 0.3 --draws 3 \
+        --save_path results/F-actin
+
     # Against a known ground truth
     python test.py --test_data data/F-actin/raw.tif --target data/F-actin/gt.tif \
         --save_path results/F-actin
@@ -23,9 +27,11 @@ Written to --save_path (of several stacks: to a subfolder each):
     SR.tif              uint16: normalised SR intensity in [0, 1], times 65535
     Aleatoric.tif       float32: standard deviation of the data, in normalised SR intensity
     Epistemic.tif       float32: standard deviation between the members, same units
+    Credibility.tif     float32: probability that the error is below --delta
     Lower.tif           with --interval, and Upper.tif: float32, ends of the interval of each pixel
-    Channels.ome.tif    float32: these and their total as channels
-    *.png               each with colour bar and scale bar; Overview.png beside wide field
+    Channels.ome.tif    float32: these, their total, and what --exceed and --draws ask for
+    *.png               each with colour bar and scale bar; Overview.png beside wide field;
+                        Informed.png: brightness is the SR, colour is the credibility
     prediction.json     what was made from what: members, scales, versions; written last
 
 One affine scale turns counts into normalised SR intensity, for all time points of a stack together:
@@ -47,6 +53,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from bayes.credibility import DELTA, trust_maps
 from bayes.posterior import Prediction, predict
 from bayes.recalibration import KINDS, Bounds, Calibration, find_calibration
 from bayes.released import predict_released
@@ -59,6 +66,7 @@ from physics.first_guess import FIRST_GUESS_VERSION, first_guess
 from physics.wiener import wide_field_upsampled
 from utils.checks import InputError, require_file, run_script, writable_folder
 from utils.files import write_json
+from utils.informed import write_informed
 from utils.maps import write_channels, write_map, write_overview, write_picture, write_sr
 from utils.metrics import Quality, quality
 from utils.runs import choose_device, choose_precision, provenance
@@ -73,6 +81,8 @@ SHOWN = {  # file and channel -> title of the picture, what its colours mean
 }
 TOTAL = "Total"  # a channel only
 INTERVAL = ("Lower", "Upper")  # files only
+TRUST = "Credibility"  # needs the total; beside it come Exceedance and Draw 1 ... as channels
+DRAW_SEED = 0  # the same maps give the same draws
 CHANNELS = "Channels.ome.tif"
 
 
@@ -115,6 +125,20 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help="probability, e.g. 0.9: also write the lower and upper end of each pixel's interval",
     )  # fmt: skip
 
+    trust = parser.add_argument_group("trust, in normalised SR intensity")
+    trust.add_argument(
+        "--delta", type=float, default=DELTA,
+        help="Credibility.tif is the probability of an error below it (default %(default)s)",
+    )  # fmt: skip
+    trust.add_argument(
+        "--exceed", type=float, metavar="T",
+        help="adds the probability that the intensity is above T, as a channel",
+    )  # fmt: skip
+    trust.add_argument(
+        "--draws", type=int, default=0, metavar="N",
+        help="adds N images drawn from the predictive distribution, as channels",
+    )  # fmt: skip
+
     run = parser.add_argument_group("run")
     run.add_argument("--tile", type=int, default=512, help="raw pixels (default %(default)s)")
     run.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:n")
@@ -123,6 +147,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.tile < SMALLEST_TILE:
         raise InputError(f"--tile: expected {SMALLEST_TILE} raw pixels or more, found {args.tile}")
+    if not 0 < args.delta < float("inf") or args.draws < 0:
+        raise InputError(
+            f"--delta must be positive and --draws not negative, found {args.delta} and "
+            f"{args.draws}"
+        )
     if args.pixel_size_nm is not None and not 0 < args.pixel_size_nm < float("inf"):
         raise InputError(f"--pixel_size_nm: expected a positive size, found {args.pixel_size_nm}")
     if args.interval is not None and not 0.5 <= args.interval <= 0.99:
@@ -281,7 +310,7 @@ def result_folders(stacks: list[Path], save_path: Path) -> list[Path]:
         ]
     for source, folder in zip(stacks, folders, strict=True):
         source, outputs = source.resolve(), folder.resolve()
-        written = {CHANNELS, *(f"{name}.tif" for name in (*SHOWN, *INTERVAL))}
+        written = {CHANNELS, *(f"{name}.tif" for name in (*SHOWN, TRUST, *INTERVAL))}
         if source == outputs or (outputs == source.parent and source.name in written):
             raise InputError(
                 f"the results in {folder} would mix with or replace the raw data {source}; "
@@ -388,6 +417,16 @@ def with_interval(result: Reconstruction, bounds: Bounds | None) -> Reconstructi
     return result._replace(interval={name: sr + np.float32(end) * total for name, end in ends})
 
 
+def with_trust(result: Reconstruction, args: argparse.Namespace) -> Reconstruction:
+    """Adds how far to trust each pixel, where the total uncertainty is known."""
+    if TOTAL not in result.maps:
+        return result
+    mean, total = (torch.from_numpy(result.maps[name]) for name in ("SR", TOTAL))
+    generator = torch.Generator().manual_seed(DRAW_SEED)
+    added = trust_maps(mean, total, generator, args.delta, args.exceed, args.draws)
+    return result._replace(maps=result.maps | {k: image.numpy() for k, image in added.items()})
+
+
 def read_target(path: Path, stack: RawStack) -> NDArray:
     """Ground truth (T, 2H, 2W) of a stack, in any units.
 
@@ -449,11 +488,27 @@ def write_results(
             (folder / f"{name}.tif").unlink(missing_ok=True)
         else:
             write_map(folder / f"{name}.tif", result.interval[name], sr_pixel_nm)
+    write_trust(folder, result, sr_pixel_nm, facts["delta"])
     write_channels(folder / CHANNELS, result.maps, sr_pixel_nm)
     panels = {"Wide field": result.scale.apply(stack.raw.mean(axis=1))}
     panels |= {SHOWN[name][0]: image for name, image in result.maps.items() if name in SHOWN}
     write_overview(folder / "Overview.png", panels, sr_pixel_nm)
     write_json(folder / "prediction.json", facts)
+
+
+def write_trust(
+    folder: Path, result: Reconstruction, sr_pixel_nm: float | None, delta: float
+) -> None:
+    """The credibility as map and as picture, and the picture that it colours."""
+    files = [folder / name for name in (f"{TRUST}.tif", f"{TRUST}.png", "Informed.png")]
+    if TRUST not in result.maps:
+        for path in files:
+            path.unlink(missing_ok=True)
+        return
+    image, label = result.maps[TRUST], f"P(|error| < {delta:g})"
+    write_map(files[0], image, sr_pixel_nm)
+    write_picture(files[1], image, TRUST, sr_pixel_nm, label, cmap="cividis")
+    write_informed(files[2], result.maps["SR"], image, sr_pixel_nm, label)
 
 
 def stack_facts(
@@ -493,9 +548,13 @@ def report(
     size = f"{pixel_size_nm:g} nm" if pixel_size_nm else "of unknown size (--pixel_size_nm)"
     print(f"{stack.source}: {series}{frames} frames of {height}x{width} px, pixel {size}")
     widths = [
-        f"{name.lower()} {image.mean():.2g}" for name, image in result.maps.items() if name != "SR"
+        f"{name.lower()} {result.maps[name].mean():.2g}"
+        for name in (*list(SHOWN)[1:], TOTAL)
+        if name in result.maps
     ]
     print(f"   {result.seconds:.1f} s; mean uncertainty: {', '.join(widths) or 'not modelled'}")
+    if TRUST in result.maps:
+        print(f"   mean credibility {result.maps[TRUST].mean():.2f}")
     for name, score in scores.items():
         print(
             f"   {name:>10}: PSNR {score.psnr:.2f} dB, SSIM {score.ssim:.3f}, NRMSE "
@@ -518,14 +577,15 @@ def process(source: Path, folder: Path, args: argparse.Namespace, run: Run) -> N
             "this network averages over the whole field, and tiles would change its result"
         )
     try:
-        result = with_interval(without_unknown(reconstruct(stack, run), run.members), run.bounds)
+        result = without_unknown(reconstruct(stack, run), run.members)
+        result = with_trust(with_interval(result, run.bounds), args)
     except (MemoryError, torch.OutOfMemoryError):
         smaller = f"use a smaller --tile (now {args.tile})" if is_local else "crop the stack"
         raise InputError(
             f"{source}: not enough memory for {height}x{width} px; {smaller} or --device cpu"
         ) from None
     scores = {} if target is None else compare(result.maps["SR"], stack.raw, target)
-    facts = {**run.facts, **stack_facts(stack, pixel_size_nm, result)}
+    facts = {**run.facts, **stack_facts(stack, pixel_size_nm, result), "delta": args.delta}
     if scores:
         facts["quality"] = {name: score._asdict() for name, score in scores.items()}
     write_results(folder, stack, pixel_size_nm, result, facts)

@@ -15,12 +15,19 @@ from utils.runs import provenance
 __all__ = ["arguments", "at_least", "markdown", "report"]
 
 
-def arguments(name: str, description: str, network: bool = True) -> argparse.ArgumentParser:
-    """The options that benchmarks have in common."""
+def arguments(
+    name: str,
+    description: str,
+    network: bool = True,
+    room: str = "benchmarks",
+    save_path: Path | None = None,
+    saved: str = "folder for JSON and CSV; none: print only",
+) -> argparse.ArgumentParser:
+    """The options that benchmarks have in common; figures name their room and what they save."""
     parser = argparse.ArgumentParser(
-        prog=f"python -m benchmarks.{name}", description=description, allow_abbrev=False
+        prog=f"python -m {room}.{name}", description=description, allow_abbrev=False
     )
-    parser.add_argument("--save_path", type=Path, help="folder for JSON and CSV; none: print only")
+    parser.add_argument("--save_path", type=Path, default=save_path, help=saved)
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's own choice)")
     if network:
         parser.add_argument(

@@ -6,11 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, map_coordinates
 
+from utils.checks import InputError
 from utils.metrics import affine_fit
 
-__all__ = ["Line", "liveliest_line", "profile"]
+__all__ = ["Line", "line_between", "liveliest_line", "profile"]
 
 COARSE = 3.0  # pixels; what varies more slowly than this Gaussian is shape, not detail
+SHORTEST = 2  # pixels of a line between two places
 LIT = 0.65  # of the brightest pixel of the guide: the line stays on the structure
 
 
@@ -44,6 +46,19 @@ def liveliest_line(image: NDArray, guide: NDArray, share: float = 0.45) -> Line:
                 if (stays, detail) > best_score:
                     best, best_score = line, (stays, detail)
     return best if best is not None else _line(side / 2, side / 2, 0.0, share * side)
+
+
+def line_between(start: tuple[float, float], end: tuple[float, float]) -> Line:
+    """The straight line between two places (row, column), ends included.
+
+    Raises:
+        InputError: the two places are less than two pixels apart.
+    """
+    length = float(np.hypot(end[0] - start[0], end[1] - start[1]))
+    if not length >= SHORTEST:
+        raise InputError(f"a line of {length:.1f} px is too short: at least {SHORTEST} px")
+    steps = np.linspace(0, 1, round(length) + 1)
+    return Line(*(a + steps * (b - a) for a, b in zip(start, end, strict=True)))
 
 
 def profile(image: NDArray, line: Line) -> NDArray:

@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "utils": set(),
     **dict.fromkeys(LIBRARY, {"utils"}),
     "DatasetGenerate": {"utils", "data", "physics"},
-    "figures": {"utils", "DatasetGenerate", *LIBRARY},
+    "figures": {"utils", "DatasetGenerate", "benchmarks", *LIBRARY},
     "benchmarks": {"utils", "DatasetGenerate", *LIBRARY},
     "scripts": {"utils", "DatasetGenerate", *LIBRARY},  # train.py, test.py, evaluate.py
     "dlbi": {"utils", *LIBRARY},
@@ -147,6 +147,7 @@ def test_each_breach_is_noticed(room, line, word):
     [
         ("bayes", "from bayes.losses import ssim"),
         ("DatasetGenerate", "from physics.sim import simulate"),
+        ("figures", "from benchmarks.profiles import profile"),
         ("scripts", "import numpy as np\nif __name__ == '__main__':\n    print()"),
         ("data", "import dataclasses\nimport test_utils_of_others"),
     ],

@@ -14,6 +14,7 @@ import pytest
 import tifffile
 import torch
 from matplotlib.image import imread
+from scipy import special
 from scipy.ndimage import gaussian_filter
 
 import models.members
@@ -29,7 +30,14 @@ from utils.files import sha256
 ROOT = Path(__file__).resolve().parents[1]
 HEIGHT, WIDTH = 37, 50  # odd and not square
 PIXEL_NM = 65.0
-PICTURES = ["SR.png", "Aleatoric.png", "Epistemic.png", "Overview.png"]
+PICTURES = [
+    "SR.png",
+    "Aleatoric.png",
+    "Epistemic.png",
+    "Overview.png",
+    "Credibility.png",
+    "Informed.png",
+]
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -264,11 +272,13 @@ def check_channels(results):
     with tifffile.TiffFile(results / "Channels.ome.tif") as file:
         assert file.series[0].axes == "CYX"
         channels = file.asarray()
-        for name in ("SR", "Aleatoric", "Epistemic", "Total"):
+        for name in ("SR", "Aleatoric", "Epistemic", "Total", "Credibility"):
             assert f'Name="{name}"' in file.ome_metadata
     assert channels.dtype == np.float32
     assert read_tiff(results / "Channels.ome.tif")[1] == pytest.approx(PIXEL_NM / 2, rel=1e-5)
-    _, aleatoric, epistemic, total = channels
+    _, aleatoric, epistemic, total, credible = channels
+    np.testing.assert_allclose(credible, special.erf(0.04 / np.sqrt(2) / total), atol=1e-5)
+    np.testing.assert_array_equal(credible, tifffile.imread(results / "Credibility.tif"))
     np.testing.assert_allclose(total**2, aleatoric**2 + epistemic**2, rtol=1e-4)
     np.testing.assert_array_equal(epistemic, tifffile.imread(results / "Epistemic.tif"))
 
@@ -295,6 +305,35 @@ def check_provenance(results, posterior):
     assert facts["run"] == {"device": "cpu", "precision": "fp32", "tile": 512}
     assert facts["provenance"]["torch"] == torch.__version__
     assert facts["not_modelled"] == []
+
+
+def test_exceedance_and_draws_are_channels(script, posterior, tmp_path):
+    path = write_tiff(tmp_path / "cell.tif", counts(size=(20, 24)))
+    found = []
+    for name in ("a", "b"):
+        call(script, posterior, "--test_data", path, "--save_path", tmp_path / name,
+             "--exceed", 0.5, "--draws", 2, "--delta", 0.1)  # fmt: skip
+        facts = json.loads((tmp_path / name / "prediction.json").read_text())
+        assert facts["channels"][-4:] == ["Credibility", "Exceedance", "Draw 1", "Draw 2"]
+        assert facts["delta"] == 0.1
+        channels = tifffile.imread(tmp_path / name / "Channels.ome.tif")
+        found.append(dict(zip(facts["channels"], channels, strict=True)))
+    maps = found[0]
+    above = special.ndtr((maps["SR"] - 0.5) / maps["Total"])
+    np.testing.assert_allclose(maps["Exceedance"], above, atol=1e-5)
+    z = (maps["Draw 1"] - maps["SR"]) / maps["Total"]
+    assert abs(z.mean()) < 4 / np.sqrt(z.size)
+    assert z.std() == pytest.approx(1, abs=0.1)
+    for name, image in maps.items():  # the same stack, the same files
+        np.testing.assert_array_equal(image, found[1][name])
+
+
+@pytest.mark.parametrize(("flag", "value"), [("--delta", 0), ("--draws", -1)])
+def test_impossible_trust_is_refused(script, posterior, tmp_path, capsys, flag, value):
+    path = write_tiff(tmp_path / "cell.tif", counts(size=(20, 24)))
+    line = fails(script, capsys, posterior, "--test_data", path, "--save_path", tmp_path / "out",
+                 flag, value)  # fmt: skip
+    assert flag in line
 
 
 def test_mrc_and_nine_frames_give_what_the_tiff_gives(script, posterior, tmp_path):
@@ -337,7 +376,7 @@ def test_time_series_has_one_intensity_scale(script, posterior, tmp_path):
     assert (sr.min(), sr.max()) == (0, 65535)
     with tifffile.TiffFile(results / "Channels.ome.tif") as file:
         assert file.series[0].axes == "TCYX"
-        assert file.asarray().shape == (3, 4, 48, 64)
+        assert file.asarray().shape == (3, 5, 48, 64)
     facts = json.loads((results / "prediction.json").read_text())
     low, high = (facts["normalisation"]["sr_counts"][key] for key in ("low", "high"))
     for t, frames in enumerate(series):
@@ -393,6 +432,7 @@ def test_what_is_not_modelled_is_not_written(script, posterior, tmp_path, capsys
     call(script, plain, "--test_data", path, "--save_path", results)
     assert "no uncertainty tail" in capsys.readouterr().out
     assert not list(results.glob("Aleatoric*"))  # also none of the run before
+    assert not [*results.glob("Credibility*"), *results.glob("Informed*")]
     assert (results / "Epistemic.tif").is_file()
     facts = json.loads((results / "prediction.json").read_text())
     assert facts["channels"] == ["SR", "Epistemic"]

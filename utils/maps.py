@@ -23,7 +23,15 @@ from numpy.typing import ArrayLike, NDArray
 from utils.checks import InputError
 from utils.files import atomic_path
 
-__all__ = ["write_channels", "write_map", "write_overview", "write_picture", "write_sr"]
+__all__ = [
+    "display_limits",
+    "draw_scale_bar",
+    "write_channels",
+    "write_map",
+    "write_overview",
+    "write_picture",
+    "write_sr",
+]
 
 _INTENSITY, _UNCERTAINTY = "magma", "viridis"
 _UNCERTAIN_WORDS = ("aleatoric", "epistemic", "total", "uncertainty", "sigma")
@@ -80,7 +88,7 @@ def _write_single(path: str | Path, image: NDArray, pixel_size_nm: float | None)
     axes = "TYX" if image.ndim == 3 else "YX"
     imagej = image.nbytes < _IMAGEJ_LIMIT
     if imagej:
-        low, high = _limits(image)
+        low, high = display_limits(image)
         metadata = {"axes": axes, "min": low, "max": high}
         if pixel_size_nm is not None:
             metadata["unit"] = "um"
@@ -191,14 +199,14 @@ def _draw_panel(axes: Any, bar_axes: Any, panel: _Panel, width: float, em: float
         title = f"{title} (time point 1 of {len(image)})"
         image = image[0]
     points = em * 72 / _DPI
-    low, high = _limits(image)
+    low, high = display_limits(image)
     colours = ScalarMappable(Normalize(low, high), panel.cmap)
     axes.imshow(image, cmap=panel.cmap, vmin=low, vmax=high, aspect="auto")
     axes.set_axis_off()
     # A long name gets smaller letters (about 0.6 em each) rather than running into its neighbour.
     fitting = min(1.2 * points, (width + em) * 72 / _DPI / (0.62 * max(len(title), 1)))
     axes.set_title(title, fontsize=fitting, pad=0.5 * points, parse_math=False)
-    _draw_scale_bar(axes, image.shape, panel.pixel_size_nm, points)
+    draw_scale_bar(axes, image.shape, panel.pixel_size_nm, points)
     below, above = image.min() < low, image.max() > high
     extend = ("both" if above else "min") if below else ("max" if above else "neither")
     bar = axes.figure.colorbar(colours, cax=bar_axes, extend=extend, extendfrac=0.03)
@@ -212,10 +220,15 @@ def _draw_panel(axes: Any, bar_axes: Any, panel: _Panel, width: float, em: float
         bar.set_label(panel.label, fontsize=0.9 * points, parse_math=False)
 
 
-def _draw_scale_bar(
+def draw_scale_bar(
     axes: Any, shape: tuple[int, ...], pixel_size_nm: float | None, points: float
 ) -> None:
-    """A bar of about a fifth of the width at the lower right, readable on dark and on bright."""
+    """A bar of about a fifth of the width at the lower right, readable on dark and on bright.
+
+    Args:
+        axes: of matplotlib, which show an image of that shape (H, W).
+        points: height of the letters.
+    """
     height, width = shape
     length, text = _scale_bar(width, pixel_size_nm)
     outline = [withStroke(linewidth=0.2 * points, foreground="black")]
@@ -250,7 +263,9 @@ def _scale_bar(width: int, pixel_size_nm: float | None) -> tuple[float, str]:
     return length / unit, text
 
 
-def _limits(image: NDArray) -> tuple[float, float]:
+def display_limits(image: NDArray) -> tuple[float, float]:
+    """The values at the two ends of the colours, never equal: percentiles, so that one hot pixel
+    dims nothing."""
     some = image.reshape(-1)[:: max(1, image.size // 4_000_000)]  # enough, and no copy of a film
     low, high = (float(limit) for limit in np.percentile(some, _SHOWN))
     return (low, high) if high > low else (low, low + 1.0)

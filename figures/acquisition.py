@@ -1,0 +1,257 @@
+"""How much light is enough: credibility against the exposure, and the next exposure to take.
+
+    # Simulated for your own optics
+    python -m figures.acquisition --na 1.4 --wavelength_nm 525 --pixel_size_nm 65 \
+        --structure F-actin --goal 0.7
+
+    # Asked of your own stacks: one field at two exposures
+    python -m figures.acquisition --stack_low low.tif --stack_high high.tif --goal 0.7
+
+The credibility of an image is the mean over its lit pixels of P(|error| < delta), in normalised SR
+intensity. The simulation knows the truth, so the share of lit pixels whose error is below delta is
+drawn beside it. Two stacks have no truth: between and beyond them, the variance of every pixel is
+taken to follow `A + B / exposure`, light that does not help and light that does, with A and B from
+the mean variance at the two; how often the second exposure is the first is measured on the wide
+fields. Extrapolation by more than a few times is a guess, and printed as such.
+"""
+
+import argparse
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from bayes.credibility import DELTA, credibility
+from benchmarks.common import Posterior, Scene, open_posterior, posterior_of
+from benchmarks.console import at_least, report
+from benchmarks.exposure import advice, exposure_ratio, measured_pair, next_exposure
+from benchmarks.uncertainty import normalised_targets
+from data.stacks import read_stack
+from figures.common import lit_pixels, options, save, sr_scale
+from physics.camera import Camera
+from physics.microscopes import CUTOFF_RANGE, PATTERN_RANGE, Microscope, biosr_microscope
+from physics.optics import Optics
+from physics.sim import expected_frames, grid_for, raw_counts, target_image
+from physics.structures import KINDS, draw
+from utils.checks import InputError, run_script
+
+__all__ = ["main", "simulated_scene"]
+
+EXPOSURES_E = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
+PATTERN_OVER_CUTOFF = 0.9
+FARTHEST = 1000.0  # times the lower exposure
+
+
+# ---------------------------------------------------------------------------------- simulated
+
+
+def microscope_of(args: argparse.Namespace, generator: torch.Generator) -> Microscope:
+    """The stand of the options, with phases and brightness drawn as those of a TIRF-SIM."""
+    optics = Optics(args.na, args.wavelength_nm, args.pixel_size_nm, args.damping)
+    base = biosr_microscope(generator, optics)
+    frequency = args.pattern_frequency or PATTERN_OVER_CUTOFF * optics.cutoff
+    light = replace(
+        base.illumination, frequency=(frequency,) * 3, modulation=(args.modulation,) * 3
+    )
+    camera = Camera(read_noise_e=args.read_noise_e)
+    return replace(base, illumination=light, camera=camera)
+
+
+def warn_outside_training(microscope: Microscope) -> None:
+    """Says where the optics leave the range that the shipped posterior was trained on."""
+    values = {
+        "cut-off": (microscope.optics.cutoff, CUTOFF_RANGE),
+        "pattern frequency": (microscope.illumination.mean_frequency, PATTERN_RANGE),
+    }
+    for name, (value, (low, high)) in values.items():
+        if not low <= value <= high:
+            print(
+                f"WARNING: {name} {value:.3f} cycles per pixel; the shipped posterior was trained "
+                f"on {low} to {high}: its credibility is not to be trusted there"
+            )
+
+
+def simulated_scene(args: argparse.Namespace, number: int) -> Scene:
+    """One structure under the user's optics at every exposure; a function of seed and number."""
+    seed = np.random.SeedSequence([args.seed, number]).generate_state(1, np.uint64)[0]
+    generator = torch.Generator().manual_seed(int(seed >> np.uint64(1)))
+    microscope = microscope_of(args, generator)
+    grid = grid_for((args.size, args.size))
+    structure = draw(args.structure, grid.shape, microscope.optics.pixel_size_nm / 2, generator)
+    expected = expected_frames(structure, microscope, grid)
+    raw = torch.stack([raw_counts(expected, e, microscope, generator) for e in args.exposures_e])
+    target = target_image(structure, microscope, grid).numpy()
+    return Scene(args.structure, raw, target, tuple(args.exposures_e), microscope.optics, None)
+
+
+def records_of(scene: Scene, posterior: Posterior, delta: float) -> list[dict[str, float]]:
+    """Per exposure: stated credibility, and the share of lit pixels that are right within delta."""
+    prediction = posterior_of(scene, posterior)
+    rows = []
+    for level, target in enumerate(normalised_targets(scene)):
+        mean, total = prediction.mean[level], prediction.total[level]
+        scale, lit = sr_scale(mean), lit_pixels(mean)
+        row = {"exposure": scene.signals[level]}
+        row["credibility"] = float(credibility(total / scale.scale, delta)[lit].mean())
+        right = math.nan
+        if target is not None:
+            error = (target - mean).abs() / scale.scale
+            right = float((error < delta)[lit].float().mean())
+        rows.append(row | {"right": right})
+    return rows
+
+
+def simulate(args: argparse.Namespace, posterior: Posterior) -> Figure:
+    """Prints and draws the curve of the user's optics."""
+    warn_outside_training(microscope_of(args, torch.Generator().manual_seed(0)))
+    numbers = tqdm(range(1, args.cells + 1), "fields")
+    records = [
+        row
+        for number in numbers
+        for row in records_of(simulated_scene(args, number), posterior, args.delta)
+    ]
+    rows = []
+    for exposure in args.exposures_e:
+        here = [row for row in records if row["exposure"] == exposure]
+        row = {"electrons per lit pixel": exposure}
+        row["credibility"] = float(np.mean([r["credibility"] for r in here]))
+        known = [r["right"] for r in here if not math.isnan(r["right"])]
+        row["share that is right"] = float(np.mean(known)) if known else math.nan
+        rows.append(row)
+    credible = [row["credibility"] for row in rows]
+    found = next_exposure(args.exposures_e, credible, args.goal)
+    names = ("na", "wavelength_nm", "pixel_size_nm", "structure", "goal", "delta", "cells", "size")
+    facts = {name: getattr(args, name) for name in names} | {"next_exposure_e": found}
+    report("acquisition", {"Credibility against exposure": rows}, args.tables, facts)
+    if found is None:
+        print(f"credibility {args.goal:g} is not reached up to {args.exposures_e[-1]:g} e-/px")
+    else:
+        print(f"credibility {args.goal:g} is reached at {found:.3g} electrons per lit pixel")
+    curves = {
+        "stated credibility": (args.exposures_e, credible, "o-"),
+        "share that is right (truth known)": (
+            args.exposures_e, [row["share that is right"] for row in rows], "s--",
+        ),
+    }  # fmt: skip
+    title = f"{args.structure}, NA {args.na:g}, {args.wavelength_nm:g} nm"
+    return drawn(curves, found, args, title, "electrons per lit pixel")
+
+
+# ---------------------------------------------------------------------------- two real stacks
+
+
+def ask_stacks(args: argparse.Namespace, posterior: Posterior) -> Figure:
+    """Prints and draws what two stacks of one field say about the next exposure."""
+    stacks = [read_stack(path).raw[0] for path in (args.stack_low, args.stack_high)]
+    if stacks[0].shape != stacks[1].shape:
+        raise InputError(
+            f"{args.stack_low} has frames of {stacks[0].shape[1:]} px, {args.stack_high} of "
+            f"{stacks[1].shape[1:]} px: expected one field"
+        )
+    ratio = exposure_ratio(*stacks)
+    predictions = [posterior(torch.from_numpy(stack)[None]) for stack in stacks]
+    lit = lit_pixels(predictions[1].mean[0])
+    sigmas = [p.total[0][lit] / sr_scale(p.mean[0]).scale for p in predictions]
+    pair = measured_pair(*sigmas, ratio, args.delta)
+    exposures = np.geomspace(1.0, FARTHEST, 200)
+    curve = [pair.credibility(x, args.delta) for x in exposures]
+    found = next_exposure(exposures, curve, args.goal)
+    at_high = pair.credibility(ratio, args.delta)
+    rows: list[dict[str, Any]] = [
+        {"stack": str(args.stack_low), "exposure": 1.0, "credibility": pair.low},
+        {"stack": str(args.stack_high), "exposure": ratio, "credibility": at_high},
+    ]
+    share = pair.fixed / (pair.fixed + pair.per_light / ratio)
+    facts = {"goal": args.goal, "delta": args.delta, "next_exposure": found, "fixed_share": share}
+    report("acquisition", {"Two exposures of one field": rows}, args.tables, facts)
+    print(advice(pair, found, args.goal, share))
+    curves = {
+        "A + B / exposure": (exposures, curve, "-"),
+        "the two stacks": ([1.0, ratio], [pair.low, at_high], "o"),
+    }
+    return drawn(curves, found, args, "two stacks of one field", "exposure of the first stack")
+
+
+# --------------------------------------------------------------------------------- the picture
+
+
+def drawn(
+    curves: dict[str, tuple], found: float | None, args: argparse.Namespace, title: str, unit: str
+) -> Figure:
+    """Credibility against exposure, with the goal and where it is reached."""
+    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    axes = figure.subplots()
+    for (name, (x, y, style)), colour in zip(curves.items(), ("tab:red", "black"), strict=True):
+        axes.plot(x, y, style, color=colour, markersize=5, label=name)
+    axes.axhline(args.goal, color="tab:blue", linewidth=0.8, linestyle=":")
+    if found is not None:
+        axes.axvline(found, color="tab:blue", linewidth=0.8, linestyle=":")
+        axes.plot([found], [args.goal], "D", color="tab:blue",
+                  label=f"{args.goal:g} reached at {found:.3g}")  # fmt: skip
+    axes.set(xscale="log", xlabel=unit, title=title, ylim=(0, 1))
+    axes.set_ylabel(f"P(|error| < {args.delta:g}), mean over lit pixels")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    return figure
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = options("acquisition", "Credibility against exposure, and the next exposure to take.")
+    parser.add_argument("--goal", type=float, default=0.7, help="credibility to reach")
+    parser.add_argument("--delta", type=float, default=DELTA, help="tolerated error, SR intensity")
+    optics = parser.add_argument_group("simulated optics")
+    optics.add_argument("--na", type=float, default=1.4, help="numerical aperture")
+    optics.add_argument("--wavelength_nm", type=float, default=525.0, help="of the emission")
+    optics.add_argument("--pixel_size_nm", type=float, default=65.0, help="of the raw frames")
+    optics.add_argument("--damping", type=float, default=0.5, help="of the OTF; 1 is ideal")
+    optics.add_argument(
+        "--pattern_frequency", type=float, help="cycles per raw pixel (default 0.9 of the cut-off)"
+    )
+    optics.add_argument("--modulation", type=float, default=0.5, help="of the fringes, 0 to 1")
+    optics.add_argument("--read_noise_e", type=float, default=1.5, help="electrons")
+    optics.add_argument("--structure", choices=KINDS, default="F-actin")
+    optics.add_argument("--exposures_e", type=float, nargs="+", default=list(EXPOSURES_E),
+                        help="electrons per lit pixel, rising")  # fmt: skip
+    optics.add_argument("--cells", type=int, default=4, help="fields to average over")
+    optics.add_argument("--size", type=int, default=112, help="raw field, pixels per side")
+    optics.add_argument("--seed", type=int, default=20264, help="same seed, same fields")
+    stacks = parser.add_argument_group("two real stacks of one field")
+    stacks.add_argument("--stack_low", type=Path, help="the darker stack")
+    stacks.add_argument("--stack_high", type=Path, help="the brighter stack")
+    args = parser.parse_args(argv)
+    at_least(args, cells=1, size=32, seed=0)
+    check(args)
+    return args
+
+
+def check(args: argparse.Namespace) -> None:
+    """`InputError` for options that name no microscope, no goal, or one stack only."""
+    if (args.stack_low is None) != (args.stack_high is None):
+        raise InputError("--stack_low and --stack_high belong together: one field, two exposures")
+    if not (0 < args.goal < 1 and args.delta > 0):
+        raise InputError(
+            f"expected 0 < --goal < 1 and --delta > 0, found {args.goal}, {args.delta}"
+        )
+    if not all(0 < a < b for a, b in zip(args.exposures_e, args.exposures_e[1:], strict=False)):
+        raise InputError("--exposures_e: expected positive numbers that rise")
+    positive = (args.na, args.wavelength_nm, args.pixel_size_nm, args.damping)
+    if min(positive) <= 0 or not 0 <= args.modulation <= 1 or args.read_noise_e < 0:
+        raise InputError("the optics must be positive, and the modulation between 0 and 1")
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Asks the simulation, or the two stacks, and writes acquisition.png."""
+    args = parse_args(argv)
+    posterior = open_posterior(args)
+    figure = simulate(args, posterior) if args.stack_low is None else ask_stacks(args, posterior)
+    save(figure, args.save_path / "acquisition.png")
+
+
+if __name__ == "__main__":
+    run_script(main)

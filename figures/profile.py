@@ -1,0 +1,187 @@
+"""The super-resolved profile along a line, with its interval band, of a result of test.py.
+
+    python test.py --test_data data/cristae/raw.tif --save_path results/cristae
+    python -m figures.profile --result results/cristae --line 30 28 96 120 \
+        --raw data/cristae/raw.tif
+
+Without `--line`, click the two ends in the window that opens. The picture goes beside the result,
+as `Profile.png`; `--raw`, the stack of the result, adds its wide field, after the affine fit along
+the line that is nearest to the super-resolved profile.
+"""
+
+import argparse
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from bayes.credibility import interval
+from benchmarks.profiles import Line, line_between, profile
+from data.stacks import read_stack
+from data.tiff import read_tiff
+from figures.common import save
+from physics.wiener import wide_field_upsampled
+from utils.checks import InputError, require_folder, run_script
+from utils.files import read_json
+from utils.maps import display_limits, draw_scale_bar
+
+__all__ = ["Result", "draw", "main", "read_result"]
+
+CHANNELS = "Channels.ome.tif"
+POINTS = 9.0  # height of the letters on the image
+
+
+class Result(NamedTuple):
+    """One time point of a result: SR and total (2H, 2W), and the size of their pixels."""
+
+    sr: NDArray
+    total: NDArray
+    pixel_size_nm: float | None
+
+
+def read_result(folder: Path, time: int) -> Result:
+    """SR and total uncertainty of a folder that test.py wrote.
+
+    Raises:
+        InputError: no complete result, no total uncertainty in it, or no such time point.
+    """
+    folder = require_folder(folder, "result")
+    names = read_json(folder / "prediction.json").get("channels", [])
+    if not {"SR", "Total"} <= set(names):
+        raise InputError(
+            f"{folder} has no total uncertainty (channels: {', '.join(names)}): a profile with an "
+            "interval needs members with uncertainty tails, and more than one"
+        )
+    images, pixel_size_nm = read_tiff(folder / CHANNELS)
+    times = len(images) // len(names)
+    if not 0 <= time < times:
+        raise InputError(f"--time {time}: {folder} has the time points 0 to {times - 1}")
+    here = dict(zip(names, images[time * len(names) :], strict=False))
+    return Result(here["SR"], here["Total"], pixel_size_nm)
+
+
+def draw(result: Result, line: Line, level: float, wide_field: NDArray | None = None) -> Figure:
+    """The image with the line on it, and the profile with the band of its interval.
+
+    Args:
+        level: probability of the interval.
+        wide_field: (2H, 2W), any units.
+    """
+    size = result.pixel_size_nm
+    apart = float(np.hypot(line.rows[1] - line.rows[0], line.columns[1] - line.columns[0]))
+    along = np.arange(len(line.rows)) * apart * (1 if size is None else size / 1000)
+    ours, total = (torch.from_numpy(profile(x, line)) for x in (result.sr, result.total))
+    lower, upper = interval(ours, total, level)
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1.7))
+    low, high = display_limits(result.sr)
+    left.imshow(result.sr, cmap="magma", vmin=low, vmax=high)
+    left.plot(line.columns, line.rows, color="cyan", linewidth=1.5)
+    left.plot(line.columns[0], line.rows[0], "o", color="cyan", markersize=4)
+    left.set_axis_off()
+    draw_scale_bar(left, result.sr.shape, size, POINTS)
+    right.fill_between(
+        along, lower, upper, color="tab:red", alpha=0.2, linewidth=0, label=f"{level:.0%} interval"
+    )
+    right.plot(along, ours, color="tab:red", label="super-resolved")
+    if wide_field is not None:
+        right.plot(along, _fitted(profile(wide_field, line), ours.numpy()), color="tab:gray",
+                   label="wide field, fitted")  # fmt: skip
+    unit = "px" if size is None else "µm"
+    right.set(xlabel=f"along the line, from the dot, {unit}", ylabel="normalised SR intensity")
+    right.set_xlim(0, along[-1])
+    right.grid(alpha=0.3)
+    right.legend(frameon=False)
+    return figure
+
+
+def _fitted(values: NDArray, target: NDArray) -> NDArray:
+    """The affine function of the values nearest to the target in least squares."""
+    terms = np.stack([values, np.ones_like(values)], axis=1)
+    return terms @ np.linalg.lstsq(terms, target, rcond=None)[0]
+
+
+def clicked_line(sr: NDArray) -> tuple[float, float, float, float]:
+    """Two clicks on the image as (Y0, X0, Y1, X1); needs a display.
+
+    Raises:
+        InputError: there is no display, or the window was closed before the second click.
+    """
+    # pyplot only here: it opens windows, which nothing else may do.
+    from matplotlib import pyplot
+
+    if pyplot.get_backend().lower() not in {name.lower() for name in _interactive()}:
+        raise InputError("no display to click on: give the line with --line Y0 X0 Y1 X1")
+    low, high = display_limits(sr)
+    pyplot.imshow(sr, cmap="magma", vmin=low, vmax=high)
+    pyplot.title("click the two ends of the line")
+    places = pyplot.ginput(2, timeout=0)
+    pyplot.close()
+    if len(places) != 2:
+        raise InputError("expected two clicks, the ends of the line; or give --line Y0 X0 Y1 X1")
+    (x0, y0), (x1, y1) = places
+    return y0, x0, y1, x1
+
+
+def _interactive() -> list[str]:
+    registry = mpl.backends.backend_registry
+    return registry.list_builtin(mpl.backends.BackendFilter.INTERACTIVE)
+
+
+def wide_field_of(path: Path, time: int, shape: tuple[int, ...]) -> NDArray:
+    """The wide field of one time point of the raw stack on the grid of the result."""
+    raw = read_stack(path).raw
+    if time >= len(raw) or tuple(2 * n for n in raw.shape[-2:]) != tuple(shape):
+        raise InputError(
+            f"{path} does not fit the result: expected frames of half its {shape[0]}x{shape[1]} px "
+            f"at time point {time}, found {len(raw)} time point(s) of "
+            f"{raw.shape[-2]}x{raw.shape[-1]} px"
+        )
+    return wide_field_upsampled(torch.from_numpy(raw[time])).numpy()
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m figures.profile",
+        description="Draws the super-resolved profile along a line with its interval.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--result", type=Path, required=True, help="folder that test.py wrote")
+    parser.add_argument(
+        "--line", type=float, nargs=4, metavar=("Y0", "X0", "Y1", "X1"),
+        help="ends in pixels of the SR image (default: two clicks)",
+    )  # fmt: skip
+    parser.add_argument("--raw", type=Path, help="raw stack of the result, for its wide field")
+    parser.add_argument("--level", type=float, default=0.9, help="of the interval")
+    parser.add_argument("--time", type=int, default=0, help="time point, from 0")
+    parser.add_argument("--save_path", type=Path, help="PNG (default: Profile.png in --result)")
+    args = parser.parse_args(argv)
+    if not 0 < args.level < 1:
+        raise InputError(f"--level: expected a probability between 0 and 1, found {args.level}")
+    return args
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Reads the result, takes the line, writes the picture."""
+    args = parse_args(argv)
+    result = read_result(args.result, args.time)
+    y0, x0, y1, x1 = args.line or clicked_line(result.sr)
+    height, width = result.sr.shape
+    if not (0 <= min(y0, y1) <= max(y0, y1) < height and 0 <= min(x0, x1) <= max(x0, x1) < width):
+        raise InputError(
+            f"--line: expected places inside the image of {height} rows and {width} columns, "
+            f"found ({y0:g}, {x0:g}) and ({y1:g}, {x1:g})"
+        )
+    shape = result.sr.shape
+    wide_field = None if args.raw is None else wide_field_of(args.raw, args.time, shape)
+    figure = draw(result, line_between((y0, x0), (y1, x1)), args.level, wide_field)
+    save(figure, args.save_path or args.result / "Profile.png")
+
+
+if __name__ == "__main__":
+    run_script(main)
