@@ -23,6 +23,7 @@ from physics.search import ANNULUS
 __all__ = ["CLEAR", "FringeGroup", "frame_differences", "fringe_groups"]
 
 CLEAR = 6.0  # height of a peak over the median of its ring; noise alone stays below 4.5
+AT_A_KNOWN_PLACE = 4.0  # the same where nothing is searched: noise gets there in 1 of 60 000
 NOT_BY_CHANCE = 0.6  # of a frame's highest peak: lower ones are side lobes
 
 
@@ -66,7 +67,8 @@ def fringe_groups(frames: Tensor, optics: Optics, noise: float) -> list[FringeGr
     """Groups of frames by the wave vector that they clearly show, the clearest group first.
 
     The highest peak of the summed squared scores of all frames is taken, the frames that show it
-    leave, and so on with those that are left.
+    leave, and so on with those that are left. A frame without a clear peak of its own joins a group
+    if it shows the same at the group's wave vector.
 
     Args:
         frames: (9, H, W) without background.
@@ -86,7 +88,7 @@ def fringe_groups(frames: Tensor, optics: Optics, noise: float) -> list[FringeGr
     radius = torch.hypot(fy, fx)
     scores = torch.stack(maps).masked_fill((radius < ANNULUS[0]) | (radius > ANNULUS[1]), 0.0)
     highest = scores.flatten(1).max(dim=1).values
-    left, groups = set(range(len(frames))), []
+    left, found = set(range(len(frames))), []
     while left:
         total = scores[sorted(left)].square().sum(dim=0)
         row, column = divmod(int(total.argmax()), total.shape[1])
@@ -98,15 +100,13 @@ def fringe_groups(frames: Tensor, optics: Optics, noise: float) -> list[FringeGr
         ky, kx = float(fy[row, 0]), float(fx[0, column])
         phase = tuple(cmath.phase(_value_at(products[f], ky, kx)) for f in members)
         heights = tuple(float(height[f]) for f in members)
-        groups.append(
-            FringeGroup(members, math.hypot(ky, kx), math.atan2(ky, kx), heights, phase)
-        )
+        groups.append(FringeGroup(members, math.hypot(ky, kx), math.atan2(ky, kx), heights, phase))
         left -= set(members)
     return groups
 
 
 def _value_at(product: Tensor, ky: float, kx: float) -> complex:
-    """The Fourier transform of a correlation product at one frequency; its phase is the fringe's."""
+    """The Fourier transform of a product at one frequency; its phase is that of the fringes."""
     rows = torch.arange(product.shape[0], dtype=torch.float64, device=product.device)
     columns = torch.arange(product.shape[1], dtype=torch.float64, device=product.device)
     wave = torch.exp(-2j * math.pi * (ky * rows[:, None] + kx * columns[None]))

@@ -25,12 +25,19 @@ from physics.illumination import ORIENTATIONS, PHASES
 from physics.optics import Optics
 from physics.sim import lit_median
 
-__all__ = ["NOMINAL_OPTICS", "RawChecks", "noise_line", "raw_checks"]
+__all__ = [
+    "BEYOND_ANY_LENS",
+    "NOMINAL_OPTICS",
+    "RawChecks",
+    "brightest_square",
+    "noise_line",
+    "raw_checks",
+]
 
 NOMINAL_OPTICS = Optics(na=1.35, emission_nm=560.0, pixel_size_nm=70.0, damping=0.4)
 BEYOND_ANY_LENS = 0.42  # cycles per raw pixel; the cut-offs of 2D-SIM stands end at 0.40
 STEP = 2 * math.pi / PHASES
-FEW_VALUES = 20  # a spike of saturation is compared with so many bins below it
+LEAST_SATURATED = 5e-4  # share of the values; the very largest ones are always few
 HOT = 8.0  # standard deviations above all neighbours
 SPECKLED = 1.35  # a lens spreads light: a pixel so many times its brightest neighbour is no light
 
@@ -42,7 +49,8 @@ class RawChecks(NamedTuple):
         confidence: per orientation, height of the peak of pattern estimation; above 6 is clear.
         frequency: per orientation, cycles per raw pixel, where the confidence is clear.
         modulation: per orientation, 0..1.
-        angle_error_deg: largest deviation from 60 degrees between orientations.
+        angle_error_deg: largest deviation from 60 degrees between the fringes of the orientations,
+            each found without the others; NaN where not all of them are clear.
         groups: frames that clearly show the same fringes, found whatever their order.
         phase_step_deg: per complete orientation, largest deviation of its steps from 120 degrees.
         phase_step_error_deg: their standard error.
@@ -96,7 +104,7 @@ def raw_checks(
     Raises:
         InputError: for a stack that cannot be one (`bands.prepare`).
     """
-    frames = prepare(raw)
+    frames, hot_share = _cooled(prepare(raw))
     noise = noise_variance(frames, optics)
     estimated = estimated or estimate(raw, optics)
     groups = fringe_groups(frames, optics, noise) if noise > 0 else []
@@ -109,7 +117,7 @@ def raw_checks(
         confidence=estimated.confidence,
         frequency=light.frequency,
         modulation=light.modulation,
-        angle_error_deg=_angle_error(light.angle),
+        angle_error_deg=_angle_error([g for g in groups if _is_orientation(g.frames)]),
         groups=tuple(tuple(f + 1 for f in group.frames) for group in groups),
         phase_step_deg=tuple(step for step, _ in steps),
         phase_step_error_deg=tuple(error for _, error in steps),
@@ -120,12 +128,21 @@ def raw_checks(
         bleaching=_bleaching(brightness),
         drift_px=drift,
         drift_error_px=drift_error,
-        hot_share=_hot_share(frames),
+        hot_share=hot_share,
         gain=gain,
         signal_e=signal / gain if gain > 0 else math.nan,
         snr=signal / math.sqrt(noise) if noise > 0 else math.inf,
         fine_share=_fine_share(frames, optics, noise),
     )
+
+
+def brightest_square(raw: Tensor, side: int) -> tuple[slice, slice]:
+    """Rows and columns of the square of at most `side` pixels that holds the most light."""
+    light = raw.double().mean(dim=0)
+    height, width = (min(side, n) for n in light.shape)
+    sums = torch.nn.functional.avg_pool2d(light[None, None], (height, width), stride=8)[0, 0]
+    row, column = divmod(int(sums.argmax()), sums.shape[1])
+    return slice(8 * row, 8 * row + height), slice(8 * column, 8 * column + width)
 
 
 def noise_line(frames: Tensor) -> tuple[float, float]:
@@ -180,9 +197,12 @@ def _phase_steps(group: FringeGroup) -> tuple[float, float]:
     return math.degrees(min(worst)), math.degrees(error)
 
 
-def _angle_error(angles: tuple[float, ...]) -> float:
+def _angle_error(groups: list[FringeGroup]) -> float:
     """Fringes have no direction: angles between them are compared modulo 180 degrees."""
-    gaps = [abs(math.remainder(a - b, math.pi)) for a, b in combinations(angles, 2)]
+    if len(groups) < ORIENTATIONS:
+        return math.nan
+    pairs = combinations((group.angle for group in groups), 2)
+    gaps = [abs(math.remainder(a - b, math.pi)) for a, b in pairs]
     return math.degrees(max(abs(gap - math.pi / ORIENTATIONS) for gap in gaps))
 
 
@@ -196,20 +216,22 @@ def _fringe_share(frames: Tensor, optics: Optics) -> float:
     power = torch.fft.fft2(frame_differences(frames, window) * window).abs() ** 2
     rest, noise = power[:, passed].mean(), power[:, empty].mean()
     wide = (torch.fft.fft2(mean).abs() ** 2)[passed].mean() - noise / len(frames)
-    # A taper leaves half of the frequencies independent; the differences are eight, not nine.
-    modes = (len(frames) - 1) * float(passed.sum()) / 4
+    # Real images hold each frequency twice, and the taper ties neighbours; eight differences.
+    modes = (len(frames) - 1) * float(passed.sum()) / 2 / 1.3
     error = 3 * noise / math.sqrt(modes)
     return float((rest - noise).clamp(min=0.0) + error) / max(float(wide), 1e-12 + float(error))
 
 
 def _saturated_share(raw: Tensor) -> float:
-    """Share of values at the largest one, if far more than at the values just below it."""
+    """Share of values at the largest one, if more than in the bin below it; light thins out."""
     values = raw.double().flatten()
-    top, low = float(values.max()), float(values.quantile(0.5)) if values.numel() < 2**24 else 0.0
+    top, middle = float(values.max()), float(values.median())
+    width = max((top - middle) / 50, 1.0)
+    last, before = (
+        int(((values > top - (i + 1) * width) & (values <= top - i * width)).sum()) for i in (0, 1)
+    )
     share = float((values >= top).double().mean())
-    span = max((top - low) / 50, 1.0)
-    below = float(((values < top) & (values >= top - FEW_VALUES * span)).double().mean())
-    return share if share > 1.5 * below / FEW_VALUES and share * values.numel() > 9 else 0.0
+    return share if last > 1.5 * before and share > LEAST_SATURATED else 0.0
 
 
 def _copies(frames: Tensor) -> tuple[tuple[int, int], ...]:
@@ -240,9 +262,7 @@ def _drift(frames: Tensor) -> tuple[float, float]:
     sums = ((sums - sums.mean(dim=(1, 2), keepdim=True)) * window).cpu().numpy()
 
     def shift(a: int, b: int) -> np.ndarray:
-        found = phase_cross_correlation(
-            sums[a], sums[b], upsample_factor=20, normalization=None
-        )
+        found = phase_cross_correlation(sums[a], sums[b], upsample_factor=20, normalization=None)
         return np.asarray(found[0], dtype=np.float64)
 
     first, second, whole = shift(0, 1), shift(1, 2), shift(0, 2)
@@ -250,17 +270,31 @@ def _drift(frames: Tensor) -> tuple[float, float]:
     return largest, float(np.hypot(*(first + second - whole)))
 
 
-def _hot_share(frames: Tensor) -> float:
-    """Pixels brighter than all their neighbours by more than noise and any lens allow."""
+def _cooled(frames: Tensor) -> tuple[Tensor, float]:
+    """Frames without hot pixels, and their share.
+
+    Hot is what exceeds all its neighbours by more than noise and any lens allow. Such pixels get
+    the median of their neighbours; they would look like the same noise in all frames.
+    """
     mean = frames.mean(dim=0)
-    padded = torch.nn.functional.pad(mean[None, None], (1, 1, 1, 1), mode="replicate")
-    patches = torch.nn.functional.unfold(padded, 3)[0]  # (9, H W), the pixel itself in the middle
-    around = torch.cat([patches[:4], patches[5:]]).max(dim=0).values.reshape(mean.shape)
+    around = _neighbours(mean[None])[0]  # (8, H, W)
+    brightest = around.max(dim=0).values
     level, rise = noise_line(frames)
     rise = rise if rise > 0 else 0.0
-    sigma = ((level + rise * around.clamp(min=0.0)) / len(frames)).sqrt()
-    hot = (mean > around + HOT * sigma) & (mean > SPECKLED * around)
-    return float(hot.double().mean())
+    sigma = ((level + rise * brightest.clamp(min=0.0)) / len(frames)).sqrt()
+    hot = (mean > brightest + HOT * sigma) & (mean > SPECKLED * brightest)
+    if not bool(hot.any()):
+        return frames, 0.0
+    cooled = torch.where(hot, _neighbours(frames).median(dim=1).values, frames)
+    return cooled, float(hot.double().mean())
+
+
+def _neighbours(frames: Tensor) -> Tensor:
+    """The eight pixels around each: (n, H, W) -> (n, 8, H, W), repeated at the border."""
+    count, height, width = frames.shape
+    padded = torch.nn.functional.pad(frames[:, None], (1, 1, 1, 1), mode="replicate")
+    patches = torch.nn.functional.unfold(padded, 3).reshape(count, 9, height, width)
+    return torch.cat([patches[:, :4], patches[:, 5:]], dim=1)
 
 
 def _fine_share(frames: Tensor, optics: Optics, noise: float) -> float:
