@@ -98,11 +98,21 @@ def fringe_groups(frames: Tensor, optics: Optics, noise: float) -> list[FringeGr
         if not members:
             break
         ky, kx = float(fy[row, 0]), float(fx[0, column])
-        phase = tuple(cmath.phase(_value_at(products[f], ky, kx)) for f in members)
-        heights = tuple(float(height[f]) for f in members)
-        groups.append(FringeGroup(members, math.hypot(ky, kx), math.atan2(ky, kx), heights, phase))
+        found.append((set(members), ky, kx, height))
         left -= set(members)
-    return groups
+    for f in left:
+        nearest = max(found, key=lambda group: float(group[3][f]), default=None)
+        if nearest and float(nearest[3][f]) >= AT_A_KNOWN_PLACE:
+            nearest[0].add(f)
+    return [_group(sorted(members), ky, kx, height, products) for members, ky, kx, height in found]
+
+
+def _group(
+    members: list[int], ky: float, kx: float, height: Tensor, products: list[Tensor]
+) -> FringeGroup:
+    phase = tuple(cmath.phase(_value_at(products[f], ky, kx)) for f in members)
+    heights = tuple(float(height[f]) for f in members)
+    return FringeGroup(tuple(members), math.hypot(ky, kx), math.atan2(ky, kx), heights, phase)
 
 
 def _value_at(product: Tensor, ky: float, kx: float) -> complex:
