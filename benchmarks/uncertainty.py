@@ -22,7 +22,7 @@ from bayes.calibration import gaussian_log_density, variance_scale
 from bayes.posterior import Prediction
 from benchmarks.common import Scene, open_posterior, simulated_cells
 from benchmarks.console import arguments, at_least, report
-from benchmarks.detection import SCORES, choose_score, detection_table, image_scores
+from benchmarks.detection import choose_score, detection_table, image_scores, with_excess
 from benchmarks.kept_out import SCENARIOS, kept_out_scene
 from data.normalise import normalisation_of, target_normalisation
 from utils.checks import InputError, run_script
@@ -108,8 +108,12 @@ def score_scenes(
     scenes: Iterable[Scene], posterior: Callable[[Tensor], Prediction]
 ) -> dict[str, np.ndarray]:
     """Every score of every image: name -> (scenes, levels)."""
-    per_scene = [image_scores(posterior(scene.raw)) for scene in scenes]
-    return {name: np.array([scores[name] for scores in per_scene]) for name in SCORES}
+    return stacked([image_scores(posterior(scene.raw)) for scene in scenes])
+
+
+def stacked(per_scene: Sequence[dict[str, list[float]]]) -> dict[str, np.ndarray]:
+    """Scene by scene -> score by score: name -> (scenes, levels)."""
+    return {name: np.array([scores[name] for scores in per_scene]) for name in per_scene[0]}
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -138,22 +142,22 @@ def main(argv: list[str] | None = None) -> None:
             records.extend(calibration_records(scene, prediction, number))
             yield image_scores(prediction)
 
-    per_cell = list(predict_cells())
-    known = {name: np.array([scores[name] for scores in per_cell]) for name in SCORES}
+    known = stacked(list(predict_cells()))
     unknown = {}
     for name in tqdm(SCENARIOS, "kept out"):
         scenes = (
             kept_out_scene(name, i, args.levels, args.size, args.seed) for i in range(args.kept_out)
         )
         unknown[name] = score_scenes(scenes, posterior)
+    known, unknown = with_excess(known, unknown)
     chosen = choose_score(known, unknown)
     tables = {
         "Calibration on test cells": calibration_table(records, args.levels, args.cells),
         f"AUROC of the score of this project, {chosen} (chosen on the even scenes, "
         "measured on the odd ones)": detection_table(known, unknown, [chosen], 1, AUROC_BAR),
-        "AUROC of all candidates, odd scenes": detection_table(known, unknown, list(SCORES), 1),
+        "AUROC of all candidates, odd scenes": detection_table(known, unknown, list(known), 1),
         "AUROC of all candidates, even scenes (the choice)": detection_table(
-            known, unknown, list(SCORES), 0
+            known, unknown, list(known), 0
         ),
     }
     names = ("cells", "kept_out", "levels", "size", "seed")

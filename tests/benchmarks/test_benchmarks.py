@@ -22,7 +22,16 @@ from benchmarks.common import (
     wiener_images,
 )
 from benchmarks.console import markdown
-from benchmarks.detection import CONTROL, SCORES, choose_score, detection_table, image_scores
+from benchmarks.detection import (
+    CONTROL,
+    EXCESS,
+    LOOKS,
+    SCORES,
+    choose_score,
+    detection_table,
+    image_scores,
+    with_excess,
+)
 from benchmarks.kept_out import SCENARIOS, kept_out_scene
 from benchmarks.panels import brightest_square
 from benchmarks.profiles import liveliest_line, profile
@@ -204,11 +213,24 @@ def test_scores_are_per_image():
         assert both[name][1] == pytest.approx(one[name][0])
 
 
+def test_excess_is_what_the_look_of_an_image_does_not_explain():
+    rng = np.random.default_rng(0)
+    looks = {name: rng.uniform(0.1, 1, (40, 3)) for name in (*SCORES, *LOOKS)}
+    follows = 0.1 * looks["mean aleatoric"] ** 0.7 * looks["contrast"] ** 0.2
+    known = looks | {"mean epistemic": follows}
+    twice = looks | {"mean epistemic": 2 * follows}
+    found, unknown = with_excess(known, {"photograph": twice})
+    np.testing.assert_allclose(found[EXCESS], 0.0, atol=1e-9)
+    np.testing.assert_allclose(unknown["photograph"][EXCESS], np.log(2), atol=1e-9)
+    assert set(found) == {*SCORES, EXCESS}  # looks alone are no score
+
+
 def test_uncertainty_prints_every_scenario_and_score(folder, tmp_path, capsys):
     small = ["--cells", "2", "--kept_out", "2", "--levels", "1", "--size", "32"]
     uncertainty.main(options(folder, tmp_path, *small))
     printed = capsys.readouterr().out
-    for name in [*SCENARIOS, "all structures", "all microscopes", "all", *SCORES]:
+    names = [*SCENARIOS, "all structures", "all microscopes", "all", *SCORES, EXCESS]
+    for name in names:
         assert f"| {name} |" in printed
     assert {"coverage", "mean_z2", "nll"} <= set(rows_of(tmp_path / "uncertainty.csv")[0])
 
