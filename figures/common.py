@@ -11,7 +11,7 @@ from data.normalise import Normalisation
 from physics.sim import LIT_SHARE
 from utils.files import atomic_path
 
-__all__ = ["lit_pixels", "options", "save", "sr_scale"]
+__all__ = ["PICTURES", "lit_pixels", "options", "save", "sr_scale"]
 
 PICTURES = Path("figures/pictures")
 DPI = 120
