@@ -59,7 +59,7 @@ def draw(values: Mapping[str, list[float]]) -> Figure:
     axes.grid(alpha=0.3, axis="x")
     for kind, colour in list(COLOURS.items())[1:]:
         axes.plot([], [], "o", color=colour, label=f"unknown {kind}")
-    axes.legend(frameon=False, loc="lower right")
+    figure.legend(frameon=False, loc="outside upper right", ncols=2)  # clear of the dots
     return figure
 
 
