@@ -11,6 +11,9 @@
     python test.py --test_data data/F-actin/raw.tif --pretrained_G released/F-actin \
         --convention released --save_path results/released
 
+    # With the bounds of the 90 % interval of every pixel
+    python test.py --test_data data/F-actin/raw.tif --interval 0.9 --save_path results/F-actin
+
     # Where is it brighter than 0.3 for sure, and three images that the data allow as well
     python test.py --test_data data/F-actin/raw.tif --exceed 0.3 --draws 3 \
         --save_path results/F-actin
@@ -25,6 +28,7 @@ Written to --save_path (of several stacks: to a subfolder each):
     Aleatoric.tif       float32: standard deviation of the data, in normalised SR intensity
     Epistemic.tif       float32: standard deviation between the members, same units
     Credibility.tif     float32: probability that the error is below --delta
+    Lower.tif           with --interval, and Upper.tif: float32, ends of the interval of each pixel
     Channels.ome.tif    float32: these, their total, and what --exceed and --draws ask for
     *.png               each with colour bar and scale bar; Overview.png beside wide field;
                         Informed.png: brightness is the SR, colour is the credibility
@@ -32,6 +36,7 @@ Written to --save_path (of several stacks: to a subfolder each):
 
 One affine scale turns counts into normalised SR intensity, for all time points of a stack together:
 0 and 1 are the smallest and the largest value of the posterior mean. Both are in prediction.json.
+Uncertainties are calibrated where a calibration.json of these very members lies beside them.
 
 With `--convention released`, 0 and 1 are instead the smallest and the largest raw count of each
 time point, and statistics and rounding are those of the released code (see bayes/released.py).
@@ -50,11 +55,14 @@ from tqdm import tqdm
 
 from bayes.credibility import DELTA, trust_maps
 from bayes.posterior import Prediction, predict
+from bayes.recalibration import KINDS, Bounds, Calibration, find_calibration
 from bayes.released import predict_released
+from data.inputs import FirstGuess, InputSpec, input_spec, stack_input
 from data.normalise import Normalisation, min_max_of, normalisation_of
 from data.stacks import RawStack, find_stacks, read_stack
 from data.tiff import read_tiff
 from models.members import MemberFacts, describe_members, member_functions
+from physics.first_guess import FIRST_GUESS_VERSION, first_guess
 from physics.wiener import wide_field_upsampled
 from utils.checks import InputError, require_file, run_script, writable_folder
 from utils.files import write_json
@@ -64,6 +72,7 @@ from utils.metrics import Quality, quality
 from utils.runs import choose_device, choose_precision, provenance
 
 CONVENTIONS = {"total_variance": predict, "released": predict_released}
+FIRST_GUESS = FirstGuess(first_guess, FIRST_GUESS_VERSION)
 SMALLEST_TILE = 32  # raw pixels; the halo around a smaller one would be most of the work
 SHOWN = {  # file and channel -> title of the picture, what its colours mean
     "SR": ("Super-resolved", "normalised SR intensity"),
@@ -71,6 +80,7 @@ SHOWN = {  # file and channel -> title of the picture, what its colours mean
     "Epistemic": ("Epistemic uncertainty", "standard deviation, normalised SR intensity"),
 }
 TOTAL = "Total"  # a channel only
+INTERVAL = ("Lower", "Upper")  # files only
 TRUST = "Credibility"  # needs the total; beside it come Exceedance and Draw 1 ... as channels
 DRAW_SEED = 0  # the same maps give the same draws
 CHANNELS = "Channels.ome.tif"
@@ -106,6 +116,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help="uncertainties by the law of total variance, or with the arithmetic of the released "
         "code, to compare with its results (default %(default)s)",
     )  # fmt: skip
+    posterior.add_argument(
+        "--calibration", type=Path,
+        help="file of the calibration, or none (default: calibration.json beside the members)",
+    )  # fmt: skip
+    posterior.add_argument(
+        "--interval", type=float,
+        help="probability, e.g. 0.9: also write the lower and upper end of each pixel's interval",
+    )  # fmt: skip
 
     trust = parser.add_argument_group("trust, in normalised SR intensity")
     trust.add_argument(
@@ -136,6 +154,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         )
     if args.pixel_size_nm is not None and not 0 < args.pixel_size_nm < float("inf"):
         raise InputError(f"--pixel_size_nm: expected a positive size, found {args.pixel_size_nm}")
+    if args.interval is not None and not 0.5 <= args.interval <= 0.99:
+        raise InputError(f"--interval: expected a level of 0.5 to 0.99, found {args.interval}")
     return args
 
 
@@ -143,9 +163,12 @@ class Run(NamedTuple):
     """What all stacks of a call share."""
 
     functions: list[Callable]
+    inputs: InputSpec
     members: list[MemberFacts]
     facts: dict[str, Any]
     convention: str
+    calibration: Calibration
+    bounds: Bounds | None
 
     @property
     def min_max(self) -> bool:
@@ -163,6 +186,7 @@ class Reconstruction(NamedTuple):
             first time point; each has that of its raw frames).
         seconds: of the prediction.
         released: whether the convention is the released one.
+        interval: Lower and Upper, each (T, 2H, 2W), where they were asked for.
     """
 
     maps: dict[str, NDArray[np.float32]]
@@ -170,6 +194,7 @@ class Reconstruction(NamedTuple):
     scale: Normalisation
     seconds: float
     released: bool = False
+    interval: dict[str, NDArray[np.float32]] | None = None
 
 
 # ---------------------------------------------------------------------------------------------
@@ -205,7 +230,37 @@ def open_run(args: argparse.Namespace) -> Run:
     }  # fmt: skip
     print(f"posterior: {posterior_in_words(members)} of {args.pretrained_G}; {device}, {precision}")
     warn(members, args.convention)
-    return Run(functions, members, facts, args.convention)
+    inputs = input_spec(members[0].network)
+    calibration, bounds = open_calibration(args, members, facts)
+    return Run(functions, inputs, members, facts, args.convention, calibration, bounds)
+
+
+def open_calibration(
+    args: argparse.Namespace, members: list[MemberFacts], facts: dict[str, Any]
+) -> tuple[Calibration, Bounds | None]:
+    """What to correct the uncertainties by, and the interval to write; both noted in the facts."""
+    named = args.calibration
+    if args.convention == "released":  # its uncertainties are other numbers
+        if named is not None and str(named) != "none":
+            raise InputError("--calibration belongs to --convention total_variance: leave it out")
+        named = "none"
+    hashes = {member.path.name: member.sha256 for member in members}
+    found, words = find_calibration(args.pretrained_G, named, hashes)
+    print(words)
+    calibration = found or Calibration()
+    facts["calibration"] = {"applied": found is not None, "scale": calibration.scale,
+                            "fitted_on": calibration.fitted_on}  # fmt: skip
+    if args.interval is None:
+        return calibration, None
+    if len(members) == 1 or not members[0].network["likelihood"]:
+        raise InputError(
+            "--interval needs a total uncertainty: several members with an uncertainty tail"
+        )
+    bounds = calibration.bounds(args.interval)
+    facts["interval"] = {"level": args.interval, "meaning": KINDS[bounds.kind],
+                         **bounds._asdict()}  # fmt: skip
+    print(f"interval of {args.interval:.0%}: {KINDS[bounds.kind]}")
+    return calibration, bounds
 
 
 def trained_with_min_max(members: list[MemberFacts]) -> bool:
@@ -255,7 +310,7 @@ def result_folders(stacks: list[Path], save_path: Path) -> list[Path]:
         ]
     for source, folder in zip(stacks, folders, strict=True):
         source, outputs = source.resolve(), folder.resolve()
-        written = {CHANNELS, *(f"{name}.tif" for name in (*SHOWN, TRUST))}
+        written = {CHANNELS, *(f"{name}.tif" for name in (*SHOWN, TRUST, *INTERVAL))}
         if source == outputs or (outputs == source.parent and source.name in written):
             raise InputError(
                 f"the results in {folder} would mix with or replace the raw data {source}; "
@@ -280,9 +335,9 @@ def reconstruct(stack: RawStack, run: Run) -> Reconstruction:
     # Not drawn where nobody watches: a log would hold one line per step.
     with tqdm(total=times * len(functions), desc=stack.name, unit="member", disable=None) as bar:
         for t, raw in enumerate(stack.raw):
-            norm, frames = normalised(raw, run.min_max, str(stack.source))
-            prediction = CONVENTIONS[run.convention](counted(functions, bar), frames, likelihood)
-            for name, image in prediction._asdict().items():
+            norm, shown = network_input(raw, run, str(stack.source))
+            prediction = CONVENTIONS[run.convention](counted(functions, bar), shown, likelihood)
+            for name, image in run.calibration.apply(prediction)._asdict().items():
                 maps[name][t] = image[0, 0].cpu().numpy()
             if not released:
                 # Each time point has its own scale before the network; in counts they compare.
@@ -297,14 +352,14 @@ def reconstruct(stack: RawStack, run: Run) -> Reconstruction:
     return Reconstruction(named, scales, scale, time.perf_counter() - began, released)
 
 
-def normalised(raw: NDArray, min_max: bool, name: str) -> tuple[Normalisation, torch.Tensor]:
-    """The scale of one time point, and its frames (1, 9, H, W) as the networks see them."""
-    if not min_max:
+def network_input(raw: NDArray, run: Run, name: str) -> tuple[Normalisation, torch.Tensor]:
+    """The scale of one time point, and what the networks are shown of it (1, F, H, W)."""
+    if not run.min_max:
         norm = normalisation_of(raw, name)
-        return norm, torch.from_numpy(norm.apply(raw))[None]
+        return norm, stack_input(raw, norm, run.inputs, FIRST_GUESS)[None]
     # The released code divides in float64 and rounds once, when it makes a tensor.
     norm = min_max_of(raw, name)
-    return norm, torch.from_numpy(norm.apply(raw.astype(np.float64))).float()[None]
+    return norm, stack_input(raw.astype(np.float64), norm, run.inputs, FIRST_GUESS)[None]
 
 
 def counted(functions: Iterable[Callable], bar: tqdm) -> Iterator[Callable]:
@@ -351,6 +406,15 @@ def without_unknown(result: Reconstruction, members: list[MemberFacts]) -> Recon
         unknown |= {"Epistemic", TOTAL}
     maps = {name: image for name, image in result.maps.items() if name not in unknown}
     return result._replace(maps=maps)
+
+
+def with_interval(result: Reconstruction, bounds: Bounds | None) -> Reconstruction:
+    """Adds the ends of the interval, `SR + low Total` and `SR + high Total`, if any is wanted."""
+    if bounds is None:
+        return result
+    sr, total = result.maps["SR"], result.maps[TOTAL]
+    ends = zip(INTERVAL, (bounds.low, bounds.high), strict=True)
+    return result._replace(interval={name: sr + np.float32(end) * total for name, end in ends})
 
 
 def with_trust(result: Reconstruction, args: argparse.Namespace) -> Reconstruction:
@@ -419,6 +483,11 @@ def write_results(
         write(folder / f"{name}.tif", stored, sr_pixel_nm)
         colours = {} if name == "SR" else {"cmap": "viridis"}
         write_picture(folder / f"{name}.png", image, title, sr_pixel_nm, label, **colours)
+    for name in INTERVAL:
+        if result.interval is None:
+            (folder / f"{name}.tif").unlink(missing_ok=True)
+        else:
+            write_map(folder / f"{name}.tif", result.interval[name], sr_pixel_nm)
     write_trust(folder, result, sr_pixel_nm, facts["delta"])
     write_channels(folder / CHANNELS, result.maps, sr_pixel_nm)
     panels = {"Wide field": result.scale.apply(stack.raw.mean(axis=1))}
@@ -509,7 +578,7 @@ def process(source: Path, folder: Path, args: argparse.Namespace, run: Run) -> N
         )
     try:
         result = without_unknown(reconstruct(stack, run), run.members)
-        result = with_trust(result, args)
+        result = with_trust(with_interval(result, run.bounds), args)
     except (MemoryError, torch.OutOfMemoryError):
         smaller = f"use a smaller --tile (now {args.tile})" if is_local else "crop the stack"
         raise InputError(

@@ -39,6 +39,7 @@ from bayes.posterior import Welford
 from bayes.schedule import CyclicSchedule, warm_up_cosine
 from bayes.sgld import SGLD, ReleasedNoise
 from data.datasets import Patches, SimDataset
+from data.inputs import FirstGuess, InputSpec, input_spec
 from models.bayesdl import (
     BACKBONES,
     BayesDL,
@@ -46,8 +47,10 @@ from models.bayesdl import (
     load_member,
     member_payload,
     network_config,
+    with_inputs,
     with_tail,
 )
+from physics.first_guess import FIRST_GUESS_VERSION, first_guess
 from utils.checkpoints import list_members, member_path, save_checkpoint
 from utils.checks import InputError, require_folder, run_script, strict_bool, writable_folder
 from utils.files import read_json, write_json
@@ -59,6 +62,7 @@ STEP_1_EPOCHS = 60
 STEP_2_EPOCHS = 20
 RESIDUAL_TOLERANCE = 0.10  # beyond it, the tail is fitted on unseen cells
 GRADIENT_NORM = 1.0
+FIRST_GUESS = FirstGuess(first_guess, FIRST_GUESS_VERSION)
 BACKBONE_OPTIONS = {  # per backbone: option -> argument of the generator, default
     "unet": {"n_feat": ("width", 32), "levels": ("levels", 3), "nBlocks": ("blocks", 2)},
     "rcan": {"n_feat": ("width", 64), "nGroups": ("groups", 5), "nBlocks": ("blocks", 10)},
@@ -94,6 +98,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     network.add_argument(
         "--nBlocks", type=int, help="blocks per level (U-Net 2) or group (RCAN 10, DFCAN 4)"
     )
+    network.add_argument(
+        "--first_guess", type=strict_bool,
+        help="show the network a Wiener reconstruction beside the frames (True for the U-Net, or "
+        "as the member of --init_from)",
+    )  # fmt: skip
     network.add_argument(
         "--init_from", type=Path, help="start step 1 from this member (a file, or a folder's first)"
     )
@@ -200,13 +209,33 @@ def open_run(args: argparse.Namespace) -> Run:
     """Finds the data, chooses the device, makes the folder, and says all of it."""
     root = find_dataset(args.root_dir, args.sample)
     folder = writable_folder(args.save_model_dir / args.sample / f"{args.exp_name}-SIM")
+    inputs = choose_inputs(args, folder)
     device = choose_device(args.device, args.gpu_id)
     dtype = choose_precision(args.precision, device)
-    run = Run(folder, device, dtype, SimDataset(root, "train"), SimDataset(root, "validation"))
+    train, validation = (
+        SimDataset(root, part, inputs=inputs, first_guess=FIRST_GUESS)
+        for part in ("train", "validation")
+    )
+    run = Run(folder, device, dtype, train, validation)
     for part in (run.train, run.validation):
         print(f"{part.part:>10}: {len(part)} stacks of {len(part.cells)} cells, {part.size} pixels")
     print(f"    device: {device}, {str(dtype).removeprefix('torch.')}; results in {folder}")
     return run
+
+
+def choose_inputs(args: argparse.Namespace, folder: Path) -> InputSpec:
+    """What the network is shown: as the options say, else as the member that it starts from."""
+    if args.train_type == "uncertainty_tail":
+        return input_spec(load_member(step_1_members(args, folder)[0]).network.config)
+    if args.init_from is not None and args.first_guess is None:
+        return input_spec(load_member(first_member(args.init_from)).network.config)
+    own = args.backbone == "unet" if args.first_guess is None else args.first_guess
+    return InputSpec(first_guess=own)
+
+
+def first_member(path: Path) -> Path:
+    """The file itself, or the first member of a folder."""
+    return path if path.is_file() else list_members(path)[0]
 
 
 def find_dataset(root: Path, sample: str) -> Path:
@@ -294,25 +323,28 @@ def make_plan(args: argparse.Namespace, steps_per_epoch: int) -> Plan:
     return Plan(burn_in, args.epoch, steps_per_epoch, cyclic)
 
 
-def initial_network(args: argparse.Namespace) -> BayesDL:
+def initial_network(args: argparse.Namespace, inputs: InputSpec) -> BayesDL:
     """A seeded new network, or the trunk of `--init_from`."""
-    if args.init_from is None:
-        own = BACKBONE_OPTIONS[args.backbone]
-        options = {argument: getattr(args, name) for name, (argument, _) in own.items()}
-        config = network_config(args.backbone, "", in_channels=9, **options)
-        return build_network(config, args.seed)
-    path = args.init_from if args.init_from.is_file() else list_members(args.init_from)[0]
-    member = load_member(path)
-    network = build_network({**member.network.config, "likelihood": ""}, args.seed)
-    network.trunk.load_state_dict(member.network.trunk.state_dict())
-    print(f"   starts from {path}")
-    return network
+    if args.init_from is not None:
+        path = first_member(args.init_from)
+        print(f"   starts from {path}")
+        return with_inputs(load_member(path), inputs.to_config(), inputs.channels, args.seed)
+    own = BACKBONE_OPTIONS[args.backbone]
+    options = {argument: getattr(args, name) for name, (argument, _) in own.items()}
+    if args.backbone == "unet":
+        options["averaged"] = inputs.averaged
+    config = network_config(
+        args.backbone, "", inputs.to_config(), in_channels=inputs.channels, **options
+    )
+    return build_network(config, args.seed)
 
 
 def fit_reconstruction(args: argparse.Namespace, run: Run) -> None:
     """Step 1: Adam burns in, SGLD samples, members are collected by the schedule."""
     plan = make_plan(args, run.train.steps(args.batch_size, args.patches_per_stack))
-    network = initial_network(args).to(run.device, memory_format=torch.channels_last)
+    network = initial_network(args, run.train.inputs).to(
+        run.device, memory_format=torch.channels_last
+    )
     parameters = list(network.trunk.parameters())
     adam = torch.optim.Adam(parameters, lr=args.lr)
     generator = torch.Generator(run.device).manual_seed(args.seed)
@@ -518,7 +550,7 @@ def identity(args: argparse.Namespace) -> dict[str, Any]:
         "train_type sample batch_size patch_size patches_per_stack backbone n_feat levels nBlocks "
         "sgld sampler epoch lr burn_in cycles members_per_cycle lr_sgld explore temperature "
         "trial_steps prior_precision mae_lambda fft_lambda ssim_lambda likelihood seed "
-        "nGroups"
+        "nGroups first_guess"
     )
     return {name: getattr(args, name) for name in names.split()}
 

@@ -4,9 +4,10 @@
     python -m benchmarks.accuracy --cells 6 --levels 3 --size 96      # a quick look
 
 Every cell has its own structure and microscope. The Wiener filter estimates the patterns from the
-frames. It is given the nominal optics (aperture, wavelength, pixel size: what every lab knows), and
-beside that the OTF that made the frames (what a careful lab has measured at best); with --oracle
-also the true patterns. The network is told nothing.
+frames. It is told nothing (that image is what the network starts from), or the nominal optics
+(aperture, wavelength, pixel size: what every lab knows), or the OTF that made the frames (what a
+careful lab has measured at best); with --oracle also the true patterns. The network is told
+nothing.
 """
 
 import argparse
@@ -26,12 +27,14 @@ from benchmarks.common import (
     wiener_images,
 )
 from benchmarks.console import arguments, at_least, report
+from physics.first_guess import first_guess
 from utils.checks import run_script
 from utils.metrics import Quality, quality
 
 __all__ = ["bars", "main", "mean_by", "method_table", "score_scenes", "standard_methods"]
 
 WIDE_FIELD, OURS = "wide field", "BayesDL-SIM"
+GUESS = "Wiener, told nothing"
 NOMINAL = "Wiener, nominal optics"
 WIENER = "Wiener, true OTF"
 ORACLE = "Wiener, true OTF and patterns"
@@ -42,6 +45,7 @@ Method = Callable[[Scene], Sequence[np.ndarray]]
 def standard_methods(posterior, oracle: bool = False) -> dict[str, Method]:
     """The methods that are compared, each a function of a scene that gives an image per level."""
     methods: dict[str, Method] = {WIDE_FIELD: wide_field_images}
+    methods[GUESS] = lambda scene: [first_guess(stack).numpy() for stack in scene.raw]
     methods[NOMINAL] = lambda scene: wiener_images(scene, true_optics=False)
     methods[WIENER] = wiener_images
     if oracle:
@@ -99,7 +103,7 @@ def bars(records: Sequence[Mapping[str, Any]], gains: Mapping[str, float]) -> li
         rows.append(_bar(what, gain, f">= {bar:g}", gain >= bar))
     per_level = {(row["level"], row["method"]): row for row in mean_by(records, "level", "method")}
     levels = sorted({level for level, _ in per_level})
-    for baseline, metric in product((NOMINAL, WIENER), gains):
+    for baseline, metric in product((GUESS, NOMINAL, WIENER), gains):
         gap = min(per_level[n, OURS][metric] - per_level[n, baseline][metric] for n in levels)
         what = f"{metric.upper()} above {baseline}, smallest of all levels"
         rows.append(_bar(what, gap, "> 0", gap > 0))

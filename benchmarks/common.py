@@ -12,14 +12,15 @@ import torch
 from torch import Tensor
 
 from bayes.posterior import Prediction, predict
+from data.inputs import FirstGuess, input_spec, stack_input
 from data.normalise import normalisation_of
 from DatasetGenerate.from_simulation import Recipe, measured_optics, simulate_cell
-from models.members import member_functions
+from models.members import describe_members, member_functions
+from physics.first_guess import FIRST_GUESS_VERSION, TYPICAL_OPTICS, first_guess
 from physics.illumination import Illumination
 from physics.optics import Optics
 from physics.sim import Grid, grid_for
 from physics.wiener import wide_field_upsampled, wiener_sim
-from utils.checkpoints import list_members
 from utils.checks import InputError
 from utils.runs import choose_device, choose_precision
 
@@ -27,7 +28,6 @@ __all__ = [
     "Posterior",
     "Scene",
     "field_patterns",
-    "normalised",
     "open_posterior",
     "posterior_of",
     "simulated_cells",
@@ -35,6 +35,7 @@ __all__ = [
     "wiener_images",
 ]
 
+FIRST_GUESS = FirstGuess(first_guess, FIRST_GUESS_VERSION)
 TRAINING_SEEDS = (0, 1)  # of the sets that from_simulation's examples and the training make
 
 
@@ -119,9 +120,9 @@ def field_patterns(illumination: Illumination, grid: Grid) -> Illumination:
 
 
 class Posterior:
-    """The members of a folder as one function: normalised frames (B, 9, H, W) -> `Prediction`.
+    """The members of a folder as one function: counts (B, 9, H, W) -> `Prediction`.
 
-    The maps come back on the CPU in float32.
+    Every stack is normalised by its own scale. The maps come back on the CPU in float32.
     """
 
     def __init__(
@@ -134,22 +135,24 @@ class Posterior:
     ) -> None:
         self.folder, self.device, self.dtype = Path(folder), torch.device(device), dtype
         self.tile, self.limit = tile, limit
-        self.members = len(list_members(folder)) if limit is None else limit
+        facts = describe_members(folder, limit)
+        self.members, self.inputs = len(facts), input_spec(facts[0].network)
 
     def __call__(self, raw: Tensor) -> Prediction:
         members = member_functions(self.folder, self.device, self.dtype, self.tile, self.limit)
-        prediction = predict(members, raw.to(self.device))
+        prediction = predict(members, self.shown(raw).to(self.device))
         return Prediction(*(image.float().cpu() for image in prediction))
 
-
-def normalised(raw: Tensor) -> Tensor:
-    """Stacks of counts (L, 9, H, W), each by its own scale, as the networks see them."""
-    return torch.stack([normalisation_of(stack).apply(stack) for stack in raw])
+    def shown(self, raw: Tensor) -> Tensor:
+        """What the networks see of stacks of counts: (B, 9, H, W) -> (B, F, H, W)."""
+        stacks = raw.numpy()
+        inputs = (stack_input(s, normalisation_of(s), self.inputs, FIRST_GUESS) for s in stacks)
+        return torch.stack(list(inputs))
 
 
 def posterior_of(scene: Scene, posterior: Callable[[Tensor], Prediction]) -> Prediction:
     """Maps (L, 1, 2H, 2W) of all levels of a scene."""
-    return posterior(normalised(scene.raw))
+    return posterior(scene.raw)
 
 
 def wide_field_images(scene: Scene) -> list[np.ndarray]:
@@ -164,11 +167,13 @@ def wiener_images(
 
     Args:
         true_optics: hand it the OTF that made the frames, damping included, which a lab has
-            measured at best; else the ideal OTF of the aperture, wavelength and pixel size.
+            measured at best; else the OTF of the aperture, wavelength and pixel size, with the
+            damping of a typical objective. (The ideal OTF, undamped, does 2-3 dB worse.)
         true_patterns: hand it the true illumination too, which no experiment knows.
     """
     known = scene.optics
-    optics = known if true_optics else Optics(known.na, known.emission_nm, known.pixel_size_nm)
+    nominal = Optics(known.na, known.emission_nm, known.pixel_size_nm, TYPICAL_OPTICS.damping)
+    optics = known if true_optics else nominal
     patterns = scene.illumination if true_patterns else None
     return [wiener_sim(stack, optics, patterns).numpy() for stack in scene.raw]
 

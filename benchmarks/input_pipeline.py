@@ -21,7 +21,7 @@ from benchmarks.console import arguments, at_least, report
 from data.datasets import SimDataset
 from data.layout import DatasetTree
 from data.normalise import normalisation_of, target_normalisation
-from data.patches import augment_pair, crop_pair
+from data.patches import crop_pair, draw_symmetry
 from data.tiff import read_image
 from DatasetGenerate import from_simulation
 from utils.checks import run_script
@@ -48,7 +48,9 @@ def decoded_patches(
             target_norm = target_normalisation(target, raw.mean(axis=0), norm)
             raw, target = norm.apply(raw), target_norm.apply(target)
         top, left = (int(rng.integers(n - size + 1)) for n in raw.shape[-2:])
-        yield augment_pair(*crop_pair(raw, target, top, left, size), rng)
+        symmetry = draw_symmetry(rng)
+        frames, image = crop_pair(raw, target, top, left, size)
+        yield symmetry.pose(frames[symmetry.order]), symmetry.pose(image)
 
 
 def cached_batches(dataset: SimDataset, args: argparse.Namespace) -> Iterator[Any]:

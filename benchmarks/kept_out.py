@@ -18,10 +18,10 @@ from benchmarks.charts import CHARTS
 from benchmarks.common import Scene, field_patterns
 from DatasetGenerate.from_simulation import MIXED_SHARES, SIGNAL_RANGE_E, measured_optics
 from physics.microscopes import Microscope, random_microscope
-from physics.sim import expected_frames, grid_for, raw_counts
+from physics.sim import Grid, expected_frames, grid_for, raw_counts
 from physics.structures import draw
 
-__all__ = ["MICROSCOPES", "SCENARIOS", "kept_out_scene"]
+__all__ = ["MICROSCOPES", "SCENARIOS", "Scenario", "kept_out_scene", "scene_of"]
 
 PHASE_MAJOR = [0, 3, 6, 1, 4, 7, 2, 5, 8]  # all orientations at the first phase, then the second
 
@@ -30,13 +30,17 @@ class Scenario(NamedTuple):
     """One way to be unlike the training set.
 
     `chart` draws the structure (None: cells as in training), `change` alters the microscope, and
-    `order` is that of the frames.
+    `order` is that of the frames. `image` forms the noise-free frames in place of
+    `expected_frames`, `signals` is the range of exposures, and `spoil` works on the counts.
     """
 
     kind: str
     chart: Callable[[tuple[int, int], int, torch.Generator], Tensor] | None = None
     change: Callable[[Microscope, torch.Generator], Microscope] | None = None
     order: list[int] | None = None
+    image: Callable[[Tensor, Microscope, Grid, torch.Generator], Tensor] | None = None
+    signals: tuple[float, float] = SIGNAL_RANGE_E["random"]
+    spoil: Callable[[Tensor, torch.Generator], Tensor] | None = None
 
 
 def _without_fringes(microscope: Microscope, generator: torch.Generator) -> Microscope:
@@ -105,8 +109,14 @@ def kept_out_scene(name: str, index: int, levels: int, size: int, seed: int) -> 
         levels: exposures, log-uniform over the training set's range of signals.
         size: raw pixels per side.
     """
-    scenario = SCENARIOS[name]
     entropy = [seed, list(SCENARIOS).index(name), index]
+    return scene_of(name, SCENARIOS[name], entropy, index, levels, size)
+
+
+def scene_of(
+    name: str, scenario: Scenario, entropy: list[int], index: int, levels: int, size: int
+) -> Scene:
+    """A scene of any scenario, drawn from the generator that `entropy` seeds."""
     state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
     generator = torch.Generator().manual_seed(int(state >> np.uint64(1)))
     microscope = random_microscope(generator, measured_optics())
@@ -120,17 +130,23 @@ def kept_out_scene(name: str, index: int, levels: int, size: int, seed: int) -> 
         structure = draw(kind, grid.shape, microscope.optics.pixel_size_nm / 2, generator)
     else:
         structure = scenario.chart(grid.shape, index, generator)
-    expected = expected_frames(structure, microscope, grid)
-    signals = _signals(levels, generator)
+    if scenario.image is None:
+        expected = expected_frames(structure, microscope, grid)
+    else:
+        expected = scenario.image(structure, microscope, grid, generator)
+    signals = _signals(levels, scenario.signals, generator)
     raw = torch.stack([raw_counts(expected, s, microscope, generator) for s in signals])
     raw = raw if scenario.order is None else raw[:, scenario.order]
+    raw = raw if scenario.spoil is None else scenario.spoil(raw, generator)
     light = field_patterns(microscope.illumination, grid)
     return Scene(name, raw, None, signals, microscope.optics, light)
 
 
-def _signals(levels: int, generator: torch.Generator) -> tuple[float, ...]:
+def _signals(
+    levels: int, limits: tuple[float, float], generator: torch.Generator
+) -> tuple[float, ...]:
     """One draw in each of equal log-wide strata, as `from_simulation` does."""
-    low, high = SIGNAL_RANGE_E["random"]
+    low, high = limits
     place = (torch.arange(levels) + torch.rand(levels, generator=generator)) / levels
     return tuple(low * math.exp(p * math.log(high / low)) for p in place.tolist())
 

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmarks.common import Posterior, normalised, simulated_cells
+from benchmarks.common import Posterior, simulated_cells
 from benchmarks.console import arguments, at_least, report
 from models.bayesdl import build_network, network_config
 from models.rcan import RCAN
@@ -39,9 +39,9 @@ TILES_BAR, PRECISION_BAR = 1e-3, 0.05
 
 
 def frames(args: argparse.Namespace) -> Tensor:
-    """One simulated, normalised stack (1, 9, size, size)."""
+    """One simulated stack of counts (1, 9, size, size)."""
     (cell,) = simulated_cells(args.seed, 1, 1, args.size)
-    return normalised(cell.raw)
+    return cell.raw
 
 
 def released_network() -> RCAN:
@@ -54,8 +54,9 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
     method, _, precision = args.only.partition(":")
     device = choose_device(args.device)
     dtype = choose_precision(precision, device)
-    # Random numbers do for timing; simulating would raise the peak memory.
+    # Random counts do for timing; simulating would raise the peak memory.
     raw = torch.rand((1, 9, args.size, args.size), generator=torch.Generator().manual_seed(0))
+    raw = 1000 * raw
     if method == OURS:
         run = Posterior(args.pretrained_G, device, dtype, args.tile, args.members)
     else:

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from bayes.calibration import gaussian_log_density, variance_scale
 from bayes.posterior import Prediction
-from benchmarks.common import Scene, normalised, open_posterior, simulated_cells
+from benchmarks.common import Scene, open_posterior, simulated_cells
 from benchmarks.console import arguments, at_least, report
 from benchmarks.detection import SCORES, choose_score, detection_table, image_scores
 from benchmarks.kept_out import SCENARIOS, kept_out_scene
@@ -108,7 +108,7 @@ def score_scenes(
     scenes: Iterable[Scene], posterior: Callable[[Tensor], Prediction]
 ) -> dict[str, np.ndarray]:
     """Every score of every image: name -> (scenes, levels)."""
-    per_scene = [image_scores(posterior(normalised(scene.raw))) for scene in scenes]
+    per_scene = [image_scores(posterior(scene.raw)) for scene in scenes]
     return {name: np.array([scores[name] for scores in per_scene]) for name in SCORES}
 
 
@@ -134,7 +134,7 @@ def main(argv: list[str] | None = None) -> None:
     def predict_cells() -> Iterable[dict[str, list[float]]]:
         cells = simulated_cells(args.seed, args.cells, args.levels, args.size)
         for number, scene in enumerate(tqdm(cells, "test cells", args.cells), start=1):
-            prediction = posterior(normalised(scene.raw))
+            prediction = posterior(scene.raw)
             records.extend(calibration_records(scene, prediction, number))
             yield image_scores(prediction)
 

@@ -44,11 +44,15 @@ class CachedStack(NamedTuple):
 
 
 class Cache(NamedTuple):
-    """The maps: raw (stacks, 9, H, W) in counts, target (cells, 2H, 2W) in its own units."""
+    """The maps: raw (stacks, 9, H, W) in counts, target (cells, 2H, 2W) in its own units.
+
+    `folder` is where they lie, and where more about the same stacks may be kept.
+    """
 
     raw: np.ndarray
     target: np.ndarray
     stacks: list[CachedStack]
+    folder: Path
 
 
 def open_cache(tree: DatasetTree, cache_dir: str | Path | None = None) -> Cache:
@@ -96,7 +100,7 @@ def _load(folder: Path) -> Cache | None:
         ]
     except (InputError, OSError, ValueError, EOFError, LookupError, TypeError):
         return None
-    return Cache(raw, target, stacks) if len(raw) == len(stacks) else None
+    return Cache(raw, target, stacks, folder) if len(raw) == len(stacks) else None
 
 
 def _build(tree: DatasetTree, pairs: list[tuple[int, int]], home: Path, folder: Path) -> None:

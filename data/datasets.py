@@ -8,9 +8,11 @@ import numpy as np
 import torch
 
 from data.cache import open_cache
+from data.guesses import guesses_of
+from data.inputs import NINE_FRAMES, FirstGuess, InputSpec, network_input
 from data.layout import FRAMES, PARTS, SCALE, DatasetSpec, DatasetTree
 from data.normalise import Normalisation
-from data.patches import augment_pair, crop_pair
+from data.patches import crop_pair, draw_symmetry
 from utils.checks import InputError
 
 __all__ = ["Patches", "SimDataset", "Stack"]
@@ -19,7 +21,8 @@ __all__ = ["Patches", "SimDataset", "Stack"]
 class Patches(NamedTuple):
     """A batch of aligned crops, both normalised.
 
-    `raw`: float32 (B, 9, P, P). `target`: float32 (B, 1, 2P, 2P).
+    `raw`: float32 (B, F, P, P), the nine frames and what else the network is shown (`InputSpec`).
+    `target`: float32 (B, 1, 2P, 2P).
     """
 
     raw: torch.Tensor
@@ -29,7 +32,7 @@ class Patches(NamedTuple):
 class Stack(NamedTuple):
     """One whole field, normalised; `norm` leads back to counts.
 
-    `raw`: float32 (9, H, W). `target`: float32 (1, 2H, 2W).
+    `raw`: float32 (F, H, W), as in `Patches`. `target`: float32 (1, 2H, 2W).
     """
 
     raw: torch.Tensor
@@ -47,6 +50,8 @@ class SimDataset:
         part: "train", "validation" or "test"; the three share no cell.
         cells: cell numbers to use instead of the part's own.
         cache_dir: folder of the memory-mapped copy; default `.cache` inside `root`.
+        inputs: what the network is shown.
+        first_guess: how its first guess is made; only an input without one goes without it.
 
     Raises:
         InputError: unknown part or cell, or whatever is wrong with the tree (see `open_cache`).
@@ -58,6 +63,8 @@ class SimDataset:
         part: str,
         cells: list[int] | None = None,
         cache_dir: str | Path | None = None,
+        inputs: InputSpec = NINE_FRAMES,
+        first_guess: FirstGuess | None = None,
     ):
         if part not in PARTS:
             raise InputError(f"part {part!r} is none of {', '.join(PARTS)}")
@@ -73,6 +80,9 @@ class SimDataset:
             what = f"cell {unknown[0]} is not" if unknown else f"no cell of part {part} is"
             raise InputError(f"{what} in {tree.root}, which holds {len(known)} cells")
         self._stacks = [stack for stack in self._cache.stacks if stack.cell in set(self.cells)]
+        self.inputs, self._guesses = inputs, None
+        if inputs.first_guess:
+            self._guesses = guesses_of(self._cache, self._stacks, first_guess, part)
 
     def __len__(self) -> int:
         """Number of stacks, i.e. (cell, level) pairs."""
@@ -91,7 +101,9 @@ class SimDataset:
     def stack(self, index: int) -> Stack:
         """The whole field of one stack."""
         entry = self._stacks[index]
-        raw = entry.norm.apply(self._cache.raw[entry.raw_row].astype(np.float32))
+        counts = self._cache.raw[entry.raw_row]
+        guess = None if self._guesses is None else self._guesses[index]
+        raw = network_input(entry.norm.apply(counts), guess, self.inputs)
         target = entry.target_norm.apply(self._cache.target[entry.target_row])[None]
         return Stack(
             torch.from_numpy(raw), torch.from_numpy(target), entry.cell, entry.level, entry.norm
@@ -146,18 +158,23 @@ class SimDataset:
     def _gather(
         self, indices: np.ndarray, size: int, augment: bool, rng: np.random.Generator
     ) -> Patches:
-        raw = np.empty((len(indices), 9, size, size), np.float32)
+        raw = np.empty((len(indices), self.inputs.channels, size, size), np.float32)
         target = np.empty((len(indices), 1, 2 * size, 2 * size), np.float32)
         for slot, index in enumerate(indices):
             entry = self._stacks[index]
             top = int(rng.integers(self.size[0] - size + 1))
             left = int(rng.integers(self.size[1] - size + 1))
             whole = self._cache.raw[entry.raw_row], self._cache.target[entry.target_row]
-            pair = crop_pair(*whole, top, left, size)
-            raw[slot], target[slot, 0] = augment_pair(*pair, rng) if augment else pair
-            for image, norm in ((raw[slot], entry.norm), (target[slot], entry.target_norm)):
-                image -= norm.low
-                image *= 1.0 / norm.scale
+            frames, image = crop_pair(*whole, top, left, size)
+            guess = None
+            if self._guesses is not None:
+                _, guess = crop_pair(whole[0], self._guesses[index], top, left, size)
+            if augment:
+                symmetry = draw_symmetry(rng)
+                frames, image = symmetry.pose(frames[symmetry.order]), symmetry.pose(image)
+                guess = None if guess is None else symmetry.pose(guess)
+            raw[slot] = network_input(entry.norm.apply(frames), guess, self.inputs)
+            target[slot, 0] = entry.target_norm.apply(image)
         return Patches(torch.from_numpy(raw), torch.from_numpy(target))
 
 

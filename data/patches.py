@@ -1,10 +1,12 @@
 """Aligned crops of a raw stack and its target, and the symmetries that may be applied to them."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from utils.checks import InputError
 
-__all__ = ["augment_pair", "crop_pair"]
+__all__ = ["Symmetry", "crop_pair", "draw_symmetry"]
 
 
 def crop_pair(
@@ -35,26 +37,36 @@ def crop_pair(
     return raw[..., rows, columns], target[..., target_rows, target_columns]
 
 
-def augment_pair(
-    raw: np.ndarray, target: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draws one symmetry of SIM and applies it to both images, as views or small copies.
+class Symmetry(NamedTuple):
+    """One symmetry of SIM: a pose of the square, and an order of orientations and phases.
 
-    One of the 8 flips and quarter turns of the square; one of the 6 orders of the three
-    orientations; one of the 6 orders of the three phases within each orientation. Order and
-    handedness are the microscope's own, so this is legal only where the microscope is random:
-    a fixed one never shows the network a turned pattern.
+    Attributes:
+        turns, flip: quarter turns, then left and right exchanged.
+        orientations: their new order (3,).
+        order: of all nine frames (9,); the phases of an orientation stay together.
+    """
+
+    turns: int
+    flip: bool
+    orientations: np.ndarray
+    order: np.ndarray
+
+    def pose(self, image: np.ndarray) -> np.ndarray:
+        """Turns and flips the last two axes, as a view."""
+        image = np.rot90(image, self.turns, axes=(-2, -1))
+        return image[..., ::-1] if self.flip else image
+
+
+def draw_symmetry(rng: np.random.Generator) -> Symmetry:
+    """One of 8 poses of the square, of 6 orders of the orientations and of 6^3 of their phases.
+
+    Order and handedness are the microscope's own, so a symmetry is legal only where the microscope
+    is random: a fixed one never shows the network a turned pattern.
 
     Args:
-        raw: (9, P, P), orientation-major.
-        target: (..., 2P, 2P).
         rng: the only source of chance.
     """
     turns, flip = int(rng.integers(4)), bool(rng.integers(2))
     orientations = rng.permutation(3)
     order = np.concatenate([3 * orientation + rng.permutation(3) for orientation in orientations])
-    raw = np.rot90(raw[order], turns, axes=(-2, -1))
-    target = np.rot90(target, turns, axes=(-2, -1))
-    if flip:
-        raw, target = raw[..., ::-1], target[..., ::-1]
-    return raw, target
+    return Symmetry(turns, flip, orientations, order)

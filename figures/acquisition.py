@@ -27,7 +27,7 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from bayes.credibility import DELTA, credibility
-from benchmarks.common import Posterior, Scene, normalised, open_posterior, posterior_of
+from benchmarks.common import Posterior, Scene, open_posterior, posterior_of
 from benchmarks.console import at_least, report
 from benchmarks.exposure import advice, exposure_ratio, measured_pair, next_exposure
 from benchmarks.uncertainty import normalised_targets
@@ -154,7 +154,7 @@ def ask_stacks(args: argparse.Namespace, posterior: Posterior) -> Figure:
             f"{stacks[1].shape[1:]} px: expected one field"
         )
     ratio = exposure_ratio(*stacks)
-    predictions = [posterior(normalised(torch.from_numpy(stack)[None])) for stack in stacks]
+    predictions = [posterior(torch.from_numpy(stack)[None]) for stack in stacks]
     lit = lit_pixels(predictions[1].mean[0])
     sigmas = [p.total[0][lit] / sr_scale(p.mean[0]).scale for p in predictions]
     pair = measured_pair(*sigmas, ratio, args.delta)

@@ -21,6 +21,7 @@ __all__ = [
     "load_member",
     "member_payload",
     "network_config",
+    "with_inputs",
     "with_tail",
 ]
 
@@ -34,6 +35,7 @@ TAIL_RANGES = {
     "student": ((14.0, -2.0), (5.0, 0.75)),
 }
 MEMBER_FORMAT = "BayesDL-SIM member"
+WIDENED = "head.weight"  # of the U-Net: the one layer that sees the input
 
 
 class Output(NamedTuple):
@@ -89,12 +91,19 @@ class BayesDL(nn.Module):
     Args:
         backbone: name of the generator in `BACKBONES`.
         likelihood: "" without a tail, or a key of `TAIL_RANGES`.
+        inputs: what the network is shown, as `network_config` stores it.
         options: arguments of the generator.
     """
 
-    def __init__(self, backbone: str = "unet", likelihood: str = "", **options: int) -> None:
+    def __init__(
+        self,
+        backbone: str = "unet",
+        likelihood: str = "",
+        inputs: dict[str, Any] | None = None,
+        **options: int,
+    ) -> None:
         super().__init__()
-        self.config = network_config(backbone, likelihood, **options)
+        self.config = network_config(backbone, likelihood, inputs, **options)
         self.trunk = BACKBONES[backbone](**options)
         tail = TAILS.get(backbone, UncertaintyTail)
         self.tail = tail(self.trunk.out_width, likelihood) if likelihood else None
@@ -134,9 +143,15 @@ class Member(NamedTuple):
     training: dict[str, Any]
 
 
-def network_config(backbone: str, likelihood: str, **options: int) -> dict[str, Any]:
-    """What a checkpoint must store for the network to be built again."""
-    return {"model": "BayesDL", "backbone": backbone, "likelihood": likelihood, "options": options}
+def network_config(
+    backbone: str, likelihood: str, inputs: dict[str, Any] | None = None, **options: int
+) -> dict[str, Any]:
+    """What a checkpoint must store for the network to be built again.
+
+    `inputs` says what the channels of its input are; the network itself does not need it.
+    """
+    config = {"model": "BayesDL", "backbone": backbone, "likelihood": likelihood}
+    return config | {"inputs": inputs, "options": options}
 
 
 def build_network(config: dict[str, Any], seed: int = 0) -> BayesDL:
@@ -159,7 +174,37 @@ def build_network(config: dict[str, Any], seed: int = 0) -> BayesDL:
     # torch's initialisers know the global generator only; fork_rng gives it back untouched.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return BayesDL(config["backbone"], config["likelihood"], **config["options"])
+        return BayesDL(
+            config["backbone"], config["likelihood"], config.get("inputs"), **config["options"]
+        )
+
+
+def with_inputs(member: "Member", inputs: dict[str, Any], in_channels: int, seed: int) -> BayesDL:
+    """The member's trunk without a tail, shown more channels than before; at first it ignores them.
+
+    Args:
+        inputs, in_channels: of the new network; the channels of the old one come first.
+
+    Raises:
+        InputError: fewer channels than the member has, or a backbone that cannot be widened.
+    """
+    config = member.network.config
+    old = member.network.trunk.state_dict()
+    before = config["options"].get("in_channels", 9)
+    if in_channels < before or (in_channels > before and WIDENED not in old):
+        raise InputError(
+            f"the member takes {before} input channels and cannot be made to take {in_channels}: "
+            "train without --init_from, or with the inputs of the member"
+        )
+    options = {**config["options"], "in_channels": in_channels}
+    new = network_config(config["backbone"], "", inputs, **options)
+    network = build_network(new, seed)
+    if in_channels > before:
+        weight = old[WIDENED]
+        more = weight.new_zeros(weight.shape[0], in_channels - before, *weight.shape[2:])
+        old = {**old, WIDENED: torch.cat([weight, more], dim=1)}
+    network.trunk.load_state_dict(old)
+    return network
 
 
 def with_tail(member: "Member", likelihood: str, seed: int) -> BayesDL:

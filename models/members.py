@@ -18,7 +18,6 @@ from utils.runs import autocast
 __all__ = ["MemberFacts", "describe_members", "member_functions"]
 
 TILE = 512  # raw pixels
-RAW_FRAMES = 9
 
 
 class MemberFacts(NamedTuple):
@@ -52,7 +51,7 @@ def member_functions(
         limit: the first so many members only.
 
     Returns:
-        Functions of normalised frames (B, 9, H, W) to `Output` of (B, 1, 2H, 2W).
+        Functions of network inputs (B, F, H, W) to `Output` of (B, 1, 2H, 2W).
 
     Raises:
         InputError: no members, or fewer than `limit`; when called, a checkpoint that cannot be
@@ -76,19 +75,12 @@ def describe_members(folder: str | Path, limit: int | None = None) -> list[Membe
     """What the draws of a folder are, with the proof that they can all be used together.
 
     Raises:
-        InputError: as `member_functions`; networks that differ between the members, or that do
-            not take nine frames.
+        InputError: as `member_functions`; networks that differ between the members.
     """
     facts = []
     for path in _paths(folder, limit):
         member = _open(path, "cpu")
         config = member.network.config
-        frames = config["options"].get("in_channels", RAW_FRAMES)
-        if frames != RAW_FRAMES:
-            raise InputError(
-                f"{path} holds a network for {frames} raw frames, but 2D-SIM has {RAW_FRAMES}; "
-                "name another folder"
-            )
         if facts and config != facts[0].network:
             raise InputError(
                 f"{path} holds {_words(config)}, but {facts[0].path.name} holds "

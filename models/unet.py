@@ -16,21 +16,28 @@ class UNet(nn.Module):
     frames (without this the training stalls at the level of the wide field).
 
     Args:
-        in_channels: raw frames.
+        in_channels: frames, and what else is known of the stack.
         width: features at full resolution.
         levels: resolutions, the first one included.
         blocks: residual blocks per level and direction.
+        averaged: leading channels whose mean is the wide field.
     """
 
     SCALE = 2
     is_local = True
 
     def __init__(
-        self, in_channels: int = 9, width: int = 32, levels: int = 3, blocks: int = 2
+        self,
+        in_channels: int = 9,
+        width: int = 32,
+        levels: int = 3,
+        blocks: int = 2,
+        averaged: int = 9,
     ) -> None:
         super().__init__()
         widths = [width * 2**level for level in range(levels)]
         self.levels, self.blocks, self.out_width = levels, blocks, width
+        self.averaged = averaged
         self.head = nn.Conv2d(in_channels, width, 3, padding=1)
         self.encoder = nn.ModuleList(_stage(w, blocks) for w in widths[:-1])
         self.down = nn.ModuleList(
@@ -86,7 +93,8 @@ class UNet(nn.Module):
         """
         fine = self.expand(features)
         with torch.autocast(fine.device.type, enabled=False):
-            return self.output(fine.float()) + upsampled_frame_mean(raw, self.SCALE)
+            wide_field = upsampled_frame_mean(raw[:, : self.averaged], self.SCALE)
+            return self.output(fine.float()) + wide_field
 
     def forward(self, raw: Tensor) -> Tensor:
         """(B, F, H, W) -> (B, 1, 2H, 2W)."""

@@ -209,10 +209,11 @@ def test_networks_of_two_runs_are_not_one_posterior(tmp_path):
         describe_members(tmp_path)
 
 
-def test_network_for_another_number_of_frames(tmp_path):
+def test_network_for_another_number_of_frames(script, tmp_path):
     save_members(tmp_path, 1, frames=15)
-    with pytest.raises(InputError, match="15 raw frames"):
-        describe_members(tmp_path)
+    write_tiff(tmp_path / "stack.tif", counts())
+    with pytest.raises(InputError, match="15 input channels"):
+        call(script, tmp_path, "--test_data", tmp_path / "stack.tif", "--save_path", tmp_path)
 
 
 def test_bf16_hardly_changes_the_epistemic_uncertainty(tmp_path):

@@ -16,22 +16,26 @@ simulate() { # folder, largest width of the structures in nm
         --save_path "$1" --cells 1600 --levels 3 --size 160 --seed 1 --softest_nm "$2"
 }
 
-chain() { # number, epochs of the burn-in, epoch after which it ends, epochs of the tails
+chain() { # number, epochs of the burn-in, epoch after which it ends, with the guess, of the tails
     # Step 1: Adam finds a mode, another one in each chain, first on thin lines only, ...
     python train.py $common --exp_name "burn-in-$1" --seed "$1" --root_dir "$work/sharp" \
-        --SGLD False --epoch "$2" --stop_after "$3"
-    # ... then on structures that have a width.
+        --SGLD False --first_guess False --epoch "$2" --stop_after "$3"
+    # ... then on structures that have a width, ...
     python train.py $common --exp_name "adapt-$1" --seed "$1" --root_dir "$work/soft" \
         --SGLD False --init_from "$work/F-actin/burn-in-$1-SIM" --epoch 2 --lr 4e-4 \
         --patch_size 96 --batch_size 4
+    # ... then with a first guess beside the frames.
+    python train.py $common --exp_name "guess-$1" --seed "$1" --root_dir "$work/soft" \
+        --SGLD False --init_from "$work/F-actin/adapt-$1-SIM" --first_guess True --epoch "$4" \
+        --lr 4e-4 --patch_size 96 --batch_size 4
     # SGLD samples around it: four cycles, one member from the end of each.
     python train.py $common --exp_name "chain-$1" --seed "$1" --root_dir "$work/soft" \
-        --SGLD True --init_from "$work/F-actin/adapt-$1-SIM" --burn_in 0 --epoch 1 --cycles 4 \
+        --SGLD True --init_from "$work/F-actin/guess-$1-SIM" --burn_in 0 --epoch 1 --cycles 4 \
         --members_per_cycle 1 --explore 0.5 --lr_sgld 3e-4 --temperature 1 10 100 \
         --trial_steps 100 --patch_size 96 --batch_size 4
     # Step 2: a tail for each member, on the frozen trunk.
     python train.py $common --exp_name "chain-$1" --seed "$1" --root_dir "$work/soft" \
-        --train_type uncertainty_tail --likehood gauss --SGLD False --epoch "$4"
+        --train_type uncertainty_tail --likehood gauss --SGLD False --epoch "$5"
 }
 
 simulate "$work/sharp" 0

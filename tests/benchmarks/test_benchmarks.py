@@ -17,7 +17,6 @@ from benchmarks.charts import CHARTS
 from benchmarks.common import (
     Posterior,
     field_patterns,
-    normalised,
     simulated_cells,
     wide_field_images,
     wiener_images,
@@ -28,6 +27,7 @@ from benchmarks.kept_out import SCENARIOS, kept_out_scene
 from benchmarks.panels import brightest_square
 from benchmarks.profiles import liveliest_line, profile
 from benchmarks.real import band_correlation
+from data.normalise import normalisation_of
 from models.bayesdl import build_network, member_payload, network_config
 from physics.illumination import patterns
 from physics.microscopes import random_microscope
@@ -38,7 +38,13 @@ from utils.maps import write_map
 from utils.metrics import pearson
 
 torch.set_num_threads(1)
-METHODS = ("wide field", "Wiener, nominal optics", "Wiener, true OTF", "BayesDL-SIM")
+METHODS = (
+    "wide field",
+    "Wiener, told nothing",
+    "Wiener, nominal optics",
+    "Wiener, true OTF",
+    "BayesDL-SIM",
+)
 REAL_METHODS = ("wide field", "Wiener", "BayesDL-SIM")
 
 
@@ -115,6 +121,7 @@ def test_bars_say_yes_to_a_perfect_posterior_and_no_to_wide_field(cell):
     def compare(ours):
         methods = {
             "wide field": wide_field_images,
+            "Wiener, told nothing": wiener_images,
             "Wiener, nominal optics": wiener_images,
             "Wiener, true OTF": wiener_images,
             "BayesDL-SIM": ours,
@@ -122,7 +129,7 @@ def test_bars_say_yes_to_a_perfect_posterior_and_no_to_wide_field(cell):
         rows = accuracy.bars(accuracy.score_scenes([cell], methods), {"psnr": 5.0, "ssim": 0.1})
         return [row["holds"] for row in rows]
 
-    assert compare(lambda scene: [scene.target] * 2) == ["yes"] * 6
+    assert compare(lambda scene: [scene.target] * 2) == ["yes"] * 8
     assert compare(wide_field_images)[:2] == ["NO"] * 2
 
 
@@ -133,10 +140,10 @@ def test_accuracy_prints_and_writes_every_method(folder, tmp_path, capsys):
     for method in (*METHODS, "Wiener, true OTF and patterns"):
         assert f"| {method} |" in printed
     records = rows_of(tmp_path / "accuracy.csv")
-    assert len(records) == 2 * 5
+    assert len(records) == 2 * (len(METHODS) + 1)
     stored = json.loads((tmp_path / "accuracy.json").read_text())
     assert stored["facts"]["members"] == 2
-    assert len(stored["tables"]["Mean over all levels"]) == 5
+    assert len(stored["tables"]["Mean over all levels"]) == len(METHODS) + 1
     assert (tmp_path / "accuracy.md").read_text().strip() in printed
 
 
@@ -173,7 +180,7 @@ def test_calibrated_prediction_covers_nine_in_ten(cell):
 
 def test_target_in_the_units_of_the_frames_follows_the_frames(cell):
     (bright,) = uncertainty.normalised_targets(cell._replace(raw=cell.raw[1:]))
-    wide_field = normalised(cell.raw[1:])[0].mean(dim=0)
+    wide_field = normalisation_of(cell.raw[1]).apply(cell.raw[1]).mean(dim=0)
     assert float(bright.mean()) == pytest.approx(float(wide_field.mean()), abs=0.05)
 
 
@@ -215,7 +222,7 @@ def test_kept_out_scenes_are_counts_and_repeat(name):
     assert scene.raw.shape == (2, 9, 40, 40)
     assert torch.isfinite(scene.raw).all()
     assert (scene.raw >= 0).all()
-    assert normalised(scene.raw).std() > 0.01
+    assert all(normalisation_of(stack).scale > 1 for stack in scene.raw)
     assert torch.equal(scene.raw, kept_out_scene(name, 1, 2, 40, 3).raw)
     assert not torch.equal(scene.raw, kept_out_scene(name, 2, 2, 40, 3).raw)
 

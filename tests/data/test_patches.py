@@ -5,13 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.patches import augment_pair, crop_pair
+from data.patches import crop_pair, draw_symmetry
 from utils.checks import InputError
 
 FACTORS = np.arange(1, 10, dtype=np.float64)
 TARGET = np.random.default_rng(0).random((1, 52, 64))
 BINNED = TARGET.reshape(26, 2, 32, 2).mean(axis=(1, 3))
 RAW = FACTORS[:, None, None] * BINNED  # frame n is n times the binned target
+
+
+def augmented(raw, target, rng):
+    symmetry = draw_symmetry(rng)
+    return symmetry.pose(raw[symmetry.order]), symmetry.pose(target)
 
 
 def bin2(target):
@@ -40,7 +45,7 @@ def test_every_symmetry_keeps_the_pair_aligned_and_the_phases_together():
     raw, target = crop_pair(RAW, TARGET, 3, 5, 16)
     poses, orders = set(), set()
     for _ in range(600):
-        new_raw, new_target = augment_pair(raw, target, rng)
+        new_raw, new_target = augmented(raw, target, rng)
         factors = (new_raw / bin2(new_target)).mean(axis=(1, 2))
         np.testing.assert_allclose(new_raw, factors[:, None, None] * bin2(new_target))
         order = np.round(factors).astype(int) - 1
@@ -55,7 +60,7 @@ def test_every_symmetry_keeps_the_pair_aligned_and_the_phases_together():
 
 
 def test_the_draw_depends_on_the_generator_alone():
-    first = augment_pair(RAW[:, :8, :8], TARGET[:, :16, :16], np.random.default_rng(4))
-    second = augment_pair(RAW[:, :8, :8], TARGET[:, :16, :16], np.random.default_rng(4))
+    first = augmented(RAW[:, :8, :8], TARGET[:, :16, :16], np.random.default_rng(4))
+    second = augmented(RAW[:, :8, :8], TARGET[:, :16, :16], np.random.default_rng(4))
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one, other)

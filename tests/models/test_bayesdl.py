@@ -9,6 +9,7 @@ from models.bayesdl import (
     load_member,
     member_payload,
     network_config,
+    with_inputs,
     with_tail,
 )
 from utils.checkpoints import save_checkpoint
@@ -148,3 +149,23 @@ def test_wrong_checkpoints(tmp_path):
     save(path, network=wider)
     with pytest.raises(InputError, match=r"member_01.pth: the parameters do not fit"):
         load_member(path)
+
+
+def test_a_widened_member_ignores_the_new_channels_until_it_is_trained(tmp_path):
+    old = save(tmp_path / "member_01.pth", PLAIN, seed=3)
+    inputs = {"frames": None, "first_guess": True}
+    wide = with_inputs(load_member(tmp_path / "member_01.pth"), inputs, 13, seed=0)
+    assert wide.config["inputs"] == inputs
+    raw = frames(1, 13, 12, 16)
+    torch.testing.assert_close(wide(raw).mean, old(raw[:, :9]).mean)
+    wide(raw).mean.square().mean().backward()
+    assert float(wide.trunk.head.weight.grad[:, 9:].abs().max()) > 0
+
+
+def test_a_member_cannot_lose_channels_or_widen_another_backbone(tmp_path):
+    save(tmp_path / "unet.pth", PLAIN)
+    rcan = network_config("rcan", "", in_channels=9, width=4, groups=1, blocks=1)
+    save(tmp_path / "rcan.pth", rcan)
+    for name, channels in (("unet", 4), ("rcan", 13)):
+        with pytest.raises(InputError, match="cannot be made to take"):
+            with_inputs(load_member(tmp_path / f"{name}.pth"), {}, channels, seed=0)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
@@ -11,7 +12,9 @@ from utils.metrics import (
     affine_fit,
     auroc,
     coverage,
+    error_map,
     min_max,
+    ms_ssim,
     pearson,
     quality,
     resolution_scale,
@@ -220,3 +223,73 @@ def test_auroc_of_known_cases():
         auroc([], [1])
     with pytest.raises(InputError, match="NaN"):
         auroc([0.0], [float("nan")])
+
+
+def ms_ssim_by_definition(image: np.ndarray, target: np.ndarray, weights) -> float:
+    """Wang et al. 2003 with the windows written out."""
+    distance = np.arange(-5, 6)
+    window = np.exp(-(distance**2) / (2 * 1.5**2))
+    window = np.outer(window, window) / window.sum() ** 2
+    product = 1.0
+    for scale, weight in enumerate(weights, start=1):
+        views = [np.lib.stride_tricks.sliding_window_view(a, (11, 11)) for a in (image, target)]
+        x, y = views
+        mean_x, mean_y = ((window * v).sum((2, 3)) for v in views)
+        var_x = (window * (x - mean_x[..., None, None]) ** 2).sum((2, 3))
+        var_y = (window * (y - mean_y[..., None, None]) ** 2).sum((2, 3))
+        both = (window * (x - mean_x[..., None, None]) * (y - mean_y[..., None, None])).sum((2, 3))
+        part = (2 * both + 9e-4) / (var_x + var_y + 9e-4)
+        if scale == len(weights):
+            part = part * (2 * mean_x * mean_y + 1e-4) / (mean_x**2 + mean_y**2 + 1e-4)
+        else:
+            image, target = binned(image), binned(target)
+        product *= part.mean() ** weight
+    return product
+
+
+SCALES = np.array([0.0448, 0.2856, 0.3001, 0.2363, 0.1333])
+
+
+@pytest.mark.parametrize(("size", "scales"), [(176, 5), (96, 4), (24, 2)])
+def test_ms_ssim_equals_its_definition(size, scales):
+    rng = np.random.default_rng(10)
+    target = min_max(filaments(rng, size))
+    image = affine_fit(gaussian_filter(target, 1.2) + 0.03 * rng.normal(size=target.shape), target)
+    weights = SCALES[:scales] / SCALES[:scales].sum() * SCALES.sum()
+    expected = ms_ssim_by_definition(image, target, weights)
+    assert ms_ssim(5 * image - 3, 20 * target) == pytest.approx(expected, abs=1e-9)
+    assert 0.3 < expected < 0.999
+    assert ms_ssim(target, target) == pytest.approx(1)
+
+
+def test_ms_ssim_agrees_with_torchmetrics():
+    try:
+        from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+    except (ImportError, RuntimeError, AttributeError):
+        pytest.skip("torchmetrics does not load beside this build of torchvision")
+    rng = np.random.default_rng(11)
+    target = min_max(filaments(rng, 192))
+    image = affine_fit(gaussian_filter(target, 1.5) + 0.05 * rng.normal(size=target.shape), target)
+    tensors = [torch.from_numpy(a)[None, None] for a in (image, target)]
+    expected = multiscale_structural_similarity_index_measure(*tensors, data_range=1.0)
+    # It keeps the mirrored border at the coarsest scale, which the definition leaves out.
+    assert ms_ssim(image, target) == pytest.approx(float(expected), abs=3e-3)
+
+
+def test_ms_ssim_refuses_what_has_no_quality():
+    with pytest.raises(InputError, match="at least 11 x 11"):
+        ms_ssim(np.eye(10), np.eye(10))
+    with pytest.raises(InputError, match="constant"):
+        ms_ssim(np.eye(16), np.ones((16, 16)))
+
+
+def test_error_map_shows_where_structure_was_invented():
+    sr = filaments(np.random.default_rng(12))
+    wide_field = 800 * binned(gaussian_filter(sr, 3.0, mode="nearest")) + 100
+    invented = sr.copy()
+    invented[20:40, 20:40] += sr.max()
+    found = error_map(invented, wide_field)
+    assert found.shape == wide_field.shape
+    assert np.sqrt(np.mean(found**2)) == pytest.approx(rse(invented, wide_field))
+    inside = found[10:20, 10:20].mean()
+    assert inside > 3 * np.abs(np.delete(found, range(8, 22), axis=0)).mean()

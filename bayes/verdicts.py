@@ -1,0 +1,137 @@
+"""What the scores of many stacks amount to: groups, differences to the baselines, bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayes.evaluation import CALIBRATED, CONSTANT, INTENSITY_ONLY, Sample
+from bayes.recalibration import Calibration
+from utils.bootstrap import mean_over_cells
+
+__all__ = [
+    "BAR_LEVEL",
+    "GROUP_BAND",
+    "bars",
+    "conformal_risks",
+    "differences",
+    "group_calibration",
+    "intensity_deciles",
+    "signal_deciles",
+]
+
+BAR_LEVEL = 0.9
+GROUP_BAND = (0.80, 0.97)  # of the coverage of every group
+DECILES = 10
+
+
+def differences(rows: Sequence[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
+    """Calibrated posterior less each baseline, stack by stack; below zero, it is better."""
+    by_method = {
+        method: [row for row in rows if row["method"] == method]
+        for method in (CALIBRATED, INTENSITY_ONLY, CONSTANT)
+    }
+    table = []
+    for baseline in (INTENSITY_ONLY, CONSTANT):
+        row: dict[str, Any] = {"BayesDL-SIM, calibrated, less": baseline}
+        for score in ("nll", "crps", "ause", "sharpness"):
+            pairs = zip(by_method[CALIBRATED], by_method[baseline], strict=True)
+            values = [ours[score] - other[score] for ours, other in pairs]
+            cells = [ours["cell"] for ours in by_method[CALIBRATED]]
+            row[score] = mean_over_cells(values, cells, np.random.default_rng(seed))
+        table.append(row)
+    return table
+
+
+def group_calibration(
+    groups: dict[str, tuple[NDArray, NDArray]], calibration: Calibration
+) -> list[dict[str, Any]]:
+    """Coverage of the 90 % interval and mean z^2 per group of (error, sigma as predicted)."""
+    plain, rows = Calibration(), []
+    for name, (error, sigma) in groups.items():
+        row: dict[str, Any] = {"group": name, "pixels": error.size}
+        for words, rule in (("as predicted", plain), ("calibrated", calibration)):
+            z = error / (rule.scale * sigma)
+            low, high, _ = rule.bounds(BAR_LEVEL, guaranteed=False)
+            row[f"coverage, {words}"] = float(np.mean((z >= low) & (z <= high)))
+            row[f"mean z^2, {words}"] = float(np.mean(z**2))
+        rows.append(row)
+    return rows
+
+
+def intensity_deciles(samples: Sequence[Sample]) -> dict[str, tuple[NDArray, NDArray]]:
+    """Pixels of all stacks by their SR intensity, in ten groups of equal size."""
+    mean, error, sigma = (
+        np.concatenate([getattr(sample, name) for sample in samples])
+        for name in ("mean", "error", "sigma")
+    )
+    parts = np.array_split(np.argsort(mean, kind="stable"), DECILES)
+    return {
+        f"{mean[part[0]]:.2f}..{mean[part[-1]]:.2f}": (error[part], sigma[part]) for part in parts
+    }
+
+
+def signal_deciles(samples: Sequence[Sample]) -> dict[str, tuple[NDArray, NDArray]]:
+    """Stacks by their signal, in ten groups; by level, where there are fewer or it is unknown."""
+    signals = np.array([sample.signal_e for sample in samples])
+    if len(samples) >= DECILES and np.isfinite(signals).all():
+        parts = np.array_split(np.argsort(signals, kind="stable"), DECILES)
+        names = [f"{signals[part[0]]:.3g}..{signals[part[-1]]:.3g} e-" for part in parts]
+    else:
+        levels = np.array([sample.level for sample in samples])
+        names = [f"level {level}" for level in np.unique(levels)]
+        parts = [np.flatnonzero(levels == level) for level in np.unique(levels)]
+    return {
+        name: tuple(
+            np.concatenate([getattr(samples[i], what) for i in part]) for what in ("error", "sigma")
+        )
+        for name, part in zip(names, parts, strict=True)
+    }
+
+
+def conformal_risks(samples: Sequence[Sample], calibration: Calibration) -> list[dict[str, Any]]:
+    """The share of pixels outside the guaranteed interval, averaged over cells, per risk."""
+    cells = [sample.cell for sample in samples]
+    rows = []
+    for entry in calibration.conformal:
+        row = {"risk alpha": entry["alpha"], "factor": entry["factor"], "measured risk": None}
+        row["cells needed"] = entry["cells_needed"]
+        if entry["factor"] is not None:
+            limit = entry["factor"] * calibration.scale
+            outside = [float(np.mean(np.abs(s.error) > limit * s.sigma)) for s in samples]
+            row["measured risk"] = mean_over_cells(outside, cells, np.random.default_rng(0))
+        rows.append(row)
+    return rows
+
+
+def bars(
+    scores: dict[str, Any],
+    less: dict[str, Any],
+    by_intensity: Sequence[dict[str, Any]],
+    by_signal: Sequence[dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """What a posterior must reach to be trusted, and whether this one does."""
+
+    def row(what: str, wanted: str, found: str, met: bool) -> dict[str, Any]:
+        return {"what": what, "bar": wanted, "found": found, "met": bool(met)}
+
+    coverage, z2 = scores[f"coverage_{BAR_LEVEL:g}"], scores["mean_z2"]
+    rows = [
+        row("coverage of the 90 % interval", "88-92 %", str(coverage), 0.88 <= coverage[0] <= 0.92),
+        row("mean z^2", "0.9-1.1", str(z2), 0.9 <= z2[0] <= 1.1),
+    ]
+    for what, groups in (("intensity", by_intensity), ("signal", by_signal)):
+        found = [group["coverage, calibrated"] for group in groups]
+        good = min(found) >= GROUP_BAND[0] and max(found) <= GROUP_BAND[1]
+        words = f"{min(found):.3f}..{max(found):.3f}"
+        rows.append(row(f"coverage in every {what} group", "80-97 %", words, good))
+    for score in ("nll", "ause"):
+        estimate = less[score]
+        rows.append(
+            row(f"{score.upper()} less intensity only", "interval below 0", str(estimate),
+                estimate.high < 0)
+        )  # fmt: skip
+    return rows

@@ -1,0 +1,120 @@
+"""What a network is shown of a stack: its frames, normalised, and a first guess of the result."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data.normalise import Normalisation
+from utils.checks import InputError
+
+__all__ = ["NINE_FRAMES", "FirstGuess", "InputSpec", "input_spec", "network_input", "stack_input"]
+
+FRAMES = 9
+SUB_PIXELS = 4  # of the doubled grid in a raw pixel
+
+
+class InputSpec(NamedTuple):
+    """The channels of a network's input; stored with its weights.
+
+    Attributes:
+        frames: None for all nine. Else the wide field and these frames, numbered from 1; an empty
+            tuple is the wide field alone.
+        first_guess: whether a first guess of the result follows, in four channels: the sub-pixels
+            (0, 0), (0, 1), (1, 0), (1, 1) of the doubled grid.
+    """
+
+    frames: tuple[int, ...] | None = None
+    first_guess: bool = False
+
+    @property
+    def averaged(self) -> int:
+        """How many leading channels have the wide field as their mean."""
+        return FRAMES if self.frames is None else 1
+
+    @property
+    def channels(self) -> int:
+        """Of the input in all."""
+        frames = FRAMES if self.frames is None else 1 + len(self.frames)
+        return frames + SUB_PIXELS * self.first_guess
+
+    def to_config(self) -> dict[str, Any]:
+        """As a checkpoint stores it."""
+        frames = None if self.frames is None else list(self.frames)
+        return {"frames": frames, "first_guess": self.first_guess}
+
+
+NINE_FRAMES = InputSpec()
+
+
+class FirstGuess(NamedTuple):
+    """How a first guess is made, handed in by whoever knows the physics.
+
+    Attributes:
+        make: counts (9, H, W) of a whole stack -> counts above background (2H, 2W).
+        version: changes when `make` does, so that guesses that were kept are made again.
+    """
+
+    make: Callable[[Tensor], Tensor]
+    version: int
+
+    def normalised(self, raw: np.ndarray, norm: Normalisation) -> np.ndarray:
+        """The guess of a whole stack of counts on the scale of its frames: float32 (2H, 2W)."""
+        counts = torch.from_numpy(np.array(raw, np.float32))
+        return self.make(counts).numpy() / np.float32(norm.scale)
+
+
+def input_spec(network: dict[str, Any]) -> InputSpec:
+    """The spec of a stored network configuration; without an entry, it takes the nine frames.
+
+    Raises:
+        InputError: an entry that this version does not know, or that does not fit the network.
+    """
+    config, channels = network.get("inputs"), network["options"].get("in_channels", FRAMES)
+    try:
+        frames = None if config is None else config["frames"]
+        guess = config is not None and bool(config["first_guess"])
+        spec = InputSpec(None if frames is None else tuple(frames), guess)
+        known = spec.frames is None or all(1 <= frame <= FRAMES for frame in spec.frames)
+    except (KeyError, TypeError):
+        known = False
+    if not known:
+        raise InputError(
+            f"unknown network input {config!r}: expected 'frames' (none or numbers 1-{FRAMES}) and "
+            "'first_guess'; use the version that wrote the checkpoint"
+        )
+    if spec.channels != channels:
+        raise InputError(
+            f"the checkpoint holds a network for {channels} input channels, but a stack of "
+            f"{FRAMES} frames gives it {spec.channels}; name another folder"
+        )
+    return spec
+
+
+def network_input(frames: np.ndarray, guess: np.ndarray | None, spec: InputSpec) -> np.ndarray:
+    """The channels of a stack or crop: (9, h, w), (2h, 2w) -> float32 (F, h, w).
+
+    Args:
+        frames: normalised.
+        guess: normalised; None where the spec has none.
+    """
+    frames = np.asarray(frames, np.float32)
+    height, width = frames.shape[-2:]
+    if spec.frames is not None:
+        chosen = [frame - 1 for frame in spec.frames]
+        frames = np.concatenate([frames.mean(axis=0, keepdims=True), frames[chosen]])
+    if not spec.first_guess:
+        return frames
+    # (2h, 2w) -> (h, 2, w, 2) -> (2, 2, h, w) -> (4, h, w)
+    coarse = np.asarray(guess, np.float32).reshape(height, 2, width, 2).transpose(1, 3, 0, 2)
+    return np.concatenate([frames, coarse.reshape(SUB_PIXELS, height, width)])
+
+
+def stack_input(
+    raw: np.ndarray, norm: Normalisation, spec: InputSpec, first_guess: FirstGuess
+) -> Tensor:
+    """The input of a whole field: counts (9, H, W) -> float32 (F, H, W)."""
+    guess = first_guess.normalised(raw, norm) if spec.first_guess else None
+    return torch.from_numpy(network_input(norm.apply(raw), guess, spec))

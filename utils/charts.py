@@ -1,0 +1,114 @@
+"""Diagrams of an evaluation, each a matplotlib figure that the caller saves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+__all__ = ["draw_lines", "histograms", "points_in_band", "quality_diagrams"]
+
+SIZE = (6.0, 4.2)  # inches
+
+
+def draw_lines(
+    curves: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    title: str,
+    x_label: str,
+    y_label: str,
+    diagonal: bool = False,
+    log_x: bool = False,
+    markers: bool = False,
+) -> Figure:
+    """One line per name -> (x, y), with a legend.
+
+    Args:
+        diagonal: also draw the line of x = y, which calibration reaches.
+        log_x: logarithmic x axis.
+        markers: mark the points.
+    """
+    figure, axes = _axes(title, x_label, y_label)
+    if diagonal:
+        axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", linewidth=1, label="ideal")
+    for name, (x, y) in curves.items():
+        axes.plot(x, y, label=name, marker="o" if markers else None, markersize=4)
+    if log_x:
+        axes.set_xscale("log")
+    axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def histograms(samples: Mapping[str, ArrayLike], title: str, x_label: str) -> Figure:
+    """Outlines of the samples' densities between -5 and 5 beside the standard normal density.
+
+    The axis of the densities is logarithmic: what matters is the tails.
+    """
+    figure, axes = _axes(title, x_label, "density")
+    edges = np.linspace(-5, 5, 81)
+    for name, values in samples.items():
+        counts, _ = np.histogram(values, edges)
+        density = counts / (np.size(values) * (edges[1] - edges[0]))
+        axes.stairs(density, edges, label=name)
+    x = np.linspace(-5, 5, 200)
+    normal = np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi)
+    axes.plot(x, normal, color="0.4", linestyle="--", linewidth=1, label="standard normal")
+    axes.set(yscale="log", ylim=(1e-5, 2), xlim=(-5, 5))
+    axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def points_in_band(
+    groups: Sequence[str],
+    series: Mapping[str, Sequence[float]],
+    title: str,
+    x_label: str,
+    y_label: str,
+    band: tuple[float, float],
+    wanted: float,
+) -> Figure:
+    """Points per group and series, with the allowed band shaded and the wanted value dashed."""
+    figure, axes = _axes(title, x_label, y_label)
+    axes.axhspan(*band, color="tab:green", alpha=0.12, linewidth=0)
+    axes.axhline(wanted, color="0.4", linestyle="--", linewidth=1)
+    positions = np.arange(len(groups))
+    for shift, (name, values) in zip(
+        np.linspace(-0.15, 0.15, max(len(series), 2)), series.items(), strict=False
+    ):
+        axes.plot(positions + shift, values, "o", markersize=5, label=name)
+    axes.set_xticks(positions, groups, rotation=45 if len(groups) > 6 else 0, fontsize=8)
+    axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def quality_diagrams(rows: Sequence[dict[str, Any]]) -> dict[str, tuple[Figure, str]]:
+    """Image quality against the signal; none where it is unknown."""
+    if not all(np.isfinite(row["signal_e"]) for row in rows):
+        return {}
+    found = {}
+    for score, label in (("psnr", "PSNR, dB"), ("ssim", "SSIM")):
+        curves = {}
+        for method in dict.fromkeys(row["method"] for row in rows):
+            mine = [row for row in rows if row["method"] == method]
+            levels = sorted({row["level"] for row in mine})
+            groups = [[row for row in mine if row["level"] == level] for level in levels]
+            curves[method] = tuple(
+                [reduce([row[name] for row in group]) for group in groups]
+                for name, reduce in (("signal_e", np.median), (score, np.mean))
+            )
+        figure = draw_lines(
+            curves, label, "signal, electrons per lit pixel", label, log_x=True, markers=True
+        )
+        found[f"{score}.png"] = (figure, f"{label} per signal level, mean over cells.")
+    return found
+
+
+def _axes(title: str, x_label: str, y_label: str):
+    figure = Figure(figsize=SIZE, layout="constrained")
+    axes = figure.add_subplot()
+    axes.set(xlabel=x_label, ylabel=y_label)
+    axes.set_title(title, fontsize=10)
+    axes.grid(alpha=0.3)
+    return figure, axes
