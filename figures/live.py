@@ -25,7 +25,7 @@ from bayes.change import Change, marked, predict_series
 from bayes.credibility import interval
 from bayes.likelihoods import interval_half_width
 from bayes.posterior import Prediction
-from benchmarks.common import Posterior, normalised, open_posterior
+from benchmarks.common import Posterior, open_posterior
 from benchmarks.console import at_least, report
 from benchmarks.movie import Movie, simulate_movie
 from data.normalise import normalisation_of
@@ -57,7 +57,7 @@ def reconstruct(movie: Movie, posterior: Posterior) -> Reconstructed:
     members = member_functions(
         posterior.folder, posterior.device, posterior.dtype, posterior.tile, posterior.limit
     )
-    frames = normalised(movie.raw).to(posterior.device)
+    frames = posterior.shown(movie.raw).to(posterior.device)
     counts = predict_series(members, frames, [n.scale for n in norms], [n.low for n in norms])
     series, change = (type(maps)(*(image[:, 0].float().cpu() for image in maps)) for maps in counts)
     scale = sr_scale(series.mean)
@@ -161,12 +161,12 @@ def draw(found: Reconstructed, factor: float) -> Figure:
     for axes, (title, (image, cmap, limits)) in zip(
         top.subplots(1, len(panels)), panels.items(), strict=True
     ):
-        shown = axes.imshow(image, cmap=cmap, vmin=limits[0], vmax=limits[1])
+        shown = axes.imshow(image.numpy(), cmap=cmap, vmin=limits[0], vmax=limits[1])
         axes.set(title=title)
         axes.set_axis_off()
         top.colorbar(shown, ax=axes, shrink=0.7)
         for patch in movie.patches:
-            axes.contour(patch, levels=[0.5], colors="tab:green", linewidths=1)
+            axes.contour(patch.numpy(), levels=[0.5], colors="tab:green", linewidths=1)
         draw_scale_bar(axes, tuple(image.shape), movie.pixel_size_nm, 10.0)
     _draw_times(bottom.subplots(1, 2), found, hits, step)
     return figure
@@ -183,11 +183,11 @@ def _draw_times(both: Any, found: Reconstructed, hits: Tensor, step: int) -> Non
     ):
         row, column = divmod(int(guide.argmax()), guide.shape[1])
         mean, total = series.mean[:, row, column], series.total[:, row, column]
-        lower, upper = interval(mean, total, 0.9)
+        lower, upper = (end.numpy() for end in interval(mean, total, 0.9))
         frames = np.arange(1, len(mean) + 1)
         axes.fill_between(frames, lower, upper, color="tab:red", alpha=0.2, linewidth=0,
                           label="90 % interval of each frame")  # fmt: skip
-        axes.plot(frames, mean, "o-", color="tab:red", label="super-resolved")
+        axes.plot(frames, mean.numpy(), "o-", color="tab:red", label="super-resolved")
         axes.set(title=title, xlabel="frame", ylabel="normalised SR intensity", ylim=(0, None))
         axes.set_xticks(frames)
         axes.grid(alpha=0.3)
