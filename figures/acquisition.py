@@ -17,6 +17,7 @@ fields. Extrapolation by more than a few times is a guess, and printed as such.
 
 import argparse
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,15 +25,17 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 from tqdm import tqdm
 
 from bayes.credibility import DELTA, credibility
-from benchmarks.common import Posterior, Scene, open_posterior, posterior_of
+from bayes.posterior import Prediction
+from benchmarks.common import Scene, posterior_of
 from benchmarks.console import at_least, report
 from benchmarks.exposure import advice, exposure_ratio, measured_pair, next_exposure
 from benchmarks.uncertainty import normalised_targets
 from data.stacks import read_stack
-from figures.common import lit_pixels, options, save, sr_scale
+from figures.common import lit_pixels, open_calibrated, options, save, sr_scale
 from physics.camera import Camera
 from physics.microscopes import CUTOFF_RANGE, PATTERN_RANGE, Microscope, biosr_microscope
 from physics.optics import Optics
@@ -89,7 +92,9 @@ def simulated_scene(args: argparse.Namespace, number: int) -> Scene:
     return Scene(args.structure, raw, target, tuple(args.exposures_e), microscope.optics, None)
 
 
-def records_of(scene: Scene, posterior: Posterior, delta: float) -> list[dict[str, float]]:
+def records_of(
+    scene: Scene, posterior: Callable[[Tensor], Prediction], delta: float
+) -> list[dict[str, float]]:
     """Per exposure: stated credibility, and the share of lit pixels that are right within delta."""
     prediction = posterior_of(scene, posterior)
     rows = []
@@ -106,7 +111,7 @@ def records_of(scene: Scene, posterior: Posterior, delta: float) -> list[dict[st
     return rows
 
 
-def simulate(args: argparse.Namespace, posterior: Posterior) -> Figure:
+def simulate(args: argparse.Namespace, posterior: Callable[[Tensor], Prediction]) -> Figure:
     """Prints and draws the curve of the user's optics."""
     warn_outside_training(microscope_of(args, torch.Generator().manual_seed(0)))
     numbers = tqdm(range(1, args.cells + 1), "fields")
@@ -145,7 +150,7 @@ def simulate(args: argparse.Namespace, posterior: Posterior) -> Figure:
 # ---------------------------------------------------------------------------- two real stacks
 
 
-def ask_stacks(args: argparse.Namespace, posterior: Posterior) -> Figure:
+def ask_stacks(args: argparse.Namespace, posterior: Callable[[Tensor], Prediction]) -> Figure:
     """Prints and draws what two stacks of one field say about the next exposure."""
     stacks = [read_stack(path).raw[0] for path in (args.stack_low, args.stack_high)]
     if stacks[0].shape != stacks[1].shape:
@@ -248,7 +253,7 @@ def check(args: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Asks the simulation, or the two stacks, and writes acquisition.png."""
     args = parse_args(argv)
-    posterior = open_posterior(args)
+    posterior = open_calibrated(args)
     figure = simulate(args, posterior) if args.stack_low is None else ask_stacks(args, posterior)
     save(figure, args.save_path / "acquisition.png")
 

@@ -1,5 +1,7 @@
 #!/bin/sh
-# Rebuilds every picture and number of the README from the shipped posterior, on a CPU.
+# Rebuilds every picture and number of the README from simulated data and the shipped posterior, on a
+# CPU. Sizes are small, so that everything takes less than half an hour; each program has flags for
+# more.
 #
 #     sh figures/all.sh            # tables go to runs/benchmarks, pictures to figures/pictures
 set -eu
@@ -13,11 +15,21 @@ pictures=figures/pictures
 "$python" test.py --test_data data/F-actin/raw.tif --target data/F-actin/gt.tif \
     --save_path data/F-actin/BayesDL-results
 cp data/F-actin/BayesDL-results/Overview.png "$pictures/demo_overview.png"
+cp data/F-actin/BayesDL-results/Informed.png "$pictures/demo_informed.png"
+"$python" test.py --test_data data/cristae/raw.tif --save_path data/cristae/BayesDL-results
+"$python" -m figures.profile --result data/cristae/BayesDL-results --line 30 28 96 120 \
+    --raw data/cristae/raw.tif --save_path "$pictures/profile.png"
 "$python" -m benchmarks.real --save_path "$tables"
 cp "$tables/real_cristae.png" "$tables/real_hela.png" "$pictures/"
 "$python" -m benchmarks.demo --save_path "$tables"
 "$python" -m benchmarks.accuracy --save_path "$tables"
 "$python" -m figures.levels --results "$tables" --save_path "$pictures"
 "$python" -m benchmarks.uncertainty --cells 16 --kept_out 8 --levels 3 --size 112 --save_path "$tables"
+"$python" -m figures.signal_level --results "$tables" --save_path "$pictures"
+"$python" -m figures.novelty --tables "$tables" --save_path "$pictures"
+"$python" -m figures.training_size --tables "$tables" --save_path "$pictures"
+"$python" -m figures.error_estimation --tables "$tables" --save_path "$pictures"
+"$python" -m figures.acquisition --tables "$tables" --save_path "$pictures"
+"$python" -m figures.live --tables "$tables" --save_path "$pictures"
 "$python" -m benchmarks.input_pipeline --save_path "$tables"
 "$python" -m benchmarks.speed --save_path "$tables"

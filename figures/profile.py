@@ -75,7 +75,7 @@ def draw(result: Result, line: Line, level: float, wide_field: NDArray | None = 
     apart = float(np.hypot(line.rows[1] - line.rows[0], line.columns[1] - line.columns[0]))
     along = np.arange(len(line.rows)) * apart * (1 if size is None else size / 1000)
     ours, total = (torch.from_numpy(profile(x, line)) for x in (result.sr, result.total))
-    lower, upper = interval(ours, total, level)
+    lower, upper = (end.numpy() for end in interval(ours, total, level))
     figure = Figure(figsize=(11, 4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.7))
     low, high = display_limits(result.sr)
@@ -87,7 +87,7 @@ def draw(result: Result, line: Line, level: float, wide_field: NDArray | None = 
     right.fill_between(
         along, lower, upper, color="tab:red", alpha=0.2, linewidth=0, label=f"{level:.0%} interval"
     )
-    right.plot(along, ours, color="tab:red", label="super-resolved")
+    right.plot(along, ours.numpy(), color="tab:red", label="super-resolved")
     if wide_field is not None:
         right.plot(along, _fitted(profile(wide_field, line), ours.numpy()), color="tab:gray",
                    label="wide field, fitted")  # fmt: skip

@@ -1,0 +1,232 @@
+"""Live cells: is a change between two frames real? A simulated movie, whose truth is known.
+
+    python -m figures.live --frames 6 --size 112 --signal_e 60
+
+Patches of an F-actin network move or are rebuilt, the rest stands still. All frames are
+reconstructed with the same members; a change is marked where it exceeds its credible interval (see
+`bayes.change`). Printed: how steady the static parts are, which share of their pixels is marked
+although nothing changed, and which share of the changed pixels is found. Errors that both frames
+share make the stated interval of a change too wide; the last rows scale it by a factor per level,
+so that on the static parts of other movies the promised share is marked.
+"""
+
+import argparse
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+from tqdm import tqdm
+
+from bayes.change import Change, marked, predict_series
+from bayes.credibility import interval
+from bayes.likelihoods import interval_half_width
+from bayes.posterior import Prediction
+from benchmarks.common import Posterior, open_posterior
+from benchmarks.console import at_least, report
+from benchmarks.movie import Movie, simulate_movie
+from data.normalise import normalisation_of
+from figures.common import lit_pixels, options, save, sr_scale
+from models.members import member_functions
+from physics.wiener import wide_field_upsampled
+from utils.checks import InputError, run_script
+from utils.maps import display_limits, draw_scale_bar
+from utils.metrics import pearson
+
+__all__ = ["Reconstructed", "consistency", "draw", "main", "marks", "reconstruct"]
+
+LEVELS = (0.9, 0.95, 0.99)
+SHOWN_LEVEL = 0.95
+FOUND = 0.1  # share of its changed pixels that must be marked for an event to count as found
+
+
+class Reconstructed(NamedTuple):
+    """A movie with its prediction and changes, in normalised SR intensity of the whole movie."""
+
+    movie: Movie
+    series: Prediction
+    change: Change
+
+
+def reconstruct(movie: Movie, posterior: Posterior) -> Reconstructed:
+    """All time points with the same members, on one intensity scale."""
+    norms = [normalisation_of(stack) for stack in movie.raw]
+    members = member_functions(
+        posterior.folder, posterior.device, posterior.dtype, posterior.tile, posterior.limit
+    )
+    frames = posterior.shown(movie.raw).to(posterior.device)
+    counts = predict_series(members, frames, [n.scale for n in norms], [n.low for n in norms])
+    series, change = (type(maps)(*(image[:, 0].float().cpu() for image in maps)) for maps in counts)
+    scale = sr_scale(series.mean)
+    deviations = (image / scale.scale for image in series[1:])
+    return Reconstructed(
+        movie,
+        Prediction(scale.apply(series.mean), *deviations),
+        Change(*(image / scale.scale for image in change)),
+    )
+
+
+def static_and_lit(found: Reconstructed) -> Tensor:
+    """(T - 1, 2H, 2W): pixels of the structure that stand still from one frame to the next."""
+    return found.movie.static & lit_pixels(found.series.mean[:-1])
+
+
+def consistency(found: Reconstructed) -> list[dict[str, Any]]:
+    """How steady the static structure is from frame to frame, beside wide field."""
+    still = static_and_lit(found).numpy()
+    wide = np.stack([wide_field_upsampled(stack).numpy() for stack in found.movie.raw])
+    wide = (wide - wide.min()) / np.ptp(wide)
+    rows = []
+    for name, images in {"BayesDL-SIM": found.series.mean.numpy(), "wide field": wide}.items():
+        before, after = images[:-1][still], images[1:][still]
+        row = {"method": name, "rms change": float(np.sqrt(np.mean((after - before) ** 2)))}
+        row["correlation"] = pearson(before[None], after[None])
+        rows.append(row)
+    twice = math.sqrt(2) * rms(found.series.epistemic[1:][still])
+    stated = {
+        "stated, total": rms(found.change.total[still]),
+        "stated, epistemic": rms(found.change.epistemic[still]),
+        "epistemic, if members were not shared": twice,
+    }
+    return rows + [{"method": k, "rms change": v, "correlation": ""} for k, v in stated.items()]
+
+
+def rms(values: Tensor) -> float:
+    """Root mean square."""
+    return float(values.square().mean().sqrt())
+
+
+def factor_of(others: Sequence[Reconstructed], level: float) -> float:
+    """The factor on the interval of a change that the static structure of movies asks for.
+
+    The quantile of `|difference| / total` at this level, over that of a standard normal.
+    """
+    z = []
+    for found in others:
+        still = static_and_lit(found)
+        z.append((found.change.difference[still] / found.change.total[still]).abs())
+    quantile = float(np.quantile(torch.cat(z).numpy(), level))
+    return quantile / interval_half_width(level)
+
+
+def marks(found: Reconstructed, factors: dict[float, float]) -> list[dict[str, Any]]:
+    """Per level: false marks on the static structure, and what is found of the true changes.
+
+    Args:
+        factors: level -> factor on the interval; 1 is the interval as stated.
+    """
+    still, changed = static_and_lit(found), found.movie.changed
+    events = [mask for step in changed for mask in (step & found.movie.patches) if mask.any()]
+    of_step = [i for i, step in enumerate(changed) for mask in (step & found.movie.patches)
+               if mask.any()]  # fmt: skip
+    rows = []
+    for level, factor in factors.items():
+        hits = marked(found.change.difference, factor * found.change.total, level)
+        seen = [
+            float(hits[i][mask].float().mean()) >= FOUND
+            for i, mask in zip(of_step, events, strict=True)
+        ]
+        rows.append(
+            {
+                "interval": f"{level:.0%}" + (f" times {factor:.2f}" if factor != 1 else ""),
+                "promised false marks": 1 - level,
+                "false marks": float(hits[still].float().mean()),
+                "changed pixels found": float(hits[changed].float().mean()),
+                "changes found": f"{sum(seen)} of {len(seen)}",
+            }
+        )
+    return rows
+
+
+def draw(found: Reconstructed, factor: float) -> Figure:
+    """The step with most changes: before, after, truth, marks; and two places over time."""
+    movie, series, change = found
+    step = int(movie.changed.float().mean(dim=(1, 2)).argmax())
+    hits = marked(change.difference, factor * change.total, SHOWN_LEVEL)[step]
+    figure = Figure(figsize=(15, 7.2), layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=(1.25, 1))
+    truth = movie.target.diff(dim=0)[step]
+    limits = display_limits(series.mean[step : step + 2].numpy())
+    panels = {
+        f"SR, frame {step + 1}": (series.mean[step], "magma", limits),
+        f"SR, frame {step + 2}": (series.mean[step + 1], "magma", limits),
+        "true change": (truth, "RdBu_r", (-0.3, 0.3)),
+        f"change beyond its {SHOWN_LEVEL:.0%} interval": (
+            torch.where(hits, change.difference[step], 0.0), "RdBu_r", (-0.3, 0.3),
+        ),
+    }  # fmt: skip
+    for axes, (title, (image, cmap, limits)) in zip(
+        top.subplots(1, len(panels)), panels.items(), strict=True
+    ):
+        shown = axes.imshow(image.numpy(), cmap=cmap, vmin=limits[0], vmax=limits[1])
+        axes.set(title=title)
+        axes.set_axis_off()
+        top.colorbar(shown, ax=axes, shrink=0.7)
+        for patch in movie.patches:
+            axes.contour(patch.numpy(), levels=[0.5], colors="tab:green", linewidths=1)
+        draw_scale_bar(axes, tuple(image.shape), movie.pixel_size_nm, 10.0)
+    _draw_times(bottom.subplots(1, 2), found, hits, step)
+    return figure
+
+
+def _draw_times(both: Any, found: Reconstructed, hits: Tensor, step: int) -> None:
+    """Intensity with its 90 % interval over time: where a change was marked, and where none is."""
+    movie, series, change = found
+    strongest = torch.where(hits & movie.changed[step], change.difference[step].abs(), 0.0)
+    outside = ~movie.patches.any(dim=0) & movie.static.all(dim=0)
+    brightest = torch.where(outside, series.mean.mean(dim=0), 0.0)
+    for axes, guide, title in zip(
+        both, (strongest, brightest), ("a pixel that changes", "a pixel that does not"), strict=True
+    ):
+        row, column = divmod(int(guide.argmax()), guide.shape[1])
+        mean, total = series.mean[:, row, column], series.total[:, row, column]
+        lower, upper = (end.numpy() for end in interval(mean, total, 0.9))
+        frames = np.arange(1, len(mean) + 1)
+        axes.fill_between(frames, lower, upper, color="tab:red", alpha=0.2, linewidth=0,
+                          label="90 % interval of each frame")  # fmt: skip
+        axes.plot(frames, mean.numpy(), "o-", color="tab:red", label="super-resolved")
+        axes.set(title=title, xlabel="frame", ylabel="normalised SR intensity", ylim=(0, None))
+        axes.set_xticks(frames)
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False, loc="lower right")
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = options("live", "Changes in a simulated live movie, marked beyond their interval.")
+    parser.add_argument("--frames", type=int, default=6, help="time points")
+    parser.add_argument("--size", type=int, default=112, help="raw field, pixels per side")
+    parser.add_argument("--signal_e", type=float, default=60.0, help="electrons per lit pixel")
+    parser.add_argument("--others", type=int, default=2, help="movies that fit the factors")
+    parser.add_argument("--seed", type=int, default=20265, help="the next ones fit the factors")
+    args = parser.parse_args(argv)
+    at_least(args, frames=3, size=48, others=1, seed=0)
+    if not args.signal_e > 0:
+        raise InputError(f"--signal_e: expected a positive signal, found {args.signal_e}")
+    return args
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Reconstructs the movie and another one for the scale; prints, and writes live.png."""
+    args = parse_args(argv)
+    posterior = open_posterior(args)
+    found, *others = (
+        reconstruct(simulate_movie(args.frames, args.size, args.signal_e, seed), posterior)
+        for seed in tqdm(range(args.seed, args.seed + 1 + args.others), "movies")
+    )
+    factors = {level: factor_of(others, level) for level in LEVELS}
+    tables = {
+        "Static structure from frame to frame": consistency(found),
+        "Marked changes, interval as stated": marks(found, dict.fromkeys(LEVELS, 1.0)),
+        "Marked changes, interval scaled on other movies": marks(found, factors),
+    }
+    facts = {name: getattr(args, name) for name in ("frames", "size", "signal_e", "seed")}
+    report("live", tables, args.tables, facts | {"factors": factors})
+    save(draw(found, factors[SHOWN_LEVEL]), args.save_path / "live.png")
+
+
+if __name__ == "__main__":
+    run_script(main)

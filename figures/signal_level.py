@@ -1,0 +1,66 @@
+"""Uncertainty and error against the signal: what more light buys, and what it does not.
+
+    python -m benchmarks.uncertainty --cells 16 --kept_out 8 --levels 3 --size 112 \
+        --save_path runs/benchmarks
+    python -m figures.signal_level --results runs/benchmarks --save_path figures/pictures
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from figures.common import PICTURES, save
+from utils.checks import InputError, run_script, writable_folder
+from utils.files import read_json
+
+__all__ = ["draw", "main"]
+
+TABLE, SIGNAL = "Calibration on test cells", "signal, e-/px"
+LINES = {
+    "rmse": ("true error (rms)", "black", "s--"),
+    "aleatoric": ("aleatoric", "tab:red", "o-"),
+    "epistemic": ("epistemic", "tab:blue", "o-"),
+}
+
+
+def draw(rows: Sequence[dict[str, Any]]) -> Figure:
+    """Means over the pixels of the test cells, both axes logarithmic."""
+    figure = Figure(figsize=(5.6, 4.2), layout="constrained")
+    axes = figure.subplots()
+    signals = [row[SIGNAL] for row in rows]
+    for name, (label, colour, style) in LINES.items():
+        axes.plot(signals, [row[name] for row in rows], style, color=colour, label=label)
+    axes.set(xscale="log", yscale="log", xlabel="signal, electrons per lit pixel")
+    axes.set_ylabel("normalised intensity")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(frameon=False)
+    return figure
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m figures.signal_level",
+        description="Draws uncertainty and error against the signal level.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--results", type=Path, default=Path("runs/benchmarks"))
+    parser.add_argument("--save_path", type=Path, default=PICTURES)
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Reads uncertainty.json of the benchmarks and writes signal_level.png."""
+    args = parse_args(argv)
+    path = args.results / "uncertainty.json"
+    tables = read_json(path).get("tables", {})
+    if TABLE not in tables:
+        raise InputError(f"{path} has no table {TABLE!r}: run python -m benchmarks.uncertainty")
+    save(draw(tables[TABLE]), writable_folder(args.save_path) / "signal_level.png")
+
+
+if __name__ == "__main__":
+    run_script(main)
