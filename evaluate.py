@@ -705,7 +705,7 @@ def evaluate(
         f"{len(posteriors[0].members)} members of {args.pretrained_G}.",
         "Means are over cells; brackets are 95 % bootstrap intervals over cells. Stacks without a "
         "finite resolution are left out of its mean.",
-        f"Calibration: {'stored beside the members' if stored else 'made for this report'}; "
+        f"Calibration ({'stored beside the members' if stored else 'of this report alone'}): "
         + "; ".join(calibration.in_words()),
     ]
     facts = {
