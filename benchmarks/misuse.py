@@ -225,7 +225,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=128, help="raw field, pixels per side")
     parser.add_argument("--seed", type=int, default=20263, help="of test cells and scenarios")
     args = parser.parse_args(argv)
-    at_least(args, fit=99, cells=2, scenes=1, size=64, seed=0)
+    at_least(args, fit=19, cells=2, scenes=1, size=64, seed=0)
     if args.seed == VALIDATION_SEED:
         raise InputError(f"--seed {VALIDATION_SEED} makes the validation cells: choose another")
     return args
