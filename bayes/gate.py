@@ -24,6 +24,7 @@ __all__ = [
     "ALARM_RATE",
     "GATE_FILE",
     "SCORES",
+    "SMALLEST_FIELD",
     "Finding",
     "Gate",
     "Verdict",
@@ -78,7 +79,10 @@ class Finding(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """`decision` is accept, warn or refuse; `p_value` is None where no scores were compared."""
+    """`decision` is accept, warn, refuse or not judged (too small a field).
+
+    `p_value` is None where no scores were compared.
+    """
 
     decision: str
     p_value: float | None

@@ -95,10 +95,8 @@ def judge_scene(scene: Scene, posterior: Posterior) -> Judged:
 
 def scores_of(raw: Tensor, mean: Tensor, epistemic: Tensor, seen: Examination) -> dict[str, float]:
     """Scores of one stack over the square that was examined."""
-    rows, columns = seen.square
-    fine = (slice(2 * rows.start, 2 * rows.stop), slice(2 * columns.start, 2 * columns.stop))
-    wide_field = raw[:, rows, columns].mean(dim=0)
-    parts = (wide_field, mean[fine], epistemic[fine])
+    wide_field = raw.mean(dim=0)[seen.square]
+    parts = (wide_field, mean[seen.fine_square], epistemic[seen.fine_square])
     return stack_scores(seen.checks._asdict(), seen.misfit(), *(part.numpy() for part in parts))
 
 

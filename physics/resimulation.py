@@ -112,6 +112,12 @@ class Examination(NamedTuple):
     checks: RawChecks
     resimulation: Resimulation
 
+    @property
+    def fine_square(self) -> tuple[slice, slice]:
+        """The square on the doubled grid."""
+        rows, columns = (slice(2 * part.start, 2 * part.stop) for part in self.square)
+        return rows, columns
+
     def misfit(self) -> dict[str, float]:
         """The re-simulation in numbers."""
         invented = self.resimulation.invented
