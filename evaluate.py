@@ -68,8 +68,8 @@ from data.stacks import read_stack
 from data.tiff import read_image
 from models.members import MemberFacts, describe_members, member_functions
 from physics.deconvolution import deconvolved_wide_field
-from physics.first_guess import FIRST_GUESS_VERSION, TYPICAL_OPTICS, first_guess
-from physics.optics import Optics
+from physics.first_guess import FIRST_GUESS_VERSION, first_guess
+from physics.optics import TYPICAL_OPTICS, Optics
 from physics.wiener import wide_field_upsampled, wiener_sim
 from utils.bootstrap import Estimate, table_of_means
 from utils.charts import quality_diagrams

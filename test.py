@@ -38,6 +38,10 @@ One affine scale turns counts into normalised SR intensity, for all time points 
 0 and 1 are the smallest and the largest value of the posterior mean. Both are in prediction.json.
 Uncertainties are calibrated where a calibration.json of these very members lies beside them.
 
+Every stack gets a verdict, accept, warn or refuse, with its reason: faults of the raw frames are
+named, and where the members have a gate.json, the result is compared with validation cells. Of a
+refused stack nothing is written, unless `--force`.
+
 With `--convention released`, 0 and 1 are instead the smallest and the largest raw count of each
 time point, and statistics and rounding are those of the released code (see bayes/released.py).
 """
@@ -54,6 +58,15 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from bayes.credibility import DELTA, trust_maps
+from bayes.gate import (
+    SMALLEST_FIELD,
+    Gate,
+    Verdict,
+    findings,
+    judge,
+    read_gate,
+    stack_scores,
+)
 from bayes.posterior import Prediction, predict
 from bayes.recalibration import KINDS, Bounds, Calibration, find_calibration
 from bayes.released import predict_released
@@ -63,6 +76,7 @@ from data.stacks import RawStack, find_stacks, read_stack
 from data.tiff import read_tiff
 from models.members import MemberFacts, describe_members, member_functions
 from physics.first_guess import FIRST_GUESS_VERSION, first_guess
+from physics.resimulation import examine
 from physics.wiener import wide_field_upsampled
 from utils.checks import InputError, require_file, run_script, writable_folder
 from utils.files import write_json
@@ -84,6 +98,7 @@ INTERVAL = ("Lower", "Upper")  # files only
 TRUST = "Credibility"  # needs the total; beside it come Exceedance and Draw 1 ... as channels
 DRAW_SEED = 0  # the same maps give the same draws
 CHANNELS = "Channels.ome.tif"
+JUDGED_TIMES = 4  # time points of a series that the gate looks at, evenly spread
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -140,6 +155,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )  # fmt: skip
 
     run = parser.add_argument_group("run")
+    run.add_argument("--force", action="store_true", help="write results that the gate refuses")
     run.add_argument("--tile", type=int, default=512, help="raw pixels (default %(default)s)")
     run.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:n")
     run.add_argument("--gpu_id", type=int, help="number of the GPU")
@@ -169,6 +185,7 @@ class Run(NamedTuple):
     convention: str
     calibration: Calibration
     bounds: Bounds | None
+    gate: Gate | None
 
     @property
     def min_max(self) -> bool:
@@ -232,7 +249,10 @@ def open_run(args: argparse.Namespace) -> Run:
     warn(members, args.convention)
     inputs = input_spec(members[0].network)
     calibration, bounds = open_calibration(args, members, facts)
-    return Run(functions, inputs, members, facts, args.convention, calibration, bounds)
+    gate = read_gate(args.pretrained_G, {m.path.name: m.sha256 for m in members})
+    if gate is None:
+        print("gate: no gate.json of these very members: only faults of the raw frames are noticed")
+    return Run(functions, inputs, members, facts, args.convention, calibration, bounds, gate)
 
 
 def open_calibration(
@@ -427,6 +447,33 @@ def with_trust(result: Reconstruction, args: argparse.Namespace) -> Reconstructi
     return result._replace(maps=result.maps | {k: image.numpy() for k, image in added.items()})
 
 
+def verdict_of(
+    stack: RawStack, pixel_size_nm: float | None, result: Reconstruction, run: Run
+) -> Verdict:
+    """The worst verdict over a few time points, see `bayes.gate`."""
+    if min(stack.raw.shape[-2:]) < SMALLEST_FIELD:
+        return Verdict("not judged", None, (f"the field has less than {SMALLEST_FIELD} pixels",))
+    verdicts = []
+    times = np.unique(np.linspace(0, len(stack.raw) - 1, JUDGED_TIMES).round().astype(int))
+    for t in times:
+        raw = torch.from_numpy(stack.raw[t].astype(np.float32))
+        seen = examine(raw, torch.from_numpy(result.maps["SR"][t]))
+        checks, field = seen.checks._asdict(), tuple(seen.resimulation.invented.shape)
+        wide_field = stack.raw[t].mean(axis=0)[seen.square]
+        epistemic = None
+        if "Epistemic" in result.maps:  # as the members give it: so the validation cells scored
+            epistemic = result.maps["Epistemic"][t][seen.fine_square] / run.calibration.scale
+        scores = stack_scores(
+            checks, seen.misfit(), wide_field, result.maps["SR"][t][seen.fine_square], epistemic
+        )
+        gate = run.gate
+        comparable = gate if gate is not None and set(gate.scores) == set(scores) else None
+        verdicts.append(
+            judge(findings(checks, field, pixel_size_nm), scores, comparable, len(times))
+        )
+    return max(verdicts, key=lambda v: ("accept", "warn", "refuse").index(v.decision))
+
+
 def read_target(path: Path, stack: RawStack) -> NDArray:
     """Ground truth (T, 2H, 2W) of a stack, in any units.
 
@@ -584,8 +631,16 @@ def process(source: Path, folder: Path, args: argparse.Namespace, run: Run) -> N
         raise InputError(
             f"{source}: not enough memory for {height}x{width} px; {smaller} or --device cpu"
         ) from None
+    verdict = verdict_of(stack, pixel_size_nm, result, run)
+    print(f"{source}: verdict: {verdict.sentence()}")
+    if verdict.decision == "refuse" and not args.force:
+        raise InputError(
+            f"{source}: refused, nothing is written: {'; '.join(verdict.reasons)}; mend the stack, "
+            "or use --force to write the result all the same"
+        )
     scores = {} if target is None else compare(result.maps["SR"], stack.raw, target)
     facts = {**run.facts, **stack_facts(stack, pixel_size_nm, result), "delta": args.delta}
+    facts["verdict"] = verdict._asdict() | {"forced": verdict.decision == "refuse"}
     if scores:
         facts["quality"] = {name: score._asdict() for name, score in scores.items()}
     write_results(folder, stack, pixel_size_nm, result, facts)

@@ -24,6 +24,7 @@ __all__ = [
     "ALARM_RATE",
     "GATE_FILE",
     "SCORES",
+    "SMALLEST_FIELD",
     "Finding",
     "Gate",
     "Verdict",
@@ -36,8 +37,8 @@ __all__ = [
 ]
 
 GATE_FILE = "gate.json"
-ALARM_RATE = 0.05  # of warnings and refusals by scores, on cells like those of the training
-REFUSAL_RATE = 0.01  # of these, refusals
+ALARM_RATE = 0.05  # of warnings by scores, on cells like those of the training
+LEAST_CELLS = 19  # the smallest p-value of n cells is 1 / (n + 1)
 FORMAT, VERSION = "BayesDL-SIM gate", 1
 SMALLEST_FIELD = 64  # raw pixels; smaller ones hold too little of anything
 PHASE_TOLERANCE_DEG, PHASE_LIMIT_DEG = 5.0, 20.0
@@ -45,7 +46,9 @@ ANGLE_TOLERANCE_DEG, ANGLE_LIMIT_DEG = 6.0, 10.0
 SATURATED_TOLERANCE, SATURATED_LIMIT = 0.001, 0.01
 DRIFT_TOLERANCE_PX, DRIFT_LIMIT_PX = 0.5, 1.5
 DARK = 0.5  # of the median frame
-NO_FRINGES = 3e-4  # power of fringes over that of wide field; 2 % modulation, passed in full
+NO_FRINGES = 2e-4  # largest power of fringes over that of wide field: modulation of 2 %, or less
+NO_FRINGES_SIGMA = 2.0  # above the noise
+LEAST_GROUP = 3  # frames with the same fringes that prove a wrong order
 HOT_TOLERANCE = 1e-3
 PATTERN_RANGE = (0.17, 0.40)  # cycles per raw pixel, of the training sets
 PIXEL_RANGE_NM = (55.0, 100.0)  # of the training sets
@@ -76,7 +79,10 @@ class Finding(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """`decision` is accept, warn or refuse; `p_value` is None where no scores were compared."""
+    """`decision` is accept, warn, refuse or not judged (too small a field).
+
+    `p_value` is None where no scores were compared.
+    """
 
     decision: str
     p_value: float | None
@@ -101,7 +107,7 @@ def findings(
     """Faults that the raw checks prove; none where they cannot tell.
 
     Limits in physical units: phase steps 120 +- 5 degrees (refused beyond 20), orientations
-    60 +- 6 (10), saturation 0.1 % (1 %), drift 0.5 pixels (1.5), each after two (three) standard
+    60 +- 6 (10), saturation 0.1 % (1 %), drift 0.5 pixels (1.5), each after three standard
     errors of the measurement; copies, dark frames and fringes in the wrong frames are refused.
 
     Args:
@@ -126,14 +132,15 @@ def _frame_faults(checks: Mapping[str, Any]) -> list[Finding]:
     dark = [str(f + 1) for f, light in enumerate(checks["brightness"]) if light < DARK]
     if dark:
         found.append(Finding(True, f"frame {' and '.join(dark)} is dark or missing"))
-    mixed = [g for g in checks["groups"] if len({(frame - 1) // 3 for frame in g}) > 1]
+    groups = [g for g in checks["groups"] if len(g) >= LEAST_GROUP]
+    mixed = [g for g in groups if len({(frame - 1) // 3 for frame in g}) > 1]
     if mixed:
-        groups = " and ".join("(" + ", ".join(map(str, group)) + ")" for group in mixed)
+        named = " and ".join("(" + ", ".join(map(str, group)) + ")" for group in mixed)
         order = " (the order of phases first, then orientations?)" if _phase_major(mixed) else ""
         found.append(
             Finding(
                 True,
-                f"frames {groups} show the same fringes, but belong to different orientations: "
+                f"frames {named} show the same fringes, but belong to different orientations: "
                 f"wrong order, or an orientation is missing{order}",
             )
         )
@@ -153,7 +160,8 @@ def _pattern_faults(checks: Mapping[str, Any]) -> list[Finding]:
     if math.isfinite(angle):
         reason = f"the angle between orientations deviates by {angle:.0f} degrees from 60"
         found += _beyond(angle, 0.5, ANGLE_TOLERANCE_DEG, ANGLE_LIMIT_DEG, reason)
-    if not checks["groups"] and checks["fringe_share"] < NO_FRINGES:
+    no_excess = checks["fringe_sigma"] < NO_FRINGES_SIGMA
+    if not checks["groups"] and no_excess and checks["fringe_share"] < NO_FRINGES:
         found.append(
             Finding(True, "the nine frames differ by noise only: no fringes (wide field?)")
         )
@@ -189,7 +197,7 @@ def _beyond(
 ) -> list[Finding]:
     if value - 3 * error > limit:
         return [Finding(True, reason)]
-    return [Finding(False, reason)] if value - 2 * error > tolerance else []
+    return [Finding(False, reason)] if value - 3 * error > tolerance else []
 
 
 def stack_scores(
@@ -274,8 +282,9 @@ def judge(
 ) -> Verdict:
     """The verdict over findings and scores.
 
-    Refused by a finding that refuses or by `p <= 1 %`, warned by any other finding or by
-    `p <= 5 %`. The rates are those of false alarms on cells like the validation cells.
+    Refused by a finding that refuses, warned by any other finding or by `p <= ALARM_RATE`, the rate
+    of false alarms on cells like the validation cells. Scores alone never refuse: they say that a
+    stack is unlike simulated cells, and so is many a good measurement.
 
     Args:
         scores, gate: of the stack and of the members; without them findings alone decide.
@@ -286,7 +295,7 @@ def judge(
     if scores is not None and gate is not None:
         p, single = combined_p_value(gate.scores, scores)
         p = min(1.0, stacks * p)
-        refuse, warn = refuse or p <= REFUSAL_RATE, warn or p <= ALARM_RATE
+        warn = warn or p <= ALARM_RATE
         if p <= ALARM_RATE:
             lowest = min(single.values())
             unusual = [name for name in SCORES if single.get(name, 1.0) <= max(lowest, 0.005)]
@@ -308,12 +317,11 @@ def write_gate(
         facts: where the cells came from.
 
     Raises:
-        InputError: too few cells to refuse anything at the stated rate.
+        InputError: too few cells to warn of anything at the stated rate.
     """
-    least = math.ceil(1 / REFUSAL_RATE) - 1
-    if len(rows) < least:
+    if len(rows) < LEAST_CELLS:
         raise InputError(
-            f"a refusal rate of {REFUSAL_RATE:.0%} needs {least} validation cells or more, "
+            f"an alarm rate of {ALARM_RATE:.0%} needs {LEAST_CELLS} validation cells or more, "
             f"found {len(rows)}"
         )
     path = Path(folder) / GATE_FILE
@@ -324,7 +332,6 @@ def write_gate(
             "format": FORMAT,
             "version": VERSION,
             "alarm_rate": ALARM_RATE,
-            "refusal_rate": REFUSAL_RATE,
             "members": dict(members),
             "scores": scores,
             "facts": dict(facts),

@@ -16,9 +16,9 @@ from data.inputs import FirstGuess, input_spec, stack_input
 from data.normalise import normalisation_of
 from DatasetGenerate.from_simulation import Recipe, measured_optics, simulate_cell
 from models.members import describe_members, member_functions
-from physics.first_guess import FIRST_GUESS_VERSION, TYPICAL_OPTICS, first_guess
+from physics.first_guess import FIRST_GUESS_VERSION, first_guess
 from physics.illumination import Illumination
-from physics.optics import Optics
+from physics.optics import TYPICAL_OPTICS, Optics
 from physics.sim import Grid, grid_for
 from physics.wiener import wide_field_upsampled, wiener_sim
 from utils.checks import InputError

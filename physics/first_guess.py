@@ -12,13 +12,11 @@ from torch import Tensor
 
 from physics.estimation import estimate
 from physics.illumination import ORIENTATIONS
-from physics.optics import Optics
+from physics.optics import TYPICAL_OPTICS
 from physics.wiener import wiener_sim
 
-__all__ = ["FIRST_GUESS_VERSION", "TYPICAL_OPTICS", "first_guess"]
+__all__ = ["FIRST_GUESS_VERSION", "first_guess"]
 
-# Cut-off 0.34 cycles per pixel and moderate aberrations, in the middle of what microscopes have.
-TYPICAL_OPTICS = Optics(na=1.35, emission_nm=560.0, pixel_size_nm=70.0, damping=0.4)
 FIRST_GUESS_VERSION = 1  # counts the changes of what `first_guess` returns
 # Mean confidence of the orientations (`estimation.Estimate`): below the first, one stack in twenty
 # had its patterns found (160 x 160 pixels), above the second, nineteen.

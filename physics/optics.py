@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Optics", "apply_otf", "frequency_grid", "otf", "target_otf"]
+__all__ = ["TYPICAL_OPTICS", "Optics", "apply_otf", "frequency_grid", "otf", "target_otf"]
 
 MEASURED_FLOOR = 1e-3  # measured OTF values below this share of the peak are noise
 
@@ -35,6 +35,11 @@ class Optics:
     def cutoff(self) -> float:
         """Cut-off frequency 2 NA / emission, in cycles per raw pixel."""
         return 2.0 * self.na / self.emission_nm * self.pixel_size_nm
+
+
+# Cut-off 0.34 cycles per pixel and moderate aberrations, in the middle of what microscopes have:
+# for whatever needs to know the optics only roughly.
+TYPICAL_OPTICS = Optics(na=1.35, emission_nm=560.0, pixel_size_nm=70.0, damping=0.4)
 
 
 def frequency_grid(shape: tuple[int, int], device: torch.device | str = "cpu") -> Tensor:

@@ -22,19 +22,17 @@ from physics.bands import frequencies, noise_variance, prepare, taper
 from physics.estimation import Estimate, estimate
 from physics.fringe_search import FringeGroup, frame_differences, fringe_groups
 from physics.illumination import ORIENTATIONS, PHASES
-from physics.optics import Optics
+from physics.optics import TYPICAL_OPTICS, Optics
 from physics.sim import lit_median
 
 __all__ = [
     "BEYOND_ANY_LENS",
-    "NOMINAL_OPTICS",
     "RawChecks",
     "brightest_square",
     "noise_line",
     "raw_checks",
 ]
 
-NOMINAL_OPTICS = Optics(na=1.35, emission_nm=560.0, pixel_size_nm=70.0, damping=0.4)
 BEYOND_ANY_LENS = 0.42  # cycles per raw pixel; the cut-offs of 2D-SIM stands end at 0.40
 STEP = 2 * math.pi / PHASES
 LEAST_SATURATED = 5e-4  # share of the values; the very largest ones are always few
@@ -57,6 +55,8 @@ class RawChecks(NamedTuple):
         fringe_share: upper limit (three standard errors) of the power of the differences between
             frames over that of the wide field, both without noise; m^2 / 2 times what the lens
             passes of the fringes, near zero for nine wide-field images.
+        fringe_sigma: excess of that power over the noise, in standard errors; about zero for wide
+            field.
         saturated_share: of all values, at the largest one, if they stand out as a spike.
         copies: pairs of frames with the same noise, hence one exposure stored twice.
         brightness: of each frame over the median of the nine.
@@ -78,6 +78,7 @@ class RawChecks(NamedTuple):
     phase_step_deg: tuple[float, ...]
     phase_step_error_deg: tuple[float, ...]
     fringe_share: float
+    fringe_sigma: float
     saturated_share: float
     copies: tuple[tuple[int, int], ...]
     brightness: tuple[float, ...]
@@ -92,7 +93,7 @@ class RawChecks(NamedTuple):
 
 
 def raw_checks(
-    raw: Tensor, optics: Optics = NOMINAL_OPTICS, estimated: Estimate | None = None
+    raw: Tensor, optics: Optics = TYPICAL_OPTICS, estimated: Estimate | None = None
 ) -> RawChecks:
     """Measures one stack.
 
@@ -113,6 +114,7 @@ def raw_checks(
     gain = noise_line(frames)[1]
     signal = float(lit_median(frames.mean(dim=0)))
     drift, drift_error = _drift(frames)
+    fringe_share, fringe_sigma = _fringe_power(frames, optics)
     return RawChecks(
         confidence=estimated.confidence,
         frequency=light.frequency,
@@ -121,7 +123,8 @@ def raw_checks(
         groups=tuple(tuple(f + 1 for f in group.frames) for group in groups),
         phase_step_deg=tuple(step for step, _ in steps),
         phase_step_error_deg=tuple(error for _, error in steps),
-        fringe_share=_fringe_share(frames, optics),
+        fringe_share=fringe_share,
+        fringe_sigma=fringe_sigma,
         saturated_share=_saturated_share(raw),
         copies=_copies(frames),
         brightness=brightness,
@@ -206,8 +209,8 @@ def _angle_error(groups: list[FringeGroup]) -> float:
     return math.degrees(max(abs(gap - math.pi / ORIENTATIONS) for gap in gaps))
 
 
-def _fringe_share(frames: Tensor, optics: Optics) -> float:
-    """Upper limit of the power of the differences over the power of the wide field, in band."""
+def _fringe_power(frames: Tensor, optics: Optics) -> tuple[float, float]:
+    """`fringe_share` and `fringe_sigma`: the differences between the frames, within the cut-off."""
     shape = tuple(frames.shape[1:])
     window, radius = taper(shape, frames.device), torch.hypot(*frequencies(shape, frames.device))
     passed, empty = (radius > 0.03) & (radius < 0.9 * optics.cutoff), radius > BEYOND_ANY_LENS
@@ -218,8 +221,10 @@ def _fringe_share(frames: Tensor, optics: Optics) -> float:
     wide = (torch.fft.fft2(mean).abs() ** 2)[passed].mean() - noise / len(frames)
     # Real images hold each frequency twice, and the taper ties neighbours; eight differences.
     modes = (len(frames) - 1) * float(passed.sum()) / 2 / 1.3
-    error = 3 * noise / math.sqrt(modes)
-    return float((rest - noise).clamp(min=0.0) + error) / max(float(wide), 1e-12 + float(error))
+    error = float(noise) / math.sqrt(modes)
+    excess = float(rest - noise)
+    share = (max(excess, 0.0) + 3 * error) / max(float(wide), 3 * error, 1e-300)
+    return share, excess / max(error, 1e-300)
 
 
 def _saturated_share(raw: Tensor) -> float:

@@ -15,10 +15,9 @@ from torch import Tensor
 from physics.bands import frequencies, prepare, separate, taper
 from physics.estimation import estimate
 from physics.illumination import ORIENTATIONS, PHASES, Illumination, fringe_phase
-from physics.optics import Optics, apply_otf, target_otf
+from physics.optics import TYPICAL_OPTICS, Optics, apply_otf, target_otf
 from physics.raw_checks import (
     BEYOND_ANY_LENS,
-    NOMINAL_OPTICS,
     RawChecks,
     brightest_square,
     noise_line,
@@ -63,7 +62,7 @@ class Resimulation(NamedTuple):
 
 
 def resimulate(
-    sr: Tensor, raw: Tensor, illumination: Illumination, optics: Optics = NOMINAL_OPTICS
+    sr: Tensor, raw: Tensor, illumination: Illumination, optics: Optics = TYPICAL_OPTICS
 ) -> Resimulation:
     """Compares `frame_p = w_p + u_p T0 S + v_p Re T1 (S e^ikr) + x_p Im T1 (S e^ikr) + y_p haze`.
 
@@ -112,6 +111,12 @@ class Examination(NamedTuple):
     checks: RawChecks
     resimulation: Resimulation
 
+    @property
+    def fine_square(self) -> tuple[slice, slice]:
+        """The square on the doubled grid."""
+        rows, columns = (slice(2 * part.start, 2 * part.stop) for part in self.square)
+        return rows, columns
+
     def misfit(self) -> dict[str, float]:
         """The re-simulation in numbers."""
         invented = self.resimulation.invented
@@ -122,7 +127,7 @@ class Examination(NamedTuple):
         }
 
 
-def examine(raw: Tensor, sr: Tensor, optics: Optics = NOMINAL_OPTICS) -> Examination:
+def examine(raw: Tensor, sr: Tensor, optics: Optics = TYPICAL_OPTICS) -> Examination:
     """Raw checks and re-simulation of the brightest square of a stack.
 
     Args:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from physics.first_guess import TYPICAL_OPTICS, first_guess
+from physics.first_guess import first_guess
 from physics.microscopes import random_microscope
+from physics.optics import TYPICAL_OPTICS
 from physics.sim import expected_frames, grid_for, raw_counts, target_image
 from physics.structures import draw
 from physics.wiener import wide_field_upsampled, wiener_sim
