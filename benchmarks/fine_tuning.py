@@ -117,9 +117,8 @@ def write_curves(
     figure = Figure((6.4, 4.2), layout="constrained")
     axes = figure.subplots()
     axes.axhline(start, color="0.5", linestyle=":", label="the shipped member, not trained further")
-    for (name, (seconds, psnr)), colour in zip(
-        curves.items(), ("tab:red", "tab:blue"), strict=True
-    ):
+    for name, colour in ((TUNED, "tab:red"), (ANEW, "tab:blue")):
+        seconds, psnr = curves[name]
         if name == TUNED:
             seconds, psnr = np.append(0, seconds), np.append(start, psnr)
         axes.plot(seconds, psnr, "o-", markersize=4, color=colour, label=name)

@@ -17,7 +17,7 @@ __all__ = ["write_summary"]
 
 BLUE, RED, GREY, GREEN = "tab:blue", "tab:red", "0.6", "tab:green"
 INCHES, DPI = (13.0, 7.0), 110
-SMOOTHED = 100  # points that a noisy curve is averaged down to
+SMOOTHED = 60  # points that a noisy curve is averaged down to
 
 Columns = dict[str, NDArray[np.float64]]
 
@@ -73,7 +73,7 @@ def _losses(axes: Axes, steps: Columns, members: list[dict[str, Any]]) -> None:
         axes.plot(steps["step"], steps["loss"], color=BLUE, alpha=0.25, linewidth=0.5)
         size = max(1, len(steps["loss"]) // SMOOTHED)
         step, loss = (_averaged(steps[name], size) for name in ("step", "loss"))
-        axes.plot(step, loss, color=BLUE, label=f"mean of {size} steps")
+        axes.plot(step, loss, color=BLUE, label="mean of neighbours")
         if (steps["loss"] > 0).all():
             axes.set_yscale("log")
         _mark(axes, members)
@@ -105,10 +105,10 @@ def _step_size(axes: Axes, steps: Columns, members: list[dict[str, Any]]) -> Non
 
 
 def _noise(axes: Axes, steps: Columns, members: list[dict[str, Any]]) -> None:
-    axes.set(title="Step 1: noise", xlabel="step", ylabel="temperature (released noise: on or off)")
+    axes.set(title="Step 1: noise", xlabel="step", ylabel="temperature (released: on or off)")
     if steps:
         axes.fill_between(steps["step"], steps["noise"], step="mid", color=RED, alpha=0.4)
-        axes.set_ylim(0, max(1.1 * steps["noise"].max(), 1.0))
+        axes.set_ylim(0, 1.3 * max(steps["noise"].max(), 1.0))  # room for the legend
         _mark(axes, members)
 
 
