@@ -70,7 +70,7 @@ from bayes.gate import (
 from bayes.posterior import Prediction, predict
 from bayes.recalibration import KINDS, Bounds, Calibration, find_calibration
 from bayes.released import predict_released
-from data.inputs import FirstGuess, InputSpec, input_spec, stack_input
+from data.inputs import FirstGuess, InputSpec, input_spec, require_inputs, stack_input
 from data.normalise import Normalisation, min_max_of, normalisation_of
 from data.stacks import RawStack, find_stacks, read_stack
 from data.tiff import read_tiff
@@ -83,6 +83,7 @@ from utils.files import write_json
 from utils.informed import write_informed
 from utils.maps import write_channels, write_map, write_overview, write_picture, write_sr
 from utils.metrics import Quality, quality
+from utils.options import NETWORK_OPTIONS, accept_without_effect
 from utils.runs import choose_device, choose_precision, provenance
 
 CONVENTIONS = {"total_variance": predict, "released": predict_released}
@@ -126,6 +127,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "(default: the shipped posterior, %(default)s)",
     )  # fmt: skip
     posterior.add_argument("--members", type=int, help="the first so many only (default: all)")
+    posterior.add_argument("--input_frames", help="checked: the frames that the network takes")
+    posterior.add_argument("--SISR_or_SIM", choices=["SISR", "SIM"], help="checked likewise")
+    posterior.add_argument("--sr_scale", type=int, choices=[2], default=2)
     posterior.add_argument(
         "--convention", choices=list(CONVENTIONS), default="total_variance",
         help="uncertainties by the law of total variance, or with the arithmetic of the released "
@@ -160,6 +164,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     run.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:n")
     run.add_argument("--gpu_id", type=int, help="number of the GPU")
     run.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto")
+    accept_without_effect(parser, NETWORK_OPTIONS)
     args = parser.parse_args(argv)
     if args.tile < SMALLEST_TILE:
         raise InputError(f"--tile: expected {SMALLEST_TILE} raw pixels or more, found {args.tile}")
@@ -225,6 +230,8 @@ def open_run(args: argparse.Namespace) -> Run:
     exact = args.convention == "released" and args.precision == "auto"
     dtype = choose_precision("fp32" if exact else args.precision, device)
     members = describe_members(args.pretrained_G, args.members)
+    inputs = input_spec(members[0].network)
+    require_inputs(inputs, args.SISR_or_SIM, args.input_frames)
     functions = member_functions(args.pretrained_G, device, dtype, args.tile, args.members)
     precision = "bf16" if dtype == torch.bfloat16 else "fp32"
     facts = {
@@ -247,7 +254,6 @@ def open_run(args: argparse.Namespace) -> Run:
     }  # fmt: skip
     print(f"posterior: {posterior_in_words(members)} of {args.pretrained_G}; {device}, {precision}")
     warn(members, args.convention)
-    inputs = input_spec(members[0].network)
     calibration, bounds = open_calibration(args, members, facts)
     gate = read_gate(args.pretrained_G, {m.path.name: m.sha256 for m in members})
     if gate is None:

@@ -14,8 +14,15 @@
     python train.py --root_dir runs/small --train_type uncertainty_tail --likehood gauss \
         --epoch 5
 
+    # Another way to a posterior, at the same budget; step 2 and test.py are the same for all
+    python train.py --root_dir runs/small --epoch 12 --exp_name ensemble --posterior ensemble
+
+    # Few cells of a new structure: start from a trained member
+    python train.py --root_dir runs/small --exp_name tuned --epoch 12 \
+        --init_from checkpoint/F-actin/pretrained_G
+
 Everything goes to `<save_model_dir>/<sample>/<exp_name>-SIM/`: member_01.pth ..., config.json,
-a CSV and TensorBoard curves per step, latest.pth for --resume.
+CSVs and TensorBoard curves per step, summary.png, latest.pth for --resume.
 """
 
 import argparse
@@ -33,13 +40,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bayes.calibration import choose_temperature, held_out_log_density
-from bayes.likelihoods import LIKELIHOODS, find_likelihood
+from bayes.likelihoods import LIKELIHOODS, find_likelihood, standard_deviation
 from bayes.losses import reconstruction_energy
 from bayes.posterior import Welford
-from bayes.schedule import CyclicSchedule, warm_up_cosine
+from bayes.schedule import CyclicSchedule, turn_of, warm_up_cosine
 from bayes.sgld import SGLD, ReleasedNoise
 from data.datasets import Patches, SimDataset
-from data.inputs import FirstGuess, InputSpec, input_spec
+from data.inputs import FirstGuess, InputSpec, chosen_frames, input_spec, require_inputs
 from models.bayesdl import (
     BACKBONES,
     BayesDL,
@@ -50,19 +57,27 @@ from models.bayesdl import (
     with_inputs,
     with_tail,
 )
+from models.dropout import fix_dropout, seed_dropout
+from models.members import first_member, open_member
+from models.released import is_released, list_released
 from physics.first_guess import FIRST_GUESS_VERSION, first_guess
-from utils.checkpoints import list_members, member_path, save_checkpoint
+from utils.checkpoints import list_members, load_checkpoint, member_path, save_checkpoint
 from utils.checks import InputError, require_folder, run_script, strict_bool, writable_folder
 from utils.files import read_json, write_json
 from utils.metrics import quality
+from utils.options import RELEASED_OPTIONS, accept_without_effect, first_gpu
 from utils.resume import load_progress, refuse_used_folder, save_progress
 from utils.runs import EpochLog, autocast, choose_device, choose_precision, provenance
+from utils.training_summary import write_summary
 
 STEP_1_EPOCHS = 60
 STEP_2_EPOCHS = 20
 RESIDUAL_TOLERANCE = 0.10  # beyond it, the tail is fitted on unseen cells
 GRADIENT_NORM = 1.0
+NOISY_SHARE = 0.4  # of a period of the released noise
+MC_DROPOUT_RATE = 0.1  # of channels, where no rate is given
 FIRST_GUESS = FirstGuess(first_guess, FIRST_GUESS_VERSION)
+POSTERIORS = ("sgld", "ensemble", "mc_dropout", "released")
 BACKBONE_OPTIONS = {  # per backbone: option -> argument of the generator, default
     "unet": {"n_feat": ("width", 32), "levels": ("levels", 3), "nBlocks": ("blocks", 2)},
     "rcan": {"n_feat": ("width", 64), "nGroups": ("groups", 5), "nBlocks": ("blocks", 10)},
@@ -84,14 +99,21 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         default=Path("DatasetGenerate/Trainingdata"),
         help="data set, or the folder that holds it under the name of the sample",
     )
+    data.add_argument(
+        "--input_frames", help="show the network the wide field and these frames only, as 1,2,3"
+    )
+    data.add_argument(
+        "--SISR_or_SIM", choices=["SIM", "SISR"], help="SISR: show it the wide field alone"
+    )
+    data.add_argument("--sr_scale", type=int, default=2, help="2, the only one")
     data.add_argument("--batch_size", type=int, default=8, help="patches per step")
     data.add_argument("--patch_size", type=int, default=64, help="raw pixels")
     data.add_argument("--patches_per_stack", type=int, default=4, help="crops per stack and epoch")
     data.add_argument("--val_stacks", type=int, default=16, help="stacks of each validation")
 
     network = parser.add_argument_group("network")
-    network.add_argument("--model", choices=["BayesDL"], default="BayesDL")
-    network.add_argument("--backbone", choices=sorted(BACKBONES), default="unet")
+    network.add_argument("--model", choices=["BayesDL", "DFCAN"], default="BayesDL")
+    network.add_argument("--backbone", choices=sorted(BACKBONES), help="unet (default), ...")
     network.add_argument("--n_feat", type=int, help="features at full resolution (U-Net 32, or 64)")
     network.add_argument("--levels", type=int, help="resolutions of the U-Net (3)")
     network.add_argument("--nGroups", type=int, help="groups of the RCAN (5) or DFCAN (4)")
@@ -103,9 +125,17 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help="show the network a Wiener reconstruction beside the frames (True for the U-Net, or "
         "as the member of --init_from)",
     )  # fmt: skip
+    network.add_argument("--drop", type=float, help="dropout of elements within the network (0)")
+    network.add_argument(
+        "--drop2d", type=float, help="dropout of channels before the last convolution (0)"
+    )
     network.add_argument(
         "--init_from", type=Path, help="start step 1 from this member (a file, or a folder's first)"
     )
+    network.add_argument(
+        "--pretrained_G", type=Path,
+        help="step 1: as --init_from; step 2: take the members of step 1 from this folder",
+    )  # fmt: skip
 
     step1 = parser.add_argument_group("step 1: reconstruction")
     step1.add_argument("--train_type", choices=["", "uncertainty_tail"], default="")
@@ -113,12 +143,26 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "--SGLD", "--sgld", dest="sgld", type=strict_bool, default=True,
         help="True: sample members; False: step 1 gives one point estimate",
     )  # fmt: skip
-    step1.add_argument("--sampler", choices=["sgld", "released"], default="sgld")
+    step1.add_argument(
+        "--posterior", choices=POSTERIORS,
+        help="how members come about (sgld). ensemble: networks from different seeds, one after "
+        "the other, each with an equal share of the steps of --epoch; mc_dropout: passes of one "
+        "network with dropout; released: Adam and the noise of the released code",
+    )  # fmt: skip
+    step1.add_argument("--sampler", choices=["sgld", "released"], help="older name of --posterior")
+    step1.add_argument(
+        "--members", type=int,
+        help="of an ensemble or of MC-dropout (as many as SGLD: cycles x members_per_cycle)",
+    )  # fmt: skip
     step1.add_argument("--epoch", type=int, help=f"epochs ({STEP_1_EPOCHS}; step 2 per member: 20)")
     step1.add_argument("--lr", type=float, help="Adam's step size (6e-4; step 2: 2e-3)")
     step1.add_argument("--burn_in", type=float, default=0.6, help="share of the epochs with Adam")
     step1.add_argument("--cycles", type=int, default=4, help="restarts of the sampler")
     step1.add_argument("--members_per_cycle", type=int, default=2)
+    step1.add_argument(
+        "--period", type=int, default=50,
+        help="epochs from draw to draw of --posterior released, the last two fifths with noise",
+    )  # fmt: skip
     step1.add_argument("--lr_sgld", type=float, default=1e-4, help="largest step size h of SGLD")
     step1.add_argument("--explore", type=float, default=0.5, help="share of a cycle without noise")
     step1.add_argument(
@@ -140,11 +184,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     run.add_argument("--save_model_dir", type=Path, default=Path("checkpoint"))
     run.add_argument("--exp_name", default="BayesDL")
     run.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:n")
-    run.add_argument("--gpu_id", type=int, help="number of the GPU")
+    run.add_argument("--gpu_id", type=first_gpu, help="number of the GPU")
     run.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto")
     run.add_argument("--seed", type=int, default=42)
     run.add_argument("--stop_after", type=int, help="end step 1 after this epoch, before its last")
     run.add_argument("--resume", action="store_true", help="go on after an interruption")
+    accept_without_effect(parser, RELEASED_OPTIONS)
     args = parser.parse_args(argv)
     check_args(args)
     return args
@@ -152,8 +197,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def check_args(args: argparse.Namespace) -> None:
     """Settles defaults that depend on the step, and refuses what contradicts itself."""
-    settle_network(args)
     tail = args.train_type == "uncertainty_tail"
+    settle_posterior(args, tail)
+    settle_network(args)
+    settle_inputs(args)
     args.epoch = (
         args.epoch if args.epoch is not None else (STEP_2_EPOCHS if tail else STEP_1_EPOCHS)
     )
@@ -165,9 +212,14 @@ def check_args(args: argparse.Namespace) -> None:
             f"--likehood {args.likelihood} belongs to step 2: add --train_type uncertainty_tail, "
             "or leave it '' in step 1"
         )
-    if tail and args.sgld:
-        args.sgld = False  # step 2 samples nothing; said aloud by fit_uncertainty_tail
-    positive = "epoch lr batch_size patch_size patches_per_stack val_stacks trial_steps lr_sgld"
+    if args.sr_scale != 2:
+        raise InputError(f"--sr_scale {args.sr_scale}: only 2 exists, the doubled grid")
+    if args.pretrained_G is not None and not tail:
+        args.init_from = args.init_from or args.pretrained_G
+    positive = (
+        "epoch lr batch_size patch_size patches_per_stack val_stacks trial_steps lr_sgld members "
+        "period"
+    )
     for name in positive.split():
         if not getattr(args, name) > 0:
             raise InputError(f"--{name}: expected a positive number, found {getattr(args, name)}")
@@ -175,8 +227,40 @@ def check_args(args: argparse.Namespace) -> None:
         raise InputError(f"--burn_in is a share of the epochs, 0 to 1; found {args.burn_in}")
 
 
+def settle_posterior(args: argparse.Namespace, tail: bool) -> None:
+    """One name for the way to the members: of `POSTERIORS`, or "point estimate"; step 2: ""."""
+    named = {args.posterior, args.sampler} - {None}
+    if len(named) > 1:
+        raise InputError(f"--posterior {args.posterior} and --sampler {args.sampler} disagree")
+    chosen = named.pop() if named else ("sgld" if args.sgld else "point estimate")
+    if not (tail or args.sgld) and chosen in ("sgld", "released"):
+        raise InputError(f"--SGLD False gives one point estimate, but {chosen} was asked for")
+    args.posterior = "" if tail else chosen
+    args.sgld = args.posterior in ("sgld", "released")
+    args.sampler = args.sampler or ("released" if chosen == "released" else "sgld")
+    args.members = args.cycles * args.members_per_cycle if args.members is None else args.members
+
+
+def settle_inputs(args: argparse.Namespace) -> None:
+    """Which frames; the first guess needs all nine."""
+    frames = chosen_frames(args.SISR_or_SIM, args.input_frames)
+    if frames is not None and args.first_guess:
+        raise InputError(
+            "--first_guess True makes a Wiener reconstruction of all nine frames: leave it out, or "
+            "leave out --input_frames and --SISR_or_SIM"
+        )
+    if frames == ():
+        args.SISR_or_SIM = "SISR"
+
+
 def settle_network(args: argparse.Namespace) -> None:
     """Defaults of the backbone's own options; refuses those of another backbone."""
+    if args.backbone is None:
+        args.backbone = "dfcan" if args.model == "DFCAN" else "unet"
+        if args.backbone == "unet" and args.nGroups is not None and args.levels is None:
+            print("   --nGroups is an option of the released network: --backbone rcan is taken")
+            args.backbone = "rcan"
+    settle_dropout(args)
     own = BACKBONE_OPTIONS[args.backbone]
     for name in ("n_feat", "levels", "nGroups", "nBlocks"):
         value = getattr(args, name)
@@ -188,6 +272,22 @@ def settle_network(args: argparse.Namespace) -> None:
                 f"--{name} is not for --backbone {args.backbone}: leave it out, or add --backbone "
                 f"{' or '.join(others)}"
             )
+
+
+def settle_dropout(args: argparse.Namespace) -> None:
+    """Rates of 0, but for MC-dropout, which is nothing without."""
+    mc_dropout = args.posterior == "mc_dropout"
+    if mc_dropout and args.drop is None and args.drop2d is None:
+        args.drop2d = MC_DROPOUT_RATE
+    args.drop, args.drop2d = args.drop or 0.0, args.drop2d or 0.0
+    for name in ("drop", "drop2d"):
+        if not 0 <= getattr(args, name) < 1:
+            raise InputError(f"--{name} is a share, 0 to below 1; found {getattr(args, name)}")
+    dropping = args.drop + args.drop2d > 0
+    if dropping and args.backbone == "dfcan":
+        raise InputError("--drop and --drop2d: dfcan has no dropout; choose another --backbone")
+    if mc_dropout and not dropping:
+        raise InputError("--posterior mc_dropout needs --drop or --drop2d above 0")
 
 
 class Run(NamedTuple):
@@ -208,7 +308,8 @@ class Run(NamedTuple):
 def open_run(args: argparse.Namespace) -> Run:
     """Finds the data, chooses the device, makes the folder, and says all of it."""
     root = find_dataset(args.root_dir, args.sample)
-    folder = writable_folder(args.save_model_dir / args.sample / f"{args.exp_name}-SIM")
+    name = f"{args.exp_name}-{args.SISR_or_SIM or 'SIM'}"
+    folder = writable_folder(args.save_model_dir / args.sample / name)
     inputs = choose_inputs(args, folder)
     device = choose_device(args.device, args.gpu_id)
     dtype = choose_precision(args.precision, device)
@@ -219,23 +320,23 @@ def open_run(args: argparse.Namespace) -> Run:
     run = Run(folder, device, dtype, train, validation)
     for part in (run.train, run.validation):
         print(f"{part.part:>10}: {len(part)} stacks of {len(part.cells)} cells, {part.size} pixels")
+    print(f"     input: {inputs.in_words}")
     print(f"    device: {device}, {str(dtype).removeprefix('torch.')}; results in {folder}")
     return run
 
 
 def choose_inputs(args: argparse.Namespace, folder: Path) -> InputSpec:
-    """What the network is shown: as the options say, else as the member that it starts from."""
-    if args.train_type == "uncertainty_tail":
-        return input_spec(load_member(step_1_members(args, folder)[0]).network.config)
-    if args.init_from is not None and args.first_guess is None:
-        return input_spec(load_member(first_member(args.init_from)).network.config)
-    own = args.backbone == "unet" if args.first_guess is None else args.first_guess
-    return InputSpec(first_guess=own)
-
-
-def first_member(path: Path) -> Path:
-    """The file itself, or the first member of a folder."""
-    return path if path.is_file() else list_members(path)[0]
+    """What the network is shown: as the member that it starts from, else as the options say."""
+    tail = args.train_type == "uncertainty_tail"
+    if tail or args.init_from is not None:
+        path = step_1_members(args, folder)[0] if tail else first_member(args.init_from)
+        spec = input_spec(open_member(path).network.config)
+        require_inputs(spec, args.SISR_or_SIM, args.input_frames)
+        if tail or args.first_guess is None:
+            return spec
+    frames = chosen_frames(args.SISR_or_SIM, args.input_frames)
+    guess = frames is None and args.backbone == "unet"
+    return InputSpec(frames, guess if args.first_guess is None else args.first_guess)
 
 
 def find_dataset(root: Path, sample: str) -> Path:
@@ -298,18 +399,25 @@ def require_finite(loss: Tensor, where: str) -> float:
 
 
 class Plan(NamedTuple):
-    """Which epochs burn in and which sample."""
+    """Which epochs burn in and which sample; how many networks share the burn-in (an ensemble)."""
 
     burn_in_epochs: int
     epochs: int
     steps_per_epoch: int
     cyclic: CyclicSchedule | None
+    networks: int = 1
+
+    @property
+    def burn_in_steps(self) -> int:
+        """Steps of Adam."""
+        return self.burn_in_epochs * self.steps_per_epoch
 
 
 def make_plan(args: argparse.Namespace, steps_per_epoch: int) -> Plan:
     """Burn-in and cycles from the options; without SGLD all epochs burn in."""
-    if not args.sgld or args.sampler == "released":
-        return Plan(args.epoch, args.epoch, steps_per_epoch, None)
+    if args.posterior != "sgld":
+        networks = args.members if args.posterior == "ensemble" else 1
+        return Plan(args.epoch, args.epoch, steps_per_epoch, None, networks)
     burn_in = min(round(args.burn_in * args.epoch), args.epoch - 1)
     cycle_epochs = (args.epoch - burn_in) / args.cycles
     cyclic = CyclicSchedule(
@@ -323,20 +431,29 @@ def make_plan(args: argparse.Namespace, steps_per_epoch: int) -> Plan:
     return Plan(burn_in, args.epoch, steps_per_epoch, cyclic)
 
 
-def initial_network(args: argparse.Namespace, inputs: InputSpec) -> BayesDL:
-    """A seeded new network, or the trunk of `--init_from`."""
+def initial_network(args: argparse.Namespace, inputs: InputSpec, number: int = 0) -> BayesDL:
+    """A new network, seeded by its number in an ensemble, or the trunk of `--init_from`."""
+    seed = args.seed + number
+    dropout = {name: getattr(args, name) for name in ("drop", "drop2d") if getattr(args, name) > 0}
     if args.init_from is not None:
         path = first_member(args.init_from)
         print(f"   starts from {path}")
-        return with_inputs(load_member(path), inputs.to_config(), inputs.channels, args.seed)
+        member = open_member(path)
+        return with_inputs(member, inputs.to_config(), inputs.channels, seed, **dropout)
     own = BACKBONE_OPTIONS[args.backbone]
-    options = {argument: getattr(args, name) for name, (argument, _) in own.items()}
+    options = {argument: getattr(args, name) for name, (argument, _) in own.items()} | dropout
     if args.backbone == "unet":
         options["averaged"] = inputs.averaged
     config = network_config(
         args.backbone, "", inputs.to_config(), in_channels=inputs.channels, **options
     )
-    return build_network(config, args.seed)
+    return build_network(config, seed)
+
+
+def begin_again(args: argparse.Namespace, run: Run, network: BayesDL, adam: Any, n: int) -> None:
+    """Puts network `n` of an ensemble in the place of the one before."""
+    network.load_state_dict(initial_network(args, run.train.inputs, n).state_dict())
+    adam.state.clear()
 
 
 def fit_reconstruction(args: argparse.Namespace, run: Run) -> None:
@@ -352,57 +469,66 @@ def fit_reconstruction(args: argparse.Namespace, run: Run) -> None:
         parameters, args.lr_sgld, run.train.pixels, args.temperature[0], args.prior_precision,
         precondition=True, generator=generator,
     )  # fmt: skip
-    released = ReleasedNoise(parameters, generator=generator)
+    noisy = round(NOISY_SHARE * args.period)
+    released = ReleasedNoise(parameters, args.period, noisy, generator)
     parts = {"network": network, "adam": adam, "sgld": sgld, "released": released}
     start, collected, temperature = resume_step_1(args, run, parts)
     print(f"parameters: {sum(p.numel() for p in parameters):,}; {plan.steps_per_epoch} steps/epoch")
     write_config(run, "step 1", args, {"network": network.config, "num_data": run.train.pixels})
 
-    burn_in_steps = plan.burn_in_epochs * plan.steps_per_epoch
     log = EpochLog(run.folder, "step1", start)
+    first_step = start * plan.steps_per_epoch
+    step_log = EpochLog(run.folder, "step1_steps", first_step, tensorboard=False, count="step")
     for epoch in range(start, plan.epochs):
         began, losses = time.time(), []
         sampling = plan.cyclic is not None and epoch >= plan.burn_in_epochs
         if sampling and temperature is None:
             temperature = settle_temperature(args, run, network, sgld)
         network.train()
+        seed_dropout(network, args.seed, epoch)
         bar = tqdm(
             batches(run, run.train, args, epoch), f"epoch {epoch + 1}/{plan.epochs}",
             plan.steps_per_epoch, leave=False, unit="step",
         )  # fmt: skip
         for i, patches in enumerate(bar):
-            losses.append(energy_gradient(args, run, network, patches, f"epoch {epoch + 1}"))
             step = epoch * plan.steps_per_epoch + i
+            turn = None if sampling else turn_of(step, plan.burn_in_steps, plan.networks)
+            if turn and turn.is_first and turn.number > 0:
+                begin_again(args, run, network, adam, turn.number)
+            losses.append(energy_gradient(args, run, network, patches, f"epoch {epoch + 1}"))
+            collect, cycle = False, 0
             if sampling:
-                step -= burn_in_steps
                 # A remainder of steps that does not fill a cycle is not taken.
-                if step >= plan.cyclic.total_steps:
+                if step - plan.burn_in_steps >= plan.cyclic.total_steps:
                     break
-                phase = plan.cyclic.at(step)
+                phase = plan.cyclic.at(step - plan.burn_in_steps)
                 if not phase.exploring:
                     phase = phase._replace(temperature=temperature)
                 sgld.follow(phase)
                 sgld.step()
                 rate, noise = phase.lr, phase.temperature
-                if phase.collect:
-                    collected += 1
-                    save_draw(run, args, network, collected, epoch, temperature, phase.cycle)
+                collect, cycle = phase.collect, phase.cycle
             else:
                 # Only here: a clipped gradient is no longer that of the posterior.
                 torch.nn.utils.clip_grad_norm_(parameters, GRADIENT_NORM)
-                rate, noise = warm_up_cosine(step, burn_in_steps, args.lr), 0.0
+                rate, noise = warm_up_cosine(turn.step, turn.steps, args.lr), 0.0
                 for group in adam.param_groups:
                     group["lr"] = rate
                 adam.step()
-                if args.sgld and args.sampler == "released":
-                    released.step(rate, epoch)
+                if args.posterior == "released":
+                    noise = float(released.step(rate, epoch))
+                    collect = (step + 1) % (args.period * plan.steps_per_epoch) == 0
+                    cycle = epoch // args.period
+                elif args.posterior == "ensemble":
+                    collect, cycle = turn.is_last, turn.number
+            step_log.write(step, {"loss": losses[-1], "lr": rate, "noise": noise})
+            if collect:
+                collected += 1
+                save_draw(args, run, network, collected, step, temperature, cycle)
             bar.set_postfix(loss=f"{losses[-1]:.4f}", lr=f"{rate:.1e}", refresh=False)
 
-        if args.sgld and args.sampler == "released" and (epoch + 1) % released.period == 0:
-            collected += 1
-            save_draw(run, args, network, collected, epoch, None, epoch // released.period)
         scores = validate(network, run, args.val_stacks)
-        log_epoch(log, epoch, began, losses, rate, noise, scores)
+        log_epoch(log, epoch, began, losses, rate, noise if sampling else 0.0, scores)
         save_progress(
             run.folder / "latest.pth",
             parts,
@@ -413,10 +539,13 @@ def fit_reconstruction(args: argparse.Namespace, run: Run) -> None:
         )
         if epoch + 1 == args.stop_after:
             break
-    if collected == 0 and not (args.sgld and args.stop_after):
-        collected = 1
-        save_draw(run, args, network, 1, (args.stop_after or plan.epochs) - 1, None, 0)
     log.close()
+    step_log.close()
+    too_short = args.posterior == "released" and collected == 0 and not args.stop_after
+    if too_short or args.posterior in ("point estimate", "mc_dropout"):
+        steps = (args.stop_after or plan.epochs) * plan.steps_per_epoch
+        collected = save_last(args, run, network, steps)
+    write_summary(run.folder)
     print(f"step 1 done: {collected} member(s) in {run.folder}")
 
 
@@ -437,27 +566,42 @@ def energy_gradient(
 
 
 def save_draw(
-    run: Run,
     args: argparse.Namespace,
+    run: Run,
     network: BayesDL,
     index: int,
-    epoch: int,
-    temperature: float | None,
-    cycle: int,
+    step: int,
+    temperature: float | None = None,
+    cycle: int = 0,
 ) -> None:
-    """Stores the weights of this moment as a member."""
-    sampler = {
-        "kind": args.sampler if args.sgld else "point estimate",
-        "temperature": temperature,
-        "num_data": run.train.pixels,
-        "prior_precision": args.prior_precision,
-        "lr_max": args.lr_sgld,
-        "cycle": cycle,
-    }
-    training = {"sample": args.sample, "epoch": epoch + 1, "seed": args.seed}
+    """Stores the weights of this moment as a member, with its own score on validation fields."""
+    sampler: dict[str, Any] = {"kind": args.posterior, "cycle": cycle}
+    if args.posterior == "sgld":
+        sampler |= {"temperature": temperature, "num_data": run.train.pixels}
+        sampler |= {"prior_precision": args.prior_precision, "lr_max": args.lr_sgld}
+    elif args.posterior in ("ensemble", "mc_dropout"):
+        sampler["seed"] = args.seed + index - 1
+    scores = validate(network, run, args.val_stacks)
+    network.train()
+    training = {"sample": args.sample, "seed": args.seed, "step": step + 1}
+    training |= {"epoch": step // run.train.steps(args.batch_size, args.patches_per_stack) + 1}
+    training |= {name: scores[name] for name in ("psnr", "ssim")}
     path = member_path(run.folder, index)
     save_checkpoint(path, member_payload(network, sampler, training))
-    tqdm.write(f"   member {index}: {path}")
+    tqdm.write(f"   member {index}: {path} ({scores['psnr']:.2f} dB on validation fields)")
+
+
+def save_last(args: argparse.Namespace, run: Run, network: BayesDL, steps: int) -> int:
+    """The last weights as the point estimate, or as many passes with dropout; returns how many."""
+    passes = args.members if args.posterior == "mc_dropout" else 1
+    for index in range(1, passes + 1):
+        path = member_path(run.folder, index)
+        if path.is_file() and load_checkpoint(path)["training"].get("step") == steps:
+            continue  # written before the run was resumed; step 2 may have given it a tail
+        if args.posterior == "mc_dropout":
+            fix_dropout(network, args.seed + index - 1)
+        save_draw(args, run, network, index, steps - 1)
+    return passes
 
 
 def settle_temperature(args: argparse.Namespace, run: Run, network: BayesDL, sgld: SGLD) -> float:
@@ -550,7 +694,7 @@ def identity(args: argparse.Namespace) -> dict[str, Any]:
         "train_type sample batch_size patch_size patches_per_stack backbone n_feat levels nBlocks "
         "sgld sampler epoch lr burn_in cycles members_per_cycle lr_sgld explore temperature "
         "trial_steps prior_precision mae_lambda fft_lambda ssim_lambda likelihood seed "
-        "nGroups first_guess"
+        "nGroups first_guess posterior members period input_frames SISR_or_SIM drop drop2d"
     )
     return {name: getattr(args, name) for name in names.split()}
 
@@ -565,6 +709,9 @@ def fit_uncertainty_tail(args: argparse.Namespace, run: Run) -> None:
     paths = step_1_members(args, run.folder)
     nll = find_likelihood(args.likelihood).nll
     latest = run.folder / "latest_tail.pth"
+    elsewhere = paths[0].parent.resolve() != run.folder.resolve()
+    if elsewhere and not args.resume:
+        refuse_used_folder(run.folder)
     saved = {}
     if args.resume and latest.is_file():
         saved = load_progress(latest, {}, identity(args))
@@ -604,14 +751,16 @@ def fit_uncertainty_tail(args: argparse.Namespace, run: Run) -> None:
                 adam.step()
                 cosine.step()
                 bar.set_postfix(nll=f"{losses[-1]:.3f}", refresh=False)
-            scores = {"member": index + 1, "nll": float(np.mean(losses))}
+            scores = validate_tail(args, network, run)
+            log.image(index * args.epoch + epoch, "aleatoric", scores.pop("picture"))
+            scores = {"member": index + 1, "nll": float(np.mean(losses)), **scores}
             log.write(index * args.epoch + epoch, {**scores, "seconds": time.time() - began})
             if epoch + 1 < args.epoch:
                 progress = {"member": path.name, "epoch": epoch + 1, "done": done}
                 save_progress(latest, parts, identity(args), **progress)
         training = {**member.training, "tail_epochs": args.epoch, "tail_part": fit_on.part}
         payload = member_payload(network, member.sampler, training)
-        save_checkpoint(path, payload)
+        save_checkpoint(member_path(run.folder, index + 1) if elsewhere else path, payload)
         done = [*done, path.name]
         save_progress(latest, {}, identity(args), done=done)
         print(
@@ -619,11 +768,14 @@ def fit_uncertainty_tail(args: argparse.Namespace, run: Run) -> None:
             f"{ratio:.2f}), nll {np.mean(losses):.3f}"
         )
     log.close()
+    write_summary(run.folder)
     print(f"step 2 done: {len(paths)} member(s) with tails in {run.folder}")
 
 
 def step_1_members(args: argparse.Namespace, folder: Path) -> list[Path]:
-    """The members of step 1; `InputError` with the command that makes them."""
+    """The members of step 1, here or in `--pretrained_G`; or the command that makes them."""
+    if args.pretrained_G is not None:
+        return trained_elsewhere(args.pretrained_G)
     require_folder(folder, "run folder")
     try:
         return list_members(folder)
@@ -633,6 +785,17 @@ def step_1_members(args: argparse.Namespace, folder: Path) -> list[Path]:
             f"python train.py --model BayesDL --train_type '' --likehood '' --SGLD True "
             f"--sample {args.sample} --exp_name {args.exp_name} (with your --root_dir)"
         ) from None
+
+
+def trained_elsewhere(path: Path) -> list[Path]:
+    """A member, or those of a folder; not the released ones, whose frames were scaled otherwise."""
+    paths = [path] if path.is_file() else list_released(path) or list_members(path)
+    if is_released(paths[0]):
+        raise InputError(
+            f"{paths[0]} takes frames scaled by their smallest and largest count, but a data set "
+            "here is scaled by percentiles: start step 1 from it (--init_from), then step 2"
+        )
+    return paths
 
 
 @torch.no_grad()
@@ -683,6 +846,21 @@ def validate(network: BayesDL, run: Run, stacks: int) -> dict[str, Any]:
         psnr.append(score.psnr)
         ssim.append(score.ssim)
     return {"psnr": float(np.mean(psnr)), "ssim": float(np.mean(ssim)), "picture": picture}
+
+
+@torch.no_grad()
+def validate_tail(args: argparse.Namespace, network: BayesDL, run: Run) -> dict[str, Any]:
+    """Negative log-likelihood of whole validation fields, and the first deviation as a picture."""
+    nll, values, picture = find_likelihood(args.likelihood).nll, [], None
+    for index in spread_out(len(run.validation), args.val_stacks):
+        stack = run.validation.stack(index)
+        with autocast(run.device, run.dtype):
+            mean, parameters = network(stack.raw[None].to(run.device))
+        values.append(nll(mean, parameters, stack.target[None].to(run.device)).item())
+        if picture is None:
+            # A Student-t of few degrees of freedom has no deviation, which no picture can show.
+            picture = standard_deviation(args.likelihood, parameters)[0, 0].clamp(max=1)
+    return {"validation_nll": float(np.mean(values)), "picture": picture}
 
 
 def log_epoch(

@@ -38,6 +38,7 @@ __all__ = [
     "main",
     "measured_optics",
     "simulate_cell",
+    "store_cell",
 ]
 
 MIXED = "mixed"
@@ -165,16 +166,21 @@ def measured_optics() -> list[Optics]:
 
 
 def write_cell(root: Path, recipe: Recipe, number: int) -> tuple[int, dict[str, Any]]:
-    """Simulates one cell and writes its frames, wide fields and target; returns its parameters."""
+    """Simulates one cell and writes it; returns its parameters."""
     torch.set_num_threads(1)  # one process per core is faster than threads within one
-    tree = DatasetTree(root)
     cell = simulate_cell(recipe, number, measured_optics())
-    for level, raw in enumerate(cell.raw, start=1):
-        for path, frame in zip(tree.raw_paths(number, level), raw, strict=True):
-            _write(path, frame)
-        _write(tree.wf_path(number, level), raw.mean(axis=0, dtype=np.float32))
-    _write(tree.gt_path(number), cell.target)
+    store_cell(root, number, cell.raw, cell.target)
     return number, cell.details
+
+
+def store_cell(root: Path, number: int, raw: np.ndarray, target: np.ndarray) -> None:
+    """Writes frames (levels, 9, H, W), their wide fields and the target (2H, 2W) of one cell."""
+    tree = DatasetTree(root)
+    for level, frames in enumerate(raw, start=1):
+        for path, frame in zip(tree.raw_paths(number, level), frames, strict=True):
+            _write(path, frame)
+        _write(tree.wf_path(number, level), frames.mean(axis=0, dtype=np.float32))
+    _write(tree.gt_path(number), target)
 
 
 def _write(path: Path, image: np.ndarray) -> None:

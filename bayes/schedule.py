@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from utils.checks import InputError
 
-__all__ = ["CyclicSchedule", "Phase", "warm_up_cosine"]
+__all__ = ["CyclicSchedule", "Phase", "Turn", "turn_of", "warm_up_cosine"]
 
 
 class Phase(NamedTuple):
@@ -123,6 +123,50 @@ class CyclicSchedule:
             self.explore_steps + (j * self.sampling_steps) // self.members_per_cycle - 1
             for j in range(1, self.members_per_cycle + 1)
         ]
+
+
+class Turn(NamedTuple):
+    """Where one network of several stands that are trained one after the other.
+
+    Attributes:
+        number: of the network, from 0.
+        step: within its turn, from 0.
+        steps: of its turn.
+    """
+
+    number: int
+    step: int
+    steps: int
+
+    @property
+    def is_first(self) -> bool:
+        """Whether its training begins with this step."""
+        return self.step == 0
+
+    @property
+    def is_last(self) -> bool:
+        """Whether its training ends with this step."""
+        return self.step + 1 == self.steps
+
+
+def turn_of(step: int, total: int, turns: int) -> Turn:
+    """Splits a budget of steps: turn `k` has the steps `k total / turns <= step`, rounded down.
+
+    Args:
+        step: from 0, of all turns together.
+        total: the budget; at least one step for every turn.
+        turns: number of networks.
+
+    Raises:
+        InputError: fewer steps than turns.
+    """
+    if total < turns:
+        raise InputError(
+            f"{turns} networks cannot share {total} steps: train longer (--epoch), or fewer of them"
+        )
+    starts = [turn * total // turns for turn in range(turns + 1)]
+    number = min(sum(start <= step for start in starts), turns) - 1
+    return Turn(number, step - starts[number], starts[number + 1] - starts[number])
 
 
 def warm_up_cosine(step: int, total: int, lr_max: float, longest_warm_up: int = 500) -> float:

@@ -5,10 +5,21 @@
 
 Both read the same set in one run, and both give the same thing: normalised, aligned crops of raw
 and target. Without --root_dir a small set is simulated and removed again.
+
+Memory is measured in a fresh process each: while the reader makes its copy of the set and the first
+guesses of its stacks, and while it reads with both. The peak of the resident memory counts the
+pages of the mapped files too, which the system takes back when it needs them; beside it stands the
+peak of the memory that is the process's own (Linux only).
 """
 
 import argparse
+import json
+import resource
+import shutil
+import subprocess
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -19,14 +30,21 @@ import numpy as np
 
 from benchmarks.console import arguments, at_least, report
 from data.datasets import SimDataset
+from data.inputs import FirstGuess, InputSpec
 from data.layout import DatasetTree
 from data.normalise import normalisation_of, target_normalisation
 from data.patches import crop_pair, draw_symmetry
 from data.tiff import read_image
 from DatasetGenerate import from_simulation
-from utils.checks import run_script
+from physics.first_guess import FIRST_GUESS_VERSION, first_guess
+from utils.checks import InputError, run_script
 
-__all__ = ["decoded_patches", "main", "rate"]
+__all__ = ["decoded_patches", "main", "own_memory", "rate"]
+
+FIRST_GUESS = FirstGuess(first_guess, FIRST_GUESS_VERSION)
+MEMORY_BAR = 2e9  # bytes, for 50 cells x 9 levels
+ROLLUP = Path("/proc/self/smaps_rollup")
+MAKING, READING = "copy and first guesses are made", "patches are read"
 
 
 def decoded_patches(
@@ -61,6 +79,11 @@ def cached_batches(dataset: SimDataset, args: argparse.Namespace) -> Iterator[An
         epoch += 1
 
 
+def with_guesses(root: Path) -> SimDataset:
+    """The training part as the U-Net is shown it."""
+    return SimDataset(root, "train", inputs=InputSpec(first_guess=True), first_guess=FIRST_GUESS)
+
+
 def rate(items: Iterable[Any], count: int, patches_each: int = 1) -> float:
     """Patches per second over `count` items, after one that opens files and fills caches."""
     iterator = iter(items)
@@ -72,20 +95,85 @@ def rate(items: Iterable[Any], count: int, patches_each: int = 1) -> float:
 
 def compare(root: Path, args: argparse.Namespace) -> list[dict[str, Any]]:
     """One row per way of reading."""
-    dataset, tree = SimDataset(root, "train"), DatasetTree(root)
+    dataset, guessed, tree = SimDataset(root, "train"), with_guesses(root), DatasetTree(root)
     per_batch = min(args.batch_size, len(dataset))
     cached = rate(cached_batches(dataset, args), -(-args.patches // per_batch), per_batch)
+    shown = rate(cached_batches(guessed, args), -(-args.patches // per_batch), per_batch)
     decoded = rate(decoded_patches(tree, args.patch_size, args.seed, False), args.patches)
     normalised = rate(decoded_patches(tree, args.patch_size, args.seed), args.patches)
     found = {
-        "memory-mapped reader of training": cached,
+        "reader of training, with first guesses": shown,
+        "the same, frames alone": cached,
         "nine TIFFs and target decoded per sample": decoded,
-        "the same, and normalised": normalised,
+        "decoded and normalised": normalised,
     }
     return [
-        {"input": name, "patches/s": value, "reader is faster by": cached / value}
+        {"input": name, "patches/s": value, "reader is faster by": shown / value}
         for name, value in found.items()
     ]
+
+
+def own_memory() -> int | None:
+    """Bytes of this process that belong to no file; None where the system does not tell."""
+    if not ROLLUP.is_file():
+        return None
+    lines = dict(line.split(":", 1) for line in ROLLUP.read_text().splitlines()[1:])
+    return 1024 * int(lines["Anonymous"].split()[0])
+
+
+def measure(args: argparse.Namespace) -> dict[str, float | None]:
+    """In a fresh process: opens the training part with first guesses, reads, tells its peaks."""
+    peak, done = own_memory(), threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while peak is not None and not done.wait(0.02):
+            peak = max(peak, own_memory())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    dataset = with_guesses(args.root_dir)
+    per_batch = min(args.batch_size, len(dataset))
+    for _ in islice(cached_batches(dataset, args), -(-args.patches // per_batch)):
+        pass
+    done.set()
+    watcher.join()
+    # Linux counts kilobytes, macOS bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return {"stacks": len(dataset), "resident": resident, "own": peak}
+
+
+def memory_table(root: Path, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Peaks while the copy and the guesses are made (if --remake or not yet there), and after."""
+    if args.remake:
+        shutil.rmtree(root / ".cache", ignore_errors=True)
+    fresh = not any((root / ".cache").glob("*/first_guess-*.npy"))
+    rows = []
+    for what in [MAKING, READING] if fresh else [READING]:
+        words = ["--root_dir", root.resolve(), "--memory_only"]
+        for name in ("patches", "patch_size", "batch_size", "seed"):
+            words += [f"--{name}", getattr(args, name)]
+        command = [sys.executable, "-m", "benchmarks.input_pipeline", *map(str, words)]
+        place = Path(__file__).resolve().parents[1]
+        done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise InputError(f"the measurement failed: {last.removeprefix('error: ')}")
+        found = json.loads(done.stdout.strip().splitlines()[-1])
+        own = found["own"]
+        judged = found["resident"] if own is None else own
+        rows.append(
+            {
+                "while": what,
+                "stacks": found["stacks"],
+                "peak resident, GB": found["resident"] / 1e9,
+                "peak of its own, GB": "unknown" if own is None else own / 1e9,
+                "bar": f"<= {MEMORY_BAR / 1e9:g} GB",
+                "holds": "yes" if judged <= MEMORY_BAR else "NO",
+            }
+        )
+    return rows
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -99,25 +187,34 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--patch_size", type=int, default=64, help="raw pixels")
     parser.add_argument("--batch_size", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--remake", action="store_true",
+        help="make copy and first guesses of --root_dir again, to measure their memory too",
+    )  # fmt: skip
+    parser.add_argument("--memory_only", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     at_least(args, cells=3, levels=1, size=32, patches=1, patch_size=16, batch_size=1, seed=0)
     return args
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Times all ways of reading on one set."""
+    """Memory of the reader, then the times of all ways of reading one set."""
     args = parse_args(argv)
+    if args.memory_only:
+        print(json.dumps(measure(args)))
+        return
     if args.root_dir is not None:
-        rows = compare(args.root_dir, args)
+        memory, rows = memory_table(args.root_dir, args), compare(args.root_dir, args)
     else:
         with tempfile.TemporaryDirectory() as folder:
             options = ["--sample", "mixed", "--save_path", folder, "--workers", "1"]
             for name in ("cells", "levels", "size", "seed"):
                 options += [f"--{name}", str(getattr(args, name))]
             from_simulation.main(options)
-            rows = compare(Path(folder), args)
+            memory, rows = memory_table(Path(folder), args), compare(Path(folder), args)
     facts = {name: getattr(args, name) for name in ("patches", "patch_size", "batch_size", "size")}
-    report("input_pipeline", {"Input pipeline": rows}, args.save_path, facts)
+    tables = {"Input pipeline": rows, "Memory of the reader, with first guesses": memory}
+    report("input_pipeline", tables, args.save_path, facts)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from benchmarks.charts import CHARTS
 from benchmarks.common import Scene, field_patterns
 from DatasetGenerate.from_simulation import MIXED_SHARES, SIGNAL_RANGE_E, measured_optics
 from physics.microscopes import Microscope, random_microscope
-from physics.sim import Grid, expected_frames, grid_for, raw_counts
+from physics.sim import Grid, expected_frames, grid_for, raw_counts, target_image
 from physics.structures import draw
 
 __all__ = ["MICROSCOPES", "SCENARIOS", "Scenario", "kept_out_scene", "scene_of"]
@@ -139,7 +139,8 @@ def scene_of(
     raw = raw if scenario.order is None else raw[:, scenario.order]
     raw = raw if scenario.spoil is None else scenario.spoil(raw, generator)
     light = field_patterns(microscope.illumination, grid)
-    return Scene(name, raw, None, signals, microscope.optics, light)
+    target = target_image(structure, microscope, grid).numpy()
+    return Scene(name, raw, target, signals, microscope.optics, light)
 
 
 def _signals(

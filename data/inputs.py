@@ -10,7 +10,16 @@ from torch import Tensor
 from data.normalise import Normalisation
 from utils.checks import InputError
 
-__all__ = ["NINE_FRAMES", "FirstGuess", "InputSpec", "input_spec", "network_input", "stack_input"]
+__all__ = [
+    "NINE_FRAMES",
+    "FirstGuess",
+    "InputSpec",
+    "chosen_frames",
+    "input_spec",
+    "network_input",
+    "require_inputs",
+    "stack_input",
+]
 
 FRAMES = 9
 SUB_PIXELS = 4  # of the doubled grid in a raw pixel
@@ -40,6 +49,15 @@ class InputSpec(NamedTuple):
         frames = FRAMES if self.frames is None else 1 + len(self.frames)
         return frames + SUB_PIXELS * self.first_guess
 
+    @property
+    def in_words(self) -> str:
+        """As a person would say it."""
+        if self.frames is None:
+            return "all nine frames" + (" and a first guess" if self.first_guess else "")
+        if not self.frames:
+            return "the wide field alone"
+        return f"the wide field and frames {', '.join(map(str, self.frames))}"
+
     def to_config(self) -> dict[str, Any]:
         """As a checkpoint stores it."""
         frames = None if self.frames is None else list(self.frames)
@@ -64,6 +82,48 @@ class FirstGuess(NamedTuple):
         """The guess of a whole stack of counts on the scale of its frames: float32 (2H, 2W)."""
         counts = torch.from_numpy(np.array(raw, np.float32))
         return self.make(counts).numpy() / np.float32(norm.scale)
+
+
+def chosen_frames(mode: str | None, frames: str | None) -> tuple[int, ...] | None:
+    """The `frames` of an `InputSpec` in the words of the released command line.
+
+    Args:
+        mode: "SISR" for the wide field alone; "SIM" or None.
+        frames: numbers from 1 with commas between, such as "1,2,3"; all nine, or None, are the
+            nine frames without a wide field, and an empty text is the wide field alone.
+
+    Raises:
+        InputError: not such numbers.
+    """
+    if mode == "SISR" or (frames is not None and not frames.strip()):
+        return ()
+    if frames is None:
+        return None
+    numbers = [int(word) if word.strip().isdecimal() else 0 for word in frames.split(",")]
+    chosen = tuple(sorted(set(numbers)))
+    if len(chosen) < len(numbers) or not 1 <= chosen[0] <= chosen[-1] <= FRAMES:
+        raise InputError(
+            f"--input_frames {frames}: expected numbers from 1 to {FRAMES} with commas between, "
+            "each once, such as 1,2,3"
+        )
+    return None if len(chosen) == FRAMES else chosen
+
+
+def require_inputs(spec: InputSpec, mode: str | None, frames: str | None) -> None:
+    """Checks a stored spec against the command line, where that says anything (`chosen_frames`).
+
+    Raises:
+        InputError: the network was trained on other frames.
+    """
+    if mode is None and frames is None:
+        return
+    asked = chosen_frames(mode, frames)
+    any_frames = mode == "SIM" and frames is None and spec.frames != ()
+    if not (any_frames or asked == spec.frames):
+        raise InputError(
+            f"the members were trained on {spec.in_words}, but --input_frames and --SISR_or_SIM "
+            f"ask for {InputSpec(asked).in_words}: leave them out, or choose other members"
+        )
 
 
 def input_spec(network: dict[str, Any]) -> InputSpec:

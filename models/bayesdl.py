@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models.dfcan import DFCAN
+from models.dropout import fix_dropout
 from models.rcan import RCAN, ReleasedTail
 from models.unet import UNet
 from utils.checkpoints import load_checkpoint
@@ -100,7 +101,7 @@ class BayesDL(nn.Module):
         backbone: str = "unet",
         likelihood: str = "",
         inputs: dict[str, Any] | None = None,
-        **options: int,
+        **options: float,
     ) -> None:
         super().__init__()
         self.config = network_config(backbone, likelihood, inputs, **options)
@@ -144,7 +145,7 @@ class Member(NamedTuple):
 
 
 def network_config(
-    backbone: str, likelihood: str, inputs: dict[str, Any] | None = None, **options: int
+    backbone: str, likelihood: str, inputs: dict[str, Any] | None = None, **options: float
 ) -> dict[str, Any]:
     """What a checkpoint must store for the network to be built again.
 
@@ -179,11 +180,14 @@ def build_network(config: dict[str, Any], seed: int = 0) -> BayesDL:
         )
 
 
-def with_inputs(member: "Member", inputs: dict[str, Any], in_channels: int, seed: int) -> BayesDL:
+def with_inputs(
+    member: "Member", inputs: dict[str, Any], in_channels: int, seed: int, **changes: float
+) -> BayesDL:
     """The member's trunk without a tail, shown more channels than before; at first it ignores them.
 
     Args:
         inputs, in_channels: of the new network; the channels of the old one come first.
+        changes: of the generator's options, such as its dropout.
 
     Raises:
         InputError: fewer channels than the member has, or a backbone that cannot be widened.
@@ -196,7 +200,7 @@ def with_inputs(member: "Member", inputs: dict[str, Any], in_channels: int, seed
             f"the member takes {before} input channels and cannot be made to take {in_channels}: "
             "train without --init_from, or with the inputs of the member"
         )
-    options = {**config["options"], "in_channels": in_channels}
+    options = {**config["options"], "in_channels": in_channels, **changes}
     new = network_config(config["backbone"], "", inputs, **options)
     network = build_network(new, seed)
     if in_channels > before:
@@ -211,7 +215,14 @@ def with_tail(member: "Member", likelihood: str, seed: int) -> BayesDL:
     """The member's trunk, bit by bit, with a new uncertainty tail."""
     network = build_network({**member.network.config, "likelihood": likelihood}, seed)
     network.trunk.load_state_dict(member.network.trunk.state_dict())
+    _as_sampled(network, member.sampler)
     return network
+
+
+def _as_sampled(network: BayesDL, sampler: dict[str, Any]) -> None:
+    """A pass of MC-dropout has masks besides its weights."""
+    if sampler.get("kind") == "mc_dropout":
+        fix_dropout(network.trunk, sampler["seed"])
 
 
 def member_payload(
@@ -242,6 +253,7 @@ def load_member(path: Path, device: torch.device | str = "cpu") -> Member:
         network = build_network(payload["network"])
         network.load_state_dict(payload["state"])
         sampler, training = payload["sampler"], payload["training"]
+        _as_sampled(network, sampler)
     except (KeyError, TypeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:120]
         raise InputError(

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from models.bayesdl import Member, Output, load_member
-from models.released import list_released, load_released
+from models.released import is_released, list_released, load_released
 from models.tiling import predict_tiled
 from utils.checkpoints import list_members
 from utils.checks import InputError
 from utils.files import sha256
 from utils.runs import autocast
 
-__all__ = ["MemberFacts", "describe_members", "member_functions"]
+__all__ = ["MemberFacts", "describe_members", "first_member", "member_functions", "open_member"]
 
 TILE = 512  # raw pixels
 
@@ -61,7 +61,7 @@ def member_functions(
 
     def function(path: Path) -> Callable[[Tensor], Output]:
         def apply(raw: Tensor) -> Output:
-            network = _open(path, device).network
+            network = open_member(path, device).network
             raw = raw.to(device).contiguous(memory_format=torch.channels_last)
             with torch.no_grad(), autocast(device, dtype):
                 return predict_tiled(network, raw, tile)
@@ -79,7 +79,7 @@ def describe_members(folder: str | Path, limit: int | None = None) -> list[Membe
     """
     facts = []
     for path in _paths(folder, limit):
-        member = _open(path, "cpu")
+        member = open_member(path, "cpu")
         config = member.network.config
         if facts and config != facts[0].network:
             raise InputError(
@@ -100,6 +100,20 @@ def describe_members(folder: str | Path, limit: int | None = None) -> list[Membe
     return facts
 
 
+def open_member(path: Path, device: torch.device | str = "cpu") -> Member:
+    """One draw, of this code or (by its name, SGLD_gauss_#1.pth) of the released one.
+
+    Raises:
+        InputError: a checkpoint that cannot be used.
+    """
+    return load_released(path, device) if is_released(path) else load_member(path, device)
+
+
+def first_member(path: Path) -> Path:
+    """The file itself, or the first member of a folder."""
+    return path if path.is_file() else _paths(path, 1)[0]
+
+
 def _paths(folder: str | Path, limit: int | None) -> list[Path]:
     paths = list_released(folder)
     if not paths:
@@ -115,11 +129,6 @@ def _paths(folder: str | Path, limit: int | None) -> list[Path]:
             f"{len(paths)}"
         )
     return paths[:limit]
-
-
-def _open(path: Path, device: torch.device | str) -> Member:
-    ours = path.name.startswith("member_")
-    return load_member(path, device) if ours else load_released(path, device)
 
 
 def _words(config: dict[str, Any]) -> str:

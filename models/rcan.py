@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from models.dropout import Dropout
+
 __all__ = ["RCAN", "ReleasedTail"]
 
 TAIL_PARTS = {
@@ -69,6 +71,8 @@ class RCAN(nn.Module):
         groups: residual groups.
         blocks: residual attention blocks per group.
         reduction: features per hidden unit of the attention.
+        drop: rate of the dropout of elements after every group.
+        drop2d: rate of the dropout of channels before the last convolution.
 
     Source: Zhang et al., ECCV 2018; sizes, names and biases as in the released BayesDL-SIM.
     """
@@ -83,20 +87,25 @@ class RCAN(nn.Module):
         groups: int = 5,
         blocks: int = 10,
         reduction: int = 16,
+        drop: float = 0.0,
+        drop2d: float = 0.0,
     ) -> None:
         super().__init__()
         self.out_width = width
         self.head = nn.Sequential(_conv(in_channels, width))
         parts = [Group(width, blocks, reduction) for _ in range(groups)]
         self.body = nn.Sequential(*parts, _conv(width, width))
-        # The identity stands where the released network may have a dropout: it keeps the numbers.
+        # Not within the body, where the released network has them: there they shift the numbers.
+        self.drop = nn.ModuleList(Dropout(drop, channels=False) for _ in range(groups))
         shuffle = nn.Sequential(_conv(width, 4 * width, bias=True), nn.PixelShuffle(2))
-        self.tail = nn.Sequential(shuffle, nn.Identity(), _conv(width, 1))
+        self.tail = nn.Sequential(shuffle, Dropout(drop2d, channels=True), _conv(width, 1))
 
     def features(self, raw: Tensor) -> Tensor:
         """(B, F, H, W) -> (B, width, H, W)."""
-        x = self.head(raw)
-        return x + self.body(x)
+        x = y = self.head(raw)
+        for group, drop in zip(self.body, self.drop, strict=False):  # the last part is no group
+            y = drop(group(y))
+        return x + self.body[-1](y)
 
     def mean(self, features: Tensor, raw: Tensor) -> Tensor:
         """(B, width, H, W) -> (B, 1, 2H, 2W) in float32; the raw frames are not needed.

@@ -12,13 +12,24 @@ from models.rcan import TAIL_PARTS
 from utils.checkpoints import load_state
 from utils.checks import InputError, require_folder
 
-__all__ = ["list_released", "load_released", "network_from_released", "released_state"]
+__all__ = [
+    "is_released",
+    "list_released",
+    "load_released",
+    "network_from_released",
+    "released_state",
+]
 
 _FILE_NAME = re.compile(r"SGLD(?:_(gauss|laplace|student))?_#(\d+)\.pth")
 _BODY = re.compile(r"body\.(\d+)\.(.*)")
 _PARALLEL = "module."  # what torch's DataParallel puts before every name
 _SQUEEZE = {"rcan": "CA.conv_du.0", "dfcan": "body.4.conv2.0"}  # of the first block's attention
 _TAIL = "uncer_tail"
+
+
+def is_released(path: Path) -> bool:
+    """Whether a file is called as the released code calls its members."""
+    return _FILE_NAME.fullmatch(path.name) is not None
 
 
 def list_released(folder: str | Path) -> list[Path]:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from models.dropout import Dropout, has_field_masks
 from models.layers import ResidualBlock, downsample, upsample, upsampled_frame_mean
 
 __all__ = ["UNet"]
@@ -21,10 +22,11 @@ class UNet(nn.Module):
         levels: resolutions, the first one included.
         blocks: residual blocks per level and direction.
         averaged: leading channels whose mean is the wide field.
+        drop: rate of the dropout of elements after every stage.
+        drop2d: rate of the dropout of channels before the last convolution.
     """
 
     SCALE = 2
-    is_local = True
 
     def __init__(
         self,
@@ -33,6 +35,8 @@ class UNet(nn.Module):
         levels: int = 3,
         blocks: int = 2,
         averaged: int = 9,
+        drop: float = 0.0,
+        drop2d: float = 0.0,
     ) -> None:
         super().__init__()
         widths = [width * 2**level for level in range(levels)]
@@ -50,6 +54,13 @@ class UNet(nn.Module):
             nn.Conv2d(width, 2 * width, 3, padding=1), nn.PixelShuffle(2), nn.ReLU()
         )
         self.output = nn.Conv2d(width // 2, 1, 3, padding=1)
+        self.drop = nn.ModuleList(Dropout(drop, channels=False) for _ in range(2 * levels - 1))
+        self.drop2d = Dropout(drop2d, channels=True)
+
+    @property
+    def is_local(self) -> bool:
+        """True, but for a fixed dropout of single elements: its mask is that of a whole field."""
+        return not has_field_masks(self)
 
     @property
     def stride(self) -> int:
@@ -76,13 +87,14 @@ class UNet(nn.Module):
         height, width = raw.shape[-2:]
         x = self.head(pad_to_multiple(raw, self.stride))
         skips = []
+        drop = iter(self.drop)
         for stage, down in zip(self.encoder, self.down, strict=True):
-            x = stage(x)
+            x = next(drop)(stage(x))
             skips.append(x)
             x = down(x)
-        x = self.bottom(x)
+        x = next(drop)(self.bottom(x))
         for level in reversed(range(self.levels - 1)):
-            x = self.decoder[level](self.up[level](x) + skips[level])
+            x = next(drop)(self.decoder[level](self.up[level](x) + skips[level]))
         return x[..., :height, :width]
 
     def mean(self, features: Tensor, raw: Tensor) -> Tensor:
@@ -91,7 +103,7 @@ class UNet(nn.Module):
         The last convolution is float32 under mixed precision too: the rounding of bfloat16 (5e-3
         of full scale) would be larger than the spread of the members.
         """
-        fine = self.expand(features)
+        fine = self.drop2d(self.expand(features))
         with torch.autocast(fine.device.type, enabled=False):
             wide_field = upsampled_frame_mean(raw[:, : self.averaged], self.SCALE)
             return self.output(fine.float()) + wide_field

@@ -12,6 +12,8 @@ import pytest
 import torch
 
 import train
+from models.bayesdl import build_network, network_config
+from models.released import released_state
 from utils.checkpoints import list_members, load_checkpoint
 from utils.checks import InputError
 from utils.files import read_json
@@ -97,8 +99,8 @@ def test_run_folder_says_what_was_done(trained):
 
 
 def test_resumed_run_equals_an_uninterrupted_one(small_set, tmp_path, trained, monkeypatch):
-    """Interrupted in each phase: burn-in, sampling, tail."""
-    for stop in (1, 3, 5):
+    """Interrupted in each phase: burn-in, sampling; members are scored by `validate` too."""
+    for stop in (1, 4, 8):
         real = train.validate
         calls = []
 
@@ -166,7 +168,9 @@ def test_sizes_depend_on_the_backbone():
     assert (unet.n_feat, unet.levels, unet.nBlocks) == (32, 3, 2)
     assert (rcan.n_feat, rcan.nGroups, rcan.nBlocks) == (64, 5, 10)
     with pytest.raises(InputError, match="--nGroups is not for --backbone unet.* rcan or dfcan"):
-        train.parse_args(["--nGroups", "5"])
+        train.parse_args(["--nGroups", "5", "--backbone", "unet"])
+    assert train.parse_args(["--nGroups", "5"]).backbone == "rcan"  # as the released scripts mean
+    assert train.parse_args(["--model", "DFCAN"]).backbone == "dfcan"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
@@ -253,3 +257,171 @@ def test_original_commands_are_understood():
     words = "--model BayesDL --train_type uncertainty_tail --likelihood gauss --sgld False"
     step2 = train.parse_args([*words.split(), "--epoch", "300"])
     assert (step2.likelihood, step2.sgld, step2.epoch) == ("gauss", False, 300)
+
+
+# --- other frames, other posteriors --------------------------------------------------------------
+
+
+def predict_folder(folder: Path, stack: Path, results: Path, *more: str) -> dict:
+    """test.py on a folder of members, in a process of its own; prediction.json."""
+    words = ["test.py", "--test_data", stack, "--pretrained_G", folder, "--save_path", results]
+    command = [sys.executable, *map(str, words), "--device", "cpu", *more]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InputError(done.stderr)
+    return read_json(results / "prediction.json")
+
+
+@pytest.mark.parametrize(
+    ("words", "folder", "stored", "wrong"),
+    [
+        (["--input_frames", "1,2,3"], "BayesDL-SIM", [1, 2, 3], ["--input_frames", "4,5,6"]),
+        (["--SISR_or_SIM", "SISR"], "BayesDL-SISR", [], ["--SISR_or_SIM", "SIM"]),
+    ],
+)
+def test_chosen_frames_are_stored_and_checked(small_set, tmp_path, words, folder, stored, wrong):
+    point = ["--SGLD", "False", "--epoch", "1", *SMALL, *words]
+    train.main(options(small_set, tmp_path, *point))
+    train.main(options(small_set, tmp_path, *STEP_2, *words, "--epoch", "1"))
+    members = tmp_path / "F-actin" / folder
+    network = load_checkpoint(list_members(members)[0])["network"]
+    assert network["inputs"] == {"frames": stored, "first_guess": False}
+    assert network["options"]["in_channels"] == 1 + len(stored)
+    stack = small_set / "Raw" / "cell_6" / "level_2"
+    facts = predict_folder(members, stack, tmp_path / "results", *words)
+    assert facts["checkpoint"]["network"] == network
+    assert "Aleatoric" in facts["channels"]
+    with pytest.raises(InputError, match="were trained on the wide field"):
+        predict_folder(members, stack, tmp_path / "refused", *wrong)
+    with pytest.raises(InputError, match="were trained on the wide field"):
+        train.main(options(small_set, tmp_path / "more", *point[:-2], "--init_from", str(members),
+                           *wrong))  # fmt: skip
+
+
+KINDS = {
+    "ensemble": ["--posterior", "ensemble", "--members", "3", "--epoch", "4"],
+    "mc_dropout": [
+        "--posterior",
+        "mc_dropout",
+        "--members",
+        "3",
+        "--epoch",
+        "2",
+        "--drop2d",
+        "0.5",
+    ],
+    "released": ["--posterior", "released", "--period", "2", "--epoch", "4", "--lr", "1e-3"],
+}
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_every_posterior_gives_members_that_differ(small_set, tmp_path, kind):
+    train.main(options(small_set, tmp_path, *SMALL, *KINDS[kind]))
+    train.main(options(small_set, tmp_path, *STEP_2, "--epoch", "1"))
+    paths = list_members(run_folder(tmp_path))
+    members = [load_checkpoint(path) for path in paths]
+    assert [member["sampler"]["kind"] for member in members] == [kind] * len(paths)
+    assert len(paths) == (2 if kind == "released" else 3)
+    facts = predict_folder(run_folder(tmp_path), small_set / "Raw" / "cell_6" / "level_2",
+                           tmp_path / "results")  # fmt: skip
+    assert {"Epistemic", "Aleatoric"} <= set(facts["channels"])
+    if kind == "mc_dropout":  # one network, several masks
+        assert equal(trunk(paths[0]), trunk(paths[2]))
+        assert len({member["sampler"]["seed"] for member in members}) == 3
+        assert members[0]["network"]["options"]["drop2d"] == 0.5
+    else:
+        assert not equal(trunk(paths[0]), trunk(paths[1]))
+    assert len({member["training"]["psnr"] for member in members}) == len(paths)
+    assert (run_folder(tmp_path) / "summary.png").stat().st_size > 20_000
+
+
+def test_an_ensemble_shares_the_budget_and_resumes(small_set, tmp_path, monkeypatch):
+    """Seven networks of four epochs: turns begin and end within the epochs."""
+    words = [*SMALL, "--posterior", "ensemble", "--members", "7", "--epoch", "4"]
+    words += ["--precision", "fp32"]
+    whole, pieces = tmp_path / "whole", tmp_path / "pieces"
+    train.main(options(small_set, whole, *words))
+    train.main(options(small_set, pieces, *words, "--stop_after", "2"))
+    train.main(options(small_set, pieces, *words, "--resume"))
+    a, b = (list_members(run_folder(folder)) for folder in (whole, pieces))
+    assert len(a) == len(b) == 7
+    assert all(equal(trunk(x), trunk(y)) for x, y in zip(a, b, strict=True))
+    with open(run_folder(whole) / "step1_steps.csv", newline="") as handle:
+        steps = list(csv.DictReader(handle))
+    ends = [load_checkpoint(path)["training"]["step"] for path in a]
+    assert ends == [(k + 1) * len(steps) // 7 for k in range(7)]
+
+
+def test_dropout_resumes_bit_by_bit(small_set, tmp_path):
+    words = [*SMALL, *KINDS["mc_dropout"], "--drop", "0.2", "--precision", "fp32"]
+    whole, pieces = tmp_path / "whole", tmp_path / "pieces"
+    train.main(options(small_set, whole, *words))
+    train.main(options(small_set, pieces, *words, "--stop_after", "1"))
+    train.main(options(small_set, pieces, *words, "--resume"))
+    a, b = (list_members(run_folder(folder))[0] for folder in (whole, pieces))
+    assert equal(trunk(a), trunk(b))
+
+
+def test_step_2_takes_the_members_of_another_folder(small_set, tmp_path, trained):
+    other = ["--pretrained_G", str(trained[0]), "--epoch", "1"]
+    before = {path.name: path.read_bytes() for path in list_members(trained[0])}
+    train.main(options(small_set, tmp_path, *STEP_2, *other))
+    assert {path.name: path.read_bytes() for path in list_members(trained[0])} == before
+    for path in list_members(run_folder(tmp_path)):
+        assert equal(trunk(path), trunk(trained[0] / path.name))
+        assert load_checkpoint(path)["network"]["likelihood"] == "gauss"
+    with pytest.raises(InputError, match="--resume"):
+        train.main(options(small_set, tmp_path, *STEP_2, *other))
+
+
+def test_step_2_has_a_validation_curve(trained):
+    with open(trained[0] / "step2.csv", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert len(rows) == 4 * 2  # members, epochs
+    assert all(abs(float(row["validation_nll"])) < 20 for row in rows)
+
+
+def test_starts_from_a_released_file(small_set, tmp_path):
+    network = build_network(network_config("rcan", "gauss", width=8, groups=1, blocks=1), seed=3)
+    path = tmp_path / "SGLD_gauss_#1.pth"
+    torch.save(released_state(network), path)
+    words = ["--init_from", str(path), "--SGLD", "False", "--epoch", "1", "--lr", "1e-12", *SMALL]
+    train.main(options(small_set, tmp_path, *words))
+    (member,) = list_members(run_folder(tmp_path))
+    expected = {f"trunk.{k}": v for k, v in network.trunk.state_dict().items()}
+    assert all(torch.allclose(v, expected[k], atol=1e-6) for k, v in trunk(member).items())
+    with pytest.raises(InputError, match="smallest and largest count"):
+        train.main(options(small_set, tmp_path, *STEP_2, "--pretrained_G", str(path)))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--first_guess", "True", "--SISR_or_SIM", "SISR"], "all nine frames"),
+        (["--input_frames", "1,2,12"], "numbers from 1 to 9"),
+        (["--sr_scale", "3"], "only 2 exists"),
+        (["--drop", "1.5"], "--drop is a share"),
+        (["--drop", "0.1", "--backbone", "dfcan"], "no dropout"),
+        (["--posterior", "mc_dropout", "--drop2d", "0"], "needs --drop"),
+        (["--posterior", "ensemble", "--sampler", "released"], "disagree"),
+        (["--posterior", "released", "--SGLD", "False"], "point estimate"),
+    ],
+)
+def test_contradictions_are_refused(words, message):
+    with pytest.raises(InputError, match=message):
+        train.parse_args(words)
+
+
+def test_options_of_the_released_script_are_understood_or_named(capsys):
+    words = "--num_workers 4 --act relu --CA_type CA --mfvi False --augs False --start_epoch 1"
+    words += " --mse_lambda 0 --adv_lambda 0 --sgld True --gpu_id 0,1 --sr_scale 2 --drop 0"
+    words += " --input_frames 1,2,3,4,5,6,7,8,9 --SISR_or_SIM SIM --n_feat 64 --nGroups 5"
+    args = train.parse_args(words.split())
+    assert args.posterior == "sgld"
+    assert args.backbone == "rcan"
+    assert args.gpu_id == 0
+    said = capsys.readouterr().out
+    for name in ("num_workers", "act", "CA_type", "mfvi", "augs", "start_epoch", "mse_lambda"):
+        assert f"--{name} " in said
+    assert train.parse_args(["--sampler", "released"]).posterior == "released"
+    assert train.parse_args(["--input_frames", ""]).SISR_or_SIM == "SISR"

@@ -118,11 +118,18 @@ class EpochLog:
         first_epoch: the epoch that comes next. Lines of this and later epochs, which an interrupted
             run may have left, are dropped, so that no epoch stands there twice; 0 starts afresh.
         tensorboard: False writes the CSV alone.
+        count: what a line stands for; names the first column.
     """
 
     def __init__(
-        self, folder: str | Path, name: str = "log", first_epoch: int = 0, tensorboard: bool = True
+        self,
+        folder: str | Path,
+        name: str = "log",
+        first_epoch: int = 0,
+        tensorboard: bool = True,
+        count: str = "epoch",
     ) -> None:
+        self.count = count
         self.path = writable_folder(folder) / f"{name}.csv"
         self._columns = self._keep_before(first_epoch)
         self._board = None
@@ -135,7 +142,7 @@ class EpochLog:
         Raises:
             InputError: when an existing log has other columns.
         """
-        columns = ["epoch", *values]
+        columns = [self.count, *values]
         if self._columns is None:
             self._append(columns)
             self._columns = columns

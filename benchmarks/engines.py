@@ -1,0 +1,153 @@
+"""Ways to a posterior side by side: SGLD, ensemble, MC-dropout and the released noise.
+
+    python -m benchmarks.engines --save_path runs/benchmarks
+    python -m benchmarks.engines --epochs 8 --cells 8 --size 64 --test_cells 2   # a quick look
+
+All are trained by train.py on one simulated set with the same number of gradient steps in both
+steps, to the same number of members, and judged on the same test cells and kept-out scenes. An
+ensemble must share its steps among its members; every other way spends all of them on one network.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from benchmarks.common import Posterior, simulated_cells
+from benchmarks.console import arguments, at_least, report
+from benchmarks.detection import image_scores
+from benchmarks.kept_out import SCENARIOS, kept_out_scene
+from benchmarks.training import STEP_2, curve, train
+from benchmarks.uncertainty import calibration_records, normalised_targets
+from DatasetGenerate import from_simulation
+from utils.checks import InputError, run_script
+from utils.metrics import auroc, pearson, quality
+
+__all__ = ["ENGINES", "judge", "main", "train_engine"]
+
+ENGINES = ("sgld", "ensemble", "mc_dropout", "released")
+CYCLES = 4  # of SGLD
+SCORE = "mean epistemic"
+CALIBRATION = ("nll", "coverage", "mean_z2")
+
+
+def train_engine(engine: str, root: Path, work: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """Both steps of one engine; what they cost."""
+    common = ["--n_feat", args.n_feat, "--levels", 3, "--nBlocks", 1, "--batch_size", 8]
+    common += ["--patch_size", min(64, args.size), "--val_stacks", 2, "--seed", args.seed]
+    if args.init_from is not None:
+        common += ["--init_from", args.init_from.resolve()]
+    per_cycle = max(1, args.ensemble // CYCLES)
+    own = {
+        "sgld": ["--cycles", CYCLES, "--members_per_cycle", per_cycle],
+        "ensemble": ["--members", CYCLES * per_cycle],
+        "mc_dropout": ["--members", CYCLES * per_cycle],
+        "released": ["--period", max(1, args.epochs // (CYCLES * per_cycle))],
+    }[engine]
+    step_1 = [*common, "--epoch", args.epochs, "--posterior", engine, *own]
+    folder = train(root, work, engine, step_1)
+    train(root, work, engine, [*common, *STEP_2, "--epoch", args.tail_epochs])
+    seconds = sum(row["seconds"] for name in ("step1", "step2") for row in curve(folder, name))
+    steps = len(curve(folder, "step1_steps"))
+    return {"folder": folder, "gradient steps": steps, "seconds": seconds}
+
+
+def judge(posterior: Posterior, args: argparse.Namespace) -> tuple[dict[str, float], list[dict]]:
+    """Accuracy and calibration on test cells, and how well the epistemic map tells the unknown.
+
+    Returns:
+        Means over all stacks, and one record per stack.
+    """
+    records, known, unknown = [], [], []
+    cells = simulated_cells(args.test_seed, args.test_cells, args.levels, args.test_size)
+    for number, scene in enumerate(cells, start=1):
+        prediction = posterior(scene.raw)
+        known += image_scores(prediction)[SCORE]
+        for record in calibration_records(scene, prediction, number):
+            level = record["level"] - 1
+            mean, epistemic = (m[level, 0].numpy() for m in (prediction.mean, prediction.epistemic))
+            error = np.abs(normalised_targets(scene)[level][0].numpy() - mean)
+            score = quality(mean, scene.target)
+            record |= {"psnr": score.psnr, "ssim": score.ssim}
+            record["correlation"] = pearson(epistemic, error) if epistemic.any() else float("nan")
+            records.append(record)
+    for name in SCENARIOS:
+        for index in range(args.kept_out):
+            scene = kept_out_scene(name, index, args.levels, args.test_size, args.test_seed)
+            unknown += image_scores(posterior(scene.raw))[SCORE]
+    names = ("psnr", "ssim", *CALIBRATION, "correlation")
+    means = {name: float(np.mean([record[name] for record in records])) for name in names}
+    return means | {"auroc": auroc(known, unknown)}, records
+
+
+def compare(root: Path, work: Path, args: argparse.Namespace) -> tuple[list[dict], list[dict]]:
+    """One row per engine, and the records of all."""
+    rows, records = [], []
+    for engine in tqdm(args.engines, "engines", unit="engine"):
+        cost = train_engine(engine, root, work, args)
+        posterior = Posterior(cost.pop("folder"))
+        means, own = judge(posterior, args)
+        rows.append({"posterior": engine, "members": posterior.members, **means, **cost})
+        records += [{"posterior": engine, **record} for record in own]
+    return rows, records
+
+
+def titled(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with columns in words."""
+    words = {
+        "psnr": "PSNR, dB", "ssim": "SSIM", "nll": "NLL", "coverage": "90 % interval covers",
+        "mean_z2": "mean z^2", "correlation": "epistemic with |error|", "auroc": "AUROC, kept out",
+    }  # fmt: skip
+    return [{words.get(name, name): value for name, value in row.items()} for row in rows]
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = arguments("engines", "Ways to a posterior at equal budget.", network=False)
+    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=list(ENGINES))
+    parser.add_argument("--cells", type=int, default=24, help="of the training set")
+    parser.add_argument("--levels", type=int, default=3, help="signal levels of every cell")
+    parser.add_argument("--size", type=int, default=128, help="of the training set, raw pixels")
+    parser.add_argument("--epochs", type=int, default=48, help="of step 1, shared by an ensemble")
+    parser.add_argument("--tail_epochs", type=int, default=3, help="of step 2, per member")
+    parser.add_argument("--ensemble", type=int, default=8, help="members of every posterior")
+    parser.add_argument("--n_feat", type=int, default=16, help="features of the U-Net")
+    parser.add_argument("--init_from", type=Path, help="start all from this member")
+    parser.add_argument("--test_cells", type=int, default=8)
+    parser.add_argument("--test_size", type=int, default=112, help="raw pixels")
+    parser.add_argument("--kept_out", type=int, default=2, help="scenes per kept-out scenario")
+    parser.add_argument("--seed", type=int, default=1, help="of the training")
+    parser.add_argument("--test_seed", type=int, default=20261, help="not that of a training set")
+    parser.add_argument("--work", type=Path, help="keeps set and runs here; interrupted, goes on")
+    args = parser.parse_args(argv)
+    at_least(args, cells=3, levels=1, size=32, epochs=2, tail_epochs=1, ensemble=2, n_feat=4,
+             test_cells=1, test_size=32, kept_out=1, seed=0, test_seed=0)  # fmt: skip
+    if args.ensemble % CYCLES:
+        raise InputError(f"--ensemble: expected a multiple of {CYCLES}, found {args.ensemble}")
+    return args
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Simulates a set, trains every engine on it, judges them and prints one table."""
+    args = parse_args(argv)
+    with tempfile.TemporaryDirectory() as temporary:
+        work = args.work or Path(temporary)
+        root = work / "set"
+        if not (root / "dataset.json").is_file():
+            words = ["--sample", "mixed", "--save_path", root, "--workers", 1, "--seed", 1]
+            for name in ("cells", "levels", "size"):
+                words += [f"--{name}", getattr(args, name)]
+            from_simulation.main([str(word) for word in words])
+        rows, records = compare(root, work, args)
+    names = ("cells", "levels", "size", "epochs", "tail_epochs", "n_feat", "test_cells", "kept_out")
+    facts = {name: getattr(args, name) for name in names} | {"threads": torch.get_num_threads()}
+    report("engines", {"Posteriors at equal budget": titled(rows)}, args.save_path, facts, records)
+
+
+if __name__ == "__main__":
+    run_script(main)
