@@ -12,7 +12,8 @@ intensity. The simulation knows the truth, so the share of lit pixels whose erro
 drawn beside it. Two stacks have no truth: between and beyond them, the variance of every pixel is
 taken to follow `A + B / exposure`, light that does not help and light that does, with A and B from
 the mean variance at the two; how often the second exposure is the first is measured on the wide
-fields. Extrapolation by more than a few times is a guess, and printed as such.
+fields. Extrapolation by more than a few times is a guess, and printed as such. The simulation tries
+this rule too: every exposure is foretold from the two before it.
 """
 
 import argparse
@@ -47,6 +48,12 @@ __all__ = ["main", "simulated_scene"]
 
 EXPOSURES_E = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
 PATTERN_OVER_CUTOFF = 0.9
+COLOURS = ("tab:red", "black", "tab:green")
+COLUMNS = {
+    "credibility": "credibility",
+    "share that is right": "right",
+    "foretold from the two before": "foretold",
+}
 FARTHEST = 1000.0  # times the lower exposure
 
 
@@ -107,8 +114,26 @@ def records_of(
         if target is not None:
             error = (target - mean).abs() / scale.scale
             right = float((error < delta)[lit].float().mean())
-        rows.append(row | {"right": right})
+        rows.append(row | {"right": right, "foretold": foretold(scene, prediction, level, delta)})
     return rows
+
+
+def foretold(scene: Scene, prediction: Prediction, level: int, delta: float) -> float:
+    """The credibility at a level that the two levels before let expect; NaN where there are none.
+
+    Source: `benchmarks.exposure.measured_pair`, as for two stacks.
+    """
+    if level < 2:
+        return math.nan
+    lit = lit_pixels(prediction.mean[level - 1])
+    low, high = (
+        prediction.total[i][lit] / sr_scale(prediction.mean[i]).scale
+        for i in (level - 2, level - 1)
+    )
+    exposures = [exposure / scene.signals[level - 2] for exposure in scene.signals]
+    return measured_pair(low, high, exposures[level - 1], delta).credibility(
+        exposures[level], delta
+    )
 
 
 def simulate(args: argparse.Namespace, posterior: Callable[[Tensor], Prediction]) -> Figure:
@@ -124,9 +149,9 @@ def simulate(args: argparse.Namespace, posterior: Callable[[Tensor], Prediction]
     for exposure in args.exposures_e:
         here = [row for row in records if row["exposure"] == exposure]
         row = {"electrons per lit pixel": exposure}
-        row["credibility"] = float(np.mean([r["credibility"] for r in here]))
-        known = [r["right"] for r in here if not math.isnan(r["right"])]
-        row["share that is right"] = float(np.mean(known)) if known else math.nan
+        for name, key in COLUMNS.items():
+            known = [r[key] for r in here if not math.isnan(r[key])]
+            row[name] = float(np.mean(known)) if known else ""
         rows.append(row)
     credible = [row["credibility"] for row in rows]
     found = next_exposure(args.exposures_e, credible, args.goal)
@@ -137,12 +162,12 @@ def simulate(args: argparse.Namespace, posterior: Callable[[Tensor], Prediction]
         print(f"credibility {args.goal:g} is not reached up to {args.exposures_e[-1]:g} e-/px")
     else:
         print(f"credibility {args.goal:g} is reached at {found:.3g} electrons per lit pixel")
+    names = ("stated credibility", "share that is right (truth known)",
+             "foretold from the two exposures before")  # fmt: skip
     curves = {
-        "stated credibility": (args.exposures_e, credible, "o-"),
-        "share that is right (truth known)": (
-            args.exposures_e, [row["share that is right"] for row in rows], "s--",
-        ),
-    }  # fmt: skip
+        name: (args.exposures_e, [math.nan if row[key] == "" else row[key] for row in rows], style)
+        for name, key, style in zip(names, COLUMNS, ("o-", "s--", "x"), strict=True)
+    }
     title = f"{args.structure}, NA {args.na:g}, {args.wavelength_nm:g} nm"
     return drawn(curves, found, args, title, "electrons per lit pixel")
 
@@ -191,7 +216,7 @@ def drawn(
     """Credibility against exposure, with the goal and where it is reached."""
     figure = Figure(figsize=(6.4, 4.4), layout="constrained")
     axes = figure.subplots()
-    for (name, (x, y, style)), colour in zip(curves.items(), ("tab:red", "black"), strict=True):
+    for (name, (x, y, style)), colour in zip(curves.items(), COLOURS, strict=False):
         axes.plot(x, y, style, color=colour, markersize=5, label=name)
     axes.axhline(args.goal, color="tab:blue", linewidth=0.8, linestyle=":")
     if found is not None:

@@ -7,7 +7,7 @@ reconstructed with the same members; a change is marked where it exceeds its cre
 `bayes.change`). Printed: how steady the static parts are, which share of their pixels is marked
 although nothing changed, and which share of the changed pixels is found. Errors that both frames
 share make the stated interval of a change too wide; the last rows scale it by a factor per level,
-so that on the static parts of other movies the promised share is marked.
+so that on the static parts of other movies no more than the promised share is marked.
 """
 
 import argparse
@@ -102,14 +102,16 @@ def rms(values: Tensor) -> float:
 def factor_of(others: Sequence[Reconstructed], level: float) -> float:
     """The factor on the interval of a change that the static structure of movies asks for.
 
-    The quantile of `|difference| / total` at this level, over that of a standard normal.
+    Of each movie, the quantile of `|difference| / total` at this level, over that of a standard
+    normal; then the largest. Of n + 1 exchangeable movies, the new one needs a larger factor with
+    a probability of `1 / (n + 1)`.
     """
-    z = []
+    factors = []
     for found in others:
         still = static_and_lit(found)
-        z.append((found.change.difference[still] / found.change.total[still]).abs())
-    quantile = float(np.quantile(torch.cat(z).numpy(), level))
-    return quantile / interval_half_width(level)
+        z = (found.change.difference[still] / found.change.total[still]).abs()
+        factors.append(float(np.quantile(z.numpy(), level)) / interval_half_width(level))
+    return max(factors)
 
 
 def marks(found: Reconstructed, factors: dict[float, float]) -> list[dict[str, Any]]:
@@ -200,7 +202,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--frames", type=int, default=6, help="time points")
     parser.add_argument("--size", type=int, default=112, help="raw field, pixels per side")
     parser.add_argument("--signal_e", type=float, default=60.0, help="electrons per lit pixel")
-    parser.add_argument("--others", type=int, default=2, help="movies that fit the factors")
+    parser.add_argument("--others", type=int, default=4, help="movies that fit the factors")
     parser.add_argument("--seed", type=int, default=20265, help="the next ones fit the factors")
     args = parser.parse_args(argv)
     at_least(args, frames=3, size=48, others=1, seed=0)

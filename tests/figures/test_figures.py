@@ -271,6 +271,7 @@ def test_intervals_that_are_too_wide_are_scaled_back():
     found = found_movie(0.01, 6)
     wide = found._replace(change=found.change._replace(total=3 * found.change.total))
     assert live.factor_of([wide], 0.9) == pytest.approx(1 / 3, rel=0.05)
+    assert live.factor_of([wide, found], 0.9) == live.factor_of([found], 0.9)  # the largest
     (row,) = live.marks(wide, {0.9: 1.0})
     assert row["false marks"] < 0.01
     (row,) = live.marks(wide, {0.9: live.factor_of([wide], 0.9)})
