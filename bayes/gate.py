@@ -38,6 +38,8 @@ __all__ = [
 
 GATE_FILE = "gate.json"
 ALARM_RATE = 0.05  # of warnings by scores, on cells like those of the training
+TAIL_SHARE = 0.2  # of the cells, whose scores a tail is fitted to
+NAMED = 0.7  # of the largest surprise: further reasons that are given
 LEAST_CELLS = 19  # the smallest p-value of n cells is 1 / (n + 1)
 FORMAT, VERSION = "BayesDL-SIM gate", 1
 SMALLEST_FIELD = 64  # raw pixels; smaller ones hold too little of anything
@@ -243,35 +245,51 @@ def combined_p_value(
 ) -> tuple[float, dict[str, float]]:
     """Conformal p-value of a stack over all its scores together.
 
-    Per score, `p_j = #{i: s_ij >= s_j} / (n + 1)` over the n validation cells and the stack itself.
-    The smallest of several is no p-value; so every cell gets its smallest too, and
+    Per score, the n cells and the stack itself give each of them a surprise, about `-log` of the
+    share that scores as high (`_surprise`); the largest of its surprises is the number t_i of a
+    cell, t of the stack. Then
 
-        p = #{i: min_j p_ij <= min_j p_j} / (n + 1),
+        p = #{i: t_i >= t} / (n + 1),   the stack counted as well.
 
-    all ranks taken among the n + 1. If the stack is exchangeable with the cells, then
-    `P(p <= alpha) <= alpha` for any number of scores, however they depend on each other.
+    Everything is computed from the n + 1 in a way that does not tell them apart: if the stack is
+    exchangeable with the cells, `P(p <= alpha) <= alpha`, for any number of scores, however they
+    depend on each other.
 
     Args:
         calibration: name -> (n,), one stack per cell.
         scores: name -> score of the stack; the names of `calibration`.
 
     Returns:
-        p, and the p-value of each score alone.
+        p, and the surprise of each score.
 
     Source: Vovk, Gammerman, Shafer, Algorithmic learning in a random world (2005), chapter 2, for
-    conformal p-values; the score that is a smallest rank is this project's.
+    conformal p-values; the combination is this project's.
     """
     names = sorted(calibration)
     if names != sorted(scores):
         raise InputError(f"the gate knows the scores {names}, found {sorted(scores)}")
-    table = np.array([[*calibration[name], scores[name]] for name in names])  # (scores, n + 1)
-    table = np.nan_to_num(table, nan=np.inf)
-    # Of equal scores each counts all: ties make the p-value larger, never smaller.
-    ranks = np.array([len(row) - np.searchsorted(np.sort(row), row) for row in table])
-    own = ranks / table.shape[1]
-    smallest = own.min(axis=0)
-    p = float((smallest <= smallest[-1] + 1e-12).mean())
-    return p, {name: float(own[j, -1]) for j, name in enumerate(names)}
+    table = np.array([_surprise([*calibration[name], scores[name]]) for name in names])
+    largest = table.max(axis=0)
+    p = float((largest >= largest[-1]).mean())
+    return p, dict(zip(names, table[:, -1].tolist(), strict=True))
+
+
+def _surprise(values: Sequence[float]) -> NDArray[np.float64]:
+    """`-log(share of values as high)`; in the highest fifth along an exponential tail.
+
+    Ranks alone would tie: of n cells and many scores, most of the highest ranks are in different
+    cells. The tail's length is the mean excess over its start, so heavy tails surprise less.
+    """
+    values = np.asarray(values, np.float64)
+    finite = values[np.isfinite(values)]
+    beyond = finite.max() + 10 * max(float(np.ptp(finite)), 1e-12) if finite.size else 1.0
+    values = np.nan_to_num(values, nan=beyond, posinf=beyond, neginf=-beyond)
+    share = (len(values) - np.searchsorted(np.sort(values), values)) / len(values)
+    start = np.quantile(values, 1 - TAIL_SHARE)
+    excess = values - start
+    tail = excess > 0
+    length = excess[tail].mean() if tail.any() else 1.0
+    return np.where(tail, -math.log(TAIL_SHARE) + excess / length, -np.log(share))
 
 
 def judge(
@@ -297,9 +315,8 @@ def judge(
         p = min(1.0, stacks * p)
         warn = warn or p <= ALARM_RATE
         if p <= ALARM_RATE:
-            lowest = min(single.values())
-            unusual = [name for name in SCORES if single.get(name, 1.0) <= max(lowest, 0.005)]
-            reasons += [SCORES[name] for name in unusual[:3]]
+            ranked = sorted(single, key=single.__getitem__, reverse=True)
+            reasons += [SCORES[n] for n in ranked[:3] if single[n] >= NAMED * single[ranked[0]]]
     decision = "refuse" if refuse else "warn" if warn else "accept"
     return Verdict(decision, p, tuple(dict.fromkeys(reasons)))
 

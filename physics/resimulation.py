@@ -88,7 +88,10 @@ def resimulate(
     size = tuple(frames.shape[1:])
     smooth = _gaussian(frames.mean(dim=0), 1.0)
     variance = level + rise * smooth.clamp(min=0.0)
-    sharp = _without_apodisation(sr.to(frames), illumination, optics)
+    sr = sr.to(frames)
+    # As the frames: a background of the image would be light that the fringes modulate.
+    sr = sr - sr.flatten().kthvalue(max(1, sr.numel() // 100)).values
+    sharp = _without_apodisation(sr, illumination, optics)
     zero, first = separate(frames, illumination.phase)
     wide = _bin(sharp)
     moved = []

@@ -1,0 +1,134 @@
+"""test.py and its gate: a wrong stack is refused with its reason, and only --force goes on."""
+
+import json
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+from bayes.gate import SCORES, write_gate
+from models.bayesdl import build_network, member_payload, network_config
+from models.members import describe_members
+from utils.checkpoints import member_path, save_checkpoint
+from utils.checks import run_script
+
+ROOT = Path(__file__).resolve().parents[1]
+CRISTAE = ROOT / "data" / "cristae" / "raw.tif"
+PHASE_MAJOR = [0, 3, 6, 1, 4, 7, 2, 5, 8]
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def script():
+    return runpy.run_path(str(ROOT / "test.py"))["main"]
+
+
+@pytest.fixture
+def posterior(tmp_path):
+    """Two members of a tiny network."""
+    folder = tmp_path / "members"
+    config = network_config("unet", "gauss", in_channels=9, width=4, levels=2, blocks=1)
+    for index in (1, 2):
+        payload = member_payload(build_network(config, seed=index), {}, {})
+        save_checkpoint(member_path(folder, index), payload)
+    return folder
+
+
+@pytest.fixture
+def shuffled(tmp_path):
+    path = tmp_path / "shuffled.tif"
+    tifffile.imwrite(path, tifffile.imread(CRISTAE)[PHASE_MAJOR])
+    return path
+
+
+def call(script, posterior, source, results, *more):
+    words = ["--test_data", source, "--save_path", results, "--pretrained_G", posterior]
+    script([str(word) for word in [*words, "--device", "cpu", "--precision", "fp32", *more]])
+
+
+def verdict_in(results):
+    return json.loads((results / "prediction.json").read_text(encoding="utf-8"))["verdict"]
+
+
+def test_real_stack_is_accepted_and_the_verdict_is_stored(script, posterior, tmp_path, capsys):
+    call(script, posterior, CRISTAE, tmp_path / "out")
+    said = capsys.readouterr().out
+    assert "verdict: accept" in said
+    assert "no gate.json of these very members" in said
+    expected = {"decision": "accept", "p_value": None, "reasons": [], "forced": False}
+    assert verdict_in(tmp_path / "out") == expected
+
+
+def test_shuffled_frames_are_refused_with_the_reason(script, posterior, shuffled, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run_script(lambda: call(script, posterior, shuffled, tmp_path / "out"))
+    assert ended.value.code == 2
+    printed = capsys.readouterr()
+    assert "verdict: refuse: frames" in printed.out
+    assert printed.err.count("\n") == 1
+    assert "order of phases first" in printed.err
+    assert "--force" in printed.err
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_force_writes_what_was_refused_and_says_so(script, posterior, shuffled, tmp_path):
+    call(script, posterior, shuffled, tmp_path / "out", "--force")
+    verdict = verdict_in(tmp_path / "out")
+    assert (verdict["decision"], verdict["forced"]) == ("refuse", True)
+    assert (tmp_path / "out" / "SR.tif").is_file()
+
+
+def test_one_wide_field_nine_times_is_refused(script, posterior, tmp_path, capsys):
+    frames = tifffile.imread(CRISTAE)
+    tifffile.imwrite(tmp_path / "wide.tif", np.repeat(frames.mean(0, keepdims=True), 9, axis=0))
+    with pytest.raises(SystemExit):
+        run_script(lambda: call(script, posterior, tmp_path / "wide.tif", tmp_path / "out"))
+    assert "copies of one exposure" in capsys.readouterr().err
+
+
+def test_refused_stack_does_not_stop_the_others(script, posterior, shuffled, tmp_path, capsys):
+    stacks = tmp_path / "stacks"
+    stacks.mkdir()
+    tifffile.imwrite(stacks / "good.tif", tifffile.imread(CRISTAE))
+    shuffled.rename(stacks / "shuffled.tif")
+    with pytest.raises(SystemExit) as ended:
+        run_script(lambda: call(script, posterior, stacks, tmp_path / "out"))
+    assert ended.value.code == 2
+    assert "1 of 2 stacks" in capsys.readouterr().err
+    assert verdict_in(tmp_path / "out" / "good")["decision"] == "accept"
+    assert not (tmp_path / "out" / "shuffled" / "SR.tif").exists()
+
+
+def test_refused_time_point_refuses_the_series(script, posterior, tmp_path, capsys):
+    good = tifffile.imread(CRISTAE)
+    tifffile.imwrite(tmp_path / "series.tif", np.concatenate([good, good[PHASE_MAJOR]]))
+    with pytest.raises(SystemExit):
+        run_script(lambda: call(script, posterior, tmp_path / "series.tif", tmp_path / "out"))
+    assert "show the same fringes" in capsys.readouterr().err
+
+
+def test_scores_are_compared_with_the_gate_of_these_members(script, posterior, tmp_path, capsys):
+    members = {m.path.name: m.sha256 for m in describe_members(posterior)}
+    rng = np.random.default_rng(0)
+    # Validation cells that no stack is like: the scores of all of them are far lower.
+    rows = [{name: -1e6 + float(rng.normal()) for name in SCORES} for _ in range(40)]
+    write_gate(posterior, rows, members, {})
+    call(script, posterior, CRISTAE, tmp_path / "out")
+    assert "verdict: warn (p = 0.024)" in capsys.readouterr().out
+    verdict = verdict_in(tmp_path / "out")
+    assert verdict["p_value"] == pytest.approx(1 / 41)
+    assert set(verdict["reasons"]) <= set(SCORES.values())
+    call(script, posterior, CRISTAE, tmp_path / "one", "--members", "1")
+    assert "no gate.json of these very members" in capsys.readouterr().out
+    assert verdict_in(tmp_path / "one")["p_value"] is None
+
+
+def test_small_field_is_not_judged(script, posterior, tmp_path, capsys):
+    tifffile.imwrite(tmp_path / "small.tif", tifffile.imread(CRISTAE)[:, :40, :50])
+    call(script, posterior, tmp_path / "small.tif", tmp_path / "out")
+    assert "verdict: not judged: the field has less than 64 pixels" in capsys.readouterr().out
+    assert verdict_in(tmp_path / "out")["decision"] == "not judged"
