@@ -55,6 +55,7 @@ from bayes.posterior import Prediction, predict
 from bayes.recalibration import CALIBRATION_FILE, Calibration, find_calibration, fit_calibration
 from bayes.verdicts import (
     bars,
+    by_structure,
     conformal_risks,
     differences,
     group_calibration,
@@ -363,6 +364,7 @@ def reconstruct(
         maps.mean.ravel()[index].astype(np.float64),
         np.maximum(maps.total.ravel()[index].astype(np.float64), SMALLEST_SIGMA),
         mixture_draws(means + offset, sigmas, rng),
+        case.structure,
     )
     return maps, sample
 
@@ -612,6 +614,7 @@ def summarise(results: Results, calibration: Calibration, args: argparse.Namespa
         "Differences": less,
         "Per intensity decile": by_intensity,
         "Per signal decile": by_signal,
+        "Per structure": group_calibration(by_structure(results.samples), calibration),
         "Conformal risk": conformal_risks(results.samples, calibration),
     }
 
