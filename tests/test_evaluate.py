@@ -233,8 +233,8 @@ def test_checkpoints_of_one_name_are_kept_apart():
     labels = runpy.run_path(str(ROOT / "evaluate.py"))["labels"]
     paths = [Path("a/pretrained_G"), Path("b/pretrained_G"), Path("c/mine"), Path("wide field")]
     assert labels(paths) == {
-        "a/pretrained_G": paths[0],
-        "b/pretrained_G": paths[1],
+        str(paths[0]): paths[0],
+        str(paths[1]): paths[1],
         "mine": paths[2],
         "wide field": paths[3],
     }
