@@ -28,6 +28,7 @@ validation cells: a sigma that is a function of the SR intensity alone, and one 
 
 import argparse
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,6 +56,7 @@ from bayes.posterior import Prediction, predict
 from bayes.recalibration import CALIBRATION_FILE, Calibration, find_calibration, fit_calibration
 from bayes.verdicts import (
     bars,
+    by_structure,
     conformal_risks,
     differences,
     group_calibration,
@@ -246,6 +248,16 @@ def open_posterior(folder: Path, label: str, args: argparse.Namespace) -> Poster
     return posterior._replace(calibration=calibration)
 
 
+def labels(folders: Sequence[Path]) -> dict[str, Path]:
+    """Folders by their name, or by their whole path where two have the same name."""
+    names = [folder.name for folder in folders]
+    taken = {OURS, WIDE_FIELD, WIENER, DECONVOLVED}
+    return {
+        str(folder) if names.count(folder.name) > 1 or folder.name in taken else folder.name: folder
+        for folder in folders
+    }
+
+
 def chosen_cells(tree: DatasetTree, args: argparse.Namespace) -> tuple[list[int], list[int]]:
     """Cells to evaluate and cells to calibrate on.
 
@@ -255,9 +267,10 @@ def chosen_cells(tree: DatasetTree, args: argparse.Namespace) -> tuple[list[int]
     splits = tree.spec.splits
     evaluated = args.cells or splits[args.part]
     fitted = args.calibration_cells or splits["validation"]
+    known = tree.cells()
     for cell in (*evaluated, *fitted):
-        if cell not in tree.cells():
-            raise InputError(f"cell {cell} is not in {tree.root}, which holds {tree.cells()}")
+        if cell not in known:
+            raise InputError(f"cell {cell} is not in {tree.root}, which holds {len(known)} cells")
     both = sorted(set(evaluated) & set(fitted))
     if both and not args.calibrate:
         if args.cells and args.calibration_cells:
@@ -367,6 +380,7 @@ def reconstruct(
         maps.mean.ravel()[index].astype(np.float64),
         np.maximum(maps.total.ravel()[index].astype(np.float64), SMALLEST_SIGMA),
         mixture_draws(means + offset, sigmas, rng),
+        case.structure,
     )
     return maps, sample
 
@@ -580,7 +594,8 @@ def example(
     return {
         "rows": [seen | {"Target": case.target}, said],
         "pixel_size_nm": case.pixel_size_nm / 2 if case.pixel_size_nm else None,
-        "words": f"{case.name} ({case.structure}, {case.signal_e:.3g} e-/px)",
+        "words": f"{case.name} ({case.structure}"
+        + (")" if np.isnan(case.signal_e) else f", {case.signal_e:.3g} e-/px)"),
     }
 
 
@@ -616,6 +631,7 @@ def summarise(results: Results, calibration: Calibration, args: argparse.Namespa
         "Differences": less,
         "Per intensity decile": by_intensity,
         "Per signal decile": by_signal,
+        "Per structure": group_calibration(by_structure(results.samples), calibration),
         "Conformal risk": conformal_risks(results.samples, calibration),
     }
 
@@ -680,8 +696,8 @@ def evaluate(
 ) -> None:
     """Fits the baselines, scores every stack and writes the report."""
     folder = writable_folder(args.save_path)
-    posteriors = [open_posterior(args.pretrained_G, OURS, args)]
-    posteriors += [open_posterior(path, path.name, args) for path in args.compare]
+    folders = {OURS: args.pretrained_G} | labels(args.compare)
+    posteriors = [open_posterior(path, label, args) for label, path in folders.items()]
     require_uncertainty(posteriors[0])
     validation = calibration_samples(tree, fitted, posteriors[0], args)
     stored = posteriors[0].calibration
@@ -699,15 +715,7 @@ def evaluate(
     if not results.samples:
         raise InputError(f"no stack could be evaluated: {' | '.join(left_out.values())}")
     tables = summarise(results, calibration, args)
-    words = [
-        f"Set {tree.root.resolve().name}: {len(results.samples)} stacks of "
-        f"{len({sample.cell for sample in results.samples})} cells. Posterior: "
-        f"{len(posteriors[0].members)} members of {args.pretrained_G}.",
-        "Means are over cells; brackets are 95 % bootstrap intervals over cells. Stacks without a "
-        "finite resolution are left out of its mean.",
-        f"Calibration ({'stored beside the members' if stored else 'of this report alone'}): "
-        + "; ".join(calibration.in_words()),
-    ]
+    words = in_words(results, posteriors[0], calibration, args)
     facts = {
         "set": str(tree.root),
         "cells": list(evaluated),
@@ -715,9 +723,8 @@ def evaluate(
         "left_out": left_out,
         "pixels_per_stack": args.pixels,
         "members": posteriors[0].hashes,
-        "calibration": {"stored": stored is not None, "scale": calibration.scale,
-                        "conformal": calibration.conformal,
-                        "probability_map": calibration.probability_map is not None},
+        "calibration": asdict(calibration),
+        "calibration_stored": stored is not None,
         "baselines": {"constant_sigma": baselines.constant,
                       "intensity": baselines.intensity.intensity.tolist(),
                       "sigma": baselines.intensity.sigma.tolist()},
@@ -737,6 +744,21 @@ def evaluate(
             f"{len(left_out)} of {len(pairs)} stacks could not be evaluated (the others are in "
             f"{folder / 'report.html'}): {' | '.join(left_out.values())}"
         )
+
+
+def in_words(
+    results: Results, posterior: Posterior, calibration: Calibration, args: argparse.Namespace
+) -> list[str]:
+    """What was evaluated, and how to read it."""
+    cells = {sample.cell for sample in results.samples}
+    origin = "stored with the members" if posterior.calibration else "of this report alone"
+    return [
+        f"Set {args.root_dir.resolve().name}: {len(results.samples)} stacks of {len(cells)} cells. "
+        f"Posterior: {len(posterior.members)} members of {args.pretrained_G}.",
+        "Means are over cells; brackets are 95 % bootstrap intervals over cells. Stacks without a "
+        "finite resolution are left out of its mean.",
+        f"Calibration ({origin}): {'; '.join(calibration.in_words())}",
+    ]
 
 
 def show(tables: dict, words: Sequence[str], folder: Path) -> None:

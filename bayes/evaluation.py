@@ -50,6 +50,7 @@ class Sample(NamedTuple):
     mean: NDArray
     sigma: NDArray
     draws: NDArray | None = None
+    structure: str = ""
 
     @property
     def error(self) -> NDArray:

@@ -16,6 +16,7 @@ __all__ = [
     "BAR_LEVEL",
     "GROUP_BAND",
     "bars",
+    "by_structure",
     "conformal_risks",
     "differences",
     "group_calibration",
@@ -77,18 +78,32 @@ def intensity_deciles(samples: Sequence[Sample]) -> dict[str, tuple[NDArray, NDA
 def signal_deciles(samples: Sequence[Sample]) -> dict[str, tuple[NDArray, NDArray]]:
     """Stacks by their signal, in ten groups; by level, where there are fewer or it is unknown."""
     signals = np.array([sample.signal_e for sample in samples])
-    if len(samples) >= DECILES and np.isfinite(signals).all():
-        parts = np.array_split(np.argsort(signals, kind="stable"), DECILES)
-        names = [f"{signals[part[0]]:.3g}..{signals[part[-1]]:.3g} e-" for part in parts]
-    else:
-        levels = np.array([sample.level for sample in samples])
-        names = [f"level {level}" for level in np.unique(levels)]
-        parts = [np.flatnonzero(levels == level) for level in np.unique(levels)]
+    if len(samples) < DECILES or not np.isfinite(signals).all():
+        return _grouped(samples, [f"level {sample.level}" for sample in samples])
+    names = [""] * len(samples)
+    for part in np.array_split(np.argsort(signals, kind="stable"), DECILES):
+        for index in part:
+            names[index] = f"{signals[part[0]]:.3g}..{signals[part[-1]]:.3g} e-"
+    rising = np.argsort(signals, kind="stable")
+    return _grouped([samples[i] for i in rising], [names[i] for i in rising])
+
+
+def by_structure(samples: Sequence[Sample]) -> dict[str, tuple[NDArray, NDArray]]:
+    """Stacks by the structure that they show."""
+    return _grouped(samples, [sample.structure or "unknown" for sample in samples])
+
+
+def _grouped(samples: Sequence[Sample], names: Sequence[str]) -> dict[str, tuple[NDArray, NDArray]]:
+    """(error, sigma) of all stacks of one name; names in the order in which they come."""
+    members: dict[str, list[Sample]] = {}
+    for sample, name in zip(samples, names, strict=True):
+        members.setdefault(name, []).append(sample)
     return {
         name: tuple(
-            np.concatenate([getattr(samples[i], what) for i in part]) for what in ("error", "sigma")
+            np.concatenate([getattr(sample, what) for sample in group])
+            for what in ("error", "sigma")
         )
-        for name, part in zip(names, parts, strict=True)
+        for name, group in members.items()
     }
 
 

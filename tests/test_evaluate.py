@@ -172,7 +172,7 @@ def test_stored_calibration_is_used_by_the_report(evaluate, small_set, posterior
         float(rows[f"BayesDL-SIM, {words}"]["mean_z2"]) for words in ("as predicted", "calibrated")
     ]
     assert ratio[0] / ratio[1] == pytest.approx(3.5**2)
-    assert "stored beside the members" in (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "stored with the members" in (tmp_path / "out" / "report.html").read_text("utf-8")
     assert len(rows_of(tmp_path / "out" / "metrics.csv")) == 2
 
 
@@ -227,3 +227,14 @@ def test_interval_needs_a_total_uncertainty(infer, small_set, tmp_path):
         infer([str(word) for word in [*words, 0.9]])
     with pytest.raises(InputError, match=r"0\.5 to 0\.99"):
         infer([str(word) for word in [*words, 90]])
+
+
+def test_checkpoints_of_one_name_are_kept_apart():
+    labels = runpy.run_path(str(ROOT / "evaluate.py"))["labels"]
+    paths = [Path("a/pretrained_G"), Path("b/pretrained_G"), Path("c/mine"), Path("wide field")]
+    assert labels(paths) == {
+        str(paths[0]): paths[0],
+        str(paths[1]): paths[1],
+        "mine": paths[2],
+        "wide field": paths[3],
+    }

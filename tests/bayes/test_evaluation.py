@@ -20,6 +20,7 @@ from bayes.recalibration import Calibration, fit_calibration
 from bayes.scores import crps_gaussian
 from bayes.verdicts import (
     bars,
+    by_structure,
     conformal_risks,
     differences,
     group_calibration,
@@ -137,6 +138,14 @@ def test_deciles_hold_every_pixel_once_and_in_order(known):
 def test_signals_that_are_unknown_are_grouped_by_level():
     found = [sample._replace(signal_e=float("nan")) for sample in samples(cells=3, pixels=50)]
     assert list(signal_deciles(found)) == ["level 1", "level 2"]
+
+
+def test_structures_are_kept_apart():
+    one, two = samples(cells=1, pixels=40), samples(cells=2, pixels=40, factor=3, seed=4)
+    found = [s._replace(structure="ER") for s in one] + [s._replace(structure="MT") for s in two]
+    er, mt = group_calibration(by_structure(found), Calibration())
+    assert (er["group"], er["pixels"], mt["group"], mt["pixels"]) == ("ER", 80, "MT", 160)
+    assert mt["mean z^2, as predicted"] > 4 * er["mean z^2, as predicted"]
 
 
 def test_a_group_that_is_overconfident_shows():
