@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayes.schedule import CyclicSchedule, warm_up_cosine
+from bayes.schedule import CyclicSchedule, turn_of, warm_up_cosine
 from utils.checks import InputError
 
 
@@ -81,3 +81,21 @@ def test_warm_up_rises_then_falls_along_a_cosine():
     assert rates[-1] == pytest.approx(2e-5, rel=0.01)
     assert rates[525] == pytest.approx(0.51e-3, rel=0.01)  # half-way down
     assert all(a >= b for a, b in zip(rates[50:], rates[51:], strict=False))
+
+
+@pytest.mark.parametrize(("total", "turns"), [(12, 3), (10, 4), (7, 7), (5, 1)])
+def test_turns_share_a_budget_without_gap_or_overlap(total, turns):
+    found = [turn_of(step, total, turns) for step in range(total)]
+    assert sorted({turn.number for turn in found}) == list(range(turns))
+    for number in range(turns):
+        own = [turn for turn in found if turn.number == number]
+        assert [turn.step for turn in own] == list(range(len(own)))
+        assert {turn.steps for turn in own} == {len(own)}
+        assert abs(len(own) - total / turns) < 1
+        assert [turn.is_first for turn in own] == [True] + [False] * (len(own) - 1)
+        assert [turn.is_last for turn in own] == [False] * (len(own) - 1) + [True]
+
+
+def test_more_turns_than_steps_are_refused():
+    with pytest.raises(InputError, match="4 networks cannot share 3 steps"):
+        turn_of(0, 3, 4)

@@ -357,10 +357,25 @@ def test_input_pipeline_compares_on_one_set(tmp_path, capsys):
     small = ["--cells", "3", "--levels", "1", "--size", "32", "--patches", "6"]
     small += ["--patch_size", "16", "--batch_size", "2", "--save_path", str(tmp_path)]
     input_pipeline.main(small)
-    assert "| memory-mapped reader of training |" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "| reader of training, with first guesses |" in printed
+    assert "| copy and first guesses are made |" in printed
+    assert "| patches are read |" in printed
     rows = rows_of(tmp_path / "input_pipeline.csv")
-    assert len(rows) == 3
+    assert len(rows) == 4
     assert all(float(row["patches/s"]) > 0 for row in rows)
+
+
+@pytest.mark.skipif(not input_pipeline.ROLLUP.is_file(), reason="Linux only")
+def test_own_memory_counts_arrays_and_not_mapped_files(tmp_path):
+    megabytes = 64
+    np.save(tmp_path / "a.npy", np.ones(megabytes << 17))
+    before = input_pipeline.own_memory()
+    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
+    assert mapped.sum() == mapped.size  # every page was touched
+    assert input_pipeline.own_memory() - before < 8 << 20
+    held = np.ones(megabytes << 17)
+    assert input_pipeline.own_memory() - before > 0.9 * held.nbytes
 
 
 # ---------------------------------------------------------------------------------- console

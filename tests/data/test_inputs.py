@@ -5,7 +5,15 @@ import pytest
 import torch
 
 from data.datasets import SimDataset
-from data.inputs import FirstGuess, InputSpec, input_spec, network_input, stack_input
+from data.inputs import (
+    FirstGuess,
+    InputSpec,
+    chosen_frames,
+    input_spec,
+    network_input,
+    require_inputs,
+    stack_input,
+)
 from data.normalise import Normalisation, normalisation_of
 from utils.checks import InputError
 
@@ -110,3 +118,38 @@ def test_a_new_way_to_guess_makes_the_guesses_again(write_tree):
         dataset = SimDataset(tree.root, "train", inputs=WITH_GUESS, first_guess=guess)
         values.append(float(dataset.stack(0).raw[9:].mean() * dataset.stack(0).norm.scale))
     assert values == pytest.approx([1.0, 2.0], rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("mode", "frames", "expected"),
+    [
+        (None, None, None),
+        ("SIM", None, None),
+        ("SIM", "1,2,3,4,5,6,7,8,9", None),
+        ("SIM", "1, 2,3", (1, 2, 3)),
+        (None, "7,4", (4, 7)),
+        ("SISR", None, ()),
+        ("SISR", "1,2,3,4,5,6,7,8,9", ()),
+        (None, "", ()),
+    ],
+)
+def test_frames_in_the_words_of_the_released_command_line(mode, frames, expected):
+    assert chosen_frames(mode, frames) == expected
+
+
+@pytest.mark.parametrize("frames", ["0", "10", "1,1", "1;2", "a", "1,,2", "-1"])
+def test_other_frames_are_refused(frames):
+    with pytest.raises(InputError, match="numbers from 1 to 9"):
+        chosen_frames("SIM", frames)
+
+
+def test_a_stored_spec_is_compared_with_what_is_asked_for():
+    three, alone = InputSpec((1, 2, 3)), InputSpec(())
+    require_inputs(three, None, None)
+    require_inputs(three, "SIM", None)
+    require_inputs(three, "SIM", "1,2,3")
+    require_inputs(alone, "SISR", None)
+    require_inputs(InputSpec(first_guess=True), "SIM", "1,2,3,4,5,6,7,8,9")
+    for spec, asked in [(three, ("SISR", None)), (three, ("SIM", "1,2")), (alone, ("SIM", None))]:
+        with pytest.raises(InputError, match="were trained on the wide field"):
+            require_inputs(spec, *asked)

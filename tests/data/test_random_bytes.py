@@ -1,0 +1,81 @@
+"""Random bytes and random headers through every reader: an image, or `InputError`, nothing else."""
+
+import struct
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data.mrc import mrc_shape, read_mrc
+from data.tiff import read_image, read_tiff, tiff_header
+from utils.checks import InputError
+
+READERS = {".mrc": (read_mrc, mrc_shape), ".tif": (read_tiff, read_image, tiff_header)}
+WORD = st.one_of(st.integers(-3, 40), st.integers(-(2**31), 2**31 - 1))
+
+
+def read_all(content, suffix):
+    """What each reader of the format makes of the bytes; None where it refuses them in words."""
+    results, refusals = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"raw{suffix}"
+        path.write_bytes(content)
+        for reader in READERS[suffix]:
+            try:
+                results.append(reader(path))
+            except InputError as error:
+                refusals.append(str(error))
+                results.append(None)
+        assert all(str(path) in refusal and "\n" not in refusal for refusal in refusals)
+    return results
+
+
+@settings(max_examples=150, deadline=None)
+@given(content=st.binary(max_size=4000), suffix=st.sampled_from(list(READERS)))
+def test_random_bytes(content, suffix):
+    assert read_all(content, suffix) == [None] * len(READERS[suffix])
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    words=st.lists(WORD, min_size=4, max_size=30),
+    mode=st.sampled_from([0, 1, 2, 4, 6, 12, 7, -1]),
+    pixels=st.integers(0, 3000),
+)
+def test_random_mrc_headers(words, mode, pixels):
+    """Sizes, mode and extended header that contradict the file, or happen to fit it."""
+    words[3] = mode
+    header = struct.pack(f"<{len(words)}i", *words).ljust(1024, b"\0")
+    images, shape = read_all(header + bytes(pixels), ".mrc")
+    if images is not None:
+        assert images[0].shape == shape == tuple(words[2::-1])
+        assert np.isfinite(images[0].astype(np.float64)).all()
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    entries=st.lists(
+        st.tuples(
+            st.sampled_from([254, 256, 257, 258, 259, 262, 273, 277, 278, 279, 339, 270, 65000]),
+            st.integers(0, 14),
+            st.integers(0, 5),
+            st.integers(0, 400),
+        ),
+        max_size=14,
+    ),
+    order=st.sampled_from("<>"),
+    rest=st.binary(max_size=600),
+)
+def test_random_tiff_directories(entries, order, rest):
+    """A real first directory whose entries are drawn at random."""
+    content = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, 8)
+    content += struct.pack(f"{order}H", len(entries))
+    for entry in entries:
+        content += struct.pack(f"{order}HHII", *entry)
+    content += struct.pack(f"{order}I", 0) + rest
+    images, image, header = read_all(content, ".tif")
+    if images is not None and image is not None:
+        assert images[0].shape[1:] == image.shape
+        assert header is not None
