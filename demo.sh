@@ -20,10 +20,8 @@ echo "cristae: a real stack of mitochondria"
 echo "a wrong stack: the frames of the cristae in the order of phases; it has to be refused"
 wrong=$(mktemp -d)
 trap 'rm -rf "$wrong"' EXIT
-"$python" -c 'import sys, tifffile
-frames = tifffile.imread(sys.argv[1])
-tifffile.imwrite(sys.argv[2], frames[[0, 3, 6, 1, 4, 7, 2, 5, 8]])' \
-    data/cristae/raw.tif "$wrong/shuffled.tif"
+shuffle='import sys, tifffile as t; t.imwrite(sys.argv[2], t.imread(sys.argv[1])[[0,3,6,1,4,7,2,5,8]])'
+"$python" -c "$shuffle" data/cristae/raw.tif "$wrong/shuffled.tif"
 if "$python" test.py --test_data "$wrong/shuffled.tif" --pixel_size_nm 65 \
     --pretrained_G checkpoint/F-actin/pretrained_G --save_path "$wrong/results" "$@"
 then
