@@ -63,7 +63,7 @@ def documents():
     """(name, lines) of everything that shows commands to people or to the shell."""
     for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("data/*/*.md"), *ROOT.glob("*/README.md")]):
         yield path, list(code_lines(path.read_text(encoding="utf-8")))
-    for path in [*sorted(ROOT.glob("*.sh")), ROOT / "tests" / "run.sh", ROOT / ".ci" / "run"]:
+    for path in [*sorted(ROOT.glob("*.sh")), *sorted(ROOT.glob("*/*.sh")), ROOT / ".ci" / "run"]:
         yield path, shell_lines(path.read_text(encoding="utf-8"))
     programs = [*ROOT.glob("*.py")]
     programs += [path for room in ROOMS_WITH_PROGRAMS for path in (ROOT / room).glob("*.py")]
