@@ -101,7 +101,7 @@ def titled(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows with columns in words."""
     words = {
         "psnr": "PSNR, dB", "ssim": "SSIM", "nll": "NLL", "coverage": "90 % interval covers",
-        "mean_z2": "mean z^2", "correlation": "epistemic with |error|", "auroc": "AUROC, kept out",
+        "mean_z2": "mean z^2", "correlation": "epistemic vs error", "auroc": "AUROC, kept out",
     }  # fmt: skip
     return [{words.get(name, name): value for name, value in row.items()} for row in rows]
 

@@ -5,6 +5,7 @@ import csv
 import numpy as np
 import pytest
 
+import train as program
 from benchmarks import engines, fine_tuning
 from benchmarks.kept_out import kept_out_scene
 from benchmarks.training import train
@@ -14,7 +15,20 @@ from utils.checkpoints import member_path, save_checkpoint
 from utils.checks import InputError
 
 
-def test_engines_get_the_same_budget_and_one_table(tmp_path):
+@pytest.fixture
+def in_process(monkeypatch):
+    """train.py without a process of its own, which would take most of the time."""
+
+    def run(root, work, name, options):
+        place = ["--root_dir", root, "--save_model_dir", work, "--exp_name", name, "--resume"]
+        program.main([str(word) for word in [*place, *options, "--device", "cpu"]])
+        return work / "F-actin" / f"{name}-SIM"
+
+    for benchmark in (engines, fine_tuning):
+        monkeypatch.setattr(benchmark, "train", run)
+
+
+def test_engines_get_the_same_budget_and_one_table(tmp_path, in_process):
     words = "--threads 1 --epochs 4 --cells 3 --size 48 --levels 1 --n_feat 4 --test_cells 1"
     words += " --kept_out 1 --test_size 32 --tail_epochs 1 --ensemble 4"
     words += " --engines ensemble mc_dropout"
@@ -32,7 +46,7 @@ def test_engines_get_the_same_budget_and_one_table(tmp_path):
     assert all(0 <= float(row["AUROC, kept out"]) <= 1 for row in table)
 
 
-def test_fine_tuning_gives_both_curves(tmp_path, monkeypatch):
+def test_fine_tuning_gives_both_curves(tmp_path, monkeypatch, in_process):
     config = network_config("unet", "", in_channels=9, width=4, levels=2, blocks=1)
     folder = tmp_path / "members"
     save_checkpoint(member_path(folder, 1), member_payload(build_network(config), {}, {}))
