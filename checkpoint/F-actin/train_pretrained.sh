@@ -40,10 +40,8 @@ chain() { # number, epochs of the burn-in, epoch after which it ends, with the g
 
 simulate "$work/sharp" 0
 simulate "$work/soft" 90
-# An epoch of chain 1's tails is 60 steps on unseen cells, one of chain 2's is 480 on training cells:
-# train.py takes the unseen ones where their residuals differ by more than a tenth.
-chain 1 26 26 10 &
-chain 2 16 10 1 &
+chain 1 26 26 7 2 &
+chain 2 16 10 7 2 &
 wait
 
 # The chains take turns, so that the first few members are of both.

@@ -10,8 +10,8 @@ from physics.camera import Camera
 from physics.fringe_search import fringe_groups
 from physics.illumination import Illumination
 from physics.microscopes import Microscope
-from physics.optics import Optics
-from physics.raw_checks import NOMINAL_OPTICS, brightest_square, noise_line, raw_checks
+from physics.optics import TYPICAL_OPTICS, Optics
+from physics.raw_checks import brightest_square, noise_line, raw_checks
 from physics.sim import expected_frames, grid_for, raw_counts
 from physics.structures import draw
 
@@ -157,7 +157,7 @@ def test_noise_line_of_a_camera_that_is_known():
 
 def test_groups_do_not_depend_on_the_brightness_of_frames(good):
     frames = (good - 100).double() * torch.linspace(0.8, 1.2, 9)[:, None, None]
-    groups = fringe_groups(frames, NOMINAL_OPTICS, 400.0)
+    groups = fringe_groups(frames, TYPICAL_OPTICS, 400.0)
     assert sorted(group.frames for group in groups) == [(0, 1, 2), (3, 4, 5), (6, 7, 8)]
 
 
