@@ -29,11 +29,11 @@ cp "$tables/real_cristae.png" "$tables/real_hela.png" "$pictures/"
     --levels 3 --size 128 --seed 77
 "$python" evaluate.py --root_dir runs/eval --cells 1-30 --calibration_cells 31-60 \
     --save_path runs/evaluation
-cp runs/evaluation/reliability.png runs/evaluation/sparsification.png "$pictures/"
 "$python" -m DatasetGenerate.from_simulation --sample mixed --save_path runs/eval_many --cells 300 \
     --levels 2 --size 96 --seed 78
 "$python" evaluate.py --root_dir runs/eval_many --cells 151-300 --calibration_cells 1-150 \
-    --classical False --save_path runs/evaluation_many
+    --classical False --pixels 8192 --save_path runs/evaluation_many
+cp runs/evaluation_many/reliability.png runs/evaluation_many/sparsification.png "$pictures/"
 "$python" -m benchmarks.misuse --cells 40 --scenes 5 --save_path "$tables"
 "$python" -m figures.novelty --tables "$tables" --save_path "$pictures"
 "$python" -m figures.training_size --tables "$tables" --save_path "$pictures"
