@@ -40,5 +40,8 @@ cp runs/evaluation_many/reliability.png runs/evaluation_many/sparsification.png 
 "$python" -m figures.error_estimation --tables "$tables" --save_path "$pictures"
 "$python" -m figures.acquisition --tables "$tables" --save_path "$pictures"
 "$python" -m figures.live --tables "$tables" --save_path "$pictures"
+"$python" -m benchmarks.fine_tuning --save_path "$tables"
+cp "$tables/fine_tuning.png" "$pictures/"
+"$python" -m benchmarks.engines --epochs 24 --test_cells 6 --kept_out 1 --save_path "$tables"
 "$python" -m benchmarks.input_pipeline --save_path "$tables"
 "$python" -m benchmarks.speed --save_path "$tables"
