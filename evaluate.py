@@ -68,7 +68,7 @@ from data.layout import DatasetTree
 from data.normalise import Normalisation, min_max_of, normalisation_of, target_normalisation
 from data.stacks import read_stack
 from data.tiff import read_image
-from models.members import MemberFacts, describe_members, member_functions
+from models.members import MemberFacts, describe_members, hashes_of, member_functions
 from physics.deconvolution import deconvolved_wide_field
 from physics.first_guess import FIRST_GUESS_VERSION, first_guess
 from physics.optics import TYPICAL_OPTICS, Optics
@@ -228,7 +228,7 @@ class Posterior(NamedTuple):
     @property
     def hashes(self) -> dict[str, str]:
         """File name -> SHA-256 of the members."""
-        return {member.path.name: member.sha256 for member in self.members}
+        return hashes_of(self.members)
 
 
 def open_posterior(folder: Path, label: str, args: argparse.Namespace) -> Posterior:

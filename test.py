@@ -74,7 +74,7 @@ from data.inputs import FirstGuess, InputSpec, input_spec, require_inputs, stack
 from data.normalise import Normalisation, min_max_of, normalisation_of
 from data.stacks import RawStack, find_stacks, read_stack
 from data.tiff import read_tiff
-from models.members import MemberFacts, describe_members, member_functions
+from models.members import MemberFacts, describe_members, hashes_of, member_functions
 from physics.first_guess import FIRST_GUESS_VERSION, first_guess
 from physics.resimulation import examine
 from physics.wiener import wide_field_upsampled
@@ -255,7 +255,7 @@ def open_run(args: argparse.Namespace) -> Run:
     print(f"posterior: {posterior_in_words(members)} of {args.pretrained_G}; {device}, {precision}")
     warn(members, args.convention)
     calibration, bounds = open_calibration(args, members, facts)
-    gate = read_gate(args.pretrained_G, {m.path.name: m.sha256 for m in members})
+    gate = read_gate(args.pretrained_G, hashes_of(members))
     if gate is None:
         print("gate: no gate.json of these very members: only faults of the raw frames are noticed")
     return Run(functions, inputs, members, facts, args.convention, calibration, bounds, gate)
@@ -270,8 +270,7 @@ def open_calibration(
         if named is not None and str(named) != "none":
             raise InputError("--calibration belongs to --convention total_variance: leave it out")
         named = "none"
-    hashes = {member.path.name: member.sha256 for member in members}
-    found, words = find_calibration(args.pretrained_G, named, hashes)
+    found, words = find_calibration(args.pretrained_G, named, hashes_of(members))
     print(words)
     calibration = found or Calibration()
     facts["calibration"] = {"applied": found is not None, "scale": calibration.scale,

@@ -25,6 +25,7 @@ from utils.checks import InputError
 from utils.runs import choose_device, choose_precision
 
 __all__ = [
+    "FIRST_GUESS",
     "Posterior",
     "Scene",
     "field_patterns",

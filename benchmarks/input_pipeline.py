@@ -28,20 +28,19 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.common import FIRST_GUESS
 from benchmarks.console import arguments, at_least, report
 from data.datasets import SimDataset
-from data.inputs import FirstGuess, InputSpec
+from data.inputs import InputSpec
 from data.layout import DatasetTree
 from data.normalise import normalisation_of, target_normalisation
 from data.patches import crop_pair, draw_symmetry
 from data.tiff import read_image
 from DatasetGenerate import from_simulation
-from physics.first_guess import FIRST_GUESS_VERSION, first_guess
 from utils.checks import InputError, run_script
 
 __all__ = ["decoded_patches", "main", "own_memory", "rate"]
 
-FIRST_GUESS = FirstGuess(first_guess, FIRST_GUESS_VERSION)
 MEMORY_BAR = 2e9  # bytes, for 50 cells x 9 levels
 ROLLUP = Path("/proc/self/smaps_rollup")
 MAKING, READING = "copy and first guesses are made", "patches are read"

@@ -39,12 +39,11 @@ from benchmarks.common import Posterior, Scene, open_posterior, posterior_of, si
 from benchmarks.console import arguments, at_least, report
 from benchmarks.faults import FAULTS, FRAME_FAULTS, GROSS, WEAK, fault_scene
 from benchmarks.real import STACKS, read_scene
+from models.members import describe_members, hashes_of
 from physics.estimation import estimate
 from physics.optics import TYPICAL_OPTICS
 from physics.resimulation import Examination, examine, resimulate
-from utils.checkpoints import list_members
 from utils.checks import InputError, run_script
-from utils.files import sha256
 from utils.metrics import auroc
 
 __all__ = ["Judged", "fit_gate", "judge_scene", "main", "misuse_table"]
@@ -108,8 +107,8 @@ def fit_gate(posterior: Posterior, scenes: Iterable[Scene], facts: dict[str, Any
 
 
 def members_of(posterior: Posterior) -> dict[str, str]:
-    """File name -> SHA-256 of the members in use."""
-    return {path.name: sha256(path) for path in list_members(posterior.folder)[: posterior.members]}
+    """What the gate of the members in use is filed under."""
+    return hashes_of(describe_members(posterior.folder, posterior.limit))
 
 
 def suspicion(judged: Judged, gate: Gate) -> float:

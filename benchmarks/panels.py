@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
@@ -15,6 +14,7 @@ from scipy.ndimage import gaussian_filter
 from benchmarks.profiles import Line, liveliest_line, profile
 from utils.checks import InputError
 from utils.files import atomic_path
+from utils.maps import draw_scale_bar
 from utils.metrics import affine_fit
 
 __all__ = ["brightest_square", "write_comparison"]
@@ -24,7 +24,6 @@ COLOURS = {"wide field": "tab:gray", "Wiener": "tab:blue", "BayesDL-SIM": "tab:r
 SHOWN = (0.5, 99.9)  # percentiles at the ends of the colours
 EDGE = 0.04  # of the side; no square reaches into it, where filters ring
 INCH, DPI = 4.4, 100  # of one panel
-OUTLINE = [withStroke(linewidth=3, foreground="black")]
 
 
 def brightest_square(image: NDArray, side: int) -> tuple[slice, slice]:
@@ -74,7 +73,7 @@ def write_comparison(
         for axes, part in zip(grid[:2, column], (image, parts[title]), strict=True):
             shown = axes.imshow(part, **colours)
             axes.set_axis_off()
-            _scale_bar(axes, part.shape, pixel_size_nm)
+            draw_scale_bar(axes, part.shape, pixel_size_nm, 16)
         grid[0, column].set_title(title, fontsize=24, pad=6)
         corner = (square[1].start - 0.5, square[0].start - 0.5)
         grid[0, column].add_patch(
@@ -120,21 +119,3 @@ def _colour_bar(figure: Figure, axes: Any, shown: Any) -> None:
     bar.xaxis.set_major_locator(MaxNLocator(4))
     bar.tick_params(labelsize=16)
     bar.set_xlabel("normalised intensity", fontsize=16)
-
-
-def _scale_bar(axes: Any, shape: tuple[int, ...], pixel_size_nm: float) -> None:
-    """A bar of the length 1, 2 or 5 times a power of ten nearest to a quarter of the width."""
-    height, width = shape
-    quarter = width * pixel_size_nm / 4
-    decade = 10.0 ** np.floor(np.log10(quarter))
-    length_nm = min((decade * n for n in (1, 2, 5, 10)), key=lambda x: abs(np.log(x / quarter)))
-    text = f"{length_nm / 1000:g} µm" if length_nm >= 1000 else f"{length_nm:g} nm"
-    length = length_nm / pixel_size_nm
-    left, bottom = 0.95 * width - length, 0.94 * height
-    thick = 0.015 * height
-    bar = Rectangle((left, bottom), length, thick, facecolor="white", path_effects=OUTLINE)
-    axes.add_patch(bar)
-    axes.text(
-        left + length / 2, bottom - 0.015 * height, text, color="white", fontsize=16,
-        ha="center", va="bottom", path_effects=OUTLINE,
-    )  # fmt: skip

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -12,11 +13,21 @@ from bayes.recalibration import Calibration, find_calibration
 from benchmarks.common import open_posterior
 from benchmarks.console import arguments
 from data.normalise import Normalisation
-from models.members import describe_members
+from models.members import describe_members, hashes_of
 from physics.sim import LIT_SHARE
-from utils.files import atomic_path
+from utils.checks import InputError
+from utils.files import atomic_path, read_json
 
-__all__ = ["PICTURES", "lit_pixels", "open_calibrated", "options", "save", "sr_scale"]
+__all__ = [
+    "PICTURES",
+    "lit_pixels",
+    "open_calibrated",
+    "options",
+    "results_options",
+    "save",
+    "sr_scale",
+    "stored_table",
+]
 
 PICTURES = Path("figures/pictures")
 DPI = 120
@@ -32,12 +43,34 @@ def options(name: str, description: str, network: bool = True) -> argparse.Argum
     return parser
 
 
+def results_options(name: str, description: str) -> argparse.ArgumentParser:
+    """The options of a figure that draws what a benchmark has measured."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m figures.{name}", description=description, allow_abbrev=False
+    )
+    parser.add_argument("--results", type=Path, default=Path("runs/benchmarks"))
+    parser.add_argument("--save_path", type=Path, default=PICTURES)
+    return parser
+
+
+def stored_table(results: Path, benchmark: str, title: str) -> list[dict[str, Any]]:
+    """The rows of a table that a benchmark wrote.
+
+    Raises:
+        InputError: no such file, or no such table in it.
+    """
+    path = results / f"{benchmark}.json"
+    tables = read_json(path).get("tables", {})
+    if title not in tables:
+        raise InputError(f"{path} has no table {title!r}: run python -m benchmarks.{benchmark}")
+    return tables[title]
+
+
 def open_calibrated(args: argparse.Namespace) -> Callable[[Tensor], Prediction]:
     """The posterior that the options name, with the calibration beside its members, as test.py."""
     posterior = open_posterior(args)
     members = describe_members(posterior.folder, posterior.limit)
-    hashes = {member.path.name: member.sha256 for member in members}
-    found, words = find_calibration(posterior.folder, None, hashes)
+    found, words = find_calibration(posterior.folder, None, hashes_of(members))
     print(words)
     calibration = found or Calibration()
     return lambda raw: calibration.apply(posterior(raw))

@@ -6,13 +6,12 @@ python -m figures.levels --results runs/benchmarks --save_path figures/pictures
 
 import argparse
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from utils.checks import InputError, run_script, writable_folder
-from utils.files import atomic_path, read_json
+from figures.common import results_options, save, stored_table
+from utils.checks import run_script, writable_folder
 
 __all__ = ["draw", "main"]
 
@@ -42,27 +41,14 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m figures.levels",
-        description="Draws accuracy against signal level.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--results", type=Path, default=Path("runs/benchmarks"))
-    parser.add_argument("--save_path", type=Path, default=Path("figures/pictures"))
-    return parser.parse_args(argv)
+    return results_options("levels", "Draws accuracy against signal level.").parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> None:
     """Reads accuracy.json of the benchmarks and writes levels.png."""
     args = parse_args(argv)
-    path = args.results / "accuracy.json"
-    tables = read_json(path).get("tables", {})
-    if TABLE not in tables:
-        raise InputError(f"{path} has no table {TABLE!r}: run python -m benchmarks.accuracy again")
-    target = writable_folder(args.save_path) / "levels.png"
-    with atomic_path(target) as partial:
-        draw(tables[TABLE]).savefig(partial, dpi=120)
-    print(target)
+    rows = stored_table(args.results, "accuracy", TABLE)
+    save(draw(rows), writable_folder(args.save_path) / "levels.png")
 
 
 if __name__ == "__main__":

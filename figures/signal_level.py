@@ -7,14 +7,12 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from figures.common import PICTURES, save
-from utils.checks import InputError, run_script, writable_folder
-from utils.files import read_json
+from figures.common import results_options, save, stored_table
+from utils.checks import run_script, writable_folder
 
 __all__ = ["draw", "main"]
 
@@ -42,24 +40,16 @@ def draw(rows: Sequence[dict[str, Any]]) -> Figure:
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m figures.signal_level",
-        description="Draws uncertainty and error against the signal level.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--results", type=Path, default=Path("runs/benchmarks"))
-    parser.add_argument("--save_path", type=Path, default=PICTURES)
-    return parser.parse_args(argv)
+    return results_options(
+        "signal_level", "Draws uncertainty and error against the signal level."
+    ).parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> None:
     """Reads uncertainty.json of the benchmarks and writes signal_level.png."""
     args = parse_args(argv)
-    path = args.results / "uncertainty.json"
-    tables = read_json(path).get("tables", {})
-    if TABLE not in tables:
-        raise InputError(f"{path} has no table {TABLE!r}: run python -m benchmarks.uncertainty")
-    save(draw(tables[TABLE]), writable_folder(args.save_path) / "signal_level.png")
+    rows = stored_table(args.results, "uncertainty", TABLE)
+    save(draw(rows), writable_folder(args.save_path) / "signal_level.png")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A folder of posterior draws as functions `raw -> (mean, log_var)`, one in memory at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +15,14 @@ from utils.checks import InputError
 from utils.files import sha256
 from utils.runs import autocast
 
-__all__ = ["MemberFacts", "describe_members", "first_member", "member_functions", "open_member"]
+__all__ = [
+    "MemberFacts",
+    "hashes_of",
+    "describe_members",
+    "first_member",
+    "member_functions",
+    "open_member",
+]
 
 TILE = 512  # raw pixels
 
@@ -112,6 +119,11 @@ def open_member(path: Path, device: torch.device | str = "cpu") -> Member:
 def first_member(path: Path) -> Path:
     """The file itself, or the first member of a folder."""
     return path if path.is_file() else _paths(path, 1)[0]
+
+
+def hashes_of(members: Iterable[MemberFacts]) -> dict[str, str]:
+    """File name -> SHA-256: what a calibration or a gate was fitted for."""
+    return {member.path.name: member.sha256 for member in members}
 
 
 def _paths(folder: str | Path, limit: int | None) -> list[Path]:

@@ -11,7 +11,7 @@ import torch
 
 from bayes.gate import SCORES, write_gate
 from models.bayesdl import build_network, member_payload, network_config
-from models.members import describe_members
+from models.members import describe_members, hashes_of
 from utils.checkpoints import member_path, save_checkpoint
 from utils.checks import run_script
 
@@ -112,7 +112,7 @@ def test_refused_time_point_refuses_the_series(script, posterior, tmp_path, caps
 
 
 def test_scores_are_compared_with_the_gate_of_these_members(script, posterior, tmp_path, capsys):
-    members = {m.path.name: m.sha256 for m in describe_members(posterior)}
+    members = hashes_of(describe_members(posterior))
     rng = np.random.default_rng(0)
     # Validation cells that no stack is like: the scores of all of them are far lower.
     rows = [{name: -1e6 + float(rng.normal()) for name in SCORES} for _ in range(40)]
