@@ -11,14 +11,16 @@ cd -- "$root"
 
 echo "F-actin: a stack simulated from a real structure; its ground truth is known"
 "$python" test.py --test_data data/F-actin/raw.tif --target data/F-actin/gt.tif \
-    --pretrained_G checkpoint/F-actin/pretrained_G --save_path data/F-actin/BayesDL-results "$@"
+    --pretrained_G checkpoint/F-actin/pretrained_G --save_path data/F-actin/BayesDL-results \
+    --misfit "$@"
 
 echo "cristae: a real stack of mitochondria"
 "$python" test.py --test_data data/cristae/raw.tif \
-    --pretrained_G checkpoint/F-actin/pretrained_G --save_path data/cristae/BayesDL-results "$@"
+    --pretrained_G checkpoint/F-actin/pretrained_G --save_path data/cristae/BayesDL-results \
+    --misfit "$@"
 
 echo
 echo "Pictures to look at: Overview.png (wide field | SR | aleatoric | epistemic), and SR.png,"
-echo "Aleatoric.png and Epistemic.png one by one, in"
+echo "Aleatoric.png, Epistemic.png and Invented.png (where the frames contradict the SR) one by one, in"
 echo "    data/F-actin/BayesDL-results/"
 echo "    data/cristae/BayesDL-results/"

@@ -18,6 +18,9 @@
     python test.py --test_data data/F-actin/raw.tif --exceed 0.3 --draws 3 \
         --save_path results/F-actin
 
+    # Where does the result say more, or less, than its nine frames do
+    python test.py --test_data data/F-actin/raw.tif --misfit --save_path results/F-actin
+
     # Against a known ground truth
     python test.py --test_data data/F-actin/raw.tif --target data/F-actin/gt.tif \
         --save_path results/F-actin
@@ -29,7 +32,11 @@ Written to --save_path (of several stacks: to a subfolder each):
     Epistemic.tif       float32: standard deviation between the members, same units
     Credibility.tif     float32: probability that the error is below --delta
     Lower.tif           with --interval, and Upper.tif: float32, ends of the interval of each pixel
-    Channels.ome.tif    float32: these, their total, and what --exceed and --draws ask for
+    Invented.tif        with --misfit: float32, by how many standard deviations the SR is brighter
+                        than the frames say, locally; negative: light that it lacks; raw pixels
+    Misfit.tif          with --misfit: float32, local chi^2 of the frames re-simulated from the SR;
+                        1 where it explains them; raw pixels
+    Channels.ome.tif    float32: SR and its maps, their total, and what --exceed and --draws ask for
     *.png               each with colour bar and scale bar; Overview.png beside wide field;
                         Informed.png: brightness is the SR, colour is the credibility
     prediction.json     what was made from what: members, scales, versions; written last
@@ -76,7 +83,7 @@ from data.stacks import RawStack, find_stacks, read_stack
 from data.tiff import read_tiff
 from models.members import MemberFacts, describe_members, hashes_of, member_functions
 from physics.first_guess import FIRST_GUESS_VERSION, first_guess
-from physics.resimulation import examine
+from physics.resimulation import examine, resimulate_field
 from physics.wiener import wide_field_upsampled
 from utils.checks import InputError, require_file, run_script, writable_folder
 from utils.files import write_json
@@ -96,6 +103,11 @@ SHOWN = {  # file and channel -> title of the picture, what its colours mean
 }
 TOTAL = "Total"  # a channel only
 INTERVAL = ("Lower", "Upper")  # files only
+MISFIT = {  # as SHOWN, of the raw grid: title, label, colours, values at their ends
+    "Invented": ("Invented (+) or lost (-) light", "standard deviations", "RdBu_r", (-6.0, 6.0)),
+    "Misfit": ("Misfit of the re-simulated frames", "chi^2 per frame", "viridis", (0.0, 4.0)),
+}
+CONTRADICTED = 5.0  # standard deviations of Invented
 TRUST = "Credibility"  # needs the total; beside it come Exceedance and Draw 1 ... as channels
 DRAW_SEED = 0  # the same maps give the same draws
 CHANNELS = "Channels.ome.tif"
@@ -158,6 +170,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help="adds N images drawn from the predictive distribution, as channels",
     )  # fmt: skip
 
+    trust.add_argument(
+        "--misfit", action="store_true",
+        help="sends the whole SR back through the microscope and maps where the frames contradict "
+        "it (some seconds per stack of 502x502)",
+    )  # fmt: skip
+
     run = parser.add_argument_group("run")
     run.add_argument("--force", action="store_true", help="write results that the gate refuses")
     run.add_argument("--tile", type=int, default=512, help="raw pixels (default %(default)s)")
@@ -209,6 +227,7 @@ class Reconstruction(NamedTuple):
         seconds: of the prediction.
         released: whether the convention is the released one.
         interval: Lower and Upper, each (T, 2H, 2W), where they were asked for.
+        misfit: Invented and Misfit, each (T, H, W), where they were asked for.
     """
 
     maps: dict[str, NDArray[np.float32]]
@@ -217,6 +236,7 @@ class Reconstruction(NamedTuple):
     seconds: float
     released: bool = False
     interval: dict[str, NDArray[np.float32]] | None = None
+    misfit: dict[str, NDArray[np.float32]] | None = None
 
 
 # ---------------------------------------------------------------------------------------------
@@ -335,7 +355,7 @@ def result_folders(stacks: list[Path], save_path: Path) -> list[Path]:
         ]
     for source, folder in zip(stacks, folders, strict=True):
         source, outputs = source.resolve(), folder.resolve()
-        written = {CHANNELS, *(f"{name}.tif" for name in (*SHOWN, TRUST, *INTERVAL))}
+        written = {CHANNELS, *(f"{name}.tif" for name in (*SHOWN, TRUST, *INTERVAL, *MISFIT))}
         if source == outputs or (outputs == source.parent and source.name in written):
             raise InputError(
                 f"the results in {folder} would mix with or replace the raw data {source}; "
@@ -452,6 +472,20 @@ def with_trust(result: Reconstruction, args: argparse.Namespace) -> Reconstructi
     return result._replace(maps=result.maps | {k: image.numpy() for k, image in added.items()})
 
 
+def with_misfit(result: Reconstruction, stack: RawStack, wanted: bool) -> Reconstruction:
+    """Adds where the frames contradict the SR, see `physics.resimulation`, if it is wanted."""
+    if not wanted:
+        return result
+    maps: dict[str, list[NDArray]] = {name: [] for name in MISFIT}
+    times = zip(stack.raw, result.maps["SR"], strict=True)
+    for raw, sr in tqdm(times, "re-simulation", len(stack.raw), unit="image", disable=None):
+        counts = torch.from_numpy(raw.astype(np.float32))
+        seen = resimulate_field(counts, torch.from_numpy(sr))
+        for name, image in zip(MISFIT, (seen.invented, seen.chi2), strict=True):
+            maps[name].append(image.float().numpy())
+    return result._replace(misfit={name: np.stack(images) for name, images in maps.items()})
+
+
 def verdict_of(
     stack: RawStack, pixel_size_nm: float | None, result: Reconstruction, run: Run
 ) -> Verdict:
@@ -541,6 +575,7 @@ def write_results(
         else:
             write_map(folder / f"{name}.tif", result.interval[name], sr_pixel_nm)
     write_trust(folder, result, sr_pixel_nm, facts["delta"])
+    write_misfit(folder, result, pixel_size_nm)
     write_channels(folder / CHANNELS, result.maps, sr_pixel_nm)
     panels = {"Wide field": result.scale.apply(stack.raw.mean(axis=1))}
     panels |= {SHOWN[name][0]: image for name, image in result.maps.items() if name in SHOWN}
@@ -561,6 +596,19 @@ def write_trust(
     write_map(files[0], image, sr_pixel_nm)
     write_picture(files[1], image, TRUST, sr_pixel_nm, label, cmap="cividis")
     write_informed(files[2], result.maps["SR"], image, sr_pixel_nm, label)
+
+
+def write_misfit(folder: Path, result: Reconstruction, pixel_size_nm: float | None) -> None:
+    """The two maps of the re-simulation and their pictures; what an earlier run left is removed."""
+    for name, (title, label, cmap, limits) in MISFIT.items():
+        file, picture = folder / f"{name}.tif", folder / f"{name}.png"
+        if result.misfit is None:
+            file.unlink(missing_ok=True)
+            picture.unlink(missing_ok=True)
+            continue
+        image = result.misfit[name]
+        write_map(file, image, pixel_size_nm)
+        write_picture(picture, image, title, pixel_size_nm, label, cmap, limits)
 
 
 def stack_facts(
@@ -607,6 +655,12 @@ def report(
     print(f"   {result.seconds:.1f} s; mean uncertainty: {', '.join(widths) or 'not modelled'}")
     if TRUST in result.maps:
         print(f"   mean credibility {result.maps[TRUST].mean():.2f}")
+    if result.misfit is not None:
+        share = (np.abs(result.misfit["Invented"]) > CONTRADICTED).mean()
+        print(
+            f"   contradicted by the frames (over {CONTRADICTED:g} standard deviations): "
+            f"{share:.2%} of the field"
+        )
     for name, score in scores.items():
         print(
             f"   {name:>10}: PSNR {score.psnr:.2f} dB, SSIM {score.ssim:.3f}, NRMSE "
@@ -622,6 +676,11 @@ def process(source: Path, folder: Path, args: argparse.Namespace, run: Run) -> N
     pixel_size_nm = args.pixel_size_nm or stack.pixel_size_nm
     target = None if args.target is None else read_target(args.target, stack)
     height, width = stack.raw.shape[-2:]
+    if args.misfit and min(height, width) < SMALLEST_FIELD:
+        raise InputError(
+            f"{source}: {height}x{width} px are too few for --misfit, which needs {SMALLEST_FIELD} "
+            "a side to see the fringes: leave it out"
+        )
     is_local = run.members[0].is_local
     if not is_local and max(height, width) > args.tile:
         print(
@@ -643,6 +702,7 @@ def process(source: Path, folder: Path, args: argparse.Namespace, run: Run) -> N
             f"{source}: refused, nothing is written: {'; '.join(verdict.reasons)}; mend the stack, "
             "or use --force to write the result all the same"
         )
+    result = with_misfit(result, stack, args.misfit)
     scores = {} if target is None else compare(result.maps["SR"], stack.raw, target)
     facts = {**run.facts, **stack_facts(stack, pixel_size_nm, result), "delta": args.delta}
     facts["verdict"] = verdict._asdict() | {"forced": verdict.decision == "refuse"}

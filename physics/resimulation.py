@@ -24,7 +24,7 @@ from physics.raw_checks import (
     raw_checks,
 )
 
-__all__ = ["Examination", "Resimulation", "examine", "resimulate"]
+__all__ = ["Examination", "Resimulation", "examine", "resimulate", "resimulate_field"]
 
 JUDGED_FIELD = 128  # raw pixels a side: what is stored to compare with was measured on such fields
 
@@ -143,6 +143,19 @@ def examine(raw: Tensor, sr: Tensor, optics: Optics = TYPICAL_OPTICS) -> Examina
     estimated = estimate(raw, optics)
     checks = raw_checks(raw, optics, estimated)
     return Examination(square, checks, resimulate(sr, raw, estimated.illumination, optics))
+
+
+def resimulate_field(raw: Tensor, sr: Tensor, optics: Optics = TYPICAL_OPTICS) -> Resimulation:
+    """Re-simulation of a whole field, with the patterns that are found in it.
+
+    Args:
+        raw: (9, H, W) counts.
+        sr: (2H, 2W) image made from them.
+
+    Raises:
+        InputError: as `resimulate`.
+    """
+    return resimulate(sr, raw, estimate(raw, optics).illumination, optics)
 
 
 def _without_apodisation(sr: Tensor, illumination: Illumination, optics: Optics) -> Tensor:

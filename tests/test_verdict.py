@@ -10,8 +10,10 @@ import tifffile
 import torch
 
 from bayes.gate import SCORES, write_gate
+from data.tiff import read_tiff
 from models.bayesdl import build_network, member_payload, network_config
 from models.members import describe_members, hashes_of
+from physics.resimulation import resimulate_field
 from utils.checkpoints import member_path, save_checkpoint
 from utils.checks import run_script
 
@@ -132,3 +134,26 @@ def test_small_field_is_not_judged(script, posterior, tmp_path, capsys):
     call(script, posterior, tmp_path / "small.tif", tmp_path / "out")
     assert "verdict: not judged: the field has less than 64 pixels" in capsys.readouterr().out
     assert verdict_in(tmp_path / "out")["decision"] == "not judged"
+
+
+def test_maps_of_the_misfit_are_of_the_raw_grid_and_go_with_the_option(script, posterior, tmp_path):
+    results, frames = tmp_path / "out", tifffile.imread(CRISTAE)
+    call(script, posterior, CRISTAE, results, "--misfit")
+    sr = torch.from_numpy(tifffile.imread(results / "SR.tif").astype(np.float32))
+    seen = resimulate_field(torch.from_numpy(frames.astype(np.float32)), sr)
+    for name, expected in (("Invented", seen.invented), ("Misfit", seen.chi2)):
+        found, pixel_size_nm = read_tiff(results / f"{name}.tif")
+        assert pixel_size_nm == pytest.approx(65.0, rel=1e-3)
+        np.testing.assert_allclose(found[0], expected.numpy(), atol=0.05 * float(expected.std()))
+        assert (results / f"{name}.png").is_file()
+    call(script, posterior, CRISTAE, results)
+    assert not [*results.glob("Invented*"), *results.glob("Misfit*")]
+
+
+def test_misfit_of_a_tiny_field_is_refused_before_any_work(script, posterior, tmp_path, capsys):
+    tifffile.imwrite(tmp_path / "tiny.tif", tifffile.imread(CRISTAE)[:, :48, :48])
+    with pytest.raises(SystemExit):
+        run_script(
+            lambda: call(script, posterior, tmp_path / "tiny.tif", tmp_path / "out", "--misfit")
+        )
+    assert "48x48 px are too few for --misfit" in capsys.readouterr().err

@@ -133,6 +133,7 @@ class _Panel(NamedTuple):
     pixel_size_nm: float | None
     label: str
     cmap: str
+    limits: tuple[float, float] | None = None
 
 
 def write_picture(
@@ -142,16 +143,18 @@ def write_picture(
     pixel_size_nm: float | None,
     label: str = "",
     cmap: str = _INTENSITY,
+    limits: tuple[float, float] | None = None,
 ) -> None:
     """Writes a PNG of an image with colour bar (``label`` tells its units) and scale bar.
 
-    Of a time series it shows the first time point, and the title says so.
+    Of a time series it shows the first time point, and the title says so. ``limits`` are the values
+    at the ends of the colours (default: `display_limits` of the image).
     """
     image = _checked(image)
     longest = max(image.shape[-2:])
     # Whole screen pixels per image pixel up to 1400, so that what is seen was measured.
     side = min(longest * max(1, -(-600 // longest)), 1400)
-    _draw(path, [_Panel(image, title, pixel_size_nm, label, cmap)], side)
+    _draw(path, [_Panel(image, title, pixel_size_nm, label, cmap, limits)], side)
 
 
 def write_overview(
@@ -199,7 +202,7 @@ def _draw_panel(axes: Any, bar_axes: Any, panel: _Panel, width: float, em: float
         title = f"{title} (time point 1 of {len(image)})"
         image = image[0]
     points = em * 72 / _DPI
-    low, high = display_limits(image)
+    low, high = panel.limits or display_limits(image)
     colours = ScalarMappable(Normalize(low, high), panel.cmap)
     axes.imshow(image, cmap=panel.cmap, vmin=low, vmax=high, aspect="auto")
     axes.set_axis_off()
