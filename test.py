@@ -21,6 +21,9 @@
     # Where does the result say more, or less, than its nine frames do
     python test.py --test_data data/F-actin/raw.tif --misfit --save_path results/F-actin
 
+    # Of a time series: what has changed from one time point to the next, for sure (95 %)
+    python test.py --test_data movie.tif --changes 0.95 --save_path results/movie
+
     # Against a known ground truth
     python test.py --test_data data/F-actin/raw.tif --target data/F-actin/gt.tif \
         --save_path results/F-actin
@@ -36,6 +39,8 @@ Written to --save_path (of several stacks: to a subfolder each):
                         than the frames say, locally; negative: light that it lacks; raw pixels
     Misfit.tif          with --misfit: float32, local chi^2 of the frames re-simulated from the SR;
                         1 where it explains them; raw pixels
+    Change.tif          with --changes: float32, to the next time point, normalised SR intensity
+    Changed.tif         with --changes: float32, -1 or 1 where it is beyond its interval, else 0
     Channels.ome.tif    float32: SR and its maps, their total, and what --exceed and --draws ask for
     *.png               each with colour bar and scale bar; Overview.png beside wide field;
                         Informed.png: brightness is the SR, colour is the credibility
@@ -53,6 +58,8 @@ With `--convention released`, 0 and 1 are instead the smallest and the largest r
 time point, and statistics and rounding are those of the released code (see bayes/released.py).
 """
 
+from __future__ import annotations
+
 import argparse
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -64,6 +71,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from bayes.change import marked, predict_series
 from bayes.credibility import DELTA, trust_maps
 from bayes.gate import (
     SMALLEST_FIELD,
@@ -86,31 +94,18 @@ from physics.first_guess import FIRST_GUESS_VERSION, first_guess
 from physics.resimulation import examine, resimulate_field
 from physics.wiener import wide_field_upsampled
 from utils.checks import InputError, require_file, run_script, writable_folder
-from utils.files import write_json
-from utils.informed import write_informed
-from utils.maps import write_channels, write_map, write_overview, write_picture, write_sr
 from utils.metrics import Quality, quality
 from utils.options import NETWORK_OPTIONS, accept_without_effect
+from utils.results import file_names, write_results
 from utils.runs import choose_device, choose_precision, provenance
 
 CONVENTIONS = {"total_variance": predict, "released": predict_released}
 FIRST_GUESS = FirstGuess(first_guess, FIRST_GUESS_VERSION)
 SMALLEST_TILE = 32  # raw pixels; the halo around a smaller one would be most of the work
-SHOWN = {  # file and channel -> title of the picture, what its colours mean
-    "SR": ("Super-resolved", "normalised SR intensity"),
-    "Aleatoric": ("Aleatoric uncertainty", "standard deviation, normalised SR intensity"),
-    "Epistemic": ("Epistemic uncertainty", "standard deviation, normalised SR intensity"),
-}
-TOTAL = "Total"  # a channel only
-INTERVAL = ("Lower", "Upper")  # files only
-MISFIT = {  # as SHOWN, of the raw grid: title, label, colours, values at their ends
-    "Invented": ("Invented (+) or lost (-) light", "standard deviations", "RdBu_r", (-6.0, 6.0)),
-    "Misfit": ("Misfit of the re-simulated frames", "chi^2 per frame", "viridis", (0.0, 4.0)),
-}
+WIDTHS = ("Aleatoric", "Epistemic", "Total")  # channels that tell an uncertainty
+INTERVAL = ("Lower", "Upper")
 CONTRADICTED = 5.0  # standard deviations of Invented
-TRUST = "Credibility"  # needs the total; beside it come Exceedance and Draw 1 ... as channels
 DRAW_SEED = 0  # the same maps give the same draws
-CHANNELS = "Channels.ome.tif"
 JUDGED_TIMES = 4  # time points of a series that the gate looks at, evenly spread
 
 
@@ -176,6 +171,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "it (some seconds per stack of 502x502)",
     )  # fmt: skip
 
+    trust.add_argument(
+        "--changes", type=float, metavar="LEVEL",
+        help="of a time series: maps the change to the next time point, and marks it where it "
+        "exceeds its credible interval of this level, e.g. 0.95 (twice the time)",
+    )  # fmt: skip
+
     run = parser.add_argument_group("run")
     run.add_argument("--force", action="store_true", help="write results that the gate refuses")
     run.add_argument("--tile", type=int, default=512, help="raw pixels (default %(default)s)")
@@ -193,8 +194,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         )
     if args.pixel_size_nm is not None and not 0 < args.pixel_size_nm < float("inf"):
         raise InputError(f"--pixel_size_nm: expected a positive size, found {args.pixel_size_nm}")
-    if args.interval is not None and not 0.5 <= args.interval <= 0.99:
-        raise InputError(f"--interval: expected a level of 0.5 to 0.99, found {args.interval}")
+    for name in ("interval", "changes"):
+        level = getattr(args, name)
+        if level is not None and not 0.5 <= level <= 0.99:
+            raise InputError(f"--{name}: expected a level of 0.5 to 0.99, found {level}")
+    if args.changes is not None and args.convention == "released":
+        raise InputError("--changes belongs to --convention total_variance: leave one of them out")
     return args
 
 
@@ -226,8 +231,8 @@ class Reconstruction(NamedTuple):
             first time point; each has that of its raw frames).
         seconds: of the prediction.
         released: whether the convention is the released one.
-        interval: Lower and Upper, each (T, 2H, 2W), where they were asked for.
-        misfit: Invented and Misfit, each (T, H, W), where they were asked for.
+        further: maps that were asked for: Lower and Upper (T, 2H, 2W), Invented and Misfit
+            (T, H, W), Change and Changed (T - 1, 2H, 2W).
     """
 
     maps: dict[str, NDArray[np.float32]]
@@ -235,8 +240,11 @@ class Reconstruction(NamedTuple):
     scale: Normalisation
     seconds: float
     released: bool = False
-    interval: dict[str, NDArray[np.float32]] | None = None
-    misfit: dict[str, NDArray[np.float32]] | None = None
+    further: dict[str, NDArray[np.float32]] = {}
+
+    def with_further(self, maps: dict[str, NDArray[np.float32]]) -> Reconstruction:
+        """The same with more maps that are files only."""
+        return self._replace(further=self.further | maps)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -274,6 +282,12 @@ def open_run(args: argparse.Namespace) -> Run:
     }  # fmt: skip
     print(f"posterior: {posterior_in_words(members)} of {args.pretrained_G}; {device}, {precision}")
     warn(members, args.convention)
+    asked = [f"--{name}" for name in ("interval", "changes") if getattr(args, name) is not None]
+    if asked and (len(members) == 1 or not members[0].network["likelihood"]):
+        raise InputError(
+            f"{' and '.join(asked)} needs a total uncertainty: several members with an uncertainty "
+            "tail"
+        )
     calibration, bounds = open_calibration(args, members, facts)
     gate = read_gate(args.pretrained_G, hashes_of(members))
     if gate is None:
@@ -297,10 +311,6 @@ def open_calibration(
                             "fitted_on": calibration.fitted_on}  # fmt: skip
     if args.interval is None:
         return calibration, None
-    if len(members) == 1 or not members[0].network["likelihood"]:
-        raise InputError(
-            "--interval needs a total uncertainty: several members with an uncertainty tail"
-        )
     bounds = calibration.bounds(args.interval)
     facts["interval"] = {"level": args.interval, "meaning": KINDS[bounds.kind],
                          **bounds._asdict()}  # fmt: skip
@@ -355,8 +365,7 @@ def result_folders(stacks: list[Path], save_path: Path) -> list[Path]:
         ]
     for source, folder in zip(stacks, folders, strict=True):
         source, outputs = source.resolve(), folder.resolve()
-        written = {CHANNELS, *(f"{name}.tif" for name in (*SHOWN, TRUST, *INTERVAL, *MISFIT))}
-        if source == outputs or (outputs == source.parent and source.name in written):
+        if source == outputs or (outputs == source.parent and source.name in file_names()):
             raise InputError(
                 f"the results in {folder} would mix with or replace the raw data {source}; "
                 "choose another --save_path"
@@ -392,7 +401,7 @@ def reconstruct(stack: RawStack, run: Run) -> Reconstruction:
             scales.append(norm)
     require_usable(maps, stack.source)
     scale = scales[0] if released else to_sr_scale(maps)
-    names = {"mean": "SR", "aleatoric": "Aleatoric", "epistemic": "Epistemic", "total": TOTAL}
+    names = {"mean": "SR", "aleatoric": "Aleatoric", "epistemic": "Epistemic", "total": "Total"}
     named = {names[name]: image for name, image in maps.items()}
     return Reconstruction(named, scales, scale, time.perf_counter() - began, released)
 
@@ -446,9 +455,9 @@ def without_unknown(result: Reconstruction, members: list[MemberFacts]) -> Recon
     """Leaves out what the members cannot tell: a map of zeros would read as certainty."""
     unknown = set()
     if not members[0].network["likelihood"]:
-        unknown |= {"Aleatoric", TOTAL}
+        unknown |= {"Aleatoric", "Total"}
     if len(members) == 1:
-        unknown |= {"Epistemic", TOTAL}
+        unknown |= {"Epistemic", "Total"}
     maps = {name: image for name, image in result.maps.items() if name not in unknown}
     return result._replace(maps=maps)
 
@@ -457,33 +466,58 @@ def with_interval(result: Reconstruction, bounds: Bounds | None) -> Reconstructi
     """Adds the ends of the interval, `SR + low Total` and `SR + high Total`, if any is wanted."""
     if bounds is None:
         return result
-    sr, total = result.maps["SR"], result.maps[TOTAL]
+    sr, total = result.maps["SR"], result.maps["Total"]
     ends = zip(INTERVAL, (bounds.low, bounds.high), strict=True)
-    return result._replace(interval={name: sr + np.float32(end) * total for name, end in ends})
+    return result.with_further({name: sr + np.float32(end) * total for name, end in ends})
 
 
 def with_trust(result: Reconstruction, args: argparse.Namespace) -> Reconstruction:
     """Adds how far to trust each pixel, where the total uncertainty is known."""
-    if TOTAL not in result.maps:
+    if "Total" not in result.maps:
         return result
-    mean, total = (torch.from_numpy(result.maps[name]) for name in ("SR", TOTAL))
+    mean, total = (torch.from_numpy(result.maps[name]) for name in ("SR", "Total"))
     generator = torch.Generator().manual_seed(DRAW_SEED)
     added = trust_maps(mean, total, generator, args.delta, args.exceed, args.draws)
     return result._replace(maps=result.maps | {k: image.numpy() for k, image in added.items()})
+
+
+def with_changes(
+    result: Reconstruction, stack: RawStack, run: Run, level: float | None
+) -> Reconstruction:
+    """Adds the change from each time point to the next, and where it is certain, if wanted.
+
+    Two time points at a time, so that memory does not grow with the series.
+    """
+    if level is None:
+        return result
+    likelihood = run.members[0].network["likelihood"]
+    maps: dict[str, list[NDArray]] = {"Change": [], "Changed": []}
+    earlier = network_input(stack.raw[0], run, str(stack.source))
+    for raw in tqdm(stack.raw[1:], "changes", unit="step", disable=None):
+        later = network_input(raw, run, str(stack.source))
+        norms, shown = zip(earlier, later, strict=True)
+        scales, lows = [norm.scale for norm in norms], [norm.low for norm in norms]
+        _, change = predict_series(run.functions, torch.cat(shown), scales, lows, likelihood)
+        certain = marked(change.difference, run.calibration.scale * change.total, level)
+        difference = change.difference[0, 0].cpu().numpy() / np.float32(result.scale.scale)
+        maps["Change"].append(difference)
+        maps["Changed"].append(np.sign(difference) * certain[0, 0].cpu().numpy())
+        earlier = later
+    return result.with_further({name: np.stack(images) for name, images in maps.items()})
 
 
 def with_misfit(result: Reconstruction, stack: RawStack, wanted: bool) -> Reconstruction:
     """Adds where the frames contradict the SR, see `physics.resimulation`, if it is wanted."""
     if not wanted:
         return result
-    maps: dict[str, list[NDArray]] = {name: [] for name in MISFIT}
+    maps: dict[str, list[NDArray]] = {"Invented": [], "Misfit": []}
     times = zip(stack.raw, result.maps["SR"], strict=True)
     for raw, sr in tqdm(times, "re-simulation", len(stack.raw), unit="image", disable=None):
         counts = torch.from_numpy(raw.astype(np.float32))
         seen = resimulate_field(counts, torch.from_numpy(sr))
-        for name, image in zip(MISFIT, (seen.invented, seen.chi2), strict=True):
-            maps[name].append(image.float().numpy())
-    return result._replace(misfit={name: np.stack(images) for name, images in maps.items()})
+        maps["Invented"].append(seen.invented.float().numpy())
+        maps["Misfit"].append(seen.chi2.float().numpy())
+    return result.with_further({name: np.stack(images) for name, images in maps.items()})
 
 
 def verdict_of(
@@ -546,71 +580,6 @@ def compare(sr: NDArray, raw: NDArray, target: NDArray) -> dict[str, Quality]:
 # ---------------------------------------------------------------------------------------------
 
 
-def write_results(
-    folder: Path,
-    stack: RawStack,
-    pixel_size_nm: float | None,
-    result: Reconstruction,
-    facts: dict[str, Any],
-) -> None:
-    """All files of one stack; prediction.json last, so that it stands for a complete set."""
-    writable_folder(folder)
-    (folder / "prediction.json").unlink(missing_ok=True)
-    sr_pixel_nm = None if pixel_size_nm is None else pixel_size_nm / 2
-    for name, (title, label) in SHOWN.items():
-        if name not in result.maps:
-            for ending in (".tif", ".png"):  # an earlier run may have left some
-                (folder / f"{name}{ending}").unlink(missing_ok=True)
-            continue
-        image = result.maps[name]
-        write = write_sr if name == "SR" else write_map
-        cut = name == "SR" and result.released  # the released code cuts where we round
-        stored = np.floor(65535 * image) / 65535 if cut else image
-        write(folder / f"{name}.tif", stored, sr_pixel_nm)
-        colours = {} if name == "SR" else {"cmap": "viridis"}
-        write_picture(folder / f"{name}.png", image, title, sr_pixel_nm, label, **colours)
-    for name in INTERVAL:
-        if result.interval is None:
-            (folder / f"{name}.tif").unlink(missing_ok=True)
-        else:
-            write_map(folder / f"{name}.tif", result.interval[name], sr_pixel_nm)
-    write_trust(folder, result, sr_pixel_nm, facts["delta"])
-    write_misfit(folder, result, pixel_size_nm)
-    write_channels(folder / CHANNELS, result.maps, sr_pixel_nm)
-    panels = {"Wide field": result.scale.apply(stack.raw.mean(axis=1))}
-    panels |= {SHOWN[name][0]: image for name, image in result.maps.items() if name in SHOWN}
-    write_overview(folder / "Overview.png", panels, sr_pixel_nm)
-    write_json(folder / "prediction.json", facts)
-
-
-def write_trust(
-    folder: Path, result: Reconstruction, sr_pixel_nm: float | None, delta: float
-) -> None:
-    """The credibility as map and as picture, and the picture that it colours."""
-    files = [folder / name for name in (f"{TRUST}.tif", f"{TRUST}.png", "Informed.png")]
-    if TRUST not in result.maps:
-        for path in files:
-            path.unlink(missing_ok=True)
-        return
-    image, label = result.maps[TRUST], f"P(|error| < {delta:g})"
-    write_map(files[0], image, sr_pixel_nm)
-    write_picture(files[1], image, TRUST, sr_pixel_nm, label, cmap="cividis")
-    write_informed(files[2], result.maps["SR"], image, sr_pixel_nm, label)
-
-
-def write_misfit(folder: Path, result: Reconstruction, pixel_size_nm: float | None) -> None:
-    """The two maps of the re-simulation and their pictures; what an earlier run left is removed."""
-    for name, (title, label, cmap, limits) in MISFIT.items():
-        file, picture = folder / f"{name}.tif", folder / f"{name}.png"
-        if result.misfit is None:
-            file.unlink(missing_ok=True)
-            picture.unlink(missing_ok=True)
-            continue
-        image = result.misfit[name]
-        write_map(file, image, pixel_size_nm)
-        write_picture(picture, image, title, pixel_size_nm, label, cmap, limits)
-
-
 def stack_facts(
     stack: RawStack, pixel_size_nm: float | None, result: Reconstruction
 ) -> dict[str, Any]:
@@ -630,7 +599,7 @@ def stack_facts(
             + ("; each time point by its own raw_counts" if result.released else ""),
         },
         "channels": list(result.maps),
-        "not_modelled": [name for name in (*SHOWN, TOTAL) if name not in result.maps],
+        "not_modelled": [name for name in WIDTHS if name not in result.maps],
         "seconds": round(result.seconds, 3),
     }
 
@@ -648,18 +617,23 @@ def report(
     size = f"{pixel_size_nm:g} nm" if pixel_size_nm else "of unknown size (--pixel_size_nm)"
     print(f"{stack.source}: {series}{frames} frames of {height}x{width} px, pixel {size}")
     widths = [
-        f"{name.lower()} {result.maps[name].mean():.2g}"
-        for name in (*list(SHOWN)[1:], TOTAL)
-        if name in result.maps
+        f"{name.lower()} {result.maps[name].mean():.2g}" for name in WIDTHS if name in result.maps
     ]
     print(f"   {result.seconds:.1f} s; mean uncertainty: {', '.join(widths) or 'not modelled'}")
-    if TRUST in result.maps:
-        print(f"   mean credibility {result.maps[TRUST].mean():.2f}")
-    if result.misfit is not None:
-        share = (np.abs(result.misfit["Invented"]) > CONTRADICTED).mean()
+    if "Credibility" in result.maps:
+        print(f"   mean credibility {result.maps['Credibility'].mean():.2f}")
+    if "Invented" in result.further:
+        share = (np.abs(result.further["Invented"]) > CONTRADICTED).mean()
         print(
             f"   contradicted by the frames (over {CONTRADICTED:g} standard deviations): "
             f"{share:.2%} of the field"
+        )
+    if "Changed" in result.further:
+        rms = float(np.sqrt(np.mean(np.square(result.further["Change"]))))
+        share = np.abs(result.further["Changed"]).mean()
+        print(
+            f"   from one time point to the next: rms change {rms:.2g}; beyond its interval at "
+            f"{share:.2%} of the pixels"
         )
     for name, score in scores.items():
         print(
@@ -680,6 +654,10 @@ def process(source: Path, folder: Path, args: argparse.Namespace, run: Run) -> N
         raise InputError(
             f"{source}: {height}x{width} px are too few for --misfit, which needs {SMALLEST_FIELD} "
             "a side to see the fringes: leave it out"
+        )
+    if args.changes is not None and len(stack.raw) < 2:
+        raise InputError(
+            f"{source} is one time point, but --changes compares each with the next: leave it out"
         )
     is_local = run.members[0].is_local
     if not is_local and max(height, width) > args.tile:
@@ -703,12 +681,16 @@ def process(source: Path, folder: Path, args: argparse.Namespace, run: Run) -> N
             "or use --force to write the result all the same"
         )
     result = with_misfit(result, stack, args.misfit)
+    result = with_changes(result, stack, run, args.changes)
     scores = {} if target is None else compare(result.maps["SR"], stack.raw, target)
     facts = {**run.facts, **stack_facts(stack, pixel_size_nm, result), "delta": args.delta}
     facts["verdict"] = verdict._asdict() | {"forced": verdict.decision == "refuse"}
     if scores:
         facts["quality"] = {name: score._asdict() for name, score in scores.items()}
-    write_results(folder, stack, pixel_size_nm, result, facts)
+    # The released code cuts where we round.
+    cut = np.floor(65535 * result.maps["SR"]) / 65535 if result.released else None
+    wide_field = result.scale.apply(stack.raw.mean(axis=1))
+    write_results(folder, result.maps, result.further, wide_field, pixel_size_nm, facts, cut)
     report(stack, pixel_size_nm, result, scores, folder)
 
 

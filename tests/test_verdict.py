@@ -9,10 +9,12 @@ import pytest
 import tifffile
 import torch
 
+from bayes.change import marked, predict_series
 from bayes.gate import SCORES, write_gate
+from data.normalise import normalisation_of
 from data.tiff import read_tiff
 from models.bayesdl import build_network, member_payload, network_config
-from models.members import describe_members, hashes_of
+from models.members import describe_members, hashes_of, member_functions
 from physics.resimulation import resimulate_field
 from utils.checkpoints import member_path, save_checkpoint
 from utils.checks import run_script
@@ -157,3 +159,46 @@ def test_misfit_of_a_tiny_field_is_refused_before_any_work(script, posterior, tm
             lambda: call(script, posterior, tmp_path / "tiny.tif", tmp_path / "out", "--misfit")
         )
     assert "48x48 px are too few for --misfit" in capsys.readouterr().err
+
+
+def test_changes_of_a_series_are_those_of_the_shared_members(script, posterior, tmp_path, capsys):
+    first = tifffile.imread(CRISTAE)
+    second = first.copy()
+    second[:, 40:60, 50:70] += 300
+    tifffile.imwrite(tmp_path / "series.tif", np.concatenate([first, second, second]))
+    results = tmp_path / "out"
+    call(script, posterior, tmp_path / "series.tif", results, "--changes", "0.9", "--force")
+    change, changed = (read_tiff(results / f"{name}.tif")[0] for name in ("Change", "Changed"))
+    assert "beyond its interval at" in capsys.readouterr().out
+    assert change.shape == (2, 240, 240)
+
+    stacks = [stack.astype(np.float32) for stack in (first, second)]
+    norms = [normalisation_of(stack) for stack in stacks]
+    shown = torch.stack([torch.from_numpy(n.apply(s)) for n, s in zip(norms, stacks, strict=True)])
+    scales, lows = [n.scale for n in norms], [n.low for n in norms]
+    _, expected = predict_series(member_functions(posterior), shown, scales, lows)
+    facts = json.loads((results / "prediction.json").read_text(encoding="utf-8"))
+    counts = facts["normalisation"]["sr_counts"]
+    difference = expected.difference[0, 0].numpy() / (counts["high"] - counts["low"])
+    np.testing.assert_allclose(change[0], difference, atol=1e-4)
+    beyond = marked(expected.difference, expected.total, 0.9)[0, 0].numpy()
+    assert (changed[0] == np.sign(change[0]) * beyond).mean() > 0.999
+    # Twice the same exposure: nothing has changed, and nothing is marked.
+    assert not change[1].any()
+    assert not changed[1].any()
+    assert (results / "Change.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--changes", "0.95"], "is one time point"),
+        (["--changes", "1.5"], "--changes: expected a level of 0.5 to 0.99"),
+        (["--changes", "0.9", "--members", "1"], "--changes needs a total uncertainty"),
+        (["--changes", "0.9", "--convention", "released"], "leave one of them out"),
+    ],
+)
+def test_changes_that_cannot_be_told_are_refused(script, posterior, tmp_path, capsys, more, said):
+    with pytest.raises(SystemExit):
+        run_script(lambda: call(script, posterior, CRISTAE, tmp_path / "out", *more))
+    assert said in capsys.readouterr().err
