@@ -33,6 +33,7 @@ __all__ = ["ANEW", "TUNED", "main", "times_and_scores", "write_curves", "write_s
 TUNED, ANEW = "from the shipped member", "from scratch"
 EPOCHS = 16  # of both, and so many points of a curve
 BATCH = 8
+TRIALS = (4, 32)  # patches per stack, to learn what an epoch takes
 SHARES = (0.25, 0.5, 0.75, 1.0)  # of the time, rows of the table
 
 
@@ -82,11 +83,21 @@ def options(args: argparse.Namespace, patches_per_stack: int, epochs: int) -> li
 
 
 def patches_for(root: Path, work: Path, args: argparse.Namespace) -> int:
-    """Patches per stack with which `EPOCHS` epochs take the time, from two epochs of a trial."""
-    tried = 4
-    folder = train(root, work, "trial", options(args, tried, 2))
-    seconds = curve(folder, "step1")[-1]["seconds"]  # the first also waits for its caches
-    return max(1, round(tried * 60 * args.minutes / EPOCHS / seconds))
+    """Patches per stack with which `EPOCHS` epochs take the time.
+
+    An epoch of p patches takes `fixed + p each`, validation included; from an epoch of few and one
+    of many. (The first epoch of a training also waits for its caches.)
+    """
+    few, many = TRIALS
+    seconds = {}
+    for patches in TRIALS:
+        folder = train(root, work, f"trial_{patches}", options(args, patches, 2))
+        seconds[patches] = curve(folder, "step1")[-1]["seconds"]
+    each = (seconds[many] - seconds[few]) / (many - few)
+    if each <= 0:  # too fast to tell
+        each = seconds[many] / many
+    fixed = max(0.0, seconds[few] - few * each)
+    return max(1, round((60 * args.minutes / EPOCHS - fixed) / each))
 
 
 def times_and_scores(folder: Path) -> tuple[np.ndarray, np.ndarray]:

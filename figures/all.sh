@@ -50,7 +50,7 @@ one_core "$python" -m figures.error_estimation --tables "$tables" --save_path "$
 one_core "$python" -m figures.acquisition --tables "$tables" --save_path "$pictures"
 one_core "$python" -m figures.live --tables "$tables" --save_path "$pictures"
 wait $!
-"$python" -m benchmarks.fine_tuning --save_path "$tables"
+"$python" -m benchmarks.fine_tuning --minutes 2 --save_path "$tables"
 cp "$tables/fine_tuning.png" "$pictures/"
 "$python" -m benchmarks.engines --epochs 24 --test_cells 6 --kept_out 1 --save_path "$tables"
 "$python" -m benchmarks.input_pipeline --save_path "$tables"
