@@ -63,6 +63,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -644,6 +645,15 @@ def report(
     print(f"   results in {folder}")
 
 
+@contextmanager
+def out_of_memory_says(advice: str) -> Iterator[None]:
+    """One line with what to do, instead of a traceback."""
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError):
+        raise InputError(advice) from None
+
+
 def process(source: Path, folder: Path, args: argparse.Namespace, run: Run) -> None:
     """Reads, reconstructs and writes one stack."""
     stack = read_stack(source)
@@ -665,14 +675,11 @@ def process(source: Path, folder: Path, args: argparse.Namespace, run: Run) -> N
             f"{source}: {height}x{width} px are computed at once, not in tiles of {args.tile} px: "
             "this network averages over the whole field, and tiles would change its result"
         )
-    try:
+    smaller = f"use a smaller --tile (now {args.tile})" if is_local else "crop the stack"
+    advice = f"{source}: not enough memory for {height}x{width} px; {smaller} or --device cpu"
+    with out_of_memory_says(advice):
         result = without_unknown(reconstruct(stack, run), run.members)
         result = with_trust(with_interval(result, run.bounds), args)
-    except (MemoryError, torch.OutOfMemoryError):
-        smaller = f"use a smaller --tile (now {args.tile})" if is_local else "crop the stack"
-        raise InputError(
-            f"{source}: not enough memory for {height}x{width} px; {smaller} or --device cpu"
-        ) from None
     verdict = verdict_of(stack, pixel_size_nm, result, run)
     print(f"{source}: verdict: {verdict.sentence()}")
     if verdict.decision == "refuse" and not args.force:
@@ -680,8 +687,9 @@ def process(source: Path, folder: Path, args: argparse.Namespace, run: Run) -> N
             f"{source}: refused, nothing is written: {'; '.join(verdict.reasons)}; mend the stack, "
             "or use --force to write the result all the same"
         )
-    result = with_misfit(result, stack, args.misfit)
-    result = with_changes(result, stack, run, args.changes)
+    with out_of_memory_says(advice):
+        result = with_misfit(result, stack, args.misfit)
+        result = with_changes(result, stack, run, args.changes)
     scores = {} if target is None else compare(result.maps["SR"], stack.raw, target)
     facts = {**run.facts, **stack_facts(stack, pixel_size_nm, result), "delta": args.delta}
     facts["verdict"] = verdict._asdict() | {"forced": verdict.decision == "refuse"}

@@ -30,6 +30,7 @@ class MapKind(NamedTuple):
         label: what its colours mean; "{delta}" stands for the tolerance of the credibility.
         colours: a colour map of matplotlib.
         limits: the values at the ends of the colours; None: by the image.
+        symmetric: whether limits by the image lie around zero, so that white means none.
         raw_grid: whether it lies on the pixels of the raw frames, not on the doubled grid.
     """
 
@@ -38,6 +39,7 @@ class MapKind(NamedTuple):
     colours: str = "viridis"
     limits: tuple[float, float] | None = None
     raw_grid: bool = False
+    symmetric: bool = False
 
 
 _WIDTH = "standard deviation, normalised SR intensity"
@@ -55,7 +57,9 @@ MAPS = {
     "Misfit": MapKind(
         "Misfit of the re-simulated frames", "chi^2 per frame", "viridis", (0.0, 4.0), True
     ),
-    "Change": MapKind("Change to the next time point", "normalised SR intensity", "RdBu_r"),
+    "Change": MapKind(
+        "Change to the next time point", "normalised SR intensity", "RdBu_r", symmetric=True
+    ),
     "Changed": MapKind(
         "Change beyond its credible interval", "-1: darker, 1: brighter", "RdBu_r", (-1.0, 1.0)
     ),
@@ -107,7 +111,7 @@ def write_results(
         else:
             write_map(file, image, pixel_nm)
         if kind.title is not None:
-            limits = _symmetric(image) if name == "Change" else kind.limits
+            limits = _around_zero(image) if kind.symmetric else kind.limits
             label = _label(kind, facts)
             write_picture(picture, image, kind.title, pixel_nm, label, kind.colours, limits)
     if "Credibility" in images:
@@ -126,7 +130,6 @@ def _label(kind: MapKind, facts: dict[str, Any]) -> str:
     return kind.label.replace("{delta}", f"{facts.get('delta', 0):g}")
 
 
-def _symmetric(image: NDArray) -> tuple[float, float]:
-    """Limits around zero, so that white means no change."""
+def _around_zero(image: NDArray) -> tuple[float, float]:
     most = float(np.percentile(np.abs(image), 99.9)) or 1.0
     return -most, most
