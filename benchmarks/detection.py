@@ -7,14 +7,27 @@ import numpy as np
 from torch import Tensor
 
 from bayes.posterior import Prediction
+from benchmarks.common import Scene
 from benchmarks.kept_out import SCENARIOS
-from utils.metrics import auroc
+from utils.metrics import auroc, quality
 
-__all__ = ["EXCESS", "SCORES", "choose_score", "detection_table", "image_scores", "with_excess"]
+__all__ = [
+    "CONTROLS",
+    "EXCESS",
+    "SCORES",
+    "TRUE_ERROR",
+    "choose_score",
+    "detection_table",
+    "image_scores",
+    "true_errors",
+    "with_excess",
+]
 
 Maps = tuple[Tensor, Tensor, Tensor, Tensor]  # mean, aleatoric, epistemic, total of one image
 SMALL = 1e-6
 CONTROL = "control: mean intensity"
+TRUE_ERROR = "control: the true error (NRMSE)"  # an oracle: what a perfect error estimate would get
+CONTROLS = (CONTROL, TRUE_ERROR)
 EXCESS = "epistemic beyond what the look of the image explains"
 EXPLAINED_BY = ("mean aleatoric", "contrast", CONTROL)
 
@@ -83,6 +96,12 @@ def image_scores(prediction: Prediction) -> dict[str, list[float]]:
     return {name: [float(score(maps)) for maps in images] for name, score in measured.items()}
 
 
+def true_errors(scene: Scene, prediction: Prediction) -> dict[str, list[float]]:
+    """`TRUE_ERROR` of every image of a scene: its NRMSE after an affine fit to the target."""
+    images = prediction.mean[:, 0].numpy()
+    return {TRUE_ERROR: [quality(image, scene.target).nrmse for image in images]}
+
+
 def with_excess(
     known: Mapping[str, np.ndarray], unknown: Mapping[str, Mapping[str, np.ndarray]]
 ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, np.ndarray]]]:
@@ -105,7 +124,8 @@ def with_excess(
 
     def complete(scores: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         excess = log_epistemic(scores) - design(scores) @ fitted
-        return {name: scores[name] for name in SCORES} | {EXCESS: excess}
+        kept = {name: scores[name] for name in scores if name not in LOOKS}
+        return kept | {EXCESS: excess}
 
     return complete(known), {name: complete(scores) for name, scores in unknown.items()}
 
@@ -113,7 +133,7 @@ def with_excess(
 def choose_score(
     known: Mapping[str, np.ndarray], unknown: Mapping[str, Mapping[str, np.ndarray]]
 ) -> str:
-    """The score of the best mean AUROC over the scenarios, on the even scenes alone.
+    """The score, controls aside, of the best mean AUROC over the scenarios, on the even scenes.
 
     Args:
         known: score -> (scenes, levels) of test cells.
@@ -125,7 +145,7 @@ def choose_score(
             np.mean([auroc(known[score][::2], images[score][::2]) for images in unknown.values()])
         )
 
-    return max((score for score in known if score != CONTROL), key=worth)
+    return max((score for score in known if score not in CONTROLS), key=worth)
 
 
 def detection_table(

@@ -6,7 +6,9 @@
 Calibration: the share of pixels of simulated test cells inside the 90 % interval of the total
 predictive distribution, per level. Detection: one score per image from its uncertainty maps, and
 the AUROC of that score between test cells and images of structures or microscopes kept out of
-training. The project's score is chosen on the even scenes and reported on the odd ones.
+training. The project's score is chosen on the even scenes and reported on the odd ones. Beside it
+stand two controls, the mean intensity and the true error: where not even the true error tells the
+unknown apart, an uncertainty that foretells the error cannot either.
 """
 
 import argparse
@@ -22,7 +24,14 @@ from bayes.calibration import gaussian_log_density, variance_scale
 from bayes.posterior import Prediction
 from benchmarks.common import Scene, open_posterior, simulated_cells
 from benchmarks.console import arguments, at_least, report
-from benchmarks.detection import choose_score, detection_table, image_scores, with_excess
+from benchmarks.detection import (
+    CONTROLS,
+    choose_score,
+    detection_table,
+    image_scores,
+    true_errors,
+    with_excess,
+)
 from benchmarks.kept_out import SCENARIOS, kept_out_scene
 from data.normalise import normalisation_of, target_normalisation
 from utils.checks import InputError, run_script
@@ -107,8 +116,13 @@ def calibration_table(
 def score_scenes(
     scenes: Iterable[Scene], posterior: Callable[[Tensor], Prediction]
 ) -> dict[str, np.ndarray]:
-    """Every score of every image: name -> (scenes, levels)."""
-    return stacked([image_scores(posterior(scene.raw)) for scene in scenes])
+    """Every score and control of every image: name -> (scenes, levels)."""
+    return stacked([scores_of(scene, posterior(scene.raw)) for scene in scenes])
+
+
+def scores_of(scene: Scene, prediction: Prediction) -> dict[str, list[float]]:
+    """Every score and control of one scene: name -> one number per level."""
+    return image_scores(prediction) | true_errors(scene, prediction)
 
 
 def stacked(per_scene: Sequence[dict[str, list[float]]]) -> dict[str, np.ndarray]:
@@ -140,7 +154,7 @@ def main(argv: list[str] | None = None) -> None:
         for number, scene in enumerate(tqdm(cells, "test cells", args.cells), start=1):
             prediction = posterior(scene.raw)
             records.extend(calibration_records(scene, prediction, number))
-            yield image_scores(prediction)
+            yield scores_of(scene, prediction)
 
     known = stacked(list(predict_cells()))
     unknown = {}
@@ -154,7 +168,9 @@ def main(argv: list[str] | None = None) -> None:
     tables = {
         "Calibration on test cells": calibration_table(records, args.levels, args.cells),
         f"AUROC of the score of this project, {chosen} (chosen on the even scenes, "
-        "measured on the odd ones)": detection_table(known, unknown, [chosen], 1, AUROC_BAR),
+        "measured on the odd ones)": detection_table(
+            known, unknown, [chosen, *CONTROLS], 1, AUROC_BAR
+        ),
         "AUROC of all candidates, odd scenes": detection_table(known, unknown, list(known), 1),
         "AUROC of all candidates, even scenes (the choice)": detection_table(
             known, unknown, list(known), 0

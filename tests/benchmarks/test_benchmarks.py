@@ -23,13 +23,15 @@ from benchmarks.common import (
 )
 from benchmarks.console import markdown
 from benchmarks.detection import (
-    CONTROL,
+    CONTROLS,
     EXCESS,
     LOOKS,
     SCORES,
+    TRUE_ERROR,
     choose_score,
     detection_table,
     image_scores,
+    true_errors,
     with_excess,
 )
 from benchmarks.kept_out import SCENARIOS, kept_out_scene
@@ -193,10 +195,11 @@ def test_target_in_the_units_of_the_frames_follows_the_frames(cell):
     assert float(bright.mean()) == pytest.approx(float(wide_field.mean()), abs=0.05)
 
 
-def test_separable_sets_have_an_auroc_of_one_and_the_control_is_never_chosen():
+@pytest.mark.parametrize("control", CONTROLS)
+def test_separable_sets_have_an_auroc_of_one_and_a_control_is_never_chosen(control):
     near, far = np.arange(8.0).reshape(4, 2), 10 + np.arange(8.0).reshape(4, 2)
-    known = dict.fromkeys(SCORES, far) | {"mean epistemic": near, CONTROL: near}
-    images = dict.fromkeys(SCORES, near) | {"mean epistemic": far, CONTROL: far}
+    known = dict.fromkeys(SCORES, far) | {"mean epistemic": near, control: near}
+    images = dict.fromkeys(SCORES, near) | {"mean epistemic": far, control: far}
     unknown = dict.fromkeys(SCENARIOS, images)
     assert choose_score(known, unknown) == "mean epistemic"
     rows = detection_table(known, unknown, ["mean epistemic"], 1, bar=0.8)
@@ -211,6 +214,15 @@ def test_scores_are_per_image():
     one = image_scores(Prediction(*(image[1:] for image in maps)))
     for name in SCORES:
         assert both[name][1] == pytest.approx(one[name][0])
+
+
+def test_true_error_is_zero_for_the_target_itself_and_grows_with_noise(cell):
+    target = torch.from_numpy(cell.target)
+    noise = torch.randn(target.shape, generator=torch.Generator().manual_seed(0))
+    images = torch.stack([3 * target - 1, target + 0.1 * target.std() * noise, noise])[:, None]
+    exact, noisy, wrong = true_errors(cell, Prediction(images, images, images, images))[TRUE_ERROR]
+    assert exact == pytest.approx(0, abs=1e-5)
+    assert exact < noisy < wrong
 
 
 def test_excess_is_what_the_look_of_an_image_does_not_explain():
@@ -230,7 +242,7 @@ def test_uncertainty_prints_every_scenario_and_score(folder, tmp_path, capsys):
     uncertainty.main(options(folder, tmp_path, *small))
     printed = capsys.readouterr().out
     names = [*SCENARIOS, "all structures", "all microscopes", "all", *SCORES, EXCESS]
-    for name in names:
+    for name in (*names, TRUE_ERROR):
         assert f"| {name} |" in printed
     assert {"coverage", "mean_z2", "nll"} <= set(rows_of(tmp_path / "uncertainty.csv")[0])
 
