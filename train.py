@@ -39,7 +39,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from bayes.calibration import choose_temperature, held_out_log_density
+from bayes.calibration import Ratio, choose_temperature, held_out_log_density, ratio_of_means
 from bayes.likelihoods import LIKELIHOODS, find_likelihood, standard_deviation
 from bayes.losses import reconstruction_energy
 from bayes.posterior import Welford
@@ -765,7 +765,7 @@ def fit_uncertainty_tail(args: argparse.Namespace, run: Run) -> None:
         save_progress(latest, {}, identity(args), done=done)
         print(
             f"   {path.name}: tail fitted on {fit_on.part} cells (residual variance unseen/seen "
-            f"{ratio:.2f}), nll {np.mean(losses):.3f}"
+            f"{ratio.value:.2f} +- {ratio.error:.2f}), nll {np.mean(losses):.3f}"
         )
     log.close()
     write_summary(run.folder)
@@ -800,25 +800,28 @@ def trained_elsewhere(path: Path) -> list[Path]:
 
 @torch.no_grad()
 def choose_part(
-    args: argparse.Namespace, run: Run, network: BayesDL, steps: int = 12
-) -> tuple[SimDataset, float]:
+    args: argparse.Namespace, run: Run, network: BayesDL, steps: int = 60
+) -> tuple[SimDataset, Ratio]:
     """Unseen cells, if their residual variance differs by more than a tenth; else training cells.
 
-    Asked of the first member, for all: the members of a run have learnt from the same cells.
+    By more than the chance of the patches explains (two standard errors), since one patch in ten
+    makes most of a mean square. Asked of the first member, for all: the members of a run have
+    learnt from the same cells.
 
     A tail fitted where the trunk has learnt the noise by heart would promise too much elsewhere.
     """
     network, residuals = network.to(run.device), []
     for part in (run.train, run.validation):
-        squares = []
+        squares: list[float] = []
         for patches in itertools.islice(endless(args, run, part), steps):
             raw, target = to_device(patches, run.device)
             with autocast(run.device, run.dtype):
                 mean = network(raw).mean
-            squares.append((mean - target).square().mean().item())
-        residuals.append(float(np.mean(squares)))
-    ratio = residuals[1] / residuals[0]
-    return (run.validation if abs(ratio - 1) > RESIDUAL_TOLERANCE else run.train), ratio
+            squares += (mean - target).square().mean(dim=(1, 2, 3)).tolist()
+        residuals.append(squares)
+    ratio = ratio_of_means(*reversed(residuals))
+    differs = abs(ratio.value - 1) - 2 * ratio.error > RESIDUAL_TOLERANCE
+    return (run.validation if differs else run.train), ratio
 
 
 # ---------------------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 """Does the stated uncertainty match the errors, and which temperature predicts best?"""
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -8,11 +10,20 @@ from torch import Tensor
 from utils.checks import InputError
 
 __all__ = [
+    "Ratio",
     "choose_temperature",
     "gaussian_log_density",
     "held_out_log_density",
+    "ratio_of_means",
     "variance_scale",
 ]
+
+
+class Ratio(NamedTuple):
+    """A ratio of two means and its standard error."""
+
+    value: float
+    error: float
 
 
 def variance_scale(z: Tensor) -> float:
@@ -71,6 +82,28 @@ def choose_temperature(log_likelihoods: dict[float, float]) -> float:
             "use a smaller step or lower temperatures"
         )
     return min(finite, key=lambda temperature: (-finite[temperature], temperature))
+
+
+def ratio_of_means(numerator: Sequence[float], denominator: Sequence[float]) -> Ratio:
+    """`<a> / <b>` of independent draws, with the standard error of first order.
+
+    `error = value sqrt(var(a) / (n <a>^2) + var(b) / (m <b>^2))`
+
+    Args:
+        numerator, denominator: positive numbers, such as the mean square error of patches.
+
+    Raises:
+        InputError: fewer than two numbers, which tell no spread.
+    """
+    means, relative = [], 0.0
+    for values in (numerator, denominator):
+        if len(values) < 2:
+            raise InputError(f"a ratio of means needs two numbers or more, found {len(values)}")
+        drawn = torch.tensor(values, dtype=torch.float64)
+        means.append(drawn.mean().item())
+        relative += drawn.var().item() / (len(values) * means[-1] ** 2)
+    value = means[0] / means[1]
+    return Ratio(value, value * math.sqrt(relative))
 
 
 def _not_empty(z: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -425,3 +426,29 @@ def test_options_of_the_released_script_are_understood_or_named(capsys):
         assert f"--{name} " in said
     assert train.parse_args(["--sampler", "released"]).posterior == "released"
     assert train.parse_args(["--input_frames", ""]).SISR_or_SIM == "SISR"
+
+
+@pytest.mark.parametrize(
+    ("unseen", "part"),
+    [(1.0, "train"), (1.05, "train"), (1.5, "validation"), (0.6, "validation")],
+)
+def test_tail_is_fitted_where_the_residuals_are_those_of_unseen_cells(unseen, part, monkeypatch):
+    """Patches differ widely, as real ones do; unseen squares are `unseen` times as large."""
+    scale = {"train": 1.0, "validation": unseen**0.5}
+    parts = {name: SimpleNamespace(part=name) for name in scale}
+    generator = torch.Generator().manual_seed(3)
+
+    def patches(args, run, dataset):
+        while True:
+            size = torch.rand(8, 1, 1, 1, generator=generator) ** 2
+            noise = torch.randn(8, 1, 8, 8, generator=generator)
+            raw = scale[dataset.part] * size * noise
+            yield raw, torch.zeros_like(raw)
+
+    monkeypatch.setattr(train, "endless", patches)
+    monkeypatch.setattr(train, "to_device", lambda batch, device: batch)
+    run = SimpleNamespace(device="cpu", dtype=torch.float32, **parts)
+    network = SimpleNamespace(to=lambda device: lambda raw: SimpleNamespace(mean=raw))
+    chosen, ratio = train.choose_part(None, run, network, steps=400)
+    assert chosen.part == part
+    assert ratio.value == pytest.approx(unseen, rel=0.15)

@@ -7,6 +7,7 @@ from bayes.calibration import (
     choose_temperature,
     gaussian_log_density,
     held_out_log_density,
+    ratio_of_means,
     variance_scale,
 )
 from utils.checks import InputError
@@ -63,3 +64,23 @@ def test_held_out_density_rewards_a_spread_that_lies_where_the_errors_are():
     # the silent one is the Gaussian of the mean square error
     expected = -0.5 * (torch.log(2 * torch.pi * error.square().mean()) + 1).item()
     assert silent == pytest.approx(expected, abs=1e-3)
+
+
+def test_ratio_of_means_states_its_own_scatter():
+    generator = torch.Generator().manual_seed(0)
+    sizes = {"numerator": (2.0, 80), "denominator": (0.5, 120)}  # mean, draws
+    found = []
+    for _ in range(1500):
+        draws = {
+            name: (mean * torch.rand(number, generator=generator) ** 2 * 3).tolist()
+            for name, (mean, number) in sizes.items()
+        }
+        found.append(ratio_of_means(**draws))
+    values, errors = torch.tensor(found).T
+    assert values.mean().item() == pytest.approx(4.0, rel=0.02)
+    assert errors.mean().item() == pytest.approx(values.std().item(), rel=0.08)
+
+
+def test_ratio_of_means_needs_a_spread():
+    with pytest.raises(InputError, match="two numbers"):
+        ratio_of_means([1.0, 2.0], [1.0])
