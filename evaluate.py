@@ -236,7 +236,7 @@ def open_posterior(folder: Path, label: str, args: argparse.Namespace) -> Poster
     device = choose_device(args.device)
     members = describe_members(folder)
     functions = member_functions(
-        folder, device, choose_precision(args.precision, device), args.tile
+        folder, device, choose_precision(args.precision, device), args.tile, keep=True
     )
     print(f"{label}: {len(members)} member(s) of {folder}; {device}")
     posterior = Posterior(label, functions, members, None)

@@ -123,7 +123,8 @@ def field_patterns(illumination: Illumination, grid: Grid) -> Illumination:
 class Posterior:
     """The members of a folder as one function: counts (B, 9, H, W) -> `Prediction`.
 
-    Every stack is normalised by its own scale. The maps come back on the CPU in float32.
+    Every stack is normalised by its own scale. The maps come back on the CPU in float32. With
+    `keep` each member is loaded once for all calls, else anew for every call.
     """
 
     def __init__(
@@ -133,15 +134,16 @@ class Posterior:
         dtype: torch.dtype = torch.float32,
         tile: int = 512,
         limit: int | None = None,
+        keep: bool = False,
     ) -> None:
         self.folder, self.device, self.dtype = Path(folder), torch.device(device), dtype
         self.tile, self.limit = tile, limit
         facts = describe_members(folder, limit)
         self.members, self.inputs = len(facts), input_spec(facts[0].network)
+        self.functions = member_functions(folder, self.device, dtype, tile, limit, keep)
 
     def __call__(self, raw: Tensor) -> Prediction:
-        members = member_functions(self.folder, self.device, self.dtype, self.tile, self.limit)
-        prediction = predict(members, self.shown(raw).to(self.device))
+        prediction = predict(self.functions, self.shown(raw).to(self.device))
         return Prediction(*(image.float().cpu() for image in prediction))
 
     def shown(self, raw: Tensor) -> Tensor:
@@ -183,4 +185,4 @@ def open_posterior(args: argparse.Namespace) -> Posterior:
     """The posterior that the options name."""
     device = choose_device(args.device)
     dtype = choose_precision(args.precision, device)
-    return Posterior(args.pretrained_G, device, dtype, args.tile, args.members)
+    return Posterior(args.pretrained_G, device, dtype, args.tile, args.members, keep=True)

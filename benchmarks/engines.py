@@ -90,7 +90,7 @@ def compare(root: Path, work: Path, args: argparse.Namespace) -> tuple[list[dict
     rows, records = [], []
     for engine in tqdm(args.engines, "engines", unit="engine"):
         cost = train_engine(engine, root, work, args)
-        posterior = Posterior(cost.pop("folder"))
+        posterior = Posterior(cost.pop("folder"), keep=True)
         means, own = judge(posterior, args)
         rows.append({"posterior": engine, "members": posterior.members, **means, **cost})
         records += [{"posterior": engine, **record} for record in own]

@@ -30,7 +30,6 @@ from benchmarks.console import at_least, report
 from benchmarks.movie import Movie, simulate_movie
 from data.normalise import normalisation_of
 from figures.common import lit_pixels, options, save, sr_scale
-from models.members import member_functions
 from physics.wiener import wide_field_upsampled
 from utils.checks import InputError, run_script
 from utils.maps import display_limits, draw_scale_bar
@@ -54,11 +53,8 @@ class Reconstructed(NamedTuple):
 def reconstruct(movie: Movie, posterior: Posterior) -> Reconstructed:
     """All time points with the same members, on one intensity scale."""
     norms = [normalisation_of(stack) for stack in movie.raw]
-    members = member_functions(
-        posterior.folder, posterior.device, posterior.dtype, posterior.tile, posterior.limit
-    )
-    frames = posterior.shown(movie.raw).to(posterior.device)
-    counts = predict_series(members, frames, [n.scale for n in norms], [n.low for n in norms])
+    frames, functions = posterior.shown(movie.raw).to(posterior.device), posterior.functions
+    counts = predict_series(functions, frames, [n.scale for n in norms], [n.low for n in norms])
     series, change = (type(maps)(*(image[:, 0].float().cpu() for image in maps)) for maps in counts)
     scale = sr_scale(series.mean)
     deviations = (image / scale.scale for image in series[1:])

@@ -176,6 +176,26 @@ def test_members_are_loaded_one_at_a_time(posterior, monkeypatch):
     assert loaded == ["member_01.pth", "member_02.pth", "member_03.pth"] * 2
 
 
+def test_kept_members_are_loaded_once_and_predict_the_same(posterior, monkeypatch):
+    loaded = []
+    real = models.members.load_member
+
+    def watched(path, device):
+        loaded.append(path.name)
+        return real(path, device)
+
+    monkeypatch.setattr(models.members, "load_member", watched)
+    raw = torch.rand(1, 9, 20, 20, generator=torch.Generator().manual_seed(1))
+    expected = predict(member_functions(posterior), raw)
+    loaded.clear()
+    functions = member_functions(posterior, keep=True)
+    for _ in range(2):
+        found = predict(functions, raw)
+        assert torch.equal(found.mean, expected.mean)
+        assert torch.equal(found.total, expected.total)
+    assert loaded == ["member_01.pth", "member_02.pth", "member_03.pth"]
+
+
 def test_fewer_members_are_the_first_ones(posterior):
     frames = counts()
     two, _ = prediction_of(posterior, frames, limit=2)
