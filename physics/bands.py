@@ -18,11 +18,13 @@ __all__ = [
     "fast_shape",
     "frequencies",
     "noise_variance",
+    "power",
     "prepare",
     "ring_index",
     "ring_mean",
     "separate",
     "taper",
+    "unmixing",
 ]
 
 BACKGROUND_PERCENTILE = 1.0
@@ -104,6 +106,11 @@ def camera_otf(optics: Optics, shape: tuple[int, int], device: torch.device | st
     return half[rows, columns] * torch.cos(math.pi * fy / 2) * torch.cos(math.pi * fx / 2)
 
 
+def power(spectrum: Tensor) -> Tensor:
+    """`|spectrum|^2`, several times as fast as by the modulus, which guards against overflow."""
+    return spectrum.real.square() + spectrum.imag.square()
+
+
 def ring_index(shape: tuple[int, int], step: float, device: torch.device | str) -> Tensor:
     """The ring (h, w) that each frequency of `fft2` lies in; rings `step` cycles per pixel wide."""
     return (torch.hypot(*frequencies(shape, device)) / step).round().long()
@@ -129,10 +136,10 @@ def noise_variance(frames: Tensor, optics: Optics) -> float:
     """
     shape = tuple(frames.shape[-2:])
     window = taper(shape, frames.device)
-    power = torch.fft.fft2(frames * window).abs() ** 2 / (window**2).sum()
+    strength = power(torch.fft.fft2(frames * window)) / (window**2).sum()
     # An undersampled camera has no empty frequency; its corners come nearest.
     empty = torch.hypot(*frequencies(shape, frames.device)) > min(1.05 * optics.cutoff, 0.6)
-    return float(power[:, empty].median() / math.log(2.0))
+    return float(strength[:, empty].median() / math.log(2.0))
 
 
 def equalise(frames: Tensor, optics: Optics, noise: float) -> Tensor:
@@ -154,9 +161,9 @@ def equalise(frames: Tensor, optics: Optics, noise: float) -> Tensor:
     ring = (frequency > 0.15) & (frequency < 0.9 * optics.cutoff)
     spectrum = torch.fft.fft2(frames.mean(dim=0) * window)
     level = noise / len(frames) * float((window**2).sum())
-    power = ((spectrum.abs() ** 2 - level) / transfer.clamp(min=0.02) ** 2)[ring].mean()
+    sample = ((power(spectrum) - level) / transfer.clamp(min=0.02) ** 2)[ring].mean()
     total = max(float(spectrum[0, 0].abs()), 1e-12)
-    of_sample = 0.2 * float(power.clamp(min=0.0)) / total**2  # 0.2: m^2 / 2 for m = 0.6
+    of_sample = 0.2 * float(sample.clamp(min=0.0)) / total**2  # 0.2: m^2 / 2 for m = 0.6
     sums = (frames * window).sum(dim=(1, 2)).reshape(ORIENTATIONS, PHASES)
     ratio = sums / sums.mean(dim=1, keepdim=True)
     weight = FLUCTUATION**2 / (FLUCTUATION**2 + of_sample)
@@ -178,8 +185,16 @@ def separate(frames: Tensor, phase: tuple[tuple[float, ...], ...]) -> tuple[Tens
         fringes moved by the wave vector. Where the phases step by 120 degrees, both carry a
         third of the noise variance of a frame.
     """
-    angles = torch.tensor(phase, dtype=frames.dtype, device=frames.device)
-    mixing = torch.stack([torch.ones_like(angles), 2 * angles.cos(), -2 * angles.sin()], dim=-1)
     grouped = frames.reshape(len(phase), PHASES, *frames.shape[1:])
-    bands = torch.einsum("obp,ophw->obhw", torch.linalg.pinv(mixing), grouped)
+    bands = torch.einsum("obp,ophw->obhw", unmixing(phase).to(frames), grouped)
     return bands[:, 0], torch.complex(bands[:, 1], bands[:, 2])
+
+
+def unmixing(phase: tuple[tuple[float, ...], ...]) -> Tensor:
+    """What `separate` multiplies the frames by: (n, 3, 3) float64, band x frame.
+
+    The bands are the wide field and the real and the imaginary part of the moved band.
+    """
+    angles = torch.tensor(phase, dtype=torch.float64)
+    mixing = torch.stack([torch.ones_like(angles), 2 * angles.cos(), -2 * angles.sin()], dim=-1)
+    return torch.linalg.pinv(mixing)

@@ -9,16 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from physics.bands import (
-    camera_otf,
-    equalise,
-    fast_shape,
-    noise_variance,
-    prepare,
-    separate,
-    taper,
-)
-from physics.correlation import correlate, reference, refine, score_map
+from physics.bands import equalise, noise_variance, prepare, separate, unmixing
+from physics.correlation import Field, correlate, field_of, reference, refine, score_map
 from physics.illumination import ORIENTATIONS, PHASES, Illumination
 from physics.optics import Optics
 from physics.overlap import mixture, modulation, overlap
@@ -80,51 +72,71 @@ def estimate(raw: Tensor, optics: Optics) -> Estimate:
     frames = prepare(raw)
     noise = noise_variance(frames, optics)
     frames = equalise(frames, optics, noise)
-    size, device = tuple(frames.shape[1:]), frames.device
-    window = taper(size, device)
-    transfer = camera_otf(optics, fast_shape(size), device)
-    zero, first = separate(frames, (NOMINAL,) * ORIENTATIONS)
+    field = field_of(tuple(frames.shape[1:]), optics, frames.device)
+    triples = [_triple(own, field) for own in frames.split(PHASES)]
     maps = []
-    for z, f in zip(zero, first, strict=True):
-        ref = reference(z, f, window, transfer, noise / PHASES)
-        maps.append(score_map(ref, correlate(ref, f, window)))
+    for triple in triples:
+        bands = _bands(triple, NOMINAL)
+        ref = reference(bands.zero, bands.first, field, noise / PHASES)
+        maps.append(score_map(ref, correlate(ref, bands.first, field), field))
     waves, confidence = find_fan(maps, 1.6 * optics.cutoff)
     rows = []
-    for o, wave in enumerate(waves):
-        triple = frames[PHASES * o : PHASES * (o + 1)]
-        rows.append(_orientation(triple, window, transfer, noise / PHASES, wave, optics))
+    for triple, wave in zip(triples, waves, strict=True):
+        rows.append(_orientation(triple, field, noise / PHASES, wave, optics))
     frequency, angle, phase, depth = zip(*rows, strict=True)
-    illumination = Illumination(frequency, angle, phase, depth, _brightness(zero, window))
+    zero, _ = separate(frames, (NOMINAL,) * ORIENTATIONS)
+    illumination = Illumination(frequency, angle, phase, depth, _brightness(zero, field.window))
     return Estimate(illumination, tuple(confidence))
 
 
+class _Triple(NamedTuple):
+    """The three frames of one orientation, tapered: (3, H, W), and their spectra (3, h, w)."""
+
+    images: Tensor
+    spectra: Tensor
+
+
+class _Bands(NamedTuple):
+    """The bands of one orientation, tapered: spectra (h, w), and the moved one as (H, W)."""
+
+    zero: Tensor
+    first: Tensor
+    image: Tensor
+
+
+def _triple(frames: Tensor, field: Field) -> _Triple:
+    return _Triple(frames * field.window, field.spectra(frames))
+
+
+def _bands(triple: _Triple, phases: tuple[float, ...]) -> _Bands:
+    """As `bands.separate`, but linear in the spectra, which are not transformed again."""
+    zero, real, imaginary = unmixing((phases,))[0].to(triple.spectra)
+    weights = torch.stack([zero, real + 1j * imaginary])
+    spectra = torch.tensordot(weights, triple.spectra, 1)
+    image = torch.tensordot(weights[1], triple.images.to(weights), 1)
+    return _Bands(spectra[0], spectra[1], image)
+
+
 def _orientation(
-    triple: Tensor,
-    window: Tensor,
-    transfer: Tensor,
-    noise: float,
-    wave: tuple[float, float],
-    optics: Optics,
+    triple: _Triple, field: Field, noise: float, wave: tuple[float, float], optics: Optics
 ) -> tuple[float, float, tuple[float, ...], float]:
     """Frequency, angle, phases and modulation of one orientation, near a wave vector.
 
     Args:
-        triple: (3, H, W) frames of the orientation.
         noise: variance of a pixel of a band.
     """
     phases = NOMINAL
     for _ in range(ROUNDS):
-        zero, first = (band[0] for band in separate(triple, (phases,)))
-        ref = reference(zero, first, window, transfer, noise)
-        wave = refine(ref, correlate(ref, first, window), *wave)
-        lowest = LOW_SHARES[1] * optics.cutoff
-        both = overlap(zero, first, window, transfer, wave, noise, lowest)
+        zero, first, image = _bands(triple, phases)
+        ref = reference(zero, first, field, noise)
+        wave = refine(ref, correlate(ref, first, field), *wave)
+        both = overlap(zero, image, field, wave, noise).above(LOW_SHARES[1] * optics.cutoff)
         phases = _phases(phases, *mixture(both))
-    zero, first = (band[0] for band in separate(triple, (phases,)))
+    zero, _, image = _bands(triple, phases)
+    both = overlap(zero, image, field, wave, noise)
     # From the frequencies that haze does not reach, if they tell enough.
     for share in LOW_SHARES:
-        lowest = share * optics.cutoff
-        depth, error = modulation(overlap(zero, first, window, transfer, wave, noise, lowest))
+        depth, error = modulation(both.above(share * optics.cutoff))
         if error < CLEAR_ERROR:
             break
     ky, kx = wave
@@ -142,8 +154,8 @@ def _phases(phases: tuple[float, ...], u: complex, v: complex, error: float) -> 
     makes the moved band a positive multiple of the sample. The phases are then drawn towards
     steps of 120 degrees as far as their standard error exceeds what they usually deviate.
     """
-    unit = torch.eye(PHASES, dtype=torch.float64).reshape(PHASES, PHASES, 1)
-    own = separate(unit, (phases,))[1].flatten().tolist()
+    _, real, imaginary = unmixing((phases,))[0]
+    own = torch.complex(real, imaginary).tolist()
     weights = [u * w + v * w.conjugate() for w in own]
     found = [2 * cmath.phase(w) for w in weights]
     turns = zip(weights, found, strict=True)

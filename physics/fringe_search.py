@@ -15,8 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from physics.bands import camera_otf, fast_shape, frequencies, taper
-from physics.correlation import correlate, reference, score_map
+from physics.bands import frequencies
+from physics.correlation import correlate, field_of, reference, score_map
 from physics.optics import Optics
 from physics.search import ANNULUS
 
@@ -77,14 +77,13 @@ def fringe_groups(frames: Tensor, optics: Optics, noise: float) -> list[FringeGr
     Returns:
         None, where fringes are too weak for the noise. A frame is in one group at most.
     """
-    size, device = tuple(frames.shape[1:]), frames.device
-    window, transfer = taper(size, device), camera_otf(optics, fast_shape(size), device)
-    mean, maps, products = frames.mean(dim=0), [], []
-    for difference in frame_differences(frames, window):
-        ref = reference(mean, difference, window, transfer, noise / len(frames))
-        products.append(correlate(ref, difference, window))
-        maps.append(score_map(ref, products[-1]))
-    fy, fx = frequencies(tuple(maps[0].shape), device)
+    field = field_of(tuple(frames.shape[1:]), optics, frames.device)
+    mean, maps, products = field.spectra(frames.mean(dim=0)), [], []
+    for difference in field.spectra(frame_differences(frames, field.window)):
+        ref = reference(mean, difference, field, noise / len(frames))
+        products.append(correlate(ref, difference, field))
+        maps.append(score_map(ref, products[-1], field))
+    fy, fx = frequencies(tuple(maps[0].shape), frames.device)
     radius = torch.hypot(fy, fx)
     scores = torch.stack(maps).masked_fill((radius < ANNULUS[0]) | (radius > ANNULUS[1]), 0.0)
     highest = scores.flatten(1).max(dim=1).values
@@ -117,7 +116,8 @@ def _group(
 
 def _value_at(product: Tensor, ky: float, kx: float) -> complex:
     """The Fourier transform of a product at one frequency; its phase is that of the fringes."""
-    rows = torch.arange(product.shape[0], dtype=torch.float64, device=product.device)
-    columns = torch.arange(product.shape[1], dtype=torch.float64, device=product.device)
-    wave = torch.exp(-2j * math.pi * (ky * rows[:, None] + kx * columns[None]))
-    return complex((product * wave).sum())
+    sides = []
+    for size, k in zip(product.shape, (ky, kx), strict=True):
+        place = torch.arange(size, dtype=torch.float64, device=product.device)
+        sides.append(torch.exp(-2j * math.pi * k * place))
+    return complex(sides[0] @ product @ sides[1])

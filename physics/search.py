@@ -85,10 +85,13 @@ def _best_fan(maps: list[Tensor]) -> tuple[float, float, float]:
 
 def _local_maximum(image: Tensor, reach: tuple[int, int]) -> Tensor:
     """Maximum over a box of `reach` pixels each way, on a grid that wraps around."""
-    y, x = reach
-    image = torch.nn.functional.pad(image[None, None], (x, x, y, y), mode="circular")
-    image = torch.nn.functional.max_pool2d(image, (2 * y + 1, 1), stride=1)
-    return torch.nn.functional.max_pool2d(image, (1, 2 * x + 1), stride=1)[0, 0]
+    for axis, pixels in enumerate(reach):
+        width, seen = 2 * pixels + 1, 1
+        while seen < width:  # the maximum over twice as many pixels, from that over `seen`
+            step = min(seen, width - seen)
+            image, seen = torch.maximum(image, image.roll(-step, axis)), seen + step
+        image = image.roll(pixels, axis)
+    return image
 
 
 def _turn(ky: float, kx: float, angle: float) -> tuple[float, float]:
