@@ -15,6 +15,7 @@ from physics.bands import (
     fast_shape,
     frequencies,
     noise_variance,
+    power,
     prepare,
     ring_index,
     ring_mean,
@@ -91,24 +92,26 @@ def wiener_sim(
     frames = equalise(frames, optics, noise)
     if illumination is None:
         illumination = estimate_illumination(raw, optics)
-    signal, power = _assemble(frames, optics, illumination, haze_suppression)
+    signal, gain = _assemble(frames, optics, illumination, haze_suppression)
     height, width = frames.shape[1:]
-    shape, device = tuple(power.shape), power.device
+    shape, device = tuple(gain.shape), gain.device
     # 16: the spectrum of the interpolated field has four times the values of the camera's.
     mirrored = float((_fade(height, device) ** 2).sum() * (_fade(width, device) ** 2).sum())
     level = 16 * noise / PHASES * mirrored
-    strength = LOWEST_WIENER * power.max() + 1e-300
+    strength = LOWEST_WIENER * gain.max() + 1e-300
     if wiener is not None:
-        strength = strength + wiener * power.max()
+        strength = strength + wiener * gain.max()
     elif level > 0:
-        strength = strength + level / _sample_power(signal, power, level)
+        strength = strength + level / _sample_power(signal, gain, level)
     extended = illumination.mean_frequency
     if apodisation:
         columns = (frequencies(shape, device)[1] * shape[1]).round().abs().long()[0]
         aim = target_otf(optics, extended, shape, device).double()[:, columns]
     else:
         aim = torch.hypot(*frequencies(shape, device, 0.5)) < optics.cutoff + extended
-    image = torch.fft.ifft2(signal * aim / (power + strength)).real
+    # The image is real: the half plane of `rfft2` tells it.
+    filtered = (signal * (aim / (gain + strength)))[:, : shape[1] // 2 + 1]
+    image = torch.fft.irfft2(filtered, s=shape)
     field = image[2 * MARGIN : 2 * (MARGIN + height), 2 * MARGIN : 2 * (MARGIN + width)]
     return field.float()
 
@@ -127,42 +130,48 @@ def _assemble(
         frequency = torch.hypot(*frequencies(small, device))
         kept = 1 - haze_suppression * torch.exp(-0.5 * (frequency / sigma) ** 2)
     zero, first = separate(frames, illumination.phase)
-    spread = torch.fft.ifft2(_enlarge(transfer**2))  # compact around the first pixel
-    signal, power = 0, torch.zeros(shape, dtype=torch.float64, device=device)
+    bright = torch.tensor(illumination.brightness, dtype=frames.dtype, device=device)
+    # All orientations have the same wide-field transfer: their bands are added before.
+    wide = torch.fft.fft2(_mirror(torch.tensordot(bright, zero, 1), small)) * transfer * kept
+    signal = _interpolate(wide).real
+    gain = float((bright**2).sum()) * _enlarge(transfer**2 * kept)
+    spread = torch.fft.ifft2(_enlarge(transfer**2)).real  # compact around the first pixel
     for o in range(ORIENTATIONS):
-        depth, bright = illumination.modulation[o], illumination.brightness[o]
+        depth, light = illumination.modulation[o], illumination.brightness[o]
         wave = (
             illumination.frequency[o] * math.sin(illumination.angle[o]),
             illumination.frequency[o] * math.cos(illumination.angle[o]),
         )
-        wide = torch.fft.fft2(_mirror(zero[o], small)) * transfer * kept
         # Mirroring would turn the fringes round, so they are taken off and put on again.
         inside, outside = _carrier(wave, size, 0, device), _carrier(wave, small, MARGIN, device)
         side = torch.fft.fft2(_mirror(first[o] * inside.conj(), small) * outside) * transfer
         # The moved band and its conjugate at -k add up to twice the real part.
         moved = _interpolate(side) * _carrier(wave, shape, MARGIN, device, 0.5).conj()
-        signal = signal + bright * (_interpolate(wide).real + depth * moved.real)
+        signal = signal + light * depth * moved.real
         fy, fx = frequencies(shape, device)
-        place = 2 * math.pi * (wave[0] * fy * small[0] + wave[1] * fx * small[1])
-        shifted = torch.fft.fft2(spread * torch.cos(place)).real.clamp(min=0.0)
-        power += bright**2 * (_enlarge(transfer**2 * kept) + 0.5 * depth**2 * shifted)
-    return torch.fft.fft2(signal), power
+        rows, columns = (
+            torch.exp(2j * math.pi * k * n * f)
+            for k, n, f in zip(wave, small, (fy, fx), strict=True)
+        )
+        shifted = torch.fft.fft2(spread * (rows * columns).real).real.clamp(min=0.0)
+        gain += 0.5 * (light * depth) ** 2 * shifted
+    return torch.fft.fft2(signal), gain
 
 
-def _sample_power(signal: Tensor, power: Tensor, level: float) -> Tensor:
+def _sample_power(signal: Tensor, gain: Tensor, level: float) -> Tensor:
     """Power of the sample `a f^-b` at every frequency, by maximum likelihood (Whittle).
 
-    The numerator's expected power is `sample power^2 + level power`: the power law is fitted to
-    its ring means, which follow a gamma law.
+    The numerator's expected power is `sample gain^2 + level gain`, `gain` the power of the filter:
+    the power law is fitted to its ring means, which follow a gamma law.
     """
-    shape = tuple(power.shape)
-    index = ring_index(shape, 1.0 / min(shape), power.device)
+    shape = tuple(gain.shape)
+    index = ring_index(shape, 1.0 / min(shape), gain.device)
     count = torch.bincount(index.flatten())
-    seen = ring_mean(signal.abs() ** 2, index)
-    gain, noise = ring_mean(power**2, index), level * ring_mean(power, index)
-    radius = torch.arange(len(seen), device=power.device).double().clamp(min=0.5) / min(shape)
-    used = (gain > 1e-6 * gain.max()) & (radius * min(shape) >= 2)
-    n, s, g, e = (v[used].double().cpu().numpy() for v in (count, seen, gain, noise))
+    seen = ring_mean(power(signal), index)
+    squared, noise = ring_mean(gain**2, index), level * ring_mean(gain, index)
+    radius = torch.arange(len(seen), device=gain.device).double().clamp(min=0.5) / min(shape)
+    used = (squared > 1e-6 * squared.max()) & (radius * min(shape) >= 2)
+    n, s, g, e = (v[used].double().cpu().numpy() for v in (count, seen, squared, noise))
     log_radius = torch.log(radius / 0.05)
     x = log_radius[used].cpu().numpy()
 
