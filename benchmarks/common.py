@@ -143,8 +143,12 @@ class Posterior:
         self.functions = member_functions(folder, self.device, dtype, tile, limit, keep)
 
     def __call__(self, raw: Tensor) -> Prediction:
-        prediction = predict(self.functions, self.shown(raw).to(self.device))
-        return Prediction(*(image.float().cpu() for image in prediction))
+        # One by one: a batch does not fit into a core's cache, and takes a fifth longer there.
+        shown = self.shown(raw).to(self.device).split(1)
+        predictions = [predict(self.functions, stack) for stack in shown]
+        return Prediction(
+            *(torch.cat(maps).float().cpu() for maps in zip(*predictions, strict=True))
+        )
 
     def shown(self, raw: Tensor) -> Tensor:
         """What the networks see of stacks of counts: (B, 9, H, W) -> (B, F, H, W)."""
