@@ -11,10 +11,28 @@ cd -- "$root"
 tables=runs/benchmarks
 pictures=figures/pictures
 
-# Two programs side by side, each on one core, are done sooner than one after the other on both.
-one_core() {
-    OMP_NUM_THREADS=1 "$@"
-}
+# Two lists of programs side by side, each on one core, are done sooner than one after the other on
+# both cores. They take about the same time and write files of their own.
+first_core() (
+    export OMP_NUM_THREADS=1
+    "$python" -m benchmarks.accuracy --save_path "$tables"
+    "$python" -m benchmarks.uncertainty --cells 16 --kept_out 8 --levels 3 --size 112 \
+        --save_path "$tables"
+    "$python" evaluate.py --root_dir runs/eval --cells 1-30 --calibration_cells 31-60 \
+        --save_path runs/evaluation
+    "$python" -m benchmarks.misuse --cells 40 --scenes 5 --save_path "$tables"
+    "$python" -m figures.acquisition --tables "$tables" --save_path "$pictures"
+    "$python" -m figures.live --tables "$tables" --save_path "$pictures"
+)
+second_core() (
+    export OMP_NUM_THREADS=1
+    "$python" -m benchmarks.engines --epochs 24 --test_cells 6 --kept_out 1 --save_path "$tables"
+    "$python" evaluate.py --root_dir runs/eval_many --cells 151-300 --calibration_cells 1-150 \
+        --classical False --pixels 8192 --save_path runs/evaluation_many
+    "$python" -m figures.novelty --tables "$tables" --save_path "$pictures"
+    "$python" -m figures.training_size --tables "$tables" --save_path "$pictures"
+    "$python" -m figures.error_estimation --tables "$tables" --save_path "$pictures"
+)
 
 "$python" test.py --test_data data/F-actin/raw.tif --target data/F-actin/gt.tif \
     --save_path data/F-actin/BayesDL-results --misfit
@@ -27,31 +45,18 @@ cp data/cristae/BayesDL-results/Invented.png "$pictures/cristae_invented.png"
 "$python" -m benchmarks.real --save_path "$tables"
 cp "$tables/real_cristae.png" "$tables/real_hela.png" "$pictures/"
 "$python" -m benchmarks.demo --save_path "$tables"
-one_core "$python" -m benchmarks.uncertainty --cells 16 --kept_out 8 --levels 3 --size 112 \
-    --save_path "$tables" &
-one_core "$python" -m benchmarks.accuracy --save_path "$tables"
-wait $!
-"$python" -m figures.levels --results "$tables" --save_path "$pictures"
-"$python" -m figures.signal_level --results "$tables" --save_path "$pictures"
 [ -f runs/eval/dataset.json ] || "$python" -m DatasetGenerate.from_simulation --sample mixed \
     --save_path runs/eval --cells 60 --levels 3 --size 128 --seed 77
 [ -f runs/eval_many/dataset.json ] || "$python" -m DatasetGenerate.from_simulation --sample mixed \
     --save_path runs/eval_many --cells 300 --levels 2 --size 96 --seed 78
-one_core "$python" evaluate.py --root_dir runs/eval_many --cells 151-300 --calibration_cells 1-150 \
-    --classical False --pixels 8192 --save_path runs/evaluation_many &
-one_core "$python" evaluate.py --root_dir runs/eval --cells 1-30 --calibration_cells 31-60 \
-    --save_path runs/evaluation
+second_core &
+first_core
 wait $!
+"$python" -m figures.levels --results "$tables" --save_path "$pictures"
+"$python" -m figures.signal_level --results "$tables" --save_path "$pictures"
 cp runs/evaluation_many/reliability.png runs/evaluation_many/sparsification.png "$pictures/"
-one_core "$python" -m benchmarks.misuse --cells 40 --scenes 5 --save_path "$tables" &
-one_core "$python" -m figures.novelty --tables "$tables" --save_path "$pictures"
-one_core "$python" -m figures.training_size --tables "$tables" --save_path "$pictures"
-one_core "$python" -m figures.error_estimation --tables "$tables" --save_path "$pictures"
-one_core "$python" -m figures.acquisition --tables "$tables" --save_path "$pictures"
-one_core "$python" -m figures.live --tables "$tables" --save_path "$pictures"
-wait $!
+# Timed, and therefore alone:
 "$python" -m benchmarks.fine_tuning --minutes 2 --save_path "$tables"
 cp "$tables/fine_tuning.png" "$pictures/"
-"$python" -m benchmarks.engines --epochs 24 --test_cells 6 --kept_out 1 --save_path "$tables"
 "$python" -m benchmarks.input_pipeline --save_path "$tables"
 "$python" -m benchmarks.speed --save_path "$tables"
