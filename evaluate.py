@@ -52,8 +52,15 @@ from bayes.evaluation import (
     predictors,
 )
 from bayes.likelihoods import standard_deviation
+from bayes.looks import look_of
 from bayes.posterior import Prediction, predict
-from bayes.recalibration import CALIBRATION_FILE, Calibration, find_calibration, fit_calibration
+from bayes.recalibration import (
+    CALIBRATION_FILE,
+    Calibration,
+    CalibrationStack,
+    find_calibration,
+    fit_calibration,
+)
 from bayes.verdicts import (
     bars,
     by_structure,
@@ -381,6 +388,7 @@ def reconstruct(
         np.maximum(maps.total.ravel()[index].astype(np.float64), SMALLEST_SIGMA),
         mixture_draws(means + offset, sigmas, rng),
         case.structure,
+        look_of(maps.mean, maps.total),
     )
     return maps, sample
 
@@ -426,10 +434,9 @@ def fit(
 ) -> Calibration:
     """The calibration of these samples, every cell one unit."""
     numbers = sorted({sample.cell for sample in samples})
-    groups = [[s for s in samples if s.cell == number] for number in numbers]
-    pixels = [
-        (np.concatenate([s.error for s in group]), np.concatenate([s.sigma for s in group]))
-        for group in groups
+    cells = [
+        [CalibrationStack(s.error, s.sigma, s.look) for s in samples if s.cell == number]
+        for number in numbers
     ]
     facts = {
         "set": tree.root.resolve().name,
@@ -439,7 +446,7 @@ def fit(
         "seed": args.seed,
         "provenance": provenance(),
     }
-    return fit_calibration(pixels, members=posterior.hashes, fitted_on=facts)
+    return fit_calibration(cells, members=posterior.hashes, fitted_on=facts)
 
 
 def calibrate(tree: DatasetTree, cells: Sequence[int], args: argparse.Namespace) -> None:
@@ -552,7 +559,7 @@ def uncertainty_rows(
     """One row per predictor of one stack."""
     rows = []
     for name, (sigma, rule) in predictors(samples[0], baselines, calibration).items():
-        fair = {AS_PREDICTED: 1.0, CALIBRATED: calibration.scale}.get(name)
+        fair = {AS_PREDICTED: 1.0, CALIBRATED: calibration.factor(samples[0].look)}.get(name)
         row = {**case_facts(case), "method": name}
         row |= distribution_scores(samples[0], sigma, rule)
         row["crps_fair"] = float("nan") if fair is None else fair_crps(samples[0], fair)
@@ -562,8 +569,9 @@ def uncertainty_rows(
             continue
         rule = posterior.calibration or Calibration()
         row = {**case_facts(case), "method": posterior.label}
-        row |= distribution_scores(sample, rule.scale * sample.sigma, rule)
-        rows.append(row | {"crps_fair": fair_crps(sample, rule.scale)})
+        factor = rule.factor(sample.look)
+        row |= distribution_scores(sample, factor * sample.sigma, rule)
+        rows.append(row | {"crps_fair": fair_crps(sample, factor)})
     return rows
 
 
@@ -584,11 +592,12 @@ def example(
     """Two rows of panels of one stack: what was seen and is true, and what was said of it."""
     seen = {name.capitalize() if name == WIDE_FIELD else name: image
             for name, image in images.items()}  # fmt: skip
+    factor = calibration.factor(look_of(maps.mean, maps.total))
     said = {
         "|error|": np.abs(case.target - maps.mean),
-        "Aleatoric uncertainty": calibration.scale * maps.aleatoric,
-        "Epistemic uncertainty": calibration.scale * maps.epistemic,
-        "Total uncertainty": calibration.scale * maps.total,
+        "Aleatoric uncertainty": factor * maps.aleatoric,
+        "Epistemic uncertainty": factor * maps.epistemic,
+        "Total uncertainty": factor * maps.total,
         "SQUIRREL error map": np.abs(error_map(maps.mean, case.wide_field)),
     }
     return {
@@ -615,8 +624,8 @@ def summarise(results: Results, calibration: Calibration, args: argparse.Namespa
     uncertainty = table_of_means(results.uncertainty, ["method"], SCORES, seed)
     intervals = table_of_means(results.uncertainty, ["method"], coverages + widths, seed)
     less = differences(results.uncertainty, seed)
-    by_intensity = group_calibration(intensity_deciles(results.samples), calibration)
-    by_signal = group_calibration(signal_deciles(results.samples), calibration)
+    by_intensity = group_calibration(intensity_deciles(results.samples, calibration), calibration)
+    by_signal = group_calibration(signal_deciles(results.samples, calibration), calibration)
     ours = next(row for row in uncertainty if row["method"] == CALIBRATED)
     ours |= next(row for row in intervals if row["method"] == CALIBRATED)
     return {
@@ -631,7 +640,7 @@ def summarise(results: Results, calibration: Calibration, args: argparse.Namespa
         "Differences": less,
         "Per intensity decile": by_intensity,
         "Per signal decile": by_signal,
-        "Per structure": group_calibration(by_structure(results.samples), calibration),
+        "Per structure": group_calibration(by_structure(results.samples, calibration), calibration),
         "Conformal risk": conformal_risks(results.samples, calibration),
     }
 

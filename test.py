@@ -64,6 +64,8 @@ import argparse
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -230,6 +232,7 @@ class Reconstruction(NamedTuple):
         raw_scales: how each time point was normalised for the network.
         scale: normalised SR intensity in counts of the raw frames (released convention: of the
             first time point; each has that of its raw frames).
+        factors: what the calibration multiplied the deviations of each time point by.
         seconds: of the prediction.
         released: whether the convention is the released one.
         further: maps that were asked for: Lower and Upper (T, 2H, 2W), Invented and Misfit
@@ -239,6 +242,7 @@ class Reconstruction(NamedTuple):
     maps: dict[str, NDArray[np.float32]]
     raw_scales: list[Normalisation]
     scale: Normalisation
+    factors: list[float]
     seconds: float
     released: bool = False
     further: dict[str, NDArray[np.float32]] = {}
@@ -308,8 +312,9 @@ def open_calibration(
     found, words = find_calibration(args.pretrained_G, named, hashes_of(members))
     print(words)
     calibration = found or Calibration()
+    by_look = calibration.by_look and asdict(calibration.by_look)
     facts["calibration"] = {"applied": found is not None, "scale": calibration.scale,
-                            "fitted_on": calibration.fitted_on}  # fmt: skip
+                            "by_look": by_look, "fitted_on": calibration.fitted_on}  # fmt: skip
     if args.interval is None:
         return calibration, None
     bounds = calibration.bounds(args.interval)
@@ -386,12 +391,13 @@ def reconstruct(stack: RawStack, run: Run) -> Reconstruction:
     likelihood = run.members[0].network["likelihood"] or "gauss"
     maps = {name: np.empty((times, 2 * height, 2 * width), np.float32)
             for name in Prediction._fields}  # fmt: skip
-    scales, began = [], time.perf_counter()
+    scales, factors, began = [], [], time.perf_counter()
     # Not drawn where nobody watches: a log would hold one line per step.
     with tqdm(total=times * len(functions), desc=stack.name, unit="member", disable=None) as bar:
         for t, raw in enumerate(stack.raw):
             norm, shown = network_input(raw, run, str(stack.source))
             prediction = CONVENTIONS[run.convention](counted(functions, bar), shown, likelihood)
+            factors += run.calibration.factors(prediction)
             for name, image in run.calibration.apply(prediction)._asdict().items():
                 maps[name][t] = image[0, 0].cpu().numpy()
             if not released:
@@ -404,7 +410,7 @@ def reconstruct(stack: RawStack, run: Run) -> Reconstruction:
     scale = scales[0] if released else to_sr_scale(maps)
     names = {"mean": "SR", "aleatoric": "Aleatoric", "epistemic": "Epistemic", "total": "Total"}
     named = {names[name]: image for name, image in maps.items()}
-    return Reconstruction(named, scales, scale, time.perf_counter() - began, released)
+    return Reconstruction(named, scales, scale, factors, time.perf_counter() - began, released)
 
 
 def network_input(raw: NDArray, run: Run, name: str) -> tuple[Normalisation, torch.Tensor]:
@@ -494,12 +500,14 @@ def with_changes(
     likelihood = run.members[0].network["likelihood"]
     maps: dict[str, list[NDArray]] = {"Change": [], "Changed": []}
     earlier = network_input(stack.raw[0], run, str(stack.source))
-    for raw in tqdm(stack.raw[1:], "changes", unit="step", disable=None):
+    # Of two time points, the larger factor: a change is marked only beyond doubt.
+    pairs = zip(stack.raw[1:], map(max, pairwise(result.factors)), strict=True)
+    for raw, factor in tqdm(pairs, "changes", len(stack.raw) - 1, unit="step", disable=None):
         later = network_input(raw, run, str(stack.source))
         norms, shown = zip(earlier, later, strict=True)
         scales, lows = [norm.scale for norm in norms], [norm.low for norm in norms]
         _, change = predict_series(run.functions, torch.cat(shown), scales, lows, likelihood)
-        certain = marked(change.difference, run.calibration.scale * change.total, level)
+        certain = marked(change.difference, factor * change.total, level)
         difference = change.difference[0, 0].cpu().numpy() / np.float32(result.scale.scale)
         maps["Change"].append(difference)
         maps["Changed"].append(np.sign(difference) * certain[0, 0].cpu().numpy())
@@ -536,7 +544,7 @@ def verdict_of(
         wide_field = stack.raw[t].mean(axis=0)[seen.square]
         epistemic = None
         if "Epistemic" in result.maps:  # as the members give it: so the validation cells scored
-            epistemic = result.maps["Epistemic"][t][seen.fine_square] / run.calibration.scale
+            epistemic = result.maps["Epistemic"][t][seen.fine_square] / result.factors[t]
         scores = stack_scores(
             checks, seen.misfit(), wide_field, result.maps["SR"][t][seen.fine_square], epistemic
         )
@@ -599,6 +607,7 @@ def stack_facts(
             "(high - low) times the map"
             + ("; each time point by its own raw_counts" if result.released else ""),
         },
+        "deviations_multiplied_by": result.factors,
         "channels": list(result.maps),
         "not_modelled": [name for name in WIDTHS if name not in result.maps],
         "seconds": round(result.seconds, 3),

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayes.baselines import Baselines
+from bayes.looks import Look
 from bayes.recalibration import Calibration
 from bayes.scores import (
     crps_ensemble,
@@ -41,7 +42,10 @@ CONSTANT = "one constant"
 
 
 class Sample(NamedTuple):
-    """Sampled pixels (n,) of one stack, in normalised intensity; `draws` (DRAWS, n)."""
+    """Sampled pixels (n,) of one stack, in normalised intensity; `draws` (DRAWS, n).
+
+    `look` is that of the whole image.
+    """
 
     cell: int
     level: int
@@ -51,6 +55,7 @@ class Sample(NamedTuple):
     sigma: NDArray
     draws: NDArray | None = None
     structure: str = ""
+    look: Look | None = None
 
     @property
     def error(self) -> NDArray:
@@ -73,7 +78,7 @@ def predictors(
     """Name -> sigma of the sampled pixels, and the rule of its intervals."""
     return {
         AS_PREDICTED: (sample.sigma, Calibration()),
-        CALIBRATED: (calibration.scale * sample.sigma, calibration),
+        CALIBRATED: (calibration.factor(sample.look) * sample.sigma, calibration),
         INTENSITY_ONLY: (baselines.intensity(sample.mean), Calibration()),
         CONSTANT: (np.full(sample.mean.shape, baselines.constant), Calibration()),
     }

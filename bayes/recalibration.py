@@ -18,6 +18,7 @@ from scipy.special import ndtr, ndtri
 
 from bayes.calibration import variance_scale
 from bayes.conformal import cells_needed, conformal_factor
+from bayes.looks import Look, LookScale, fit_look_scale, look_of
 from bayes.posterior import Prediction
 from bayes.scores import QUANTILES, observed_frequency
 from utils.checks import InputError
@@ -28,6 +29,7 @@ __all__ = [
     "KINDS",
     "Bounds",
     "Calibration",
+    "CalibrationStack",
     "find_calibration",
     "fit_calibration",
     "read_calibration",
@@ -35,7 +37,7 @@ __all__ = [
 
 CALIBRATION_FILE = "calibration.json"
 FORMAT = "BayesDL-SIM calibration"
-VERSION = 1
+VERSION = 2
 ALPHAS = (0.05, 0.1, 0.2)
 FOLDS = 5  # groups of cells that the probability map is tried on
 TAILS = np.array([0.0005, 0.001, 0.0025, 0.005])
@@ -55,12 +57,21 @@ class Bounds(NamedTuple):
     kind: str
 
 
+class CalibrationStack(NamedTuple):
+    """Pixels (n,) of one stack to fit on; without a look, the look is not asked."""
+
+    error: ArrayLike
+    sigma: ArrayLike
+    look: Look | None = None
+
+
 @dataclass(frozen=True)
 class Calibration:
     """Corrections of the total standard deviation, and of the intervals made from it.
 
     Attributes:
         scale: c; aleatoric, epistemic and total are multiplied by it.
+        by_look: None, or what else they are multiplied by, image by image.
         probability_map: None, or `{"expected": p, "observed": q}`: after scaling, a share q of the
             pixels lies below the Gaussian quantile p. Used for intervals.
         conformal: `{"alpha": a, "factor": lambda, "cells_needed": n}` per risk; lambda is None
@@ -70,15 +81,28 @@ class Calibration:
     """
 
     scale: float = 1.0
+    by_look: LookScale | None = None
     probability_map: dict[str, list[float]] | None = None
     conformal: list[dict[str, Any]] = field(default_factory=list)
     members: dict[str, str] = field(default_factory=dict)
     fitted_on: dict[str, Any] = field(default_factory=dict)
 
+    def factor(self, look: Look | None) -> float:
+        """What the standard deviations of an image of that look are multiplied by."""
+        if self.by_look is None or look is None:
+            return self.scale
+        return self.scale * self.by_look.factor(look)
+
+    def factors(self, prediction: Prediction) -> list[float]:
+        """`factor` of every image of a batch (B, 1, 2H, 2W) as predicted."""
+        pairs = zip(prediction.mean, prediction.total, strict=True)
+        return [self.factor(look_of(mean, total)) for mean, total in pairs]
+
     def apply(self, prediction: Prediction) -> Prediction:
-        """The prediction with its three standard deviations multiplied by `scale`."""
+        """The batch (B, 1, 2H, 2W) with its three standard deviations multiplied by `factors`."""
         mean, *deviations = prediction
-        return Prediction(mean, *(self.scale * image for image in deviations))
+        factors = torch.tensor(self.factors(prediction)).to(mean)[:, None, None, None]
+        return Prediction(mean, *(factors * image for image in deviations))
 
     def probability(self, z: ArrayLike) -> NDArray[np.float64]:
         """What is said to be the probability of a smaller value, of `z = error / (scale sigma)`."""
@@ -135,6 +159,11 @@ class Calibration:
         lines = [
             f"fitted on {facts['cells']} cells, {facts['pixels']} pixels",
             f"standard deviations x {self.scale:.4f}",
+            "a further factor by the look of the image "
+            + ("kept" if self.by_look else "not kept, it does not help")
+            + " (NLL on cells left out: {without:.3f} without, {with_it:.3f} with it)".format(
+                **facts["nll_held_out"]
+            ),
             f"probability map {kept} (quantile calibration error on cells left out: "
             f"{errors['scale_only']:.4f} without, {errors['with_map']:.4f} with it)",
         ]
@@ -169,7 +198,11 @@ def read_calibration(path: str | Path) -> Calibration:
         )
     try:
         names = ("scale", "probability_map", "conformal", "members", "fitted_on")
-        found = Calibration(**{name: payload[name] for name in names})
+        by_look = payload["by_look"]
+        if by_look is not None:
+            limits = (Look(*by_look[name]) for name in ("low", "high"))
+            by_look = LookScale(tuple(by_look["weights"]), *limits)
+        found = Calibration(by_look=by_look, **{name: payload[name] for name in names})
         good = np.isfinite(found.scale) and found.scale > 0
         found.bounds(0.5)
     except (KeyError, TypeError, ValueError):
@@ -208,24 +241,29 @@ def find_calibration(
         if named is not None:
             raise
         return None, f"WARNING: uncertainties are not calibrated: {error}"
-    return calibration, f"calibration: {path}, standard deviations x {calibration.scale:.3f}"
+    words = f"calibration: {path}, standard deviations x {calibration.scale:.3f}"
+    if calibration.by_look is not None:
+        words += " and a factor by the look of each image"
+    return calibration, words
 
 
 def fit_calibration(
-    cells: Sequence[tuple[ArrayLike, ArrayLike]],
+    cells: Sequence[Sequence[CalibrationStack]],
     alphas: Sequence[float] = ALPHAS,
     members: Mapping[str, str] | None = None,
     fitted_on: Mapping[str, Any] | None = None,
 ) -> Calibration:
     """Fits the scale, the probability map and the conformal factors on validation cells.
 
-    The scale is `c^2 = < z^2 >` (`variance_scale`), every cell with the same weight. The
+    A factor by the look of each image (`bayes.looks`) is kept only if, fitted without a group of
+    cells, it lowers the negative log-likelihood on that group; deviations are multiplied by it
+    first. The scale is `c^2 = < z^2 >` (`variance_scale`), every cell with the same weight. The
     probability map is the cells' mean distribution of `Phi(z / c)`, monotone by construction; it is
     kept only if, fitted without a group of cells, it lowers the quantile calibration error on
     that group. The conformal factors are those of `conformal_factor`, of calibrated deviations.
 
     Args:
-        cells: `(error, sigma)` of the pixels of each cell, all its signal levels together.
+        cells: the stacks of each cell, one per signal level.
         alphas: risks to control.
         members, fitted_on: stored, see `Calibration`.
 
@@ -237,13 +275,17 @@ def fit_calibration(
     """
     if not cells:
         raise InputError("expected at least one validation cell to calibrate on, found none")
-    z = [np.ravel(np.asarray(error, np.float64) / sigma) for error, sigma in cells]
+    stacks = [[(_standardised(stack), stack.look) for stack in cell] for cell in cells]
+    without, with_it = _held_out_nll(stacks)
+    by_look = _look_scale(stacks) if with_it < without else None
+    z = [_cell(cell, by_look) for cell in stacks]
     scale = _scale(z)
     before, after = _held_out_errors(z)
     keep = after < before
     facts = {
         "cells": len(z),
         "pixels": sum(values.size for values in z),
+        "nll_held_out": {"without": without, "with_it": with_it},
         "quantile_calibration_error_held_out": {"scale_only": before, "with_map": after},
         **(fitted_on or {}),
     }
@@ -257,7 +299,48 @@ def fit_calibration(
     ]
     observed = _distribution(z, scale)
     stored = {"expected": GRID.tolist(), "observed": observed.tolist()} if keep else None
-    return Calibration(scale, stored, conformal, dict(members or {}), facts)
+    return Calibration(scale, by_look, stored, conformal, dict(members or {}), facts)
+
+
+Standardised = tuple[NDArray, Look | None]  # error / sigma of the pixels of a stack, and its look
+
+
+def _standardised(stack: CalibrationStack) -> NDArray:
+    return np.ravel(np.asarray(stack.error, np.float64) / stack.sigma)
+
+
+def _cell(stacks: Sequence[Standardised], by_look: LookScale | None) -> NDArray:
+    """Standardised errors of all stacks of a cell, after the factor by the look."""
+    if by_look is None:
+        return np.concatenate([z for z, _ in stacks])
+    return np.concatenate([z / by_look.factor(look) for z, look in stacks])
+
+
+def _look_scale(cells: Sequence[Sequence[Standardised]]) -> LookScale:
+    return fit_look_scale([stack for cell in cells for stack in cell])
+
+
+def _held_out_nll(cells: Sequence[Sequence[Standardised]]) -> tuple[float, float]:
+    """Gaussian NLL per pixel on cells left out of the fit, without and with the factor by the look.
+
+    Up to a term that both have. Equal, so that no factor is kept, where there are fewer cells than
+    groups, or a stack without a look.
+    """
+    if len(cells) < FOLDS or any(look is None for cell in cells for _, look in cell):
+        return 0.0, 0.0
+    found: list[list[float]] = [[], []]
+    for fold in _folds(len(cells)):
+        rest = [stacks for i, stacks in enumerate(cells) if i not in fold]
+        for values, by_look in zip(found, (None, _look_scale(rest)), strict=True):
+            scale = _scale([_cell(stacks, by_look) for stacks in rest])
+            for z, look in (stack for i in fold for stack in cells[i]):
+                factor = scale * (1.0 if by_look is None else by_look.factor(look))
+                values.append(float(np.log(factor) + 0.5 * np.mean((z / factor) ** 2)))
+    return float(np.mean(found[0])), float(np.mean(found[1]))
+
+
+def _folds(cells: int) -> list[list[int]]:
+    return [list(range(start, cells, FOLDS)) for start in range(min(FOLDS, cells))]
 
 
 def _scale(z: Sequence[NDArray]) -> float:
@@ -280,7 +363,7 @@ def _held_out_errors(z: Sequence[NDArray]) -> tuple[float, float]:
     averaged over all groups would cancel: what one group has too much of, the map made from the
     others has too little.) Equal, so that no map is kept, where there is a single cell.
     """
-    folds = [list(range(start, len(z), FOLDS)) for start in range(min(FOLDS, len(z)))]
+    folds = _folds(len(z))
     if len(folds) < 2:
         return 0.0, 0.0
     plain, mapped = [], []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from utils.bootstrap import mean_over_cells
 __all__ = [
     "BAR_LEVEL",
     "GROUP_BAND",
+    "Group",
     "bars",
     "by_structure",
     "conformal_risks",
@@ -27,6 +28,14 @@ __all__ = [
 BAR_LEVEL = 0.9
 GROUP_BAND = (0.80, 0.97)  # of the coverage of every group
 DECILES = 10
+
+
+class Group(NamedTuple):
+    """Pixels (n,) that belong together: errors, and deviations as predicted and as calibrated."""
+
+    error: NDArray
+    sigma: NDArray
+    calibrated: NDArray
 
 
 def differences(rows: Sequence[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
@@ -47,15 +56,16 @@ def differences(rows: Sequence[dict[str, Any]], seed: int) -> list[dict[str, Any
     return table
 
 
-def group_calibration(
-    groups: dict[str, tuple[NDArray, NDArray]], calibration: Calibration
-) -> list[dict[str, Any]]:
-    """Coverage of the 90 % interval and mean z^2 per group of (error, sigma as predicted)."""
+def group_calibration(groups: dict[str, Group], calibration: Calibration) -> list[dict[str, Any]]:
+    """Coverage of the 90 % interval and mean z^2 per group."""
     plain, rows = Calibration(), []
-    for name, (error, sigma) in groups.items():
+    for name, (error, sigma, calibrated) in groups.items():
         row: dict[str, Any] = {"group": name, "pixels": error.size}
-        for words, rule in (("as predicted", plain), ("calibrated", calibration)):
-            z = error / (rule.scale * sigma)
+        for words, rule, stated in (
+            ("as predicted", plain, sigma),
+            ("calibrated", calibration, calibrated),
+        ):
+            z = error / stated
             low, high, _ = rule.bounds(BAR_LEVEL, guaranteed=False)
             row[f"coverage, {words}"] = float(np.mean((z >= low) & (z <= high)))
             row[f"mean z^2, {words}"] = float(np.mean(z**2))
@@ -63,48 +73,51 @@ def group_calibration(
     return rows
 
 
-def intensity_deciles(samples: Sequence[Sample]) -> dict[str, tuple[NDArray, NDArray]]:
+def intensity_deciles(samples: Sequence[Sample], calibration: Calibration) -> dict[str, Group]:
     """Pixels of all stacks by their SR intensity, in ten groups of equal size."""
-    mean, error, sigma = (
-        np.concatenate([getattr(sample, name) for sample in samples])
-        for name in ("mean", "error", "sigma")
-    )
+    mean, pixels = np.concatenate([s.mean for s in samples]), _pixels(samples, calibration)
     parts = np.array_split(np.argsort(mean, kind="stable"), DECILES)
     return {
-        f"{mean[part[0]]:.2f}..{mean[part[-1]]:.2f}": (error[part], sigma[part]) for part in parts
+        f"{mean[part[0]]:.2f}..{mean[part[-1]]:.2f}": Group(*(values[part] for values in pixels))
+        for part in parts
     }
 
 
-def signal_deciles(samples: Sequence[Sample]) -> dict[str, tuple[NDArray, NDArray]]:
+def signal_deciles(samples: Sequence[Sample], calibration: Calibration) -> dict[str, Group]:
     """Stacks by their signal, in ten groups; by level, where there are fewer or it is unknown."""
     signals = np.array([sample.signal_e for sample in samples])
     if len(samples) < DECILES or not np.isfinite(signals).all():
-        return _grouped(samples, [f"level {sample.level}" for sample in samples])
+        return _grouped(samples, [f"level {sample.level}" for sample in samples], calibration)
     names = [""] * len(samples)
     for part in np.array_split(np.argsort(signals, kind="stable"), DECILES):
         for index in part:
             names[index] = f"{signals[part[0]]:.3g}..{signals[part[-1]]:.3g} e-"
     rising = np.argsort(signals, kind="stable")
-    return _grouped([samples[i] for i in rising], [names[i] for i in rising])
+    return _grouped([samples[i] for i in rising], [names[i] for i in rising], calibration)
 
 
-def by_structure(samples: Sequence[Sample]) -> dict[str, tuple[NDArray, NDArray]]:
+def by_structure(samples: Sequence[Sample], calibration: Calibration) -> dict[str, Group]:
     """Stacks by the structure that they show."""
-    return _grouped(samples, [sample.structure or "unknown" for sample in samples])
+    return _grouped(samples, [sample.structure or "unknown" for sample in samples], calibration)
 
 
-def _grouped(samples: Sequence[Sample], names: Sequence[str]) -> dict[str, tuple[NDArray, NDArray]]:
-    """(error, sigma) of all stacks of one name; names in the order in which they come."""
+def _grouped(
+    samples: Sequence[Sample], names: Sequence[str], calibration: Calibration
+) -> dict[str, Group]:
+    """The pixels of all stacks of one name; names in the order in which they come."""
     members: dict[str, list[Sample]] = {}
     for sample, name in zip(samples, names, strict=True):
         members.setdefault(name, []).append(sample)
-    return {
-        name: tuple(
-            np.concatenate([getattr(sample, what) for sample in group])
-            for what in ("error", "sigma")
-        )
-        for name, group in members.items()
-    }
+    return {name: _pixels(group, calibration) for name, group in members.items()}
+
+
+def _pixels(samples: Sequence[Sample], calibration: Calibration) -> Group:
+    calibrated = [calibration.factor(sample.look) * sample.sigma for sample in samples]
+    return Group(
+        np.concatenate([sample.error for sample in samples]),
+        np.concatenate([sample.sigma for sample in samples]),
+        np.concatenate(calibrated),
+    )
 
 
 def conformal_risks(samples: Sequence[Sample], calibration: Calibration) -> list[dict[str, Any]]:
@@ -115,8 +128,11 @@ def conformal_risks(samples: Sequence[Sample], calibration: Calibration) -> list
         row = {"risk alpha": entry["alpha"], "factor": entry["factor"], "measured risk": None}
         row["cells needed"] = entry["cells_needed"]
         if entry["factor"] is not None:
-            limit = entry["factor"] * calibration.scale
-            outside = [float(np.mean(np.abs(s.error) > limit * s.sigma)) for s in samples]
+            limits = [entry["factor"] * calibration.factor(s.look) * s.sigma for s in samples]
+            outside = [
+                float(np.mean(np.abs(s.error) > limit))
+                for s, limit in zip(samples, limits, strict=True)
+            ]
             row["measured risk"] = mean_over_cells(outside, cells, np.random.default_rng(0))
         rows.append(row)
     return rows

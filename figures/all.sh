@@ -29,6 +29,8 @@ second_core() (
     "$python" -m benchmarks.engines --epochs 24 --test_cells 6 --kept_out 1 --save_path "$tables"
     "$python" evaluate.py --root_dir runs/eval_many --cells 151-300 --calibration_cells 1-150 \
         --classical False --pixels 8192 --save_path runs/evaluation_many
+    "$python" evaluate.py --root_dir runs/eval_fresh --cells 1-300 --calibration_cells 301-330 \
+        --classical False --pixels 8192 --save_path runs/evaluation_fresh
     "$python" -m figures.novelty --tables "$tables" --save_path "$pictures"
     "$python" -m figures.training_size --tables "$tables" --save_path "$pictures"
     "$python" -m figures.error_estimation --tables "$tables" --save_path "$pictures"
@@ -49,6 +51,8 @@ cp "$tables/real_cristae.png" "$tables/real_hela.png" "$pictures/"
     --save_path runs/eval --cells 60 --levels 3 --size 128 --seed 77
 [ -f runs/eval_many/dataset.json ] || "$python" -m DatasetGenerate.from_simulation --sample mixed \
     --save_path runs/eval_many --cells 300 --levels 2 --size 96 --seed 78
+[ -f runs/eval_fresh/dataset.json ] || "$python" -m DatasetGenerate.from_simulation \
+    --sample mixed --save_path runs/eval_fresh --cells 330 --levels 2 --size 96 --seed 79
 second_core &
 first_core
 wait $!

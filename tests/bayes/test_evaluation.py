@@ -16,7 +16,7 @@ from bayes.evaluation import (
     mixture_draws,
     predictors,
 )
-from bayes.recalibration import Calibration, fit_calibration
+from bayes.recalibration import Calibration, CalibrationStack, fit_calibration
 from bayes.scores import crps_gaussian
 from bayes.verdicts import (
     bars,
@@ -47,13 +47,7 @@ def fitted(found):
     """Calibration and baselines of samples."""
     cells = sorted({sample.cell for sample in found})
     calibration = fit_calibration(
-        [
-            tuple(
-                np.concatenate([getattr(s, name) for s in found if s.cell == cell])
-                for name in ("error", "sigma")
-            )
-            for cell in cells
-        ],
+        [[CalibrationStack(s.error, s.sigma) for s in found if s.cell == cell] for cell in cells]
     )
     mean, error = (np.concatenate([getattr(s, n) for s in found]) for n in ("mean", "error"))
     return calibration, fit_baselines(mean, error)
@@ -114,7 +108,7 @@ def test_differences_and_bars_know_the_better_one(known):
         row for row in table_of_means(rows, ["method"], names, 0) if row["method"] == CALIBRATED
     )
     groups = [
-        group_calibration(split(found), calibration)
+        group_calibration(split(found, calibration), calibration)
         for split in (intensity_deciles, signal_deciles)
     ]
     assert all(row["met"] for row in bars(ours, intensity, *groups))
@@ -126,10 +120,10 @@ def test_differences_and_bars_know_the_better_one(known):
 
 def test_deciles_hold_every_pixel_once_and_in_order(known):
     found, calibration, _ = known
-    for groups in (intensity_deciles(found), signal_deciles(found)):
+    for groups in (intensity_deciles(found, calibration), signal_deciles(found, calibration)):
         assert len(groups) == 10
-        assert sum(error.size for error, _ in groups.values()) == 24 * 1500
-    rows = group_calibration(intensity_deciles(found), calibration)
+        assert sum(group.error.size for group in groups.values()) == 24 * 1500
+    rows = group_calibration(intensity_deciles(found, calibration), calibration)
     for row in rows:
         assert row["coverage, calibrated"] == pytest.approx(0.9, abs=0.03)
         assert row["mean z^2, as predicted"] == pytest.approx(2.25, abs=0.25)
@@ -137,13 +131,13 @@ def test_deciles_hold_every_pixel_once_and_in_order(known):
 
 def test_signals_that_are_unknown_are_grouped_by_level():
     found = [sample._replace(signal_e=float("nan")) for sample in samples(cells=3, pixels=50)]
-    assert list(signal_deciles(found)) == ["level 1", "level 2"]
+    assert list(signal_deciles(found, Calibration())) == ["level 1", "level 2"]
 
 
 def test_structures_are_kept_apart():
     one, two = samples(cells=1, pixels=40), samples(cells=2, pixels=40, factor=3, seed=4)
     found = [s._replace(structure="ER") for s in one] + [s._replace(structure="MT") for s in two]
-    er, mt = group_calibration(by_structure(found), Calibration())
+    er, mt = group_calibration(by_structure(found, Calibration()), Calibration())
     assert (er["group"], er["pixels"], mt["group"], mt["pixels"]) == ("ER", 80, "MT", 160)
     assert mt["mean z^2, as predicted"] > 4 * er["mean z^2, as predicted"]
 
@@ -151,7 +145,7 @@ def test_structures_are_kept_apart():
 def test_a_group_that_is_overconfident_shows():
     found = samples(cells=20, levels=1, seed=5)
     bad = [s._replace(sigma=s.sigma * (0.4 if s.signal_e < 8 else 1)) for s in found]
-    rows = group_calibration(signal_deciles(bad), Calibration())
+    rows = group_calibration(signal_deciles(bad, Calibration()), Calibration())
     assert rows[0]["coverage, as predicted"] < 0.6
     assert rows[5]["coverage, as predicted"] == pytest.approx(0.9, abs=0.03)
 
@@ -180,8 +174,8 @@ def test_draws_are_those_of_the_mixture():
 def test_diagrams_show_reliability_on_the_diagonal(known):
     found, calibration, baselines = known
     groups = {
-        "intensity": group_calibration(intensity_deciles(found), calibration),
-        "signal": group_calibration(signal_deciles(found), calibration),
+        "intensity": group_calibration(intensity_deciles(found, calibration), calibration),
+        "signal": group_calibration(signal_deciles(found, calibration), calibration),
     }
     drawn = uncertainty_diagrams(found, baselines, calibration, groups)
     assert set(drawn) == {"reliability.png", "sparsification.png", "z.png",

@@ -5,10 +5,12 @@ import pytest
 import torch
 from scipy.stats import norm
 
+from bayes.looks import Look, LookScale, look_of
 from bayes.posterior import Prediction
 from bayes.recalibration import (
     CALIBRATION_FILE,
     Calibration,
+    CalibrationStack,
     find_calibration,
     fit_calibration,
     read_calibration,
@@ -27,19 +29,35 @@ def cells(number, seed=0, factor=1.0, pixels=3000, skewed=False):
     for _ in range(number):
         sigma = rng.uniform(0.02, 0.3, pixels)
         noise = rng.exponential(size=pixels) - 1 if skewed else rng.normal(size=pixels)
-        found.append((factor * sigma * noise, sigma))
+        found.append([CalibrationStack(factor * sigma * noise, sigma)])
+    return found
+
+
+def looked_at(number, slope, contrast=None, seed=0, pixels=2000):
+    """Cells of one stack; `z^2` goes with the contrast to the power of `slope`."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(number):
+        log_contrast = rng.uniform(-3, 0) if contrast is None else contrast
+        mean = np.exp(log_contrast) * rng.normal(size=pixels)
+        sigma = np.exp(rng.uniform(-3, 0)) * rng.uniform(0.5, 1.5, pixels)
+        hard = np.exp(
+            0.5 * (slope * (log_contrast + 1.5) + rng.normal(0, 0.3 * (contrast is None)))
+        )
+        error = hard * sigma * rng.normal(size=pixels)
+        found.append([CalibrationStack(error, sigma, look_of(mean, sigma))])
     return found
 
 
 def coverage(pixels, calibration, level, guaranteed=False):
     low, high, _ = calibration.bounds(level, guaranteed)
-    z = np.concatenate([error / sigma for error, sigma in pixels]) / calibration.scale
+    z = np.concatenate([s.error / s.sigma for (s,) in pixels]) / calibration.scale
     return np.mean((z >= low) & (z <= high))
 
 
 def test_scale_is_the_root_of_mean_z2_with_cells_of_equal_weight():
-    first = (np.full(10, 0.3), np.full(10, 0.1))  # z = 3
-    second = (np.full(1000, 0.1), np.full(1000, 0.1))  # z = 1
+    first = [CalibrationStack(np.full(10, 0.3), np.full(10, 0.1))]  # z = 3
+    second = [CalibrationStack(np.full(1000, 0.1), np.full(1000, 0.1))]  # z = 1
     assert fit_calibration([first, second]).scale == pytest.approx(np.sqrt((9 + 1) / 2))
     assert fit_calibration(cells(20, factor=1.6)).scale == pytest.approx(1.6, rel=0.01)
 
@@ -62,8 +80,8 @@ def test_the_map_is_kept_where_it_helps_and_only_there():
     assert high > 1.3 * -low  # an exponential error has its tail above
     # Biased cells, each in a direction of its own: the others tell nothing about the next.
     biased = [
-        (error + (-1) ** number * sigma, sigma)
-        for number, (error, sigma) in enumerate(cells(5, pixels=400))
+        [stack._replace(error=stack.error + (-1) ** number * stack.sigma)]
+        for number, (stack,) in enumerate(cells(5, pixels=400))
     ]
     unlike = fit_calibration(biased)
     errors = unlike.fitted_on["quantile_calibration_error_held_out"]
@@ -78,7 +96,10 @@ def test_a_map_that_only_repeats_the_noise_of_its_cells_is_not_kept():
 
 def test_the_map_calibrates_probabilities():
     calibration = fit_calibration(cells(20, skewed=True))
-    z = np.concatenate([e / s for e, s in cells(20, 5, skewed=True)]) / calibration.scale
+    z = (
+        np.concatenate([s.error / s.sigma for (s,) in cells(20, 5, skewed=True)])
+        / calibration.scale
+    )
     assert quantile_calibration_error(norm.cdf(z)) > 0.05
     assert quantile_calibration_error(calibration.probability(z)) < 0.01
     np.testing.assert_allclose(Calibration().probability(z), norm.cdf(z))
@@ -112,8 +133,57 @@ def test_apply_scales_the_three_deviations_and_keeps_their_law():
     torch.testing.assert_close(found.total**2, found.aleatoric**2 + found.epistemic**2)
 
 
+def test_a_factor_by_the_look_is_kept_where_it_helps_and_only_there():
+    known = looked_at(60, slope=1.0)
+    kept = fit_calibration(known)
+    assert kept.by_look is not None
+    weights = kept.by_look.weights
+    assert weights[1:] == (pytest.approx(0.0, abs=0.1), pytest.approx(1.0, abs=0.1))
+    errors = kept.fitted_on["nll_held_out"]
+    assert errors["with_it"] < errors["without"] - 0.05
+    factors = [kept.by_look.factor(stack.look) for (stack,) in known]
+    assert np.mean(np.log(factors)) == pytest.approx(0.0, abs=1e-6)  # `scale` keeps its meaning
+    dropped = [fit_calibration(looked_at(12, slope=0.0, seed=n)).by_look for n in range(20)]
+    assert sum(found is not None for found in dropped) <= 4
+    assert fit_calibration(cells(30)).by_look is None  # nobody said how they look
+
+
+def test_every_kind_of_stack_is_calibrated_by_its_look():
+    calibration = fit_calibration(looked_at(80, slope=1.0))
+    for contrast in (-2.5, -0.5):
+        (stack,), *_ = looked_at(1, slope=1.0, contrast=contrast, pixels=50_000, seed=7)
+        z = stack.error / (calibration.factor(stack.look) * stack.sigma)
+        assert np.mean(z**2) == pytest.approx(1.0, rel=0.15)
+        assert abs(np.mean((stack.error / stack.sigma) ** 2) - 1) > 0.5
+
+
+def test_looks_beyond_those_of_the_fit_are_held_at_their_limit():
+    scale = LookScale((0.0, 0.0, 1.0), Look(-3.0, -2.0), Look(0.0, -1.0))
+    assert scale.factor(Look(0.0, -1.0)) == pytest.approx(np.exp(-0.5))
+    assert scale.factor(Look(5.0, 3.0)) == pytest.approx(np.exp(-0.5))
+    assert scale.factor(Look(-9.0, -1.5)) == pytest.approx(np.exp(-0.75))
+
+
+def test_apply_looks_at_each_image_of_a_batch():
+    rule = Calibration(2.0, LookScale((0.0, 0.0, 2.0), Look(-9.0, -9.0), Look(9.0, 9.0)))
+    generator = torch.Generator().manual_seed(1)
+    one = torch.rand(1, 1, 16, 16, generator=generator)
+    mean, sigma = torch.cat([one, 3 * one]), torch.full((2, 1, 16, 16), 0.1)
+    found = rule.apply(Prediction(mean, sigma, sigma, sigma))
+    contrast = mean.flatten(1).std(dim=1, correction=0)
+    for image in found[1:]:
+        torch.testing.assert_close(image[:, 0, 0, 0], 2.0 * contrast * 0.1)
+    assert rule.factors(Prediction(mean, sigma, sigma, sigma)) == pytest.approx(
+        [2.0 * c for c in contrast.tolist()]
+    )
+
+
 def test_stored_and_read_back(tmp_path):
     path = tmp_path / CALIBRATION_FILE
+    stored = fit_calibration(looked_at(30, slope=1.0), members=MEMBERS, fitted_on={"set": "x"})
+    assert stored.by_look is not None
+    stored.to_json(path)
+    assert read_calibration(path) == stored
     stored = fit_calibration(cells(10, skewed=True), members=MEMBERS, fitted_on={"set": "x"})
     stored.to_json(path)
     assert read_calibration(path) == stored
