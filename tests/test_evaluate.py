@@ -153,6 +153,15 @@ def test_calibration_goes_from_evaluate_to_test(
     maps("calibrated")
     assert not (tmp_path / "calibrated" / "Upper.tif").exists()
 
+    # a factor by the look of the image, here the same for every look
+    by_look = {"weights": [0.5, 0.0, 0.0], "low": [-9.0, -9.0], "high": [9.0, 9.0]}
+    write_json(posterior / "calibration.json", {**stored, "by_look": by_look})
+    facts, found = maps("looked")
+    assert facts["deviations_multiplied_by"] == [pytest.approx(stored["scale"] * np.exp(0.25))]
+    for name in ("Aleatoric", "Epistemic"):
+        expected = facts["deviations_multiplied_by"][0] * plain[name]
+        np.testing.assert_allclose(found[name], expected, rtol=1e-5)
+
     save_members(posterior, 3)  # another posterior now
     facts, found = maps("other")
     assert "WARNING: uncertainties are not calibrated" in capsys.readouterr().out
