@@ -23,6 +23,9 @@ first_core() (
     "$python" -m benchmarks.misuse --cells 40 --scenes 5 --save_path "$tables"
     "$python" -m figures.acquisition --tables "$tables" --save_path "$pictures"
     "$python" -m figures.live --tables "$tables" --save_path "$pictures"
+    "$python" -m figures.novelty --tables "$tables" --save_path "$pictures"
+    "$python" -m figures.training_size --tables "$tables" --save_path "$pictures"
+    "$python" -m figures.error_estimation --tables "$tables" --save_path "$pictures"
 )
 second_core() (
     export OMP_NUM_THREADS=1
@@ -31,9 +34,6 @@ second_core() (
         --classical False --pixels 8192 --save_path runs/evaluation_many
     "$python" evaluate.py --root_dir runs/eval_fresh --cells 1-300 --calibration_cells 301-330 \
         --classical False --pixels 8192 --save_path runs/evaluation_fresh
-    "$python" -m figures.novelty --tables "$tables" --save_path "$pictures"
-    "$python" -m figures.training_size --tables "$tables" --save_path "$pictures"
-    "$python" -m figures.error_estimation --tables "$tables" --save_path "$pictures"
 )
 
 "$python" test.py --test_data data/F-actin/raw.tif --target data/F-actin/gt.tif \
