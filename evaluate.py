@@ -569,9 +569,8 @@ def uncertainty_rows(
             continue
         rule = posterior.calibration or Calibration()
         row = {**case_facts(case), "method": posterior.label}
-        factor = rule.factor(sample.look)
-        row |= distribution_scores(sample, factor * sample.sigma, rule)
-        rows.append(row | {"crps_fair": fair_crps(sample, factor)})
+        row |= distribution_scores(sample, sample.calibrated(rule), rule)
+        rows.append(row | {"crps_fair": fair_crps(sample, rule.factor(sample.look))})
     return rows
 
 

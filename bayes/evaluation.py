@@ -57,6 +57,10 @@ class Sample(NamedTuple):
     structure: str = ""
     look: Look | None = None
 
+    def calibrated(self, calibration: Calibration) -> NDArray:
+        """Sigma as that calibration corrects it."""
+        return calibration.factor(self.look) * self.sigma
+
     @property
     def error(self) -> NDArray:
         """Target - mean."""
@@ -78,7 +82,7 @@ def predictors(
     """Name -> sigma of the sampled pixels, and the rule of its intervals."""
     return {
         AS_PREDICTED: (sample.sigma, Calibration()),
-        CALIBRATED: (calibration.factor(sample.look) * sample.sigma, calibration),
+        CALIBRATED: (sample.calibrated(calibration), calibration),
         INTENSITY_ONLY: (baselines.intensity(sample.mean), Calibration()),
         CONSTANT: (np.full(sample.mean.shape, baselines.constant), Calibration()),
     }

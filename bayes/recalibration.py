@@ -38,8 +38,9 @@ __all__ = [
 CALIBRATION_FILE = "calibration.json"
 FORMAT = "BayesDL-SIM calibration"
 VERSION = 2
+READABLE = (1, VERSION)  # in the first one there was no factor by the look
 ALPHAS = (0.05, 0.1, 0.2)
-FOLDS = 5  # groups of cells that the probability map is tried on
+FOLDS = 5  # groups of cells that the factor by the look and the probability map are tried on
 TAILS = np.array([0.0005, 0.001, 0.0025, 0.005])
 GRID = np.concatenate([[0.0], TAILS, QUANTILES, 1 - TAILS[::-1], [1.0]])  # of the probability map
 KINDS = {
@@ -105,7 +106,7 @@ class Calibration:
         return Prediction(mean, *(factors * image for image in deviations))
 
     def probability(self, z: ArrayLike) -> NDArray[np.float64]:
-        """What is said to be the probability of a smaller value, of `z = error / (scale sigma)`."""
+        """What is said to be the probability of a smaller value; `z = error / (factor sigma)`."""
         told = ndtr(np.asarray(z, np.float64))
         if self.probability_map is None:
             return told
@@ -159,14 +160,15 @@ class Calibration:
         lines = [
             f"fitted on {facts['cells']} cells, {facts['pixels']} pixels",
             f"standard deviations x {self.scale:.4f}",
-            "a further factor by the look of the image "
-            + ("kept" if self.by_look else "not kept, it does not help")
-            + " (NLL on cells left out: {without:.3f} without, {with_it:.3f} with it)".format(
-                **facts["nll_held_out"]
-            ),
             f"probability map {kept} (quantile calibration error on cells left out: "
             f"{errors['scale_only']:.4f} without, {errors['with_map']:.4f} with it)",
         ]
+        if tried := facts.get("nll_held_out"):
+            kept = "kept" if self.by_look else "not kept, it does not help"
+            lines.append(
+                f"a further factor by the look of the image {kept} (NLL on cells left out: "
+                f"{tried['without']:.3f} without, {tried['with_it']:.3f} with it)"
+            )
         for entry in self.conformal:
             if entry["factor"] is None:
                 lines.append(
@@ -191,25 +193,25 @@ def read_calibration(path: str | Path) -> Calibration:
         InputError: missing or broken file, another format, or numbers that make no sense.
     """
     payload = read_json(path)
-    if payload.get("format") != FORMAT or payload.get("version") != VERSION:
+    if payload.get("format") != FORMAT or payload.get("version") not in READABLE:
         raise InputError(
             f"{path}: expected a {FORMAT!r} of version {VERSION}, found {payload.get('format')!r} "
             f"{payload.get('version')!r}; make it again with evaluate.py --calibrate"
         )
     try:
         names = ("scale", "probability_map", "conformal", "members", "fitted_on")
-        by_look = payload["by_look"]
+        by_look = payload.get("by_look")
         if by_look is not None:
             limits = (Look(*by_look[name]) for name in ("low", "high"))
             by_look = LookScale(tuple(by_look["weights"]), *limits)
         found = Calibration(by_look=by_look, **{name: payload[name] for name in names})
-        good = np.isfinite(found.scale) and found.scale > 0
+        good = np.isfinite(found.factor(Look(0.0, 0.0))) and found.scale > 0
         found.bounds(0.5)
     except (KeyError, TypeError, ValueError):
         good = False
     if not good:
         raise InputError(
-            f"{path} lacks entries or holds a scale that is not positive; make it again with "
+            f"{path} lacks entries or holds a scale that is no positive number; make it again with "
             "evaluate.py --calibrate"
         )
     return found

@@ -112,11 +112,10 @@ def _grouped(
 
 
 def _pixels(samples: Sequence[Sample], calibration: Calibration) -> Group:
-    calibrated = [calibration.factor(sample.look) * sample.sigma for sample in samples]
     return Group(
         np.concatenate([sample.error for sample in samples]),
         np.concatenate([sample.sigma for sample in samples]),
-        np.concatenate(calibrated),
+        np.concatenate([sample.calibrated(calibration) for sample in samples]),
     )
 
 
@@ -128,10 +127,9 @@ def conformal_risks(samples: Sequence[Sample], calibration: Calibration) -> list
         row = {"risk alpha": entry["alpha"], "factor": entry["factor"], "measured risk": None}
         row["cells needed"] = entry["cells_needed"]
         if entry["factor"] is not None:
-            limits = [entry["factor"] * calibration.factor(s.look) * s.sigma for s in samples]
             outside = [
-                float(np.mean(np.abs(s.error) > limit))
-                for s, limit in zip(samples, limits, strict=True)
+                float(np.mean(np.abs(s.error) > entry["factor"] * s.calibrated(calibration)))
+                for s in samples
             ]
             row["measured risk"] = mean_over_cells(outside, cells, np.random.default_rng(0))
         rows.append(row)

@@ -1,13 +1,14 @@
 """A folder of posterior draws as functions `raw -> (mean, log_var)`, loaded when called."""
 
 from collections.abc import Callable, Iterable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from models.bayesdl import BayesDL, Member, Output, load_member
+from models.bayesdl import Member, Output, load_member
 from models.released import is_released, list_released, load_released
 from models.tiling import predict_tiled
 from utils.checkpoints import list_members
@@ -70,12 +71,11 @@ def member_functions(
     device = torch.device(device)
 
     def function(path: Path) -> Callable[[Tensor], Output]:
-        kept: list[BayesDL] = []
+        load = partial(open_member, path, device)
+        load = cache(load) if keep else load
 
         def apply(raw: Tensor) -> Output:
-            network = kept[0] if kept else open_member(path, device).network
-            if keep and not kept:
-                kept.append(network)
+            network = load().network
             raw = raw.to(device).contiguous(memory_format=torch.channels_last)
             with torch.no_grad(), autocast(device, dtype):
                 return predict_tiled(network, raw, tile)

@@ -17,7 +17,16 @@ from physics.bands import camera_otf, fast_shape, frequencies, power, ring_index
 from physics.optics import Optics
 from physics.search import ANNULUS
 
-__all__ = ["Field", "Reference", "correlate", "field_of", "reference", "refine", "score_map"]
+__all__ = [
+    "Field",
+    "Reference",
+    "correlate",
+    "field_of",
+    "reference",
+    "refine",
+    "score_map",
+    "values_at",
+]
 
 OTF_FLOOR = 0.005  # below it, the sample is not worth a division
 POST_TAPER = 0.25
@@ -158,7 +167,7 @@ def refine(ref: Reference, product: Tensor, ky: float, kx: float) -> tuple[float
     both = torch.stack([ref.template.to(product), product])
     for _ in range(6):
         rows, columns = ky + span_y * steps, kx + span_x * steps
-        template, found = power(_values_at(both, rows, columns))
+        template, found = power(values_at(both, rows, columns))
         score = found / template.sqrt().clamp(min=1e-300)
         if not float(score.max()) > 0:
             break  # nothing there: stay
@@ -168,7 +177,7 @@ def refine(ref: Reference, product: Tensor, ky: float, kx: float) -> tuple[float
     return ky, kx
 
 
-def _values_at(products: Tensor, ky: Tensor, kx: Tensor) -> Tensor:
+def values_at(products: Tensor, ky: Tensor, kx: Tensor) -> Tensor:
     """Fourier transforms of (n, h, w) at any frequencies ky, kx: (n, len(ky), len(kx))."""
     sides = []
     for size, k in zip(products.shape[1:], (ky, kx), strict=True):

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from physics.bands import frequencies
-from physics.correlation import correlate, field_of, reference, score_map
+from physics.correlation import correlate, field_of, reference, score_map, values_at
 from physics.optics import Optics
 from physics.search import ANNULUS
 
@@ -116,8 +116,5 @@ def _group(
 
 def _value_at(product: Tensor, ky: float, kx: float) -> complex:
     """The Fourier transform of a product at one frequency; its phase is that of the fringes."""
-    sides = []
-    for size, k in zip(product.shape, (ky, kx), strict=True):
-        place = torch.arange(size, dtype=torch.float64, device=product.device)
-        sides.append(torch.exp(-2j * math.pi * k * place))
-    return complex(sides[0] @ product @ sides[1])
+    rows, columns = (product.real.new_tensor([k]) for k in (ky, kx))
+    return complex(values_at(product[None], rows, columns))

@@ -211,7 +211,16 @@ def test_other_members_are_refused(tmp_path):
 
 @pytest.mark.parametrize(
     "change",
-    [{"format": "other"}, {"version": 9}, {"scale": -1.0}, {"scale": "x"}, {"conformal": 3}],
+    [
+        {"format": "other"},
+        {"version": 9},
+        {"scale": -1.0},
+        {"scale": "x"},
+        {"conformal": 3},
+        {"by_look": 3},
+        {"by_look": {"weights": [1.0], "low": [0.0, 0.0], "high": [0.0, 0.0]}},
+        {"by_look": {"weights": [1.0, 0.0, None], "low": [0.0, 0.0], "high": [0.0, 0.0]}},
+    ],  # fmt: skip
 )
 def test_a_damaged_file_is_refused(tmp_path, change):
     path = tmp_path / CALIBRATION_FILE
@@ -219,6 +228,18 @@ def test_a_damaged_file_is_refused(tmp_path, change):
     write_json(path, {**read_json(path), **change})
     with pytest.raises(InputError, match="make it again"):
         read_calibration(path)
+
+
+def test_a_file_of_the_first_version_is_read(tmp_path):
+    path = tmp_path / CALIBRATION_FILE
+    stored = fit_calibration(cells(6), members=MEMBERS)
+    stored.to_json(path)
+    payload = {**read_json(path), "version": 1}
+    del payload["by_look"], payload["fitted_on"]["nll_held_out"]
+    write_json(path, payload)
+    found = read_calibration(path)
+    assert (found.scale, found.by_look) == (stored.scale, None)
+    assert "by the look" not in " ".join(found.in_words())
 
 
 def test_nothing_to_fit_on():
