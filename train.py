@@ -40,6 +40,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bayes.calibration import Ratio, choose_temperature, held_out_log_density, ratio_of_means
+from bayes.functional_prior import prior_function
 from bayes.likelihoods import LIKELIHOODS, find_likelihood, standard_deviation
 from bayes.losses import reconstruction_energy
 from bayes.posterior import Welford
@@ -110,6 +111,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     data.add_argument("--patch_size", type=int, default=64, help="raw pixels")
     data.add_argument("--patches_per_stack", type=int, default=4, help="crops per stack and epoch")
     data.add_argument("--val_stacks", type=int, default=16, help="stacks of each validation")
+    data.add_argument(
+        "--outlier_dir", type=Path,
+        help="data set of stacks unlike these (from_simulation --sample outliers), on which chains "
+        "of opposite --outlier_gain shall differ (step 1)",
+    )  # fmt: skip
 
     network = parser.add_argument_group("network")
     network.add_argument("--model", choices=["BayesDL", "DFCAN"], default="BayesDL")
@@ -171,6 +177,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )  # fmt: skip
     step1.add_argument("--trial_steps", type=int, default=200, help="of each temperature's trial")
     step1.add_argument("--prior_precision", type=float, default=1.0, help="of every weight")
+    step1.add_argument(
+        "--outlier_gain", type=float, default=0.15,
+        help="of this chain's prior function: outliers are to come out brighter by this share, or "
+        "darker where it is negative",
+    )  # fmt: skip
+    step1.add_argument("--outlier_batch_size", type=int, default=3, help="outliers per step")
     step1.add_argument("--mae_lambda", type=float, default=1.0)
     step1.add_argument("--fft_lambda", type=float, default=0.01)
     step1.add_argument("--ssim_lambda", type=float, default=0.1)
@@ -218,7 +230,7 @@ def check_args(args: argparse.Namespace) -> None:
         args.init_from = args.init_from or args.pretrained_G
     positive = (
         "epoch lr batch_size patch_size patches_per_stack val_stacks trial_steps lr_sgld members "
-        "period"
+        "period outlier_batch_size"
     )
     for name in positive.split():
         if not getattr(args, name) > 0:
@@ -298,6 +310,7 @@ class Run(NamedTuple):
     dtype: torch.dtype
     train: SimDataset
     validation: SimDataset
+    outliers: SimDataset | None = None
 
 
 # ---------------------------------------------------------------------------------------------
@@ -317,7 +330,12 @@ def open_run(args: argparse.Namespace) -> Run:
         SimDataset(root, part, inputs=inputs, first_guess=FIRST_GUESS)
         for part in ("train", "validation")
     )
-    run = Run(folder, device, dtype, train, validation)
+    outliers = None
+    if args.outlier_dir is not None and args.train_type != "uncertainty_tail":
+        root = find_dataset(args.outlier_dir, "outliers")
+        outliers = SimDataset(root, "train", inputs=inputs, first_guess=FIRST_GUESS)
+        print(f"  outliers: {len(outliers)} stacks, gain {args.outlier_gain:+g}")
+    run = Run(folder, device, dtype, train, validation, outliers)
     for part in (run.train, run.validation):
         print(f"{part.part:>10}: {len(part)} stacks of {len(part.cells)} cells, {part.size} pixels")
     print(f"     input: {inputs.in_words}")
@@ -376,6 +394,17 @@ def endless(args: argparse.Namespace, run: Run, part: SimDataset) -> Iterator[Pa
     """Batches of a part without end, none of them one of a training epoch."""
     for epoch in itertools.count(10**6):
         yield from batches(run, part, args, epoch)
+
+
+def outlier_batches(args: argparse.Namespace, run: Run, epoch: int) -> Iterator[Patches | None]:
+    """As many batches of outliers as an epoch needs; None for each where there are no outliers."""
+    if run.outliers is None:
+        yield from itertools.repeat(None)
+        return
+    for lap in itertools.count(1):
+        yield from run.outliers.batches(
+            epoch, args.seed + lap, args.outlier_batch_size, args.patch_size
+        )
 
 
 class Diverged(InputError):
@@ -490,12 +519,15 @@ def fit_reconstruction(args: argparse.Namespace, run: Run) -> None:
             batches(run, run.train, args, epoch), f"epoch {epoch + 1}/{plan.epochs}",
             plan.steps_per_epoch, leave=False, unit="step",
         )  # fmt: skip
-        for i, patches in enumerate(bar):
+        pairs = zip(bar, outlier_batches(args, run, epoch), strict=False)
+        for i, (patches, unlike) in enumerate(pairs):
             step = epoch * plan.steps_per_epoch + i
             turn = None if sampling else turn_of(step, plan.burn_in_steps, plan.networks)
             if turn and turn.is_first and turn.number > 0:
                 begin_again(args, run, network, adam, turn.number)
-            losses.append(energy_gradient(args, run, network, patches, f"epoch {epoch + 1}"))
+            losses.append(
+                energy_gradient(args, run, network, patches, unlike, f"epoch {epoch + 1}")
+            )
             collect, cycle = False, 0
             if sampling:
                 # A remainder of steps that does not fill a cycle is not taken.
@@ -550,15 +582,28 @@ def fit_reconstruction(args: argparse.Namespace, run: Run) -> None:
 
 
 def energy_gradient(
-    args: argparse.Namespace, run: Run, network: BayesDL, patches: Patches, where: str
+    args: argparse.Namespace,
+    run: Run,
+    network: BayesDL,
+    patches: Patches,
+    outliers: Patches | None,
+    where: str,
 ) -> float:
-    """Leaves the gradient of the step-1 energy in the network; returns the energy."""
+    """Leaves the gradient of the step-1 energy in the network; returns the energy.
+
+    With outliers, that of `bayes.functional_prior`: both go through the network at once.
+    """
     raw, target = to_device(patches, run.device)
+    if outliers is not None:
+        unlike, truth = to_device(outliers, run.device)
+        raw = torch.cat([raw, unlike]).contiguous(memory_format=torch.channels_last)
     with autocast(run.device, run.dtype):
         mean = network(raw).mean
-    energy = reconstruction_energy(
-        mean, target, args.mae_lambda, args.fft_lambda, args.ssim_lambda
-    ).total
+    weights = args.mae_lambda, args.fft_lambda, args.ssim_lambda
+    energy = reconstruction_energy(mean[: len(target)], target, *weights).total
+    if outliers is not None:
+        wanted = prior_function(truth, args.outlier_gain)
+        energy = energy + reconstruction_energy(mean[len(target) :], wanted, *weights).total
     value = require_finite(energy, where)
     network.zero_grad(set_to_none=True)
     energy.backward()
@@ -581,6 +626,8 @@ def save_draw(
         sampler |= {"prior_precision": args.prior_precision, "lr_max": args.lr_sgld}
     elif args.posterior in ("ensemble", "mc_dropout"):
         sampler["seed"] = args.seed + index - 1
+    if run.outliers is not None:
+        sampler["outlier_gain"] = args.outlier_gain
     scores = validate(network, run, args.val_stacks)
     network.train()
     training = {"sample": args.sample, "seed": args.seed, "step": step + 1}
@@ -645,11 +692,12 @@ def trial_chain(
         temperature=temperature,
     )
     draws = []
-    for step, patches in zip(
-        range(cyclic.total_steps), endless(args, run, run.train), strict=False
-    ):
+    steps = range(cyclic.total_steps)
+    streams = endless(args, run, run.train), outlier_batches(args, run, 10**6)
+    for step, patches, unlike in zip(steps, *streams, strict=False):
         phase = cyclic.at(step)
-        energy_gradient(args, run, network, patches, f"the trial at temperature {temperature:g}")
+        where = f"the trial at temperature {temperature:g}"
+        energy_gradient(args, run, network, patches, unlike, where)
         sgld.follow(phase)
         sgld.step()
         if phase.collect:
@@ -696,7 +744,8 @@ def identity(args: argparse.Namespace) -> dict[str, Any]:
         "trial_steps prior_precision mae_lambda fft_lambda ssim_lambda likelihood seed "
         "nGroups first_guess posterior members period input_frames SISR_or_SIM drop drop2d"
     )
-    return {name: getattr(args, name) for name in names.split()}
+    outliers = "outlier_gain outlier_batch_size" if args.outlier_dir is not None else ""
+    return {name: getattr(args, name) for name in f"{names} {outliers}".split()}
 
 
 # ---------------------------------------------------------------------------------------------

@@ -4,6 +4,9 @@
         --levels 9 --size 502 --seed 0
     python -m DatasetGenerate.from_simulation --sample mixed --save_path DIR --cells 12 \
         --levels 2 --size 128 --seed 0          # a set for trying things out
+    python -m DatasetGenerate.from_simulation --sample outliers --save_path DIR --cells 600 \
+        --levels 3 --size 160 --seed 5          # what a network should not know (train.py
+                                                # --outlier_dir)
 
 Every cell has its own structure and, by default, its own microscope; its levels are exposures of
 one field at rising signal. The same seed gives the same bytes, whatever the number of workers.
@@ -24,10 +27,12 @@ import torch
 from tqdm import tqdm
 
 from data.layout import DatasetSpec, DatasetTree, split_cells
+from data.normalise import normalisation_of, target_normalisation
 from data.otf import MEASURED_OTFS, read_radial_otf
+from DatasetGenerate.outliers import ODDITIES, ORDINARY, OUTLIERS, oddity_of
 from physics.microscopes import Microscope, biosr_microscope, random_microscope
 from physics.optics import Optics
-from physics.sim import expected_frames, grid_for, raw_counts, soften, target_image
+from physics.sim import grid_for, raw_counts, soften, target_image
 from physics.structures import KINDS, draw
 from utils.checks import InputError, run_script, writable_folder
 
@@ -52,6 +57,7 @@ MIXED_SHARES = {
 }
 PHASE_ORIGIN = "first pixel of the simulation grid, 8 raw pixels above and left of the field"
 SHARP_SHARE = 0.33
+MOST_ATTEMPTS = 50  # at an outlier
 SIGNAL_RANGE_E = {"random": (2.0, 400.0), "biosr": (7.0, 250.0)}
 
 
@@ -77,22 +83,39 @@ class Cell(NamedTuple):
 def simulate_cell(recipe: Recipe, number: int, optics: list[Optics]) -> Cell:
     """Simulates the cell of that number, a function of the recipe's seed and the number alone.
 
+    An outlier that shows nothing of its target (`data.cache` would refuse the whole set for it) is
+    drawn again.
+
     Args:
         optics: the measured detection paths, first the one of the BioSR microscope.
     """
-    seed = np.random.SeedSequence([recipe.seed, number]).generate_state(1, np.uint64)[0]
+    if recipe.sample != OUTLIERS:
+        return _simulate(recipe, [recipe.seed, number], number, optics)
+    for attempt in range(MOST_ATTEMPTS):
+        cell = _simulate(recipe, [recipe.seed, number, attempt], number, optics)
+        if _shows_its_target(cell):
+            break
+    return cell
+
+
+def _simulate(recipe: Recipe, entropy: list[int], number: int, optics: list[Optics]) -> Cell:
+    seed = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
     generator = torch.Generator().manual_seed(int(seed >> np.uint64(1)))
+    name = oddity_of(number) if recipe.sample == OUTLIERS else None
+    oddity = ORDINARY if name is None else ODDITIES[name]
     kind = _pick_kind(recipe.sample, generator)
     if recipe.microscope == "random":
         microscope = random_microscope(generator, optics)
     else:
         microscope = biosr_microscope(generator, optics[0])
+    microscope = oddity.microscope(microscope, generator)
     grid = grid_for((recipe.size, recipe.size))
     pixel_size_nm = microscope.optics.pixel_size_nm / 2
     softness_nm = _softness_nm(recipe.softest_nm, generator)
     structure = draw(kind, grid.shape, pixel_size_nm, generator)
     structure = soften(structure, softness_nm, pixel_size_nm)
-    expected = expected_frames(structure, microscope, grid)
+    structure = oddity.density(structure, generator)
+    expected = oddity.frames(oddity.image(structure, microscope, grid, generator), generator)
     signals = _signal_levels(recipe, generator)
     raw = torch.stack([raw_counts(expected, s, microscope, generator) for s in signals])
     details = {
@@ -100,14 +123,24 @@ def simulate_cell(recipe: Recipe, number: int, optics: list[Optics]) -> Cell:
         "softness_nm": softness_nm,
         "signal_e": signals,
         "microscope": describe_microscope(microscope),
-    }
+    } | ({} if name is None else {"oddity": name})
     return Cell(
         raw.numpy().astype(np.uint16), target_image(structure, microscope, grid).numpy(), details
     )
 
 
+def _shows_its_target(cell: Cell) -> bool:
+    try:
+        for stack in cell.raw:
+            wide_field = stack.mean(axis=0, dtype=np.float64)
+            target_normalisation(cell.target, wide_field, normalisation_of(stack))
+    except InputError:
+        return False
+    return True
+
+
 def _pick_kind(sample: str, generator: torch.Generator) -> str:
-    if sample != MIXED:
+    if sample not in (MIXED, OUTLIERS):
         return sample
     shares = torch.tensor(list(MIXED_SHARES.values()))
     index = torch.multinomial(shares, 1, generator=generator).item()
@@ -195,7 +228,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         description="Writes a simulated SIM data set.",
         allow_abbrev=False,
     )
-    parser.add_argument("--sample", choices=[*KINDS, MIXED], default="F-actin", help="structure")
+    parser.add_argument(
+        "--sample", choices=[*KINDS, MIXED, OUTLIERS], default="F-actin", help="structure"
+    )
     parser.add_argument("--save_path", type=Path, required=True, help="new or empty folder")
     parser.add_argument("--cells", type=int, default=50, help="number of cells, at least 3")
     parser.add_argument("--levels", type=int, default=9, help="signal levels per cell")

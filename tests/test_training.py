@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import train
+from DatasetGenerate import from_simulation
 from models.bayesdl import build_network, network_config
 from models.released import released_state
 from utils.checkpoints import list_members, load_checkpoint
@@ -452,3 +453,57 @@ def test_tail_is_fitted_where_the_residuals_are_those_of_unseen_cells(unseen, pa
     chosen, ratio = train.choose_part(None, run, network, steps=400)
     assert chosen.part == part
     assert ratio.value == pytest.approx(unseen, rel=0.15)
+
+
+# ----------------------------------------------------------------------- prior on functions
+
+
+@pytest.fixture(scope="module")
+def outlier_set(tmp_path_factory):
+    root = tmp_path_factory.mktemp("unlike") / "outliers"
+    size = ["--cells", "6", "--levels", "1", "--size", "48", "--workers", "1"]
+    from_simulation.main(["--sample", "outliers", "--save_path", str(root), *size])
+    return root
+
+
+def test_outliers_take_part_in_step_1_and_their_gain_is_stored(
+    small_set, outlier_set, tmp_path, monkeypatch
+):
+    prior = ["--outlier_dir", str(outlier_set), "--outlier_gain", "-0.5"]
+    words = [*SMALL, "--epoch", "3", "--burn_in", "0.3", "--cycles", "2", "--precision", "fp32"]
+    whole, pieces, without = tmp_path / "whole", tmp_path / "pieces", tmp_path / "without"
+    train.main(options(small_set, whole, *words, *prior))
+    train.main(options(small_set, pieces, *words, *prior, "--stop_after", "1"))
+    changed = [*prior[:-1], "0.5"]
+    with pytest.raises(InputError, match="outlier_gain"):
+        train.main(options(small_set, pieces, *words, *changed, "--resume"))
+    train.main(options(small_set, pieces, *words, *prior, "--resume"))
+    train.main(options(small_set, without, *words))
+    first = [list_members(run_folder(folder))[0] for folder in (whole, pieces, without)]
+    assert load_checkpoint(first[0])["sampler"]["outlier_gain"] == -0.5
+    assert "outlier_gain" not in load_checkpoint(first[2])["sampler"]
+    assert equal(trunk(first[0]), trunk(first[1]))
+    assert not equal(trunk(first[0]), trunk(first[2]))
+
+
+def test_energy_with_outliers_is_the_sum_of_both():
+    args = train.parse_args(["--outlier_gain", "0.5", "--precision", "fp32", "--device", "cpu"])
+    run = SimpleNamespace(outliers=True, device=torch.device("cpu"), dtype=torch.float32)
+    network = build_network(network_config("unet", "", None, width=4, levels=2, blocks=1), seed=0)
+    generator = torch.Generator().manual_seed(0)
+    pairs = [
+        train.Patches(
+            torch.rand(n, 9, 16, 16, generator=generator),
+            torch.rand(n, 1, 32, 32, generator=generator),
+        )
+        for n in (2, 3)
+    ]
+    brighter = pairs[1]._replace(target=1.5 * pairs[1].target)
+    alone = [train.energy_gradient(args, run, network, p, None, "") for p in (pairs[0], brighter)]
+    both = train.energy_gradient(args, run, network, *pairs, "")
+    assert both == pytest.approx(sum(alone), rel=1e-5)
+
+
+def test_a_folder_without_outliers_is_named(small_set, tmp_path):
+    with pytest.raises(InputError, match="no data set in .*nowhere"):
+        train.main(options(small_set, tmp_path, *SMALL, "--outlier_dir", str(tmp_path / "nowhere")))
