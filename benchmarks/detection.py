@@ -26,7 +26,7 @@ __all__ = [
 Maps = tuple[Tensor, Tensor, Tensor, Tensor]  # mean, aleatoric, epistemic, total of one image
 SMALL = 1e-6
 CONTROL = "control: mean intensity"
-TRUE_ERROR = "control: the true error (NRMSE)"  # an oracle: what a perfect error estimate would get
+TRUE_ERROR = "control: the true error (RMSE)"  # an oracle: what a perfect error estimate would get
 CONTROLS = (CONTROL, TRUE_ERROR)
 EXCESS = "epistemic beyond what the look of the image explains"
 EXPLAINED_BY = ("mean aleatoric", "contrast", CONTROL)
@@ -97,9 +97,13 @@ def image_scores(prediction: Prediction) -> dict[str, list[float]]:
 
 
 def true_errors(scene: Scene, prediction: Prediction) -> dict[str, list[float]]:
-    """`TRUE_ERROR` of every image of a scene: its NRMSE after an affine fit to the target."""
+    """`TRUE_ERROR` of every image of a scene: its RMSE after an affine fit to the target.
+
+    In units of the target's range, as `sigma` is in units of the image's; an error relative to the
+    target's mean square would call every bright image well reconstructed.
+    """
     images = prediction.mean[:, 0].numpy()
-    return {TRUE_ERROR: [quality(image, scene.target).nrmse for image in images]}
+    return {TRUE_ERROR: [10 ** (-quality(image, scene.target).psnr / 20) for image in images]}
 
 
 def with_excess(
