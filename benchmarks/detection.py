@@ -16,6 +16,7 @@ __all__ = [
     "EXCESS",
     "SCORES",
     "TRUE_ERROR",
+    "auroc_interval",
     "choose_score",
     "detection_table",
     "image_scores",
@@ -25,6 +26,7 @@ __all__ = [
 
 Maps = tuple[Tensor, Tensor, Tensor, Tensor]  # mean, aleatoric, epistemic, total of one image
 SMALL = 1e-6
+REPEATS = 500  # of a bootstrap
 CONTROL = "control: mean intensity"
 TRUE_ERROR = "control: the true error (RMSE)"  # an oracle: what a perfect error estimate would get
 CONTROLS = (CONTROL, TRUE_ERROR)
@@ -152,6 +154,23 @@ def choose_score(
     return max((score for score in known if score not in CONTROLS), key=worth)
 
 
+def auroc_interval(
+    known: np.ndarray, unknown: np.ndarray, rng: np.random.Generator, level: float = 0.95
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the AUROC: whole scenes are redrawn, on both sides.
+
+    Args:
+        known, unknown: (scenes, levels); the levels of a scene are no independent witnesses.
+    """
+
+    def redrawn(scores: np.ndarray) -> np.ndarray:
+        return scores[rng.integers(len(scores), size=len(scores))].ravel()
+
+    values = [auroc(redrawn(known), redrawn(unknown)) for _ in range(REPEATS)]
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
 def detection_table(
     known: Mapping[str, np.ndarray],
     unknown: Mapping[str, Mapping[str, np.ndarray]],
@@ -163,8 +182,9 @@ def detection_table(
 
     Args:
         first: 0 for the even scenes, 1 for the odd ones.
-        bar: adds a column that says whether the first score reaches it.
+        bar: adds the interval of the first score, and whether that score reaches the bar.
     """
+    rng = np.random.default_rng(0)
     kinds = {name: SCENARIOS[name].kind for name in unknown}
     groups = {name: [name] for name in unknown}
     for kind in dict.fromkeys(kinds.values()):
@@ -178,6 +198,9 @@ def detection_table(
             positive = np.concatenate([unknown[name][score][first::2].ravel() for name in names])
             row[score] = auroc(known[score][first::2], positive)
         if bar is not None:
+            positive = np.concatenate([unknown[name][scores[0]][first::2] for name in names])
+            low, high = auroc_interval(known[scores[0]][first::2], positive, rng)
+            row["95 % interval"] = f"{low:.2f}-{high:.2f}"
             row[f">= {bar:g}"] = "yes" if row[scores[0]] >= bar else "NO"
         rows.append(row)
     return rows

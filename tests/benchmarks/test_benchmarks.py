@@ -28,6 +28,7 @@ from benchmarks.detection import (
     LOOKS,
     SCORES,
     TRUE_ERROR,
+    auroc_interval,
     choose_score,
     detection_table,
     image_scores,
@@ -206,6 +207,20 @@ def test_separable_sets_have_an_auroc_of_one_and_a_control_is_never_chosen(contr
     assert [row["mean epistemic"] for row in rows] == [1.0] * (len(SCENARIOS) + 3)
     assert {row[">= 0.8"] for row in rows} == {"yes"}
     assert rows[-1]["images"] == 4 * len(SCENARIOS)
+
+
+def test_interval_of_an_auroc_holds_chance_where_nothing_differs_and_is_tight_where_all_does():
+    rng = np.random.default_rng(0)
+    same, other = rng.normal(size=(20, 3)), rng.normal(size=(20, 3))
+    low, high = auroc_interval(same, other, rng)
+    assert low < 0.5 < high
+    assert auroc_interval(same, other + 100, rng) == (1.0, 1.0)
+    # three equal levels of a scene tell no more than one
+    once = auroc_interval(same[:, :1], other[:, :1] + 1, np.random.default_rng(1))
+    thrice = auroc_interval(
+        same[:, :1].repeat(3, 1), other[:, :1].repeat(3, 1) + 1, np.random.default_rng(1)
+    )
+    assert thrice == pytest.approx(once)
 
 
 def test_scores_are_per_image():
