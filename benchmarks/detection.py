@@ -50,6 +50,11 @@ def _over_contrast(maps: Maps) -> Tensor:
     return maps[2].mean() / maps[0].std().clamp(min=SMALL)
 
 
+def _over_intensity(maps: Maps) -> Tensor:
+    """Intensities below the background are noise, and no light to compare with."""
+    return maps[2].mean() / maps[0].clamp(min=0).mean().clamp(min=SMALL)
+
+
 def _high(maps: Maps) -> Tensor:
     return maps[2].flatten().quantile(0.95)
 
@@ -82,6 +87,7 @@ SCORES: dict[str, Callable[[Maps], Tensor]] = {
     "epistemic / total": _over_total,
     "epistemic / aleatoric": _over_aleatoric,
     "epistemic / contrast": _over_contrast,
+    "epistemic / intensity": _over_intensity,
     "95th percentile of epistemic": _high,
     "mean of the pixels' epistemic / total": _pixel_ratio,
     "epistemic of the lit pixels": _lit,

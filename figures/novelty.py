@@ -2,7 +2,7 @@
 
     python -m figures.novelty --scenes 8 --size 96 --tables runs/benchmarks
 
-One dot per image: mean epistemic over mean total uncertainty, for test cells and for structures and
+One dot per image: mean epistemic uncertainty over mean intensity, for test cells and for structures and
 microscopes kept out of training. AUROC: how often a kept-out image has the larger value.
 """
 
@@ -24,7 +24,7 @@ from utils.metrics import auroc
 
 __all__ = ["draw", "main", "novelty_table"]
 
-SCORE = "epistemic / total"
+SCORE = "epistemic / intensity"
 KNOWN = "test cells"
 COLOURS = {KNOWN: "black", "structure": "tab:orange", "microscope": "tab:blue"}
 
@@ -55,7 +55,7 @@ def draw(values: Mapping[str, list[float]]) -> Figure:
     axes.axvline(np.median(values[KNOWN]), color="black", linewidth=0.6, linestyle=":")
     axes.set_yticks(range(len(values)), list(values))
     axes.invert_yaxis()
-    axes.set(xlabel="mean epistemic / mean total uncertainty of an image", xlim=(0, None))
+    axes.set(xlabel="mean epistemic uncertainty / mean intensity of an image", xlim=(0, None))
     axes.grid(alpha=0.3, axis="x")
     for kind, colour in list(COLOURS.items())[1:]:
         axes.plot([], [], "o", color=colour, label=f"unknown {kind}")
