@@ -2,8 +2,8 @@
 
     python -m figures.novelty --scenes 8 --size 96 --tables runs/benchmarks
 
-One dot per image: mean epistemic uncertainty over mean intensity, for test cells and for structures and
-microscopes kept out of training. AUROC: how often a kept-out image has the larger value.
+One dot per image: mean epistemic uncertainty over mean intensity, for test cells and for structures
+and microscopes kept out of training. AUROC: how often a kept-out image has the larger value.
 """
 
 import argparse

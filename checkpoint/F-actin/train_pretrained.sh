@@ -1,5 +1,5 @@
 #!/bin/sh
-# How the shipped posterior in pretrained_G/ was made: three simulated sets, two chains, their tails.
+# How the shipped posterior in pretrained_G/ was made: four simulated sets, two chains, their tails.
 #
 #     sh checkpoint/F-actin/train_pretrained.sh WORK_FOLDER
 #
@@ -7,16 +7,16 @@
 # machine and the times are in ../README.md. Interrupted, run it again: it resumes.
 set -eu
 
-work=${1:?"name a folder for the data sets and the runs (14 GB)"}
+work=${1:?"name a folder for the data sets and the runs (16 GB)"}
 common="--sample F-actin --save_model_dir $work --patches_per_stack 1 --val_stacks 24 --resume"
 export OMP_NUM_THREADS=1 # one chain per core is faster than one chain on two cores
 
-simulate() { # folder, largest width of the structures in nm, cells, seed
-    [ -f "$1/dataset.json" ] || python -m DatasetGenerate.from_simulation --sample mixed \
+simulate() { # folder, largest width of the structures in nm, cells, seed, sample
+    [ -f "$1/dataset.json" ] || python -m DatasetGenerate.from_simulation --sample "${5:-mixed}" \
         --save_path "$1" --cells "$3" --levels 3 --size 160 --seed "$4" --softest_nm "$2"
 }
 
-chain() { # number, epochs: of the burn-in, after which it ends, with the guess, on softer ones, tails
+mode() { # number, epochs: of the burn-in, after which it ends, with the guess, on softer ones
     # Step 1: Adam finds a mode, another one in each chain, first on thin lines only, ...
     python train.py $common --exp_name "burn-in-$1" --seed "$1" --root_dir "$work/sharp" \
         --SGLD False --first_guess False --epoch "$2" --stop_after "$3"
@@ -32,28 +32,42 @@ chain() { # number, epochs: of the burn-in, after which it ends, with the guess,
     python train.py $common --exp_name "softer-$1" --seed "$1" --root_dir "$work/softer" \
         --SGLD False --init_from "$work/F-actin/guess-$1-SIM" --first_guess True --epoch "$5" \
         --lr 3e-4 --patch_size 96 --batch_size 4
-    # SGLD samples around it: four cycles, one member from the end of each. The temperature is the
-    # best of 1, 10 and 100 by held-out log density over both chains (--temperature 1 10 100).
+    # SGLD once around it. (The shipped posterior of before; its first draw is where the next begins.)
     python train.py $common --exp_name "chain-$1" --seed "$1" --root_dir "$work/softer" \
         --SGLD True --init_from "$work/F-actin/softer-$1-SIM" --burn_in 0 --epoch 1 --cycles 4 \
         --members_per_cycle 1 --explore 0.5 --lr_sgld 3e-4 --temperature 100 \
         --patch_size 96 --batch_size 4
+}
+
+sample() { # number, gain of the prior function, epochs of the tails
+    prior="--outlier_dir $work/outliers --outlier_gain $2"
+    # The prior on functions: stacks unlike cells come out brighter in one chain, darker in the other.
+    python train.py $common --exp_name "unlike-$1" --seed "$1" --root_dir "$work/softer" \
+        --SGLD False --init_from "$work/F-actin/chain-$1-SIM" $prior --epoch 4 --lr 4e-4 \
+        --patch_size 96 --batch_size 4
+    # SGLD samples around it: four cycles, one member from the end of each. The temperature was the
+    # best of 1, 10 and 100 by held-out log density, before there was a prior on functions.
+    python train.py $common --exp_name "posterior-$1" --seed "$1" --root_dir "$work/softer" \
+        --SGLD True --init_from "$work/F-actin/unlike-$1-SIM" $prior --burn_in 0 --epoch 1 \
+        --cycles 4 --members_per_cycle 1 --explore 0.5 --lr_sgld 3e-4 --temperature 100 \
+        --patch_size 96 --batch_size 4
     # Step 2: a tail for each member, on the frozen trunk.
-    python train.py $common --exp_name "chain-$1" --seed "$1" --root_dir "$work/softer" \
-        --train_type uncertainty_tail --likehood gauss --SGLD False --epoch "$6"
+    python train.py $common --exp_name "posterior-$1" --seed "$1" --root_dir "$work/softer" \
+        --train_type uncertainty_tail --likehood gauss --SGLD False --epoch "$3"
 }
 
 simulate "$work/sharp" 0 1600 1
 simulate "$work/soft" 90 1600 1
 simulate "$work/softer" 150 1300 2
-chain 1 26 26 7 10 2 &
-chain 2 16 10 7 10 2 &
+simulate "$work/outliers" 150 600 5 outliers
+(mode 1 26 26 7 10 && sample 1 0.15 2) &
+(mode 2 16 10 7 10 && sample 2 -0.15 2) &
 wait
 
 # The chains take turns, so that the first few members are of both.
 folder=checkpoint/F-actin/pretrained_G
 mkdir -p "$folder"
 for draw in 1 2 3 4; do
-    cp "$work/F-actin/chain-1-SIM/member_0$draw.pth" "$folder/member_0$((2 * draw - 1)).pth"
-    cp "$work/F-actin/chain-2-SIM/member_0$draw.pth" "$folder/member_0$((2 * draw)).pth"
+    cp "$work/F-actin/posterior-1-SIM/member_0$draw.pth" "$folder/member_0$((2 * draw - 1)).pth"
+    cp "$work/F-actin/posterior-2-SIM/member_0$draw.pth" "$folder/member_0$((2 * draw)).pth"
 done
