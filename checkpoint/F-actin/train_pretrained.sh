@@ -9,6 +9,7 @@ set -eu
 
 work=${1:?"name a folder for the data sets and the runs (16 GB)"}
 common="--sample F-actin --save_model_dir $work --patches_per_stack 1 --val_stacks 24 --resume"
+prior="" # on functions: none at first
 export OMP_NUM_THREADS=1 # one chain per core is faster than one chain on two cores
 
 simulate() { # folder, largest width of the structures in nm, cells, seed, sample
@@ -35,11 +36,11 @@ mode() { # number, epochs: of the burn-in, after which it ends, with the guess, 
     draw "chain-$1" "$1" "softer-$1"
 }
 
-draw() { # name of the run, seed, run that it starts from, options of the prior on functions
+draw() { # name of the run, seed, run that it starts from
     # SGLD samples around a mode: four cycles, one member from the end of each. The temperature is
     # the best of 1, 10 and 100 by held-out log density over chains 1 and 2 (--temperature 1 10 100).
     python train.py $common --exp_name "$1" --seed "$2" --root_dir "$work/softer" --SGLD True \
-        --init_from "$work/F-actin/$3-SIM" ${4:-} --burn_in 0 --epoch 1 --cycles 4 \
+        --init_from "$work/F-actin/$3-SIM" $prior --burn_in 0 --epoch 1 --cycles 4 \
         --members_per_cycle 1 --explore 0.5 --lr_sgld 3e-4 --temperature 100 \
         --patch_size 96 --batch_size 4
     # Step 2: a tail for each member, on the frozen trunk.
@@ -54,7 +55,7 @@ unlike() { # number, gain of the prior function
     python train.py $common --exp_name "unlike-$1" --seed "$1" --root_dir "$work/softer" \
         --SGLD False --init_from "$work/F-actin/chain-$1-SIM" $prior --epoch 4 --lr 4e-4 \
         --patch_size 96 --batch_size 4
-    draw "posterior-$1" "$1" "unlike-$1" "$prior"
+    draw "posterior-$1" "$1" "unlike-$1"
 }
 
 simulate "$work/sharp" 0 1600 1
