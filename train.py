@@ -76,6 +76,7 @@ STEP_2_EPOCHS = 20
 RESIDUAL_TOLERANCE = 0.10  # beyond it, the tail is fitted on unseen cells
 GRADIENT_NORM = 1.0
 NOISY_SHARE = 0.4  # of a period of the released noise
+OUTLIER_GAIN, OUTLIER_BATCH_SIZE = 0.15, 3
 MC_DROPOUT_RATE = 0.2  # of channels, where no rate is given
 FIRST_GUESS = FirstGuess(first_guess, FIRST_GUESS_VERSION)
 POSTERIORS = ("sgld", "ensemble", "mc_dropout", "released")
@@ -178,11 +179,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     step1.add_argument("--trial_steps", type=int, default=200, help="of each temperature's trial")
     step1.add_argument("--prior_precision", type=float, default=1.0, help="of every weight")
     step1.add_argument(
-        "--outlier_gain", type=float, default=0.15,
-        help="of this chain's prior function: outliers are to come out brighter by this share, or "
-        "darker where it is negative",
+        "--outlier_gain", type=float,
+        help="of this chain's prior function: outliers are to come out brighter by this share "
+        f"({OUTLIER_GAIN}), or darker where it is negative",
     )  # fmt: skip
-    step1.add_argument("--outlier_batch_size", type=int, default=3, help="outliers per step")
+    step1.add_argument("--outlier_batch_size", type=int, help="outliers per step (3)")
     step1.add_argument("--mae_lambda", type=float, default=1.0)
     step1.add_argument("--fft_lambda", type=float, default=0.01)
     step1.add_argument("--ssim_lambda", type=float, default=0.1)
@@ -213,6 +214,7 @@ def check_args(args: argparse.Namespace) -> None:
     settle_posterior(args, tail)
     settle_network(args)
     settle_inputs(args)
+    settle_outliers(args, tail)
     args.epoch = (
         args.epoch if args.epoch is not None else (STEP_2_EPOCHS if tail else STEP_1_EPOCHS)
     )
@@ -230,7 +232,7 @@ def check_args(args: argparse.Namespace) -> None:
         args.init_from = args.init_from or args.pretrained_G
     positive = (
         "epoch lr batch_size patch_size patches_per_stack val_stacks trial_steps lr_sgld members "
-        "period outlier_batch_size"
+        "period"
     )
     for name in positive.split():
         if not getattr(args, name) > 0:
@@ -263,6 +265,24 @@ def settle_inputs(args: argparse.Namespace) -> None:
         )
     if frames == ():
         args.SISR_or_SIM = "SISR"
+
+
+def settle_outliers(args: argparse.Namespace, tail: bool) -> None:
+    """Defaults of the prior on functions, which needs its data and acts in step 1 alone."""
+    chosen = args.outlier_gain, args.outlier_batch_size
+    if args.outlier_dir is None:
+        if chosen != (None, None):
+            raise InputError("--outlier_gain and --outlier_batch_size need --outlier_dir")
+        return
+    if tail:
+        raise InputError("--outlier_dir belongs to step 1: step 2 does not move what it acts on")
+    args.outlier_gain = OUTLIER_GAIN if chosen[0] is None else chosen[0]
+    args.outlier_batch_size = OUTLIER_BATCH_SIZE if chosen[1] is None else chosen[1]
+    if not (args.outlier_gain > -1 and args.outlier_batch_size > 0):
+        raise InputError(
+            f"--outlier_gain must be above -1 and --outlier_batch_size at least 1, found "
+            f"{args.outlier_gain:g} and {args.outlier_batch_size}"
+        )
 
 
 def settle_network(args: argparse.Namespace) -> None:
@@ -331,7 +351,7 @@ def open_run(args: argparse.Namespace) -> Run:
         for part in ("train", "validation")
     )
     outliers = None
-    if args.outlier_dir is not None and args.train_type != "uncertainty_tail":
+    if args.outlier_dir is not None:
         root = find_dataset(args.outlier_dir, "outliers")
         outliers = SimDataset(root, "train", inputs=inputs, first_guess=FIRST_GUESS)
         print(f"  outliers: {len(outliers)} stacks, gain {args.outlier_gain:+g}")
@@ -742,10 +762,10 @@ def identity(args: argparse.Namespace) -> dict[str, Any]:
         "train_type sample batch_size patch_size patches_per_stack backbone n_feat levels nBlocks "
         "sgld sampler epoch lr burn_in cycles members_per_cycle lr_sgld explore temperature "
         "trial_steps prior_precision mae_lambda fft_lambda ssim_lambda likelihood seed "
-        "nGroups first_guess posterior members period input_frames SISR_or_SIM drop drop2d"
+        "nGroups first_guess posterior members period input_frames SISR_or_SIM drop drop2d "
+        "outlier_gain outlier_batch_size"
     )
-    outliers = "outlier_gain outlier_batch_size" if args.outlier_dir is not None else ""
-    return {name: getattr(args, name) for name in f"{names} {outliers}".split()}
+    return {name: getattr(args, name) for name in names.split()}
 
 
 # ---------------------------------------------------------------------------------------------

@@ -94,8 +94,11 @@ def simulate_cell(recipe: Recipe, number: int, optics: list[Optics]) -> Cell:
     for attempt in range(MOST_ATTEMPTS):
         cell = _simulate(recipe, [recipe.seed, number, attempt], number, optics)
         if _shows_its_target(cell):
-            break
-    return cell
+            return cell
+    raise InputError(
+        f"none of {MOST_ATTEMPTS} draws of outlier {number} ({oddity_of(number)}) shows its "
+        "target: choose another --seed, or a larger --size"
+    )
 
 
 def _simulate(recipe: Recipe, entropy: list[int], number: int, optics: list[Optics]) -> Cell:

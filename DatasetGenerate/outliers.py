@@ -7,16 +7,16 @@ asks whether what was learnt on these carries over to others.
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from physics.microscopes import Microscope
+from physics.microscopes import Microscope, magnified, relit
 from physics.optics import apply_otf, frequency_grid, otf
 from physics.outliers import OUTLIER_DENSITIES
 from physics.sim import Grid, add_haze, bin_to_camera, blur, expected_frames, lit_median
+from utils.draws import uniform
 
 __all__ = ["ODDITIES", "ORDINARY", "OUTLIERS", "Oddity", "oddity_of"]
 
@@ -58,7 +58,7 @@ class Oddity(NamedTuple):
 def _one_orientation(microscope: Microscope, generator: torch.Generator) -> Microscope:
     """The grating does not turn at all."""
     light = microscope.illumination
-    return _relit(
+    return relit(
         microscope,
         frequency=(light.frequency[0],) * 3,
         angle=(light.angle[0],) * 3,
@@ -68,31 +68,29 @@ def _one_orientation(microscope: Microscope, generator: torch.Generator) -> Micr
 
 def _narrow_fan(microscope: Microscope, generator: torch.Generator) -> Microscope:
     """Orientations 5 to 20 degrees apart, not 60."""
-    first, step = microscope.illumination.angle[0], math.radians(_uniform(generator, 5, 20))
-    return _relit(microscope, angle=(first, first + step, first + 2 * step))
+    first, step = microscope.illumination.angle[0], math.radians(uniform(generator, 5, 20))
+    return relit(microscope, angle=(first, first + step, first + 2 * step))
 
 
 def _random_phases(microscope: Microscope, generator: torch.Generator) -> Microscope:
     """Nine phases that have nothing to do with each other."""
     phases = (2 * math.pi * torch.rand(3, 3, generator=generator)).tolist()
-    return _relit(microscope, phase=tuple(tuple(row) for row in phases))
+    return relit(microscope, phase=tuple(tuple(row) for row in phases))
 
 
 def _finest_fringes(microscope: Microscope, generator: torch.Generator) -> Microscope:
     """Pattern frequency 0.42-0.46 cycles per pixel; training ends at 0.40."""
     light = microscope.illumination
-    factor = _uniform(generator, 0.42, 0.46) / light.mean_frequency
-    return _relit(microscope, frequency=_limited(factor * k for k in light.frequency))
+    factor = uniform(generator, 0.42, 0.46) / light.mean_frequency
+    return relit(
+        microscope, frequency=tuple(min(factor * k, LARGEST_FREQUENCY) for k in light.frequency)
+    )
 
 
 def _odd_cutoff(microscope: Microscope, generator: torch.Generator) -> Microscope:
     """Cut-off 0.10-0.14 or 0.42-0.45 cycles per pixel; training spans 0.24-0.40."""
-    low, high = (0.10, 0.14) if _uniform(generator) < 0.5 else (0.42, 0.45)
-    factor = _uniform(generator, low, high) / microscope.optics.cutoff
-    frequency = _limited(factor * k for k in microscope.illumination.frequency)
-    pixel_size_nm = factor * microscope.optics.pixel_size_nm
-    optics = replace(microscope.optics, pixel_size_nm=pixel_size_nm)
-    return replace(_relit(microscope, frequency=frequency), optics=optics)
+    low, high = (0.10, 0.14) if uniform(generator) < 0.5 else (0.42, 0.45)
+    return magnified(microscope, uniform(generator, low, high), LARGEST_FREQUENCY)
 
 
 def _speckle(
@@ -124,7 +122,7 @@ def _shuffled(frames: Tensor, generator: torch.Generator) -> Tensor:
 
 def _flickering(frames: Tensor, generator: torch.Generator) -> Tensor:
     """A lamp whose brightness changes from frame to frame, by a fifth to three fifths."""
-    strength = _uniform(generator, 0.2, 0.6)
+    strength = uniform(generator, 0.2, 0.6)
     return frames * torch.exp(strength * torch.randn(9, 1, 1, generator=generator))
 
 
@@ -153,15 +151,3 @@ ODDITIES |= {
 def oddity_of(number: int) -> str:
     """The oddity of the cell of that number: each one in turn."""
     return list(ODDITIES)[number % len(ODDITIES)]
-
-
-def _relit(microscope: Microscope, **changes: tuple) -> Microscope:
-    return replace(microscope, illumination=replace(microscope.illumination, **changes))
-
-
-def _limited(frequencies) -> tuple[float, ...]:
-    return tuple(min(k, LARGEST_FREQUENCY) for k in frequencies)
-
-
-def _uniform(generator: torch.Generator, low: float = 0.0, high: float = 1.0) -> float:
-    return low + (high - low) * torch.rand((), generator=generator).item()

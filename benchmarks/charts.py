@@ -14,6 +14,8 @@ from skimage.color import rgb2gray
 from skimage.util import img_as_float32
 from torch import Tensor
 
+from utils.draws import integer, uniform
+
 __all__ = ["CHARTS"]
 
 # Shipped with scikit-image, so that nothing is downloaded. An even number, see above.
@@ -28,12 +30,12 @@ def photograph(shape: tuple[int, int], index: int, generator: torch.Generator) -
     """A random square of a photograph, turned at random, at 1 to 2 of its pixels per pixel."""
     image = getattr(skimage.data, PHOTOGRAPHS[index % len(PHOTOGRAPHS)])()
     image = rgb2gray(image) if image.ndim == 3 else img_as_float32(image)
-    side = round(_number(generator, 1.0, 2.0) * max(shape))
+    side = round(uniform(generator, 1.0, 2.0) * max(shape))
     side = min(side, *image.shape)
-    top = _integer(generator, 0, image.shape[0] - side + 1)
-    left = _integer(generator, 0, image.shape[1] - side + 1)
+    top = integer(generator, 0, image.shape[0] - side + 1)
+    left = integer(generator, 0, image.shape[1] - side + 1)
     square = image[top : top + side, left : left + side].astype(np.float32)
-    square = np.rot90(square, _integer(generator, 0, 4)).copy()
+    square = np.rot90(square, integer(generator, 0, 4)).copy()
     image = cv2.resize(square, shape[::-1], interpolation=cv2.INTER_AREA)
     return torch.from_numpy((image - image.min()) / max(image.max() - image.min(), 1e-6))
 
@@ -41,11 +43,11 @@ def photograph(shape: tuple[int, int], index: int, generator: torch.Generator) -
 def siemens_star(shape: tuple[int, int], index: int, generator: torch.Generator) -> Tensor:
     """12 to 48 spokes around a random place."""
     y, x = _grid(shape)
-    centre_y, centre_x = (_number(generator, 0.3, 0.7) * n for n in shape)
-    spokes, turn = _integer(generator, 12, 49), _number(generator, 0, 2 * math.pi)
+    centre_y, centre_x = (uniform(generator, 0.3, 0.7) * n for n in shape)
+    spokes, turn = integer(generator, 12, 49), uniform(generator, 0, 2 * math.pi)
     radius = torch.hypot(y - centre_y, x - centre_x)
     spoke = torch.sin(spokes * torch.atan2(y - centre_y, x - centre_x) + turn) > 0
-    return (spoke & (radius < _number(generator, 0.35, 0.7) * max(shape))).float()
+    return (spoke & (radius < uniform(generator, 0.35, 0.7) * max(shape))).float()
 
 
 def line_pairs(shape: tuple[int, int], index: int, generator: torch.Generator) -> Tensor:
@@ -53,11 +55,11 @@ def line_pairs(shape: tuple[int, int], index: int, generator: torch.Generator) -
     y, x = _grid(shape)
     image = torch.zeros(shape)
     for _ in range(max(4, math.prod(shape) // 4000)):
-        centre = [_number(generator, 0, n) for n in shape]
-        angle, period = _number(generator, 0, math.pi), _number(generator, 3, 16)
+        centre = [uniform(generator, 0, n) for n in shape]
+        angle, period = uniform(generator, 0, math.pi), uniform(generator, 3, 16)
         across = (x - centre[1]) * math.cos(angle) + (y - centre[0]) * math.sin(angle)
         along = (y - centre[0]) * math.cos(angle) - (x - centre[1]) * math.sin(angle)
-        half = _number(generator, 12, 40)
+        half = uniform(generator, 12, 40)
         inside = (across.abs() < half) & (along.abs() < half)
         lines = (torch.remainder(across, period) < period / 2).float()
         image = torch.where(inside, lines, image)
@@ -68,14 +70,14 @@ def letters(shape: tuple[int, int], index: int, generator: torch.Generator) -> T
     """Words of random letters, sizes and directions."""
     image = np.zeros(shape, np.uint8)
     for _ in range(max(6, math.prod(shape) // 2000)):
-        picks = [_integer(generator, 0, len(LETTERS)) for _ in range(_integer(generator, 1, 7))]
+        picks = [integer(generator, 0, len(LETTERS)) for _ in range(integer(generator, 1, 7))]
         word = "".join(LETTERS[pick] for pick in picks)
         canvas = np.zeros(shape, np.uint8)
-        place = [_integer(generator, 0, n) for n in shape]
-        scale, thick = _number(generator, 0.3, 1.2), _integer(generator, 1, 4)
+        place = [integer(generator, 0, n) for n in shape]
+        scale, thick = uniform(generator, 0.3, 1.2), integer(generator, 1, 4)
         cv2.putText(canvas, word, place[::-1], cv2.FONT_HERSHEY_SIMPLEX, scale, 255, thick)
         turn = cv2.getRotationMatrix2D(
-            (float(place[1]), float(place[0])), _number(generator, -180, 180), 1.0
+            (float(place[1]), float(place[0])), uniform(generator, -180, 180), 1.0
         )
         image = np.maximum(image, cv2.warpAffine(canvas, turn, shape[::-1]))
     return torch.from_numpy(image.astype(np.float32) / 255)
@@ -85,23 +87,23 @@ def polygons(shape: tuple[int, int], index: int, generator: torch.Generator) -> 
     """Filled polygons of 3 to 7 corners and random brightness, later ones on top."""
     image = np.zeros(shape, np.float32)
     for _ in range(max(5, math.prod(shape) // 4000)):
-        corners = _integer(generator, 3, 8)
-        centre = [_number(generator, 0, n) for n in shape]
-        angles = sorted(_number(generator, 0, 2 * math.pi) for _ in range(corners))
-        radii = [_number(generator, 6, 45) for _ in range(corners)]
+        corners = integer(generator, 3, 8)
+        centre = [uniform(generator, 0, n) for n in shape]
+        angles = sorted(uniform(generator, 0, 2 * math.pi) for _ in range(corners))
+        radii = [uniform(generator, 6, 45) for _ in range(corners)]
         points = [
             (centre[1] + r * math.cos(a), centre[0] + r * math.sin(a))
             for r, a in zip(radii, angles, strict=True)
         ]
         outline = np.array(points).round().astype(np.int32)
-        cv2.fillPoly(image, [outline], _number(generator, 0.3, 1.0))
+        cv2.fillPoly(image, [outline], uniform(generator, 0.3, 1.0))
     return torch.from_numpy(image)
 
 
 def checkerboard(shape: tuple[int, int], index: int, generator: torch.Generator) -> Tensor:
     """Squares of 3 to 20 pixels, each board turned, every square bright or dark at random."""
     y, x = _grid(shape)
-    angle, side = _number(generator, 0, math.pi), _number(generator, 3, 20)
+    angle, side = uniform(generator, 0, math.pi), uniform(generator, 3, 20)
     u = ((x * math.cos(angle) + y * math.sin(angle)) / side).floor().long()
     v = ((y * math.cos(angle) - x * math.sin(angle)) / side).floor().long()
     u, v = u - u.min(), v - v.min()
@@ -121,12 +123,3 @@ CHARTS = {
 
 def _grid(shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
     return torch.arange(shape[0])[:, None] + 0.0, torch.arange(shape[1])[None, :] + 0.0
-
-
-def _number(generator: torch.Generator, low: float, high: float) -> float:
-    return low + (high - low) * torch.rand((), generator=generator).item()
-
-
-def _integer(generator: torch.Generator, low: int, high: int) -> int:
-    """Uniform over low .. high - 1."""
-    return int(torch.randint(low, high, (), generator=generator))

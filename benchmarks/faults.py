@@ -7,7 +7,6 @@ fringes where they are expected, or hold no structure that light microscopy coul
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -15,18 +14,14 @@ from torch import Tensor
 from benchmarks.charts import CHARTS
 from benchmarks.common import Scene
 from benchmarks.kept_out import MICROSCOPES, Scenario, scene_of
-from physics.microscopes import Microscope
-from physics.optics import apply_otf, frequency_grid
-from physics.sim import Grid, expected_frames
+from physics.microscopes import Microscope, relit
+from physics.sim import Grid, expected_frames, soften
+from utils.draws import uniform
 
 __all__ = ["FAULTS", "FRAME_FAULTS", "GROSS", "WEAK", "fault_scene"]
 
 SWAPPED = [0, 1, 3, 2, 4, 5, 6, 7, 8]  # the last of one orientation and the first of the next
 MISSING = [1, 2, 3, 4, 5, 6, 7, 8, 8]  # the first was lost, all others moved up
-
-
-def _uniform(generator: torch.Generator, low: float, high: float) -> float:
-    return low + (high - low) * torch.rand((), generator=generator).item()
 
 
 def _steps(*degrees: float) -> Callable[[Microscope, torch.Generator], Microscope]:
@@ -37,16 +32,15 @@ def _steps(*degrees: float) -> Callable[[Microscope, torch.Generator], Microscop
         phase = tuple(
             tuple(steps[0] + math.radians(angle) for angle in degrees) for steps in light.phase
         )
-        return replace(microscope, illumination=replace(light, phase=phase))
+        return relit(microscope, phase=phase)
 
     return change
 
 
 def _modulated(low: float, high: float) -> Callable[[Microscope, torch.Generator], Microscope]:
     def change(microscope: Microscope, generator: torch.Generator) -> Microscope:
-        depth = _uniform(generator, low, high)
-        light = replace(microscope.illumination, modulation=(depth,) * 3)
-        return replace(microscope, illumination=light)
+        depth = uniform(generator, low, high)
+        return relit(microscope, modulation=(depth,) * 3)
 
     return change
 
@@ -55,9 +49,8 @@ def _defocused(
     structure: Tensor, microscope: Microscope, grid: Grid, generator: torch.Generator
 ) -> Tensor:
     """Everything through a Gaussian of sigma 2-3 raw pixels, as far out of focus."""
-    sigma = _uniform(generator, 2.0, 3.0)
-    blur = torch.exp(-2.0 * (torch.pi * sigma * frequency_grid(grid.shape)) ** 2)
-    return expected_frames(apply_otf(structure, blur).clamp(min=0.0), microscope, grid)
+    sigma = 2 * uniform(generator, 2.0, 3.0)  # pixels of the doubled grid
+    return expected_frames(soften(structure, sigma, pixel_size_nm=1.0), microscope, grid)
 
 
 def _moving(pixels: tuple[float, float]) -> Callable[..., Tensor]:
@@ -66,7 +59,7 @@ def _moving(pixels: tuple[float, float]) -> Callable[..., Tensor]:
     def image(
         structure: Tensor, microscope: Microscope, grid: Grid, generator: torch.Generator
     ) -> Tensor:
-        angle, way = _uniform(generator, 0, 2 * math.pi), 2 * _uniform(generator, *pixels)
+        angle, way = uniform(generator, 0, 2 * math.pi), 2 * uniform(generator, *pixels)
         frames = []
         for f in range(9):
             shift = [round(way * f / 8 * x) for x in (math.sin(angle), math.cos(angle))]
@@ -102,7 +95,7 @@ def _one_wide_field(raw: Tensor, generator: torch.Generator) -> Tensor:
 
 def _saturated(raw: Tensor, generator: torch.Generator) -> Tensor:
     """The brightest 2-10 % of all values are cut off."""
-    top = raw.flatten().quantile(1 - _uniform(generator, 0.02, 0.10))
+    top = raw.flatten().quantile(1 - uniform(generator, 0.02, 0.10))
     return torch.minimum(raw, top)
 
 

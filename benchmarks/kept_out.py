@@ -7,7 +7,6 @@ frames come in another order. Everything else (optics, noise, signal) is drawn a
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -17,12 +16,14 @@ from torch import Tensor
 from benchmarks.charts import CHARTS
 from benchmarks.common import Scene, field_patterns
 from DatasetGenerate.from_simulation import MIXED_SHARES, SIGNAL_RANGE_E, measured_optics
-from physics.microscopes import Microscope, random_microscope
+from physics.microscopes import Microscope, magnified, random_microscope, relit
 from physics.sim import Grid, expected_frames, grid_for, raw_counts, target_image
 from physics.structures import draw
+from utils.draws import uniform
 
 __all__ = ["MICROSCOPES", "SCENARIOS", "Scenario", "kept_out_scene", "scene_of"]
 
+FINEST = 0.45  # fringes of other camera pixels, cycles per raw pixel
 PHASE_MAJOR = [0, 3, 6, 1, 4, 7, 2, 5, 8]  # all orientations at the first phase, then the second
 
 
@@ -45,21 +46,21 @@ class Scenario(NamedTuple):
 
 def _without_fringes(microscope: Microscope, generator: torch.Generator) -> Microscope:
     """Nine wide-field images, fed as if they were SIM."""
-    return _relit(microscope, modulation=(0.0, 0.0, 0.0))
+    return relit(microscope, modulation=(0.0, 0.0, 0.0))
 
 
 def _coarse_fringes(microscope: Microscope, generator: torch.Generator) -> Microscope:
     """Pattern frequency 0.10-0.14 cycles per pixel; training begins at 0.17."""
     light = microscope.illumination
-    factor = _uniform(generator, 0.10, 0.14) / light.mean_frequency
-    return _relit(microscope, frequency=tuple(factor * k for k in light.frequency))
+    factor = uniform(generator, 0.10, 0.14) / light.mean_frequency
+    return relit(microscope, frequency=tuple(factor * k for k in light.frequency))
 
 
 def _two_orientations(microscope: Microscope, generator: torch.Generator) -> Microscope:
     """The third orientation repeats the second: the grating did not turn."""
     light = microscope.illumination
     names = ("frequency", "angle", "phase", "modulation", "brightness")
-    return _relit(microscope, **{name: _repeat_second(getattr(light, name)) for name in names})
+    return relit(microscope, **{name: _repeat_second(getattr(light, name)) for name in names})
 
 
 def _repeat_second(values: tuple) -> tuple:
@@ -68,25 +69,12 @@ def _repeat_second(values: tuple) -> tuple:
 
 def _low_cutoff(microscope: Microscope, generator: torch.Generator) -> Microscope:
     """Cut-off 0.15-0.20 cycles per pixel, training begins at 0.24: a much finer camera pixel."""
-    return _magnified(microscope, _uniform(generator, 0.15, 0.20))
+    return magnified(microscope, uniform(generator, 0.15, 0.20), FINEST)
 
 
 def _high_cutoff(microscope: Microscope, generator: torch.Generator) -> Microscope:
     """Cut-off 0.5 cycles per pixel, training ends at 0.40: a pixel close to aliasing."""
-    return _magnified(microscope, 0.5)
-
-
-def _magnified(microscope: Microscope, cutoff: float) -> Microscope:
-    """Another camera pixel: cut-off and fringes scale alike; fringes stay below 0.45."""
-    factor = cutoff / microscope.optics.cutoff
-    pixel_size_nm = factor * microscope.optics.pixel_size_nm
-    frequency = tuple(min(factor * k, 0.45) for k in microscope.illumination.frequency)
-    changed = _relit(microscope, frequency=frequency)
-    return replace(changed, optics=replace(microscope.optics, pixel_size_nm=pixel_size_nm))
-
-
-def _relit(microscope: Microscope, **changes: tuple) -> Microscope:
-    return replace(microscope, illumination=replace(microscope.illumination, **changes))
+    return magnified(microscope, 0.5, FINEST)
 
 
 MICROSCOPES = {
@@ -150,7 +138,3 @@ def _signals(
     low, high = limits
     place = (torch.arange(levels) + torch.rand(levels, generator=generator)) / levels
     return tuple(low * math.exp(p * math.log(high / low)) for p in place.tolist())
-
-
-def _uniform(generator: torch.Generator, low: float, high: float) -> float:
-    return low + (high - low) * torch.rand((), generator=generator).item()

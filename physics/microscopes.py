@@ -2,15 +2,16 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from physics.camera import Camera
 from physics.illumination import Illumination
 from physics.optics import Optics
+from utils.draws import uniform
 
-__all__ = ["Microscope", "biosr_microscope", "random_microscope"]
+__all__ = ["Microscope", "biosr_microscope", "magnified", "random_microscope", "relit"]
 
 CUTOFF_RANGE = (0.24, 0.40)  # cycles per raw pixel
 PATTERN_RANGE = (0.17, 0.40)  # cycles per raw pixel
@@ -53,28 +54,28 @@ def random_microscope(generator: torch.Generator, measured: Sequence[Optics] = (
     optics = _random_optics(generator, measured)
     frequency = 0.0
     while not PATTERN_RANGE[0] <= frequency <= PATTERN_RANGE[1]:
-        frequency = optics.cutoff * _uniform(generator, *PATTERN_OVER_CUTOFF)
+        frequency = optics.cutoff * uniform(generator, *PATTERN_OVER_CUTOFF)
     illumination = _illumination(
         generator,
         frequency=frequency,
-        start=_uniform(generator, 0.0, math.pi),
-        sense=1.0 if _uniform(generator) < 0.5 else -1.0,
-        modulation=_uniform(generator, *MODULATION_RANGE),
+        start=uniform(generator, 0.0, math.pi),
+        sense=1.0 if uniform(generator) < 0.5 else -1.0,
+        modulation=uniform(generator, *MODULATION_RANGE),
         spread=1.0,
     )
     camera = Camera(
-        gain=_uniform(generator, 0.5, 3.0),
-        offset=_uniform(generator, 95.0, 115.0),
-        read_noise_e=_uniform(generator, 0.8, 2.5),
+        gain=uniform(generator, 0.5, 3.0),
+        offset=uniform(generator, 95.0, 115.0),
+        read_noise_e=uniform(generator, 0.8, 2.5),
     )
-    hazy = _uniform(generator) < 0.6
+    hazy = uniform(generator) < 0.6
     return Microscope(
         optics,
         illumination,
         camera,
-        haze_fraction=_uniform(generator, 0.0, 0.8) if hazy else 0.0,
-        haze_sigma_nm=_uniform(generator, 300.0, 1200.0),
-        background=_uniform(generator, 0.0, 0.3),
+        haze_fraction=uniform(generator, 0.0, 0.8) if hazy else 0.0,
+        haze_sigma_nm=uniform(generator, 300.0, 1200.0),
+        background=uniform(generator, 0.0, 0.3),
     )
 
 
@@ -86,19 +87,37 @@ def biosr_microscope(generator: torch.Generator, optics: Optics | None = None) -
         frequency=2 * 1.41 / 488.0 * optics.pixel_size_nm * 0.962,  # 0.348 measured at 62.6 nm
         start=BIOSR_FIRST_ANGLE_RAD,
         sense=1.0,
-        modulation=_uniform(generator, *BIOSR_MODULATION),
+        modulation=uniform(generator, *BIOSR_MODULATION),
         spread=0.0,
     )
     return Microscope(optics, illumination, Camera(2.2, 100.0, 1.5), background=0.1)
 
 
+def relit(microscope: Microscope, **changes: tuple) -> Microscope:
+    """The same stand with other light: `changes` are attributes of its `Illumination`."""
+    return replace(microscope, illumination=replace(microscope.illumination, **changes))
+
+
+def magnified(microscope: Microscope, cutoff: float, finest: float) -> Microscope:
+    """The same stand with another camera pixel: cut-off and fringes scale alike.
+
+    Args:
+        cutoff: wanted, cycles per raw pixel.
+        finest: fringes stop there, cycles per raw pixel; 0.5 is the limit of sampling.
+    """
+    factor = cutoff / microscope.optics.cutoff
+    frequency = tuple(min(factor * k, finest) for k in microscope.illumination.frequency)
+    optics = replace(microscope.optics, pixel_size_nm=factor * microscope.optics.pixel_size_nm)
+    return replace(relit(microscope, frequency=frequency), optics=optics)
+
+
 def _random_optics(generator: torch.Generator, measured: Sequence[Optics]) -> Optics:
-    use_measured = measured and _uniform(generator) < MEASURED_OTF_SHARE
-    base = measured[int(_uniform(generator, 0, len(measured)))] if use_measured else None
+    use_measured = measured and uniform(generator) < MEASURED_OTF_SHARE
+    base = measured[int(uniform(generator, 0, len(measured)))] if use_measured else None
     while True:
-        na, emission = _uniform(generator, 1.2, 1.49), _uniform(generator, 500.0, 680.0)
-        pixel = _uniform(generator, 55.0, 100.0)
-        damping = math.exp(_uniform(generator, math.log(0.15), 0.0))
+        na, emission = uniform(generator, 1.2, 1.49), uniform(generator, 500.0, 680.0)
+        pixel = uniform(generator, 55.0, 100.0)
+        damping = math.exp(uniform(generator, math.log(0.15), 0.0))
         optics = Optics(na, emission, pixel, damping)
         if base is not None:
             optics = Optics(
@@ -124,8 +143,8 @@ def _illumination(
         deviation = 1 + (0.1 + 0.05 * spread) * _normal(generator)
         modulations.append(min(max(modulation * deviation, 0.05), 1.0))
         brightness.append(1 + 0.05 * _normal(generator))
-        first = _uniform(generator, 0.0, 2 * math.pi)
-        direction = 1.0 if spread == 0.0 or _uniform(generator) < 0.5 else -1.0
+        first = uniform(generator, 0.0, 2 * math.pi)
+        direction = 1.0 if spread == 0.0 or uniform(generator) < 0.5 else -1.0
         phases.append(
             tuple(
                 first + direction * p * 2 * math.pi / 3 + _normal(generator, PHASE_JITTER_RAD)
@@ -135,10 +154,6 @@ def _illumination(
     return Illumination(
         tuple(frequencies), tuple(angles), tuple(phases), tuple(modulations), tuple(brightness)
     )
-
-
-def _uniform(generator: torch.Generator, low: float = 0.0, high: float = 1.0) -> float:
-    return low + (high - low) * torch.rand((), generator=generator).item()
 
 
 def _normal(generator: torch.Generator, sigma: float = 1.0) -> float:

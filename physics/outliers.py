@@ -10,17 +10,19 @@ import torch
 from torch import Tensor
 
 from physics.optics import apply_otf, frequency_grid
+from physics.sim import soften
+from utils.draws import integer, uniform
 
 __all__ = ["OUTLIER_DENSITIES"]
 
 
 def random_field(cell: Tensor, generator: torch.Generator) -> Tensor:
     """Clouds and grain: Gaussian noise of a spectrum `1 / f^b`, bent by one of four curves."""
-    exponent = _uniform(generator, 0.5, 3.0)
+    exponent = uniform(generator, 0.5, 3.0)
     frequency = frequency_grid(cell.shape).clamp(min=1e-3)
     field = apply_otf(torch.randn(cell.shape, generator=generator), frequency ** (-exponent / 2))
     field = (field - field.mean()) / field.std()
-    curve, strength = _integer(generator, 0, 4), _uniform(generator)
+    curve, strength = integer(generator, 0, 4), uniform(generator)
     if curve == 0:
         return torch.exp((0.3 + 0.7 * strength) * field)
     if curve == 1:
@@ -33,12 +35,12 @@ def random_field(cell: Tensor, generator: torch.Generator) -> Tensor:
 def discs(cell: Tensor, generator: torch.Generator) -> Tensor:
     """Flat discs of many sizes and brightnesses, later ones on top."""
     rows, columns = (torch.arange(n) + 0.0 for n in cell.shape)
-    image, largest = torch.zeros(cell.shape), _uniform(generator, 8, 50)
-    for _ in range(_integer(generator, 20, 150)):
-        radius = largest * _uniform(generator, 0.15, 1)
-        row, column = (_uniform(generator, 0, n) for n in cell.shape)
+    image, largest = torch.zeros(cell.shape), uniform(generator, 8, 50)
+    for _ in range(integer(generator, 20, 150)):
+        radius = largest * uniform(generator, 0.15, 1)
+        row, column = (uniform(generator, 0, n) for n in cell.shape)
         inside = (rows[:, None] - row).square() + (columns - column).square() < radius**2
-        image[inside] = _uniform(generator, 0.1, 1)
+        image[inside] = uniform(generator, 0.1, 1)
     return image
 
 
@@ -46,21 +48,19 @@ def waves(cell: Tensor, generator: torch.Generator) -> Tensor:
     """A few plane waves with periods of 6 to 80 pixels, one through the other."""
     rows, columns = (torch.arange(n) + 0.0 for n in cell.shape)
     image = torch.zeros(cell.shape)
-    for _ in range(_integer(generator, 2, 9)):
-        angle, start = _uniform(generator, 0, 2 * math.pi), _uniform(generator, 0, 2 * math.pi)
-        period = math.exp(_uniform(generator, math.log(6), math.log(80)))
+    for _ in range(integer(generator, 2, 9)):
+        angle, start = uniform(generator, 0, 2 * math.pi), uniform(generator, 0, 2 * math.pi)
+        period = math.exp(uniform(generator, math.log(6), math.log(80)))
         along = rows[:, None] * math.sin(angle) + columns * math.cos(angle)
-        height = _uniform(generator, 0.2, 1)
+        height = uniform(generator, 0.2, 1)
         image += height * torch.cos(2 * math.pi / period * along + start)
     image = (image - image.min()) / (image.max() - image.min())
-    return image ** _uniform(generator, 0.5, 3)
+    return image ** uniform(generator, 0.5, 3)
 
 
 def inverted(cell: Tensor, generator: torch.Generator) -> Tensor:
     """The cell as dark lines on bright ground."""
-    sigma = _uniform(generator, 1.0, 3.0)  # pixels
-    frequency = frequency_grid(cell.shape) / 2
-    blurred = apply_otf(cell, torch.exp(-2.0 * (torch.pi * sigma * frequency) ** 2))
+    blurred = soften(cell, uniform(generator, 1.0, 3.0), pixel_size_nm=1.0)  # in pixels
     bright = blurred.flatten().sort().values[int(0.99 * blurred.numel())].clamp(min=1e-9)
     return 1 - (blurred / bright).clamp(0, 1)
 
@@ -75,7 +75,7 @@ def scrambled(cell: Tensor, generator: torch.Generator) -> Tensor:
 
 def magnified(cell: Tensor, generator: torch.Generator) -> Tensor:
     """The surroundings of the cell's brightest place, three to five times as large."""
-    factor = _integer(generator, 3, 6)
+    factor = integer(generator, 3, 6)
     height, width = (n // factor + 1 for n in cell.shape)
     brightest = int(cell.argmax())
     row, column = divmod(brightest, cell.shape[1])
@@ -92,12 +92,3 @@ OUTLIER_DENSITIES = {
     "scrambled cell": scrambled,
     "magnified cell": magnified,
 }
-
-
-def _uniform(generator: torch.Generator, low: float = 0.0, high: float = 1.0) -> float:
-    return low + (high - low) * torch.rand((), generator=generator).item()
-
-
-def _integer(generator: torch.Generator, low: int, high: int) -> int:
-    """Uniform over low .. high - 1."""
-    return int(torch.randint(low, high, (), generator=generator))

@@ -13,7 +13,6 @@ import pytest
 import torch
 
 import train
-from DatasetGenerate import from_simulation
 from models.bayesdl import build_network, network_config
 from models.released import released_state
 from utils.checkpoints import list_members, load_checkpoint
@@ -458,17 +457,7 @@ def test_tail_is_fitted_where_the_residuals_are_those_of_unseen_cells(unseen, pa
 # ----------------------------------------------------------------------- prior on functions
 
 
-@pytest.fixture(scope="module")
-def outlier_set(tmp_path_factory):
-    root = tmp_path_factory.mktemp("unlike") / "outliers"
-    size = ["--cells", "6", "--levels", "1", "--size", "48", "--workers", "1"]
-    from_simulation.main(["--sample", "outliers", "--save_path", str(root), *size])
-    return root
-
-
-def test_outliers_take_part_in_step_1_and_their_gain_is_stored(
-    small_set, outlier_set, tmp_path, monkeypatch
-):
+def test_outliers_take_part_in_step_1_and_their_gain_is_stored(small_set, outlier_set, tmp_path):
     prior = ["--outlier_dir", str(outlier_set), "--outlier_gain", "-0.5"]
     words = [*SMALL, "--epoch", "3", "--burn_in", "0.3", "--cycles", "2", "--precision", "fp32"]
     whole, pieces, without = tmp_path / "whole", tmp_path / "pieces", tmp_path / "without"
@@ -478,7 +467,10 @@ def test_outliers_take_part_in_step_1_and_their_gain_is_stored(
     with pytest.raises(InputError, match="outlier_gain"):
         train.main(options(small_set, pieces, *words, *changed, "--resume"))
     train.main(options(small_set, pieces, *words, *prior, "--resume"))
-    train.main(options(small_set, without, *words))
+    train.main(options(small_set, without, *words, "--stop_after", "1"))
+    with pytest.raises(InputError, match="outlier_gain None, now it is -0.5"):
+        train.main(options(small_set, without, *words, *prior, "--resume"))
+    train.main(options(small_set, without, *words, "--resume"))
     first = [list_members(run_folder(folder))[0] for folder in (whole, pieces, without)]
     assert load_checkpoint(first[0])["sampler"]["outlier_gain"] == -0.5
     assert "outlier_gain" not in load_checkpoint(first[2])["sampler"]
@@ -487,7 +479,9 @@ def test_outliers_take_part_in_step_1_and_their_gain_is_stored(
 
 
 def test_energy_with_outliers_is_the_sum_of_both():
-    args = train.parse_args(["--outlier_gain", "0.5", "--precision", "fp32", "--device", "cpu"])
+    args = train.parse_args(
+        ["--outlier_dir", "any", "--outlier_gain", "0.5", "--precision", "fp32", "--device", "cpu"]
+    )
     run = SimpleNamespace(outliers=True, device=torch.device("cpu"), dtype=torch.float32)
     network = build_network(network_config("unet", "", None, width=4, levels=2, blocks=1), seed=0)
     generator = torch.Generator().manual_seed(0)
@@ -502,6 +496,20 @@ def test_energy_with_outliers_is_the_sum_of_both():
     alone = [train.energy_gradient(args, run, network, p, None, "") for p in (pairs[0], brighter)]
     both = train.energy_gradient(args, run, network, *pairs, "")
     assert both == pytest.approx(sum(alone), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--outlier_gain", "0.3"], "need --outlier_dir"),
+        (["--outlier_dir", "any", "--outlier_gain", "-1"], "above -1"),
+        (["--outlier_dir", "any", "--outlier_batch_size", "0"], "at least 1"),
+        (["--outlier_dir", "any", *STEP_2], "belongs to step 1"),
+    ],
+)
+def test_options_of_outliers_that_mean_nothing_are_refused(words, message):
+    with pytest.raises(InputError, match=message):
+        train.parse_args(words)
 
 
 def test_a_folder_without_outliers_is_named(small_set, tmp_path):

@@ -6,27 +6,27 @@ import torch
 from benchmarks.kept_out import PHASE_MAJOR, SCENARIOS
 from data.datasets import SimDataset
 from DatasetGenerate import from_simulation
-from DatasetGenerate.outliers import ODDITIES, ORDINARY, OUTLIERS, oddity_of
+from DatasetGenerate.outliers import ODDITIES, ORDINARY, oddity_of
 from physics.microscopes import CUTOFF_RANGE, random_microscope
+from utils.checks import InputError
 
 
-@pytest.fixture(scope="module")
-def outliers(tmp_path_factory):
-    """One of each oddity."""
-    root = tmp_path_factory.mktemp("odd") / "set"
-    options = ["--cells", str(len(ODDITIES)), "--levels", "1", "--size", "48", "--workers", "1"]
-    from_simulation.main(["--sample", OUTLIERS, "--save_path", str(root), *options])
-    return root
-
-
-def test_the_set_is_read_for_training_and_names_every_oddity(outliers):
-    parts = [SimDataset(outliers, part) for part in ("train", "validation", "test")]
+def test_the_set_is_read_for_training_and_names_every_oddity(outlier_set):
+    parts = [SimDataset(outlier_set, part) for part in ("train", "validation", "test")]
     assert sum(len(part) for part in parts) == len(ODDITIES)
     batch = next(parts[0].batches(epoch=0, seed=0, batch_size=2, patch_size=32))
     assert torch.isfinite(batch.raw).all()
     assert torch.isfinite(batch.target).all()
     named = [cell["oddity"] for cell in parts[0].spec.details["cells"].values()]
     assert sorted(named) == sorted(ODDITIES)
+
+
+def test_an_outlier_that_never_shows_its_target_is_named(monkeypatch):
+    monkeypatch.setattr(from_simulation, "_shows_its_target", lambda cell: False)
+    monkeypatch.setattr(from_simulation, "MOST_ATTEMPTS", 2)
+    recipe = from_simulation.Recipe("outliers", "random", levels=1, size=32, seed=0)
+    with pytest.raises(InputError, match=r"none of 2 draws of outlier 1 \(discs\)"):
+        from_simulation.simulate_cell(recipe, 1, from_simulation.measured_optics())
 
 
 def test_ordinary_cells_are_what_they_were():
