@@ -74,9 +74,9 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from bayes.change import marked, predict_series
-from bayes.credibility import DELTA, trust_maps
-from bayes.gate import (
+from bayesdl_sim.bayes.change import marked, predict_series
+from bayesdl_sim.bayes.credibility import DELTA, trust_maps
+from bayesdl_sim.bayes.gate import (
     SMALLEST_FIELD,
     Gate,
     Verdict,
@@ -85,22 +85,22 @@ from bayes.gate import (
     read_gate,
     stack_scores,
 )
-from bayes.posterior import Prediction, predict
-from bayes.recalibration import KINDS, Bounds, Calibration, find_calibration
-from bayes.released import predict_released
-from data.inputs import FirstGuess, InputSpec, input_spec, require_inputs, stack_input
-from data.normalise import Normalisation, min_max_of, normalisation_of
-from data.stacks import RawStack, find_stacks, read_stack
-from data.tiff import read_tiff
-from models.members import MemberFacts, describe_members, hashes_of, member_functions
-from physics.first_guess import FIRST_GUESS_VERSION, first_guess
-from physics.resimulation import examine, resimulate_field
-from physics.wiener import wide_field_upsampled
-from utils.checks import InputError, require_file, run_script, writable_folder
-from utils.metrics import Quality, quality
-from utils.options import NETWORK_OPTIONS, accept_without_effect
-from utils.results import file_names, write_results
-from utils.runs import choose_device, choose_precision, provenance
+from bayesdl_sim.bayes.posterior import Prediction, predict
+from bayesdl_sim.bayes.recalibration import KINDS, Bounds, Calibration, find_calibration
+from bayesdl_sim.bayes.released import predict_released
+from bayesdl_sim.data.inputs import FirstGuess, InputSpec, input_spec, require_inputs, stack_input
+from bayesdl_sim.data.normalise import Normalisation, min_max_of, normalisation_of
+from bayesdl_sim.data.stacks import RawStack, find_stacks, read_stack
+from bayesdl_sim.data.tiff import read_tiff
+from bayesdl_sim.models.members import MemberFacts, describe_members, hashes_of, member_functions
+from bayesdl_sim.physics.first_guess import FIRST_GUESS_VERSION, first_guess
+from bayesdl_sim.physics.resimulation import examine, resimulate_field
+from bayesdl_sim.physics.wiener import wide_field_upsampled
+from bayesdl_sim.utils.checks import InputError, require_file, run_script, writable_folder
+from bayesdl_sim.utils.metrics import Quality, quality
+from bayesdl_sim.utils.options import NETWORK_OPTIONS, accept_without_effect
+from bayesdl_sim.utils.results import file_names, write_results
+from bayesdl_sim.utils.runs import choose_device, choose_precision, provenance
 
 CONVENTIONS = {"total_variance": predict, "released": predict_released}
 FIRST_GUESS = FirstGuess(first_guess, FIRST_GUESS_VERSION)

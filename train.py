@@ -39,16 +39,21 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from bayes.calibration import Ratio, choose_temperature, held_out_log_density, ratio_of_means
-from bayes.functional_prior import prior_function
-from bayes.likelihoods import LIKELIHOODS, find_likelihood, standard_deviation
-from bayes.losses import reconstruction_energy
-from bayes.posterior import Welford
-from bayes.schedule import CyclicSchedule, turn_of, warm_up_cosine
-from bayes.sgld import SGLD, ReleasedNoise
-from data.datasets import Patches, SimDataset
-from data.inputs import FirstGuess, InputSpec, chosen_frames, input_spec, require_inputs
-from models.bayesdl import (
+from bayesdl_sim.bayes.calibration import (
+    Ratio,
+    choose_temperature,
+    held_out_log_density,
+    ratio_of_means,
+)
+from bayesdl_sim.bayes.functional_prior import prior_function
+from bayesdl_sim.bayes.likelihoods import LIKELIHOODS, find_likelihood, standard_deviation
+from bayesdl_sim.bayes.losses import reconstruction_energy
+from bayesdl_sim.bayes.posterior import Welford
+from bayesdl_sim.bayes.schedule import CyclicSchedule, turn_of, warm_up_cosine
+from bayesdl_sim.bayes.sgld import SGLD, ReleasedNoise
+from bayesdl_sim.data.datasets import Patches, SimDataset
+from bayesdl_sim.data.inputs import FirstGuess, InputSpec, chosen_frames, input_spec, require_inputs
+from bayesdl_sim.models.bayesdl import (
     BACKBONES,
     BayesDL,
     build_network,
@@ -58,18 +63,29 @@ from models.bayesdl import (
     with_inputs,
     with_tail,
 )
-from models.dropout import fix_dropout, seed_dropout
-from models.members import first_member, open_member
-from models.released import is_released, list_released
-from physics.first_guess import FIRST_GUESS_VERSION, first_guess
-from utils.checkpoints import list_members, load_checkpoint, member_path, save_checkpoint
-from utils.checks import InputError, require_folder, run_script, strict_bool, writable_folder
-from utils.files import read_json, write_json
-from utils.metrics import quality
-from utils.options import RELEASED_OPTIONS, accept_without_effect, first_gpu
-from utils.resume import load_progress, refuse_used_folder, save_progress
-from utils.runs import EpochLog, autocast, choose_device, choose_precision, provenance
-from utils.training_summary import write_summary
+from bayesdl_sim.models.dropout import fix_dropout, seed_dropout
+from bayesdl_sim.models.members import first_member, open_member
+from bayesdl_sim.models.released import is_released, list_released
+from bayesdl_sim.physics.first_guess import FIRST_GUESS_VERSION, first_guess
+from bayesdl_sim.utils.checkpoints import (
+    list_members,
+    load_checkpoint,
+    member_path,
+    save_checkpoint,
+)
+from bayesdl_sim.utils.checks import (
+    InputError,
+    require_folder,
+    run_script,
+    strict_bool,
+    writable_folder,
+)
+from bayesdl_sim.utils.files import read_json, write_json
+from bayesdl_sim.utils.metrics import quality
+from bayesdl_sim.utils.options import RELEASED_OPTIONS, accept_without_effect, first_gpu
+from bayesdl_sim.utils.resume import load_progress, refuse_used_folder, save_progress
+from bayesdl_sim.utils.runs import EpochLog, autocast, choose_device, choose_precision, provenance
+from bayesdl_sim.utils.training_summary import write_summary
 
 STEP_1_EPOCHS = 60
 STEP_2_EPOCHS = 20

@@ -24,14 +24,14 @@ import numpy as np
 import tifffile
 from tqdm import tqdm
 
-from data.layout import DatasetTree
-from data.mrc import read_mrc
-from data.normalise import Normalisation, target_normalisation
-from data.stacks import TIFF_ENDINGS, check_counts
-from data.tiff import read_tiff
-from DatasetGenerate.frame_order import FrameOrder
-from utils.checks import InputError
-from utils.files import read_json, write_json
+from bayesdl_sim.data.layout import DatasetTree
+from bayesdl_sim.data.mrc import read_mrc
+from bayesdl_sim.data.normalise import Normalisation, target_normalisation
+from bayesdl_sim.data.stacks import TIFF_ENDINGS, check_counts
+from bayesdl_sim.data.tiff import read_tiff
+from bayesdl_sim.DatasetGenerate.frame_order import FrameOrder
+from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.files import read_json, write_json
 
 __all__ = ["Kind", "Plan", "Source", "convert", "kind_of", "read_images", "refuse_other_files"]
 

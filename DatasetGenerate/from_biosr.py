@@ -35,12 +35,12 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from data.layout import PARTS
-from DatasetGenerate.conversion import Plan, Source, kind_of
-from DatasetGenerate.frame_order import ORDERS, FrameOrder
-from DatasetGenerate.measured_set import Description, convert_set
-from DatasetGenerate.selection import CELLS_HELP, numbers_in, share_out
-from utils.checks import InputError, require_folder, run_script
+from bayesdl_sim.data.layout import PARTS
+from bayesdl_sim.DatasetGenerate.conversion import Plan, Source, kind_of
+from bayesdl_sim.DatasetGenerate.frame_order import ORDERS, FrameOrder
+from bayesdl_sim.DatasetGenerate.measured_set import Description, convert_set
+from bayesdl_sim.DatasetGenerate.selection import CELLS_HELP, numbers_in, share_out
+from bayesdl_sim.utils.checks import InputError, require_folder, run_script
 
 __all__ = ["main", "parse_args"]
 

@@ -26,15 +26,15 @@ import tifffile
 import torch
 from tqdm import tqdm
 
-from data.layout import DatasetSpec, DatasetTree, split_cells
-from data.normalise import normalisation_of, target_normalisation
-from data.otf import MEASURED_OTFS, read_radial_otf
-from DatasetGenerate.outliers import ODDITIES, ORDINARY, OUTLIERS, oddity_of
-from physics.microscopes import Microscope, biosr_microscope, random_microscope
-from physics.optics import Optics
-from physics.sim import grid_for, raw_counts, soften, target_image
-from physics.structures import KINDS, draw
-from utils.checks import InputError, run_script, writable_folder
+from bayesdl_sim.data.layout import DatasetSpec, DatasetTree, split_cells
+from bayesdl_sim.data.normalise import normalisation_of, target_normalisation
+from bayesdl_sim.data.otf import MEASURED_OTFS, read_radial_otf
+from bayesdl_sim.DatasetGenerate.outliers import ODDITIES, ORDINARY, OUTLIERS, oddity_of
+from bayesdl_sim.physics.microscopes import Microscope, biosr_microscope, random_microscope
+from bayesdl_sim.physics.optics import Optics
+from bayesdl_sim.physics.sim import grid_for, raw_counts, soften, target_image
+from bayesdl_sim.physics.structures import KINDS, draw
+from bayesdl_sim.utils.checks import InputError, run_script, writable_folder
 
 __all__ = [
     "PHASE_ORIGIN",

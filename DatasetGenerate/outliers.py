@@ -12,11 +12,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from physics.microscopes import Microscope, magnified, relit
-from physics.optics import apply_otf, frequency_grid, otf
-from physics.outliers import OUTLIER_DENSITIES
-from physics.sim import Grid, add_haze, bin_to_camera, blur, expected_frames, lit_median
-from utils.draws import uniform
+from bayesdl_sim.physics.microscopes import Microscope, magnified, relit
+from bayesdl_sim.physics.optics import apply_otf, frequency_grid, otf
+from bayesdl_sim.physics.outliers import OUTLIER_DENSITIES
+from bayesdl_sim.physics.sim import Grid, add_haze, bin_to_camera, blur, expected_frames, lit_median
+from bayesdl_sim.utils.draws import uniform
 
 __all__ = ["ODDITIES", "ORDINARY", "OUTLIERS", "Oddity", "oddity_of"]
 

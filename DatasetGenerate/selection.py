@@ -2,8 +2,8 @@
 
 import re
 
-from data.layout import PARTS, split_cells
-from utils.checks import InputError
+from bayesdl_sim.data.layout import PARTS, split_cells
+from bayesdl_sim.utils.checks import InputError
 
 __all__ = ["CELLS_HELP", "numbers_in", "share_out"]
 

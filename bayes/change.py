@@ -6,9 +6,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from bayes.likelihoods import interval_half_width, standard_deviation
-from bayes.posterior import Prediction, Welford
-from utils.checks import InputError
+from bayesdl_sim.bayes.likelihoods import interval_half_width, standard_deviation
+from bayesdl_sim.bayes.posterior import Prediction, Welford
+from bayesdl_sim.utils.checks import InputError
 
 __all__ = ["Change", "marked", "predict_series"]
 

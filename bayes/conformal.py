@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from utils.checks import InputError
+from bayesdl_sim.utils.checks import InputError
 
 __all__ = ["cells_needed", "conformal_factor", "miscoverage"]
 

@@ -14,8 +14,8 @@ import math
 import torch
 from torch import Tensor
 
-from bayes.likelihoods import interval_half_width
-from utils.checks import InputError
+from bayesdl_sim.bayes.likelihoods import interval_half_width
+from bayesdl_sim.utils.checks import InputError
 
 __all__ = ["DELTA", "credibility", "draws", "exceedance", "interval", "trust_maps"]
 

@@ -9,12 +9,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from bayes.baselines import Baselines
-from bayes.evaluation import AS_PREDICTED, Sample, predictors
-from bayes.recalibration import Calibration
-from bayes.scores import QUANTILES, observed_frequency, sparsification
-from bayes.verdicts import BAR_LEVEL, GROUP_BAND
-from utils.charts import draw_lines, histograms, points_in_band
+from bayesdl_sim.bayes.baselines import Baselines
+from bayesdl_sim.bayes.evaluation import AS_PREDICTED, Sample, predictors
+from bayesdl_sim.bayes.recalibration import Calibration
+from bayesdl_sim.bayes.scores import QUANTILES, observed_frequency, sparsification
+from bayesdl_sim.bayes.verdicts import BAR_LEVEL, GROUP_BAND
+from bayesdl_sim.utils.charts import draw_lines, histograms, points_in_band
 
 __all__ = ["uncertainty_diagrams"]
 

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes.baselines import Baselines
-from bayes.looks import Look
-from bayes.recalibration import Calibration
-from bayes.scores import (
+from bayesdl_sim.bayes.baselines import Baselines
+from bayesdl_sim.bayes.looks import Look
+from bayesdl_sim.bayes.recalibration import Calibration
+from bayesdl_sim.bayes.scores import (
     crps_ensemble,
     crps_gaussian,
     ence,

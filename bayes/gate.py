@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from utils.checks import InputError
-from utils.files import read_json, write_json
-from utils.metrics import rse
+from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.files import read_json, write_json
+from bayesdl_sim.utils.metrics import rse
 
 __all__ = [
     "ALARM_RATE",

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from utils.checks import InputError
+from bayesdl_sim.utils.checks import InputError
 
 __all__ = ["Look", "LookScale", "fit_look_scale", "look_of"]
 

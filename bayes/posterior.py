@@ -6,8 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from bayes.likelihoods import standard_deviation
-from utils.checks import InputError
+from bayesdl_sim.bayes.likelihoods import standard_deviation
+from bayesdl_sim.utils.checks import InputError
 
 __all__ = ["Prediction", "Welford", "predict"]
 

@@ -16,13 +16,13 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
-from bayes.calibration import variance_scale
-from bayes.conformal import cells_needed, conformal_factor
-from bayes.looks import Look, LookScale, fit_look_scale, look_of
-from bayes.posterior import Prediction
-from bayes.scores import QUANTILES, observed_frequency
-from utils.checks import InputError
-from utils.files import read_json, write_json
+from bayesdl_sim.bayes.calibration import variance_scale
+from bayesdl_sim.bayes.conformal import cells_needed, conformal_factor
+from bayesdl_sim.bayes.looks import Look, LookScale, fit_look_scale, look_of
+from bayesdl_sim.bayes.posterior import Prediction
+from bayesdl_sim.bayes.scores import QUANTILES, observed_frequency
+from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.files import read_json, write_json
 
 __all__ = [
     "CALIBRATION_FILE",

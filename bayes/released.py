@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-from bayes.likelihoods import standard_deviation
-from bayes.posterior import Prediction
-from utils.checks import InputError
+from bayesdl_sim.bayes.likelihoods import standard_deviation
+from bayesdl_sim.bayes.posterior import Prediction
+from bayesdl_sim.utils.checks import InputError
 
 __all__ = ["predict_released", "released_deviation"]
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
-from utils.checks import InputError
+from bayesdl_sim.utils.checks import InputError
 
 __all__ = [
     "QUANTILES",

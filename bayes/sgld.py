@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-from bayes.schedule import Phase
-from utils.checks import InputError
+from bayesdl_sim.bayes.schedule import Phase
+from bayesdl_sim.utils.checks import InputError
 
 __all__ = ["SGLD", "ReleasedNoise"]
 

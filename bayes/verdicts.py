@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes.evaluation import CALIBRATED, CONSTANT, INTENSITY_ONLY, Sample
-from bayes.recalibration import Calibration
-from utils.bootstrap import mean_over_cells
+from bayesdl_sim.bayes.evaluation import CALIBRATED, CONSTANT, INTENSITY_ONLY, Sample
+from bayesdl_sim.bayes.recalibration import Calibration
+from bayesdl_sim.utils.bootstrap import mean_over_cells
 
 __all__ = [
     "BAR_LEVEL",

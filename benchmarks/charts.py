@@ -14,7 +14,7 @@ from skimage.color import rgb2gray
 from skimage.util import img_as_float32
 from torch import Tensor
 
-from utils.draws import integer, uniform
+from bayesdl_sim.utils.draws import integer, uniform
 
 __all__ = ["CHARTS"]
 

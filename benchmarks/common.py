@@ -11,18 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bayes.posterior import Prediction, predict
-from data.inputs import FirstGuess, input_spec, stack_input
-from data.normalise import normalisation_of
-from DatasetGenerate.from_simulation import Recipe, measured_optics, simulate_cell
-from models.members import describe_members, member_functions
-from physics.first_guess import FIRST_GUESS_VERSION, first_guess
-from physics.illumination import Illumination
-from physics.optics import TYPICAL_OPTICS, Optics
-from physics.sim import Grid, grid_for
-from physics.wiener import wide_field_upsampled, wiener_sim
-from utils.checks import InputError
-from utils.runs import choose_device, choose_precision
+from bayesdl_sim.bayes.posterior import Prediction, predict
+from bayesdl_sim.data.inputs import FirstGuess, input_spec, stack_input
+from bayesdl_sim.data.normalise import normalisation_of
+from bayesdl_sim.DatasetGenerate.from_simulation import Recipe, measured_optics, simulate_cell
+from bayesdl_sim.models.members import describe_members, member_functions
+from bayesdl_sim.physics.first_guess import FIRST_GUESS_VERSION, first_guess
+from bayesdl_sim.physics.illumination import Illumination
+from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
+from bayesdl_sim.physics.sim import Grid, grid_for
+from bayesdl_sim.physics.wiener import wide_field_upsampled, wiener_sim
+from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.runs import choose_device, choose_precision
 
 __all__ = [
     "FIRST_GUESS",

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from utils.checks import InputError, writable_folder
-from utils.files import atomic_path, write_json
-from utils.runs import provenance
+from bayesdl_sim.utils.checks import InputError, writable_folder
+from bayesdl_sim.utils.files import atomic_path, write_json
+from bayesdl_sim.utils.runs import provenance
 
 __all__ = ["arguments", "at_least", "markdown", "report"]
 

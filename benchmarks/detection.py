@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from bayes.posterior import Prediction
-from benchmarks.common import Scene
-from benchmarks.kept_out import SCENARIOS
-from utils.metrics import auroc, quality
+from bayesdl_sim.bayes.posterior import Prediction
+from bayesdl_sim.benchmarks.common import Scene
+from bayesdl_sim.benchmarks.kept_out import SCENARIOS
+from bayesdl_sim.utils.metrics import auroc, quality
 
 __all__ = [
     "CONTROLS",

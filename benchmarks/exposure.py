@@ -8,8 +8,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from bayes.credibility import credibility
-from utils.checks import InputError
+from bayesdl_sim.bayes.credibility import credibility
+from bayesdl_sim.utils.checks import InputError
 
 __all__ = ["Pair", "advice", "exposure_ratio", "measured_pair", "next_exposure"]
 

@@ -11,12 +11,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from benchmarks.charts import CHARTS
-from benchmarks.common import Scene
-from benchmarks.kept_out import MICROSCOPES, Scenario, scene_of
-from physics.microscopes import Microscope, relit
-from physics.sim import Grid, expected_frames, soften
-from utils.draws import uniform
+from bayesdl_sim.benchmarks.charts import CHARTS
+from bayesdl_sim.benchmarks.common import Scene
+from bayesdl_sim.benchmarks.kept_out import MICROSCOPES, Scenario, scene_of
+from bayesdl_sim.physics.microscopes import Microscope, relit
+from bayesdl_sim.physics.sim import Grid, expected_frames, soften
+from bayesdl_sim.utils.draws import uniform
 
 __all__ = ["FAULTS", "FRAME_FAULTS", "GROSS", "WEAK", "fault_scene"]
 

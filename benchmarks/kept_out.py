@@ -13,13 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.charts import CHARTS
-from benchmarks.common import Scene, field_patterns
-from DatasetGenerate.from_simulation import MIXED_SHARES, SIGNAL_RANGE_E, measured_optics
-from physics.microscopes import Microscope, magnified, random_microscope, relit
-from physics.sim import Grid, expected_frames, grid_for, raw_counts, target_image
-from physics.structures import draw
-from utils.draws import uniform
+from bayesdl_sim.benchmarks.charts import CHARTS
+from bayesdl_sim.benchmarks.common import Scene, field_patterns
+from bayesdl_sim.DatasetGenerate.from_simulation import (
+    MIXED_SHARES,
+    SIGNAL_RANGE_E,
+    measured_optics,
+)
+from bayesdl_sim.physics.microscopes import Microscope, magnified, random_microscope, relit
+from bayesdl_sim.physics.sim import Grid, expected_frames, grid_for, raw_counts, target_image
+from bayesdl_sim.physics.structures import draw
+from bayesdl_sim.utils.draws import uniform
 
 __all__ = ["MICROSCOPES", "SCENARIOS", "Scenario", "kept_out_scene", "scene_of"]
 

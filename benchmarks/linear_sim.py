@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bayes.sgld import SGLD
-from physics.illumination import Illumination, patterns
-from physics.optics import Optics, apply_otf, otf
-from physics.sim import bin_to_camera
+from bayesdl_sim.bayes.sgld import SGLD
+from bayesdl_sim.physics.illumination import Illumination, patterns
+from bayesdl_sim.physics.optics import Optics, apply_otf, otf
+from bayesdl_sim.physics.sim import bin_to_camera
 
 __all__ = ["LinearSim", "closed_form", "linear_members", "linear_sim", "sample_weights"]
 

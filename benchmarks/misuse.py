@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from bayes.gate import (
+from bayesdl_sim.bayes.gate import (
     ALARM_RATE,
     Finding,
     Gate,
@@ -35,16 +35,22 @@ from bayes.gate import (
     stack_scores,
     write_gate,
 )
-from benchmarks.common import Posterior, Scene, open_posterior, posterior_of, simulated_cells
-from benchmarks.console import arguments, at_least, report
-from benchmarks.faults import FAULTS, FRAME_FAULTS, GROSS, WEAK, fault_scene
-from benchmarks.real import STACKS, read_scene
-from models.members import describe_members, hashes_of
-from physics.estimation import estimate
-from physics.optics import TYPICAL_OPTICS
-from physics.resimulation import Examination, examine, resimulate
-from utils.checks import InputError, run_script
-from utils.metrics import auroc
+from bayesdl_sim.benchmarks.common import (
+    Posterior,
+    Scene,
+    open_posterior,
+    posterior_of,
+    simulated_cells,
+)
+from bayesdl_sim.benchmarks.console import arguments, at_least, report
+from bayesdl_sim.benchmarks.faults import FAULTS, FRAME_FAULTS, GROSS, WEAK, fault_scene
+from bayesdl_sim.benchmarks.real import STACKS, read_scene
+from bayesdl_sim.models.members import describe_members, hashes_of
+from bayesdl_sim.physics.estimation import estimate
+from bayesdl_sim.physics.optics import TYPICAL_OPTICS
+from bayesdl_sim.physics.resimulation import Examination, examine, resimulate
+from bayesdl_sim.utils.checks import InputError, run_script
+from bayesdl_sim.utils.metrics import auroc
 
 __all__ = ["Judged", "fit_gate", "judge_scene", "main", "misuse_table"]
 

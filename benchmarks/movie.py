@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from physics.illumination import patterns
-from physics.microscopes import Microscope, biosr_microscope
-from physics.optics import apply_otf, otf, target_otf
-from physics.sim import (
+from bayesdl_sim.physics.illumination import patterns
+from bayesdl_sim.physics.microscopes import Microscope, biosr_microscope
+from bayesdl_sim.physics.optics import apply_otf, otf, target_otf
+from bayesdl_sim.physics.sim import (
     Grid,
     bin_to_camera,
     blur,
@@ -19,7 +19,7 @@ from physics.sim import (
     raw_counts,
     soften,
 )
-from physics.structures import draw
+from bayesdl_sim.physics.structures import draw
 
 __all__ = ["Movie", "simulate_movie"]
 

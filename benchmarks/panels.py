@@ -11,11 +11,11 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from benchmarks.profiles import Line, liveliest_line, profile
-from utils.checks import InputError
-from utils.files import atomic_path
-from utils.maps import draw_scale_bar
-from utils.metrics import affine_fit
+from bayesdl_sim.benchmarks.profiles import Line, liveliest_line, profile
+from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.files import atomic_path
+from bayesdl_sim.utils.maps import draw_scale_bar
+from bayesdl_sim.utils.metrics import affine_fit
 
 __all__ = ["brightest_square", "write_comparison"]
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, map_coordinates
 
-from utils.checks import InputError
-from utils.metrics import affine_fit
+from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.metrics import affine_fit
 
 __all__ = ["Line", "line_between", "liveliest_line", "profile"]
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from utils.checks import InputError
+from bayesdl_sim.utils.checks import InputError
 
 __all__ = ["STEP_2", "curve", "train"]
 

@@ -20,11 +20,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from bayes.calibration import gaussian_log_density, variance_scale
-from bayes.posterior import Prediction
-from benchmarks.common import Scene, open_posterior, simulated_cells
-from benchmarks.console import arguments, at_least, report
-from benchmarks.detection import (
+from bayesdl_sim.bayes.calibration import gaussian_log_density, variance_scale
+from bayesdl_sim.bayes.posterior import Prediction
+from bayesdl_sim.benchmarks.common import Scene, open_posterior, simulated_cells
+from bayesdl_sim.benchmarks.console import arguments, at_least, report
+from bayesdl_sim.benchmarks.detection import (
     CONTROLS,
     choose_score,
     detection_table,
@@ -32,10 +32,10 @@ from benchmarks.detection import (
     true_errors,
     with_excess,
 )
-from benchmarks.kept_out import SCENARIOS, kept_out_scene
-from data.normalise import normalisation_of, target_normalisation
-from utils.checks import InputError, run_script
-from utils.metrics import coverage
+from bayesdl_sim.benchmarks.kept_out import SCENARIOS, kept_out_scene
+from bayesdl_sim.data.normalise import normalisation_of, target_normalisation
+from bayesdl_sim.utils.checks import InputError, run_script
+from bayesdl_sim.utils.metrics import coverage
 
 __all__ = ["calibration_records", "calibration_table", "main", "normalised_targets"]
 

@@ -19,12 +19,12 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from data.layout import DatasetTree
-from data.normalise import Normalisation, normalisation_of, target_normalisation
-from data.stacks import check_counts
-from data.tiff import read_image, tiff_header
-from utils.checks import InputError, writable_folder
-from utils.files import read_json, write_json
+from bayesdl_sim.data.layout import DatasetTree
+from bayesdl_sim.data.normalise import Normalisation, normalisation_of, target_normalisation
+from bayesdl_sim.data.stacks import check_counts
+from bayesdl_sim.data.tiff import read_image, tiff_header
+from bayesdl_sim.utils.checks import InputError, writable_folder
+from bayesdl_sim.utils.files import read_json, write_json
 
 __all__ = ["Cache", "CachedStack", "open_cache"]
 

@@ -7,13 +7,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from data.cache import open_cache
-from data.guesses import guesses_of
-from data.inputs import NINE_FRAMES, FirstGuess, InputSpec, network_input
-from data.layout import FRAMES, PARTS, SCALE, DatasetSpec, DatasetTree
-from data.normalise import Normalisation
-from data.patches import crop_pair, draw_symmetry
-from utils.checks import InputError
+from bayesdl_sim.data.cache import open_cache
+from bayesdl_sim.data.guesses import guesses_of
+from bayesdl_sim.data.inputs import NINE_FRAMES, FirstGuess, InputSpec, network_input
+from bayesdl_sim.data.layout import FRAMES, PARTS, SCALE, DatasetSpec, DatasetTree
+from bayesdl_sim.data.normalise import Normalisation
+from bayesdl_sim.data.patches import crop_pair, draw_symmetry
+from bayesdl_sim.utils.checks import InputError
 
 __all__ = ["Patches", "SimDataset", "Stack"]
 

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from tqdm import tqdm
 
-from data.cache import Cache, CachedStack
-from data.inputs import FirstGuess
-from utils.checks import InputError
-from utils.files import atomic_path
+from bayesdl_sim.data.cache import Cache, CachedStack
+from bayesdl_sim.data.inputs import FirstGuess
+from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.files import atomic_path
 
 __all__ = ["guesses_of"]
 

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data.normalise import Normalisation
-from utils.checks import InputError
+from bayesdl_sim.data.normalise import Normalisation
+from bayesdl_sim.utils.checks import InputError
 
 __all__ = [
     "NINE_FRAMES",

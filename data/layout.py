@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 
-from data.tiff import tiff_header
-from utils.checks import InputError
-from utils.files import read_json, write_json
+from bayesdl_sim.data.tiff import tiff_header
+from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.files import read_json, write_json
 
 __all__ = ["FRAMES", "PARTS", "SCALE", "DatasetSpec", "DatasetTree", "split_cells"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from mrcfile.mrcfile import MrcFile
 from mrcfile.utils import data_dtype_from_header
 
-from utils.checks import InputError
+from bayesdl_sim.utils.checks import InputError
 
 __all__ = ["mrc_shape", "read_mrc"]
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import mrcfile
 import numpy as np
 
-from utils.checks import InputError, require_file
+from bayesdl_sim.utils.checks import InputError, require_file
 
 __all__ = ["MEASURED_OTFS", "RadialOtf", "read_radial_otf"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from utils.checks import InputError
+from bayesdl_sim.utils.checks import InputError
 
 __all__ = ["read_image", "read_tiff", "tiff_header"]
 

@@ -29,20 +29,25 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from tqdm import tqdm
 
-from bayes.credibility import DELTA, credibility
-from bayes.posterior import Prediction
-from benchmarks.common import Scene, posterior_of
-from benchmarks.console import at_least, report
-from benchmarks.exposure import advice, exposure_ratio, measured_pair, next_exposure
-from benchmarks.uncertainty import normalised_targets
-from data.stacks import read_stack
-from figures.common import lit_pixels, open_calibrated, options, save, sr_scale
-from physics.camera import Camera
-from physics.microscopes import CUTOFF_RANGE, PATTERN_RANGE, Microscope, biosr_microscope
-from physics.optics import Optics
-from physics.sim import expected_frames, grid_for, raw_counts, target_image
-from physics.structures import KINDS, draw
-from utils.checks import InputError, run_script
+from bayesdl_sim.bayes.credibility import DELTA, credibility
+from bayesdl_sim.bayes.posterior import Prediction
+from bayesdl_sim.benchmarks.common import Scene, posterior_of
+from bayesdl_sim.benchmarks.console import at_least, report
+from bayesdl_sim.benchmarks.exposure import advice, exposure_ratio, measured_pair, next_exposure
+from bayesdl_sim.benchmarks.uncertainty import normalised_targets
+from bayesdl_sim.data.stacks import read_stack
+from bayesdl_sim.figures.common import lit_pixels, open_calibrated, options, save, sr_scale
+from bayesdl_sim.physics.camera import Camera
+from bayesdl_sim.physics.microscopes import (
+    CUTOFF_RANGE,
+    PATTERN_RANGE,
+    Microscope,
+    biosr_microscope,
+)
+from bayesdl_sim.physics.optics import Optics
+from bayesdl_sim.physics.sim import expected_frames, grid_for, raw_counts, target_image
+from bayesdl_sim.physics.structures import KINDS, draw
+from bayesdl_sim.utils.checks import InputError, run_script
 
 __all__ = ["main", "simulated_scene"]
 

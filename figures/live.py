@@ -21,19 +21,19 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from tqdm import tqdm
 
-from bayes.change import Change, marked, predict_series
-from bayes.credibility import interval
-from bayes.likelihoods import interval_half_width
-from bayes.posterior import Prediction
-from benchmarks.common import Posterior, open_posterior
-from benchmarks.console import at_least, report
-from benchmarks.movie import Movie, simulate_movie
-from data.normalise import normalisation_of
-from figures.common import lit_pixels, options, save, sr_scale
-from physics.wiener import wide_field_upsampled
-from utils.checks import InputError, run_script
-from utils.maps import display_limits, draw_scale_bar
-from utils.metrics import pearson
+from bayesdl_sim.bayes.change import Change, marked, predict_series
+from bayesdl_sim.bayes.credibility import interval
+from bayesdl_sim.bayes.likelihoods import interval_half_width
+from bayesdl_sim.bayes.posterior import Prediction
+from bayesdl_sim.benchmarks.common import Posterior, open_posterior
+from bayesdl_sim.benchmarks.console import at_least, report
+from bayesdl_sim.benchmarks.movie import Movie, simulate_movie
+from bayesdl_sim.data.normalise import normalisation_of
+from bayesdl_sim.figures.common import lit_pixels, options, save, sr_scale
+from bayesdl_sim.physics.wiener import wide_field_upsampled
+from bayesdl_sim.utils.checks import InputError, run_script
+from bayesdl_sim.utils.maps import display_limits, draw_scale_bar
+from bayesdl_sim.utils.metrics import pearson
 
 __all__ = ["Reconstructed", "consistency", "draw", "main", "marks", "reconstruct"]
 

@@ -14,13 +14,19 @@ import numpy as np
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from benchmarks.common import Posterior, Scene, open_posterior, posterior_of, simulated_cells
-from benchmarks.console import at_least, report
-from benchmarks.detection import image_scores
-from benchmarks.kept_out import SCENARIOS, kept_out_scene
-from figures.common import options, save
-from utils.checks import run_script
-from utils.metrics import auroc
+from bayesdl_sim.benchmarks.common import (
+    Posterior,
+    Scene,
+    open_posterior,
+    posterior_of,
+    simulated_cells,
+)
+from bayesdl_sim.benchmarks.console import at_least, report
+from bayesdl_sim.benchmarks.detection import image_scores
+from bayesdl_sim.benchmarks.kept_out import SCENARIOS, kept_out_scene
+from bayesdl_sim.figures.common import options, save
+from bayesdl_sim.utils.checks import run_script
+from bayesdl_sim.utils.metrics import auroc
 
 __all__ = ["draw", "main", "novelty_table"]
 

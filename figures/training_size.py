@@ -16,17 +16,17 @@ import torch
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from bayes.posterior import predict
-from benchmarks.console import at_least, report
-from benchmarks.linear_sim import (
+from bayesdl_sim.bayes.posterior import predict
+from bayesdl_sim.benchmarks.console import at_least, report
+from bayesdl_sim.benchmarks.linear_sim import (
     LinearSim,
     closed_form,
     linear_members,
     linear_sim,
     sample_weights,
 )
-from figures.common import options, save
-from utils.checks import run_script
+from bayesdl_sim.figures.common import options, save
+from bayesdl_sim.utils.checks import run_script
 
 __all__ = ["draw", "main", "slope", "variances"]
 

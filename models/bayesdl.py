@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from models.dfcan import DFCAN
-from models.dropout import fix_dropout
-from models.rcan import RCAN, ReleasedTail
-from models.unet import UNet
-from utils.checkpoints import load_checkpoint
-from utils.checks import InputError
+from bayesdl_sim.models.dfcan import DFCAN
+from bayesdl_sim.models.dropout import fix_dropout
+from bayesdl_sim.models.rcan import RCAN, ReleasedTail
+from bayesdl_sim.models.unet import UNet
+from bayesdl_sim.utils.checkpoints import load_checkpoint
+from bayesdl_sim.utils.checks import InputError
 
 __all__ = [
     "BACKBONES",

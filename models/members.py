@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from models.bayesdl import Member, Output, load_member
-from models.released import is_released, list_released, load_released
-from models.tiling import predict_tiled
-from utils.checkpoints import list_members
-from utils.checks import InputError
-from utils.files import sha256
-from utils.runs import autocast
+from bayesdl_sim.models.bayesdl import Member, Output, load_member
+from bayesdl_sim.models.released import is_released, list_released, load_released
+from bayesdl_sim.models.tiling import predict_tiled
+from bayesdl_sim.utils.checkpoints import list_members
+from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.files import sha256
+from bayesdl_sim.utils.runs import autocast
 
 __all__ = [
     "MemberFacts",

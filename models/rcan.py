@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from models.dropout import Dropout
+from bayesdl_sim.models.dropout import Dropout
 
 __all__ = ["RCAN", "ReleasedTail"]
 

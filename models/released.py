@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.bayesdl import BayesDL, Member, build_network, network_config
-from models.rcan import TAIL_PARTS
-from utils.checkpoints import load_state
-from utils.checks import InputError, require_folder
+from bayesdl_sim.models.bayesdl import BayesDL, Member, build_network, network_config
+from bayesdl_sim.models.rcan import TAIL_PARTS
+from bayesdl_sim.utils.checkpoints import load_state
+from bayesdl_sim.utils.checks import InputError, require_folder
 
 __all__ = [
     "is_released",

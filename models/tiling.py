@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from models.bayesdl import BayesDL, Output
+from bayesdl_sim.models.bayesdl import BayesDL, Output
 
 __all__ = ["predict_tiled"]
 

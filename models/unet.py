@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from models.dropout import Dropout, has_field_masks
-from models.layers import ResidualBlock, downsample, upsample, upsampled_frame_mean
+from bayesdl_sim.models.dropout import Dropout, has_field_masks
+from bayesdl_sim.models.layers import ResidualBlock, downsample, upsample, upsampled_frame_mean
 
 __all__ = ["UNet"]
 

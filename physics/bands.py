@@ -8,9 +8,9 @@ import scipy.fft
 import torch
 from torch import Tensor
 
-from physics.illumination import ORIENTATIONS, PHASES
-from physics.optics import Optics, otf
-from utils.checks import InputError
+from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
+from bayesdl_sim.physics.optics import Optics, otf
+from bayesdl_sim.utils.checks import InputError
 
 __all__ = [
     "camera_otf",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from physics.curves import Canvas
+from bayesdl_sim.physics.curves import Canvas
 
 __all__ = ["Cell", "random_cell"]
 

@@ -13,9 +13,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from physics.bands import camera_otf, fast_shape, frequencies, power, ring_index, ring_mean, taper
-from physics.optics import Optics
-from physics.search import ANNULUS
+from bayesdl_sim.physics.bands import (
+    camera_otf,
+    fast_shape,
+    frequencies,
+    power,
+    ring_index,
+    ring_mean,
+    taper,
+)
+from bayesdl_sim.physics.optics import Optics
+from bayesdl_sim.physics.search import ANNULUS
 
 __all__ = [
     "Field",

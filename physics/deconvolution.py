@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from skimage.restoration import richardson_lucy
 from torch import Tensor
 
-from physics.optics import Optics, otf
-from physics.wiener import wide_field_upsampled
+from bayesdl_sim.physics.optics import Optics, otf
+from bayesdl_sim.physics.wiener import wide_field_upsampled
 
 __all__ = ["deconvolved_wide_field"]
 

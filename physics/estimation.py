@@ -9,12 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from physics.bands import equalise, noise_variance, prepare, separate, unmixing
-from physics.correlation import Field, correlate, field_of, reference, refine, score_map
-from physics.illumination import ORIENTATIONS, PHASES, Illumination
-from physics.optics import Optics
-from physics.overlap import mixture, modulation, overlap
-from physics.search import find_fan
+from bayesdl_sim.physics.bands import equalise, noise_variance, prepare, separate, unmixing
+from bayesdl_sim.physics.correlation import Field, correlate, field_of, reference, refine, score_map
+from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES, Illumination
+from bayesdl_sim.physics.optics import Optics
+from bayesdl_sim.physics.overlap import mixture, modulation, overlap
+from bayesdl_sim.physics.search import find_fan
 
 __all__ = ["Estimate", "estimate", "estimate_illumination"]
 

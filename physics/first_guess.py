@@ -10,10 +10,10 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from physics.estimation import estimate
-from physics.illumination import ORIENTATIONS
-from physics.optics import TYPICAL_OPTICS
-from physics.wiener import wiener_sim
+from bayesdl_sim.physics.estimation import estimate
+from bayesdl_sim.physics.illumination import ORIENTATIONS
+from bayesdl_sim.physics.optics import TYPICAL_OPTICS
+from bayesdl_sim.physics.wiener import wiener_sim
 
 __all__ = ["FIRST_GUESS_VERSION", "first_guess"]
 

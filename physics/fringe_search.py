@@ -15,10 +15,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from physics.bands import frequencies
-from physics.correlation import correlate, field_of, reference, score_map, values_at
-from physics.optics import Optics
-from physics.search import ANNULUS
+from bayesdl_sim.physics.bands import frequencies
+from bayesdl_sim.physics.correlation import correlate, field_of, reference, score_map, values_at
+from bayesdl_sim.physics.optics import Optics
+from bayesdl_sim.physics.search import ANNULUS
 
 __all__ = ["CLEAR", "FringeGroup", "frame_differences", "fringe_groups"]
 

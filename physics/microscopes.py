@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from physics.camera import Camera
-from physics.illumination import Illumination
-from physics.optics import Optics
-from utils.draws import uniform
+from bayesdl_sim.physics.camera import Camera
+from bayesdl_sim.physics.illumination import Illumination
+from bayesdl_sim.physics.optics import Optics
+from bayesdl_sim.utils.draws import uniform
 
 __all__ = ["Microscope", "biosr_microscope", "magnified", "random_microscope", "relit"]
 

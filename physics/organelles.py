@@ -9,8 +9,8 @@ import torch
 from scipy.spatial import Voronoi
 from torch import Tensor
 
-from physics.cells import Cell
-from physics.curves import Canvas, Curves, random_curves
+from bayesdl_sim.physics.cells import Cell
+from bayesdl_sim.physics.curves import Canvas, Curves, random_curves
 
 __all__ = ["mitochondria", "reticulum"]
 

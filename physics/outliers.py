@@ -9,9 +9,9 @@ import math
 import torch
 from torch import Tensor
 
-from physics.optics import apply_otf, frequency_grid
-from physics.sim import soften
-from utils.draws import integer, uniform
+from bayesdl_sim.physics.optics import apply_otf, frequency_grid
+from bayesdl_sim.physics.sim import soften
+from bayesdl_sim.utils.draws import integer, uniform
 
 __all__ = ["OUTLIER_DENSITIES"]
 

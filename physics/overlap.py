@@ -8,8 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from physics.bands import frequencies, power
-from physics.correlation import Field
+from bayesdl_sim.physics.bands import frequencies, power
+from bayesdl_sim.physics.correlation import Field
 
 __all__ = ["Overlap", "mixture", "modulation", "overlap"]
 

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from physics.cells import Cell
-from physics.curves import Canvas
+from bayesdl_sim.physics.cells import Cell
+from bayesdl_sim.physics.curves import Canvas
 
 __all__ = ["beads", "coated_pits", "discs", "rings"]
 

@@ -18,12 +18,12 @@ import torch
 from skimage.registration import phase_cross_correlation
 from torch import Tensor
 
-from physics.bands import frequencies, noise_variance, prepare, taper
-from physics.estimation import Estimate, estimate
-from physics.fringe_search import FringeGroup, frame_differences, fringe_groups
-from physics.illumination import ORIENTATIONS, PHASES
-from physics.optics import TYPICAL_OPTICS, Optics
-from physics.sim import lit_median
+from bayesdl_sim.physics.bands import frequencies, noise_variance, prepare, taper
+from bayesdl_sim.physics.estimation import Estimate, estimate
+from bayesdl_sim.physics.fringe_search import FringeGroup, frame_differences, fringe_groups
+from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
+from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
+from bayesdl_sim.physics.sim import lit_median
 
 __all__ = [
     "BEYOND_ANY_LENS",

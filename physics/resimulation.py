@@ -12,11 +12,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from physics.bands import frequencies, prepare, separate, taper
-from physics.estimation import estimate
-from physics.illumination import ORIENTATIONS, PHASES, Illumination, fringe_phase
-from physics.optics import TYPICAL_OPTICS, Optics, apply_otf, target_otf
-from physics.raw_checks import (
+from bayesdl_sim.physics.bands import frequencies, prepare, separate, taper
+from bayesdl_sim.physics.estimation import estimate
+from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES, Illumination, fringe_phase
+from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics, apply_otf, target_otf
+from bayesdl_sim.physics.raw_checks import (
     BEYOND_ANY_LENS,
     RawChecks,
     brightest_square,

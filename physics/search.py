@@ -8,8 +8,8 @@ import math
 import torch
 from torch import Tensor
 
-from physics.bands import frequencies
-from physics.illumination import ORIENTATIONS
+from bayesdl_sim.physics.bands import frequencies
+from bayesdl_sim.physics.illumination import ORIENTATIONS
 
 __all__ = ["ANNULUS", "find_fan"]
 

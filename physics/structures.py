@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from physics.cells import random_cell
-from physics.curves import Canvas
-from physics.filaments import f_actin, microtubules
-from physics.organelles import mitochondria, reticulum
-from physics.puncta import beads, coated_pits
-from utils.checks import InputError
+from bayesdl_sim.physics.cells import random_cell
+from bayesdl_sim.physics.curves import Canvas
+from bayesdl_sim.physics.filaments import f_actin, microtubules
+from bayesdl_sim.physics.organelles import mitochondria, reticulum
+from bayesdl_sim.physics.puncta import beads, coated_pits
+from bayesdl_sim.utils.checks import InputError
 
 __all__ = ["KINDS", "draw"]
 

@@ -9,7 +9,7 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
-from physics.bands import (
+from bayesdl_sim.physics.bands import (
     camera_otf,
     equalise,
     fast_shape,
@@ -21,10 +21,10 @@ from physics.bands import (
     ring_mean,
     separate,
 )
-from physics.estimation import estimate_illumination
-from physics.illumination import ORIENTATIONS, PHASES, Illumination
-from physics.optics import Optics, target_otf
-from utils.checks import InputError
+from bayesdl_sim.physics.estimation import estimate_illumination
+from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES, Illumination
+from bayesdl_sim.physics.optics import Optics, target_otf
+from bayesdl_sim.utils.checks import InputError
 
 __all__ = ["wide_field_upsampled", "wiener_sim"]
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from DatasetGenerate import from_simulation
-from DatasetGenerate.outliers import ODDITIES, OUTLIERS
+from bayesdl_sim.DatasetGenerate import from_simulation
+from bayesdl_sim.DatasetGenerate.outliers import ODDITIES, OUTLIERS
 
 
 @pytest.fixture(autouse=True, scope="session")

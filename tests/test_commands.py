@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from utils.checks import InputError
+from bayesdl_sim.utils.checks import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -91,7 +91,7 @@ def parser_of(program):
     if program.endswith(".py"):
         # By path: `import test` would find the standard library's.
         return runpy.run_path(str(ROOT / program))["parse_args"]
-    return importlib.import_module(program).parse_args
+    return importlib.import_module(f"bayesdl_sim.{program}").parse_args
 
 
 def check(words):

@@ -17,15 +17,15 @@ from matplotlib.image import imread
 from scipy import special
 from scipy.ndimage import gaussian_filter
 
-import models.members
-from bayes.posterior import predict
-from data.normalise import normalisation_of
-from data.tiff import read_tiff
-from models.bayesdl import build_network, member_payload, network_config
-from models.members import describe_members, member_functions
-from utils.checkpoints import member_path, save_checkpoint
-from utils.checks import InputError, run_script
-from utils.files import sha256
+import bayesdl_sim.models.members
+from bayesdl_sim.bayes.posterior import predict
+from bayesdl_sim.data.normalise import normalisation_of
+from bayesdl_sim.data.tiff import read_tiff
+from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
+from bayesdl_sim.models.members import describe_members, member_functions
+from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
+from bayesdl_sim.utils.checks import InputError, run_script
+from bayesdl_sim.utils.files import sha256
 
 ROOT = Path(__file__).resolve().parents[1]
 HEIGHT, WIDTH = 37, 50  # odd and not square
@@ -157,7 +157,7 @@ def test_tiles_are_scaled_by_the_whole_field(script, posterior, tmp_path):
 
 def test_members_are_loaded_one_at_a_time(posterior, monkeypatch):
     alive, loaded = [], []
-    real = models.members.load_member
+    real = bayesdl_sim.models.members.load_member
 
     def watched(path, device):
         gc.collect()
@@ -167,7 +167,7 @@ def test_members_are_loaded_one_at_a_time(posterior, monkeypatch):
         loaded.append(path.name)
         return member
 
-    monkeypatch.setattr(models.members, "load_member", watched)
+    monkeypatch.setattr(bayesdl_sim.models.members, "load_member", watched)
     functions = member_functions(posterior)
     assert loaded == []
     raw = torch.rand(1, 9, 20, 20, generator=torch.Generator().manual_seed(1))
@@ -178,13 +178,13 @@ def test_members_are_loaded_one_at_a_time(posterior, monkeypatch):
 
 def test_kept_members_are_loaded_once_and_predict_the_same(posterior, monkeypatch):
     loaded = []
-    real = models.members.load_member
+    real = bayesdl_sim.models.members.load_member
 
     def watched(path, device):
         loaded.append(path.name)
         return real(path, device)
 
-    monkeypatch.setattr(models.members, "load_member", watched)
+    monkeypatch.setattr(bayesdl_sim.models.members, "load_member", watched)
     raw = torch.rand(1, 9, 20, 20, generator=torch.Generator().manual_seed(1))
     expected = predict(member_functions(posterior), raw)
     loaded.clear()

@@ -9,9 +9,9 @@ import pytest
 import tifffile
 import torch
 
-from models.bayesdl import build_network, network_config
-from models.released import load_released, released_state
-from utils.checks import InputError
+from bayesdl_sim.models.bayesdl import build_network, network_config
+from bayesdl_sim.models.released import load_released, released_state
+from bayesdl_sim.utils.checks import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE = (35, 40)

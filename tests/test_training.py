@@ -13,11 +13,11 @@ import pytest
 import torch
 
 import train
-from models.bayesdl import build_network, network_config
-from models.released import released_state
-from utils.checkpoints import list_members, load_checkpoint
-from utils.checks import InputError
-from utils.files import read_json
+from bayesdl_sim.models.bayesdl import build_network, network_config
+from bayesdl_sim.models.released import released_state
+from bayesdl_sim.utils.checkpoints import list_members, load_checkpoint
+from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.files import read_json
 
 ROOT = Path(__file__).parents[1]
 SMALL = [

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from utils.checks import InputError
+from bayesdl_sim.utils.checks import InputError
 
 __all__ = ["Estimate", "cell_means", "mean_over_cells", "table_of_means"]
 

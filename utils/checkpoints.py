@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from utils.checks import InputError, require_file, require_folder
-from utils.files import atomic_path
+from bayesdl_sim.utils.checks import InputError, require_file, require_folder
+from bayesdl_sim.utils.files import atomic_path
 
 __all__ = ["list_members", "load_checkpoint", "load_state", "member_path", "save_checkpoint"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from utils.metrics import Quality, ms_ssim, pearson, quality, resolution_scale
-from utils.resolution import decorrelation, frc, frc_resolution
+from bayesdl_sim.utils.metrics import Quality, ms_ssim, pearson, quality, resolution_scale
+from bayesdl_sim.utils.resolution import decorrelation, frc, frc_resolution
 
 __all__ = ["IMAGE_SCORES", "image_scores"]
 

@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 from skimage.color import lab2rgb
 
-from utils.checks import InputError
-from utils.files import atomic_path
-from utils.maps import display_limits, draw_scale_bar
+from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.files import atomic_path
+from bayesdl_sim.utils.maps import display_limits, draw_scale_bar
 
 __all__ = ["informed_colours", "write_informed"]
 

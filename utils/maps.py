@@ -20,8 +20,8 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 from numpy.typing import ArrayLike, NDArray
 
-from utils.checks import InputError
-from utils.files import atomic_path
+from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.files import atomic_path
 
 __all__ = [
     "display_limits",

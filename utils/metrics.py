@@ -14,7 +14,7 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import norm, rankdata
 from skimage.metrics import structural_similarity
 
-from utils.checks import InputError
+from bayesdl_sim.utils.checks import InputError
 
 __all__ = [
     "Quality",

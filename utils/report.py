@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from utils.checks import require_file
-from utils.files import atomic_path
+from bayesdl_sim.utils.checks import require_file
+from bayesdl_sim.utils.files import atomic_path
 
 __all__ = ["finite", "number_text", "picture", "table", "text", "write_csv", "write_page"]
 

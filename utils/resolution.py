@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal.windows import tukey
 
-from utils.checks import InputError
+from bayesdl_sim.utils.checks import InputError
 
 __all__ = ["RingCorrelation", "decorrelation", "frc", "frc_resolution"]
 

@@ -9,10 +9,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from utils.checks import writable_folder
-from utils.files import write_json
-from utils.informed import write_informed
-from utils.maps import write_channels, write_map, write_overview, write_picture, write_sr
+from bayesdl_sim.utils.checks import writable_folder
+from bayesdl_sim.utils.files import write_json
+from bayesdl_sim.utils.informed import write_informed
+from bayesdl_sim.utils.maps import (
+    write_channels,
+    write_map,
+    write_overview,
+    write_picture,
+    write_sr,
+)
 
 __all__ = ["CHANNELS", "FACTS", "MAPS", "MapKind", "file_names", "write_results"]
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from utils.checks import InputError, writable_folder
-from utils.files import atomic_path
+from bayesdl_sim.utils.checks import InputError, writable_folder
+from bayesdl_sim.utils.files import atomic_path
 
 __all__ = ["EpochLog", "autocast", "choose_device", "choose_precision", "provenance"]
 

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from utils.checkpoints import list_members, load_checkpoint
-from utils.checks import InputError
-from utils.files import atomic_path
+from bayesdl_sim.utils.checkpoints import list_members, load_checkpoint
+from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.files import atomic_path
 
 __all__ = ["write_summary"]
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from data.datasets import SimDataset
-from data.layout import PARTS, DatasetTree
-from data.otf import MEASURED_OTFS
-from data.tiff import read_image
-from DatasetGenerate import from_simulation
-from utils.checks import InputError
+from bayesdl_sim.data.datasets import SimDataset
+from bayesdl_sim.data.layout import PARTS, DatasetTree
+from bayesdl_sim.data.otf import MEASURED_OTFS
+from bayesdl_sim.data.tiff import read_image
+from bayesdl_sim.DatasetGenerate import from_simulation
+from bayesdl_sim.utils.checks import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ("--cells", "3", "--levels", "2", "--size", "32", "--seed", "7")

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import tifffile
 
-from data.datasets import SimDataset
-from data.layout import DatasetTree
-from data.stacks import read_stack
-from data.tiff import read_image
-from DatasetGenerate import conversion, from_stacks, measured_set
-from DatasetGenerate.frame_order import ORDERS, FrameOrder, check_order, fringe_peak
-from utils.checks import InputError
+from bayesdl_sim.data.datasets import SimDataset
+from bayesdl_sim.data.layout import DatasetTree
+from bayesdl_sim.data.stacks import read_stack
+from bayesdl_sim.data.tiff import read_image
+from bayesdl_sim.DatasetGenerate import conversion, from_stacks, measured_set
+from bayesdl_sim.DatasetGenerate.frame_order import ORDERS, FrameOrder, check_order, fringe_peak
+from bayesdl_sim.utils.checks import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 MAJOR = ("--order", "orientation,phase")

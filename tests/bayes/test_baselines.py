@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bayes.baselines import fit_baselines, fit_intensity_sigma
-from utils.checks import InputError
+from bayesdl_sim.bayes.baselines import fit_baselines, fit_intensity_sigma
+from bayesdl_sim.utils.checks import InputError
 
 
 def test_it_recovers_a_sigma_that_depends_on_the_intensity():

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from bayes.calibration import (
+from bayesdl_sim.bayes.calibration import (
     choose_temperature,
     gaussian_log_density,
     held_out_log_density,
     ratio_of_means,
     variance_scale,
 )
-from utils.checks import InputError
+from bayesdl_sim.utils.checks import InputError
 
 
 def normal(n=200_000, seed=0):

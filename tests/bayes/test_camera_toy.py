@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from bayes.likelihoods import gauss_nll, standard_deviation
-from models.bayesdl import UncertaintyTail
-from physics.camera import Camera, expose
+from bayesdl_sim.bayes.likelihoods import gauss_nll, standard_deviation
+from bayesdl_sim.models.bayesdl import UncertaintyTail
+from bayesdl_sim.physics.camera import Camera, expose
 
 torch.set_num_threads(1)
 CAMERA = Camera(gain=2.2, offset=100.0, read_noise_e=1.5)

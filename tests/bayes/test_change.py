@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from bayes.change import marked, predict_series
-from bayes.posterior import predict
-from utils.checks import InputError
+from bayesdl_sim.bayes.change import marked, predict_series
+from bayesdl_sim.bayes.posterior import predict
+from bayesdl_sim.utils.checks import InputError
 
 RAW = torch.zeros(3, 9, 10, 12)
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bayes.conformal import cells_needed, conformal_factor, miscoverage
-from utils.checks import InputError
+from bayesdl_sim.bayes.conformal import cells_needed, conformal_factor, miscoverage
+from bayesdl_sim.utils.checks import InputError
 
 
 def cells(rng, number, pixels=120):

@@ -7,8 +7,15 @@ import pytest
 import torch
 from scipy import stats
 
-from bayes.credibility import DELTA, credibility, draws, exceedance, interval, trust_maps
-from utils.checks import InputError
+from bayesdl_sim.bayes.credibility import (
+    DELTA,
+    credibility,
+    draws,
+    exceedance,
+    interval,
+    trust_maps,
+)
+from bayesdl_sim.utils.checks import InputError
 
 
 def maps(seed=0, dtype=torch.float64):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from bayes.baselines import fit_baselines
-from bayes.diagrams import uncertainty_diagrams
-from bayes.evaluation import (
+from bayesdl_sim.bayes.baselines import fit_baselines
+from bayesdl_sim.bayes.diagrams import uncertainty_diagrams
+from bayesdl_sim.bayes.evaluation import (
     AS_PREDICTED,
     CALIBRATED,
     CONSTANT,
@@ -16,9 +16,9 @@ from bayes.evaluation import (
     mixture_draws,
     predictors,
 )
-from bayes.recalibration import Calibration, CalibrationStack, fit_calibration
-from bayes.scores import crps_gaussian
-from bayes.verdicts import (
+from bayesdl_sim.bayes.recalibration import Calibration, CalibrationStack, fit_calibration
+from bayesdl_sim.bayes.scores import crps_gaussian
+from bayesdl_sim.bayes.verdicts import (
     bars,
     by_structure,
     conformal_risks,
@@ -27,7 +27,7 @@ from bayes.verdicts import (
     intensity_deciles,
     signal_deciles,
 )
-from utils.bootstrap import table_of_means
+from bayesdl_sim.utils.bootstrap import table_of_means
 
 
 def samples(cells=12, levels=2, pixels=1500, factor=1.0, seed=0):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from bayes.functional_prior import prior_function
-from utils.checks import InputError
+from bayesdl_sim.bayes.functional_prior import prior_function
+from bayesdl_sim.utils.checks import InputError
 
 GAIN = 0.3
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bayes.gate import (
+from bayesdl_sim.bayes.gate import (
     ALARM_RATE,
     SCORES,
     Finding,
@@ -15,8 +15,8 @@ from bayes.gate import (
     stack_scores,
     write_gate,
 )
-from utils.checks import InputError
-from utils.files import read_json
+from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.files import read_json
 
 FIELD = (128, 128)
 GOOD = {

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from bayes.likelihoods import (
+from bayesdl_sim.bayes.likelihoods import (
     LIKELIHOODS,
     find_likelihood,
     gauss_nll,
@@ -14,7 +14,7 @@ from bayes.likelihoods import (
     standard_deviation,
     student_nll,
 )
-from utils.checks import InputError
+from bayesdl_sim.utils.checks import InputError
 
 
 def maps(seed=0, dtype=torch.float32):

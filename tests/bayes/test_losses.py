@@ -5,8 +5,8 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity
 
-from bayes.losses import Energy, reconstruction_energy, ssim
-from utils.checks import InputError
+from bayesdl_sim.bayes.losses import Energy, reconstruction_energy, ssim
+from bayesdl_sim.utils.checks import InputError
 
 
 def pair(*shape, seed=0, noise=0.2, dtype=torch.float32):

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayes.posterior import Welford, predict
-from utils.checks import InputError
+from bayesdl_sim.bayes.posterior import Welford, predict
+from bayesdl_sim.utils.checks import InputError
 
 RAW = torch.zeros(2, 9, 3, 4)
 

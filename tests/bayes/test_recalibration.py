@@ -5,9 +5,9 @@ import pytest
 import torch
 from scipy.stats import norm
 
-from bayes.looks import Look, LookScale, look_of
-from bayes.posterior import Prediction
-from bayes.recalibration import (
+from bayesdl_sim.bayes.looks import Look, LookScale, look_of
+from bayesdl_sim.bayes.posterior import Prediction
+from bayesdl_sim.bayes.recalibration import (
     CALIBRATION_FILE,
     Calibration,
     CalibrationStack,
@@ -15,9 +15,9 @@ from bayes.recalibration import (
     fit_calibration,
     read_calibration,
 )
-from bayes.scores import quantile_calibration_error
-from utils.checks import InputError
-from utils.files import read_json, write_json
+from bayesdl_sim.bayes.scores import quantile_calibration_error
+from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.files import read_json, write_json
 
 MEMBERS = {"member_01.pth": "aa", "member_02.pth": "bb"}
 

@@ -6,7 +6,7 @@ import scoringrules
 import uncertainty_toolbox as uct
 from scipy.special import ndtr
 
-from bayes.scores import (
+from bayesdl_sim.bayes.scores import (
     QUANTILES,
     REMOVED,
     crps_ensemble,
@@ -18,7 +18,7 @@ from bayes.scores import (
     sharpness,
     sparsification,
 )
-from utils.checks import InputError
+from bayesdl_sim.utils.checks import InputError
 
 
 def pixels(n=4000, seed=0, factor=1.0):

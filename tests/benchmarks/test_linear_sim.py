@@ -5,9 +5,14 @@ import math
 import pytest
 import torch
 
-from bayes.credibility import interval
-from bayes.posterior import predict
-from benchmarks.linear_sim import closed_form, linear_members, linear_sim, sample_weights
+from bayesdl_sim.bayes.credibility import interval
+from bayesdl_sim.bayes.posterior import predict
+from bayesdl_sim.benchmarks.linear_sim import (
+    closed_form,
+    linear_members,
+    linear_sim,
+    sample_weights,
+)
 
 torch.set_num_threads(1)
 FIELDS, CHAINS = 150, 2500

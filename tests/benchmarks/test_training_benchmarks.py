@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 import train as program
-from benchmarks import engines, fine_tuning
-from benchmarks.kept_out import kept_out_scene
-from benchmarks.training import train
-from data.datasets import SimDataset
-from models.bayesdl import build_network, member_payload, network_config
-from utils.checkpoints import member_path, save_checkpoint
-from utils.checks import InputError
+from bayesdl_sim.benchmarks import engines, fine_tuning
+from bayesdl_sim.benchmarks.kept_out import kept_out_scene
+from bayesdl_sim.benchmarks.training import train
+from bayesdl_sim.data.datasets import SimDataset
+from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
+from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
+from bayesdl_sim.utils.checks import InputError
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tifffile
 
-import data.cache
-from data.cache import open_cache
-from data.normalise import normalisation_of
-from utils.checks import InputError
+import bayesdl_sim.data.cache
+from bayesdl_sim.data.cache import open_cache
+from bayesdl_sim.data.normalise import normalisation_of
+from bayesdl_sim.utils.checks import InputError
 
 
 def copies(home):
@@ -77,7 +77,7 @@ def test_a_damaged_copy_is_made_again(write_tree):
 
 def test_an_interrupted_copy_leaves_nothing(write_tree, monkeypatch):
     tree = write_tree()
-    read = data.cache.read_image
+    read = bayesdl_sim.data.cache.read_image
 
     def stop(path):
         if path == tree.raw_paths(2, 1)[4]:
@@ -85,7 +85,7 @@ def test_an_interrupted_copy_leaves_nothing(write_tree, monkeypatch):
         return read(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(data.cache, "read_image", stop)
+        patch.setattr(bayesdl_sim.data.cache, "read_image", stop)
         with pytest.raises(KeyboardInterrupt):
             open_cache(tree)
     assert copies(tree.root / ".cache") == []
@@ -110,7 +110,7 @@ def test_a_copy_in_a_read_only_place_is_used_as_it_is(write_tree, monkeypatch):
     def refuse(path):
         raise InputError(f"cannot write in the folder {path}")
 
-    monkeypatch.setattr(data.cache, "writable_folder", refuse)
+    monkeypatch.setattr(bayesdl_sim.data.cache, "writable_folder", refuse)
     assert len(open_cache(tree).raw) == 6
 
 

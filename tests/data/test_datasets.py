@@ -7,11 +7,11 @@ import pytest
 import tifffile
 import torch
 
-import data.cache
-from data.datasets import SimDataset
-from data.layout import PARTS
-from data.normalise import normalisation_of
-from utils.checks import InputError
+import bayesdl_sim.data.cache
+from bayesdl_sim.data.datasets import SimDataset
+from bayesdl_sim.data.layout import PARTS
+from bayesdl_sim.data.normalise import normalisation_of
+from bayesdl_sim.utils.checks import InputError
 
 
 def bin2(target):
@@ -101,8 +101,10 @@ def test_flips_and_turns_only_where_the_microscope_is_random(write_tree):
 
 def test_no_tiff_is_decoded_twice(write_tree, monkeypatch):
     calls = []
-    read = data.cache.read_image
-    monkeypatch.setattr(data.cache, "read_image", lambda path: calls.append(path) or read(path))
+    read = bayesdl_sim.data.cache.read_image
+    monkeypatch.setattr(
+        bayesdl_sim.data.cache, "read_image", lambda path: calls.append(path) or read(path)
+    )
     tree = write_tree()
     for part in PARTS:
         dataset = SimDataset(tree.root, part)

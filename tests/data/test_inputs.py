@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from data.datasets import SimDataset
-from data.inputs import (
+from bayesdl_sim.data.datasets import SimDataset
+from bayesdl_sim.data.inputs import (
     FirstGuess,
     InputSpec,
     chosen_frames,
@@ -14,8 +14,8 @@ from data.inputs import (
     require_inputs,
     stack_input,
 )
-from data.normalise import Normalisation, normalisation_of
-from utils.checks import InputError
+from bayesdl_sim.data.normalise import Normalisation, normalisation_of
+from bayesdl_sim.utils.checks import InputError
 
 FRAMES = np.random.default_rng(0).random((9, 6, 8)).astype(np.float32)
 GUESS = np.arange(12 * 16, dtype=np.float32).reshape(12, 16)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.layout import PARTS, DatasetSpec, DatasetTree, split_cells
-from utils.checks import InputError
+from bayesdl_sim.data.layout import PARTS, DatasetSpec, DatasetTree, split_cells
+from bayesdl_sim.utils.checks import InputError
 
 
 @given(st.sets(st.integers(1, 500), min_size=3, max_size=80))

@@ -7,8 +7,8 @@ import mrcfile
 import numpy as np
 import pytest
 
-from data.mrc import mrc_shape, read_mrc
-from utils.checks import InputError
+from bayesdl_sim.data.mrc import mrc_shape, read_mrc
+from bayesdl_sim.utils.checks import InputError
 
 MODES = {"i1": 0, "i2": 1, "f4": 2, "c8": 4, "u2": 6, "f2": 12}
 

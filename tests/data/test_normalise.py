@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.ndimage import gaussian_filter
 
-from data.normalise import Normalisation, normalisation_of, target_normalisation
-from utils.checks import InputError
+from bayesdl_sim.data.normalise import Normalisation, normalisation_of, target_normalisation
+from bayesdl_sim.utils.checks import InputError
 
 
 def field(height, width, seed=0):

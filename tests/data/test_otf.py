@@ -6,8 +6,8 @@ import mrcfile
 import numpy as np
 import pytest
 
-from data.otf import MEASURED_OTFS, read_radial_otf
-from utils.checks import InputError
+from bayesdl_sim.data.otf import MEASURED_OTFS, read_radial_otf
+from bayesdl_sim.utils.checks import InputError
 
 NAMES = [path.name[:7] for path, _, _ in MEASURED_OTFS]
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.patches import crop_pair, draw_symmetry
-from utils.checks import InputError
+from bayesdl_sim.data.patches import crop_pair, draw_symmetry
+from bayesdl_sim.utils.checks import InputError
 
 FACTORS = np.arange(1, 10, dtype=np.float64)
 TARGET = np.random.default_rng(0).random((1, 52, 64))

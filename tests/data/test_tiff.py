@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from data.tiff import read_image, read_tiff, tiff_header
-from utils.checks import InputError
+from bayesdl_sim.data.tiff import read_image, read_tiff, tiff_header
+from bayesdl_sim.utils.checks import InputError
 
 
 def about(size):

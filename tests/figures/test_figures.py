@@ -11,11 +11,11 @@ import tifffile
 import torch
 from scipy import stats
 
-from benchmarks.exposure import advice, exposure_ratio, measured_pair, next_exposure
-from benchmarks.kept_out import SCENARIOS
-from benchmarks.movie import simulate_movie
-from benchmarks.profiles import line_between, profile
-from figures import (
+from bayesdl_sim.benchmarks.exposure import advice, exposure_ratio, measured_pair, next_exposure
+from bayesdl_sim.benchmarks.kept_out import SCENARIOS
+from bayesdl_sim.benchmarks.movie import simulate_movie
+from bayesdl_sim.benchmarks.profiles import line_between, profile
+from bayesdl_sim.figures import (
     acquisition,
     error_estimation,
     live,
@@ -23,11 +23,11 @@ from figures import (
     signal_level,
     training_size,
 )
-from figures import profile as profile_figure
-from figures.common import lit_pixels, sr_scale
-from models.bayesdl import build_network, member_payload, network_config
-from utils.checkpoints import member_path, save_checkpoint
-from utils.checks import InputError
+from bayesdl_sim.figures import profile as profile_figure
+from bayesdl_sim.figures.common import lit_pixels, sr_scale
+from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
+from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
+from bayesdl_sim.utils.checks import InputError
 
 torch.set_num_threads(1)
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.bayesdl import (
+from bayesdl_sim.models.bayesdl import (
     LOG_VAR_RANGE,
     build_network,
     load_member,
@@ -12,8 +12,8 @@ from models.bayesdl import (
     with_inputs,
     with_tail,
 )
-from utils.checkpoints import save_checkpoint
-from utils.checks import InputError
+from bayesdl_sim.utils.checkpoints import save_checkpoint
+from bayesdl_sim.utils.checks import InputError
 
 OPTIONS = {"in_channels": 9, "width": 4, "levels": 2, "blocks": 1}
 PLAIN = network_config("unet", "", **OPTIONS)

@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from models.bayesdl import build_network, load_member, member_payload, network_config, with_tail
-from models.dropout import Dropout, fix_dropout, seed_dropout
-from models.tiling import predict_tiled
-from utils.checkpoints import save_checkpoint
+from bayesdl_sim.models.bayesdl import (
+    build_network,
+    load_member,
+    member_payload,
+    network_config,
+    with_tail,
+)
+from bayesdl_sim.models.dropout import Dropout, fix_dropout, seed_dropout
+from bayesdl_sim.models.tiling import predict_tiled
+from bayesdl_sim.utils.checkpoints import save_checkpoint
 
 SMALL = {
     "unet": {"width": 8, "levels": 2, "blocks": 1},

@@ -4,11 +4,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.bayesdl import BACKBONES, build_network, member_payload, network_config
-from models.rcan import RCAN, ReleasedTail
-from models.released import network_from_released, released_state
-from models.tiling import predict_tiled
-from utils.checkpoints import load_checkpoint, save_checkpoint
+from bayesdl_sim.models.bayesdl import BACKBONES, build_network, member_payload, network_config
+from bayesdl_sim.models.rcan import RCAN, ReleasedTail
+from bayesdl_sim.models.released import network_from_released, released_state
+from bayesdl_sim.models.tiling import predict_tiled
+from bayesdl_sim.utils.checkpoints import load_checkpoint, save_checkpoint
 
 
 @pytest.fixture(autouse=True, scope="module")

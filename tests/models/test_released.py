@@ -5,16 +5,16 @@ from collections import OrderedDict
 import pytest
 import torch
 
-from models.bayesdl import build_network, member_payload, network_config
-from models.members import describe_members, member_functions
-from models.released import (
+from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
+from bayesdl_sim.models.members import describe_members, member_functions
+from bayesdl_sim.models.released import (
     list_released,
     load_released,
     network_from_released,
     released_state,
 )
-from utils.checkpoints import load_state, member_path, save_checkpoint
-from utils.checks import InputError
+from bayesdl_sim.utils.checkpoints import load_state, member_path, save_checkpoint
+from bayesdl_sim.utils.checks import InputError
 
 OPTIONS = {"in_channels": 9, "width": 16, "groups": 2, "blocks": 3, "reduction": 8}
 

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.bayesdl import build_network, network_config
-from models.tiling import predict_tiled
+from bayesdl_sim.models.bayesdl import build_network, network_config
+from bayesdl_sim.models.tiling import predict_tiled
 
 
 @pytest.fixture(autouse=True, scope="module")

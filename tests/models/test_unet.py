@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from models.layers import upsampled_frame_mean
-from models.unet import UNet, pad_to_multiple
+from bayesdl_sim.models.layers import upsampled_frame_mean
+from bayesdl_sim.models.unet import UNet, pad_to_multiple
 
 
 @pytest.fixture(autouse=True, scope="module")

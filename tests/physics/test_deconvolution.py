@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from physics.deconvolution import deconvolved_wide_field
-from physics.optics import Optics, apply_otf, otf
-from utils.metrics import pearson, quality
+from bayesdl_sim.physics.deconvolution import deconvolved_wide_field
+from bayesdl_sim.physics.optics import Optics, apply_otf, otf
+from bayesdl_sim.utils.metrics import pearson, quality
 
 
 @pytest.fixture(scope="module")

@@ -5,14 +5,14 @@ import math
 import pytest
 import torch
 
-from physics.bands import noise_variance, prepare, separate
-from physics.camera import Camera
-from physics.estimation import estimate, estimate_illumination
-from physics.illumination import Illumination
-from physics.microscopes import Microscope, random_microscope
-from physics.optics import Optics
-from physics.sim import expected_frames, grid_for, raw_counts
-from utils.checks import InputError
+from bayesdl_sim.physics.bands import noise_variance, prepare, separate
+from bayesdl_sim.physics.camera import Camera
+from bayesdl_sim.physics.estimation import estimate, estimate_illumination
+from bayesdl_sim.physics.illumination import Illumination
+from bayesdl_sim.physics.microscopes import Microscope, random_microscope
+from bayesdl_sim.physics.optics import Optics
+from bayesdl_sim.physics.sim import expected_frames, grid_for, raw_counts
+from bayesdl_sim.utils.checks import InputError
 
 torch.set_num_threads(1)
 

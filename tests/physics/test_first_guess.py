@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from physics.first_guess import first_guess
-from physics.microscopes import random_microscope
-from physics.optics import TYPICAL_OPTICS
-from physics.sim import expected_frames, grid_for, raw_counts, target_image
-from physics.structures import draw
-from physics.wiener import wide_field_upsampled, wiener_sim
-from utils.metrics import pearson, quality
+from bayesdl_sim.physics.first_guess import first_guess
+from bayesdl_sim.physics.microscopes import random_microscope
+from bayesdl_sim.physics.optics import TYPICAL_OPTICS
+from bayesdl_sim.physics.sim import expected_frames, grid_for, raw_counts, target_image
+from bayesdl_sim.physics.structures import draw
+from bayesdl_sim.physics.wiener import wide_field_upsampled, wiener_sim
+from bayesdl_sim.utils.metrics import pearson, quality
 
 torch.set_num_threads(1)
 

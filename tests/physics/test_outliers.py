@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from physics.outliers import OUTLIER_DENSITIES, inverted, scrambled
-from physics.structures import draw
+from bayesdl_sim.physics.outliers import OUTLIER_DENSITIES, inverted, scrambled
+from bayesdl_sim.physics.structures import draw
 
 
 @pytest.fixture(scope="module")

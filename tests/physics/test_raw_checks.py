@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from physics.camera import Camera
-from physics.fringe_search import fringe_groups
-from physics.illumination import Illumination
-from physics.microscopes import Microscope
-from physics.optics import TYPICAL_OPTICS, Optics
-from physics.raw_checks import brightest_square, noise_line, raw_checks
-from physics.sim import expected_frames, grid_for, raw_counts
-from physics.structures import draw
+from bayesdl_sim.physics.camera import Camera
+from bayesdl_sim.physics.fringe_search import fringe_groups
+from bayesdl_sim.physics.illumination import Illumination
+from bayesdl_sim.physics.microscopes import Microscope
+from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
+from bayesdl_sim.physics.raw_checks import brightest_square, noise_line, raw_checks
+from bayesdl_sim.physics.sim import expected_frames, grid_for, raw_counts
+from bayesdl_sim.physics.structures import draw
 
 torch.set_num_threads(1)
 

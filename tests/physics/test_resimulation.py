@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from physics.camera import Camera
-from physics.illumination import Illumination
-from physics.microscopes import Microscope
-from physics.optics import Optics
-from physics.resimulation import JUDGED_FIELD, examine, resimulate
-from physics.sim import expected_frames, grid_for, raw_counts, target_image
-from physics.structures import draw
-from utils.metrics import auroc
+from bayesdl_sim.physics.camera import Camera
+from bayesdl_sim.physics.illumination import Illumination
+from bayesdl_sim.physics.microscopes import Microscope
+from bayesdl_sim.physics.optics import Optics
+from bayesdl_sim.physics.resimulation import JUDGED_FIELD, examine, resimulate
+from bayesdl_sim.physics.sim import expected_frames, grid_for, raw_counts, target_image
+from bayesdl_sim.physics.structures import draw
+from bayesdl_sim.utils.metrics import auroc
 
 torch.set_num_threads(1)
 

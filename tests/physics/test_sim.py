@@ -5,17 +5,17 @@ import math
 import pytest
 import torch
 
-from physics.camera import Camera, CameraMaps, expose
-from physics.illumination import Illumination, patterns
-from physics.microscopes import (
+from bayesdl_sim.physics.camera import Camera, CameraMaps, expose
+from bayesdl_sim.physics.illumination import Illumination, patterns
+from bayesdl_sim.physics.microscopes import (
     CUTOFF_RANGE,
     PATTERN_RANGE,
     Microscope,
     biosr_microscope,
     random_microscope,
 )
-from physics.optics import Optics, apply_otf, frequency_grid, otf, target_otf
-from physics.sim import (
+from bayesdl_sim.physics.optics import Optics, apply_otf, frequency_grid, otf, target_otf
+from bayesdl_sim.physics.sim import (
     bin_to_camera,
     blur,
     excite,

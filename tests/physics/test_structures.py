@@ -7,11 +7,11 @@ import pytest
 import torch
 from scipy import ndimage
 
-from physics.cells import random_cell
-from physics.curves import Canvas, random_curves, spline_basis
-from physics.puncta import discs, rings
-from physics.structures import KINDS, draw
-from utils.checks import InputError
+from bayesdl_sim.physics.cells import random_cell
+from bayesdl_sim.physics.curves import Canvas, random_curves, spline_basis
+from bayesdl_sim.physics.puncta import discs, rings
+from bayesdl_sim.physics.structures import KINDS, draw
+from bayesdl_sim.utils.checks import InputError
 
 torch.set_num_threads(1)
 every_kind = pytest.mark.parametrize("kind", KINDS)

@@ -6,14 +6,14 @@ import math
 import pytest
 import torch
 
-from physics.camera import Camera
-from physics.illumination import Illumination
-from physics.microscopes import Microscope
-from physics.optics import Optics, frequency_grid
-from physics.sim import expected_frames, grid_for, raw_counts, target_image
-from physics.wiener import wide_field_upsampled, wiener_sim
-from utils.checks import InputError
-from utils.metrics import affine_fit, quality
+from bayesdl_sim.physics.camera import Camera
+from bayesdl_sim.physics.illumination import Illumination
+from bayesdl_sim.physics.microscopes import Microscope
+from bayesdl_sim.physics.optics import Optics, frequency_grid
+from bayesdl_sim.physics.sim import expected_frames, grid_for, raw_counts, target_image
+from bayesdl_sim.physics.wiener import wide_field_upsampled, wiener_sim
+from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.metrics import affine_fit, quality
 
 torch.set_num_threads(1)
 

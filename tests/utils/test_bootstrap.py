@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from utils.bootstrap import Estimate, cell_means, mean_over_cells, table_of_means
-from utils.checks import InputError
+from bayesdl_sim.utils.bootstrap import Estimate, cell_means, mean_over_cells, table_of_means
+from bayesdl_sim.utils.checks import InputError
 
 
 def test_cell_means_by_hand():

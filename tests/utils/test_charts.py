@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from utils.charts import draw_lines, histograms, points_in_band, quality_diagrams
+from bayesdl_sim.utils.charts import draw_lines, histograms, points_in_band, quality_diagrams
 
 
 def test_lines_and_diagonal():

@@ -10,8 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from utils.checkpoints import list_members, load_checkpoint, member_path, save_checkpoint
-from utils.checks import InputError
+from bayesdl_sim.utils.checkpoints import (
+    list_members,
+    load_checkpoint,
+    member_path,
+    save_checkpoint,
+)
+from bayesdl_sim.utils.checks import InputError
 
 torch.set_num_threads(1)
 

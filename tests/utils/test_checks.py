@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from utils.checks import (
+from bayesdl_sim.utils.checks import (
     InputError,
     require_file,
     require_folder,
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(body: str) -> subprocess.CompletedProcess:
-    script = f"from utils.checks import *\ndef main():\n    {body}\nrun_script(main)"
+    script = f"from bayesdl_sim.utils.checks import *\ndef main():\n    {body}\nrun_script(main)"
     command = [sys.executable, "-c", script]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 

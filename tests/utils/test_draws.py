@@ -2,7 +2,7 @@
 
 import torch
 
-from utils.draws import integer, uniform
+from bayesdl_sim.utils.draws import integer, uniform
 
 
 def test_draws_fill_their_range_repeat_and_leave_the_global_state_alone():

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from utils.checks import InputError
-from utils.files import atomic_path, read_json, sha256, write_json
+from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.files import atomic_path, read_json, sha256, write_json
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -79,7 +79,7 @@ def test_leftovers_of_a_killed_run_go_once_they_are_old(tmp_path):
 def test_kill_9_at_any_moment_leaves_a_whole_file(tmp_path):
     path = tmp_path / "state.json"
     script = (
-        "import sys; from utils.files import write_json\n"
+        "import sys; from bayesdl_sim.utils.files import write_json\n"
         "count = 0\n"
         "while True:\n"
         "    count += 1; write_json(sys.argv[1], {'count': count, 'bulk': [count] * 20000})"

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from utils.image_scores import IMAGE_SCORES, image_scores
-from utils.metrics import ms_ssim, quality, rse, rsp
-from utils.resolution import decorrelation, frc, frc_resolution
+from bayesdl_sim.utils.image_scores import IMAGE_SCORES, image_scores
+from bayesdl_sim.utils.metrics import ms_ssim, quality, rse, rsp
+from bayesdl_sim.utils.resolution import decorrelation, frc, frc_resolution
 
 
 def test_each_score_is_the_one_of_its_name():

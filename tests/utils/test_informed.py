@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from skimage.color import rgb2lab
 
-from utils import informed
-from utils.checks import InputError
-from utils.informed import informed_colours, write_informed
+from bayesdl_sim.utils import informed
+from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.informed import informed_colours, write_informed
 
 
 def grid():

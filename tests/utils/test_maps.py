@@ -7,9 +7,15 @@ import numpy as np
 import pytest
 import tifffile
 
-from utils import maps
-from utils.checks import InputError
-from utils.maps import write_channels, write_map, write_overview, write_picture, write_sr
+from bayesdl_sim.utils import maps
+from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.maps import (
+    write_channels,
+    write_map,
+    write_overview,
+    write_picture,
+    write_sr,
+)
 
 
 def ramp(height: int = 30, width: int = 50) -> np.ndarray:

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from utils.checks import InputError
-from utils.metrics import (
+from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.metrics import (
     affine_fit,
     auroc,
     coverage,

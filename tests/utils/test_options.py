@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from utils.options import RELEASED_OPTIONS, accept_without_effect, first_gpu
+from bayesdl_sim.utils.options import RELEASED_OPTIONS, accept_without_effect, first_gpu
 
 
 def parser():

@@ -7,11 +7,19 @@ import json
 import numpy as np
 import pytest
 
-from utils.bootstrap import Estimate
-from utils.checks import InputError
-from utils.files import write_json
-from utils.maps import write_overview
-from utils.report import finite, number_text, picture, table, text, write_csv, write_page
+from bayesdl_sim.utils.bootstrap import Estimate
+from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.files import write_json
+from bayesdl_sim.utils.maps import write_overview
+from bayesdl_sim.utils.report import (
+    finite,
+    number_text,
+    picture,
+    table,
+    text,
+    write_csv,
+    write_page,
+)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from utils.checks import InputError
-from utils.resolution import RingCorrelation, decorrelation, frc, frc_resolution
+from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.resolution import RingCorrelation, decorrelation, frc, frc_resolution
 
 
 def points(rng, size=192):
@@ -37,7 +37,7 @@ def frc_by_definition(a, b, ring):
 
 
 def test_ring_correlation_is_its_definition(monkeypatch):
-    monkeypatch.setattr("utils.resolution.EDGE", 0.0)
+    monkeypatch.setattr("bayesdl_sim.utils.resolution.EDGE", 0.0)
     rng = np.random.default_rng(0)
     a = rng.normal(size=(32, 32))
     b = a + rng.normal(size=(32, 32))
@@ -113,8 +113,8 @@ def decorrelation_by_definition(image, radius):
 
 
 def test_first_peak_is_that_of_the_definition(monkeypatch):
-    monkeypatch.setattr("utils.resolution.EDGE", 0.0)
-    monkeypatch.setattr("utils.resolution.FILTERS", 0)
+    monkeypatch.setattr("bayesdl_sim.utils.resolution.EDGE", 0.0)
+    monkeypatch.setattr("bayesdl_sim.utils.resolution.FILTERS", 0)
     rng = np.random.default_rng(6)
     image = band_limited(points(rng, 96), 0.2) + 0.01 * rng.normal(size=(96, 96))
     image -= image.mean()

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from data.tiff import read_tiff
-from utils.files import read_json
-from utils.results import FACTS, MAPS, file_names, write_results
+from bayesdl_sim.data.tiff import read_tiff
+from bayesdl_sim.utils.files import read_json
+from bayesdl_sim.utils.results import FACTS, MAPS, file_names, write_results
 
 FINE, RAW = (40, 48), (20, 24)
 

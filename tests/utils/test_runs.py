@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from utils.checks import InputError
-from utils.runs import EpochLog, autocast, choose_device, choose_precision, provenance
+from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.runs import EpochLog, autocast, choose_device, choose_precision, provenance
 
 torch.set_num_threads(1)
 CPU = torch.device("cpu")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from skimage.io import imread
 
-from utils import training_summary
-from utils.checkpoints import member_path, save_checkpoint
-from utils.runs import EpochLog
+from bayesdl_sim.utils import training_summary
+from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
+from bayesdl_sim.utils.runs import EpochLog
 
 
 def run_folder(folder, epochs=3, members=2, tails=True):
