@@ -39,9 +39,39 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from bayesdl_sim.bayes.baselines import Baselines, fit_baselines
-from bayesdl_sim.bayes.diagrams import uncertainty_diagrams
-from bayesdl_sim.bayes.evaluation import (
+from bayesdl_sim.bayes.calibration.image_features import look_of
+from bayesdl_sim.bayes.calibration.recalibration import (
+    CALIBRATION_FILE,
+    Calibration,
+    CalibrationStack,
+    find_calibration,
+    fit_calibration,
+)
+from bayesdl_sim.bayes.likelihoods import standard_deviation
+from bayesdl_sim.bayes.prediction import Prediction, predict
+from bayesdl_sim.data.formats.tiff import read_image
+from bayesdl_sim.data.inputs import FirstGuess, input_spec, stack_input
+from bayesdl_sim.data.normalise import (
+    Normalisation,
+    min_max_of,
+    normalisation_of,
+    target_normalisation,
+)
+from bayesdl_sim.data.sets.layout import DatasetTree
+from bayesdl_sim.data.stacks import read_stack
+from bayesdl_sim.evaluation.baselines import Baselines, fit_baselines
+from bayesdl_sim.evaluation.charts import quality_diagrams
+from bayesdl_sim.evaluation.groups import (
+    bars,
+    by_structure,
+    conformal_risks,
+    differences,
+    group_calibration,
+    intensity_deciles,
+    signal_deciles,
+)
+from bayesdl_sim.evaluation.page import finite, picture, table, text, write_csv, write_page
+from bayesdl_sim.evaluation.scoring import (
     AS_PREDICTED,
     CALIBRATED,
     LEVELS,
@@ -51,49 +81,20 @@ from bayesdl_sim.bayes.evaluation import (
     mixture_draws,
     predictors,
 )
-from bayesdl_sim.bayes.likelihoods import standard_deviation
-from bayesdl_sim.bayes.looks import look_of
-from bayesdl_sim.bayes.posterior import Prediction, predict
-from bayesdl_sim.bayes.recalibration import (
-    CALIBRATION_FILE,
-    Calibration,
-    CalibrationStack,
-    find_calibration,
-    fit_calibration,
-)
-from bayesdl_sim.bayes.verdicts import (
-    bars,
-    by_structure,
-    conformal_risks,
-    differences,
-    group_calibration,
-    intensity_deciles,
-    signal_deciles,
-)
-from bayesdl_sim.data.inputs import FirstGuess, input_spec, stack_input
-from bayesdl_sim.data.layout import DatasetTree
-from bayesdl_sim.data.normalise import (
-    Normalisation,
-    min_max_of,
-    normalisation_of,
-    target_normalisation,
-)
-from bayesdl_sim.data.stacks import read_stack
-from bayesdl_sim.data.tiff import read_image
+from bayesdl_sim.evaluation.uncertainty_charts import uncertainty_diagrams
+from bayesdl_sim.metrics.bootstrap import Estimate, table_of_means
+from bayesdl_sim.metrics.image_scores import IMAGE_SCORES, image_scores
+from bayesdl_sim.metrics.images import error_map
 from bayesdl_sim.models.members import MemberFacts, describe_members, hashes_of, member_functions
-from bayesdl_sim.physics.deconvolution import deconvolved_wide_field
-from bayesdl_sim.physics.first_guess import FIRST_GUESS_VERSION, first_guess
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
-from bayesdl_sim.physics.wiener import wide_field_upsampled, wiener_sim
-from bayesdl_sim.utils.bootstrap import Estimate, table_of_means
-from bayesdl_sim.utils.charts import quality_diagrams
-from bayesdl_sim.utils.checks import InputError, run_script, strict_bool, writable_folder
+from bayesdl_sim.physics.reconstruction.deconvolution import deconvolved_wide_field
+from bayesdl_sim.physics.reconstruction.first_guess import FIRST_GUESS_VERSION, first_guess
+from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled, wiener_sim
+from bayesdl_sim.utils.devices import choose_device, choose_precision
+from bayesdl_sim.utils.errors import InputError, run_script, strict_bool, writable_folder
 from bayesdl_sim.utils.files import atomic_path, write_json
-from bayesdl_sim.utils.image_scores import IMAGE_SCORES, image_scores
-from bayesdl_sim.utils.maps import write_overview
-from bayesdl_sim.utils.metrics import error_map
-from bayesdl_sim.utils.report import finite, picture, table, text, write_csv, write_page
-from bayesdl_sim.utils.runs import choose_device, choose_precision, provenance
+from bayesdl_sim.utils.pictures import write_overview
+from bayesdl_sim.utils.run_log import provenance
 
 SHIPPED = Path("checkpoint/F-actin/pretrained_G")
 FIRST_GUESS = FirstGuess(first_guess, FIRST_GUESS_VERSION)

@@ -74,9 +74,21 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from bayesdl_sim.bayes.calibration.recalibration import (
+    KINDS,
+    Bounds,
+    Calibration,
+    find_calibration,
+)
 from bayesdl_sim.bayes.change import marked, predict_series
 from bayesdl_sim.bayes.credibility import DELTA, trust_maps
-from bayesdl_sim.bayes.gate import (
+from bayesdl_sim.bayes.prediction import Prediction, predict
+from bayesdl_sim.bayes.released import predict_released
+from bayesdl_sim.data.formats.tiff import read_tiff
+from bayesdl_sim.data.inputs import FirstGuess, InputSpec, input_spec, require_inputs, stack_input
+from bayesdl_sim.data.normalise import Normalisation, min_max_of, normalisation_of
+from bayesdl_sim.data.stacks import RawStack, find_stacks, read_stack
+from bayesdl_sim.inference.gate import (
     SMALLEST_FIELD,
     Gate,
     Verdict,
@@ -85,22 +97,16 @@ from bayesdl_sim.bayes.gate import (
     read_gate,
     stack_scores,
 )
-from bayesdl_sim.bayes.posterior import Prediction, predict
-from bayesdl_sim.bayes.recalibration import KINDS, Bounds, Calibration, find_calibration
-from bayesdl_sim.bayes.released import predict_released
-from bayesdl_sim.data.inputs import FirstGuess, InputSpec, input_spec, require_inputs, stack_input
-from bayesdl_sim.data.normalise import Normalisation, min_max_of, normalisation_of
-from bayesdl_sim.data.stacks import RawStack, find_stacks, read_stack
-from bayesdl_sim.data.tiff import read_tiff
+from bayesdl_sim.inference.result_files import file_names, write_results
+from bayesdl_sim.metrics.images import Quality, quality
 from bayesdl_sim.models.members import MemberFacts, describe_members, hashes_of, member_functions
-from bayesdl_sim.physics.first_guess import FIRST_GUESS_VERSION, first_guess
-from bayesdl_sim.physics.resimulation import examine, resimulate_field
-from bayesdl_sim.physics.wiener import wide_field_upsampled
-from bayesdl_sim.utils.checks import InputError, require_file, run_script, writable_folder
-from bayesdl_sim.utils.metrics import Quality, quality
-from bayesdl_sim.utils.options import NETWORK_OPTIONS, accept_without_effect
-from bayesdl_sim.utils.results import file_names, write_results
-from bayesdl_sim.utils.runs import choose_device, choose_precision, provenance
+from bayesdl_sim.physics.reconstruction.first_guess import FIRST_GUESS_VERSION, first_guess
+from bayesdl_sim.physics.reconstruction.resimulation import examine, resimulate_field
+from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled
+from bayesdl_sim.utils.devices import choose_device, choose_precision
+from bayesdl_sim.utils.errors import InputError, require_file, run_script, writable_folder
+from bayesdl_sim.utils.released import NETWORK_OPTIONS, accept_without_effect
+from bayesdl_sim.utils.run_log import provenance
 
 CONVENTIONS = {"total_variance": predict, "released": predict_released}
 FIRST_GUESS = FirstGuess(first_guess, FIRST_GUESS_VERSION)
@@ -516,7 +522,7 @@ def with_changes(
 
 
 def with_misfit(result: Reconstruction, stack: RawStack, wanted: bool) -> Reconstruction:
-    """Adds where the frames contradict the SR, see `physics.resimulation`, if it is wanted."""
+    """Adds where the frames contradict the SR, see `resimulate_field`, if it is wanted."""
     if not wanted:
         return result
     maps: dict[str, list[NDArray]] = {"Invented": [], "Misfit": []}
@@ -532,7 +538,7 @@ def with_misfit(result: Reconstruction, stack: RawStack, wanted: bool) -> Recons
 def verdict_of(
     stack: RawStack, pixel_size_nm: float | None, result: Reconstruction, run: Run
 ) -> Verdict:
-    """The worst verdict over a few time points, see `bayes.gate`."""
+    """The worst verdict over a few time points, see `bayesdl_sim.inference.gate`."""
     if min(stack.raw.shape[-2:]) < SMALLEST_FIELD:
         return Verdict("not judged", None, (f"the field has less than {SMALLEST_FIELD} pixels",))
     verdicts = []

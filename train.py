@@ -39,20 +39,21 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from bayesdl_sim.bayes.calibration import (
+from bayesdl_sim.bayes.calibration.held_out import (
     Ratio,
     choose_temperature,
     held_out_log_density,
     ratio_of_means,
 )
+from bayesdl_sim.bayes.energy import reconstruction_energy
 from bayesdl_sim.bayes.functional_prior import prior_function
 from bayesdl_sim.bayes.likelihoods import LIKELIHOODS, find_likelihood, standard_deviation
-from bayesdl_sim.bayes.losses import reconstruction_energy
-from bayesdl_sim.bayes.posterior import Welford
+from bayesdl_sim.bayes.prediction import Welford
 from bayesdl_sim.bayes.schedule import CyclicSchedule, turn_of, warm_up_cosine
 from bayesdl_sim.bayes.sgld import SGLD, ReleasedNoise
-from bayesdl_sim.data.datasets import Patches, SimDataset
 from bayesdl_sim.data.inputs import FirstGuess, InputSpec, chosen_frames, input_spec, require_inputs
+from bayesdl_sim.data.sets.datasets import Patches, SimDataset
+from bayesdl_sim.metrics.images import quality
 from bayesdl_sim.models.bayesdl import (
     BACKBONES,
     BayesDL,
@@ -66,14 +67,16 @@ from bayesdl_sim.models.bayesdl import (
 from bayesdl_sim.models.dropout import fix_dropout, seed_dropout
 from bayesdl_sim.models.members import first_member, open_member
 from bayesdl_sim.models.released import is_released, list_released
-from bayesdl_sim.physics.first_guess import FIRST_GUESS_VERSION, first_guess
+from bayesdl_sim.physics.reconstruction.first_guess import FIRST_GUESS_VERSION, first_guess
+from bayesdl_sim.training.summary import write_summary
 from bayesdl_sim.utils.checkpoints import (
     list_members,
     load_checkpoint,
     member_path,
     save_checkpoint,
 )
-from bayesdl_sim.utils.checks import (
+from bayesdl_sim.utils.devices import autocast, choose_device, choose_precision
+from bayesdl_sim.utils.errors import (
     InputError,
     require_folder,
     run_script,
@@ -81,11 +84,9 @@ from bayesdl_sim.utils.checks import (
     writable_folder,
 )
 from bayesdl_sim.utils.files import read_json, write_json
-from bayesdl_sim.utils.metrics import quality
-from bayesdl_sim.utils.options import RELEASED_OPTIONS, accept_without_effect, first_gpu
+from bayesdl_sim.utils.released import RELEASED_OPTIONS, accept_without_effect, first_gpu
 from bayesdl_sim.utils.resume import load_progress, refuse_used_folder, save_progress
-from bayesdl_sim.utils.runs import EpochLog, autocast, choose_device, choose_precision, provenance
-from bayesdl_sim.utils.training_summary import write_summary
+from bayesdl_sim.utils.run_log import EpochLog, provenance
 
 STEP_1_EPOCHS = 60
 STEP_2_EPOCHS = 20

@@ -24,13 +24,13 @@ import numpy as np
 import tifffile
 from tqdm import tqdm
 
-from bayesdl_sim.data.layout import DatasetTree
-from bayesdl_sim.data.mrc import read_mrc
+from bayesdl_sim.data.formats.mrc import read_mrc
+from bayesdl_sim.data.formats.tiff import read_tiff
 from bayesdl_sim.data.normalise import Normalisation, target_normalisation
+from bayesdl_sim.data.sets.layout import DatasetTree
 from bayesdl_sim.data.stacks import TIFF_ENDINGS, check_counts
-from bayesdl_sim.data.tiff import read_tiff
 from bayesdl_sim.DatasetGenerate.frame_order import FrameOrder
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import read_json, write_json
 
 __all__ = ["Kind", "Plan", "Source", "convert", "kind_of", "read_images", "refuse_other_files"]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["ORDERS", "FrameOrder", "check_order", "fringe_peak"]
 

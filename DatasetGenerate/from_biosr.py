@@ -19,7 +19,8 @@ would fit none. The tree has one target per cell; each level of cell 12 thus bec
 own, `cell_1203/level_3` for level 3. All of them go to the part of cell 12.
 
 **Parts.** Cells 1 to 5 test, 6 to 10 validation, the rest train; with fewer than 15 cells the
-shares of `data.layout.split_cells`; otherwise as `--cells train=... validation=... test=...` says.
+shares of `data.sets.layout.split_cells`; otherwise as `--cells train=... validation=... test=...`
+says.
 
 **Background.** The camera offset of 98 counts is recorded, not subtracted: the files hold the
 counts, and the normalisation takes any offset out, in float (see `DatasetGenerate.conversion`).
@@ -35,12 +36,12 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from bayesdl_sim.data.layout import PARTS
+from bayesdl_sim.data.sets.layout import PARTS
 from bayesdl_sim.DatasetGenerate.conversion import Plan, Source, kind_of
 from bayesdl_sim.DatasetGenerate.frame_order import ORDERS, FrameOrder
 from bayesdl_sim.DatasetGenerate.measured_set import Description, convert_set
 from bayesdl_sim.DatasetGenerate.selection import CELLS_HELP, numbers_in, share_out
-from bayesdl_sim.utils.checks import InputError, require_folder, run_script
+from bayesdl_sim.utils.errors import InputError, require_folder, run_script
 
 __all__ = ["main", "parse_args"]
 

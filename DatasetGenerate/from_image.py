@@ -16,15 +16,21 @@ import numpy as np
 import tifffile
 import torch
 
-from bayesdl_sim.data.otf import MEASURED_OTFS, read_radial_otf
-from bayesdl_sim.data.tiff import read_image
+from bayesdl_sim.data.formats.otf import MEASURED_OTFS, read_radial_otf
+from bayesdl_sim.data.formats.tiff import read_image
+from bayesdl_sim.data.formats.tiff_writer import write_map
 from bayesdl_sim.DatasetGenerate.from_simulation import PHASE_ORIGIN, describe_microscope
+from bayesdl_sim.physics.image_formation import (
+    Grid,
+    expected_frames,
+    grid_for,
+    raw_counts,
+    target_image,
+)
 from bayesdl_sim.physics.microscopes import Microscope, biosr_microscope
 from bayesdl_sim.physics.optics import Optics
-from bayesdl_sim.physics.sim import Grid, expected_frames, grid_for, raw_counts, target_image
-from bayesdl_sim.utils.checks import InputError, require_file, run_script, writable_folder
+from bayesdl_sim.utils.errors import InputError, require_file, run_script, writable_folder
 from bayesdl_sim.utils.files import atomic_path, sha256, write_json
-from bayesdl_sim.utils.maps import write_map
 
 __all__ = ["main", "optics_from", "simulate_stack", "structure_from"]
 

@@ -26,15 +26,15 @@ import tifffile
 import torch
 from tqdm import tqdm
 
-from bayesdl_sim.data.layout import DatasetSpec, DatasetTree, split_cells
+from bayesdl_sim.data.formats.otf import MEASURED_OTFS, read_radial_otf
 from bayesdl_sim.data.normalise import normalisation_of, target_normalisation
-from bayesdl_sim.data.otf import MEASURED_OTFS, read_radial_otf
+from bayesdl_sim.data.sets.layout import DatasetSpec, DatasetTree, split_cells
 from bayesdl_sim.DatasetGenerate.outliers import ODDITIES, ORDINARY, OUTLIERS, oddity_of
+from bayesdl_sim.physics.image_formation import grid_for, raw_counts, soften, target_image
 from bayesdl_sim.physics.microscopes import Microscope, biosr_microscope, random_microscope
 from bayesdl_sim.physics.optics import Optics
-from bayesdl_sim.physics.sim import grid_for, raw_counts, soften, target_image
-from bayesdl_sim.physics.structures import KINDS, draw
-from bayesdl_sim.utils.checks import InputError, run_script, writable_folder
+from bayesdl_sim.physics.structures.mixture import KINDS, draw
+from bayesdl_sim.utils.errors import InputError, run_script, writable_folder
 
 __all__ = [
     "PHASE_ORIGIN",
@@ -83,8 +83,8 @@ class Cell(NamedTuple):
 def simulate_cell(recipe: Recipe, number: int, optics: list[Optics]) -> Cell:
     """Simulates the cell of that number, a function of the recipe's seed and the number alone.
 
-    An outlier that shows nothing of its target (`data.cache` would refuse the whole set for it) is
-    drawn again.
+    An outlier that shows nothing of its target (`data.sets.cache` would refuse the whole set for
+    it) is drawn again.
 
     Args:
         optics: the measured detection paths, first the one of the BioSR microscope.

@@ -28,13 +28,13 @@ from pathlib import Path
 
 from natsort import natsorted
 
-from bayesdl_sim.data.layout import FRAMES, PARTS, SCALE
+from bayesdl_sim.data.sets.layout import FRAMES, PARTS, SCALE
 from bayesdl_sim.data.stacks import ENDINGS
 from bayesdl_sim.DatasetGenerate.conversion import Plan, Source, kind_of, read_images
 from bayesdl_sim.DatasetGenerate.frame_order import ORDERS, FrameOrder, check_order
 from bayesdl_sim.DatasetGenerate.measured_set import Description, convert_set
 from bayesdl_sim.DatasetGenerate.selection import CELLS_HELP, share_out
-from bayesdl_sim.utils.checks import InputError, run_script, strict_bool
+from bayesdl_sim.utils.errors import InputError, run_script, strict_bool
 
 __all__ = ["find_files", "main", "pair_up", "parse_args"]
 

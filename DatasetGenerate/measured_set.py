@@ -8,9 +8,9 @@ settings the folder belongs to; a run with others is refused, the same run goes 
 import sys
 from typing import Any, NamedTuple
 
-from bayesdl_sim.data.layout import PARTS, DatasetSpec, DatasetTree
+from bayesdl_sim.data.sets.layout import PARTS, DatasetSpec, DatasetTree
 from bayesdl_sim.DatasetGenerate.conversion import Plan, Source, convert, refuse_other_files
-from bayesdl_sim.utils.checks import InputError, writable_folder
+from bayesdl_sim.utils.errors import InputError, writable_folder
 
 __all__ = ["Description", "convert_set"]
 

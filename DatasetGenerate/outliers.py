@@ -1,8 +1,8 @@
 """Stacks unlike anything that a network should know: odd densities, and odd microscopes.
 
 `from_simulation --sample outliers` writes a set of them, and `train.py --outlier_dir` takes it for
-the prior of `bayes.functional_prior`. None of them is a scenario of `benchmarks.kept_out`, which
-asks whether what was learnt on these carries over to others.
+the prior of `bayes.functional_prior`. None of them is a scenario of `benchmarks.scenes.kept_out`,
+which asks whether what was learnt on these carries over to others.
 """
 
 import math
@@ -12,11 +12,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from bayesdl_sim.physics.image_formation import (
+    Grid,
+    add_haze,
+    bin_to_camera,
+    blur,
+    expected_frames,
+    lit_median,
+)
 from bayesdl_sim.physics.microscopes import Microscope, magnified, relit
 from bayesdl_sim.physics.optics import apply_otf, frequency_grid, otf
-from bayesdl_sim.physics.outliers import OUTLIER_DENSITIES
-from bayesdl_sim.physics.sim import Grid, add_haze, bin_to_camera, blur, expected_frames, lit_median
-from bayesdl_sim.utils.draws import uniform
+from bayesdl_sim.physics.structures.outliers import OUTLIER_DENSITIES
+from bayesdl_sim.utils.sampling import uniform
 
 __all__ = ["ODDITIES", "ORDINARY", "OUTLIERS", "Oddity", "oddity_of"]
 

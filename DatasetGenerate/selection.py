@@ -2,8 +2,8 @@
 
 import re
 
-from bayesdl_sim.data.layout import PARTS, split_cells
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.data.sets.layout import PARTS, split_cells
+from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["CELLS_HELP", "numbers_in", "share_out"]
 
@@ -42,7 +42,7 @@ def share_out(words: list[str] | None, available: list[int]) -> tuple[dict[str, 
     """The cells of each part, and whether the user named the parts.
 
     Without parts, the rule for BioSR: cells 1 to 5 test, 6 to 10 validation, the rest train;
-    below 15 cells, or where that leaves a part empty, `data.layout.split_cells`.
+    below 15 cells, or where that leaves a part empty, `data.sets.layout.split_cells`.
 
     Args:
         words: of `--cells`, None for all cells.

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from bayesdl_sim.bayes.likelihoods import interval_half_width, standard_deviation
-from bayesdl_sim.bayes.posterior import Prediction, Welford
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.bayes.prediction import Prediction, Welford
+from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["Change", "marked", "predict_series"]
 
@@ -48,7 +48,7 @@ def predict_series(
     holds too) independent; where they matter, `total` is too wide, and fewer changes are marked.
 
     Args:
-        members: posterior draws, as `bayes.posterior.predict` takes them, one by one.
+        members: posterior draws, as `bayes.prediction.predict` takes them, one by one.
         raw: normalised frames of all time points, (T, 9, H, W).
         scale, low: per time point, so that `scale x + low` is on one intensity scale for all of
             them (counts); each was normalised by itself.

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from bayesdl_sim.bayes.likelihoods import interval_half_width
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["DELTA", "credibility", "draws", "exceedance", "interval", "trust_maps"]
 

@@ -22,7 +22,7 @@ outliers are noisy copies of the data and the prior function is a Gaussian; and 
 
 from torch import Tensor
 
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["prior_function"]
 

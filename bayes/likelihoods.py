@@ -13,7 +13,7 @@ import torch
 from scipy.special import stdtrit
 from torch import Tensor
 
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 __all__ = [
     "LIKELIHOODS",

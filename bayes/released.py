@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from bayesdl_sim.bayes.likelihoods import standard_deviation
-from bayesdl_sim.bayes.posterior import Prediction
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.bayes.prediction import Prediction
+from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["predict_released", "released_deviation"]
 
@@ -24,7 +24,7 @@ def predict_released(
 
         mean = sum_k x_k / K,  epistemic^2 = sum_k (x_k - mean)^2 / K,  aleatoric = sum_k s_k / K.
 
-    `bayes.posterior.predict` differs in all three: it clips nothing, averages variances, and
+    `bayes.prediction.predict` differs in all three: it clips nothing, averages variances, and
     divides by K - 1. The released code has no total; here it is `sqrt(aleatoric^2 + epistemic^2)`.
     Nor does this filter the aleatoric map where it exceeds 0.333, which the released code tries
     and fails at (the library that its filter calls is not imported).

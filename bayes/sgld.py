@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from bayesdl_sim.bayes.schedule import Phase
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["SGLD", "ReleasedNoise"]
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from bayesdl_sim.benchmarks.common import (
+from bayesdl_sim.benchmarks.shared.common import (
     Scene,
     open_posterior,
     posterior_of,
@@ -26,10 +26,10 @@ from bayesdl_sim.benchmarks.common import (
     wide_field_images,
     wiener_images,
 )
-from bayesdl_sim.benchmarks.console import arguments, at_least, report
-from bayesdl_sim.physics.first_guess import first_guess
-from bayesdl_sim.utils.checks import run_script
-from bayesdl_sim.utils.metrics import Quality, quality
+from bayesdl_sim.benchmarks.shared.console import arguments, at_least, report
+from bayesdl_sim.metrics.images import Quality, quality
+from bayesdl_sim.physics.reconstruction.first_guess import first_guess
+from bayesdl_sim.utils.errors import run_script
 
 __all__ = ["bars", "main", "mean_by", "method_table", "score_scenes", "standard_methods"]
 

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 
 from bayesdl_sim.benchmarks.accuracy import bars, mean_by, score_scenes, standard_methods
-from bayesdl_sim.benchmarks.common import Scene, open_posterior
-from bayesdl_sim.benchmarks.console import arguments, at_least, report
+from bayesdl_sim.benchmarks.shared.common import Scene, open_posterior
+from bayesdl_sim.benchmarks.shared.console import arguments, at_least, report
+from bayesdl_sim.data.formats.tiff import read_image
 from bayesdl_sim.data.stacks import read_stack
-from bayesdl_sim.data.tiff import read_image
 from bayesdl_sim.DatasetGenerate.from_simulation import measured_optics
-from bayesdl_sim.utils.checks import InputError, run_script
+from bayesdl_sim.utils.errors import InputError, run_script
 
 __all__ = ["main"]
 

@@ -18,15 +18,15 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from bayesdl_sim.benchmarks.common import Posterior, simulated_cells
-from bayesdl_sim.benchmarks.console import arguments, at_least, report
-from bayesdl_sim.benchmarks.detection import image_scores
-from bayesdl_sim.benchmarks.kept_out import SCENARIOS, kept_out_scene
-from bayesdl_sim.benchmarks.training import STEP_2, curve, train
+from bayesdl_sim.benchmarks.scenes.kept_out import SCENARIOS, kept_out_scene
+from bayesdl_sim.benchmarks.shared.common import Posterior, simulated_cells
+from bayesdl_sim.benchmarks.shared.console import arguments, at_least, report
+from bayesdl_sim.benchmarks.shared.detection import image_scores
+from bayesdl_sim.benchmarks.shared.training import STEP_2, curve, train
 from bayesdl_sim.benchmarks.uncertainty import calibration_records, normalised_targets
 from bayesdl_sim.DatasetGenerate import from_simulation
-from bayesdl_sim.utils.checks import InputError, run_script
-from bayesdl_sim.utils.metrics import auroc, pearson, quality
+from bayesdl_sim.metrics.images import auroc, pearson, quality
+from bayesdl_sim.utils.errors import InputError, run_script
 
 __all__ = ["ENGINES", "judge", "main", "train_engine"]
 

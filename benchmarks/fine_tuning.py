@@ -17,16 +17,16 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from bayesdl_sim.benchmarks.charts import CHARTS
-from bayesdl_sim.benchmarks.common import Posterior
-from bayesdl_sim.benchmarks.console import arguments, at_least, report
-from bayesdl_sim.benchmarks.kept_out import kept_out_scene
-from bayesdl_sim.benchmarks.training import curve, train
-from bayesdl_sim.data.layout import DatasetSpec, DatasetTree
+from bayesdl_sim.benchmarks.scenes.charts import CHARTS
+from bayesdl_sim.benchmarks.scenes.kept_out import kept_out_scene
+from bayesdl_sim.benchmarks.shared.common import Posterior
+from bayesdl_sim.benchmarks.shared.console import arguments, at_least, report
+from bayesdl_sim.benchmarks.shared.training import curve, train
+from bayesdl_sim.data.sets.layout import DatasetSpec, DatasetTree
 from bayesdl_sim.DatasetGenerate.from_simulation import store_cell
-from bayesdl_sim.utils.checks import InputError, run_script
+from bayesdl_sim.metrics.images import quality
+from bayesdl_sim.utils.errors import InputError, run_script
 from bayesdl_sim.utils.files import atomic_path
-from bayesdl_sim.utils.metrics import quality
 
 __all__ = ["ANEW", "TUNED", "main", "times_and_scores", "write_curves", "write_set"]
 

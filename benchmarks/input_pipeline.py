@@ -28,16 +28,16 @@ from typing import Any
 
 import numpy as np
 
-from bayesdl_sim.benchmarks.common import FIRST_GUESS
-from bayesdl_sim.benchmarks.console import arguments, at_least, report
-from bayesdl_sim.data.datasets import SimDataset
+from bayesdl_sim.benchmarks.shared.common import FIRST_GUESS
+from bayesdl_sim.benchmarks.shared.console import arguments, at_least, report
+from bayesdl_sim.data.formats.tiff import read_image
 from bayesdl_sim.data.inputs import InputSpec
-from bayesdl_sim.data.layout import DatasetTree
 from bayesdl_sim.data.normalise import normalisation_of, target_normalisation
-from bayesdl_sim.data.patches import crop_pair, draw_symmetry
-from bayesdl_sim.data.tiff import read_image
+from bayesdl_sim.data.sets.datasets import SimDataset
+from bayesdl_sim.data.sets.layout import DatasetTree
+from bayesdl_sim.data.sets.patches import crop_pair, draw_symmetry
 from bayesdl_sim.DatasetGenerate import from_simulation
-from bayesdl_sim.utils.checks import InputError, run_script
+from bayesdl_sim.utils.errors import InputError, run_script
 
 __all__ = ["decoded_patches", "main", "own_memory", "rate"]
 

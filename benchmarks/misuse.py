@@ -7,8 +7,8 @@
     python -m benchmarks.misuse --fit 200 --pretrained_G checkpoint/F-actin/pretrained_G
 
 Three tables. *Misuse*: AUROC of the gate between unseen test cells and each scenario of
-`benchmarks.faults`, the share that is warned of and refused, and for comparison the AUROC of the
-mean intensity and of the signal-to-noise ratio of the input, each in its better direction.
+`benchmarks.scenes.faults`, the share that is warned of and refused, and for comparison the AUROC of
+the mean intensity and of the signal-to-noise ratio of the input, each in its better direction.
 *Raw-stack checks*: faults of the frames at modulation 0.3 or more; a stack counts as judged where
 at least six frames show clear fringes, or where the fault needs none. *Invented structure*: a blob
 of three total standard deviations is added to the image, and the re-simulation map at its place is
@@ -25,7 +25,17 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from bayesdl_sim.bayes.gate import (
+from bayesdl_sim.benchmarks.real import STACKS, read_scene
+from bayesdl_sim.benchmarks.scenes.faults import FAULTS, FRAME_FAULTS, GROSS, WEAK, fault_scene
+from bayesdl_sim.benchmarks.shared.common import (
+    Posterior,
+    Scene,
+    open_posterior,
+    posterior_of,
+    simulated_cells,
+)
+from bayesdl_sim.benchmarks.shared.console import arguments, at_least, report
+from bayesdl_sim.inference.gate import (
     ALARM_RATE,
     Finding,
     Gate,
@@ -35,22 +45,12 @@ from bayesdl_sim.bayes.gate import (
     stack_scores,
     write_gate,
 )
-from bayesdl_sim.benchmarks.common import (
-    Posterior,
-    Scene,
-    open_posterior,
-    posterior_of,
-    simulated_cells,
-)
-from bayesdl_sim.benchmarks.console import arguments, at_least, report
-from bayesdl_sim.benchmarks.faults import FAULTS, FRAME_FAULTS, GROSS, WEAK, fault_scene
-from bayesdl_sim.benchmarks.real import STACKS, read_scene
+from bayesdl_sim.metrics.images import auroc
 from bayesdl_sim.models.members import describe_members, hashes_of
-from bayesdl_sim.physics.estimation import estimate
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS
-from bayesdl_sim.physics.resimulation import Examination, examine, resimulate
-from bayesdl_sim.utils.checks import InputError, run_script
-from bayesdl_sim.utils.metrics import auroc
+from bayesdl_sim.physics.patterns.estimation import estimate
+from bayesdl_sim.physics.reconstruction.resimulation import Examination, examine, resimulate
+from bayesdl_sim.utils.errors import InputError, run_script
 
 __all__ = ["Judged", "fit_gate", "judge_scene", "main", "misuse_table"]
 
@@ -67,7 +67,7 @@ class Judged(NamedTuple):
 
     Attributes:
         found: faults of the raw stack.
-        scores: of `bayes.gate.stack_scores`.
+        scores: of `bayesdl_sim.inference.gate.stack_scores`.
         intensity, snr: the trivial scores.
         modulation: the smallest of the true ones, NaN where unknown.
         clear_frames: that show clear fringes.
@@ -106,7 +106,7 @@ def scores_of(raw: Tensor, mean: Tensor, epistemic: Tensor, seen: Examination) -
 
 
 def fit_gate(posterior: Posterior, scenes: Iterable[Scene], facts: dict[str, Any]) -> None:
-    """Scores validation cells and stores them beside the members, see `bayes.gate.write_gate`."""
+    """Scores validation cells and stores them beside the members, see `write_gate`."""
     rows = [judge_scene(scene, posterior).scores for scene in scenes]
     path = write_gate(posterior.folder, rows, members_of(posterior), facts)
     print(f"{len(rows)} validation cells written to {path}")

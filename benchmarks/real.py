@@ -16,19 +16,19 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from bayesdl_sim.benchmarks.common import (
+from bayesdl_sim.benchmarks.shared.common import (
     Scene,
     open_posterior,
     posterior_of,
     wide_field_images,
     wiener_images,
 )
-from bayesdl_sim.benchmarks.console import arguments, at_least, report
-from bayesdl_sim.benchmarks.panels import write_comparison
+from bayesdl_sim.benchmarks.shared.console import arguments, at_least, report
+from bayesdl_sim.benchmarks.shared.panels import write_comparison
 from bayesdl_sim.data.stacks import read_stack
+from bayesdl_sim.metrics.images import rsp
 from bayesdl_sim.physics.optics import Optics
-from bayesdl_sim.utils.checks import run_script
-from bayesdl_sim.utils.metrics import rsp
+from bayesdl_sim.utils.errors import run_script
 
 __all__ = ["STACKS", "band_correlation", "main"]
 

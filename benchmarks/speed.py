@@ -23,12 +23,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from bayesdl_sim.benchmarks.common import Posterior, simulated_cells
-from bayesdl_sim.benchmarks.console import arguments, at_least, report
+from bayesdl_sim.benchmarks.shared.common import Posterior, simulated_cells
+from bayesdl_sim.benchmarks.shared.console import arguments, at_least, report
 from bayesdl_sim.models.bayesdl import build_network, network_config
 from bayesdl_sim.models.rcan import RCAN
-from bayesdl_sim.utils.checks import InputError, run_script
-from bayesdl_sim.utils.runs import autocast, choose_device, choose_precision
+from bayesdl_sim.utils.devices import autocast, choose_device, choose_precision
+from bayesdl_sim.utils.errors import InputError, run_script
 
 __all__ = ["main"]
 

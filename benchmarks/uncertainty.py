@@ -20,11 +20,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from bayesdl_sim.bayes.calibration import gaussian_log_density, variance_scale
-from bayesdl_sim.bayes.posterior import Prediction
-from bayesdl_sim.benchmarks.common import Scene, open_posterior, simulated_cells
-from bayesdl_sim.benchmarks.console import arguments, at_least, report
-from bayesdl_sim.benchmarks.detection import (
+from bayesdl_sim.bayes.calibration.held_out import gaussian_log_density, variance_scale
+from bayesdl_sim.bayes.prediction import Prediction
+from bayesdl_sim.benchmarks.scenes.kept_out import SCENARIOS, kept_out_scene
+from bayesdl_sim.benchmarks.shared.common import Scene, open_posterior, simulated_cells
+from bayesdl_sim.benchmarks.shared.console import arguments, at_least, report
+from bayesdl_sim.benchmarks.shared.detection import (
     CONTROLS,
     choose_score,
     detection_table,
@@ -32,10 +33,9 @@ from bayesdl_sim.benchmarks.detection import (
     true_errors,
     with_excess,
 )
-from bayesdl_sim.benchmarks.kept_out import SCENARIOS, kept_out_scene
 from bayesdl_sim.data.normalise import normalisation_of, target_normalisation
-from bayesdl_sim.utils.checks import InputError, run_script
-from bayesdl_sim.utils.metrics import coverage
+from bayesdl_sim.metrics.images import coverage
+from bayesdl_sim.utils.errors import InputError, run_script
 
 __all__ = ["calibration_records", "calibration_table", "main", "normalised_targets"]
 
@@ -46,7 +46,7 @@ CALIBRATION = ("coverage", "mean_z2", "nll", "rmse", "aleatoric", "epistemic")
 
 
 def normalised_targets(scene: Scene) -> list[Tensor | None]:
-    """The target in the units of the prediction, per level, as `data.cache` does for training.
+    """The target in the units of the prediction, per level, as `data.sets.cache` does for training.
 
     None where target and frames agree too little for that (an exposure that is all noise).
     """

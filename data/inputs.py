@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bayesdl_sim.data.normalise import Normalisation
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 __all__ = [
     "NINE_FRAMES",

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["Normalisation", "min_max_of", "normalisation_of", "target_normalisation"]
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from natsort import natsorted
 
-from bayesdl_sim.data.mrc import mrc_shape, read_mrc
-from bayesdl_sim.data.tiff import read_tiff, tiff_header
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.data.formats.mrc import mrc_shape, read_mrc
+from bayesdl_sim.data.formats.tiff import read_tiff, tiff_header
+from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["RawStack", "check_counts", "find_stacks", "read_stack"]
 

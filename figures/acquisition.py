@@ -30,14 +30,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bayesdl_sim.bayes.credibility import DELTA, credibility
-from bayesdl_sim.bayes.posterior import Prediction
-from bayesdl_sim.benchmarks.common import Scene, posterior_of
-from bayesdl_sim.benchmarks.console import at_least, report
-from bayesdl_sim.benchmarks.exposure import advice, exposure_ratio, measured_pair, next_exposure
+from bayesdl_sim.bayes.prediction import Prediction
+from bayesdl_sim.benchmarks.shared.common import Scene, posterior_of
+from bayesdl_sim.benchmarks.shared.console import at_least, report
 from bayesdl_sim.benchmarks.uncertainty import normalised_targets
 from bayesdl_sim.data.stacks import read_stack
 from bayesdl_sim.figures.common import lit_pixels, open_calibrated, options, save, sr_scale
 from bayesdl_sim.physics.camera import Camera
+from bayesdl_sim.physics.image_formation import expected_frames, grid_for, raw_counts, target_image
 from bayesdl_sim.physics.microscopes import (
     CUTOFF_RANGE,
     PATTERN_RANGE,
@@ -45,9 +45,9 @@ from bayesdl_sim.physics.microscopes import (
     biosr_microscope,
 )
 from bayesdl_sim.physics.optics import Optics
-from bayesdl_sim.physics.sim import expected_frames, grid_for, raw_counts, target_image
-from bayesdl_sim.physics.structures import KINDS, draw
-from bayesdl_sim.utils.checks import InputError, run_script
+from bayesdl_sim.physics.structures.mixture import KINDS, draw
+from bayesdl_sim.tools.exposure import advice, exposure_ratio, measured_pair, next_exposure
+from bayesdl_sim.utils.errors import InputError, run_script
 
 __all__ = ["main", "simulated_scene"]
 
@@ -126,7 +126,7 @@ def records_of(
 def foretold(scene: Scene, prediction: Prediction, level: int, delta: float) -> float:
     """The credibility at a level that the two levels before let expect; NaN where there are none.
 
-    Source: `benchmarks.exposure.measured_pair`, as for two stacks.
+    Source: `bayesdl_sim.tools.exposure.measured_pair`, as for two stacks.
     """
     if level < 2:
         return math.nan

@@ -8,14 +8,14 @@ from typing import Any
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from bayesdl_sim.bayes.posterior import Prediction
-from bayesdl_sim.bayes.recalibration import Calibration, find_calibration
-from bayesdl_sim.benchmarks.common import open_posterior
-from bayesdl_sim.benchmarks.console import arguments
+from bayesdl_sim.bayes.calibration.recalibration import Calibration, find_calibration
+from bayesdl_sim.bayes.prediction import Prediction
+from bayesdl_sim.benchmarks.shared.common import open_posterior
+from bayesdl_sim.benchmarks.shared.console import arguments
 from bayesdl_sim.data.normalise import Normalisation
 from bayesdl_sim.models.members import describe_members, hashes_of
-from bayesdl_sim.physics.sim import LIT_SHARE
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.physics.image_formation import LIT_SHARE
+from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import atomic_path, read_json
 
 __all__ = [

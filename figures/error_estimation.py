@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from tqdm import tqdm
 
-from bayesdl_sim.benchmarks.common import Scene, posterior_of, simulated_cells
-from bayesdl_sim.benchmarks.console import at_least, report
+from bayesdl_sim.benchmarks.shared.common import Scene, posterior_of, simulated_cells
+from bayesdl_sim.benchmarks.shared.console import at_least, report
 from bayesdl_sim.benchmarks.uncertainty import normalised_targets
 from bayesdl_sim.figures.common import open_calibrated, options, save, sr_scale
-from bayesdl_sim.utils.checks import InputError, run_script
+from bayesdl_sim.utils.errors import InputError, run_script
 
 __all__ = ["Image", "draw", "intensity_baseline", "main", "scores", "table"]
 

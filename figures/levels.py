@@ -11,7 +11,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from bayesdl_sim.figures.common import results_options, save, stored_table
-from bayesdl_sim.utils.checks import run_script, writable_folder
+from bayesdl_sim.utils.errors import run_script, writable_folder
 
 __all__ = ["draw", "main"]
 

@@ -24,16 +24,16 @@ from tqdm import tqdm
 from bayesdl_sim.bayes.change import Change, marked, predict_series
 from bayesdl_sim.bayes.credibility import interval
 from bayesdl_sim.bayes.likelihoods import interval_half_width
-from bayesdl_sim.bayes.posterior import Prediction
-from bayesdl_sim.benchmarks.common import Posterior, open_posterior
-from bayesdl_sim.benchmarks.console import at_least, report
-from bayesdl_sim.benchmarks.movie import Movie, simulate_movie
+from bayesdl_sim.bayes.prediction import Prediction
+from bayesdl_sim.benchmarks.scenes.movie import Movie, simulate_movie
+from bayesdl_sim.benchmarks.shared.common import Posterior, open_posterior
+from bayesdl_sim.benchmarks.shared.console import at_least, report
 from bayesdl_sim.data.normalise import normalisation_of
 from bayesdl_sim.figures.common import lit_pixels, options, save, sr_scale
-from bayesdl_sim.physics.wiener import wide_field_upsampled
-from bayesdl_sim.utils.checks import InputError, run_script
-from bayesdl_sim.utils.maps import display_limits, draw_scale_bar
-from bayesdl_sim.utils.metrics import pearson
+from bayesdl_sim.metrics.images import pearson
+from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled
+from bayesdl_sim.utils.errors import InputError, run_script
+from bayesdl_sim.utils.pictures import display_limits, draw_scale_bar
 
 __all__ = ["Reconstructed", "consistency", "draw", "main", "marks", "reconstruct"]
 

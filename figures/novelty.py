@@ -14,19 +14,19 @@ import numpy as np
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from bayesdl_sim.benchmarks.common import (
+from bayesdl_sim.benchmarks.scenes.kept_out import SCENARIOS, kept_out_scene
+from bayesdl_sim.benchmarks.shared.common import (
     Posterior,
     Scene,
     open_posterior,
     posterior_of,
     simulated_cells,
 )
-from bayesdl_sim.benchmarks.console import at_least, report
-from bayesdl_sim.benchmarks.detection import image_scores
-from bayesdl_sim.benchmarks.kept_out import SCENARIOS, kept_out_scene
+from bayesdl_sim.benchmarks.shared.console import at_least, report
+from bayesdl_sim.benchmarks.shared.detection import image_scores
 from bayesdl_sim.figures.common import options, save
-from bayesdl_sim.utils.checks import run_script
-from bayesdl_sim.utils.metrics import auroc
+from bayesdl_sim.metrics.images import auroc
+from bayesdl_sim.utils.errors import run_script
 
 __all__ = ["draw", "main", "novelty_table"]
 

@@ -20,14 +20,14 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from bayesdl_sim.bayes.credibility import interval
-from bayesdl_sim.benchmarks.profiles import Line, line_between, profile
+from bayesdl_sim.data.formats.tiff import read_tiff
 from bayesdl_sim.data.stacks import read_stack
-from bayesdl_sim.data.tiff import read_tiff
 from bayesdl_sim.figures.common import save
-from bayesdl_sim.physics.wiener import wide_field_upsampled
-from bayesdl_sim.utils.checks import InputError, require_folder, run_script
+from bayesdl_sim.metrics.profiles import Line, line_between, profile
+from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled
+from bayesdl_sim.utils.errors import InputError, require_folder, run_script
 from bayesdl_sim.utils.files import read_json
-from bayesdl_sim.utils.maps import display_limits, draw_scale_bar
+from bayesdl_sim.utils.pictures import display_limits, draw_scale_bar
 
 __all__ = ["Result", "draw", "main", "read_result"]
 

@@ -2,9 +2,9 @@
 
     python -m figures.training_size --tables runs/benchmarks
 
-In the linear-Gaussian SIM problem of `benchmarks.linear_sim`, whose posterior is known: members are
-drawn by `bayes.sgld.SGLD` after 25 to 6400 training fields, and `bayes.posterior.predict` is
-compared with the closed form. The aleatoric part stays.
+In the linear-Gaussian SIM problem of `benchmarks.scenes.linear_sim`, whose posterior is known:
+members are drawn by `bayes.sgld.SGLD` after 25 to 6400 training fields, and
+`bayes.prediction.predict` is compared with the closed form. The aleatoric part stays.
 """
 
 import argparse
@@ -16,17 +16,17 @@ import torch
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from bayesdl_sim.bayes.posterior import predict
-from bayesdl_sim.benchmarks.console import at_least, report
-from bayesdl_sim.benchmarks.linear_sim import (
+from bayesdl_sim.bayes.prediction import predict
+from bayesdl_sim.benchmarks.scenes.linear_sim import (
     LinearSim,
     closed_form,
     linear_members,
     linear_sim,
     sample_weights,
 )
+from bayesdl_sim.benchmarks.shared.console import at_least, report
 from bayesdl_sim.figures.common import options, save
-from bayesdl_sim.utils.checks import run_script
+from bayesdl_sim.utils.errors import run_script
 
 __all__ = ["draw", "main", "slope", "variances"]
 

@@ -12,7 +12,7 @@ from bayesdl_sim.models.dropout import fix_dropout
 from bayesdl_sim.models.rcan import RCAN, ReleasedTail
 from bayesdl_sim.models.unet import UNet
 from bayesdl_sim.utils.checkpoints import load_checkpoint
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 __all__ = [
     "BACKBONES",

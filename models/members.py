@@ -12,9 +12,9 @@ from bayesdl_sim.models.bayesdl import Member, Output, load_member
 from bayesdl_sim.models.released import is_released, list_released, load_released
 from bayesdl_sim.models.tiling import predict_tiled
 from bayesdl_sim.utils.checkpoints import list_members
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.devices import autocast
+from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import sha256
-from bayesdl_sim.utils.runs import autocast
 
 __all__ = [
     "MemberFacts",
@@ -47,7 +47,7 @@ def member_functions(
     limit: int | None = None,
     keep: bool = False,
 ) -> list[Callable[[Tensor], Output]]:
-    """The draws of a folder, as `bayes.posterior.predict` takes them.
+    """The draws of a folder, as `bayes.prediction.predict` takes them.
 
     Each function loads its member when it is called and forgets it again, so that memory does not
     grow with their number. Loading takes a quarter of the time of a prediction of 128 x 128 raw

@@ -10,7 +10,7 @@ from torch import Tensor
 from bayesdl_sim.models.bayesdl import BayesDL, Member, build_network, network_config
 from bayesdl_sim.models.rcan import TAIL_PARTS
 from bayesdl_sim.utils.checkpoints import load_state
-from bayesdl_sim.utils.checks import InputError, require_folder
+from bayesdl_sim.utils.errors import InputError, require_folder
 
 __all__ = [
     "is_released",

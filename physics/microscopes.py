@@ -9,7 +9,7 @@ import torch
 from bayesdl_sim.physics.camera import Camera
 from bayesdl_sim.physics.illumination import Illumination
 from bayesdl_sim.physics.optics import Optics
-from bayesdl_sim.utils.draws import uniform
+from bayesdl_sim.utils.sampling import uniform
 
 __all__ = ["Microscope", "biosr_microscope", "magnified", "random_microscope", "relit"]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"

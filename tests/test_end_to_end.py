@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from bayesdl_sim.data.layout import DatasetTree
+from bayesdl_sim.data.sets.layout import DatasetTree
+from bayesdl_sim.metrics.images import pearson
 from bayesdl_sim.utils.files import read_json
-from bayesdl_sim.utils.metrics import pearson
 
 ROOT = Path(__file__).parents[1]
 

@@ -12,10 +12,10 @@ import pytest
 import tifffile
 import torch
 
-from bayesdl_sim.data.layout import DatasetTree
+from bayesdl_sim.data.sets.layout import DatasetTree
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
 from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
-from bayesdl_sim.utils.checks import InputError, run_script
+from bayesdl_sim.utils.errors import InputError, run_script
 from bayesdl_sim.utils.files import read_json, write_json
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -11,18 +11,28 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-LIBRARY = ("data", "physics", "models", "bayes")
+LIBRARY = ("data", "physics", "models", "bayes", "metrics")
+PRODUCT = ("inference", "training", "evaluation", "tools", "commands")  # of bayesdl_sim/
+BELOW = {"utils", "DatasetGenerate", *LIBRARY}
 MAY_IMPORT = {
     "utils": set(),
-    **dict.fromkeys(LIBRARY, {"utils"}),
+    **dict.fromkeys(("physics", "models", "metrics"), {"utils"}),
+    "bayes": {"metrics", "utils"},
+    "data": {"physics", "utils"},
     "DatasetGenerate": {"utils", "data", "physics"},
-    "figures": {"utils", "DatasetGenerate", "benchmarks", *LIBRARY},
-    "benchmarks": {"utils", "DatasetGenerate", *LIBRARY},
-    "scripts": {"utils", "DatasetGenerate", *LIBRARY},  # train.py, test.py, evaluate.py
-    "dlbi": {"utils", *LIBRARY},
+    "inference": BELOW,
+    "training": BELOW,
+    "evaluation": {"inference", *BELOW},
+    "tools": {"inference", *BELOW},
+    "commands": {"inference", "training", "evaluation", "tools", *BELOW},
+    "benchmarks": {*PRODUCT, *BELOW},
+    "figures": {"benchmarks", *PRODUCT, *BELOW},
+    "scripts": {*PRODUCT, *BELOW},  # train.py, test.py, evaluate.py, calibrate.py
+    "dlbi": {"data", "physics", "models", "bayes", "metrics", "utils"},
 }
 PACKAGE = "bayesdl_sim"
-ROOMS = [room for room in MAY_IMPORT if room != "scripts" and (ROOT / room).is_dir()]
+FOLDERS = {room: ROOT / PACKAGE / room if room in PRODUCT else ROOT / room for room in MAY_IMPORT}
+ROOMS = [room for room, folder in FOLDERS.items() if folder.is_dir()]
 _SCRIPTS = {path.stem for path in ROOT.glob("*.py")}
 QUIET = (
     ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Assign,
@@ -32,7 +42,7 @@ QUIET = (
 
 def sources():
     """(room, path) of every module but the tests."""
-    found = [(room, path) for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
+    found = [(room, path) for room in ROOMS for path in sorted(FOLDERS[room].rglob("*.py"))]
     return found + [("scripts", path) for path in sorted(ROOT.glob("*.py"))]
 
 
@@ -95,15 +105,15 @@ def test_module_keeps_the_rule(room, path):
 @pytest.mark.parametrize("room", ROOMS)
 def test_room_has_an_init_of_one_docstring(room):
     # Without it, any installed package of the same name wins.
-    (statement,) = ast.parse((ROOT / room / "__init__.py").read_text(encoding="utf-8")).body
+    (statement,) = ast.parse((FOLDERS[room] / "__init__.py").read_text(encoding="utf-8")).body
     assert isinstance(statement, ast.Expr)
     assert isinstance(statement.value.value, str)
     assert "\n" not in statement.value.value
 
 
-@pytest.mark.parametrize("room", [*LIBRARY, "utils", "DatasetGenerate"])
+@pytest.mark.parametrize("room", ["utils", "DatasetGenerate", *LIBRARY, *PRODUCT])
 def test_modules_say_what_they_offer(room):
-    for path in (ROOT / room).rglob("*.py"):
+    for path in FOLDERS[room].rglob("*.py"):
         if path.name == "__init__.py":
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -125,7 +135,9 @@ def test_modules_say_what_they_offer(room):
 def test_no_folder_of_modules_is_left_out():
     ignored = {"tests"}
     folders = {path.relative_to(ROOT).parts[0] for path in ROOT.glob("[!.]*/**/*.py")}
-    assert folders - ignored == {*ROOMS, PACKAGE}
+    product = {path.parent.name for path in (ROOT / PACKAGE).glob("*/__init__.py")}
+    assert folders - ignored == {*ROOMS, PACKAGE} - {*PRODUCT}
+    assert product <= {*PRODUCT}
 
 
 @pytest.mark.parametrize(
@@ -134,15 +146,18 @@ def test_no_folder_of_modules_is_left_out():
         ("bayes", "from bayesdl_sim.models.unet import UNet", "bayesdl_sim.models"),
         ("bayes", "def f():\n    import bayesdl_sim.data.stacks", "bayesdl_sim.data"),
         ("utils", "from bayesdl_sim import physics", "physics"),
-        ("data", "from bayesdl_sim.utils.checks import *", "everything"),
+        ("data", "from bayesdl_sim.utils.errors import *", "everything"),
         ("data", "from .stacks import read_stack", "relatively"),
         ("models", "import sys\nsys.path.insert(0, '.')", "sys.path"),
         ("models", "from sys import path", "sys.path"),
         ("benchmarks", "from bayesdl_sim.figures.gallery import draw", "figures"),
-        ("DatasetGenerate", "import bayesdl_sim.bayes.losses", "bayes"),
+        ("DatasetGenerate", "import bayesdl_sim.bayes.energy", "bayes"),
         ("scripts", "import bayesdl_sim.dlbi", "dlbi"),
-        ("bayes", "import bayes.losses", "one name"),
-        ("data", "def f():\n    from utils.checks import InputError", "one name"),
+        ("bayes", "from bayesdl_sim.models.unet import UNet", "models"),
+        ("training", "from bayesdl_sim.inference.gate import judge", "inference"),
+        ("inference", "from bayesdl_sim.training.summary import write_summary", "training"),
+        ("bayes", "import bayes.energy", "one name"),
+        ("data", "def f():\n    from utils.errors import InputError", "one name"),
         ("scripts", "from train import fit", "train"),
         ("physics", "print('hello')", "works on import"),
     ],
@@ -154,9 +169,9 @@ def test_each_breach_is_noticed(room, line, word):
 @pytest.mark.parametrize(
     ("room", "line"),
     [
-        ("bayes", "from bayesdl_sim.bayes.losses import ssim"),
-        ("DatasetGenerate", "from bayesdl_sim.physics.sim import simulate"),
-        ("figures", "from bayesdl_sim.benchmarks.profiles import profile"),
+        ("bayes", "from bayesdl_sim.bayes.energy import ssim"),
+        ("DatasetGenerate", "from bayesdl_sim.physics.image_formation import simulate"),
+        ("figures", "from bayesdl_sim.metrics.profiles import profile"),
         ("scripts", "import numpy as np\nif __name__ == '__main__':\n    print()"),
         ("data", "import dataclasses\nimport test_utils_of_others"),
     ],

@@ -18,13 +18,13 @@ from scipy import special
 from scipy.ndimage import gaussian_filter
 
 import bayesdl_sim.models.members
-from bayesdl_sim.bayes.posterior import predict
+from bayesdl_sim.bayes.prediction import predict
+from bayesdl_sim.data.formats.tiff import read_tiff
 from bayesdl_sim.data.normalise import normalisation_of
-from bayesdl_sim.data.tiff import read_tiff
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
 from bayesdl_sim.models.members import describe_members, member_functions
 from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
-from bayesdl_sim.utils.checks import InputError, run_script
+from bayesdl_sim.utils.errors import InputError, run_script
 from bayesdl_sim.utils.files import sha256
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -11,7 +11,7 @@ import torch
 
 from bayesdl_sim.models.bayesdl import build_network, network_config
 from bayesdl_sim.models.released import load_released, released_state
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE = (35, 40)

@@ -16,7 +16,7 @@ import train
 from bayesdl_sim.models.bayesdl import build_network, network_config
 from bayesdl_sim.models.released import released_state
 from bayesdl_sim.utils.checkpoints import list_members, load_checkpoint
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import read_json
 
 ROOT = Path(__file__).parents[1]

@@ -10,14 +10,14 @@ import tifffile
 import torch
 
 from bayesdl_sim.bayes.change import marked, predict_series
-from bayesdl_sim.bayes.gate import SCORES, write_gate
+from bayesdl_sim.data.formats.tiff import read_tiff
 from bayesdl_sim.data.normalise import normalisation_of
-from bayesdl_sim.data.tiff import read_tiff
+from bayesdl_sim.inference.gate import SCORES, write_gate
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
 from bayesdl_sim.models.members import describe_members, hashes_of, member_functions
-from bayesdl_sim.physics.resimulation import resimulate_field
+from bayesdl_sim.physics.reconstruction.resimulation import resimulate_field
 from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
-from bayesdl_sim.utils.checks import run_script
+from bayesdl_sim.utils.errors import run_script
 
 ROOT = Path(__file__).resolve().parents[1]
 CRISTAE = ROOT / "data" / "cristae" / "raw.tif"

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from bayesdl_sim.utils.checks import InputError, require_file, require_folder
+from bayesdl_sim.utils.errors import InputError, require_file, require_folder
 from bayesdl_sim.utils.files import atomic_path
 
 __all__ = ["list_members", "load_checkpoint", "load_state", "member_path", "save_checkpoint"]

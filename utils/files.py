@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bayesdl_sim.utils.checks import InputError, require_file
+from bayesdl_sim.utils.errors import InputError, require_file
 
 __all__ = ["atomic_path", "read_json", "sha256", "write_json"]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from bayesdl_sim.utils.checkpoints import load_checkpoint, save_checkpoint
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["load_progress", "refuse_used_folder", "save_progress"]
 

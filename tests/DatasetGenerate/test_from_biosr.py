@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bayesdl_sim.data.datasets import SimDataset
-from bayesdl_sim.data.layout import PARTS, DatasetTree
+from bayesdl_sim.data.formats.tiff import read_image
 from bayesdl_sim.data.normalise import normalisation_of, target_normalisation
+from bayesdl_sim.data.sets.datasets import SimDataset
+from bayesdl_sim.data.sets.layout import PARTS, DatasetTree
 from bayesdl_sim.data.stacks import read_stack
-from bayesdl_sim.data.tiff import read_image
 from bayesdl_sim.DatasetGenerate import conversion, from_biosr, measured_set
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -11,12 +11,12 @@ import pytest
 import tifffile
 from scipy.ndimage import gaussian_filter
 
-from bayesdl_sim.data.otf import MEASURED_OTFS
+from bayesdl_sim.data.formats.otf import MEASURED_OTFS
+from bayesdl_sim.data.formats.tiff import read_tiff
 from bayesdl_sim.data.stacks import read_stack
-from bayesdl_sim.data.tiff import read_tiff
 from bayesdl_sim.DatasetGenerate import from_image
-from bayesdl_sim.utils.checks import InputError
-from bayesdl_sim.utils.metrics import pearson
+from bayesdl_sim.metrics.images import pearson
+from bayesdl_sim.utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 

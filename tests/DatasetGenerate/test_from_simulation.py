@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from bayesdl_sim.data.datasets import SimDataset
-from bayesdl_sim.data.layout import PARTS, DatasetTree
-from bayesdl_sim.data.otf import MEASURED_OTFS
-from bayesdl_sim.data.tiff import read_image
+from bayesdl_sim.data.formats.otf import MEASURED_OTFS
+from bayesdl_sim.data.formats.tiff import read_image
+from bayesdl_sim.data.sets.datasets import SimDataset
+from bayesdl_sim.data.sets.layout import PARTS, DatasetTree
 from bayesdl_sim.DatasetGenerate import from_simulation
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ("--cells", "3", "--levels", "2", "--size", "32", "--seed", "7")

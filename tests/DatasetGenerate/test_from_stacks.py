@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import tifffile
 
-from bayesdl_sim.data.datasets import SimDataset
-from bayesdl_sim.data.layout import DatasetTree
+from bayesdl_sim.data.formats.tiff import read_image
+from bayesdl_sim.data.sets.datasets import SimDataset
+from bayesdl_sim.data.sets.layout import DatasetTree
 from bayesdl_sim.data.stacks import read_stack
-from bayesdl_sim.data.tiff import read_image
 from bayesdl_sim.DatasetGenerate import conversion, from_stacks, measured_set
 from bayesdl_sim.DatasetGenerate.frame_order import ORDERS, FrameOrder, check_order, fringe_peak
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 MAJOR = ("--order", "orientation,phase")

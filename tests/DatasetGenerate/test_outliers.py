@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from bayesdl_sim.benchmarks.kept_out import PHASE_MAJOR, SCENARIOS
-from bayesdl_sim.data.datasets import SimDataset
+from bayesdl_sim.benchmarks.scenes.kept_out import PHASE_MAJOR, SCENARIOS
+from bayesdl_sim.data.sets.datasets import SimDataset
 from bayesdl_sim.DatasetGenerate import from_simulation
 from bayesdl_sim.DatasetGenerate.outliers import ODDITIES, ORDINARY, oddity_of
 from bayesdl_sim.physics.microscopes import CUTOFF_RANGE, random_microscope
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 
 def test_the_set_is_read_for_training_and_names_every_oddity(outlier_set):

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from bayesdl_sim.bayes.change import marked, predict_series
-from bayesdl_sim.bayes.posterior import predict
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.bayes.prediction import predict
+from bayesdl_sim.utils.errors import InputError
 
 RAW = torch.zeros(3, 9, 10, 12)
 

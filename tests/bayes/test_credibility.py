@@ -15,7 +15,7 @@ from bayesdl_sim.bayes.credibility import (
     interval,
     trust_maps,
 )
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 
 def maps(seed=0, dtype=torch.float64):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from bayesdl_sim.bayes.functional_prior import prior_function
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 GAIN = 0.3
 

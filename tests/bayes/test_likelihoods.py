@@ -14,7 +14,7 @@ from bayesdl_sim.bayes.likelihoods import (
     standard_deviation,
     student_nll,
 )
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 
 def maps(seed=0, dtype=torch.float32):

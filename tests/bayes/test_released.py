@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from bayesdl_sim.bayes.posterior import predict
+from bayesdl_sim.bayes.prediction import predict
 from bayesdl_sim.bayes.released import predict_released, released_deviation
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 RAW = torch.zeros(1, 9, 3, 4)
 

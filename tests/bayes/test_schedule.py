@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayesdl_sim.bayes.schedule import CyclicSchedule, turn_of, warm_up_cosine
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 
 def test_cosine_restarts_and_ends_at_the_smallest_step():

@@ -8,7 +8,7 @@ import torch
 
 from bayesdl_sim.bayes.schedule import CyclicSchedule
 from bayesdl_sim.bayes.sgld import SGLD, ReleasedNoise
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 CHAINS = 3000
 CURVATURES = torch.tensor([0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0])

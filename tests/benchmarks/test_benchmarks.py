@@ -11,18 +11,20 @@ import pytest
 import tifffile
 import torch
 
-from bayesdl_sim.bayes.posterior import Prediction
+from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.benchmarks import accuracy, demo, input_pipeline, real, speed, uncertainty
-from bayesdl_sim.benchmarks.charts import CHARTS
-from bayesdl_sim.benchmarks.common import (
+from bayesdl_sim.benchmarks.real import band_correlation
+from bayesdl_sim.benchmarks.scenes.charts import CHARTS
+from bayesdl_sim.benchmarks.scenes.kept_out import SCENARIOS, kept_out_scene
+from bayesdl_sim.benchmarks.shared.common import (
     Posterior,
     field_patterns,
     simulated_cells,
     wide_field_images,
     wiener_images,
 )
-from bayesdl_sim.benchmarks.console import markdown
-from bayesdl_sim.benchmarks.detection import (
+from bayesdl_sim.benchmarks.shared.console import markdown
+from bayesdl_sim.benchmarks.shared.detection import (
     CONTROLS,
     EXCESS,
     LOOKS,
@@ -35,19 +37,17 @@ from bayesdl_sim.benchmarks.detection import (
     true_errors,
     with_excess,
 )
-from bayesdl_sim.benchmarks.kept_out import SCENARIOS, kept_out_scene
-from bayesdl_sim.benchmarks.panels import brightest_square
-from bayesdl_sim.benchmarks.profiles import liveliest_line, profile
-from bayesdl_sim.benchmarks.real import band_correlation
+from bayesdl_sim.benchmarks.shared.panels import brightest_square
+from bayesdl_sim.data.formats.tiff_writer import write_map
 from bayesdl_sim.data.normalise import normalisation_of
+from bayesdl_sim.metrics.images import pearson
+from bayesdl_sim.metrics.profiles import liveliest_line, profile
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
 from bayesdl_sim.physics.illumination import patterns
+from bayesdl_sim.physics.image_formation import bin_to_camera, expected_frames, grid_for
 from bayesdl_sim.physics.microscopes import random_microscope
-from bayesdl_sim.physics.sim import bin_to_camera, expected_frames, grid_for
 from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
-from bayesdl_sim.utils.checks import InputError
-from bayesdl_sim.utils.maps import write_map
-from bayesdl_sim.utils.metrics import pearson
+from bayesdl_sim.utils.errors import InputError
 
 torch.set_num_threads(1)
 METHODS = (

@@ -6,13 +6,13 @@ import math
 import pytest
 import torch
 
-from bayesdl_sim.bayes.gate import SCORES, Finding
 from bayesdl_sim.benchmarks import misuse
-from bayesdl_sim.benchmarks.faults import FAULTS, FRAME_FAULTS, GROSS, WEAK, fault_scene
 from bayesdl_sim.benchmarks.misuse import Judged
+from bayesdl_sim.benchmarks.scenes.faults import FAULTS, FRAME_FAULTS, GROSS, WEAK, fault_scene
+from bayesdl_sim.inference.gate import SCORES, Finding
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
 from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 torch.set_num_threads(1)
 

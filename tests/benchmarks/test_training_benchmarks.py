@@ -7,12 +7,12 @@ import pytest
 
 import train as program
 from bayesdl_sim.benchmarks import engines, fine_tuning
-from bayesdl_sim.benchmarks.kept_out import kept_out_scene
-from bayesdl_sim.benchmarks.training import train
-from bayesdl_sim.data.datasets import SimDataset
+from bayesdl_sim.benchmarks.scenes.kept_out import kept_out_scene
+from bayesdl_sim.benchmarks.shared.training import train
+from bayesdl_sim.data.sets.datasets import SimDataset
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
 from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 
 @pytest.fixture

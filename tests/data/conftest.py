@@ -6,7 +6,7 @@ import tifffile
 import torch
 from scipy.ndimage import gaussian_filter
 
-from bayesdl_sim.data.layout import DatasetSpec, DatasetTree, split_cells
+from bayesdl_sim.data.sets.layout import DatasetSpec, DatasetTree, split_cells
 
 FACTORS = np.arange(1, 10, dtype=np.float32)  # tells the nine frames apart
 

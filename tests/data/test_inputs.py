@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from bayesdl_sim.data.datasets import SimDataset
 from bayesdl_sim.data.inputs import (
     FirstGuess,
     InputSpec,
@@ -15,7 +14,8 @@ from bayesdl_sim.data.inputs import (
     stack_input,
 )
 from bayesdl_sim.data.normalise import Normalisation, normalisation_of
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.data.sets.datasets import SimDataset
+from bayesdl_sim.utils.errors import InputError
 
 FRAMES = np.random.default_rng(0).random((9, 6, 8)).astype(np.float32)
 GUESS = np.arange(12 * 16, dtype=np.float32).reshape(12, 16)

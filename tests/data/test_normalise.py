@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.ndimage import gaussian_filter
 
 from bayesdl_sim.data.normalise import Normalisation, normalisation_of, target_normalisation
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 
 def field(height, width, seed=0):

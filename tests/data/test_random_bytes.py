@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bayesdl_sim.data.mrc import mrc_shape, read_mrc
-from bayesdl_sim.data.tiff import read_image, read_tiff, tiff_header
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.data.formats.mrc import mrc_shape, read_mrc
+from bayesdl_sim.data.formats.tiff import read_image, read_tiff, tiff_header
+from bayesdl_sim.utils.errors import InputError
 
 READERS = {".mrc": (read_mrc, mrc_shape), ".tif": (read_tiff, read_image, tiff_header)}
 WORD = st.one_of(st.integers(-3, 40), st.integers(-(2**31), 2**31 - 1))

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bayesdl_sim.data.stacks import find_stacks, read_stack
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 FRAMES = np.random.default_rng(0).poisson(50, (9, 20, 24)).astype(np.uint16)
 

@@ -11,10 +11,8 @@ import tifffile
 import torch
 from scipy import stats
 
-from bayesdl_sim.benchmarks.exposure import advice, exposure_ratio, measured_pair, next_exposure
-from bayesdl_sim.benchmarks.kept_out import SCENARIOS
-from bayesdl_sim.benchmarks.movie import simulate_movie
-from bayesdl_sim.benchmarks.profiles import line_between, profile
+from bayesdl_sim.benchmarks.scenes.kept_out import SCENARIOS
+from bayesdl_sim.benchmarks.scenes.movie import simulate_movie
 from bayesdl_sim.figures import (
     acquisition,
     error_estimation,
@@ -25,9 +23,11 @@ from bayesdl_sim.figures import (
 )
 from bayesdl_sim.figures import profile as profile_figure
 from bayesdl_sim.figures.common import lit_pixels, sr_scale
+from bayesdl_sim.metrics.profiles import line_between, profile
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
+from bayesdl_sim.tools.exposure import advice, exposure_ratio, measured_pair, next_exposure
 from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 torch.set_num_threads(1)
 

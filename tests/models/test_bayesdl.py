@@ -13,7 +13,7 @@ from bayesdl_sim.models.bayesdl import (
     with_tail,
 )
 from bayesdl_sim.utils.checkpoints import save_checkpoint
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 OPTIONS = {"in_channels": 9, "width": 4, "levels": 2, "blocks": 1}
 PLAIN = network_config("unet", "", **OPTIONS)

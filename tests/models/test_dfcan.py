@@ -8,7 +8,7 @@ from bayesdl_sim.models.bayesdl import build_network, network_config
 from bayesdl_sim.models.dfcan import DFCAN
 from bayesdl_sim.models.released import network_from_released, released_state
 from bayesdl_sim.models.tiling import predict_tiled
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 OPTIONS = {"in_channels": 9, "width": 16, "groups": 2, "blocks": 2, "reduction": 8}
 

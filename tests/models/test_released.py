@@ -14,7 +14,7 @@ from bayesdl_sim.models.released import (
     released_state,
 )
 from bayesdl_sim.utils.checkpoints import load_state, member_path, save_checkpoint
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 OPTIONS = {"in_channels": 9, "width": 16, "groups": 2, "blocks": 3, "reduction": 8}
 

@@ -16,7 +16,7 @@ from bayesdl_sim.utils.checkpoints import (
     member_path,
     save_checkpoint,
 )
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 
 torch.set_num_threads(1)
 

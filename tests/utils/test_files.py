@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bayesdl_sim.utils.checks import InputError
+from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import atomic_path, read_json, sha256, write_json
 
 ROOT = Path(__file__).resolve().parents[2]

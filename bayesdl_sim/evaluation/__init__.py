@@ -1,0 +1,1 @@
+"""Posteriors against truth: cases, scoring, groups, baselines, report."""

@@ -1,0 +1,166 @@
+"""What the scores of many stacks amount to: groups, differences to the baselines, bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesdl_sim.bayes.calibration.recalibration import Calibration
+from bayesdl_sim.evaluation.scoring import CALIBRATED, CONSTANT, INTENSITY_ONLY, Sample
+from bayesdl_sim.metrics.bootstrap import mean_over_cells
+
+__all__ = [
+    "BAR_LEVEL",
+    "GROUP_BAND",
+    "Group",
+    "bars",
+    "by_structure",
+    "conformal_risks",
+    "differences",
+    "group_calibration",
+    "intensity_deciles",
+    "signal_deciles",
+]
+
+BAR_LEVEL = 0.9
+GROUP_BAND = (0.80, 0.97)  # of the coverage of every group
+DECILES = 10
+
+
+class Group(NamedTuple):
+    """Pixels (n,) that belong together: errors, and deviations as predicted and as calibrated."""
+
+    error: NDArray
+    sigma: NDArray
+    calibrated: NDArray
+
+
+def differences(rows: Sequence[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
+    """Calibrated posterior less each baseline, stack by stack; below zero, it is better."""
+    by_method = {
+        method: [row for row in rows if row["method"] == method]
+        for method in (CALIBRATED, INTENSITY_ONLY, CONSTANT)
+    }
+    table = []
+    for baseline in (INTENSITY_ONLY, CONSTANT):
+        row: dict[str, Any] = {"BayesDL-SIM, calibrated, less": baseline}
+        for score in ("nll", "crps", "ause", "sharpness"):
+            pairs = zip(by_method[CALIBRATED], by_method[baseline], strict=True)
+            values = [ours[score] - other[score] for ours, other in pairs]
+            cells = [ours["cell"] for ours in by_method[CALIBRATED]]
+            row[score] = mean_over_cells(values, cells, np.random.default_rng(seed))
+        table.append(row)
+    return table
+
+
+def group_calibration(groups: dict[str, Group], calibration: Calibration) -> list[dict[str, Any]]:
+    """Coverage of the 90 % interval and mean z^2 per group."""
+    plain, rows = Calibration(), []
+    for name, (error, sigma, calibrated) in groups.items():
+        row: dict[str, Any] = {"group": name, "pixels": error.size}
+        for words, rule, stated in (
+            ("as predicted", plain, sigma),
+            ("calibrated", calibration, calibrated),
+        ):
+            z = error / stated
+            low, high, _ = rule.bounds(BAR_LEVEL, guaranteed=False)
+            row[f"coverage, {words}"] = float(np.mean((z >= low) & (z <= high)))
+            row[f"mean z^2, {words}"] = float(np.mean(z**2))
+        rows.append(row)
+    return rows
+
+
+def intensity_deciles(samples: Sequence[Sample], calibration: Calibration) -> dict[str, Group]:
+    """Pixels of all stacks by their SR intensity, in ten groups of equal size."""
+    mean, pixels = np.concatenate([s.mean for s in samples]), _pixels(samples, calibration)
+    parts = np.array_split(np.argsort(mean, kind="stable"), DECILES)
+    return {
+        f"{mean[part[0]]:.2f}..{mean[part[-1]]:.2f}": Group(*(values[part] for values in pixels))
+        for part in parts
+    }
+
+
+def signal_deciles(samples: Sequence[Sample], calibration: Calibration) -> dict[str, Group]:
+    """Stacks by their signal, in ten groups; by level, where there are fewer or it is unknown."""
+    signals = np.array([sample.signal_e for sample in samples])
+    if len(samples) < DECILES or not np.isfinite(signals).all():
+        return _grouped(samples, [f"level {sample.level}" for sample in samples], calibration)
+    names = [""] * len(samples)
+    for part in np.array_split(np.argsort(signals, kind="stable"), DECILES):
+        for index in part:
+            names[index] = f"{signals[part[0]]:.3g}..{signals[part[-1]]:.3g} e-"
+    rising = np.argsort(signals, kind="stable")
+    return _grouped([samples[i] for i in rising], [names[i] for i in rising], calibration)
+
+
+def by_structure(samples: Sequence[Sample], calibration: Calibration) -> dict[str, Group]:
+    """Stacks by the structure that they show."""
+    return _grouped(samples, [sample.structure or "unknown" for sample in samples], calibration)
+
+
+def _grouped(
+    samples: Sequence[Sample], names: Sequence[str], calibration: Calibration
+) -> dict[str, Group]:
+    """The pixels of all stacks of one name; names in the order in which they come."""
+    members: dict[str, list[Sample]] = {}
+    for sample, name in zip(samples, names, strict=True):
+        members.setdefault(name, []).append(sample)
+    return {name: _pixels(group, calibration) for name, group in members.items()}
+
+
+def _pixels(samples: Sequence[Sample], calibration: Calibration) -> Group:
+    return Group(
+        np.concatenate([sample.error for sample in samples]),
+        np.concatenate([sample.sigma for sample in samples]),
+        np.concatenate([sample.calibrated(calibration) for sample in samples]),
+    )
+
+
+def conformal_risks(samples: Sequence[Sample], calibration: Calibration) -> list[dict[str, Any]]:
+    """The share of pixels outside the guaranteed interval, averaged over cells, per risk."""
+    cells = [sample.cell for sample in samples]
+    rows = []
+    for entry in calibration.conformal:
+        row = {"risk alpha": entry["alpha"], "factor": entry["factor"], "measured risk": None}
+        row["cells needed"] = entry["cells_needed"]
+        if entry["factor"] is not None:
+            outside = [
+                float(np.mean(np.abs(s.error) > entry["factor"] * s.calibrated(calibration)))
+                for s in samples
+            ]
+            row["measured risk"] = mean_over_cells(outside, cells, np.random.default_rng(0))
+        rows.append(row)
+    return rows
+
+
+def bars(
+    scores: dict[str, Any],
+    less: dict[str, Any],
+    by_intensity: Sequence[dict[str, Any]],
+    by_signal: Sequence[dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """What a posterior must reach to be trusted, and whether this one does."""
+
+    def row(what: str, wanted: str, found: str, met: bool) -> dict[str, Any]:
+        return {"what": what, "bar": wanted, "found": found, "met": bool(met)}
+
+    coverage, z2 = scores[f"coverage_{BAR_LEVEL:g}"], scores["mean_z2"]
+    rows = [
+        row("coverage of the 90 % interval", "88-92 %", str(coverage), 0.88 <= coverage[0] <= 0.92),
+        row("mean z^2", "0.9-1.1", str(z2), 0.9 <= z2[0] <= 1.1),
+    ]
+    for what, groups in (("intensity", by_intensity), ("signal", by_signal)):
+        found = [group["coverage, calibrated"] for group in groups]
+        good = min(found) >= GROUP_BAND[0] and max(found) <= GROUP_BAND[1]
+        words = f"{min(found):.3f}..{max(found):.3f}"
+        rows.append(row(f"coverage in every {what} group", "80-97 %", words, good))
+    for score in ("nll", "ause"):
+        estimate = less[score]
+        rows.append(
+            row(f"{score.upper()} less intensity only", "interval below 0", str(estimate),
+                estimate.high < 0)
+        )  # fmt: skip
+    return rows

@@ -1,0 +1,1 @@
+"""From a raw stack to a result: posterior, verdict and result files."""

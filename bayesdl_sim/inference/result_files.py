@@ -1,0 +1,136 @@
+"""The files of one reconstructed stack: which maps there are, how each is stored and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesdl_sim.data.formats.tiff_writer import write_channels, write_map, write_sr
+from bayesdl_sim.inference.informed import write_informed
+from bayesdl_sim.utils.errors import writable_folder
+from bayesdl_sim.utils.files import write_json
+from bayesdl_sim.utils.pictures import write_overview, write_picture
+
+__all__ = ["CHANNELS", "FACTS", "MAPS", "MapKind", "file_names", "write_results"]
+
+CHANNELS = "Channels.ome.tif"
+FACTS = "prediction.json"
+INFORMED = "Informed.png"
+OVERVIEW = ("SR", "Aleatoric", "Epistemic")  # beside the wide field
+
+
+class MapKind(NamedTuple):
+    """How a map is shown.
+
+    Attributes:
+        title: of its picture; None: no picture.
+        label: what its colours mean; "{delta}" stands for the tolerance of the credibility.
+        colours: a colour map of matplotlib.
+        limits: the values at the ends of the colours; None: by the image.
+        symmetric: whether limits by the image lie around zero, so that white means none.
+        raw_grid: whether it lies on the pixels of the raw frames, not on the doubled grid.
+    """
+
+    title: str | None = None
+    label: str = ""
+    colours: str = "viridis"
+    limits: tuple[float, float] | None = None
+    raw_grid: bool = False
+    symmetric: bool = False
+
+
+_WIDTH = "standard deviation, normalised SR intensity"
+# Every map that may be a file NAME.tif (and NAME.png); others are channels only.
+MAPS = {
+    "SR": MapKind("Super-resolved", "normalised SR intensity", "magma"),
+    "Aleatoric": MapKind("Aleatoric uncertainty", _WIDTH),
+    "Epistemic": MapKind("Epistemic uncertainty", _WIDTH),
+    "Credibility": MapKind("Credibility", "P(|error| < {delta})", "cividis"),
+    "Lower": MapKind(),
+    "Upper": MapKind(),
+    "Invented": MapKind(
+        "Invented (+) or lost (-) light", "standard deviations", "RdBu_r", (-6.0, 6.0), True
+    ),
+    "Misfit": MapKind(
+        "Misfit of the re-simulated frames", "chi^2 per frame", "viridis", (0.0, 4.0), True
+    ),
+    "Change": MapKind(
+        "Change to the next time point", "normalised SR intensity", "RdBu_r", symmetric=True
+    ),
+    "Changed": MapKind(
+        "Change beyond its credible interval", "-1: darker, 1: brighter", "RdBu_r", (-1.0, 1.0)
+    ),
+}
+
+
+def file_names() -> set[str]:
+    """Every TIFF that may be written."""
+    return {CHANNELS, *(f"{name}.tif" for name in MAPS)}
+
+
+def write_results(
+    folder: Path,
+    channels: Mapping[str, NDArray],
+    further: Mapping[str, NDArray],
+    wide_field: NDArray,
+    raw_pixel_nm: float | None,
+    facts: dict[str, Any],
+    sr_counts: NDArray | None = None,
+) -> None:
+    """All files of one stack; the facts last, so that they stand for a complete set.
+
+    What an earlier run left in the folder, and this one does not write, is removed.
+
+    Args:
+        channels: name -> (T, 2H, 2W), with "SR"; all of them go to `CHANNELS`.
+        further: maps that are files only.
+        wide_field: (T, H, W) on the scale of the SR, for the overview.
+        raw_pixel_nm: of the raw frames; None where unknown.
+        facts: to store; "delta" is the tolerance of the credibility.
+        sr_counts: what `SR.tif` holds where that is not the rounded "SR", in [0, 1].
+
+    Raises:
+        InputError: the folder cannot be written; a map that is not finite.
+    """
+    writable_folder(folder)
+    (folder / FACTS).unlink(missing_ok=True)
+    fine_pixel_nm = None if raw_pixel_nm is None else raw_pixel_nm / 2
+    images = {**channels, **further}
+    for name, kind in MAPS.items():
+        file, picture = folder / f"{name}.tif", folder / f"{name}.png"
+        if name not in images:
+            file.unlink(missing_ok=True)
+            picture.unlink(missing_ok=True)
+            continue
+        image, pixel_nm = images[name], raw_pixel_nm if kind.raw_grid else fine_pixel_nm
+        if name == "SR":
+            write_sr(file, image if sr_counts is None else sr_counts, pixel_nm)
+        else:
+            write_map(file, image, pixel_nm)
+        if kind.title is not None:
+            limits = _around_zero(image) if kind.symmetric else kind.limits
+            label = _label(kind, facts)
+            write_picture(picture, image, kind.title, pixel_nm, label, kind.colours, limits)
+    if "Credibility" in images:
+        label = _label(MAPS["Credibility"], facts)
+        write_informed(folder / INFORMED, images["SR"], images["Credibility"], fine_pixel_nm, label)
+    else:
+        (folder / INFORMED).unlink(missing_ok=True)
+    write_channels(folder / CHANNELS, channels, fine_pixel_nm)
+    panels = {"Wide field": wide_field}
+    panels |= {MAPS[name].title: images[name] for name in OVERVIEW if name in images}
+    write_overview(folder / "Overview.png", panels, fine_pixel_nm)
+    write_json(folder / FACTS, facts)
+
+
+def _label(kind: MapKind, facts: dict[str, Any]) -> str:
+    return kind.label.replace("{delta}", f"{facts.get('delta', 0):g}")
+
+
+def _around_zero(image: NDArray) -> tuple[float, float]:
+    most = float(np.percentile(np.abs(image), 99.9)) or 1.0
+    return -most, most

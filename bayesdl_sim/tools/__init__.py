@@ -1,0 +1,1 @@
+"""What users run before an experiment or on a result."""

@@ -1,0 +1,1 @@
+"""Both steps of a training: settings, run, samplers, tail, summary."""

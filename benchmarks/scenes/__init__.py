@@ -1,0 +1,1 @@
+"""What the benchmarks measure on: simulated scenes that no training set holds."""

@@ -1,0 +1,1 @@
+"""File formats <-> arrays: TIFF, MRC and measured OTFs."""

@@ -1,0 +1,197 @@
+"""Reads TIFF files as microscopes, Fiji and Python write them, or says what is wrong with them."""
+
+import contextlib
+import logging
+import math
+import struct
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from bayesdl_sim.utils.errors import InputError
+
+__all__ = ["read_image", "read_tiff", "tiff_header"]
+
+UNIT_NM = {
+    **dict.fromkeys(("nm", "nanometer", "nanometers"), 1.0),
+    **dict.fromkeys(("micron", "microns", "um", "\u00b5m", "\u03bcm", "\\u00b5m"), 1e3),
+    **dict.fromkeys(("micrometer", "micrometers"), 1e3),
+    **dict.fromkeys(("mm", "millimeter"), 1e6),
+    **dict.fromkeys(("cm", "centimeter", "centimeters"), 1e7),
+    **dict.fromkeys(("inch", "inches"), 25.4e6),
+}
+PLAUSIBLE_NM = (5.0, 1000.0)  # uncalibrated files say 1 um, or a printer's 72 dpi (352778 nm)
+MAX_COMPRESSION = 2000  # beyond what deflate can do: the header lies about the size
+
+
+def read_tiff(path: str | Path) -> tuple[np.ndarray, float | None]:
+    """Reads all images of a file.
+
+    Args:
+        path: plain, ImageJ or OME TIFF of grey images. Hyperstack axes (T, Z, C in any order)
+            are flattened in file order.
+
+    Returns:
+        Images (n, H, W) in the file's own type, and the pixel size in nm, None where the file
+        does not say one or says one outside 5 to 1000 nm (1000 nm itself is a placeholder).
+
+    Raises:
+        InputError: missing, truncated, not a TIFF, RGB, images of several sizes.
+    """
+    with _opened(path) as file:
+        series = _grey_series(file, path)
+        _check_complete(file, series, path)
+        images = [np.asarray(part.asarray()).reshape(-1, *part.shape[-2:]) for part in series]
+        return (images[0] if len(images) == 1 else np.concatenate(images)), _pixel_size_nm(file)
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """Reads a file that holds a single image, (H, W); else as `read_tiff`."""
+    images, _ = read_tiff(path)
+    if len(images) != 1:
+        raise InputError(f"{path} holds {len(images)} images, but a single one was expected")
+    return images[0]
+
+
+def tiff_header(path: str | Path) -> tuple[tuple[int, int, int], np.dtype]:
+    """Shape (n, H, W) and type of a file's images from its header; nothing is decoded."""
+    with _opened(path) as file:
+        series = _grey_series(file, path)
+        count = sum(math.prod(part.shape[:-2]) for part in series)
+        return (count, *series[0].shape[-2:]), series[0].dtype
+
+
+@contextlib.contextmanager
+def _opened(path: str | Path) -> Iterator[tifffile.TiffFile]:
+    """An open file; whatever goes wrong inside becomes an `InputError` of one line."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path} is missing: a TIFF file was expected there")
+    log = logging.getLogger("tifffile")  # it would print its own lines before our error
+    level = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    try:
+        _check_chain(path)
+        with tifffile.TiffFile(path) as file:
+            yield file
+    except (InputError, PermissionError, MemoryError):
+        raise
+    except Exception as error:  # a broken file makes tifffile raise nearly anything
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if "imagecodecs" in reason:
+            raise InputError(
+                f"{path} uses a compression that cannot be read here: save it again in Fiji "
+                "without compression, or pip install imagecodecs"
+            ) from error
+        raise InputError(
+            f"{path} cannot be read as TIFF ({reason[:120]}): the file is damaged or truncated; "
+            "copy it again from its source"
+        ) from error
+    finally:
+        log.setLevel(level)
+
+
+def _check_chain(path: Path) -> None:
+    """Walks the chain of image headers to its end: tifffile would quietly stop at a cut."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(16)
+        order = {b"II": "<", b"MM": ">"}.get(head[:2])
+        version = struct.unpack(order + "H", head[2:4])[0] if order and len(head) >= 8 else 0
+        if version not in (42, 43):
+            raise InputError(f"{path} is not a TIFF file: check its name and how it was saved")
+        big = version == 43
+        count_form, offset_form, entry = ("Q", "Q", 20) if big else ("H", "I", 12)
+        (offset,) = struct.unpack_from(order + offset_form, head, 8 if big else 4)
+        seen = set()
+        while offset:
+            if offset in seen or offset >= size:
+                raise ValueError(f"an image header at byte {offset} of {size}")
+            seen.add(offset)
+            file.seek(offset)
+            (entries,) = struct.unpack(
+                order + count_form, file.read(struct.calcsize("=" + count_form))
+            )
+            file.seek(entries * entry, 1)
+            (offset,) = struct.unpack(
+                order + offset_form, file.read(struct.calcsize("=" + offset_form))
+            )
+
+
+def _grey_series(file: tifffile.TiffFile, path: str | Path) -> list[tifffile.TiffPageSeries]:
+    series = list(file.series)
+    if not series or any(len(part.shape) < 2 for part in series):
+        raise ValueError("it holds no image")
+    for part in series:
+        if "S" in part.axes or part.keyframe.samplesperpixel > 1:
+            raise InputError(
+                f"{path} holds colour (RGB) images, but grey images of camera counts were "
+                "expected: save the raw data, not a picture of it"
+            )
+        if part.dtype is None or part.dtype.kind not in "uif":
+            raise InputError(
+                f"{path} holds values of type {part.dtype}, but camera counts were expected: "
+                "save it as uint16 or float32"
+            )
+    sizes = {part.shape[-2:] for part in series}
+    if len(sizes) > 1:
+        listed = ", ".join(f"{height}x{width}" for height, width in sorted(sizes))
+        raise InputError(
+            f"{path} holds images of several sizes ({listed}): all frames of a stack have the "
+            "same; split the file"
+        )
+    return series
+
+
+def _check_complete(
+    file: tifffile.TiffFile, series: list[tifffile.TiffPageSeries], path: str | Path
+) -> None:
+    """Refuses pixel data that ends beyond the file: tifffile would fill in zeros."""
+    size = Path(path).stat().st_size
+    declared = 0
+    for part in series:
+        declared += part.nbytes
+        if part.dataoffset is not None:
+            ends = [part.dataoffset + part.nbytes]
+        else:
+            pages = [page for page in part.pages if page is not None]
+            if len(pages) < len(part.pages):
+                raise ValueError("an image of the stack is not in the file")
+            ends = [
+                start + length
+                for page in pages
+                for start, length in zip(page.dataoffsets, page.databytecounts, strict=True)
+            ]
+        if not ends or max(ends) > size:
+            raise ValueError(f"pixel data up to byte {max(ends, default=0)} of {size}")
+    if declared > MAX_COMPRESSION * size:
+        raise ValueError(f"{declared} bytes of images declared in a file of {size}")
+
+
+def _pixel_size_nm(file: tifffile.TiffFile) -> float | None:
+    page = file.pages.first
+    size = None
+    with contextlib.suppress(Exception):  # odd metadata must not stop the reading of the image
+        size = _ome_nm(file.ome_metadata) if file.is_ome else _resolution_nm(file, page)
+    if size is None or not PLAUSIBLE_NM[0] <= size < PLAUSIBLE_NM[1]:
+        return None
+    return size
+
+
+def _ome_nm(xml: str) -> float | None:
+    pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
+    if pixels is None or "PhysicalSizeX" not in pixels.attrib:
+        return None
+    unit = pixels.get("PhysicalSizeXUnit", "um").strip().lower()
+    return float(pixels.attrib["PhysicalSizeX"]) * UNIT_NM[unit]
+
+
+def _resolution_nm(file: tifffile.TiffFile, page: tifffile.TiffPage) -> float | None:
+    numerator, denominator = page.tags["XResolution"].value
+    unit = (file.imagej_metadata or {}).get("unit")
+    if unit is None:  # a plain TIFF knows pixels per inch or per centimetre only
+        unit = {2: "inch", 3: "cm"}[int(page.tags["ResolutionUnit"].value)]
+    return UNIT_NM[str(unit).strip().lower()] * denominator / numerator

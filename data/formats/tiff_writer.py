@@ -1,0 +1,110 @@
+"""Writes TIFFs that Fiji and napari open with their names and pixel size.
+
+An image has the shape (H, W), or (T, H, W) for a time series. A pixel size is that of the image
+itself (for a super-resolved map half of the raw one) in nm; None leaves it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import ArrayLike, NDArray
+
+from bayesdl_sim.utils.errors import InputError
+from bayesdl_sim.utils.files import atomic_path
+from bayesdl_sim.utils.pictures import checked_image, display_limits, time_points
+
+__all__ = ["write_channels", "write_map", "write_sr"]
+
+_IMAGEJ_LIMIT = 2**32 - 2**26  # bytes; ImageJ's TIFF has 32-bit offsets
+
+
+def write_sr(path: str | Path, image01: ArrayLike, pixel_size_nm: float | None) -> None:
+    """Writes the super-resolved image as uint16: normalised intensity, cut to [0, 1], x 65535."""
+    image = checked_image(image01)
+    counts = np.empty(image.shape, np.uint16)
+    for page, out in zip(time_points(image), time_points(counts), strict=True):
+        out[...] = np.rint(np.clip(page, 0, 1) * 65535)
+    _write_single(path, counts, pixel_size_nm)
+
+
+def write_map(path: str | Path, image: ArrayLike, pixel_size_nm: float | None) -> None:
+    """Writes a map as float32 in its own units, with the pixel size in ImageJ's tags."""
+    _write_single(path, checked_image(image), pixel_size_nm)
+
+
+def write_channels(
+    path: str | Path, images: Mapping[str, ArrayLike], pixel_size_nm: float | None
+) -> None:
+    """Writes named images of one size as the channels of one float32 OME-TIFF (CYX or TCYX)."""
+    channels = {name: checked_image(image) for name, image in images.items()}
+    shapes = {image.shape for image in channels.values()}
+    if len(shapes) != 1:
+        raise InputError(f"{path}: the channels are expected to have one size, found {shapes}")
+    (shape,) = shapes
+
+    def planes() -> Iterator[NDArray]:
+        # Plane by plane, so that a long time series is never held twice.
+        for together in zip(*(time_points(image) for image in channels.values()), strict=True):
+            yield from together
+
+    metadata: dict[str, Any] = {"axes": "TCYX" if len(shape) == 3 else "CYX"}
+    metadata["Channel"] = {"Name": list(channels)}
+    with atomic_path(path) as partial:
+        tifffile.imwrite(
+            partial,
+            planes(),
+            shape=(*shape[:-2], len(channels), *shape[-2:]),
+            dtype=np.float32,
+            ome=True,
+            photometric="minisblack",
+            metadata=metadata | _ome_size(pixel_size_nm),
+            **_resolution(pixel_size_nm, "CENTIMETER"),
+        )
+
+
+def _write_single(path: str | Path, image: NDArray, pixel_size_nm: float | None) -> None:
+    axes = "TYX" if image.ndim == 3 else "YX"
+    imagej = image.nbytes < _IMAGEJ_LIMIT
+    if imagej:
+        low, high = display_limits(image)
+        metadata = {"axes": axes, "min": low, "max": high}
+        if pixel_size_nm is not None:
+            metadata["unit"] = "um"
+        resolution = _resolution(pixel_size_nm, "NONE", per_nm=1000)
+    else:
+        metadata = {"axes": axes} | _ome_size(pixel_size_nm)
+        resolution = _resolution(pixel_size_nm, "CENTIMETER")
+    with atomic_path(path) as partial:
+        tifffile.imwrite(
+            partial,
+            image,
+            imagej=imagej,
+            ome=not imagej,
+            photometric="minisblack",
+            metadata=metadata,
+            **resolution,
+        )
+
+
+def _resolution(pixel_size_nm: float | None, unit: str, per_nm: float = 1e7) -> dict[str, Any]:
+    """TIFF's own tags: pixels per unit of length; ImageJ names its unit (um) in its metadata."""
+    if pixel_size_nm is None:
+        return {}
+    return {"resolution": (per_nm / pixel_size_nm,) * 2, "resolutionunit": unit}
+
+
+def _ome_size(pixel_size_nm: float | None) -> dict[str, Any]:
+    if pixel_size_nm is None:
+        return {}
+    size = pixel_size_nm / 1000
+    return {
+        "PhysicalSizeX": size,
+        "PhysicalSizeXUnit": "µm",
+        "PhysicalSizeY": size,
+        "PhysicalSizeYUnit": "µm",
+    }

@@ -1,0 +1,1 @@
+"""Data sets: the folder tree, its memory-mapped copy, first guesses and patches."""

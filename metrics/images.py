@@ -1,0 +1,286 @@
+"""How good an image is: against a target, against wide field, and as a statement of uncertainty.
+
+All functions take 2-D images as (image, target) where nothing else is said, of any units.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import gaussian_filter
+from scipy.optimize import minimize_scalar
+from scipy.stats import norm, rankdata
+from skimage.metrics import structural_similarity
+
+from bayesdl_sim.utils.errors import InputError
+
+__all__ = [
+    "Quality",
+    "ResolutionScaled",
+    "affine_fit",
+    "auroc",
+    "coverage",
+    "error_map",
+    "min_max",
+    "ms_ssim",
+    "pearson",
+    "quality",
+    "resolution_scale",
+    "rse",
+    "rsp",
+]
+
+_SSIM_WINDOW = 11  # pixels; a Gaussian of sigma 1.5 cut at 3.5 sigma
+_SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of MS-SSIM, from fine to coarse
+_WIDEST_RSF = 12.0  # pixels of the super-resolved grid, about three times a wide-field PSF
+
+
+class Quality(NamedTuple):
+    """PSNR in dB, SSIM and NRMSE, as this project states them and in the older convention."""
+
+    psnr: float
+    ssim: float
+    nrmse: float
+    psnr_legacy: float
+    ssim_legacy: float
+    nrmse_legacy: float
+
+
+class ResolutionScaled(NamedTuple):
+    """A super-resolved image brought to wide field's resolution, grid and units (`image`).
+
+    `sigma` is the width of the Gaussian that did it, in pixels of the super-resolved grid.
+    """
+
+    image: NDArray[np.float64]
+    sigma: float
+
+
+def affine_fit(image: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
+    """The image ``a * image + b`` that is nearest to the target in least squares.
+
+    Takes brightness and background out of a comparison, of which no reconstruction knows the units.
+    """
+    image, target = _pair(image, target)
+    centred = image - image.mean()
+    power = np.vdot(centred, centred)
+    slope = np.vdot(centred, target) / power if power > 0 else 0.0
+    return slope * centred + target.mean()
+
+
+def min_max(image: ArrayLike) -> NDArray[np.float64]:
+    """The image scaled to [0, 1] by its darkest and brightest pixel; zeros where it is constant."""
+    image = np.asarray(image, dtype=np.float64)
+    low, high = image.min(), image.max()
+    return (image - low) / (high - low) if high > low else np.zeros_like(image)
+
+
+def quality(image: ArrayLike, target: ArrayLike) -> Quality:
+    """PSNR, SSIM and NRMSE of an image of shape (H, W).
+
+    The target is scaled to [0, 1] by its minimum and maximum and the image is fitted to it by
+    `affine_fit`. With a data range of 1 and e = image - target:
+
+        PSNR  = -10 log10 mean(e^2)      SSIM: Gaussian window of sigma 1.5, Wang et al. 2004
+        NRMSE = |e| / |target|           (Euclidean norms)
+
+    ``*_legacy`` are the same after scaling image and target each by its own minimum and maximum,
+    the convention of DFCAN and BioSR (Qiao et al. 2021), where one hot pixel changes everything.
+
+    Raises:
+        InputError: when the shapes differ, the target is constant, a value is not finite or the
+            image is smaller than the window of SSIM (11 pixels).
+    """
+    image, target = _pair(image, target)
+    if min(target.shape) < _SSIM_WINDOW:
+        raise InputError(f"SSIM needs at least 11 x 11 pixels, found an image of {target.shape}")
+    if target.max() == target.min():
+        raise InputError("the target is constant: there is nothing to compare with")
+    target = min_max(target)
+    return Quality(*_scores(affine_fit(image, target), target), *_scores(min_max(image), target))
+
+
+def _scores(image: NDArray, target: NDArray) -> tuple[float, float, float]:
+    error = float(np.mean((image - target) ** 2))
+    psnr = -10 * np.log10(error) if error > 0 else np.inf
+    ssim = structural_similarity(
+        target, image, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1
+    )
+    return float(psnr), float(ssim), float(np.sqrt(error / np.mean(target**2)))
+
+
+def ms_ssim(image: ArrayLike, target: ArrayLike) -> float:
+    """Multi-scale SSIM after the scaling of `quality`: 1 for equal images.
+
+        prod_{j < M} (mean c_j)^w_j (mean l_M c_M)^w_M,
+
+    c_j contrast times structure and l_j luminance of SSIM after j - 1 averagings over 2 x 2 pixels,
+    M = 5. Where the coarsest scales would be smaller than the window (below 176 pixels), they are
+    left out and the weights of the others scaled to the same sum, so compare only images of one
+    size. A negative mean counts as 0.
+
+    Raises:
+        InputError: as `quality`.
+
+    Source: Wang, Simoncelli and Bovik, Asilomar 2003, equation 7.
+    """
+    image, target = _pair(image, target)
+    if min(target.shape) < _SSIM_WINDOW:
+        raise InputError(f"SSIM needs at least 11 x 11 pixels, found an image of {target.shape}")
+    if target.max() == target.min():
+        raise InputError("the target is constant: there is nothing to compare with")
+    target = min_max(target)
+    image = affine_fit(image, target)
+    scales = min(len(_SCALE_WEIGHTS), 1 + int(np.log2(min(target.shape) / _SSIM_WINDOW)))
+    weights = np.array(_SCALE_WEIGHTS[:scales]) / sum(_SCALE_WEIGHTS[:scales])
+    weights *= sum(_SCALE_WEIGHTS)
+    product = 1.0
+    for scale, weight in enumerate(weights, start=1):
+        luminance, contrast = _ssim_parts(image, target)
+        part = contrast if scale < scales else luminance * contrast
+        product *= max(float(part.mean()), 0.0) ** weight
+        image, target = _halved(image), _halved(target)
+    return product
+
+
+def _ssim_parts(image: NDArray, target: NDArray) -> tuple[NDArray, NDArray]:
+    """Luminance and contrast-structure maps of SSIM, where the window lies within the image."""
+    edge = _SSIM_WINDOW // 2
+
+    def local(values: NDArray) -> NDArray:
+        return gaussian_filter(values, 1.5, truncate=3.5)[edge:-edge, edge:-edge]
+
+    mean_x, mean_y = local(image), local(target)
+    spread = local(image**2) - mean_x**2 + local(target**2) - mean_y**2
+    covariance = local(image * target) - mean_x * mean_y
+    luminance = (2 * mean_x * mean_y + 1e-4) / (mean_x**2 + mean_y**2 + 1e-4)
+    return luminance, (2 * covariance + 9e-4) / (spread + 9e-4)
+
+
+def _halved(image: NDArray) -> NDArray:
+    height, width = (side // 2 for side in image.shape)
+    return image[: 2 * height, : 2 * width].reshape(height, 2, width, 2).mean(axis=(1, 3))
+
+
+def pearson(a: ArrayLike, b: ArrayLike) -> float:
+    """Pearson's correlation of two images; NaN where one of them is constant."""
+    a, b = _pair(a, b)
+    a, b = a - a.mean(), b - b.mean()
+    norms = np.linalg.norm(a) * np.linalg.norm(b)
+    return float(np.clip(np.vdot(a, b) / norms, -1, 1)) if norms > 0 else float("nan")
+
+
+def resolution_scale(sr: ArrayLike, wide_field: ArrayLike) -> ResolutionScaled:
+    """Brings a super-resolved image down to wide field, as SQUIRREL does.
+
+    Minimises ``|a * bin(gaussian(sr, sigma)) + b - wide_field|`` over sigma, a and b, where `bin`
+    averages 2 x 2 pixels. The Gaussian stands for the resolution-scaling function.
+
+    Args:
+        sr: shape (2H, 2W), or (H, W), which is not binned.
+        wide_field: shape (H, W), for instance the mean of the nine raw frames.
+
+    Raises:
+        InputError: when the shapes do not fit.
+
+    Source: Culley et al., Nature Methods 15, 263 (2018), equations 1-3, without the registration:
+    the grids are the same by construction, and a shift is an error that should show.
+    """
+    sr, wide_field = _image(sr), _image(wide_field)
+    factor = sr.shape[0] // max(wide_field.shape[0], 1)
+    if factor not in (1, 2) or sr.shape != tuple(factor * side for side in wide_field.shape):
+        raise InputError(
+            f"a wide field of {wide_field.shape} expects a super-resolved image of twice its "
+            f"size, found {sr.shape}"
+        )
+
+    def scaled(sigma: float) -> NDArray:
+        blurred = gaussian_filter(sr, sigma, mode="nearest")
+        height, width = wide_field.shape
+        binned = blurred.reshape(height, factor, width, factor).mean(axis=(1, 3))
+        return affine_fit(binned, wide_field)
+
+    def error(sigma: float) -> float:
+        return float(np.mean((scaled(sigma) - wide_field) ** 2))
+
+    # The coarse search keeps the fine one out of a side minimum, which noisy images have.
+    coarse = np.arange(0.0, _WIDEST_RSF + 1)
+    best = float(coarse[np.argmin([error(sigma) for sigma in coarse])])
+    around = (max(best - 1, 0.0), min(best + 1, _WIDEST_RSF))
+    fine = float(minimize_scalar(error, bounds=around, options={"xatol": 0.01}).x)
+    sigma = min(best, fine, key=error)
+    return ResolutionScaled(scaled(sigma), sigma)
+
+
+def rsp(sr: ArrayLike, wide_field: ArrayLike) -> float:
+    """Resolution-scaled Pearson correlation with wide field: 1 where the two agree (SQUIRREL)."""
+    return pearson(resolution_scale(sr, wide_field).image, wide_field)
+
+
+def rse(sr: ArrayLike, wide_field: ArrayLike) -> float:
+    """Resolution-scaled error: root mean square difference, in units of wide field (SQUIRREL)."""
+    return float(np.sqrt(np.mean(error_map(sr, wide_field) ** 2)))
+
+
+def error_map(sr: ArrayLike, wide_field: ArrayLike) -> NDArray[np.float64]:
+    """SQUIRREL's error map (H, W): resolution-scaled image less wide field, in its units.
+
+    Positive where the super-resolved image has light that wide field does not have. The paper shows
+    its modulus. Shapes, errors and source as `resolution_scale`.
+    """
+    return resolution_scale(sr, wide_field).image - _image(wide_field)
+
+
+def coverage(target: ArrayLike, mean: ArrayLike, sigma: ArrayLike, level: float = 0.9) -> float:
+    """The share of pixels whose target lies in the central Gaussian interval of this level.
+
+    ``|target - mean| <= z sigma``, z the quantile of ``(1 + level) / 2``. Calibrated uncertainty
+    covers ``level``; less is overconfident. Arrays of any one shape, in the same units.
+    """
+    target, mean, sigma = (np.asarray(a, dtype=np.float64) for a in (target, mean, sigma))
+    if not target.shape == mean.shape == sigma.shape:
+        raise InputError(
+            f"target {target.shape}, mean {mean.shape} and standard deviation {sigma.shape} "
+            "are expected to have one shape"
+        )
+    if not 0 < level < 1:
+        raise InputError(f"a level lies between 0 and 1, found {level}")
+    if not (np.isfinite(target) & np.isfinite(mean) & (sigma >= 0)).all():
+        raise InputError(
+            "coverage needs finite images and standard deviations that are not negative"
+        )
+    return float(np.mean(np.abs(target - mean) <= norm.ppf((1 + level) / 2) * sigma))
+
+
+def auroc(negative: ArrayLike, positive: ArrayLike) -> float:
+    """The probability that a positive score exceeds a negative one, ties counted half.
+
+    The area under the ROC curve by ranks (Mann and Whitney 1947): 0.5 is chance, 1 is perfect.
+    """
+    negative = np.asarray(negative, dtype=np.float64).ravel()
+    positive = np.asarray(positive, dtype=np.float64).ravel()
+    if not (negative.size and positive.size):
+        raise InputError("AUROC needs at least one negative and one positive score")
+    scores = np.concatenate([negative, positive])
+    if np.isnan(scores).any():
+        raise InputError("AUROC cannot rank scores that are not numbers (NaN)")
+    above = rankdata(scores)[negative.size :].sum() - positive.size * (positive.size + 1) / 2
+    return float(above / (negative.size * positive.size))
+
+
+def _image(image: ArrayLike) -> NDArray[np.float64]:
+    image = np.asarray(image, dtype=np.float64)
+    if image.ndim != 2 or image.size == 0:
+        raise InputError(f"expected an image (H, W), found an array of shape {image.shape}")
+    if not np.isfinite(image).all():
+        raise InputError("an image holds values that are not finite (NaN or infinity)")
+    return image
+
+
+def _pair(image: ArrayLike, target: ArrayLike) -> tuple[NDArray, NDArray]:
+    image, target = _image(image), _image(target)
+    if image.shape != target.shape:
+        raise InputError(f"image {image.shape} and target {target.shape} differ in size")
+    return image, target

@@ -1,0 +1,1 @@
+"""The illumination patterns of a stack, estimated from its nine frames."""

@@ -1,0 +1,200 @@
+"""What pattern estimation and Wiener filter share: background, noise and bands of a stack."""
+
+from __future__ import annotations
+
+import math
+
+import scipy.fft
+import torch
+from torch import Tensor
+
+from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
+from bayesdl_sim.physics.optics import Optics, otf
+from bayesdl_sim.utils.errors import InputError
+
+__all__ = [
+    "camera_otf",
+    "equalise",
+    "fast_shape",
+    "frequencies",
+    "noise_variance",
+    "power",
+    "prepare",
+    "ring_index",
+    "ring_mean",
+    "separate",
+    "taper",
+    "unmixing",
+]
+
+BACKGROUND_PERCENTILE = 1.0
+SMALLEST_SIDE = 16  # raw pixels
+TAPERED_SHARE = 0.12  # of a side, at each border
+FLUCTUATION = 0.02  # relative, of the exposure from frame to frame: lamp, bleaching
+
+
+def prepare(raw: Tensor) -> Tensor:
+    """Checks a stack and takes its background off.
+
+    The background is the first percentile of the mean of the nine frames: camera offset and the
+    floor of the haze. A percentile of single frames would follow the noise of a dim stack.
+
+    Args:
+        raw: (9, H, W) counts, on the CPU or a CUDA device.
+
+    Returns:
+        (9, H, W) float64 counts above background; noise makes some of them negative.
+
+    Raises:
+        InputError: for another shape, a field under 16 pixels, or values that are not finite.
+    """
+    frames = ORIENTATIONS * PHASES
+    if raw.ndim != 3 or raw.shape[0] != frames or min(raw.shape[1:]) < SMALLEST_SIDE:
+        raise InputError(
+            f"expected a raw stack of ({frames}, H, W) with at least {SMALLEST_SIDE} pixels a "
+            f"side, found {tuple(raw.shape)}"
+        )
+    raw = raw.double()
+    if not bool(torch.isfinite(raw).all()):
+        raise InputError("the raw stack holds values that are not finite (NaN or infinity)")
+    values = raw.mean(dim=0).flatten()
+    rank = max(1, round(values.numel() * BACKGROUND_PERCENTILE / 100))
+    return raw - values.kthvalue(rank).values
+
+
+def frequencies(
+    shape: tuple[int, int], device: torch.device | str, spacing: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """Frequencies of `fft2` along rows (h, 1) and columns (1, w), cycles per unit of `spacing`."""
+    kwargs = {"d": spacing, "dtype": torch.float64, "device": device}
+    return torch.fft.fftfreq(shape[0], **kwargs)[:, None], torch.fft.fftfreq(shape[1], **kwargs)[
+        None
+    ]
+
+
+def taper(
+    shape: tuple[int, int], device: torch.device | str, share: float = TAPERED_SHARE
+) -> Tensor:
+    """Window (H, W) that falls to zero over `share` of every side, against cross artefacts."""
+    sides = []
+    for n in shape:
+        distance = torch.arange(n, dtype=torch.float64, device=device) + 0.5
+        distance = torch.minimum(distance, n - distance)
+        sides.append(torch.sin(0.5 * math.pi * (distance / (share * n)).clamp(max=1.0)) ** 2)
+    return sides[0][:, None] * sides[1][None]
+
+
+def fast_shape(shape: tuple[int, int], margin: int = 0) -> tuple[int, int]:
+    """The next shape that is quick to transform, with `margin` more pixels on every side."""
+    return tuple(scipy.fft.next_fast_len(n + 2 * margin) for n in shape)
+
+
+def camera_otf(optics: Optics, shape: tuple[int, int], device: torch.device | str) -> Tensor:
+    """Transfer function of optics and camera pixel on the camera's grid.
+
+    `otf(f) cos(pi fx / 2) cos(pi fy / 2)`: the cosines are the mean over the 2 x 2
+    super-resolution pixels of a camera pixel, that is `sim.bin_to_camera`.
+
+    Returns:
+        (H, W) real float64, full plane of `fft2`.
+    """
+    # A super-resolution grid of twice the size has the same frequencies, and more of them.
+    half = otf(optics, (2 * shape[0], 2 * shape[1]), device).double()
+    fy, fx = frequencies(shape, device)
+    rows = (fy * shape[0]).round().abs().long()
+    columns = (fx * shape[1]).round().abs().long()
+    return half[rows, columns] * torch.cos(math.pi * fy / 2) * torch.cos(math.pi * fx / 2)
+
+
+def power(spectrum: Tensor) -> Tensor:
+    """`|spectrum|^2`, several times as fast as by the modulus, which guards against overflow."""
+    return spectrum.real.square() + spectrum.imag.square()
+
+
+def ring_index(shape: tuple[int, int], step: float, device: torch.device | str) -> Tensor:
+    """The ring (h, w) that each frequency of `fft2` lies in; rings `step` cycles per pixel wide."""
+    return (torch.hypot(*frequencies(shape, device)) / step).round().long()
+
+
+def ring_mean(image: Tensor, index: Tensor) -> Tensor:
+    """Mean of a real image over each ring of `ring_index`: (rings,)."""
+    flat = index.flatten()
+    count = torch.bincount(flat)
+    total = torch.bincount(flat, weights=image.flatten())
+    return total / count.clamp(min=1)
+
+
+def noise_variance(frames: Tensor, optics: Optics) -> float:
+    """Noise variance of a pixel of a frame, from the frequencies that no lens transmits.
+
+    Shot and read noise are white, so their power beyond the cut-off is their power below it. The
+    median over those frequencies (ln 2 times the mean, as for any exponential law) does not feel
+    the streaks of bright borders.
+
+    Args:
+        frames: (9, H, W) without background.
+    """
+    shape = tuple(frames.shape[-2:])
+    window = taper(shape, frames.device)
+    strength = power(torch.fft.fft2(frames * window)) / (window**2).sum()
+    # An undersampled camera has no empty frequency; its corners come nearest.
+    empty = torch.hypot(*frequencies(shape, frames.device)) > min(1.05 * optics.cutoff, 0.6)
+    return float(strength[:, empty].median() / math.log(2.0))
+
+
+def equalise(frames: Tensor, optics: Optics, noise: float) -> Tensor:
+    """Brings the three frames of each orientation to one exposure.
+
+    The ratio of the frames' sums also holds `m Re(S(k) exp(i phase)) / S(0)`, which belongs to
+    the sample: large for a few beads, negligible for a full field. The correction is therefore
+    weighted by `v / (v + v_sample)`, `v` the variance of exposures that is usual, `v_sample` that
+    share of the sample, from the power of the sample at the frequencies where k may lie.
+
+    Args:
+        frames: (9, H, W) without background.
+        noise: variance of a pixel of a frame.
+    """
+    shape = tuple(frames.shape[-2:])
+    window = taper(shape, frames.device)
+    transfer = camera_otf(optics, shape, frames.device)
+    frequency = torch.hypot(*frequencies(shape, frames.device))
+    ring = (frequency > 0.15) & (frequency < 0.9 * optics.cutoff)
+    spectrum = torch.fft.fft2(frames.mean(dim=0) * window)
+    level = noise / len(frames) * float((window**2).sum())
+    sample = ((power(spectrum) - level) / transfer.clamp(min=0.02) ** 2)[ring].mean()
+    total = max(float(spectrum[0, 0].abs()), 1e-12)
+    of_sample = 0.2 * float(sample.clamp(min=0.0)) / total**2  # 0.2: m^2 / 2 for m = 0.6
+    sums = (frames * window).sum(dim=(1, 2)).reshape(ORIENTATIONS, PHASES)
+    ratio = sums / sums.mean(dim=1, keepdim=True)
+    weight = FLUCTUATION**2 / (FLUCTUATION**2 + of_sample)
+    gain = (1 + weight * (ratio - 1)).reshape(-1, 1, 1)
+    # An empty stack has no exposure to speak of: its sums are noise around zero.
+    usable = bool((sums > 0).all()) and bool(((gain - 1).abs() < 0.5).all())
+    return frames / gain if usable else frames
+
+
+def separate(frames: Tensor, phase: tuple[tuple[float, ...], ...]) -> tuple[Tensor, Tensor]:
+    """Solves `frame_p = zero + 2 Re(first exp(i phase_p))` per orientation and pixel.
+
+    Args:
+        frames: (3 n, H, W), orientation-major.
+        phase: for each of n orientations the phases of its frames in rad.
+
+    Returns:
+        `zero` (n, H, W) real, the wide-field band; `first` (n, H, W) complex, the band that the
+        fringes moved by the wave vector. Where the phases step by 120 degrees, both carry a
+        third of the noise variance of a frame.
+    """
+    grouped = frames.reshape(len(phase), PHASES, *frames.shape[1:])
+    bands = torch.einsum("obp,ophw->obhw", unmixing(phase).to(frames), grouped)
+    return bands[:, 0], torch.complex(bands[:, 1], bands[:, 2])
+
+
+def unmixing(phase: tuple[tuple[float, ...], ...]) -> Tensor:
+    """What `separate` multiplies the frames by: (n, 3, 3) float64, band x frame.
+
+    The bands are the wide field and the real and the imaginary part of the moved band.
+    """
+    angles = torch.tensor(phase, dtype=torch.float64)
+    mixing = torch.stack([torch.ones_like(angles), 2 * angles.cos(), -2 * angles.sin()], dim=-1)
+    return torch.linalg.pinv(mixing)

@@ -1,0 +1,130 @@
+"""Where the moved band overlaps the wide-field band: phases and modulation of the fringes."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from bayesdl_sim.physics.patterns.bands import frequencies, power
+from bayesdl_sim.physics.patterns.correlation import Field
+
+__all__ = ["Overlap", "mixture", "modulation", "overlap"]
+
+
+class Overlap(NamedTuple):
+    """Both bands at the n frequencies f where they overlap, with the sample's zero at the origin.
+
+    Attributes:
+        radius: of f, cycles per raw pixel.
+        wide: `zero(f) O(f + k)`.
+        moved: `first(f + k) O(f)`: the same sample through the same two OTFs, times m/2.
+        mirror: `conj(first)(f + k) O(f)`, the band that wrong phases mix into the moved one.
+        weight: inverse noise variance up to a factor.
+        noise_wide, noise_moved: weight times the noise power of `wide` and of the other two.
+    """
+
+    radius: Tensor
+    wide: Tensor
+    moved: Tensor
+    mirror: Tensor
+    weight: Tensor
+    noise_wide: Tensor
+    noise_moved: Tensor
+
+    def above(self, lowest: float) -> Overlap:
+        """Without lower frequencies, which out-of-focus light fills; fringes do not modulate it."""
+        return Overlap(*(values[self.radius > lowest] for values in self))
+
+
+def overlap(
+    zero: Tensor, first: Tensor, field: Field, wave: tuple[float, float], noise: float
+) -> Overlap:
+    """Moves the first band back by the wave vector and brings both bands to the same OTF.
+
+    Args:
+        zero: (h, w) of `Field.spectra`.
+        first: (H, W), tapered.
+        wave: (ky, kx) in cycles per raw pixel.
+        noise: variance of a pixel of a band.
+    """
+    transfer, (ky, kx) = field.transfer, wave
+    shape, device = tuple(transfer.shape), transfer.device
+    fy, fx = frequencies(shape, device)
+    # A product with a wave in real space is a shift by any fraction of a frequency.
+    carrier = _wave(ky * fy * shape[0], kx * fx * shape[1])
+    shifted = torch.fft.fft2(torch.fft.ifft2(transfer) * carrier).real
+    radius, away = fy.square() + fx.square(), (fy + ky).square() + (fx + kx).square()
+    inside = (transfer > 0.02) & (shifted > 0.02) & (radius > 0) & (away > 0.05**2)
+    rows = torch.arange(first.shape[0], dtype=torch.float64, device=device)[:, None]
+    columns = torch.arange(first.shape[1], dtype=torch.float64, device=device)[None]
+    sides = torch.stack([first, first.conj()]) * _wave(ky * rows, kx * columns)
+    moved, mirror = torch.fft.fft2(sides, s=shape)
+    places = inside.flatten().nonzero()[:, 0]
+    radius, transfer, shifted, zero, moved, mirror = (
+        plane.flatten()[places] for plane in (radius, transfer, shifted, zero, moved, mirror)
+    )
+    weight = 1 / (transfer**2 + 0.06 * shifted**2)  # 0.06: (m/2)^2, m = 0.5
+    level = noise * float((field.window**2).sum())
+    return Overlap(
+        radius.sqrt(),
+        zero * shifted,
+        moved * transfer,
+        mirror * transfer,
+        weight,
+        weight * shifted**2 * level,
+        weight * transfer**2 * level,
+    )
+
+
+def _wave(rows: Tensor, columns: Tensor) -> Tensor:
+    """`exp(-2 pi i (rows + columns))` of turns (h, 1) and (1, w)."""
+    return torch.exp(-2j * math.pi * rows) * torch.exp(-2j * math.pi * columns)
+
+
+def modulation(both: Overlap) -> tuple[float, float]:
+    """Depth of the fringes: `m = 2 |sum wide* moved| / (sum |wide|^2 - noise)`.
+
+    Noise in the wide-field band would lower the ratio, so its known power is taken off.
+
+    Returns:
+        The modulation and its relative standard error, infinite where noise outweighs signal.
+    """
+    numerator = float(torch.vdot(both.wide, both.weight * both.moved).abs())
+    strength = both.weight * power(both.wide)
+    total, bias = float(strength.sum()), float(both.noise_wide.sum())
+    if total <= 1.2 * bias or numerator == 0:
+        return 0.0, math.inf
+    of_moved = float((strength * both.noise_moved).sum()) / numerator**2
+    of_wide = float((2 * strength * both.noise_wide).sum()) / (total - bias) ** 2
+    return 2 * numerator / (total - bias), math.sqrt(of_moved + of_wide)
+
+
+def mixture(both: Overlap) -> tuple[complex, complex, float]:
+    """The mixture `u moved + v mirror` that is nearest to the wide-field band.
+
+    `v` is zero where the phases that separated the bands are right. Known noise is taken off the
+    normal equations, within limits that keep them solvable.
+
+    Returns:
+        u, v and the standard error of v / u.
+    """
+
+    def inner(x: Tensor, y: Tensor) -> complex:
+        return complex(torch.vdot(x, both.weight * y))
+
+    noise = float(both.noise_moved.sum())
+    uu, vv = inner(both.moved, both.moved).real, inner(both.mirror, both.mirror).real
+    uv = inner(both.moved, both.mirror)
+    uu, vv = max(uu - noise, 0.2 * uu), max(vv - noise, 0.2 * vv)
+    determinant = max(uu * vv - abs(uv) ** 2, 0.05 * uu * vv)
+    if determinant <= 0:
+        return 1.0, 0.0, math.inf
+    a, b = inner(both.moved, both.wide), inner(both.mirror, both.wide)
+    u, v = (vv * a - uv * b) / determinant, (uu * b - uv.conjugate() * a) / determinant
+    rest = both.weight * power(both.wide - u * both.moved - v * both.mirror)
+    # 2: neighbouring frequencies of a tapered and padded field are not independent
+    spread = math.sqrt(2 * float((both.weight * power(both.mirror) * rest).sum()))
+    return u, v, spread * uu / determinant / max(abs(u), 1e-300)

@@ -1,0 +1,1 @@
+"""The classical ways from nine frames to an image, and back."""

@@ -1,0 +1,314 @@
+"""Measures a raw stack as a careful microscopist looks at it before reconstructing.
+
+Everything that SIMcheck asks for (order and number of frames, phase steps, orientations, frequency
+and modulation of the pattern, saturation, drift, bleaching, signal), as plain numbers, from the
+frames alone: nominal optics are good enough for all of it. What is a fault is not decided here.
+
+Source: Ball et al., Sci. Rep. 5, 15915 (2015) for what to look at; the measures are this project's.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from skimage.registration import phase_cross_correlation
+from torch import Tensor
+
+from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
+from bayesdl_sim.physics.image_formation import lit_median
+from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
+from bayesdl_sim.physics.patterns.bands import frequencies, noise_variance, prepare, taper
+from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
+from bayesdl_sim.physics.patterns.fringe_search import FringeGroup, frame_differences, fringe_groups
+
+__all__ = [
+    "BEYOND_ANY_LENS",
+    "RawChecks",
+    "brightest_square",
+    "noise_line",
+    "raw_checks",
+]
+
+BEYOND_ANY_LENS = 0.42  # cycles per raw pixel; the cut-offs of 2D-SIM stands end at 0.40
+STEP = 2 * math.pi / PHASES
+LEAST_SATURATED = 5e-4  # share of the values; the very largest ones are always few
+HOT = 8.0  # standard deviations above all neighbours
+SPECKLED = 1.35  # a lens spreads light: a pixel so many times its brightest neighbour is no light
+
+
+class RawChecks(NamedTuple):
+    """What a stack (9, H, W) shows; frames are counted from 1, as people do.
+
+    Attributes:
+        confidence: per orientation, height of the peak of pattern estimation; above 6 is clear.
+        frequency: per orientation, cycles per raw pixel, where the confidence is clear.
+        modulation: per orientation, 0..1.
+        angle_error_deg: largest deviation from 60 degrees between the fringes of the orientations,
+            each found without the others; NaN where not all of them are clear.
+        groups: frames that clearly show the same fringes, found whatever their order.
+        phase_step_deg: per complete orientation, largest deviation of its steps from 120 degrees.
+        phase_step_error_deg: their standard error.
+        fringe_share: upper limit (three standard errors) of the power of the differences between
+            frames over that of the wide field, both without noise; m^2 / 2 times what the lens
+            passes of the fringes, near zero for nine wide-field images.
+        fringe_sigma: excess of that power over the noise, in standard errors; about zero for wide
+            field.
+        saturated_share: of all values, at the largest one, if they stand out as a spike.
+        copies: pairs of frames with the same noise, hence one exposure stored twice.
+        brightness: of each frame over the median of the nine.
+        bleaching: brightness lost from the first to the last frame, share; negative: gained.
+        drift_px: largest shift between the sums of the orientations, raw pixels.
+        drift_error_px: by how much the three shifts fail to add up to zero.
+        hot_share: of the pixels, brighter than a lens allows beside their neighbours.
+        gain: counts per electron, from noise against brightness; NaN where the noise does not rise.
+        signal_e: median electrons of the lit pixels; NaN where the gain is.
+        snr: the same median over the standard deviation of the noise of a frame.
+        fine_share: of the wide field's power above noise, beyond half the cut-off: focus.
+    """
+
+    confidence: tuple[float, ...]
+    frequency: tuple[float, ...]
+    modulation: tuple[float, ...]
+    angle_error_deg: float
+    groups: tuple[tuple[int, ...], ...]
+    phase_step_deg: tuple[float, ...]
+    phase_step_error_deg: tuple[float, ...]
+    fringe_share: float
+    fringe_sigma: float
+    saturated_share: float
+    copies: tuple[tuple[int, int], ...]
+    brightness: tuple[float, ...]
+    bleaching: float
+    drift_px: float
+    drift_error_px: float
+    hot_share: float
+    gain: float
+    signal_e: float
+    snr: float
+    fine_share: float
+
+
+def raw_checks(
+    raw: Tensor, optics: Optics = TYPICAL_OPTICS, estimated: Estimate | None = None
+) -> RawChecks:
+    """Measures one stack.
+
+    Args:
+        raw: (9, H, W) counts, in the order in which they are to be reconstructed.
+        optics: only roughly those of the microscope.
+        estimated: the patterns, if they are known already.
+
+    Raises:
+        InputError: for a stack that cannot be one (`bands.prepare`).
+    """
+    frames, hot_share = _cooled(prepare(raw))
+    noise = noise_variance(frames, optics)
+    estimated = estimated or estimate(raw, optics)
+    groups = fringe_groups(frames, optics, noise) if noise > 0 else []
+    steps = [_phase_steps(group) for group in groups if _is_orientation(group.frames)]
+    light, brightness = estimated.illumination, _brightness(frames)
+    gain = noise_line(frames)[1]
+    signal = float(lit_median(frames.mean(dim=0)))
+    drift, drift_error = _drift(frames)
+    fringe_share, fringe_sigma = _fringe_power(frames, optics)
+    return RawChecks(
+        confidence=estimated.confidence,
+        frequency=light.frequency,
+        modulation=light.modulation,
+        angle_error_deg=_angle_error([g for g in groups if _is_orientation(g.frames)]),
+        groups=tuple(tuple(f + 1 for f in group.frames) for group in groups),
+        phase_step_deg=tuple(step for step, _ in steps),
+        phase_step_error_deg=tuple(error for _, error in steps),
+        fringe_share=fringe_share,
+        fringe_sigma=fringe_sigma,
+        saturated_share=_saturated_share(raw),
+        copies=_copies(frames),
+        brightness=brightness,
+        bleaching=_bleaching(brightness),
+        drift_px=drift,
+        drift_error_px=drift_error,
+        hot_share=hot_share,
+        gain=gain,
+        signal_e=signal / gain if gain > 0 else math.nan,
+        snr=signal / math.sqrt(noise) if noise > 0 else math.inf,
+        fine_share=_fine_share(frames, optics, noise),
+    )
+
+
+def brightest_square(raw: Tensor, side: int) -> tuple[slice, slice]:
+    """Rows and columns of the square of at most `side` pixels that holds the most light."""
+    light = raw.double().mean(dim=0)
+    height, width = (min(side, n) for n in light.shape)
+    sums = torch.nn.functional.avg_pool2d(light[None, None], (height, width), stride=8)[0, 0]
+    row, column = divmod(int(sums.argmax()), sums.shape[1])
+    return slice(8 * row, 8 * row + height), slice(8 * column, 8 * column + width)
+
+
+def noise_line(frames: Tensor) -> tuple[float, float]:
+    """Noise variance of a pixel as a line of its brightness: `variance = a + b brightness`.
+
+    The noise is what lies beyond any lens's cut-off; its square is compared with the mean of the
+    frames, in bins of equal counts. The slope b is the gain of the camera in counts per electron,
+    the intercept its read noise and the light of the background.
+
+    Args:
+        frames: (9, H, W) without background.
+
+    Returns:
+        a and b in counts^2 and counts; b is NaN where the noise does not rise with brightness.
+    """
+    shape = tuple(frames.shape[1:])
+    outside = torch.hypot(*frequencies(shape, frames.device)) > BEYOND_ANY_LENS
+    rest = torch.fft.ifft2(torch.fft.fft2(frames) * outside).real
+    variance = rest.square().mean(dim=0) / float(outside.double().mean())
+    border = max(1, min(shape) // 16)  # where the edges of the field leave streaks
+    inner = (slice(border, -border),) * 2
+    mean, variance = frames.mean(dim=0)[inner].flatten(), variance[inner].flatten()
+    order = torch.argsort(mean)
+    bins = [(mean[i].mean(), _trimmed(variance[i])) for i in order.chunk(24)]
+    x, y = (torch.stack(values).cpu().numpy() for values in zip(*bins, strict=True))
+    weight = 1 / np.maximum(y, 1e-12)  # a variance is known to a share of itself
+    slope, intercept = np.polyfit(x, y, 1, w=weight)
+    floor = float(max(intercept, 0.05 * y.min()))
+    return floor, float(slope) if slope > 0 else math.nan
+
+
+def _trimmed(variance: Tensor) -> Tensor:
+    """Mean without the largest hundredth, where hot pixels are."""
+    kept = variance.sort().values[: max(1, int(0.99 * len(variance)))]
+    return kept.mean()
+
+
+def _is_orientation(frames: tuple[int, ...]) -> bool:
+    return len(frames) == PHASES and frames[0] % PHASES == 0 and frames[2] == frames[0] + 2
+
+
+def _phase_steps(group: FringeGroup) -> tuple[float, float]:
+    """Largest deviation from 120 degrees, either way round, and the standard error of a step."""
+    first, second, third = group.phase
+    steps = (second - first, third - second, first - third)
+    worst = [
+        max(abs(math.remainder(step - sense * STEP, 2 * math.pi)) for step in steps)
+        for sense in (1, -1)
+    ]
+    # A peak of height h over the median 1.18 sigma of its noise: a phase is known to 0.85 / h.
+    error = 0.85 * math.sqrt(sum(1 / h**2 for h in group.height) * 2 / 3)
+    return math.degrees(min(worst)), math.degrees(error)
+
+
+def _angle_error(groups: list[FringeGroup]) -> float:
+    """Fringes have no direction: angles between them are compared modulo 180 degrees."""
+    if len(groups) < ORIENTATIONS:
+        return math.nan
+    pairs = combinations((group.angle for group in groups), 2)
+    gaps = [abs(math.remainder(a - b, math.pi)) for a, b in pairs]
+    return math.degrees(max(abs(gap - math.pi / ORIENTATIONS) for gap in gaps))
+
+
+def _fringe_power(frames: Tensor, optics: Optics) -> tuple[float, float]:
+    """`fringe_share` and `fringe_sigma`: the differences between the frames, within the cut-off."""
+    shape = tuple(frames.shape[1:])
+    window, radius = taper(shape, frames.device), torch.hypot(*frequencies(shape, frames.device))
+    passed, empty = (radius > 0.03) & (radius < 0.9 * optics.cutoff), radius > BEYOND_ANY_LENS
+    mean = frames.mean(dim=0)
+    mean = (mean - (mean * window).sum() / window.sum()) * window
+    power = torch.fft.fft2(frame_differences(frames, window) * window).abs() ** 2
+    rest, noise = power[:, passed].mean(), power[:, empty].mean()
+    wide = (torch.fft.fft2(mean).abs() ** 2)[passed].mean() - noise / len(frames)
+    # Real images hold each frequency twice, and the taper ties neighbours; eight differences.
+    modes = (len(frames) - 1) * float(passed.sum()) / 2 / 1.3
+    error = float(noise) / math.sqrt(modes)
+    excess = float(rest - noise)
+    share = (max(excess, 0.0) + 3 * error) / max(float(wide), 3 * error, 1e-300)
+    return share, excess / max(error, 1e-300)
+
+
+def _saturated_share(raw: Tensor) -> float:
+    """Share of values at the largest one, if more than in the bin below it; light thins out."""
+    values = raw.double().flatten()
+    top, middle = float(values.max()), float(values.median())
+    width = max((top - middle) / 50, 1.0)
+    last, before = (
+        int(((values > top - (i + 1) * width) & (values <= top - i * width)).sum()) for i in (0, 1)
+    )
+    share = float((values >= top).double().mean())
+    return share if last > 1.5 * before and share > LEAST_SATURATED else 0.0
+
+
+def _copies(frames: Tensor) -> tuple[tuple[int, int], ...]:
+    """Pairs whose noise is the same: correlation above 0.9 beyond the cut-off of any lens."""
+    shape = tuple(frames.shape[1:])
+    outside = torch.hypot(*frequencies(shape, frames.device)) > BEYOND_ANY_LENS
+    rest = torch.fft.fft2(frames * taper(shape, frames.device))[:, outside]
+    norm = rest.abs().square().sum(dim=1).sqrt().clamp(min=1e-300)
+    alike = ((rest @ rest.conj().T).real / norm[:, None] / norm[None]) > 0.9
+    pairs = combinations(range(len(frames)), 2)
+    return tuple((a + 1, b + 1) for a, b in pairs if bool(alike[a, b]))
+
+
+def _brightness(frames: Tensor) -> tuple[float, ...]:
+    sums = frames.mean(dim=(1, 2))
+    return tuple((sums / sums.median().clamp(min=1e-12)).tolist())
+
+
+def _bleaching(brightness: tuple[float, ...]) -> float:
+    slope, start = np.polyfit(np.arange(len(brightness)), brightness, 1)
+    return float(-slope * (len(brightness) - 1) / max(start, 1e-12))
+
+
+def _drift(frames: Tensor) -> tuple[float, float]:
+    """Shifts between the sums of the orientations, in which fringes cancel, by correlation."""
+    sums = frames.reshape(ORIENTATIONS, PHASES, *frames.shape[1:]).sum(dim=1)
+    window = taper(tuple(frames.shape[1:]), frames.device, 0.25)
+    sums = ((sums - sums.mean(dim=(1, 2), keepdim=True)) * window).cpu().numpy()
+
+    def shift(a: int, b: int) -> np.ndarray:
+        found = phase_cross_correlation(sums[a], sums[b], upsample_factor=20, normalization=None)
+        return np.asarray(found[0], dtype=np.float64)
+
+    first, second, whole = shift(0, 1), shift(1, 2), shift(0, 2)
+    largest = max(float(np.hypot(*s)) for s in (first, second, whole))
+    return largest, float(np.hypot(*(first + second - whole)))
+
+
+def _cooled(frames: Tensor) -> tuple[Tensor, float]:
+    """Frames without hot pixels, and their share.
+
+    Hot is what exceeds all its neighbours by more than noise and any lens allow. Such pixels get
+    the median of their neighbours; they would look like the same noise in all frames.
+    """
+    mean = frames.mean(dim=0)
+    around = _neighbours(mean[None])[0]  # (8, H, W)
+    brightest = around.max(dim=0).values
+    level, rise = noise_line(frames)
+    rise = rise if rise > 0 else 0.0
+    sigma = ((level + rise * brightest.clamp(min=0.0)) / len(frames)).sqrt()
+    hot = (mean > brightest + HOT * sigma) & (mean > SPECKLED * brightest)
+    if not bool(hot.any()):
+        return frames, 0.0
+    cooled = torch.where(hot, _neighbours(frames).median(dim=1).values, frames)
+    return cooled, float(hot.double().mean())
+
+
+def _neighbours(frames: Tensor) -> Tensor:
+    """The eight pixels around each: (n, H, W) -> (n, 8, H, W), repeated at the border."""
+    count, height, width = frames.shape
+    padded = torch.nn.functional.pad(frames[:, None], (1, 1, 1, 1), mode="replicate")
+    patches = torch.nn.functional.unfold(padded, 3).reshape(count, 9, height, width)
+    return torch.cat([patches[:, :4], patches[:, 5:]], dim=1)
+
+
+def _fine_share(frames: Tensor, optics: Optics, noise: float) -> float:
+    """Share of the wide field's power, without noise, between 0.5 and 0.9 of the cut-off."""
+    shape = tuple(frames.shape[1:])
+    window, radius = taper(shape, frames.device), torch.hypot(*frequencies(shape, frames.device))
+    mean = frames.mean(dim=0)
+    spectrum = torch.fft.fft2((mean - (mean * window).sum() / window.sum()) * window).abs() ** 2
+    spectrum = spectrum - noise / len(frames) * float((window**2).sum())
+    relative = radius / optics.cutoff
+    fine = float(spectrum[(relative > 0.5) & (relative < 0.9)].sum())
+    return fine / max(float(spectrum[(relative > 0.03) & (relative < 0.9)].sum()), 1e-300)

@@ -1,0 +1,289 @@
+"""Sends a super-resolved image back through the microscope and compares it with the nine frames.
+
+Structure that a network invented is not in the frames, and structure that it missed is: both leave
+a residual that is larger than the noise, and no ground truth is needed to see it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES, Illumination, fringe_phase
+from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics, apply_otf, target_otf
+from bayesdl_sim.physics.patterns.bands import frequencies, prepare, separate, taper
+from bayesdl_sim.physics.patterns.estimation import estimate
+from bayesdl_sim.physics.reconstruction.raw_checks import (
+    BEYOND_ANY_LENS,
+    RawChecks,
+    brightest_square,
+    noise_line,
+    raw_checks,
+)
+
+__all__ = ["Examination", "Resimulation", "examine", "resimulate", "resimulate_field"]
+
+JUDGED_FIELD = 128  # raw pixels a side: what is stored to compare with was measured on such fields
+
+RING = 0.02  # cycles per raw pixel, between the knots of a fitted transfer function
+SHARPEST = 0.05  # of the apodised transfer of the image that is divided by
+HAZE_SIGMA = 6.0  # raw pixels
+BLOB_SIGMA = 2.0  # raw pixels; three resolution elements of a usual stand, FWHM 4.7
+SURROUNDINGS_SIGMA = 5.0  # raw pixels; what an image lacks as a whole is no local invention
+LIT_SHARE = 0.05  # of the brightest light, where the usual misfit is measured
+BORDER = 4  # raw pixels that no score looks at: the field goes on outside, the image does not
+PADDING = 16  # super-resolution pixels of mirrored image
+
+
+class Resimulation(NamedTuple):
+    """What the frames say about an image.
+
+    Attributes:
+        invented: (H, W), by how many standard deviations the image is brighter than the frames,
+            over a blob of `BLOB_SIGMA` against its surroundings; negative: light that it lacks.
+            They are those of the noise and of the misfit that is usual in this image: a share of
+            the brightness, the median over the lit field.
+        chi2: (H, W), squared residual of the nine frames over its expected value, over such a
+            blob; 1 where the image explains the frames.
+        unexplained: share of the frames' power (without noise) that the image leaves.
+        fringes_unexplained: the same of the differences between the frames, in which only fringes
+            are: near 1 where the patterns are not what the order of the frames says.
+        frames: (9, H, W), re-simulated, counts above background.
+    """
+
+    invented: Tensor
+    chi2: Tensor
+    unexplained: float
+    fringes_unexplained: float
+    frames: Tensor
+
+
+def resimulate(
+    sr: Tensor, raw: Tensor, illumination: Illumination, optics: Optics = TYPICAL_OPTICS
+) -> Resimulation:
+    """Compares `frame_p = w_p + u_p T0 S + v_p Re T1 (S e^ikr) + x_p Im T1 (S e^ikr) + y_p haze`.
+
+    S is the image without the apodisation of its target. The radial transfer functions T0 and T1
+    are fitted to the wide-field and the moved bands, since nobody knows the lens's damping and an
+    image of a noisy stack is softer than its target; the scalars are fitted to each frame, so that
+    neither phase nor modulation nor exposure has to be known, only the wave vectors. So few numbers
+    cannot follow a local structure: what is left is noise or an error of the image. The noise is
+    a line of brightness that is measured from the stack (`raw_checks.noise_line`).
+
+    Args:
+        sr: (2H, 2W), any linear units.
+        raw: (9, H, W) counts.
+        illumination: the wave vectors and phases, as estimated.
+        optics: only roughly those of the microscope.
+
+    Raises:
+        InputError: for a stack that cannot be one (`bands.prepare`).
+    """
+    frames = prepare(raw)
+    level, rise = noise_line(frames)
+    rise = rise if rise > 0 else 0.0
+    size = tuple(frames.shape[1:])
+    smooth = _gaussian(frames.mean(dim=0), 1.0)
+    variance = level + rise * smooth.clamp(min=0.0)
+    sr = sr.to(frames)
+    # As the frames: a background of the image would be light that the fringes modulate.
+    sr = sr - sr.flatten().kthvalue(max(1, sr.numel() // 100)).values
+    sharp = _without_apodisation(sr, illumination, optics)
+    zero, first = separate(frames, illumination.phase)
+    wide = _bin(sharp)
+    moved = []
+    for o in range(ORIENTATIONS):
+        carrier = fringe_phase(
+            illumination.frequency[o], illumination.angle[o], tuple(sharp.shape), sharp.device
+        )
+        moved.append(torch.complex(_bin(sharp * carrier.cos()), _bin(sharp * carrier.sin())))
+    blurred = _through(wide[None], _transfer(wide[None], zero.mean(dim=0)[None]))[0].real
+    moved = torch.stack(moved)
+    moved = _through(moved, _transfer(moved, first))
+    model = _fit(frames, blurred, moved, variance)
+    return _compare(frames, model, variance, size)
+
+
+class Examination(NamedTuple):
+    """A stack and its image, examined over `square` (rows, columns of raw pixels)."""
+
+    square: tuple[slice, slice]
+    checks: RawChecks
+    resimulation: Resimulation
+
+    @property
+    def fine_square(self) -> tuple[slice, slice]:
+        """The square on the doubled grid."""
+        rows, columns = (slice(2 * part.start, 2 * part.stop) for part in self.square)
+        return rows, columns
+
+    def misfit(self) -> dict[str, float]:
+        """The re-simulation in numbers."""
+        invented = self.resimulation.invented
+        return {
+            "unexplained": self.resimulation.unexplained,
+            "fringes_unexplained": self.resimulation.fringes_unexplained,
+            "invented": float(invented.abs().flatten().quantile(0.999)),
+        }
+
+
+def examine(raw: Tensor, sr: Tensor, optics: Optics = TYPICAL_OPTICS) -> Examination:
+    """Raw checks and re-simulation of the brightest square of a stack.
+
+    Args:
+        raw: (9, H, W) counts.
+        sr: (2H, 2W) image made from them.
+    """
+    square = brightest_square(raw, JUDGED_FIELD)
+    fine = tuple(slice(2 * part.start, 2 * part.stop) for part in square)
+    raw, sr = raw[:, square[0], square[1]], sr[fine]
+    estimated = estimate(raw, optics)
+    checks = raw_checks(raw, optics, estimated)
+    return Examination(square, checks, resimulate(sr, raw, estimated.illumination, optics))
+
+
+def resimulate_field(raw: Tensor, sr: Tensor, optics: Optics = TYPICAL_OPTICS) -> Resimulation:
+    """Re-simulation of a whole field, with the patterns that are found in it.
+
+    Args:
+        raw: (9, H, W) counts.
+        sr: (2H, 2W) image made from them.
+
+    Raises:
+        InputError: as `resimulate`.
+    """
+    return resimulate(sr, raw, estimate(raw, optics).illumination, optics)
+
+
+def _without_apodisation(sr: Tensor, illumination: Illumination, optics: Optics) -> Tensor:
+    """The structure within the extended support: the image over the transfer of its target."""
+    height, width = sr.shape
+    padded = torch.nn.functional.pad(sr[None, None], (PADDING,) * 4, mode="reflect")[0, 0]
+    transfer = target_otf(optics, illumination.mean_frequency, tuple(padded.shape), sr.device)
+    inverse = transfer / (transfer**2 + SHARPEST**2)
+    return apply_otf(padded, inverse)[PADDING : PADDING + height, PADDING : PADDING + width]
+
+
+def _bin(image: Tensor) -> Tensor:
+    return torch.nn.functional.avg_pool2d(image[None, None], 2)[0, 0]
+
+
+def _transfer(model: Tensor, bands: Tensor) -> Tensor:
+    """The radial transfer function (H, W) that brings the model nearest to the bands.
+
+    `T(ring) = sum_o Re(e^-i a_o <M_o, B_o>) / sum_o <M_o, M_o>` with a_o the phase of `<M_o, B_o>`
+    over all rings; linear between the rings, zero beyond any lens.
+
+    Args:
+        model, bands: (n, H, W), real or complex.
+    """
+    shape = tuple(model.shape[1:])
+    window, radius = taper(shape, model.device), torch.hypot(*frequencies(shape, model.device))
+    ring = (radius / RING).round().long().flatten()
+    ours, theirs = torch.fft.fft2(model * window), torch.fft.fft2(bands * window)
+    inside = (radius < BEYOND_ANY_LENS) & (radius > RING / 2)
+    cross = ours.conj() * theirs
+    turn = cross[:, inside].sum(dim=1)
+    turn = turn / turn.abs().clamp(min=1e-300)
+    cross = (cross * turn.conj()[:, None, None]).real.sum(dim=0).flatten()
+    power = ours.abs().square().sum(dim=0).flatten()
+    over = torch.bincount(ring, weights=cross) / torch.bincount(ring, weights=power).clamp(1e-300)
+    over = torch.cat([over[1:2], over[1:]]).clamp(min=0.0)  # the mean is the background's
+    place = (radius / RING).clamp(max=len(over) - 1.001)
+    left = place.floor().long()
+    curve = torch.lerp(over[left], over[left + 1], place - left)
+    return torch.where(radius < BEYOND_ANY_LENS, curve, 0.0)
+
+
+def _through(images: Tensor, transfer: Tensor) -> Tensor:
+    return torch.fft.ifft2(torch.fft.fft2(images) * transfer)
+
+
+def _fit(frames: Tensor, blurred: Tensor, moved: Tensor, variance: Tensor) -> Tensor:
+    """The nine frames (9, H, W) of the model, five scalars each by weighted least squares."""
+    haze, model = _gaussian(blurred, HAZE_SIGMA), []
+    weight = (_inner(torch.ones_like(variance)) / variance).sqrt().flatten()
+    for f, frame in enumerate(frames):
+        side = moved[f // PHASES]
+        parts = [torch.ones_like(blurred), blurred, side.real, side.imag, haze]
+        basis = torch.stack([part.flatten() for part in parts], dim=1)
+        # Columns of one size: a ridge that only matters where the image is constant.
+        basis = basis / basis.square().mean(dim=0).sqrt().clamp(min=1e-300)
+        weighted = basis * weight[:, None]
+        normal = weighted.T @ weighted
+        normal += 1e-9 * normal.diagonal().max() * torch.eye(len(parts), dtype=normal.dtype)
+        scalars = torch.linalg.solve(normal, weighted.T @ (frame.flatten() * weight))
+        model.append((basis @ scalars).reshape(frame.shape))
+    return torch.stack(model)
+
+
+def _compare(
+    frames: Tensor, model: Tensor, variance: Tensor, size: tuple[int, int]
+) -> Resimulation:
+    rest, count = frames - model, len(frames)
+    inner = _inner(torch.ones(size, dtype=frames.dtype)) > 0
+    chi2 = _gaussian((rest.square() / variance).mean(dim=0), BLOB_SIGMA)
+
+    def excess(images: Tensor, degrees: float) -> tuple[float, float]:
+        """Mean square over the noise, less the noise, and its standard error."""
+        values = (images.square().sum(dim=0) / variance)[inner]
+        return float(values.mean()) - degrees, math.sqrt(2 * degrees / len(values))
+
+    def share(left: Tensor, whole: Tensor, degrees: float) -> float:
+        (remains, _), (total, error) = excess(left, degrees), excess(whole, degrees)
+        return max(remains, 0.0) / max(total, 3 * error)
+
+    def own(images: Tensor) -> Tensor:
+        return images - images.mean(dim=0)
+
+    centred = frames - frames.mean(dim=(1, 2), keepdim=True)
+    return Resimulation(
+        _invented(-rest.mean(dim=0), frames.mean(dim=0), variance / count, inner),
+        chi2,
+        share(rest, centred, count),
+        share(own(rest), own(centred), count - 1),
+        model,
+    )
+
+
+def _invented(surplus: Tensor, light: Tensor, variance: Tensor, inner: Tensor) -> Tensor:
+    """Local surplus of the image over `sqrt(noise variance + (usual share x brightness)^2)`.
+
+    Args:
+        surplus: (H, W), image less frames, mean of the nine.
+        light: (H, W), mean of the frames.
+        variance: (H, W), of the noise of `light`.
+    """
+    local = _gaussian(surplus, BLOB_SIGMA) - _gaussian(surplus, SURROUNDINGS_SIGMA)
+    light = _gaussian(light, BLOB_SIGMA).clamp(min=0.0)
+    lit = inner & (light > LIT_SHARE * light.max())
+    usual = float((local[lit].abs() / light[lit]).median()) / 0.674 if bool(lit.any()) else 0.0
+    noise = variance * _gaussian_sum(torch.ones_like(light), BLOB_SIGMA, squared=True)
+    return local / (noise + (usual * light) ** 2).sqrt() * inner
+
+
+def _inner(image: Tensor) -> Tensor:
+    """Zero on the border, unchanged inside."""
+    kept = torch.zeros_like(image)
+    kept[BORDER:-BORDER, BORDER:-BORDER] = image[BORDER:-BORDER, BORDER:-BORDER]
+    return kept
+
+
+def _gaussian(image: Tensor, sigma: float) -> Tensor:
+    """Convolution with a Gaussian of unit sum, mirrored at the borders."""
+    return _gaussian_sum(image, sigma)
+
+
+def _gaussian_sum(image: Tensor, sigma: float, squared: bool = False) -> Tensor:
+    """Convolution with a normalised Gaussian, or with its square: the noise that it leaves."""
+    reach = max(1, math.ceil(3 * sigma))
+    place = torch.arange(-reach, reach + 1, dtype=image.dtype)
+    kernel = torch.exp(-0.5 * (place / sigma) ** 2)
+    kernel = kernel / kernel.sum()
+    kernel = kernel**2 if squared else kernel
+    image = torch.nn.functional.pad(image[None, None], (reach,) * 4, mode="reflect")
+    image = torch.nn.functional.conv2d(image, kernel.reshape(1, 1, -1, 1))
+    return torch.nn.functional.conv2d(image, kernel.reshape(1, 1, 1, -1))[0, 0]

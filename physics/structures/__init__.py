@@ -1,0 +1,1 @@
+"""What cells hold: random fluorophore densities, drawn in nanometres."""

@@ -1,0 +1,192 @@
+"""From sampled pixels to scores, groups and bars, on predictions whose truth is known."""
+
+import numpy as np
+import pytest
+
+from bayesdl_sim.bayes.calibration.recalibration import (
+    Calibration,
+    CalibrationStack,
+    fit_calibration,
+)
+from bayesdl_sim.evaluation.baselines import fit_baselines
+from bayesdl_sim.evaluation.groups import (
+    bars,
+    by_structure,
+    conformal_risks,
+    differences,
+    group_calibration,
+    intensity_deciles,
+    signal_deciles,
+)
+from bayesdl_sim.evaluation.scoring import (
+    AS_PREDICTED,
+    CALIBRATED,
+    CONSTANT,
+    INTENSITY_ONLY,
+    Sample,
+    distribution_scores,
+    fair_crps,
+    mixture_draws,
+    predictors,
+)
+from bayesdl_sim.evaluation.uncertainty_charts import uncertainty_diagrams
+from bayesdl_sim.metrics.bootstrap import table_of_means
+from bayesdl_sim.metrics.distributions import crps_gaussian
+
+
+def samples(cells=12, levels=2, pixels=1500, factor=1.0, seed=0):
+    """Stacks whose sigma varies from pixel to pixel, independently of the intensity."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for cell in range(1, cells + 1):
+        for level in range(1, levels + 1):
+            mean = rng.uniform(0, 1, pixels)
+            sigma = rng.uniform(0.02, 0.3, pixels)
+            target = mean + factor * sigma * rng.normal(size=pixels)
+            found.append(Sample(cell, level, 3.0 * cell * level, target, mean, sigma))
+    return found
+
+
+def fitted(found):
+    """Calibration and baselines of samples."""
+    cells = sorted({sample.cell for sample in found})
+    calibration = fit_calibration(
+        [[CalibrationStack(s.error, s.sigma) for s in found if s.cell == cell] for cell in cells]
+    )
+    mean, error = (np.concatenate([getattr(s, n) for s in found]) for n in ("mean", "error"))
+    return calibration, fit_baselines(mean, error)
+
+
+def rows_of(found, calibration, baselines):
+    return [
+        {"cell": sample.cell, "method": name, **distribution_scores(sample, sigma, rule)}
+        for sample in found
+        for name, (sigma, rule) in predictors(sample, baselines, calibration).items()
+    ]
+
+
+@pytest.fixture(scope="module")
+def known():
+    """(test samples, calibration, baselines): stated sigmas are too small by a factor of 1.5."""
+    calibration, baselines = fitted(samples(factor=1.5, seed=1))
+    return samples(factor=1.5, seed=2), calibration, baselines
+
+
+def test_predictors_state_what_they_were_fitted_for(known):
+    found, calibration, baselines = known
+    by_name = predictors(found[0], baselines, calibration)
+    assert list(by_name) == [AS_PREDICTED, CALIBRATED, INTENSITY_ONLY, CONSTANT]
+    np.testing.assert_array_equal(by_name[AS_PREDICTED][0], found[0].sigma)
+    np.testing.assert_allclose(by_name[CALIBRATED][0], 1.5 * found[0].sigma, rtol=0.02)
+    # here the intensity says nothing about the error
+    np.testing.assert_allclose(by_name[INTENSITY_ONLY][0], by_name[CONSTANT][0], rtol=0.2)
+
+
+def test_scores_of_a_calibrated_prediction(known):
+    found, calibration, baselines = known
+    table = {
+        row["method"]: row
+        for row in table_of_means(
+            rows_of(found, calibration, baselines), ["method"],
+            ["mean_z2", "coverage_0.5", "coverage_0.9", "width_0.9", "nll", "ause"], 0,
+        )
+    }  # fmt: skip
+    ours = table[CALIBRATED]
+    assert ours["mean_z2"].value == pytest.approx(1, abs=0.05)
+    assert ours["coverage_0.9"].value == pytest.approx(0.9, abs=0.015)
+    assert ours["coverage_0.5"].value == pytest.approx(0.5, abs=0.02)
+    assert ours["width_0.9"].value == pytest.approx(2 * 1.645 * 1.5 * 0.16, rel=0.03)
+    assert table[AS_PREDICTED]["mean_z2"].value == pytest.approx(2.25, abs=0.1)
+    assert table[AS_PREDICTED]["coverage_0.9"].value < 0.8
+
+
+def test_differences_and_bars_know_the_better_one(known):
+    found, calibration, baselines = known
+    rows = rows_of(found, calibration, baselines)
+    intensity, constant = differences(rows, seed=0)
+    for row in (intensity, constant):
+        assert row["nll"].high < 0
+        assert row["ause"].high < 0
+    names = ["mean_z2", "coverage_0.9"]
+    ours = next(
+        row for row in table_of_means(rows, ["method"], names, 0) if row["method"] == CALIBRATED
+    )
+    groups = [
+        group_calibration(split(found, calibration), calibration)
+        for split in (intensity_deciles, signal_deciles)
+    ]
+    assert all(row["met"] for row in bars(ours, intensity, *groups))
+    worse = {**intensity, "nll": intensity["nll"]._replace(high=0.01)}
+    groups[1][3]["coverage, calibrated"] = 0.79
+    missed = [row["what"] for row in bars(ours, worse, *groups) if not row["met"]]
+    assert missed == ["coverage in every signal group", "NLL less intensity only"]
+
+
+def test_deciles_hold_every_pixel_once_and_in_order(known):
+    found, calibration, _ = known
+    for groups in (intensity_deciles(found, calibration), signal_deciles(found, calibration)):
+        assert len(groups) == 10
+        assert sum(group.error.size for group in groups.values()) == 24 * 1500
+    rows = group_calibration(intensity_deciles(found, calibration), calibration)
+    for row in rows:
+        assert row["coverage, calibrated"] == pytest.approx(0.9, abs=0.03)
+        assert row["mean z^2, as predicted"] == pytest.approx(2.25, abs=0.25)
+
+
+def test_signals_that_are_unknown_are_grouped_by_level():
+    found = [sample._replace(signal_e=float("nan")) for sample in samples(cells=3, pixels=50)]
+    assert list(signal_deciles(found, Calibration())) == ["level 1", "level 2"]
+
+
+def test_structures_are_kept_apart():
+    one, two = samples(cells=1, pixels=40), samples(cells=2, pixels=40, factor=3, seed=4)
+    found = [s._replace(structure="ER") for s in one] + [s._replace(structure="MT") for s in two]
+    er, mt = group_calibration(by_structure(found, Calibration()), Calibration())
+    assert (er["group"], er["pixels"], mt["group"], mt["pixels"]) == ("ER", 80, "MT", 160)
+    assert mt["mean z^2, as predicted"] > 4 * er["mean z^2, as predicted"]
+
+
+def test_a_group_that_is_overconfident_shows():
+    found = samples(cells=20, levels=1, seed=5)
+    bad = [s._replace(sigma=s.sigma * (0.4 if s.signal_e < 8 else 1)) for s in found]
+    rows = group_calibration(signal_deciles(bad, Calibration()), Calibration())
+    assert rows[0]["coverage, as predicted"] < 0.6
+    assert rows[5]["coverage, as predicted"] == pytest.approx(0.9, abs=0.03)
+
+
+def test_measured_risk_stays_below_alpha(known):
+    found, calibration, _ = known
+    rows = conformal_risks(found, calibration)
+    assert rows[0]["measured risk"] is None  # 12 cells cannot keep 5 %
+    for row in rows[1:]:
+        assert row["measured risk"].value <= row["risk alpha"]
+
+
+def test_draws_are_those_of_the_mixture():
+    rng = np.random.default_rng(0)
+    means = np.stack([np.full(20_000, -1.0), np.full(20_000, 2.0)])
+    draws = mixture_draws(means, np.full_like(means, 0.1), rng)
+    assert np.mean(draws < 0.5) == pytest.approx(0.5, abs=0.01)
+    assert draws[draws < 0.5].std() == pytest.approx(0.1, abs=0.005)
+    one = mixture_draws(np.zeros((1, 30_000)), np.full((1, 30_000), 0.2), rng)
+    target = 0.2 * rng.normal(size=30_000)
+    sample = Sample(1, 1, 1.0, target, np.zeros(30_000), np.full(30_000, 0.2), one)
+    assert fair_crps(sample, 1.0) == pytest.approx(crps_gaussian(target, sample.sigma), rel=0.02)
+    assert fair_crps(sample, 3.0) > 1.2 * fair_crps(sample, 1.0)
+
+
+def test_diagrams_show_reliability_on_the_diagonal(known):
+    found, calibration, baselines = known
+    groups = {
+        "intensity": group_calibration(intensity_deciles(found, calibration), calibration),
+        "signal": group_calibration(signal_deciles(found, calibration), calibration),
+    }
+    drawn = uncertainty_diagrams(found, baselines, calibration, groups)
+    assert set(drawn) == {"reliability.png", "sparsification.png", "z.png",
+                          "deciles_intensity.png", "deciles_signal.png"}  # fmt: skip
+    lines = {line.get_label(): line for line in drawn["reliability.png"][0].axes[0].lines}
+    x, y = lines[CALIBRATED].get_data()
+    np.testing.assert_allclose(x, y, atol=0.02)
+    assert np.abs(np.subtract(*lines[AS_PREDICTED].get_data())).max() > 0.05
+    lines = {line.get_label(): line for line in drawn["sparsification.png"][0].axes[0].lines}
+    assert lines[CALIBRATED].get_ydata()[-1] < 0.5 < lines[INTENSITY_ONLY].get_ydata()[-1]

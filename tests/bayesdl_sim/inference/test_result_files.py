@@ -1,0 +1,41 @@
+"""Which files a stack leaves, and what an earlier run left."""
+
+import numpy as np
+import pytest
+import tifffile
+
+from bayesdl_sim.data.formats.tiff import read_tiff
+from bayesdl_sim.inference.result_files import FACTS, MAPS, file_names, write_results
+from bayesdl_sim.utils.files import read_json
+
+FINE, RAW = (40, 48), (20, 24)
+
+
+def maps(names, shape=FINE):
+    rng = np.random.default_rng(0)
+    return {name: rng.random((1, *shape)).astype(np.float32) for name in names}
+
+
+def test_maps_keep_their_grid_and_their_pixel_size(tmp_path):
+    channels = maps(("SR", "Aleatoric", "Total", "Credibility"))
+    further = maps(("Invented",), RAW)
+    wide_field = maps(("wide",), RAW)["wide"]
+    write_results(tmp_path, channels, further, wide_field, 65.0, {"delta": 0.04})
+    for name, pixel_size_nm in (("SR", 32.5), ("Aleatoric", 32.5), ("Invented", 65.0)):
+        image, found = read_tiff(tmp_path / f"{name}.tif")
+        assert found == pytest.approx(pixel_size_nm, rel=1e-4)
+        assert image[0].shape == (RAW if name == "Invented" else FINE)
+    assert not (tmp_path / "Total.tif").exists()  # a channel only
+    assert tifffile.imread(tmp_path / "Channels.ome.tif").shape == (4, *FINE)
+    assert read_json(tmp_path / FACTS) == {"delta": 0.04}
+
+
+def test_what_an_earlier_run_left_is_removed(tmp_path):
+    wide_field = maps(("wide",), RAW)["wide"]
+    everything = maps(name for name in MAPS if not MAPS[name].raw_grid)
+    on_raw = maps((name for name in MAPS if MAPS[name].raw_grid), RAW)
+    write_results(tmp_path, everything, on_raw, wide_field, None, {})
+    assert file_names() <= {path.name for path in tmp_path.iterdir()}
+    write_results(tmp_path, maps(("SR",)), {}, wide_field, None, {})
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"SR.tif", "SR.png", "Channels.ome.tif", "Overview.png", FACTS}

@@ -1,0 +1,102 @@
+"""TIFFs keep values, pixel size and names."""
+
+import numpy as np
+import pytest
+import tifffile
+
+from bayesdl_sim.data.formats import tiff_writer
+from bayesdl_sim.data.formats.tiff_writer import write_channels, write_map, write_sr
+from bayesdl_sim.utils.errors import InputError
+
+
+def ramp(height: int = 30, width: int = 50) -> np.ndarray:
+    return np.linspace(0, 1, height * width, dtype=np.float32).reshape(height, width)
+
+
+def size_in_um(page: tifffile.TiffPage) -> float:
+    pixels, units = page.tags["XResolution"].value
+    return units / pixels
+
+
+def test_sr_is_uint16_of_the_clipped_image(tmp_path):
+    image = np.array([[-0.2, 0.0, 0.5], [0.25, 1.0, 1.7]])
+    write_sr(tmp_path / "SR.tif", image, 31.3)
+    found = tifffile.imread(tmp_path / "SR.tif")
+    assert found.dtype == np.uint16
+    np.testing.assert_array_equal(found, [[0, 0, 32768], [16384, 65535, 65535]])
+
+
+def test_map_is_float32_with_imagejs_pixel_size(tmp_path):
+    image = ramp() * 0.01 - 0.002
+    write_map(tmp_path / "Epistemic.tif", image, 31.3)
+    with tifffile.TiffFile(tmp_path / "Epistemic.tif") as tiff:
+        assert tiff.is_imagej
+        assert tiff.imagej_metadata["unit"] == "um"
+        assert size_in_um(tiff.pages[0]) == pytest.approx(0.0313, rel=1e-6)
+        assert tiff.pages[0].tags["YResolution"].value == tiff.pages[0].tags["XResolution"].value
+        assert tiff.asarray().dtype == np.float32
+        np.testing.assert_array_equal(tiff.asarray(), image)
+
+
+def test_time_series_of_three_is_not_taken_for_rgb(tmp_path):
+    series = np.stack([ramp(), 1 - ramp(), ramp() ** 2])
+    write_map(tmp_path / "map.tif", series, 50.0)
+    write_sr(tmp_path / "SR.tif", series, 50.0)
+    for name in ("map.tif", "SR.tif"):
+        with tifffile.TiffFile(tmp_path / name) as tiff:
+            assert tiff.series[0].axes == "TYX"
+            assert tiff.series[0].shape == series.shape
+            assert tiff.imagej_metadata["frames"] == 3
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "map.tif"), series)
+    np.testing.assert_allclose(tifffile.imread(tmp_path / "SR.tif") / 65535, series, atol=1e-5)
+
+
+def test_unknown_pixel_size_is_not_written(tmp_path):
+    write_map(tmp_path / "map.tif", ramp(), None)
+    write_channels(tmp_path / "all.tif", {"SR": ramp()}, None)
+    with tifffile.TiffFile(tmp_path / "map.tif") as tiff:
+        assert "unit" not in tiff.imagej_metadata
+        assert size_in_um(tiff.pages[0]) == 1
+    with tifffile.TiffFile(tmp_path / "all.tif") as tiff:
+        assert "PhysicalSize" not in tiff.ome_metadata
+
+
+def test_film_beyond_imagejs_limit_is_still_written_with_its_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(tiff_writer, "_IMAGEJ_LIMIT", 1000)
+    series = np.stack([ramp(), 1 - ramp()])
+    write_map(tmp_path / "map.tif", series, 31.3)
+    with tifffile.TiffFile(tmp_path / "map.tif") as tiff:
+        assert tiff.is_ome
+        pixels = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]["Pixels"]
+        assert pixels["PhysicalSizeX"] == pytest.approx(0.0313)
+        np.testing.assert_array_equal(tiff.asarray(), series)
+
+
+@pytest.mark.parametrize("times", [None, 1, 4])
+def test_channels_keep_names_size_and_values(tmp_path, times):
+    shape = (30, 50) if times is None else (times, 30, 50)
+    rng = np.random.default_rng(0)
+    images = {name: rng.normal(size=shape) for name in ("SR", "aleatoric", "epistemic", "total")}
+    write_channels(tmp_path / "all.tif", images, 31.3)
+    with tifffile.TiffFile(tmp_path / "all.tif") as tiff:
+        assert tiff.is_ome
+        pixels = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]["Pixels"]
+        assert [channel["Name"] for channel in pixels["Channel"]] == list(images)
+        for axis in "XY":
+            assert pixels[f"PhysicalSize{axis}"] == pytest.approx(0.0313)
+            assert pixels[f"PhysicalSize{axis}Unit"] == "µm"
+        assert tiff.pages[0].tags["ResolutionUnit"].value == 3  # per centimetre
+        assert size_in_um(tiff.pages[0]) * 1e4 == pytest.approx(0.0313, rel=1e-6)
+        assert tiff.series[0].axes == ("TCYX" if times == 4 else "CYX")
+        found = np.moveaxis(tiff.asarray(), -3, 0)
+    for image, channel in zip(images.values(), found, strict=True):
+        np.testing.assert_array_equal(channel, image.squeeze().astype(np.float32))
+
+
+def test_wrong_maps_are_refused_and_no_file_is_left(tmp_path):
+    for wrong in (np.full((4, 4), np.nan), np.zeros((2, 2, 4, 4)), np.zeros((0, 4))):
+        with pytest.raises(InputError):
+            write_map(tmp_path / "map.tif", wrong, None)
+    with pytest.raises(InputError, match="one size"):
+        write_channels(tmp_path / "a.tif", {"a": np.zeros((4, 4)), "b": np.zeros((4, 5))}, None)
+    assert not list(tmp_path.iterdir())

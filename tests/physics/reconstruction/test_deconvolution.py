@@ -1,0 +1,39 @@
+"""Richardson-Lucy: sharper than wide field, in place, and nothing negative."""
+
+import numpy as np
+import pytest
+import torch
+
+from bayesdl_sim.metrics.images import pearson, quality
+from bayesdl_sim.physics.optics import Optics, apply_otf, otf
+from bayesdl_sim.physics.reconstruction.deconvolution import deconvolved_wide_field
+
+
+@pytest.fixture(scope="module")
+def scene():
+    """Points seen through an ideal OTF: counts of nine equal frames, the truth, the optics."""
+    optics = Optics(1.3, 520.0, 65.0)
+    truth = torch.zeros(128, 128, dtype=torch.float64)
+    rows, columns = torch.randint(8, 120, (2, 60), generator=torch.Generator().manual_seed(0))
+    truth[rows, columns] = 1.0
+    blurred = apply_otf(truth, otf(optics, (128, 128)).double())
+    camera = 20_000 * torch.nn.functional.avg_pool2d(blurred[None, None], 2)[0] + 100
+    sharp = apply_otf(truth, otf(Optics(2.6, 520.0, 65.0), (128, 128)).double())
+    return camera.repeat(9, 1, 1).float(), sharp.numpy(), optics
+
+
+def test_it_is_nearer_to_the_truth_than_wide_field(scene):
+    raw, truth, optics = scene
+    found = deconvolved_wide_field(raw, optics, 100.0)
+    wide = torch.nn.functional.interpolate(raw[:1][None], scale_factor=2, mode="bicubic")[0, 0]
+    assert found.shape == (128, 128)
+    assert found.min() >= 0
+    assert quality(found, truth).psnr > quality(wide.numpy(), truth).psnr + 1
+
+
+def test_it_moves_nothing(scene):
+    raw, truth, optics = scene
+    found = deconvolved_wide_field(raw, optics, 100.0)
+    at_home = pearson(found, truth)
+    for shift in ((1, 0), (0, 1), (-1, 0), (0, -1)):
+        assert pearson(np.roll(found, shift, (0, 1)), truth) < at_home

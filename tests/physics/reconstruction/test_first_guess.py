@@ -1,0 +1,53 @@
+"""The first guess knows no microscope, and is better than wide field on any that has fringes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from bayesdl_sim.metrics.images import pearson, quality
+from bayesdl_sim.physics.image_formation import expected_frames, grid_for, raw_counts, target_image
+from bayesdl_sim.physics.microscopes import random_microscope
+from bayesdl_sim.physics.optics import TYPICAL_OPTICS
+from bayesdl_sim.physics.reconstruction.first_guess import first_guess
+from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled, wiener_sim
+from bayesdl_sim.physics.structures.mixture import draw
+
+torch.set_num_threads(1)
+
+
+def stack(seed, modulation, signal_e, size=128):
+    """F-actin in a random microscope: counts (9, H, W), target (2H, 2W)."""
+    generator = torch.Generator().manual_seed(seed)
+    microscope = random_microscope(generator)
+    light = replace(microscope.illumination, modulation=(modulation,) * 3)
+    microscope = replace(microscope, illumination=light)
+    grid = grid_for((size, size))
+    structure = draw("F-actin", grid.shape, microscope.optics.pixel_size_nm / 2, generator)
+    raw = raw_counts(expected_frames(structure, microscope, grid), signal_e, microscope, generator)
+    return raw, target_image(structure, microscope, grid).numpy()
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_better_than_wide_field_on_microscopes_it_is_not_told_about(seed):
+    raw, target = stack(seed, modulation=0.7, signal_e=150.0)
+    guess = quality(first_guess(raw).numpy(), target).psnr
+    assert guess > quality(wide_field_upsampled(raw).numpy(), target).psnr + 1.0
+
+
+def test_without_fringes_it_is_the_wide_field_deconvolved():
+    raw, _ = stack(4, modulation=0.0, signal_e=150.0)
+    shown = first_guess(raw).numpy()
+    assert pearson(shown, wide_field_upsampled(raw).numpy()) > 0.95
+    patterns = wiener_sim(raw, TYPICAL_OPTICS).numpy()  # believes whatever patterns it finds
+    wide_field = wide_field_upsampled(raw).numpy()
+    assert pearson(shown, wide_field) >= pearson(patterns, wide_field) - 1e-6
+
+
+def test_counts_in_counts_out():
+    raw, _ = stack(5, modulation=0.6, signal_e=100.0, size=64)
+    guess = first_guess(raw)
+    assert guess.shape == (128, 128)
+    assert guess.dtype == torch.float32
+    np.testing.assert_allclose(first_guess(3 * raw + 50), 3 * guess, rtol=1e-2, atol=1.0)

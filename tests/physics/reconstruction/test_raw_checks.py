@@ -1,0 +1,170 @@
+"""Raw checks find what was done to simulated stacks, and nothing in good ones."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from bayesdl_sim.physics.camera import Camera
+from bayesdl_sim.physics.illumination import Illumination
+from bayesdl_sim.physics.image_formation import expected_frames, grid_for, raw_counts
+from bayesdl_sim.physics.microscopes import Microscope
+from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
+from bayesdl_sim.physics.patterns.fringe_search import fringe_groups
+from bayesdl_sim.physics.reconstruction.raw_checks import brightest_square, noise_line, raw_checks
+from bayesdl_sim.physics.structures.mixture import draw
+
+torch.set_num_threads(1)
+
+SIZE = 128
+STEP = 2 * math.pi / 3
+LIGHT = Illumination(
+    frequency=(0.24, 0.238, 0.243),
+    angle=tuple(0.3 + o * math.pi / 3 for o in range(3)),
+    phase=tuple(tuple(0.7 * o + p * STEP for p in range(3)) for o in range(3)),
+    modulation=(0.8, 0.8, 0.8),
+)
+# Not the nominal optics: the checks are to work without knowing the microscope.
+MICROSCOPE = Microscope(Optics(1.3, 600.0, 65.0, 0.6), LIGHT, Camera(gain=1.7, read_noise_e=1.5))
+
+
+def stack(microscope=MICROSCOPE, signal=150.0, shift=0):
+    """(9, H, W) counts of a network; `shift` raw pixels of motion in each orientation."""
+    grid = grid_for((SIZE, SIZE))
+    structure = draw("ER", grid.shape, 32.5, torch.Generator().manual_seed(3))
+    frames = [
+        expected_frames(structure.roll(2 * shift * o, dims=1), microscope, grid)[3 * o : 3 * o + 3]
+        for o in range(3)
+    ]
+    return raw_counts(torch.cat(frames), signal, microscope, torch.Generator().manual_seed(4))
+
+
+@pytest.fixture(scope="module")
+def good():
+    return stack()
+
+
+@pytest.fixture(scope="module")
+def checks(good):
+    return raw_checks(good)
+
+
+def test_good_stack_is_described_as_it_was_made(checks):
+    assert sorted(checks.groups) == [(1, 2, 3), (4, 5, 6), (7, 8, 9)]
+    assert min(checks.confidence) > 6
+    assert checks.frequency == pytest.approx(LIGHT.frequency, abs=2e-3)
+    assert checks.angle_error_deg < 2
+    for step, error in zip(checks.phase_step_deg, checks.phase_step_error_deg, strict=True):
+        assert step < 3 * error
+    assert checks.copies == ()
+    assert checks.saturated_share == checks.hot_share == 0
+    assert checks.drift_px < 0.3
+    assert checks.fringe_sigma > 10
+    assert checks.brightness == pytest.approx((1.0,) * 9, abs=0.05)
+
+
+def test_gain_and_signal_are_measured_from_the_noise(checks):
+    assert checks.gain == pytest.approx(1.7, rel=0.2)
+    assert 100 < checks.signal_e < 200
+
+
+@pytest.mark.parametrize(
+    ("order", "group"),
+    [
+        ([0, 3, 6, 1, 4, 7, 2, 5, 8], (1, 4, 7)),  # phases first
+        ([0, 1, 3, 2, 4, 5, 6, 7, 8], (1, 2, 4)),  # two frames swapped
+    ],
+)
+def test_frames_are_grouped_by_their_fringes_in_any_order(good, order, group):
+    assert group in raw_checks(good[order]).groups
+
+
+def test_repeated_orientation_is_one_group_of_six():
+    names = ("frequency", "angle", "phase")
+    repeated = {name: tuple(getattr(LIGHT, name)[o] for o in (0, 1, 1)) for name in names}
+    found = raw_checks(stack(replace(MICROSCOPE, illumination=replace(LIGHT, **repeated))))
+    assert (4, 5, 6, 7, 8, 9) in found.groups
+
+
+def test_wrong_phase_steps_are_measured():
+    phase = tuple((o, o, o + STEP) for o in range(3))
+    found = raw_checks(stack(replace(MICROSCOPE, illumination=replace(LIGHT, phase=phase))))
+    assert len(found.phase_step_deg) == 3
+    for step, error in zip(found.phase_step_deg, found.phase_step_error_deg, strict=True):
+        assert step == pytest.approx(120, abs=max(3 * error, 15))
+
+
+def test_wide_field_has_no_fringes():
+    dark = replace(LIGHT, modulation=(0.0, 0.0, 0.0))
+    found = raw_checks(stack(replace(MICROSCOPE, illumination=dark)))
+    assert found.groups == ()
+    assert found.fringe_sigma < 3
+    assert found.fringe_share < 1e-3
+
+
+def test_dim_stack_is_not_judged():
+    assert raw_checks(stack(signal=1.0)).groups == ()
+
+
+def test_drift_between_orientations_in_pixels():
+    found = raw_checks(stack(shift=1))
+    assert found.drift_px == pytest.approx(2.0, abs=0.3)
+    assert found.drift_error_px < 0.3
+
+
+def test_copies_are_found_even_brighter_and_with_another_offset(good):
+    raw = good.clone()
+    raw[5] = 1.3 * raw[1] + 40
+    assert raw_checks(raw).copies == ((2, 6),)
+
+
+def test_saturation_is_the_share_that_was_cut(good):
+    top = good.flatten().quantile(0.95)
+    assert raw_checks(good.clamp(max=float(top))).saturated_share == pytest.approx(0.05, abs=0.02)
+
+
+def test_hot_pixels_are_counted_and_are_no_copies(good):
+    where = torch.rand(SIZE, SIZE, generator=torch.Generator().manual_seed(1)) < 0.003
+    found = raw_checks(good + where * 3 * good.max())
+    assert found.hot_share == pytest.approx(float(where.double().mean()), rel=0.35)
+    assert found.copies == ()
+
+
+def test_dark_frame_and_bleaching(good):
+    raw = good.clone()
+    raw[4] = raw.min()
+    assert raw_checks(raw).brightness[4] < 0.1
+    fading = 100 + (good - 100) * torch.linspace(1, 0.6, 9)[:, None, None]
+    assert raw_checks(fading).bleaching == pytest.approx(0.4, abs=0.08)
+
+
+def test_defocus_takes_the_fine_share(checks):
+    blurred = torch.nn.functional.avg_pool2d(stack()[None], 5, stride=1, padding=2)[0]
+    assert raw_checks(blurred).fine_share < 0.5 * checks.fine_share
+
+
+def test_noise_line_of_a_camera_that_is_known():
+    generator = torch.Generator().manual_seed(0)
+    light = 205 + 195 * torch.cos(torch.arange(SIZE) * 2 * math.pi / SIZE)
+    light = light.repeat(SIZE, 1).expand(9, SIZE, SIZE)
+    frames = 2.0 * torch.poisson(light, generator=generator)
+    frames = frames + 6.0 * torch.randn(frames.shape, generator=generator)
+    level, gain = noise_line(frames.double())
+    assert gain == pytest.approx(2.0, rel=0.1)
+    assert 0 < level < 150  # 36
+
+
+def test_groups_do_not_depend_on_the_brightness_of_frames(good):
+    frames = (good - 100).double() * torch.linspace(0.8, 1.2, 9)[:, None, None]
+    groups = fringe_groups(frames, TYPICAL_OPTICS, 400.0)
+    assert sorted(group.frames for group in groups) == [(0, 1, 2), (3, 4, 5), (6, 7, 8)]
+
+
+def test_brightest_square_lies_within_the_field():
+    raw = torch.zeros(9, 70, 200)
+    raw[:, 20, 150] = 100
+    rows, columns = brightest_square(raw, 64)
+    assert rows.stop <= 70
+    assert columns.stop - columns.start == 64
+    assert columns.start <= 150 < columns.stop

@@ -1,0 +1,114 @@
+"""The frames tell what an image has too much or too little of, without ground truth."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from bayesdl_sim.metrics.images import auroc
+from bayesdl_sim.physics.camera import Camera
+from bayesdl_sim.physics.illumination import Illumination
+from bayesdl_sim.physics.image_formation import expected_frames, grid_for, raw_counts, target_image
+from bayesdl_sim.physics.microscopes import Microscope
+from bayesdl_sim.physics.optics import Optics
+from bayesdl_sim.physics.reconstruction.resimulation import JUDGED_FIELD, examine, resimulate
+from bayesdl_sim.physics.structures.mixture import draw
+
+torch.set_num_threads(1)
+
+SIZE = 96
+STEP = 2 * math.pi / 3
+LIGHT = Illumination(
+    frequency=(0.24, 0.238, 0.243),
+    angle=tuple(0.3 + o * math.pi / 3 for o in range(3)),
+    phase=tuple(tuple(0.7 * o + p * STEP for p in range(3)) for o in range(3)),
+    modulation=(0.8, 0.8, 0.8),
+)
+MICROSCOPE = Microscope(Optics(1.3, 600.0, 65.0, 0.6), LIGHT, Camera(gain=1.7, read_noise_e=1.5))
+
+
+@pytest.fixture(scope="module")
+def made():
+    """Counts and target of one field at 60 electrons, and the patterns within the field."""
+    grid = grid_for((SIZE, SIZE))
+    structure = draw("MT", grid.shape, 32.5, torch.Generator().manual_seed(3))
+    expected = expected_frames(structure, MICROSCOPE, grid)
+    raw = raw_counts(expected, 60.0, MICROSCOPE, torch.Generator().manual_seed(4))
+    margin = grid.top / 2
+    phase = tuple(
+        tuple(p + 2 * math.pi * k * margin * (math.cos(a) + math.sin(a)) for p in LIGHT.phase[o])
+        for o, (k, a) in enumerate(zip(LIGHT.frequency, LIGHT.angle, strict=True))
+    )
+    return raw, target_image(structure, MICROSCOPE, grid), replace(LIGHT, phase=phase)
+
+
+def spot(y, x, fwhm=9.0):
+    rows, columns = torch.arange(2 * SIZE)[:, None] - y, torch.arange(2 * SIZE)[None] - x
+    return torch.exp(-4 * math.log(2) * (rows**2 + columns**2) / fwhm**2)
+
+
+def test_true_image_explains_the_frames(made):
+    raw, target, light = made
+    found = resimulate(target, raw, light)
+    assert found.unexplained < 0.02
+    assert found.fringes_unexplained < 0.2
+    assert float(found.chi2[8:-8, 8:-8].median()) == pytest.approx(1.0, abs=0.3)
+
+
+def test_units_and_background_of_the_image_do_not_matter(made):
+    raw, target, light = made
+    one, other = (resimulate(image, raw, light) for image in (target, 37.0 * target + 5.0))
+    assert torch.allclose(one.frames, other.frames, atol=1e-3 * float(one.frames.std()))
+
+
+def test_wrong_image_does_not(made):
+    raw, target, light = made
+    assert resimulate(target.flip(0), raw, light).unexplained > 0.3
+
+
+def test_wrong_fringes_are_left_over(made):
+    """Frames that were recorded without fringes, or with other ones, than the patterns say."""
+    raw, target, light = made
+    right = resimulate(target, raw, light).fringes_unexplained
+    shuffled = resimulate(target, raw[[0, 3, 6, 1, 4, 7, 2, 5, 8]], light).fringes_unexplained
+    assert shuffled > 0.5
+    assert shuffled > 3 * right
+
+
+def test_invented_and_missing_light_have_their_signs_and_places(made):
+    raw, target, light = made
+    # Where there is structure, so that light can be missing as well.
+    inner = target[40:-40, 40:-40]
+    y, x = (40 + i for i in divmod(int(inner.argmax()), inner.shape[1]))
+    added = resimulate(target + 0.5 * spot(y, x), raw, light).invented
+    taken = resimulate(target * (1 - spot(y, x)), raw, light).invented
+    assert float(added[y // 2, x // 2]) > 5
+    assert float(taken[y // 2, x // 2]) < -2
+    row, column = divmod(int(added.argmax()), SIZE)
+    assert math.hypot(row - y / 2, column - x / 2) < 3
+
+
+def test_faint_blobs_are_told_from_the_same_places_without_them(made):
+    raw, target, light = made
+    plain = resimulate(target, raw, light).invented
+    generator = torch.Generator().manual_seed(0)
+    without, with_blob = [], []
+    for _ in range(12):
+        y, x = (int(torch.randint(24, 2 * SIZE - 24, (), generator=generator)) for _ in range(2))
+        image = target + 0.06 * spot(y, x)
+        without.append(float(plain[y // 2, x // 2]))
+        with_blob.append(float(resimulate(image, raw, light).invented[y // 2, x // 2]))
+    assert auroc(without, with_blob) > 0.9
+
+
+def test_large_stack_is_examined_on_its_brightest_square(made):
+    raw, target, _ = made
+    wide = torch.nn.functional.pad(raw, (0, 80, 0, 0), value=float(raw.min()))
+    image = torch.nn.functional.pad(target, (0, 160, 0, 0))
+    seen = examine(wide, image)
+    rows, columns = seen.square
+    assert (rows.stop - rows.start, columns.stop - columns.start) == (SIZE, JUDGED_FIELD)
+    assert image[seen.fine_square].shape == (2 * SIZE, 2 * JUDGED_FIELD)
+    assert seen.resimulation.invented.shape == (SIZE, JUDGED_FIELD)
+    assert set(seen.misfit()) == {"unexplained", "fringes_unexplained", "invented"}

@@ -1,0 +1,73 @@
+"""Devices and their arithmetic: which device, which precision, autocast."""
+
+from __future__ import annotations
+
+import contextlib
+
+import torch
+
+from bayesdl_sim.utils.errors import InputError
+
+__all__ = ["autocast", "choose_device", "choose_precision"]
+
+
+def choose_device(device: str = "auto", gpu_id: int | None = None) -> torch.device:
+    """The device to compute on.
+
+    Args:
+        device: ``auto`` (a CUDA GPU where there is one), ``cpu``, ``cuda`` or ``cuda:n``.
+        gpu_id: number of the GPU for ``auto`` and ``cuda``; negative means the CPU.
+
+    Raises:
+        InputError: when a GPU is asked for that is not there.
+    """
+    name = device.strip().lower()
+    kind, _, number = name.partition(":")
+    numbered = kind == "cuda" and number.isdigit()
+    if kind not in ("auto", "cpu", "cuda") or (number and not numbered):
+        raise InputError(f"--device: expected auto, cpu, cuda or cuda:n, found {device!r}")
+    if number and gpu_id is not None and int(number) != gpu_id:
+        raise InputError(f"--device {device} and --gpu_id {gpu_id} disagree; give one of them")
+    if kind == "cpu" or (kind == "auto" and gpu_id is not None and gpu_id < 0):
+        return torch.device("cpu")
+    wanted = number or gpu_id is not None
+    if not torch.cuda.is_available():
+        if kind == "auto" and not wanted:
+            return torch.device("cpu")
+        raise InputError(
+            "a CUDA GPU was asked for, but PyTorch finds none; "
+            "use --device cpu or install a CUDA build of PyTorch"
+        )
+    index = int(number) if number else (gpu_id or 0)
+    if not 0 <= index < torch.cuda.device_count():
+        raise InputError(
+            f"GPU {index} was asked for, but there are {torch.cuda.device_count()}, counted from 0"
+        )
+    return torch.device("cuda", index)
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """The data type of the network's arithmetic: ``auto``, ``fp32`` or ``bf16``.
+
+    ``auto`` takes bf16 only where the hardware has it; emulated it is slower than fp32.
+    """
+    if name not in ("auto", "fp32", "bf16"):
+        raise InputError(f"--precision: expected auto, fp32 or bf16, found {name!r}")
+    if name == "auto":
+        name = "bf16" if _native_bf16(device) else "fp32"
+    return torch.bfloat16 if name == "bf16" else torch.float32
+
+
+def _native_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # Private names, which may go: without them the answer is no, which costs time but no accuracy.
+    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, probe)() for probe in probes if hasattr(torch.cpu, probe))
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> contextlib.AbstractContextManager:
+    """Mixed precision for bf16; for fp32 nothing at all."""
+    if dtype != torch.bfloat16:
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=dtype)
