@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import cmath
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES, Illumination
-from bayesdl_sim.physics.optics import Optics
+from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
 from bayesdl_sim.physics.patterns.bands import equalise, noise_variance, prepare, separate, unmixing
 from bayesdl_sim.physics.patterns.correlation import (
     Field,
@@ -45,13 +46,28 @@ class Estimate(NamedTuple):
     illumination: Illumination
     confidence: tuple[float, float, float]
 
+    def within(self, square: tuple[slice, slice]) -> Estimate:
+        """The estimate for a part of the field, with phases at the part's first raw pixel.
+
+        `phase + 2 pi k.r`, r the part's first pixel.
+
+        Args:
+            square: rows and columns of the field, in raw pixels.
+        """
+        top, left = (part.start or 0 for part in square)
+        light, phase = self.illumination, []
+        for k, angle, steps in zip(light.frequency, light.angle, light.phase, strict=True):
+            moved = 2 * math.pi * k * (math.cos(angle) * left + math.sin(angle) * top)
+            phase.append(tuple(step + moved for step in steps))
+        return self._replace(illumination=replace(light, phase=tuple(phase)))
+
 
 def estimate_illumination(raw: Tensor, optics: Optics) -> Illumination:
     """The illumination of `estimate` alone."""
     return estimate(raw, optics).illumination
 
 
-def estimate(raw: Tensor, optics: Optics) -> Estimate:
+def estimate(raw: Tensor, optics: Optics = TYPICAL_OPTICS) -> Estimate:
     """Finds wave vectors, phases, modulation and brightness of the nine fringe patterns.
 
     1. Bands for phases of 0, 120, 240 degrees; the order only decides which of k and -k is found.

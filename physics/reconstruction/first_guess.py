@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bayesdl_sim.physics.illumination import ORIENTATIONS
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS
-from bayesdl_sim.physics.patterns.estimation import estimate
+from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
 from bayesdl_sim.physics.reconstruction.wiener import wiener_sim
 
 __all__ = ["FIRST_GUESS_VERSION", "first_guess"]
@@ -24,7 +24,7 @@ NO_FRINGES, CLEAR_FRINGES = 3.7, 4.3
 FAINTEST = 0.02  # modulation; the moved bands then weigh next to nothing
 
 
-def first_guess(raw: Tensor) -> Tensor:
+def first_guess(raw: Tensor, patterns: Estimate | None = None) -> Tensor:
     """Wiener filter with typical optics and the patterns that are found in the stack.
 
     Where they are not found (mean confidence of the three orientations from 4.3 down to 3.7), the
@@ -33,6 +33,7 @@ def first_guess(raw: Tensor) -> Tensor:
 
     Args:
         raw: (9, H, W) counts, orientation-major.
+        patterns: of this stack, from `estimation.estimate`, where they are known already.
 
     Returns:
         (2H, 2W) float32, counts above background.
@@ -40,8 +41,8 @@ def first_guess(raw: Tensor) -> Tensor:
     Raises:
         InputError: for a stack that cannot be one (`bands.prepare`).
     """
-    found = estimate(raw, TYPICAL_OPTICS)
-    confidence = sum(found.confidence) / ORIENTATIONS
+    patterns = patterns or estimate(raw, TYPICAL_OPTICS)
+    confidence = sum(patterns.confidence) / ORIENTATIONS
     trust = min(max((confidence - NO_FRINGES) / (CLEAR_FRINGES - NO_FRINGES), 0.0), 1.0)
-    depth = tuple(max(trust * m, FAINTEST) for m in found.illumination.modulation)
-    return wiener_sim(raw, TYPICAL_OPTICS, replace(found.illumination, modulation=depth))
+    depth = tuple(max(trust * m, FAINTEST) for m in patterns.illumination.modulation)
+    return wiener_sim(raw, TYPICAL_OPTICS, replace(patterns.illumination, modulation=depth))

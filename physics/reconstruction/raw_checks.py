@@ -93,30 +93,30 @@ class RawChecks(NamedTuple):
 
 
 def raw_checks(
-    raw: Tensor, optics: Optics = TYPICAL_OPTICS, estimated: Estimate | None = None
+    raw: Tensor, optics: Optics = TYPICAL_OPTICS, patterns: Estimate | None = None
 ) -> RawChecks:
     """Measures one stack.
 
     Args:
         raw: (9, H, W) counts, in the order in which they are to be reconstructed.
         optics: only roughly those of the microscope.
-        estimated: the patterns, if they are known already.
+        patterns: of this stack, from `estimation.estimate`, where they are known already.
 
     Raises:
         InputError: for a stack that cannot be one (`bands.prepare`).
     """
     frames, hot_share = _cooled(prepare(raw))
     noise = noise_variance(frames, optics)
-    estimated = estimated or estimate(raw, optics)
+    patterns = patterns or estimate(raw, optics)
     groups = fringe_groups(frames, optics, noise) if noise > 0 else []
     steps = [_phase_steps(group) for group in groups if _is_orientation(group.frames)]
-    light, brightness = estimated.illumination, _brightness(frames)
+    light, brightness = patterns.illumination, _brightness(frames)
     gain = noise_line(frames)[1]
     signal = float(lit_median(frames.mean(dim=0)))
     drift, drift_error = _drift(frames)
     fringe_share, fringe_sigma = _fringe_power(frames, optics)
     return RawChecks(
-        confidence=estimated.confidence,
+        confidence=patterns.confidence,
         frequency=light.frequency,
         modulation=light.modulation,
         angle_error_deg=_angle_error([g for g in groups if _is_orientation(g.frames)]),

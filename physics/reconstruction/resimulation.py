@@ -15,7 +15,7 @@ from torch import Tensor
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES, Illumination, fringe_phase
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics, apply_otf, target_otf
 from bayesdl_sim.physics.patterns.bands import frequencies, prepare, separate, taper
-from bayesdl_sim.physics.patterns.estimation import estimate
+from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
 from bayesdl_sim.physics.reconstruction.raw_checks import (
     BEYOND_ANY_LENS,
     RawChecks,
@@ -130,32 +130,41 @@ class Examination(NamedTuple):
         }
 
 
-def examine(raw: Tensor, sr: Tensor, optics: Optics = TYPICAL_OPTICS) -> Examination:
+def examine(
+    raw: Tensor, sr: Tensor, optics: Optics = TYPICAL_OPTICS, patterns: Estimate | None = None
+) -> Examination:
     """Raw checks and re-simulation of the brightest square of a stack.
 
     Args:
         raw: (9, H, W) counts.
         sr: (2H, 2W) image made from them.
+        optics: only roughly those of the microscope.
+        patterns: of the whole stack, from `estimation.estimate`; None: found in the square alone.
     """
     square = brightest_square(raw, JUDGED_FIELD)
     fine = tuple(slice(2 * part.start, 2 * part.stop) for part in square)
     raw, sr = raw[:, square[0], square[1]], sr[fine]
-    estimated = estimate(raw, optics)
-    checks = raw_checks(raw, optics, estimated)
-    return Examination(square, checks, resimulate(sr, raw, estimated.illumination, optics))
+    patterns = estimate(raw, optics) if patterns is None else patterns.within(square)
+    checks = raw_checks(raw, optics, patterns)
+    return Examination(square, checks, resimulate(sr, raw, patterns.illumination, optics))
 
 
-def resimulate_field(raw: Tensor, sr: Tensor, optics: Optics = TYPICAL_OPTICS) -> Resimulation:
+def resimulate_field(
+    raw: Tensor, sr: Tensor, optics: Optics = TYPICAL_OPTICS, patterns: Estimate | None = None
+) -> Resimulation:
     """Re-simulation of a whole field, with the patterns that are found in it.
 
     Args:
         raw: (9, H, W) counts.
         sr: (2H, 2W) image made from them.
+        optics: only roughly those of the microscope.
+        patterns: of this stack, from `estimation.estimate`, where they are known already.
 
     Raises:
         InputError: as `resimulate`.
     """
-    return resimulate(sr, raw, estimate(raw, optics).illumination, optics)
+    patterns = patterns or estimate(raw, optics)
+    return resimulate(sr, raw, patterns.illumination, optics)
 
 
 def _without_apodisation(sr: Tensor, illumination: Illumination, optics: Optics) -> Tensor:

@@ -191,3 +191,18 @@ def test_values_that_are_not_finite_are_refused():
     raw[3, 4, 5] = float("nan")
     with pytest.raises(InputError, match="not finite"):
         estimate(raw, OPTICS)
+
+
+def test_patterns_within_a_part_are_those_of_the_part_alone():
+    true = _illumination()
+    raw = _stack(Microscope(OPTICS, true, Camera()), (128, 128), 400.0)
+    part = (slice(9, 121), slice(22, 128))
+    moved = estimate(raw, OPTICS).within(part).illumination
+    alone = estimate_illumination(raw[:, part[0], part[1]], OPTICS)
+    for o in range(3):
+        middle = complex(52.5, 55.5)  # of the part: an error of the wave vector does not count
+        there, here = (
+            light.phase[o][0] + 2 * math.pi * _dot(_wave(light, o), middle)
+            for light in (moved, alone)
+        )
+        assert abs(math.degrees(math.remainder(here - there, 2 * math.pi))) < 6

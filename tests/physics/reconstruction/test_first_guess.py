@@ -10,6 +10,7 @@ from bayesdl_sim.metrics.images import pearson, quality
 from bayesdl_sim.physics.image_formation import expected_frames, grid_for, raw_counts, target_image
 from bayesdl_sim.physics.microscopes import random_microscope
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS
+from bayesdl_sim.physics.patterns.estimation import estimate
 from bayesdl_sim.physics.reconstruction.first_guess import first_guess
 from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled, wiener_sim
 from bayesdl_sim.physics.structures.mixture import draw
@@ -51,3 +52,8 @@ def test_counts_in_counts_out():
     assert guess.shape == (128, 128)
     assert guess.dtype == torch.float32
     np.testing.assert_allclose(first_guess(3 * raw + 50), 3 * guess, rtol=1e-2, atol=1.0)
+
+
+def test_patterns_handed_in_give_the_same_bits():
+    raw, _ = stack(6, modulation=0.6, signal_e=60.0, size=64)
+    assert torch.equal(first_guess(raw), first_guess(raw, estimate(raw)))

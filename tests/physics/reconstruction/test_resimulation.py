@@ -12,7 +12,13 @@ from bayesdl_sim.physics.illumination import Illumination
 from bayesdl_sim.physics.image_formation import expected_frames, grid_for, raw_counts, target_image
 from bayesdl_sim.physics.microscopes import Microscope
 from bayesdl_sim.physics.optics import Optics
-from bayesdl_sim.physics.reconstruction.resimulation import JUDGED_FIELD, examine, resimulate
+from bayesdl_sim.physics.patterns.estimation import estimate
+from bayesdl_sim.physics.reconstruction.resimulation import (
+    JUDGED_FIELD,
+    examine,
+    resimulate,
+    resimulate_field,
+)
 from bayesdl_sim.physics.structures.mixture import draw
 
 torch.set_num_threads(1)
@@ -112,3 +118,14 @@ def test_large_stack_is_examined_on_its_brightest_square(made):
     assert image[seen.fine_square].shape == (2 * SIZE, 2 * JUDGED_FIELD)
     assert seen.resimulation.invented.shape == (SIZE, JUDGED_FIELD)
     assert set(seen.misfit()) == {"unexplained", "fringes_unexplained", "invented"}
+
+
+def test_patterns_handed_in_are_those_that_would_be_found(made):
+    raw, target, _ = made
+    patterns = estimate(raw)
+    alone, shared = resimulate_field(raw, target), resimulate_field(raw, target, patterns=patterns)
+    assert torch.equal(alone.frames, shared.frames)
+    # The brightest square of so small a field is all of it.
+    one, other = examine(raw, target), examine(raw, target, patterns=patterns)
+    assert str(one.checks) == str(other.checks)  # text: NaN equals itself
+    assert torch.equal(one.resimulation.invented, other.resimulation.invented)
