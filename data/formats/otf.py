@@ -11,7 +11,7 @@ from bayesdl_sim.utils.errors import InputError, require_file
 
 __all__ = ["MEASURED_OTFS", "RadialOtf", "read_radial_otf"]
 
-FOLDER = Path(__file__).parent / "OTF"
+FOLDER = Path(__file__).parents[1] / "OTF"
 # (file, numerical aperture, emission in nm): chosen so that 2 NA / emission is the frequency at
 # which the measured curve reaches its noise floor (5.46, 4.77 and 3.65 cycles per micrometre).
 MEASURED_OTFS = (
