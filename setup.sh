@@ -3,12 +3,12 @@
 #
 #     python=$(sh setup.sh requirements.txt)
 #
-# demo.sh and tests/run.sh call it. What it does it says on stderr; stdout is the path alone.
+# demo.sh and tests/run.sh call it. It reports on stderr; stdout is the path alone.
 # It takes, in this order:
 #   1. the interpreter in BAYESDL_PYTHON, if that variable is set;
 #   2. the active virtual or conda environment, if it has everything (say, with the PyTorch of your
 #      GPU). Nothing is ever installed in these two;
-#   3. .venv beside this file, made from Python 3.11 or 3.12 when missing. The packages are
+#   3. .venv beside this file, made from Python 3.11 to 3.14 when missing. The packages are
 #      installed when the requirements file has changed since the last time, else left alone.
 set -eu
 
@@ -19,7 +19,7 @@ venv=$root/.venv
 # Imported by name, since a package's name and its module's differ. torchvision is left out: its
 # wheel does not import beside every build of PyTorch, and only what needs it imports it.
 modules="torch numpy scipy tifffile imageio skimage natsort matplotlib cv2 mrcfile tqdm tensorboard"
-test_modules="pytest hypothesis ruff posteriors scoringrules uncertainty_toolbox torchmetrics"
+test_modules="pytest hypothesis ruff setuptools posteriors scoringrules uncertainty_toolbox torchmetrics"
 
 say() {
     printf '%s\n' "$*" >&2
@@ -55,24 +55,24 @@ sys.exit(bool(problems))
 ' "$modules" "$extra" 2>/dev/null
 }
 
-# Python 3.11 or 3.12 that can make virtual environments (Debian packages that part separately).
+# Python 3.11 to 3.14 that can make virtual environments (Debian packages that part separately).
 suitable() {
     "$1" -c '
 import sys
-if not (3, 11) <= sys.version_info[:2] <= (3, 12):
+if not (3, 11) <= sys.version_info[:2] <= (3, 14):
     sys.exit(1)
 import ensurepip, venv
 ' >/dev/null 2>&1
 }
 
 find_python() {
-    for name in python3.12 python3.11 python3 python; do
+    for name in python3.12 python3.11 python3.13 python3.14 python3 python; do
         if suitable "$name"; then
             command -v "$name"
             return
         fi
     done
-    fail "no Python 3.11 or 3.12 with venv found (looked for python3.12, python3.11, python3):" \
+    fail "no Python 3.11 to 3.14 with venv found (looked for python3.11 to python3.14, python3):" \
         "install one (on Debian and Ubuntu: python3-venv too), or set BAYESDL_PYTHON to an" \
         "interpreter that has the packages of $requirements"
 }
@@ -82,7 +82,7 @@ absolute() {
     printf '%s/%s\n' "$(cd -- "$(dirname -- "$1")" && pwd)" "$(basename -- "$1")"
 }
 
-# Of the requirements file and of what it includes, so that a change of either is seen.
+# Checksum of the requirements file and of what it includes, so that a change of either is seen.
 checksum() {
     (cd -- "$root" && cat requirements.txt "$1" | cksum)
 }
@@ -120,13 +120,13 @@ if [ -n "$active" ] && [ -x "$active/bin/python" ] &&
     say "The active environment $active lacks ${problems:-a working Python}; using .venv instead."
 fi
 
-# 3. Our own .venv. The mark .unfinished stands while packages are copied: what was broken off then
-#    is made anew, since pip takes a half-copied package for an installed one.
+# 3. Our own .venv. The mark .unfinished stands while packages are copied: an interrupted set-up
+#    starts again, since pip takes a half-copied package for an installed one.
 unfinished=$venv/.unfinished
 if [ -e "$unfinished" ] || ! suitable "$venv/bin/python" ||
     ! "$venv/bin/python" -c 'import pip' >/dev/null 2>&1; then
     python=$(find_python)
-    [ ! -e "$venv" ] || say "$venv is incomplete (a set-up was interrupted): making it anew."
+    [ ! -e "$venv" ] || say "$venv is incomplete (a set-up was interrupted): making it again."
     say "Making the virtual environment .venv with $python ..."
     "$python" -m venv --clear --without-pip "$venv" >&2
     : >"$unfinished"

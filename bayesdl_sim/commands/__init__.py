@@ -1,0 +1,1 @@
+"""Command lines: options in, settings out, calls. Nothing that a notebook could want."""

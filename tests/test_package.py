@@ -1,0 +1,98 @@
+"""The package: what a wheel holds, and that it works in an empty folder."""
+
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LEFT_OUT = ("tests", "figures")  # what only a checkout has
+NOT_BUILT_FROM = (".git", ".venv", "build", "runs", "tests", "__pycache__", "*-results")
+
+
+def settings():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel, built from a copy, so that nothing is left in the checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    shutil.copytree(ROOT, folder / "source", ignore=shutil.ignore_patterns(*NOT_BUILT_FROM))
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q"]
+    command += ["--disable-pip-version-check", "-w", str(folder), str(folder / "source")]
+    subprocess.run(command, check=True)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def installed(wheel):
+    """A folder that holds what the wheel puts into site-packages."""
+    target = wheel.parent / "site"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(target)
+    return target
+
+
+def run_installed(installed, folder, *words):
+    """Runs Python in that folder with the installed package and nothing of the checkout."""
+    command = [sys.executable, "-P", *words]
+    environment = {"PYTHONPATH": str(installed), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+    )
+
+
+def test_every_folder_of_modules_is_listed():
+    found = set()
+    for path in ROOT.glob("[!.]*/**/__init__.py"):
+        parts = path.parent.relative_to(ROOT).parts
+        if parts[0] not in (*LEFT_OUT, "build"):
+            found.add(".".join(parts if parts[0] == "bayesdl_sim" else ("bayesdl_sim", *parts)))
+    listed = set(settings()["tool"]["setuptools"]["packages"])
+    assert listed - {"bayesdl_sim.checkpoint"} == found
+
+
+def test_requirements_pin_what_the_package_needs():
+    pinned = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    for line in settings()["project"]["dependencies"]:
+        name = line.split(">")[0]
+        assert f"\n{name}==" in pinned, name
+
+
+def test_wheel_holds_one_name_and_the_shipped_posterior(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    tops = {name.split("/")[0] for name in names}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"bayesdl_sim"}
+    folder = "bayesdl_sim/checkpoint/F-actin/pretrained_G/"
+    shipped = (ROOT / "checkpoint" / "F-actin" / "pretrained_G").iterdir()
+    assert {folder + path.name for path in shipped} <= set(names)
+    assert "bayesdl_sim/py.typed" in names
+    assert wheel.stat().st_size < 60e6
+
+
+def test_installed_modules_have_one_name(installed, tmp_path):
+    script = (
+        "import sys, bayesdl_sim, bayesdl_sim.physics.optics, bayesdl_sim.data.formats.otf as otf\n"
+        "assert 'site' in bayesdl_sim.__file__, bayesdl_sim.__file__\n"
+        "assert len(bayesdl_sim.__path__) == 1, bayesdl_sim.__path__\n"
+        "assert otf.FOLDER.is_dir()\n"
+        "print([m for m in ('physics', 'data', 'utils') if m in sys.modules])\n"
+    )
+    done = run_installed(installed, tmp_path, "-c", script)
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+
+
+def test_console_command_names_its_verbs_and_refuses_others(installed, tmp_path):
+    start = "from bayesdl_sim.commands.bayesdl import run; run()"
+    done = run_installed(installed, tmp_path, "-c", start)
+    assert done.returncode == 0
+    assert all(verb in done.stdout for verb in ("test", "train", "evaluate", "simulate"))
+    done = run_installed(installed, tmp_path, "-c", start, "paint")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: bayesdl: expected one of test, train")
