@@ -61,7 +61,14 @@ def shell_lines(text):
 
 def documents():
     """(name, lines) of everything that shows commands to people or to the shell."""
-    for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("data/*/*.md"), *ROOT.glob("*/README.md")]):
+    for path in sorted(
+        [
+            *ROOT.glob("*.md"),
+            *ROOT.glob("docs/**/*.md"),
+            *ROOT.glob("data/*/*.md"),
+            *ROOT.glob("*/README.md"),
+        ]
+    ):
         yield path, list(code_lines(path.read_text(encoding="utf-8")))
     for path in [*sorted(ROOT.glob("*.sh")), *sorted(ROOT.glob("*/*.sh")), ROOT / ".ci" / "run"]:
         yield path, shell_lines(path.read_text(encoding="utf-8"))
@@ -140,6 +147,10 @@ def test_the_readme_shows_the_whole_way():
         "python test.py --test_data",
     )
     assert [step for step in steps if step not in text] == []
+
+
+def test_the_readme_stays_short():
+    assert len(README.read_text("utf-8").splitlines()) <= 200
 
 
 def test_the_commands_of_the_original_readme_are_accepted():
