@@ -6,11 +6,13 @@ import argparse
 import errno
 import sys
 import tempfile
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
 __all__ = [
     "InputError",
+    "printable",
     "require_file",
     "require_folder",
     "run_script",
@@ -18,9 +20,31 @@ __all__ = [
     "writable_folder",
 ]
 
+_NOT_SHOWN = ("Cc", "Cs", "Cf")  # control characters, lone surrogates, direction marks
+
 
 class InputError(ValueError):
-    """A mistake in the user's input, explained in one line that a microscopist understands."""
+    """A mistake in the user's input, explained in one line that a microscopist understands.
+
+    Control characters in it, which come from names of files, are made visible.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(printable(message))
+
+
+def printable(text: object) -> str:
+    """A text with its control characters and broken code points written out, as `\\x1b`.
+
+    File names may hold anything; printed as they are, they could colour or clear a terminal.
+    """
+    return "".join(_visible(character) for character in str(text))
+
+
+def _visible(character: str) -> str:
+    if character in "\n\t" or not unicodedata.category(character).startswith(_NOT_SHOWN):
+        return character
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def run_script(main: Callable[[], None]) -> None:
@@ -39,12 +63,12 @@ def run_script(main: Callable[[], None]) -> None:
         message = _in_plain_words(error)
         if message is None:
             raise
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {printable(message)}", file=sys.stderr)
         sys.exit(2)
 
 
 def _in_plain_words(error: Exception) -> str | None:
-    """One line for the errors that the user can mend; None for a fault of the program."""
+    """One line for the errors that the user can correct; None for a fault of the program."""
     if isinstance(error, InputError):
         return " ".join(str(error).split())
     # Allocators' errors are known by name and text, so that torch is not imported here.

@@ -69,9 +69,15 @@ def read_json(path: str | Path) -> dict[str, Any]:
     path = require_file(path, "JSON file")
     try:
         payload = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:  # 100,000 brackets
         raise InputError(
-            f"{path} is not valid JSON ({error}); restore it or delete it and make it again"
+            f"{path} is not valid JSON (nested too deeply); restore it or delete it and make it "
+            "again"
+        ) from None
+    except ValueError as error:  # also text that is not UTF-8, and numbers of over 4300 digits
+        raise InputError(
+            f"{path} is not valid JSON ({str(error)[:120]}); restore it or delete it and make it "
+            "again"
         ) from None
     if not isinstance(payload, dict):
         raise InputError(

@@ -9,6 +9,7 @@ import pytest
 
 from bayesdl_sim.utils.errors import (
     InputError,
+    printable,
     require_file,
     require_folder,
     run_script,
@@ -140,3 +141,25 @@ def test_writable_folder_refuses_a_file_and_what_lies_below_one(tmp_path):
 def test_writable_folder_refuses_a_folder_that_cannot_be_written():
     with pytest.raises(InputError, match="cannot write in the folder /proc"):
         writable_folder("/proc/self")
+
+
+def test_control_characters_of_file_names_are_written_out(capsys):
+    def main():
+        raise InputError("bad\x1b[2Jname\x07\u202e.tif is damaged\nand on another line")
+
+    with pytest.raises(SystemExit):
+        run_script(main)
+    printed = capsys.readouterr().err
+    assert r"bad\x1b[2Jname\x07\u202e.tif is damaged and on another line" in printed
+    assert "\x1b" not in printed
+
+
+@pytest.mark.parametrize("plain", ["cell 3.tif", "F\u00e4den_\u03b2\u6d4b.tif", "two\nlines\t"])
+def test_what_can_be_printed_is_left_alone(plain):
+    assert printable(plain) == plain
+
+
+def test_a_name_that_is_no_text_can_be_printed():
+    assert (
+        printable(b"raw\xff.tif".decode("utf-8", "surrogateescape")).encode() == rb"raw\udcff.tif"
+    )
