@@ -1,4 +1,4 @@
-"""evaluate.py from a data set to a report, and the calibration from evaluate.py to test.py."""
+"""evaluate.py from a data set to a report, and the calibration from calibrate.py to test.py."""
 
 import csv
 import json
@@ -13,6 +13,7 @@ import tifffile
 import torch
 
 from bayesdl_sim.data.sets.layout import DatasetTree
+from bayesdl_sim.evaluation.predicting import labels
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
 from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
 from bayesdl_sim.utils.errors import InputError, run_script
@@ -30,6 +31,12 @@ FILES = (
 def evaluate():
     """The script's `main`."""
     return runpy.run_path(str(ROOT / "evaluate.py"))["main"]
+
+
+@pytest.fixture(scope="session")
+def calibrate():
+    """The script's `main`."""
+    return runpy.run_path(str(ROOT / "calibrate.py"))["main"]
 
 
 @pytest.fixture(scope="session")
@@ -114,10 +121,10 @@ def test_report_of_a_small_set(evaluate, small_set, posterior, tmp_path, capsys)
     assert page.count("data:image/png;base64,") == len(list(out.glob("*.png"))) == 11
 
 
-def test_calibration_goes_from_evaluate_to_test(
-    evaluate, infer, small_set, posterior, tmp_path, capsys
+def test_calibration_goes_from_calibrate_to_test(
+    calibrate, infer, small_set, posterior, tmp_path, capsys
 ):
-    evaluate(options(small_set, posterior, "--calibrate"))
+    calibrate(options(small_set, posterior))
     said = capsys.readouterr().out
     assert "no finite interval can keep it with 1 cells" in said
     stored = read_json(posterior / "calibration.json")
@@ -170,8 +177,10 @@ def test_calibration_goes_from_evaluate_to_test(
         maps("named", "--calibration", posterior / "calibration.json")
 
 
-def test_stored_calibration_is_used_by_the_report(evaluate, small_set, posterior, tmp_path, capsys):
-    evaluate(options(small_set, posterior, "--calibrate"))
+def test_stored_calibration_is_used_by_the_report(
+    evaluate, calibrate, small_set, posterior, tmp_path
+):
+    calibrate(options(small_set, posterior))
     path = posterior / "calibration.json"
     write_json(path, {**read_json(path), "scale": 3.5, "probability_map": None})
     arguments = ("--save_path", tmp_path / "out", "--classical", "False", "--max_stacks", "1")
@@ -210,7 +219,7 @@ def test_a_bad_stack_does_not_stop_the_others(evaluate, small_set, posterior, tm
         (("--save_path", "x", "--cells", "99"), "cell 99 is not in"),
         (("--save_path", "x", "--cells", "1-2", "--calibration_cells", "2"), "choose one"),
         (("--save_path", "x", "--pixels", "3"), "--pixels: expected at least 100"),
-        (("--calibrate", "--calibration_cells", "50"), "cell 50 is not in"),
+        (("--calibrate",), "python calibrate.py"),
     ],
 )
 def test_wrong_wishes_end_with_one_line(evaluate, small_set, posterior, capsys, more, words):
@@ -222,10 +231,15 @@ def test_wrong_wishes_end_with_one_line(evaluate, small_set, posterior, capsys, 
     assert words in error
 
 
-def test_members_without_any_uncertainty_cannot_be_calibrated(evaluate, small_set, tmp_path):
+def test_members_without_any_uncertainty_cannot_be_calibrated(calibrate, small_set, tmp_path):
     save_members(tmp_path / "one", 1, likelihood="")
     with pytest.raises(InputError, match="states no uncertainty"):
-        evaluate(options(small_set, tmp_path / "one", "--calibrate"))
+        calibrate(options(small_set, tmp_path / "one"))
+
+
+def test_calibration_needs_cells_of_the_set(calibrate, small_set, posterior):
+    with pytest.raises(InputError, match="cell 50 is not in"):
+        calibrate(options(small_set, posterior, "--cells", "50"))
 
 
 def test_interval_needs_a_total_uncertainty(infer, small_set, tmp_path):
@@ -239,7 +253,6 @@ def test_interval_needs_a_total_uncertainty(infer, small_set, tmp_path):
 
 
 def test_checkpoints_of_one_name_are_kept_apart():
-    labels = runpy.run_path(str(ROOT / "evaluate.py"))["labels"]
     paths = [Path("a/pretrained_G"), Path("b/pretrained_G"), Path("c/mine"), Path("wide field")]
     assert labels(paths) == {
         str(paths[0]): paths[0],

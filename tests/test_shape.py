@@ -15,7 +15,6 @@ NOT_YET = {
     "bayes/calibration/recalibration.py",
     "bayes/sgld.py",
     "bayesdl_sim/inference/gate.py",
-    "evaluate.py",
     "physics/reconstruction/raw_checks.py",
     "test.py",
     "train.py",

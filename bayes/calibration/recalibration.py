@@ -147,7 +147,7 @@ class Calibration:
         odd = sorted(set(members.items()) ^ set(self.members.items()))
         raise InputError(
             f"{path} was fitted for {len(self.members)} other member(s) than the {len(members)} in "
-            f"use ({odd[0][0]} differs): fit it again with evaluate.py --calibrate"
+            f"use ({odd[0][0]} differs): fit it again with calibrate.py"
         )
 
     def in_words(self) -> list[str]:
@@ -196,7 +196,7 @@ def read_calibration(path: str | Path) -> Calibration:
     if payload.get("format") != FORMAT or payload.get("version") not in READABLE:
         raise InputError(
             f"{path}: expected a {FORMAT!r} of version {VERSION}, found {payload.get('format')!r} "
-            f"{payload.get('version')!r}; make it again with evaluate.py --calibrate"
+            f"{payload.get('version')!r}; make it again with calibrate.py"
         )
     try:
         names = ("scale", "probability_map", "conformal", "members", "fitted_on")
@@ -212,7 +212,7 @@ def read_calibration(path: str | Path) -> Calibration:
     if not good:
         raise InputError(
             f"{path} lacks entries or holds a scale that is no positive number; make it again with "
-            "evaluate.py --calibrate"
+            "calibrate.py"
         )
     return found
 
@@ -235,7 +235,7 @@ def find_calibration(
         return None, "calibration: none, as asked"
     path = Path(folder) / CALIBRATION_FILE if named is None else Path(named)
     if named is None and not path.is_file():
-        return None, "calibration: none beside the members (evaluate.py --calibrate fits one)"
+        return None, "calibration: none beside the members (calibrate.py fits one)"
     calibration = read_calibration(path)
     try:
         calibration.require_members(members, path)

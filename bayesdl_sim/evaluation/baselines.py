@@ -1,17 +1,47 @@
-"""What uncertainty must beat: a standard deviation that knows the intensity only, or nothing."""
+"""What a posterior must beat: classical images, and a sigma that knows only the intensity."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
+from bayesdl_sim.evaluation.cases import Case
+from bayesdl_sim.physics.reconstruction.deconvolution import deconvolved_wide_field
+from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled, wiener_sim
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["Baselines", "IntensitySigma", "fit_baselines", "fit_intensity_sigma"]
+__all__ = [
+    "DECONVOLVED",
+    "WIDE_FIELD",
+    "WIENER",
+    "Baselines",
+    "IntensitySigma",
+    "classical_images",
+    "fit_baselines",
+    "fit_intensity_sigma",
+]
 
 BINS = 40
+WIDE_FIELD = "wide field"
+WIENER = "Wiener SIM"
+DECONVOLVED = "Richardson-Lucy"
+
+
+def classical_images(case: Case, slow: bool) -> dict[str, NDArray[np.float64]]:
+    """Wide field; if `slow`, also Wiener SIM and Richardson-Lucy with the nominal optics.
+
+    Returns:
+        Method -> (2H, 2W), each in units of its own. Without known optics there is wide field only.
+    """
+    raw = torch.from_numpy(case.raw)
+    images = {WIDE_FIELD: wide_field_upsampled(raw).double().numpy()}
+    if slow and case.optics is not None:
+        images[WIENER] = wiener_sim(raw, case.optics).double().numpy()
+        images[DECONVOLVED] = deconvolved_wide_field(raw, case.optics, case.norm.low)
+    return images
 
 
 class IntensitySigma(NamedTuple):

@@ -26,6 +26,7 @@ __all__ = [
     "CONSTANT",
     "INTENSITY_ONLY",
     "LEVELS",
+    "OURS",
     "Sample",
     "distribution_scores",
     "fair_crps",
@@ -35,6 +36,7 @@ __all__ = [
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)  # of the intervals
 DRAWS = 20  # of the predictive mixture, for the fair CRPS
+OURS = "BayesDL-SIM"
 AS_PREDICTED = "BayesDL-SIM, as predicted"
 CALIBRATED = "BayesDL-SIM, calibrated"
 INTENSITY_ONLY = "intensity only"

@@ -201,7 +201,7 @@ def test_other_members_are_refused(tmp_path):
         found, words = find_calibration(tmp_path, None, others)
         assert found is None
         assert words.startswith("WARNING")
-        with pytest.raises(InputError, match="--calibrate"):
+        with pytest.raises(InputError, match="calibrate.py"):
             find_calibration(tmp_path / "elsewhere", path, others)
     assert find_calibration(tmp_path, "none", MEMBERS)[0] is None
     assert find_calibration(tmp_path / "elsewhere", None, MEMBERS)[0] is None

@@ -9,6 +9,7 @@ from bayesdl_sim.bayes.calibration.recalibration import (
     fit_calibration,
 )
 from bayesdl_sim.evaluation.baselines import fit_baselines
+from bayesdl_sim.evaluation.charts import uncertainty_diagrams
 from bayesdl_sim.evaluation.groups import (
     bars,
     by_structure,
@@ -29,7 +30,6 @@ from bayesdl_sim.evaluation.scoring import (
     mixture_draws,
     predictors,
 )
-from bayesdl_sim.evaluation.uncertainty_charts import uncertainty_diagrams
 from bayesdl_sim.metrics.bootstrap import table_of_means
 from bayesdl_sim.metrics.distributions import crps_gaussian
 

@@ -1,0 +1,189 @@
+"""Test cells as cases: which cells of a set are used, and one stack with its truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from bayesdl_sim.data.formats.tiff import read_image
+from bayesdl_sim.data.normalise import Normalisation, normalisation_of, target_normalisation
+from bayesdl_sim.data.sets.layout import DatasetTree
+from bayesdl_sim.data.stacks import read_stack
+from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
+from bayesdl_sim.utils.errors import InputError
+
+__all__ = [
+    "Case",
+    "CaseSettings",
+    "Cells",
+    "chosen_cells",
+    "each_case",
+    "list_stacks",
+    "read_case",
+    "warn_of_training_cells",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseSettings:
+    """Which cells of a set are used, and what is known of its microscope.
+
+    Attributes:
+        part: test or validation, the cells to evaluate where `cells` names none.
+        cells: to evaluate; empty for those of the part.
+        calibration_cells: to fit calibration and baselines on; empty for the validation cells.
+        max_stacks: evaluate this many, evenly picked; None for all.
+        na: numerical aperture, where the set does not know it.
+        emission_nm: emission wavelength in nm, where the set does not know it.
+    """
+
+    part: str = "test"
+    cells: tuple[int, ...] = ()
+    calibration_cells: tuple[int, ...] = ()
+    max_stacks: int | None = None
+    na: float | None = None
+    emission_nm: float | None = None
+
+
+class Cells(NamedTuple):
+    """Numbers of the cells to evaluate and of those to fit on."""
+
+    evaluated: list[int]
+    fitted: list[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One stack with its truth.
+
+    Attributes:
+        cell, level: numbers in the tree.
+        structure: name, "" where unknown.
+        signal_e: median electrons per lit pixel, NaN where unknown.
+        raw: counts (9, H, W).
+        norm: scale of the network's intensities.
+        target: (2H, 2W) in these.
+        optics: nominal optics, None where unknown.
+        pixel_size_nm: of the raw frames, None where unknown.
+    """
+
+    cell: int
+    level: int
+    structure: str
+    signal_e: float
+    raw: NDArray[np.float32]
+    norm: Normalisation
+    target: NDArray[np.float32]
+    optics: Optics | None
+    pixel_size_nm: float | None
+
+    @property
+    def name(self) -> str:
+        """Cell and level, for people."""
+        return f"cell {self.cell}, level {self.level}"
+
+    @property
+    def wide_field(self) -> NDArray[np.float64]:
+        """Mean of the nine frames (H, W), normalised as the target."""
+        return self.norm.apply(self.raw.mean(axis=0, dtype=np.float64))
+
+
+def chosen_cells(tree: DatasetTree, settings: CaseSettings) -> Cells:
+    """Cells to evaluate and cells to calibrate on.
+
+    Raises:
+        InputError: a cell that the set does not have, or that is in both lists.
+    """
+    splits = tree.spec.splits
+    evaluated = list(settings.cells or splits[settings.part])
+    fitted = list(settings.calibration_cells or splits["validation"])
+    known = tree.cells()
+    for cell in (*evaluated, *fitted):
+        if cell not in known:
+            raise InputError(f"cell {cell} is not in {tree.root}, which holds {len(known)} cells")
+    shared = sorted(set(evaluated) & set(fitted))
+    if shared and settings.cells and settings.calibration_cells:
+        raise InputError(f"cell {shared[0]} is in cells and in calibration_cells: choose one")
+    return Cells(evaluated, fitted)
+
+
+def warn_of_training_cells(tree: DatasetTree, cells: Sequence[int]) -> None:
+    """Prints a warning if the set's own split has given some of these cells to training."""
+    trained = set(tree.spec.splits["train"]) & set(cells)
+    if trained:
+        print(
+            f"WARNING: {len(trained)} of the cells belong to the set's training part: right only "
+            "if these members were trained on another set"
+        )
+
+
+def list_stacks(
+    tree: DatasetTree, cells: Sequence[int], most: int | None = None
+) -> list[tuple[int, int]]:
+    """(cell, level) pairs; of too many, evenly picked ones."""
+    pairs = [(cell, level) for cell in cells for level in tree.levels(cell)]
+    if most is not None and most < len(pairs):
+        pairs = [pairs[i] for i in np.linspace(0, len(pairs) - 1, most).round().astype(int)]
+    return pairs
+
+
+def read_case(tree: DatasetTree, cell: int, level: int, settings: CaseSettings) -> Case:
+    """One stack and its target from the disk.
+
+    Raises:
+        InputError: unreadable files, or a target that does not show the same field.
+    """
+    stack = read_stack(tree.raw_folder(cell, level))
+    raw = stack.raw[0]
+    norm = normalisation_of(raw, str(stack.source))
+    path = tree.gt_path(cell)
+    target = read_image(path).astype(np.float32)
+    if target.shape != tuple(2 * side for side in raw.shape[1:]):
+        raise InputError(f"{path} is {target.shape} px, expected twice the frames {raw.shape[1:]}")
+    scale = target_normalisation(target, raw.mean(axis=0, dtype=np.float64), norm, str(path))
+    facts = tree.spec.details.get("cells", {}).get(str(cell), {})
+    optics = facts.get("microscope", {}).get("optics", {})
+    size = optics.get("pixel_size_nm") or tree.spec.pixel_size_nm or stack.pixel_size_nm
+    known = (
+        optics.get("na") or settings.na,
+        optics.get("emission_nm") or settings.emission_nm,
+        size,
+    )
+    signals = facts.get("signal_e", [])
+    return Case(
+        cell=cell,
+        level=level,
+        structure=facts.get("structure", tree.spec.sample),
+        signal_e=float(signals[level - 1]) if level <= len(signals) else float("nan"),
+        raw=raw,
+        norm=norm,
+        target=scale.apply(target),
+        optics=Optics(*known, TYPICAL_OPTICS.damping) if all(known) else None,
+        pixel_size_nm=size,
+    )
+
+
+def each_case(
+    tree: DatasetTree,
+    pairs: Sequence[tuple[int, int]],
+    what: str,
+    settings: CaseSettings,
+) -> Iterator[tuple[str, Case | str]]:
+    """Name and case of each stack, with a progress bar; the reason instead where one is unreadable.
+
+    Args:
+        pairs: of `list_stacks`.
+        what: title of the bar.
+    """
+    # Not drawn where nobody watches: a log would hold one line per step.
+    for cell, level in tqdm(pairs, desc=what, unit="stack", disable=None):
+        try:
+            case: Case | str = read_case(tree, cell, level, settings)
+        except InputError as error:
+            case = str(error)
+        yield f"cell {cell}, level {level}", case
