@@ -17,7 +17,7 @@ more at the end: an interrupted set names cells that are not there, and its read
 import argparse
 import os
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,10 +30,17 @@ from bayesdl_sim.data.formats.otf import MEASURED_OTFS, read_radial_otf
 from bayesdl_sim.data.normalise import normalisation_of, target_normalisation
 from bayesdl_sim.data.sets.layout import DatasetSpec, DatasetTree, split_cells
 from bayesdl_sim.DatasetGenerate.outliers import ODDITIES, ORDINARY, OUTLIERS, oddity_of
-from bayesdl_sim.physics.image_formation import grid_for, raw_counts, soften, target_image
+from bayesdl_sim.physics.image_formation import Grid, grid_for, raw_counts, soften, target_image
 from bayesdl_sim.physics.microscopes import Microscope, biosr_microscope, random_microscope
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.structures.mixture import KINDS, draw
+from bayesdl_sim.physics.structures.texture import with_texture
+from bayesdl_sim.physics.wide_microscopes import (
+    WideMicroscope,
+    uneven_density,
+    uneven_frames,
+    wide_microscope,
+)
 from bayesdl_sim.utils.errors import InputError, run_script, writable_folder
 
 __all__ = [
@@ -58,7 +65,7 @@ MIXED_SHARES = {
 PHASE_ORIGIN = "first pixel of the simulation grid, 8 raw pixels above and left of the field"
 SHARP_SHARE = 0.33
 MOST_ATTEMPTS = 50  # at an outlier
-SIGNAL_RANGE_E = {"random": (2.0, 400.0), "biosr": (7.0, 250.0)}
+SIGNAL_RANGE_E = {"random": (2.0, 400.0), "biosr": (7.0, 250.0), "wide": (1.0, 400.0)}
 
 
 class Recipe(NamedTuple):
@@ -107,29 +114,47 @@ def _simulate(recipe: Recipe, entropy: list[int], number: int, optics: list[Opti
     name = oddity_of(number) if recipe.sample == OUTLIERS else None
     oddity = ORDINARY if name is None else ODDITIES[name]
     kind = _pick_kind(recipe.sample, generator)
-    if recipe.microscope == "random":
-        microscope = random_microscope(generator, optics)
-    else:
-        microscope = biosr_microscope(generator, optics[0])
-    microscope = oddity.microscope(microscope, generator)
     grid = grid_for((recipe.size, recipe.size))
+    stand = _stand(recipe.microscope, generator, optics, grid)
+    microscope = oddity.microscope(stand.microscope, generator)
+    stand = replace(stand, microscope=microscope)
     pixel_size_nm = microscope.optics.pixel_size_nm / 2
     softness_nm = _softness_nm(recipe.softest_nm, generator)
     structure = draw(kind, grid.shape, pixel_size_nm, generator)
     structure = soften(structure, softness_nm, pixel_size_nm)
+    if recipe.microscope == "wide":
+        structure = uneven_density(with_texture(structure, pixel_size_nm, generator), stand)
     structure = oddity.density(structure, generator)
-    expected = oddity.frames(oddity.image(structure, microscope, grid, generator), generator)
+    if name is None:
+        expected = uneven_frames(structure, stand, grid)
+    else:
+        expected = oddity.frames(oddity.image(structure, microscope, grid, generator), generator)
     signals = _signal_levels(recipe, generator)
-    raw = torch.stack([raw_counts(expected, s, microscope, generator) for s in signals])
+    raw = torch.stack([raw_counts(expected, s, microscope, generator, stand.maps) for s in signals])
     details = {
         "structure": kind,
         "softness_nm": softness_nm,
         "signal_e": signals,
         "microscope": describe_microscope(microscope),
-    } | ({} if name is None else {"oddity": name})
+    }
+    if recipe.microscope == "wide":
+        details["uneven_light"] = stand.light is not None or stand.orientation_light is not None
+        details["camera_maps"] = stand.maps is not None
+    if name is not None:
+        details["oddity"] = name
     return Cell(
         raw.numpy().astype(np.uint16), target_image(structure, microscope, grid).numpy(), details
     )
+
+
+def _stand(
+    name: str, generator: torch.Generator, optics: list[Optics], grid: Grid
+) -> WideMicroscope:
+    if name == "wide":
+        return wide_microscope(generator, optics, grid)
+    if name == "random":
+        return WideMicroscope(microscope=random_microscope(generator, optics))
+    return WideMicroscope(microscope=biosr_microscope(generator, optics[0]))
 
 
 def _shows_its_target(cell: Cell) -> bool:
@@ -161,11 +186,11 @@ def _softness_nm(softest_nm: float, generator: torch.Generator) -> float:
 def _signal_levels(recipe: Recipe, generator: torch.Generator) -> list[float]:
     """Median electrons per lit pixel of each level.
 
-    Random microscopes: one log-uniform draw in each of equal log-wide strata, so that all levels
-    together cover the range evenly. BioSR: a fixed geometric series.
+    Random and wide microscopes: one log-uniform draw in each of equal log-wide strata, so that
+    all levels together cover the range evenly. BioSR: a fixed geometric series.
     """
     low, high = SIGNAL_RANGE_E[recipe.microscope]
-    if recipe.microscope == "random":
+    if recipe.microscope != "biosr":
         place = (torch.arange(recipe.levels) + torch.rand(recipe.levels, generator=generator)) / (
             recipe.levels
         )
@@ -241,9 +266,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="same seed, same bytes")
     parser.add_argument(
         "--microscope",
-        choices=["random", "biosr"],
+        choices=["random", "wide", "biosr"],
         default="random",
-        help="random: another microscope for every cell; biosr: the one of BioSR",
+        help="random: another microscope for every cell; wide: also faint fringes, strong haze, "
+        "uneven light, cameras with hot pixels and 1-2 electrons (for training); biosr: the one "
+        "of BioSR",
     )
     parser.add_argument(
         "--softest_nm",

@@ -192,3 +192,22 @@ def optics():
     measured = from_simulation.measured_optics()
     assert len(measured) == len(MEASURED_OTFS)
     return measured
+
+
+def test_wide_microscopes_give_other_cells_that_say_so(tmp_path):
+    done = generate(tmp_path / "wide", "--microscope", "wide", "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    details = DatasetTree(tmp_path / "wide").spec.details["cells"]
+    assert {"uneven_light", "camera_maps"} <= set(details["1"])
+    signals = [level for cell in details.values() for level in cell["signal_e"]]
+    assert all(1 <= signal <= 400 for signal in signals)
+    assert DatasetTree(tmp_path / "wide").spec.microscope == "random"
+
+
+def test_ordinary_cells_stay_as_they_were():
+    """Test cells of the benchmarks are made by seed: a new option must not change them."""
+    recipe = from_simulation.Recipe("mixed", "random", 2, 48, 20261, 90.0)
+    cell = from_simulation.simulate_cell(recipe, 1, from_simulation.measured_optics())
+    assert (cell.details["structure"], cell.details["signal_e"]) == ("CCPs", [15.3039, 30.9679])
+    assert cell.details["microscope"]["optics"]["cutoff"] == 0.335752
+    assert cell.raw.mean(axis=(1, 2, 3)) == pytest.approx([113.382, 125.284], abs=0.01)
