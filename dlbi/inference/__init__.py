@@ -1,0 +1,1 @@
+"""How the Bayesian stage infers: chains, blocks of chains, positions, load."""

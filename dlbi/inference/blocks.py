@@ -1,0 +1,136 @@
+"""Chains of several fluorophores that share light: all their states at once, exactly.
+
+One chain at a time mixes badly where spots overlap: who emitted can only change through frames in
+which both or neither did. A block of k chains has 3**k joint states, and is drawn in one piece.
+"""
+
+import functools
+import itertools
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesdl_sim.dlbi.inference.chains import (
+    EMITTING,
+    LARGEST_LOG_ODDS,
+    STATES,
+    Switching,
+    log_of,
+)
+
+__all__ = ["forward_backward", "joint_states", "joint_switching", "sample_blocks"]
+
+
+@functools.cache
+def joint_states(emitters: int) -> NDArray[np.int64]:
+    """Every joint state of a block: (3**emitters, emitters), last emitter fastest."""
+    return np.array(list(itertools.product(range(STATES), repeat=emitters)), dtype=np.int64)
+
+
+def joint_switching(
+    switching: Switching, emitters: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Transition table (S, S) and first law (S,) of the S = 3**emitters joint states."""
+    table, initial = np.ones((1, 1)), np.ones(1)
+    for _ in range(emitters):
+        table, initial = np.kron(table, switching.transition), np.kron(initial, switching.initial)
+    return table, initial
+
+
+def pattern_evidence(fields: NDArray, gram: NDArray) -> NDArray[np.float64]:
+    """Log likelihood of every joint state against all dark: x . f - x G x / 2, x = [s = emit].
+
+    Args:
+        fields: (..., k), projections of a frame on the k spots, over the noise variance.
+        gram: (..., k, k), products of the spots, over the noise variance.
+
+    Returns:
+        (..., 3**k).
+    """
+    emitting = (joint_states(fields.shape[-1]) == EMITTING).astype(np.float64)  # (S, k)
+    quadratic = np.einsum("sk,...kl,sl->...s", emitting, gram, emitting)
+    return fields @ emitting.T - quadratic / 2
+
+
+def sample_blocks(
+    fields: NDArray, gram: NDArray, switching: Switching, generator: np.random.Generator
+) -> NDArray[np.int8]:
+    """Draws the chains of many blocks, each block jointly (FFBS over 3**k states).
+
+    Args:
+        fields: (blocks, k, T), of the frames without the light of the block; over the variance.
+        gram: (blocks, k, k), of the spots; over the variance.
+        switching: table and first law of one fluorophore.
+        generator: source of the uniform numbers.
+
+    Returns:
+        States (blocks, k, T).
+    """
+    blocks, emitters, frames = fields.shape
+    table, initial = joint_switching(switching, emitters)
+    evidence = pattern_evidence(np.moveaxis(fields, 2, 0), gram)  # (T, blocks, S)
+    if switching.scannable:
+        weights = _weights(evidence, table)
+    else:
+        log_table, log_initial, logs = log_of(table), log_of(initial), _log_weights(evidence, table)
+    uniform = generator.random((frames, blocks, 1))
+    joint = np.empty((frames, blocks), dtype=np.int64)
+    for t in range(frames):
+        if switching.scannable:
+            chances = weights[t] * (table[joint[t - 1]] if t else initial)
+        else:
+            chances = logs[t] + (log_table[joint[t - 1]] if t else log_initial)
+            chances = np.exp(chances - chances.max(axis=1, keepdims=True))
+        chances = chances.cumsum(axis=1)
+        joint[t] = (uniform[t] * chances[:, -1:] >= chances).sum(axis=1)
+    return np.moveaxis(joint_states(emitters)[joint], 0, 2).astype(np.int8)
+
+
+def _weights(evidence: NDArray, table: NDArray) -> NDArray[np.float64]:
+    """Likelihood of this and all later frames under each state, (T, blocks, S), up to a factor.
+
+    One factor for all states of a frame is enough, where all states can be reached.
+    """
+    relative = np.maximum(evidence - evidence.max(axis=2, keepdims=True), -LARGEST_LOG_ODDS)
+    weights = np.exp(relative)
+    for t in range(len(evidence) - 2, -1, -1):
+        later = weights[t + 1] @ table.T
+        weights[t] *= later / later.max(axis=1, keepdims=True)
+    return weights
+
+
+def _log_weights(evidence: NDArray, table: NDArray) -> NDArray[np.float64]:
+    """Logarithm of the same, for any table."""
+    log_table = log_of(table)
+    logs = evidence.copy()
+    for t in range(len(evidence) - 2, -1, -1):
+        logs[t] += np.logaddexp.reduce(log_table + logs[t + 1][:, None, :], axis=-1)
+    return logs
+
+
+def forward_backward(
+    evidence: NDArray, table: NDArray, initial: NDArray
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Log evidence and marginals of chains over any states, in logarithms throughout.
+
+    Args:
+        evidence: (..., T, S), log likelihood of each frame under each state.
+        table: (S, S), transition probabilities.
+        initial: (S,), law of the first state.
+
+    Returns:
+        Log evidence (...), and the probabilities (..., T, S) of the states given all frames.
+    """
+    log_table = log_of(table)
+    frames = evidence.shape[-2]
+    forward = np.array(evidence, dtype=np.float64)
+    later = np.zeros(forward.shape)
+    forward[..., 0, :] += log_of(initial)
+    for t in range(1, frames):
+        terms = forward[..., t - 1, :, None] + log_table
+        forward[..., t, :] += np.logaddexp.reduce(terms, axis=-2)
+    for t in range(frames - 2, -1, -1):
+        terms = log_table + (evidence[..., t + 1, :] + later[..., t + 1, :])[..., None, :]
+        later[..., t, :] = np.logaddexp.reduce(terms, axis=-1)
+    log_evidence = np.logaddexp.reduce(forward[..., -1, :], axis=-1)
+    return log_evidence, np.exp(forward + later - log_evidence[..., None, None])

@@ -1,0 +1,240 @@
+"""Draws whole chains of blinking states, exactly: forward filtering, backward sampling (FFBS).
+
+States are 0 emitting, 1 dark, 2 bleached. What the frames say enters as log odds of emission
+against none, so that a chain that never emits has the likelihood 1.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bayesdl_sim.utils.errors import InputError
+
+__all__ = [
+    "BLEACHED",
+    "DARK",
+    "EMITTING",
+    "Switching",
+    "log_of",
+    "sample_chains",
+    "sample_chains_by_recursion",
+]
+
+EMITTING, DARK, BLEACHED = 0, 1, 2
+STATES = 3
+# Log odds of one frame beyond which nothing changes: exp(-300) is zero for any sampler, and the
+# product of two such odds is still a number.
+LARGEST_LOG_ODDS = 300.0
+# Chains scanned at once: their matrices of 200 frames then fit into the second-level cache.
+CHAINS_AT_ONCE = 64
+SUM_TOLERANCE = 1e-6
+
+
+class Switching:
+    """Table of a blinking fluorophore, checked: where the states go, and where they start.
+
+    Args:
+        transition: (3, 3); row i is the law of the next state after state i.
+        initial: (3,), law of the states in the first frame.
+
+    Raises:
+        InputError: where a row is not a probability law.
+    """
+
+    def __init__(self, transition: ArrayLike, initial: ArrayLike):
+        self.transition = _laws(transition, (STATES, STATES), "transition")
+        self.initial = _laws(initial, (STATES,), "initial")
+
+    @property
+    def scannable(self) -> bool:
+        """True where bleaching is for ever, and dark and emitting states can reach each other.
+
+        Only then the scan needs no logarithms: its numbers stay within the range of float64.
+        """
+        table = self.transition
+        return bool(table[BLEACHED, BLEACHED] == 1.0 and table[0, 1] > 0 and table[1, 0] > 0)
+
+    @property
+    def emitting_fraction(self) -> float:
+        """Share of the time that a fluorophore emits before it bleaches (of the 2 x 2 part)."""
+        on, off = self.transition[DARK, EMITTING], self.transition[EMITTING, DARK]
+        return float(on / (on + off)) if on + off > 0 else float(self.initial[EMITTING])
+
+
+def _laws(values: ArrayLike, shape: tuple[int, ...], name: str) -> NDArray[np.float64]:
+    laws = np.asarray(values, dtype=np.float64)
+    if laws.shape != shape:
+        raise InputError(f"{name}: expected {shape} probabilities, found the shape {laws.shape}")
+    if not (np.all(laws >= 0) and np.all(np.abs(laws.sum(-1) - 1) < SUM_TOLERANCE)):
+        raise InputError(
+            f"{name}: expected probabilities that add up to 1, found {laws.tolist()}; the table is "
+            "[[P1, P2, 0], [P3, P4, P5], [0, 0, 1]] for emitting, dark, bleached"
+        )
+    return laws
+
+
+def log_of(values: ArrayLike) -> NDArray[np.float64]:
+    """Natural logarithm with log 0 = -inf and no warning."""
+    with np.errstate(divide="ignore"):
+        return np.log(np.asarray(values, dtype=np.float64))
+
+
+def sample_chains(
+    log_odds: ArrayLike, switching: Switching, generator: np.random.Generator
+) -> NDArray[np.int8]:
+    """Draws of p(s | log odds) for many chains, in associative scans over time.
+
+    Backward: beta_t = M_(t+1) beta_(t+1) with M_t = P diag(odds_t, 1, 1), for all t at once from
+    products of pairs, pairs of pairs and so on. Forward: one uniform number per frame makes a map
+    from the state before to the state now, and maps are composed in the same way. Both need
+    2 log2(T) steps instead of T.
+
+    Args:
+        log_odds: (chains, T), of emission against none.
+        switching: table and first law.
+        generator: source of the uniform numbers.
+
+    Returns:
+        States (chains, T).
+    """
+    log_odds = np.asarray(log_odds, dtype=np.float64)
+    if not switching.scannable or log_odds.shape[1] < 2:
+        return sample_chains_by_recursion(log_odds, switching, generator)
+    uniform = generator.random(log_odds.shape)
+    states = np.empty(log_odds.shape, dtype=np.int8)
+    for first in range(0, len(log_odds), CHAINS_AT_ONCE):
+        part = slice(first, first + CHAINS_AT_ONCE)
+        odds = np.clip(log_odds[part].T, -LARGEST_LOG_ODDS, LARGEST_LOG_ODDS)
+        states[part] = _sample_in_scans(np.exp(odds), switching, uniform[part].T).T
+    return states
+
+
+def _sample_in_scans(odds: NDArray, switching: Switching, uniform: NDArray) -> NDArray[np.int8]:
+    """States (T, chains) from odds and uniform numbers (T, chains)."""
+    table = switching.transition
+    upper = np.empty((2, STATES, *odds[1:].shape))  # rows emitting and dark of M_1 .. M_(T-1)
+    upper[:, 0] = table[:2, 0, None, None] * odds[1:]
+    upper[:, 1:] = table[:2, 1:, None, None]
+    last = np.ones((STATES, odds.shape[1]))
+    beta = _suffixes(upper, np.ones(odds[1:].shape), last)  # (3, T, chains)
+
+    first = switching.initial[:, None] * beta[:, 0]
+    first[0] *= odds[0]
+    total = first.sum(0)
+    state = (uniform[0] * total > first[0]).astype(np.int8)
+    state += uniform[0] * total > first[0] + first[1]
+
+    upper *= beta[None, :, 1:]
+    emitting, dark, bleached = upper[:, 0], upper[:, 1], upper[:, 2]
+    point = (emitting + dark + bleached) * uniform[1:]
+    after = (point > emitting).astype(np.int8)
+    after += point > emitting + dark
+    maps = after[0] + STATES * after[1]  # codes 0 .. 8
+    return _images(maps, state)
+
+
+def _suffixes(upper: NDArray, corner: NDArray, last: NDArray) -> NDArray[np.float64]:
+    """M_k M_(k+1) ... M_(n-1) v for k = 0 .. n, up to a factor for each k.
+
+    Args:
+        upper: (2, 3, n, chains), the first two rows of the matrices.
+        corner: (n, chains), their third row being (0, 0, corner).
+        last: (3, chains), the vector v.
+
+    Returns:
+        (3, n + 1, chains).
+    """
+    n = upper.shape[2]
+    suffixes = np.empty((STATES, n + 1, last.shape[1]))
+    suffixes[:, n] = last
+    even = n - n % 2
+    if even < n:
+        vector = _applied(upper[:, :, even], corner[even], last)
+        suffixes[:, even] = vector / np.maximum(vector[0], vector[1])
+    if even:
+        pairs = _products(
+            upper[:, :, 0:even:2], corner[0:even:2], upper[:, :, 1:even:2], corner[1:even:2]
+        )
+        suffixes[:, 0 : even + 1 : 2] = _suffixes(*pairs, suffixes[:, even])
+        suffixes[:, 1:even:2] = _applied(
+            upper[:, :, 1:even:2], corner[1:even:2], suffixes[:, 2 : even + 1 : 2]
+        )
+    return suffixes
+
+
+def _products(
+    upper: NDArray, corner: NDArray, right: NDArray, right_corner: NDArray
+) -> tuple[NDArray, NDArray]:
+    """Matrix products, scaled to a largest element of 1 in the first two columns."""
+    product = upper[:, 0, None] * right[None, 0]
+    product += upper[:, 1, None] * right[None, 1]
+    product[:, 2] += upper[:, 2] * right_corner
+    scale = np.maximum(product[0, :2], product[1, :2])
+    scale = 1 / np.maximum(scale[0], scale[1])
+    product *= scale
+    return product, corner * right_corner * scale
+
+
+def _applied(upper: NDArray, corner: NDArray, vector: NDArray) -> NDArray[np.float64]:
+    """Matrix times vector."""
+    result = np.empty(vector.shape)
+    np.multiply(upper[:, 0], vector[0], out=result[:2])
+    result[:2] += upper[:, 1] * vector[1]
+    result[:2] += upper[:, 2] * vector[2]
+    np.multiply(corner, vector[2], out=result[2])
+    return result
+
+
+def _composition() -> NDArray[np.int8]:
+    """Code of 'first a, then b' at 9 a + b; a map f has the code f(0) + 3 f(1), and f(2) = 2."""
+    images = np.array([[code % STATES, code // STATES, BLEACHED] for code in range(9)])
+    composed = images[None, :, :2]  # (1, b, 2)
+    composed = np.stack([np.stack([images[b][images[a][:2]] for b in range(9)]) for a in range(9)])
+    return (composed[..., 0] + STATES * composed[..., 1]).ravel().astype(np.int8)
+
+
+COMPOSED = _composition()
+IMAGE = np.array(
+    [(c % STATES, c // STATES, BLEACHED) for c in range(9)], dtype=np.int8
+).ravel()  # of state s under the map c, at 3 c + s
+
+
+def _images(maps: NDArray, state: NDArray) -> NDArray[np.int8]:
+    """States (n + 1, chains) that a first state (chains,) runs through under n maps."""
+    n = len(maps)
+    states = np.empty((n + 1, maps.shape[1]), dtype=np.int8)
+    states[0] = state
+    even = n - n % 2
+    if even:
+        pairs = COMPOSED.take(9 * maps[0:even:2] + maps[1:even:2])
+        states[0 : even + 1 : 2] = _images(pairs, state)
+        states[1:even:2] = IMAGE.take(STATES * maps[0:even:2] + states[0:even:2])
+    if even < n:
+        states[n] = IMAGE.take(STATES * maps[even] + states[even])
+    return states
+
+
+def sample_chains_by_recursion(
+    log_odds: ArrayLike, switching: Switching, generator: np.random.Generator
+) -> NDArray[np.int8]:
+    """The same draws frame after frame, in logarithms: slow, plain, for any table.
+
+    Args and result are those of `sample_chains`.
+    """
+    log_odds = np.asarray(log_odds, dtype=np.float64)
+    chains, frames = log_odds.shape
+    log_table = log_of(switching.transition)
+    evidence = np.zeros((frames, chains, STATES))
+    evidence[:, :, EMITTING] = log_odds.T
+    later = np.zeros((frames, chains, STATES))
+    for t in range(frames - 2, -1, -1):
+        terms = log_table + (evidence[t + 1] + later[t + 1])[:, None, :]
+        later[t] = np.logaddexp.reduce(terms, axis=2)
+    states = np.empty((chains, frames), dtype=np.int8)
+    weights = log_of(switching.initial) + evidence[0] + later[0]
+    for t in range(frames):
+        if t:
+            weights = log_table[states[:, t - 1]] + evidence[t] + later[t]
+        chances = np.exp(weights - weights.max(axis=1, keepdims=True)).cumsum(axis=1)
+        point = generator.random((chains, 1)) * chances[:, -1:]
+        states[:, t] = (point >= chances).sum(axis=1)
+    return states
