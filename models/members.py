@@ -17,6 +17,7 @@ from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import sha256
 
 __all__ = [
+    "TILE",
     "MemberFacts",
     "hashes_of",
     "describe_members",
@@ -37,6 +38,11 @@ class MemberFacts(NamedTuple):
     sampler: dict[str, Any]
     training: dict[str, Any]
     is_local: bool  # may be cut into tiles
+
+    @property
+    def with_min_max(self) -> bool:
+        """Whether it was trained by the released code, which scales by min and max."""
+        return self.training.get("normalisation") == "min-max"
 
 
 def member_functions(

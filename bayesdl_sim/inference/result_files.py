@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from bayesdl_sim.data.formats.tiff_writer import write_channels, write_map, write_sr
 from bayesdl_sim.inference.informed import write_informed
-from bayesdl_sim.utils.errors import writable_folder
+from bayesdl_sim.utils.errors import InputError, writable_folder
 from bayesdl_sim.utils.files import write_json
 from bayesdl_sim.utils.pictures import write_overview, write_picture
 
-__all__ = ["CHANNELS", "FACTS", "MAPS", "MapKind", "file_names", "write_results"]
+__all__ = ["CHANNELS", "FACTS", "MAPS", "MapKind", "file_names", "result_folders", "write_results"]
 
 CHANNELS = "Channels.ome.tif"
 FACTS = "prediction.json"
@@ -70,6 +70,32 @@ MAPS = {
 def file_names() -> set[str]:
     """Every TIFF that may be written."""
     return {CHANNELS, *(f"{name}.tif" for name in MAPS)}
+
+
+def result_folders(stacks: Sequence[Path], save_path: Path) -> list[Path]:
+    """Where the results of each stack go: `save_path` itself, or a subfolder for each of several.
+
+    Raises:
+        InputError: results would replace the raw data, or lie among its files under their names.
+    """
+    if len(stacks) == 1:
+        folders = [save_path]
+    else:
+        stems = [path.name if path.is_dir() else path.stem for path in stacks]
+        taken = [stem.casefold() for stem in stems]
+        # cell.tif and cell.mrc are two stacks: the ending keeps their results apart.
+        folders = [
+            save_path / (stem if taken.count(stem.casefold()) == 1 else path.name.replace(".", "_"))
+            for path, stem in zip(stacks, stems, strict=True)
+        ]
+    for source, folder in zip(stacks, folders, strict=True):
+        source, outputs = source.resolve(), folder.resolve()
+        if source == outputs or (outputs == source.parent and source.name in file_names()):
+            raise InputError(
+                f"the results in {folder} would mix with or replace the raw data {source}: choose "
+                "another save_path"
+            )
+    return folders
 
 
 def write_results(

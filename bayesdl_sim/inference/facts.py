@@ -1,0 +1,128 @@
+"""What a result says about itself: entries of prediction.json, and lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from bayesdl_sim.bayes.calibration.recalibration import Calibration
+from bayesdl_sim.data.stacks import RawStack
+from bayesdl_sim.inference.reconstruction import WIDTHS, Reconstruction
+from bayesdl_sim.models.members import MemberFacts
+
+__all__ = ["calibration_facts", "member_facts", "member_words", "result_lines", "stack_facts", "warnings_of"]
+
+
+CONTRADICTED = 5.0  # standard deviations of Invented
+
+
+def member_facts(folder: object, members: Sequence[MemberFacts]) -> dict[str, Any]:
+    """The entry "checkpoint": which members, with the SHA-256 of each."""
+    return {
+        "folder": str(folder),
+        "network": members[0].network,
+        "members": [
+            {
+                "file": member.path.name,
+                "sha256": member.sha256,
+                "sampler": member.sampler,
+                "training": member.training,
+            }
+            for member in members
+        ],
+    }
+
+
+def calibration_facts(calibration: Calibration, applied: bool) -> dict[str, Any]:
+    """The entry "calibration": what the deviations were multiplied by, and where it comes from."""
+    return {
+        "applied": applied,
+        "scale": calibration.scale,
+        "by_look": calibration.by_look and asdict(calibration.by_look),
+        "fitted_on": calibration.fitted_on,
+    }
+
+
+def stack_facts(stack: RawStack, result: Reconstruction) -> dict[str, Any]:
+    """The entries about the stack itself, its scales and its channels."""
+    return {
+        "source": {
+            "file": stack.source.name,
+            "time_points": stack.raw.shape[0],
+            "frame_size": list(stack.raw.shape[-2:]),
+            "raw_pixel_size_nm": stack.pixel_size_nm,
+        },
+        "normalisation": {
+            "raw_counts_per_time_point": [norm._asdict() for norm in result.raw_scales],
+            "sr_counts": result.scale._asdict(),
+            "meaning": "counts = low + (high - low) SR.tif / 65535; uncertainties in counts = "
+            "(high - low) times the map"
+            + ("; each time point by its own raw_counts" if result.released else ""),
+        },
+        "deviations_multiplied_by": result.factors,
+        "channels": list(result.channels),
+        "not_modelled": [name for name in WIDTHS if getattr(result, name.lower()) is None],
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def member_words(members: Sequence[MemberFacts]) -> str:
+    """How many members, of which sampler, at which temperature."""
+    kinds = sorted({str(member.sampler.get("kind", "unknown sampler")) for member in members})
+    temperatures = sorted({member.sampler.get("temperature") for member in members} - {None})
+    words = f"{len(members)} member{'s' if len(members) > 1 else ''} ({' and '.join(kinds)}"
+    if temperatures:
+        words += f", temperature {' and '.join(f'{t:g}' for t in temperatures)}"
+    return words + ")"
+
+
+def warnings_of(members: Sequence[MemberFacts], convention: str) -> list[str]:
+    """What these members cannot tell, or not in this way."""
+    lines = []
+    if not members[0].network["likelihood"]:
+        lines.append(
+            "WARNING: these members have no uncertainty tail: aleatoric uncertainty is not "
+            "modelled and not written (step 2 of the training adds it)"
+        )
+    if len(members) == 1:
+        lines.append(
+            "WARNING: one member shows no spread: epistemic uncertainty is unknown and not written"
+        )
+    if convention == "released" and not members[0].with_min_max:
+        lines.append(
+            "WARNING: the convention released scales the frames by their smallest and largest "
+            "count, but these members were trained with percentiles: for comparison only"
+        )
+    return lines
+
+
+def result_lines(stack: RawStack, result: Reconstruction) -> list[str]:
+    """The result in a few lines for people."""
+    times, frames, height, width = stack.raw.shape
+    series = f"{times} time points of " if times > 1 else ""
+    size = f"{stack.pixel_size_nm:g} nm" if stack.pixel_size_nm else "of unknown size (set pixel_size_nm)"
+    maps = {name: getattr(result, name.lower()) for name in WIDTHS}
+    means = [f"{name.lower()} {m.mean():.2g}" for name, m in maps.items() if m is not None]
+    lines = [
+        f"{stack.source}: {series}{frames} frames of {height}x{width} px, pixel {size}",
+        f"{result.seconds:.1f} s; mean uncertainty: {', '.join(means) or 'not modelled'}",
+    ]
+    if "Credibility" in result.channels:
+        lines.append(f"mean credibility {result.channels['Credibility'].mean():.2f}")
+    if "Invented" in result.further:
+        share = (np.abs(result.further["Invented"]) > CONTRADICTED).mean()
+        lines.append(
+            f"contradicted by the frames (over {CONTRADICTED:g} standard deviations): "
+            f"{share:.2%} of the field"
+        )
+    if "Changed" in result.further:
+        rms = float(np.sqrt(np.mean(np.square(result.further["Change"]))))
+        share = np.abs(result.further["Changed"]).mean()
+        lines.append(
+            f"from one time point to the next: rms change {rms:.2g}; beyond its interval at "
+            f"{share:.2%} of the pixels"
+        )
+    return lines

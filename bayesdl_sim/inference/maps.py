@@ -1,0 +1,142 @@
+"""Which maps a reconstruction can hold, the numbers they depend on, and how each is made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bayesdl_sim.bayes.calibration.recalibration import Bounds
+from bayesdl_sim.bayes.credibility import DELTA, trust_maps
+from bayesdl_sim.data.stacks import RawStack
+from bayesdl_sim.inference.gate import SMALLEST_FIELD
+from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.reconstruction import Reconstruction
+from bayesdl_sim.inference.result_files import MAPS
+from bayesdl_sim.physics.reconstruction.resimulation import resimulate_field
+from bayesdl_sim.utils.errors import InputError
+
+__all__ = [
+    "CHANGES",
+    "DEFAULT_MAPS",
+    "INTERVAL",
+    "MISFIT",
+    "MapSettings",
+    "Progress",
+    "require_maps",
+    "require_possible",
+    "with_interval",
+    "with_misfit",
+    "with_trust",
+]
+
+DEFAULT_MAPS = ("SR", "Aleatoric", "Epistemic", "Credibility")
+INTERVAL, MISFIT, CHANGES = ("Lower", "Upper"), ("Invented", "Misfit"), ("Change", "Changed")
+DRAW_SEED = 0  # the same maps give the same draws
+LEVELS = (0.5, 0.99)
+
+Progress = Callable[[int, int, str], None]  # (done, total, what)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapSettings:
+    """The numbers that maps depend on; deviations and thresholds in normalised SR intensity.
+
+    Attributes:
+        delta: Credibility is the probability of an error below it.
+        exceed: threshold of the channel Exceedance; None leaves it out.
+        draws: number of channels that are drawn from the predictive distribution.
+        interval: probability of the interval from Lower to Upper.
+        changes: level of the credible interval that Changed compares a change with.
+
+    Raises:
+        InputError: a value that makes no sense.
+    """
+
+    delta: float = DELTA
+    exceed: float | None = None
+    draws: int = 0
+    interval: float = 0.9
+    changes: float = 0.95
+
+    def __post_init__(self) -> None:
+        if not 0 < self.delta < math.inf:
+            raise InputError(f"delta: expected a positive tolerance, found {self.delta}")
+        if self.draws < 0:
+            raise InputError(f"draws: expected 0 or more, found {self.draws}")
+        for name in ("interval", "changes"):
+            level = getattr(self, name)
+            if not LEVELS[0] <= level <= LEVELS[1]:
+                raise InputError(f"{name}: expected a level of 0.5 to 0.99, found {level}")
+
+
+def require_maps(maps: Sequence[str], has_total: bool, released: bool) -> None:
+    """`InputError` if a map is unknown, or cannot be had from the members.
+
+    Args:
+        has_total: whether the members tell a total uncertainty.
+        released: whether the convention is that of the released code.
+    """
+    unknown = [name for name in maps if name not in MAPS]
+    if unknown:
+        raise InputError(f"maps: expected some of {', '.join(MAPS)}, found {unknown[0]!r}")
+    groups = {"interval": INTERVAL, "changes": CHANGES}
+    names = [name for name, group in groups.items() if set(group) & {*maps}]
+    if names and not has_total:
+        raise InputError(
+            f"{' and '.join(names)}: needs a total uncertainty, that is several members with an "
+            "uncertainty tail; choose other members, or leave it out"
+        )
+    if "changes" in names and released:
+        raise InputError("changes: belongs to the convention total_variance; leave one of them out")
+
+
+def require_possible(stack: RawStack, maps: Sequence[str]) -> None:
+    """`InputError` if a map cannot be had from this stack."""
+    times, _, height, width = stack.raw.shape
+    if set(maps) & {*MISFIT} and min(height, width) < SMALLEST_FIELD:
+        raise InputError(
+            f"{stack.source}: {height}x{width} px are too few for misfit, which needs "
+            f"{SMALLEST_FIELD} a side to see the fringes: leave it out"
+        )
+    if set(maps) & {*CHANGES} and times < 2:
+        raise InputError(
+            f"{stack.source} is one time point, but changes compares each with the next: leave it "
+            "out"
+        )
+
+
+def with_interval(result: Reconstruction, bounds: Bounds) -> Reconstruction:
+    """Adds the ends of the interval, `SR + low Total` and `SR + high Total`."""
+    ends = zip(INTERVAL, (bounds.low, bounds.high), strict=True)
+    maps = {name: result.sr + np.float32(end) * result.total for name, end in ends}
+    return result.with_further(maps)
+
+
+def with_trust(
+    result: Reconstruction, settings: MapSettings, credibility: bool = True
+) -> Reconstruction:
+    """Adds how far to trust each pixel, and the channels of `exceed` and `draws`."""
+    mean, total = torch.from_numpy(result.sr), torch.from_numpy(result.total)
+    generator = torch.Generator().manual_seed(DRAW_SEED)
+    added = trust_maps(mean, total, generator, settings.delta, settings.exceed, settings.draws)
+    if not credibility:
+        del added["Credibility"]
+    return result.with_channels({name: image.numpy() for name, image in added.items()})
+
+
+def with_misfit(
+    result: Reconstruction, prepared: PreparedStack, progress: Progress
+) -> Reconstruction:
+    """Adds where the frames contradict the super-resolved image, see `resimulate_field`."""
+    maps: dict[str, list[NDArray]] = {name: [] for name in MISFIT}
+    for t, sr in enumerate(result.sr):
+        found = resimulate_field(prepared.counts(t), torch.from_numpy(sr))
+        maps["Invented"].append(found.invented.float().numpy())
+        maps["Misfit"].append(found.chi2.float().numpy())
+        progress(t + 1, len(result.sr), "re-simulation")
+    return result.with_further({name: np.stack(images) for name, images in maps.items()})

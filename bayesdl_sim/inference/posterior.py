@@ -1,0 +1,320 @@
+"""The one object behind the command line, notebooks and plugins: a posterior, opened once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import bayesdl_sim
+from bayesdl_sim.bayes.calibration.recalibration import KINDS, Calibration, find_calibration
+from bayesdl_sim.bayes.prediction import Prediction
+from bayesdl_sim.data.inputs import InputSpec, input_spec, stack_input
+from bayesdl_sim.data.normalise import min_max_of, normalisation_of
+from bayesdl_sim.data.stacks import RawStack
+from bayesdl_sim.inference.facts import (
+    calibration_facts,
+    member_facts,
+    member_words,
+    stack_facts,
+    warnings_of,
+)
+from bayesdl_sim.inference.gate import Gate, Verdict, read_gate
+from bayesdl_sim.inference.maps import (
+    CHANGES,
+    DEFAULT_MAPS,
+    INTERVAL,
+    MISFIT,
+    MapSettings,
+    Progress,
+    require_maps,
+    require_possible,
+    with_interval,
+    with_misfit,
+    with_trust,
+)
+from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.reconstruction import WIDTHS, Reconstruction
+from bayesdl_sim.inference.series import CONVENTIONS, FIRST_GUESS, predict_stack, with_changes
+from bayesdl_sim.inference.verdict import judge_frames, judge_result
+from bayesdl_sim.models.members import (
+    TILE,
+    MemberFacts,
+    describe_members,
+    hashes_of,
+    member_functions,
+)
+from bayesdl_sim.utils.devices import choose_device, choose_precision
+from bayesdl_sim.utils.errors import InputError
+from bayesdl_sim.utils.run_log import provenance
+
+__all__ = ["Posterior", "shipped_folder"]
+
+SHIPPED = Path("checkpoint", "F-actin", "pretrained_G")
+NO_GATE = "gate: no gate.json of these very members: only faults of the raw frames are noticed"
+SMALLEST_TILE = 32  # raw pixels; the halo around a smaller one would be most of the work
+
+
+def shipped_folder() -> Path:
+    """The folder of the shipped members, beside the code in a checkout and inside it in a wheel.
+
+    Raises:
+        InputError: the installation lacks it.
+    """
+    for base in bayesdl_sim.__path__:
+        if (Path(base) / SHIPPED).is_dir():
+            return Path(base) / SHIPPED
+    raise InputError(
+        f"the shipped posterior is missing: no folder {SHIPPED} beside the code; install again, or "
+        "name a folder of members"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Posterior:
+    """The members of one folder, their calibration and their gate, ready for stacks.
+
+        posterior = Posterior.shipped()
+        result = posterior.reconstruct(read_stack("raw.tif"))
+
+    Attributes:
+        folder: of the members.
+        members: what each is, with its SHA-256.
+        functions: the members as functions of network inputs, see `models.members`.
+        inputs: what the networks are shown of a stack.
+        device, tile: where to compute, and in pieces of how many raw pixels.
+        convention: a key of `series.CONVENTIONS`.
+        calibration: what the deviations are multiplied by; of these members, or nothing at all.
+        gate: scores of validation cells with these members; None where there are none.
+        facts: what prediction.json says about all of it.
+        notes: what a user should be shown once, a line each.
+    """
+
+    folder: Path
+    members: list[MemberFacts]
+    functions: list[Callable]
+    inputs: InputSpec
+    device: torch.device
+    tile: int
+    convention: str
+    calibration: Calibration
+    gate: Gate | None
+    facts: dict[str, Any]
+    notes: list[str]
+
+    @classmethod
+    def shipped(cls, **options: Any) -> Posterior:
+        """The posterior that comes with this software; the options are those of `load`."""
+        return cls.load(shipped_folder(), **options)
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | Path,
+        device: str | torch.device = "auto",
+        members: int | None = None,
+        *,
+        precision: str = "auto",
+        tile: int = TILE,
+        convention: str = "total_variance",
+        calibration: str | Path | None = None,
+    ) -> Posterior:
+        """Opens a folder of members.
+
+        Args:
+            folder: with member_01.pth ..., or SGLD_gauss_#1.pth ... of the released code.
+            device: auto, cpu, cuda or cuda:n.
+            members: the first so many only; None: all.
+            precision: auto, fp32 or bf16.
+            tile: raw pixels; larger fields are computed in pieces, with the same result.
+            convention: total_variance, or released for the arithmetic of the released code.
+            calibration: its file, or "none"; None: calibration.json beside the members.
+
+        Raises:
+            InputError: no members, members that do not belong together or cannot be used, or an
+                option that makes no sense.
+        """
+        folder = Path(folder)
+        if tile < SMALLEST_TILE:
+            raise InputError(f"tile: expected {SMALLEST_TILE} raw pixels or more, found {tile}")
+        if convention not in CONVENTIONS:
+            raise InputError(f"convention: expected {' or '.join(CONVENTIONS)}, not {convention!r}")
+        device = choose_device(device) if isinstance(device, str) else device
+        exact = convention == "released" and precision == "auto"
+        dtype = choose_precision("fp32" if exact else precision, device)
+        described = describe_members(folder, members)
+        found, words = _calibration(folder, calibration, convention, described)
+        gate = read_gate(folder, hashes_of(described))
+        applied = found or Calibration()
+        arithmetic = "bf16" if dtype == torch.bfloat16 else "fp32"
+        notes = [
+            f"posterior: {member_words(described)} of {folder}; {device}, {arithmetic}",
+            *warnings_of(described, convention),
+            words,
+            *([] if gate else [NO_GATE]),
+        ]
+        run = {"device": str(device), "precision": arithmetic}
+        facts = {
+            "checkpoint": member_facts(folder, described),
+            "run": run | {"tile": tile if described[0].is_local else None},
+            "convention": convention,
+            "provenance": provenance(),
+            "calibration": calibration_facts(applied, found is not None),
+        }
+        return cls(
+            folder=folder,
+            members=described,
+            functions=member_functions(folder, device, dtype, tile, members),
+            inputs=input_spec(described[0].network),
+            device=device,
+            tile=tile,
+            convention=convention,
+            calibration=applied,
+            gate=gate,
+            facts=facts,
+            notes=notes,
+        )
+
+    # --- What it is ------------------------------------------------------------------------------
+
+    @property
+    def has_tail(self) -> bool:
+        """Whether the members tell the aleatoric uncertainty."""
+        return bool(self.members[0].network["likelihood"])
+
+    @property
+    def likelihood(self) -> str:
+        """What the tails' maps parametrise."""
+        return self.members[0].network["likelihood"] or "gauss"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether a large field may be computed in tiles with the same result."""
+        return self.members[0].is_local
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """File name -> SHA-256 of the members in use."""
+        return hashes_of(self.members)
+
+    @property
+    def min_max(self) -> bool:
+        """Whether the networks get frames scaled by their smallest and largest count."""
+        return self.convention == "released" or self.members[0].with_min_max
+
+    # --- What it does ----------------------------------------------------------------------------
+
+    def reconstruct(
+        self,
+        stack: RawStack | PreparedStack,
+        maps: Sequence[str] = DEFAULT_MAPS,
+        progress: Progress | None = None,
+        *,
+        settings: MapSettings | None = None,
+    ) -> Reconstruction:
+        """Reconstructs and judges one stack.
+
+        Args:
+            stack: of T time points, see `data.stacks.read_stack`.
+            maps: names of `result_files.MAPS` to hold and to save; SR always is. What the members
+                cannot tell is left out.
+            progress: called with (done, total, what) as the work goes on.
+            settings: the numbers that maps depend on.
+
+        Raises:
+            InputError: a map that this stack or these members cannot have, or a stack that cannot
+                be one.
+        """
+        settings, progress = settings or MapSettings(), progress or _silent
+        prepared = self.prepare(stack)
+        self.require_maps(maps)
+        require_possible(prepared.stack, maps)
+        result = predict_stack(self, prepared, progress)
+        names = [name for name in WIDTHS if name in maps or name == "Total"]
+        known = {name: getattr(result, name.lower()) for name in names}
+        known = {name: image for name, image in known.items() if image is not None}
+        result = result.with_channels({"SR": result.sr} | known)
+        facts = self.facts | {"delta": settings.delta}
+        if set(maps) & {*INTERVAL}:
+            bounds = self.calibration.bounds(settings.interval)
+            kind = {"level": settings.interval, "meaning": KINDS[bounds.kind]}
+            facts |= {"interval": kind | bounds._asdict()}
+            result = with_interval(result, bounds)
+        if result.total is not None:
+            result = with_trust(result, settings, "Credibility" in maps)
+        result = replace(result, verdict=judge_result(prepared, result, self.gate))
+        if set(maps) & {*MISFIT}:
+            result = with_misfit(result, prepared, progress)
+        if set(maps) & {*CHANGES}:
+            result = with_changes(result, self, prepared, settings.changes, progress)
+        wanted = {name: image for name, image in result.further.items() if name in maps}
+        result = replace(result, further=wanted)
+        return replace(result, facts=facts | stack_facts(prepared.stack, result))
+
+    def judge(
+        self, stack: RawStack | PreparedStack, result: Reconstruction | None = None
+    ) -> Verdict:
+        """How far to trust a stack, and the result that was made from it.
+
+        Args:
+            result: of `reconstruct`; without it, only the raw frames are looked at, which takes a
+                fraction of the time of a reconstruction.
+        """
+        if result is not None and result.verdict is not None:
+            return result.verdict
+        prepared = self.prepare(stack)
+        if result is None:
+            return judge_frames(prepared)
+        return judge_result(prepared, result, self.gate)
+
+    def predict(self, raw: Tensor, calibrated: bool = True) -> Prediction:
+        """The posterior predictive of a batch of stacks, for those who batch themselves.
+
+        Each stack has its own intensity scale, `data.normalise.normalisation_of`; the maps are
+        (B, 1, 2H, 2W) in that normalised intensity, in float32, on the CPU.
+
+        Args:
+            raw: counts (B, 9, H, W).
+            calibrated: multiply the deviations by the calibration.
+        """
+        predictor, predictions = CONVENTIONS[self.convention], []
+        # One by one: a batch does not fit into a core's cache, and takes a fifth longer there.
+        for shown in self.shown(raw).split(1):
+            prediction = predictor(self.functions, shown, self.likelihood)
+            predictions.append(self.calibration.apply(prediction) if calibrated else prediction)
+        columns = zip(*predictions, strict=True)
+        return Prediction(*(torch.cat(column).float().cpu() for column in columns))
+
+    def shown(self, raw: Tensor) -> Tensor:
+        """What the networks see of stacks of counts: (B, 9, H, W) -> (B, F, H, W)."""
+        scale_of = min_max_of if self.min_max else normalisation_of
+        stacks = raw.cpu().numpy()
+        return torch.stack([stack_input(s, scale_of(s), self.inputs, FIRST_GUESS) for s in stacks])
+
+    def prepare(self, stack: RawStack | PreparedStack) -> PreparedStack:
+        """The stack with what is measured of it; whoever judges first and reconstructs then hands
+        in the same one, so that nothing is measured twice."""
+        return stack if isinstance(stack, PreparedStack) else PreparedStack(stack, self.min_max)
+
+    def require_maps(self, maps: Sequence[str]) -> None:
+        """`InputError` if a map is unknown, or cannot be had from these members."""
+        has_total = self.has_tail and len(self.members) > 1
+        require_maps(maps, has_total, self.convention == "released")
+
+
+def _calibration(
+    folder: Path, named: str | Path | None, convention: str, members: list[MemberFacts]
+) -> tuple[Calibration | None, str]:
+    if convention == "released":  # its uncertainties are other numbers
+        if named is not None and str(named) != "none":
+            raise InputError("calibration belongs to the convention total_variance: leave it out")
+        named = "none"
+    return find_calibration(folder, named, hashes_of(members))
+
+
+def _silent(done: int, total: int, what: str) -> None:
+    """Nobody watches."""

@@ -1,0 +1,64 @@
+"""The verdict on a stack, over a few of its time points: of the frames, then of the result."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from bayesdl_sim.inference.gate import (
+    SMALLEST_FIELD,
+    Finding,
+    Gate,
+    Verdict,
+    findings,
+    judge,
+    stack_scores,
+)
+from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.reconstruction import Reconstruction
+
+__all__ = ["judge_frames", "judge_result", "judged_times"]
+
+JUDGED_TIMES = 4  # time points of a series that the verdict looks at, evenly spread
+SEVERITY = ("accept", "not judged", "warn", "refuse")
+
+
+def judged_times(prepared: PreparedStack) -> list[int]:
+    """The time points that a verdict looks at; none where the field is too small."""
+    if min(prepared.stack.raw.shape[-2:]) < SMALLEST_FIELD:
+        return []
+    times = np.linspace(0, len(prepared) - 1, JUDGED_TIMES).round().astype(int)
+    return np.unique(times).tolist()
+
+
+def judge_frames(prepared: PreparedStack) -> Verdict:
+    """The verdict of the raw frames alone: no network is asked."""
+    verdicts = []
+    for t in judged_times(prepared):
+        verdicts.append(judge(_findings(prepared, t)))
+    return _worst(verdicts)
+
+
+def judge_result(prepared: PreparedStack, result: Reconstruction, gate: Gate | None) -> Verdict:
+    """The verdict of the raw frames and of the result that was made from them."""
+    verdicts, times = [], judged_times(prepared)
+    for t in times:
+        examined = prepared.examine(t, torch.from_numpy(result.sr[t]))
+        checks, fine = examined.checks._asdict(), examined.fine_square
+        wide_field = prepared.stack.raw[t].mean(axis=0)[examined.square]
+        epistemic = result.judged_epistemic.get(t)
+        scores = stack_scores(checks, examined.misfit(), wide_field, result.sr[t][fine], epistemic)
+        comparable = gate if gate is not None and set(gate.scores) == set(scores) else None
+        verdicts.append(judge(_findings(prepared, t), scores, comparable, len(times)))
+    return _worst(verdicts)
+
+
+def _findings(prepared: PreparedStack, t: int) -> list[Finding]:
+    checks = prepared.checks(t)._asdict()
+    return findings(checks, prepared.judged_field(t), prepared.stack.pixel_size_nm)
+
+
+def _worst(verdicts: list[Verdict]) -> Verdict:
+    if not verdicts:
+        return Verdict("not judged", None, (f"the field has less than {SMALLEST_FIELD} pixels",))
+    return max(verdicts, key=lambda verdict: SEVERITY.index(verdict.decision))
