@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+import bayesdl_sim
 from bayesdl_sim.models.bayesdl import Member, Output, load_member
 from bayesdl_sim.models.released import is_released, list_released, load_released
 from bayesdl_sim.models.tiling import predict_tiled
@@ -24,8 +25,10 @@ __all__ = [
     "first_member",
     "member_functions",
     "open_member",
+    "shipped_folder",
 ]
 
+SHIPPED = Path("checkpoint", "F-actin", "pretrained_G")
 TILE = 512  # raw pixels
 
 
@@ -118,6 +121,21 @@ def describe_members(folder: str | Path, limit: int | None = None) -> list[Membe
             )
         )
     return facts
+
+
+def shipped_folder() -> Path:
+    """The folder of the shipped members, beside the code in a checkout and inside it in a wheel.
+
+    Raises:
+        InputError: the installation lacks it.
+    """
+    for base in bayesdl_sim.__path__:
+        if (Path(base) / SHIPPED).is_dir():
+            return Path(base) / SHIPPED
+    raise InputError(
+        f"the shipped posterior is missing: no folder {SHIPPED} beside the code; install again, or "
+        "name a folder of members"
+    )
 
 
 def open_member(path: Path, device: torch.device | str = "cpu") -> Member:

@@ -353,7 +353,7 @@ def test_impossible_trust_is_refused(script, posterior, tmp_path, capsys, flag, 
     path = write_tiff(tmp_path / "cell.tif", counts(size=(20, 24)))
     line = fails(script, capsys, posterior, "--test_data", path, "--save_path", tmp_path / "out",
                  flag, value)  # fmt: skip
-    assert flag in line
+    assert f"{flag[2:]}: expected" in line
 
 
 def test_mrc_and_nine_frames_give_what_the_tiff_gives(script, posterior, tmp_path):
@@ -540,8 +540,8 @@ def test_wrong_options(script, posterior, tmp_path, capsys):
     tifffile.imwrite(tmp_path / "small.tif", np.arange(20 * 24, dtype=np.float32).reshape(20, 24))
     cases = {
         "holds 3 member(s), 9 were asked for": ("--members", 9),
-        "--tile: expected 32": ("--tile", 8),
-        "--pixel_size_nm: expected a positive size": ("--pixel_size_nm", -1),
+        "tile: expected 32": ("--tile", 8),
+        "pixel_size_nm: expected a positive size": ("--pixel_size_nm", -1),
         "twice the raw frames": ("--target", tmp_path / "small.tif"),
         "ground truth: no file": ("--target", tmp_path / "nowhere.tif"),
     }
@@ -554,7 +554,7 @@ def test_raw_data_is_never_overwritten(script, posterior, tmp_path, capsys):
     path = write_tiff(tmp_path / "SR.tif", counts(size=(20, 24)))
     before = path.read_bytes()
     line = fails(script, capsys, posterior, "--test_data", path, "--save_path", tmp_path)
-    assert "choose another --save_path" in line
+    assert "choose another save_path" in line
     assert path.read_bytes() == before
     assert [item.name for item in tmp_path.iterdir()] == ["SR.tif"]
 

@@ -115,5 +115,5 @@ def test_student_tails_in_both_conventions(script, stack, tmp_path):
     aleatoric = tifffile.imread(results / "Aleatoric.tif")
     np.testing.assert_allclose(aleatoric, np.exp(half_log).mean(axis=0), rtol=1e-5)
     # Untrained, the degrees of freedom are about 1: there is no standard deviation to show.
-    with pytest.raises(InputError, match=r"no finite standard deviation.*--convention released"):
+    with pytest.raises(InputError, match=r"no finite standard deviation.*convention released"):
         run(script, stack, folder, results)

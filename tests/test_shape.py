@@ -16,7 +16,6 @@ NOT_YET = {
     "bayes/sgld.py",
     "bayesdl_sim/inference/gate.py",
     "physics/reconstruction/raw_checks.py",
-    "test.py",
     "train.py",
 }
 

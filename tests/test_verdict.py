@@ -158,7 +158,7 @@ def test_misfit_of_a_tiny_field_is_refused_before_any_work(script, posterior, tm
         run_script(
             lambda: call(script, posterior, tmp_path / "tiny.tif", tmp_path / "out", "--misfit")
         )
-    assert "48x48 px are too few for --misfit" in capsys.readouterr().err
+    assert "48x48 px are too few for misfit" in capsys.readouterr().err
 
 
 def test_changes_of_a_series_are_those_of_the_shared_members(script, posterior, tmp_path, capsys):
@@ -193,8 +193,8 @@ def test_changes_of_a_series_are_those_of_the_shared_members(script, posterior, 
     ("more", "said"),
     [
         (["--changes", "0.95"], "is one time point"),
-        (["--changes", "1.5"], "--changes: expected a level of 0.5 to 0.99"),
-        (["--changes", "0.9", "--members", "1"], "--changes needs a total uncertainty"),
+        (["--changes", "1.5"], "changes: expected a level of 0.5 to 0.99"),
+        (["--changes", "0.9", "--members", "1"], "changes: needs a total uncertainty"),
         (["--changes", "0.9", "--convention", "released"], "leave one of them out"),
     ],
 )

@@ -13,7 +13,14 @@ from bayesdl_sim.data.stacks import RawStack
 from bayesdl_sim.inference.reconstruction import WIDTHS, Reconstruction
 from bayesdl_sim.models.members import MemberFacts
 
-__all__ = ["calibration_facts", "member_facts", "member_words", "result_lines", "stack_facts", "warnings_of"]
+__all__ = [
+    "calibration_facts",
+    "member_facts",
+    "member_words",
+    "result_lines",
+    "stack_facts",
+    "warnings_of",
+]
 
 
 CONTRADICTED = 5.0  # standard deviations of Invented
@@ -103,7 +110,11 @@ def result_lines(stack: RawStack, result: Reconstruction) -> list[str]:
     """The result in a few lines for people."""
     times, frames, height, width = stack.raw.shape
     series = f"{times} time points of " if times > 1 else ""
-    size = f"{stack.pixel_size_nm:g} nm" if stack.pixel_size_nm else "of unknown size (set pixel_size_nm)"
+    size = (
+        f"{stack.pixel_size_nm:g} nm"
+        if stack.pixel_size_nm
+        else "of unknown size (set pixel_size_nm)"
+    )
     maps = {name: getattr(result, name.lower()) for name in WIDTHS}
     means = [f"{name.lower()} {m.mean():.2g}" for name, m in maps.items() if m is not None]
     lines = [

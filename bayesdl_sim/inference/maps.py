@@ -35,7 +35,9 @@ __all__ = [
 ]
 
 DEFAULT_MAPS = ("SR", "Aleatoric", "Epistemic", "Credibility")
-INTERVAL, MISFIT, CHANGES = ("Lower", "Upper"), ("Invented", "Misfit"), ("Change", "Changed")
+INTERVAL = ("Lower", "Upper")
+MISFIT = ("Invented", "Misfit")
+CHANGES = ("Change", "Changed")
 DRAW_SEED = 0  # the same maps give the same draws
 LEVELS = (0.5, 0.99)
 

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import bayesdl_sim
 from bayesdl_sim.bayes.calibration.recalibration import KINDS, Calibration, find_calibration
 from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.data.inputs import InputSpec, input_spec, stack_input
@@ -47,31 +46,16 @@ from bayesdl_sim.models.members import (
     describe_members,
     hashes_of,
     member_functions,
+    shipped_folder,
 )
 from bayesdl_sim.utils.devices import choose_device, choose_precision
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.run_log import provenance
 
-__all__ = ["Posterior", "shipped_folder"]
+__all__ = ["Posterior"]
 
-SHIPPED = Path("checkpoint", "F-actin", "pretrained_G")
 NO_GATE = "gate: no gate.json of these very members: only faults of the raw frames are noticed"
 SMALLEST_TILE = 32  # raw pixels; the halo around a smaller one would be most of the work
-
-
-def shipped_folder() -> Path:
-    """The folder of the shipped members, beside the code in a checkout and inside it in a wheel.
-
-    Raises:
-        InputError: the installation lacks it.
-    """
-    for base in bayesdl_sim.__path__:
-        if (Path(base) / SHIPPED).is_dir():
-            return Path(base) / SHIPPED
-    raise InputError(
-        f"the shipped posterior is missing: no folder {SHIPPED} beside the code; install again, or "
-        "name a folder of members"
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,8 +163,6 @@ class Posterior:
             notes=notes,
         )
 
-    # --- What it is ------------------------------------------------------------------------------
-
     @property
     def has_tail(self) -> bool:
         """Whether the members tell the aleatoric uncertainty."""
@@ -205,8 +187,6 @@ class Posterior:
     def min_max(self) -> bool:
         """Whether the networks get frames scaled by their smallest and largest count."""
         return self.convention == "released" or self.members[0].with_min_max
-
-    # --- What it does ----------------------------------------------------------------------------
 
     def reconstruct(
         self,
@@ -296,8 +276,7 @@ class Posterior:
         return torch.stack([stack_input(s, scale_of(s), self.inputs, FIRST_GUESS) for s in stacks])
 
     def prepare(self, stack: RawStack | PreparedStack) -> PreparedStack:
-        """The stack with what is measured of it; whoever judges first and reconstructs then hands
-        in the same one, so that nothing is measured twice."""
+        """The stack with what is measured of it, for `judge` and `reconstruct` to share."""
         return stack if isinstance(stack, PreparedStack) else PreparedStack(stack, self.min_max)
 
     def require_maps(self, maps: Sequence[str]) -> None:
