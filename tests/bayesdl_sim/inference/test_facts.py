@@ -1,0 +1,44 @@
+"""What a result says about itself, for programs and for people."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from bayesdl_sim.inference.facts import member_words, result_lines, stack_facts, warnings_of
+from bayesdl_sim.inference.maps import CHANGES, DEFAULT_MAPS
+
+
+def test_stack_facts_lead_back_to_counts(posterior, stack):
+    result = posterior.reconstruct(stack)
+    facts = stack_facts(stack, result)
+    assert facts["source"]["frame_size"] == [80, 96]
+    assert facts["channels"] == ["SR", "Aleatoric", "Epistemic", "Total", "Credibility"]
+    assert facts["not_modelled"] == []
+    counts = facts["normalisation"]["sr_counts"]
+    low, high = counts["low"], counts["high"]
+    np.testing.assert_allclose(low + (high - low) * result.sr, result.scale.invert(result.sr))
+    assert len(facts["normalisation"]["raw_counts_per_time_point"]) == 1
+    assert "each time point" in stack_facts(stack, replace(result, released=True))[
+        "normalisation"
+    ]["meaning"]  # fmt: skip
+
+
+def test_lines_say_size_widths_and_changes(posterior, movie):
+    lines = result_lines(movie, posterior.reconstruct(movie, (*DEFAULT_MAPS, *CHANGES)))
+    text = "\n".join(lines)
+    for words in ("3 time points of 9 frames of 64x72 px, pixel 65 nm", "epistemic", "credibility",
+                  "from one time point to the next"):  # fmt: skip
+        assert words in text
+    unknown = movie._replace(pixel_size_nm=None)
+    assert (
+        "of unknown size (set pixel_size_nm)"
+        in result_lines(unknown, posterior.reconstruct(unknown))[0]
+    )
+
+
+def test_members_in_words(posterior):
+    assert member_words(posterior.members) == "2 members (sgld, temperature 2)"
+    assert member_words(posterior.members[:1]) == "1 member (sgld, temperature 2)"
+    assert warnings_of(posterior.members, "total_variance") == []
+    (warning,) = warnings_of(posterior.members, "released")
+    assert "trained with percentiles" in warning

@@ -1,0 +1,191 @@
+"""A posterior in a notebook: the bytes of test.py, and what each call promises."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+import bayesdl_sim
+from bayesdl_sim import Posterior, read_stack
+from bayesdl_sim.bayes.calibration.recalibration import Calibration
+from bayesdl_sim.bayes.prediction import predict
+from bayesdl_sim.commands.test import main
+from bayesdl_sim.data.normalise import normalisation_of
+from bayesdl_sim.inference.maps import CHANGES, DEFAULT_MAPS, INTERVAL, MISFIT, MapSettings
+from bayesdl_sim.models.members import member_functions, shipped_folder
+from bayesdl_sim.utils.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[3]
+CRISTAE = ROOT / "data" / "cristae" / "raw.tif"
+PHASE_MAJOR = [0, 3, 6, 1, 4, 7, 2, 5, 8]
+
+
+def files_of(folder):
+    """Name -> bytes of every file; of the OME-TIFF, whose header has a UUID, the channels."""
+    found = {path.name: path.read_bytes() for path in folder.iterdir()}
+    found["Channels.ome.tif"] = tifffile.imread(folder / "Channels.ome.tif").tobytes()
+    facts = json.loads(found["prediction.json"])
+    found["prediction.json"] = {k: v for k, v in facts.items() if k != "seconds"}
+    return found
+
+
+def test_a_notebook_gives_the_files_of_the_command(members, tmp_path):
+    main(["--test_data", str(CRISTAE), "--save_path", str(tmp_path / "command"), "--pretrained_G",
+          str(members), "--device", "cpu", "--interval", "0.8", "--misfit", "--draws", "1",
+          "--exceed", "0.4", "--delta", "0.05"])  # fmt: skip
+    settings = MapSettings(interval=0.8, draws=1, exceed=0.4, delta=0.05)
+    stack, maps = read_stack(CRISTAE), (*DEFAULT_MAPS, *INTERVAL, *MISFIT)
+    result = Posterior.load(members, "cpu").reconstruct(stack, maps, settings=settings)
+    assert result.save(tmp_path / "notebook") == tmp_path / "notebook"
+    command, notebook = files_of(tmp_path / "command"), files_of(tmp_path / "notebook")
+    assert sorted(command) == sorted(notebook)
+    assert len(command) == 18
+    for name, content in command.items():
+        assert notebook[name] == content, name
+
+
+def test_the_default_of_both_is_the_shipped_posterior():
+    posterior = Posterior.shipped(device="cpu", members=1)
+    assert posterior.folder == shipped_folder() == ROOT / "checkpoint" / "F-actin" / "pretrained_G"
+    assert posterior.members[0].path.name == "member_01.pth"
+
+
+def test_import_loads_no_torch_and_finds_the_public_names(tmp_path):
+    code = (
+        "import sys, bayesdl_sim\n"
+        "assert 'torch' not in sys.modules and 'numpy' not in sys.modules\n"
+        "names = set(dir(bayesdl_sim))\n"
+        "assert {'Posterior', 'Reconstruction', 'read_stack'} <= names\n"
+        "assert bayesdl_sim.read_stack.__module__ == 'bayesdl_sim.data.stacks'\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_unknown_public_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="Posteriors"):
+        _ = bayesdl_sim.Posteriors
+
+
+def test_the_script_works_from_another_folder(members, tmp_path):
+    command = [sys.executable, str(ROOT / "test.py"), "--test_data", str(CRISTAE), "--save_path",
+               "out", "--pretrained_G", str(members), "--device", "cpu"]  # fmt: skip
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "SR.tif").is_file()
+
+
+def test_maps_have_one_scale_and_their_pixel_size(posterior, movie):
+    result = posterior.reconstruct(movie)
+    assert result.sr.shape == (3, 128, 144)
+    assert (float(result.sr.min()), float(result.sr.max())) == pytest.approx((0, 1), abs=1e-6)
+    np.testing.assert_allclose(
+        result.total, np.hypot(result.aleatoric, result.epistemic), rtol=1e-5
+    )
+    assert result.pixel_size_nm == 32.5
+    for t, frames in enumerate(movie.raw):
+        prediction, norm = (
+            posterior.predict(torch.from_numpy(frames)[None]),
+            normalisation_of(frames),
+        )
+        expected = norm.invert(prediction.mean[0, 0].numpy())
+        np.testing.assert_allclose(result.scale.invert(result.sr[t]), expected, rtol=1e-4)
+    with pytest.raises(FrozenInstanceError):
+        result.sr = None
+
+
+def test_maps_that_are_not_asked_for_are_left_out(posterior, stack, tmp_path):
+    result = posterior.reconstruct(stack, maps=("SR", "Lower"))
+    assert list(result.channels) == ["SR", "Total"]
+    assert list(result.further) == ["Lower"]
+    assert result.epistemic is not None  # known all the same
+    result.save(tmp_path)
+    assert sorted(path.name for path in tmp_path.glob("*.tif")) == [
+        "Channels.ome.tif", "Lower.tif", "SR.tif",
+    ]  # fmt: skip
+
+
+def test_progress_counts_every_kind_of_work_to_its_end(posterior, movie):
+    calls = []
+    posterior.reconstruct(
+        movie, (*DEFAULT_MAPS, *MISFIT, *CHANGES), lambda *call: calls.append(call)
+    )
+    last = {what: (done, total) for done, total, what in calls}
+    assert {"members", "re-simulation"} <= set(last)
+    assert all(done == total for done, total in last.values())
+    for what in last:
+        steps = [done for done, _, name in calls if name == what]
+        assert steps == sorted(steps)
+
+
+def test_predict_takes_a_batch_of_counts(posterior, members, cristae):
+    raw = torch.from_numpy(np.stack([cristae[:, :32, :40], 2 * cristae[:, 32:64, :40]]))
+    found = posterior.predict(raw)
+    assert found.mean.shape == found.total.shape == (2, 1, 64, 80)
+    for stack, mean, epistemic in zip(raw, found.mean, found.epistemic, strict=True):
+        shown = normalisation_of(stack).apply(stack)[None]
+        expected = predict(member_functions(members), shown)
+        torch.testing.assert_close(mean, expected.mean[0])
+        torch.testing.assert_close(epistemic, expected.epistemic[0])
+
+
+def test_the_calibration_multiplies_deviations_alone(save_members, cristae, tmp_path):
+    folder = tmp_path / "members"
+    save_members(folder)
+    hashes = Posterior.load(folder, "cpu").hashes
+    Calibration(scale=0.5, members=hashes).to_json(folder / "calibration.json")
+    posterior, raw = Posterior.load(folder, "cpu"), torch.from_numpy(cristae[None, :, :32, :32])
+    plain, halved = posterior.predict(raw, calibrated=False), posterior.predict(raw)
+    assert torch.equal(plain.mean, halved.mean)
+    torch.testing.assert_close(halved.total, 0.5 * plain.total)
+    assert posterior.facts["calibration"]["applied"]
+
+
+def test_frames_are_judged_without_any_network(posterior, cristae, stack_of):
+    def never(raw):
+        raise AssertionError("a network was asked")
+
+    deaf = Posterior(**{**vars(posterior), "functions": [never, never]})
+    verdict = deaf.judge(stack_of(cristae[PHASE_MAJOR]))
+    assert verdict.decision == "refuse"
+    assert "order of phases first" in verdict.reasons[0]
+
+
+def test_a_result_is_judged_once(posterior, stack):
+    result = posterior.reconstruct(stack)
+    assert posterior.judge(stack, result) is result.verdict
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"tile": 8}, "tile: expected 32"),
+        ({"convention": "other"}, "convention: expected"),
+        ({"device": "gpu"}, "expected auto, cpu, cuda"),
+        ({"members": 3}, "holds 2 member"),
+        ({"convention": "released", "calibration": "x.json"}, "leave it out"),
+    ],
+)
+def test_options_that_make_no_sense(members, options, words):
+    with pytest.raises(InputError, match=words):
+        Posterior.load(members, **options)
+
+
+def test_notes_say_what_is_missing(save_members, tmp_path):
+    save_members(tmp_path, 1, likelihood="")
+    posterior = Posterior.load(tmp_path, "cpu")
+    notes = "\n".join(posterior.notes)
+    for words in ("1 member (sgld, temperature 2)", "no uncertainty tail", "shows no spread"):
+        assert words in notes
+    assert not posterior.has_tail
+    assert Path(posterior.facts["checkpoint"]["folder"]) == tmp_path

@@ -1,0 +1,38 @@
+"""Frames first, then the result; the worst time point decides."""
+
+import numpy as np
+import pytest
+
+from bayesdl_sim.inference.gate import SCORES, Gate
+from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.verdict import judge_frames, judge_result, judged_times
+
+PHASE_MAJOR = [0, 3, 6, 1, 4, 7, 2, 5, 8]
+
+
+@pytest.mark.parametrize(("times", "expected"), [(1, [0]), (3, [0, 1, 2]), (100, [0, 33, 66, 99])])
+def test_judged_times_are_spread_evenly(stack, times, expected):
+    long = stack._replace(raw=np.broadcast_to(stack.raw, (times, *stack.raw.shape[1:])))
+    assert judged_times(PreparedStack(long)) == expected
+
+
+def test_a_small_field_is_not_judged(stack_of, cristae):
+    small = PreparedStack(stack_of(cristae[:, :40, :80]))
+    assert judged_times(small) == []
+    assert judge_frames(small).decision == "not judged"
+
+
+def test_the_worst_time_point_decides(stack_of, cristae):
+    series = stack_of(np.concatenate([cristae, cristae[PHASE_MAJOR], cristae]))
+    assert judge_frames(PreparedStack(series)).decision == "refuse"
+    assert judge_frames(PreparedStack(stack_of(cristae))).decision != "refuse"
+
+
+def test_scores_are_compared_with_validation_cells(posterior, stack):
+    result, prepared = posterior.reconstruct(stack), posterior.prepare(stack)
+    rng = np.random.default_rng(0)
+    low = Gate({name: -1e6 + rng.normal(size=40) for name in SCORES}, {})
+    high = Gate({name: 1e6 + rng.normal(size=40) for name in SCORES}, {})
+    assert judge_result(prepared, result, low).p_value == pytest.approx(1 / 41)
+    assert judge_result(prepared, result, low).decision == "warn"
+    assert judge_result(prepared, result, high).p_value == pytest.approx(1.0)
