@@ -1,4 +1,4 @@
-"""Stochastic gradient Langevin dynamics as a torch optimiser, and the released rule beside it."""
+"""Stochastic gradient Langevin dynamics as a torch optimiser."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -9,7 +9,7 @@ from torch import Tensor
 from bayesdl_sim.bayes.schedule import Phase
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["SGLD", "ReleasedNoise"]
+__all__ = ["SGLD", "standard_noise"]
 
 EPS_FRACTION = 0.3  # eps of the preconditioner as a fraction of the mean sqrt(v)
 
@@ -52,7 +52,7 @@ class SGLD(torch.optim.Optimizer):
 
     Source: Welling and Teh, ICML 2011, eq. 4; Li, Chen, Carlson and Carin, AAAI 2016, for the
     preconditioner (there adaptive and without its divergence term). The released code differs:
-    see `ReleasedNoise`.
+    see `bayes.released.ReleasedNoise`.
     """
 
     def __init__(
@@ -209,58 +209,7 @@ class SGLD(torch.optim.Optimizer):
             torch._foreach_addcdiv_(params, self._noise(params), inverse, value=deviation)
 
     def _noise(self, params: list[Tensor]) -> list[Tensor]:
-        return _standard_noise(params, self.generator)
-
-
-class ReleasedNoise:
-    """The rule of the released code, for comparison only (`--sampler released`).
-
-    After an Adam step, in the last `noisy` of every `period` epochs, `w <- w + 2 lr xi` for the
-    4-D weights. This is not Langevin dynamics. A Langevin step of size `h` has noise of variance
-    `2 h T / N`, which balances its drift; here the variance is `4 lr^2`, so neither the number of
-    data nor the temperature enters and the width of the cloud is set by the learning rate. Adam
-    scales the drift but not the noise, its momentum remembers past noise, and biases get none. In
-    a linear regression the width came out between 0.09 and 8.4 times the true variance.
-
-    Args:
-        params: parameters of the network; only the 4-D ones that require a gradient are moved.
-        period: epochs per period.
-        noisy: noisy epochs at the end of each period.
-        generator: source of the noise; None: a private one seeded with 0.
-    """
-
-    def __init__(
-        self,
-        params: Iterable[Tensor],
-        period: int = 50,
-        noisy: int = 20,
-        generator: torch.Generator | None = None,
-    ) -> None:
-        self.params = [param for param in params if param.ndim == 4]
-        self.period, self.noisy = period, noisy
-        device = self.params[0].device if self.params else "cpu"
-        self.generator = generator or torch.Generator(device).manual_seed(0)
-
-    def is_noisy(self, epoch: int) -> bool:
-        """Whether noise is added in `epoch`, counted from 0 (30-49, 80-99, ... by default)."""
-        return epoch % self.period >= self.period - self.noisy
-
-    @torch.no_grad()
-    def step(self, lr: float, epoch: int) -> bool:
-        """Adds the noise of one step, if the epoch has any; returns whether it did."""
-        params = [param for param in self.params if param.requires_grad]
-        if not params or not self.is_noisy(epoch):
-            return False
-        torch._foreach_add_(params, _standard_noise(params, self.generator), alpha=2 * lr)
-        return True
-
-    def state_dict(self) -> dict:
-        """The generator's state, for a bitwise resume."""
-        return {"generator": self.generator.get_state()}
-
-    def load_state_dict(self, state_dict: dict) -> None:
-        """Continues the noise where `state_dict()` was taken."""
-        self.generator.set_state(state_dict["generator"].cpu())
+        return standard_noise(params, self.generator)
 
 
 def _gradients(group: dict) -> tuple[list[Tensor], list[Tensor]]:
@@ -277,7 +226,7 @@ def _noise_deviation(group: dict) -> float:
     return math.sqrt(2 * group["lr"] * group["temperature"] / group["num_data"])
 
 
-def _standard_noise(params: list[Tensor], generator: torch.Generator) -> list[Tensor]:
+def standard_noise(params: list[Tensor], generator: torch.Generator) -> list[Tensor]:
     """Standard normal tensors like `params`, cut from one draw (one launch instead of hundreds)."""
     first = params[0]
     sizes = [param.numel() for param in params]

@@ -13,10 +13,8 @@ NOT_YET = {
     "DatasetGenerate/conversion.py",
     "DatasetGenerate/from_simulation.py",
     "bayes/calibration/recalibration.py",
-    "bayes/sgld.py",
     "bayesdl_sim/inference/gate.py",
     "physics/reconstruction/raw_checks.py",
-    "train.py",
 }
 
 

@@ -12,12 +12,16 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-import train
+from bayesdl_sim.commands import train
+from bayesdl_sim.data.sets.datasets import Patches
 from bayesdl_sim.models.bayesdl import build_network, network_config
 from bayesdl_sim.models.released import released_state
+from bayesdl_sim.training import step1
+from bayesdl_sim.training.objective import energy_gradient
 from bayesdl_sim.utils.checkpoints import list_members, load_checkpoint
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import read_json
+from bayesdl_sim.utils.run_log import EpochLog
 
 ROOT = Path(__file__).parents[1]
 SMALL = [
@@ -88,8 +92,8 @@ def test_step_2_leaves_the_trunk_bit_identical(trained):
 def test_run_folder_says_what_was_done(trained):
     folder, _ = trained
     config = read_json(folder / "config.json")
-    assert config["step 1"]["options"]["epoch"] == 6
-    assert config["step 2"]["options"]["likelihood"] == "gauss"
+    assert config["step 1"]["settings"]["sampler"]["epoch"] == 6
+    assert config["step 2"]["settings"]["tail"]["likelihood"] == "gauss"
     with open(folder / "step1.csv", newline="") as handle:
         rows = list(csv.DictReader(handle))
     assert [int(row["epoch"]) for row in rows] == list(range(6))
@@ -102,7 +106,7 @@ def test_run_folder_says_what_was_done(trained):
 def test_resumed_run_equals_an_uninterrupted_one(small_set, tmp_path, trained, monkeypatch):
     """Interrupted in each phase: burn-in, sampling; members are scored by `validate` too."""
     for stop in (1, 4, 8):
-        real = train.validate
+        real = step1.validate
         calls = []
 
         def interrupted(*args, real=real, calls=calls, stop=stop):
@@ -112,10 +116,10 @@ def test_resumed_run_equals_an_uninterrupted_one(small_set, tmp_path, trained, m
             return real(*args)
 
         folder = tmp_path / str(stop)
-        monkeypatch.setattr(train, "validate", interrupted)
+        monkeypatch.setattr(step1, "validate", interrupted)
         with pytest.raises(KeyboardInterrupt):
             train.main(options(small_set, folder, *STEP_1))
-        monkeypatch.setattr(train, "validate", real)
+        monkeypatch.setattr(step1, "validate", real)
         train.main(options(small_set, folder, *STEP_1, "--resume"))
         whole = [trunk(path) for path in list_members(trained[0])]
         pieces = [trunk(path) for path in list_members(run_folder(folder))]
@@ -125,7 +129,7 @@ def test_resumed_run_equals_an_uninterrupted_one(small_set, tmp_path, trained, m
 
 def test_resumed_tail_equals_an_uninterrupted_one(small_set, tmp_path, trained, monkeypatch):
     train.main(options(small_set, tmp_path, *STEP_1))
-    real, calls = train.EpochLog.write, []
+    real, calls = EpochLog.write, []
 
     def interrupted(self, epoch, values):
         calls.append(1)
@@ -133,11 +137,11 @@ def test_resumed_tail_equals_an_uninterrupted_one(small_set, tmp_path, trained, 
             raise KeyboardInterrupt
         real(self, epoch, values)
 
-    monkeypatch.setattr(train.EpochLog, "write", interrupted)
+    monkeypatch.setattr(EpochLog, "write", interrupted)
     tail = options(small_set, tmp_path, *STEP_2, "--epoch", "2", "--precision", "fp32")
     with pytest.raises(KeyboardInterrupt):
         train.main(tail)
-    monkeypatch.setattr(train.EpochLog, "write", real)
+    monkeypatch.setattr(EpochLog, "write", real)
     train.main([*tail, "--resume"])
     other = tmp_path / "other"
     train.main(options(small_set, other, *STEP_1))
@@ -165,13 +169,15 @@ def test_released_backbone_trains_in_both_steps(small_set, tmp_path):
 
 
 def test_sizes_depend_on_the_backbone():
-    unet, rcan = train.parse_args([]), train.parse_args(["--backbone", "rcan"])
+    unet, rcan = (train.parse_args(words).network for words in ([], ["--backbone", "rcan"]))
     assert (unet.n_feat, unet.levels, unet.nBlocks) == (32, 3, 2)
     assert (rcan.n_feat, rcan.nGroups, rcan.nBlocks) == (64, 5, 10)
-    with pytest.raises(InputError, match="--nGroups is not for --backbone unet.* rcan or dfcan"):
+    with pytest.raises(InputError, match="nGroups: not for the backbone unet.* rcan or dfcan"):
         train.parse_args(["--nGroups", "5", "--backbone", "unet"])
-    assert train.parse_args(["--nGroups", "5"]).backbone == "rcan"  # as the released scripts mean
-    assert train.parse_args(["--model", "DFCAN"]).backbone == "dfcan"
+    assert (
+        train.parse_args(["--nGroups", "5"]).network.backbone == "rcan"
+    )  # as the released scripts mean
+    assert train.parse_args(["--model", "DFCAN"]).network.backbone == "dfcan"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
@@ -197,7 +203,7 @@ def test_step_2_without_members_names_folder_and_command(small_set, tmp_path):
 
 
 def test_second_run_does_not_mix_its_members_with_the_first(small_set, tmp_path, trained):
-    with pytest.raises(InputError, match="--resume"):
+    with pytest.raises(InputError, match="by resume"):
         train.main(options(small_set, trained[0].parents[1], *STEP_1))
 
 
@@ -240,7 +246,7 @@ def test_stopped_run_keeps_its_state_and_goes_on(small_set, tmp_path, trained):
         (["--likehood", "gauss"], "belongs to step 2"),
         (["--root_dir", "nowhere"], "no data set"),
         (["--patch_size", "4096"], "smaller patch"),
-        (["--epoch", "0"], "--epoch"),
+        (["--epoch", "0"], "epoch: expected a positive number"),
         (["--device", "tpu"], "--device"),
     ],
 )
@@ -250,14 +256,13 @@ def test_mistakes_end_in_one_line(small_set, tmp_path, more, message):
 
 
 def test_original_commands_are_understood():
-    step1 = train.parse_args(
+    first = train.parse_args(
         ["--model", "BayesDL", "--train_type", "", "--likehood", "", "--SGLD", "True"]
     )
-    assert step1.sgld
-    assert step1.train_type == ""
+    assert first.sampler.posterior == "sgld"
     words = "--model BayesDL --train_type uncertainty_tail --likelihood gauss --sgld False"
-    step2 = train.parse_args([*words.split(), "--epoch", "300"])
-    assert (step2.likelihood, step2.sgld, step2.epoch) == ("gauss", False, 300)
+    second = train.parse_args([*words.split(), "--epoch", "300"])
+    assert (second.tail.likelihood, second.tail.epoch) == ("gauss", 300)
 
 
 # --- other frames, other posteriors --------------------------------------------------------------
@@ -371,7 +376,7 @@ def test_step_2_takes_the_members_of_another_folder(small_set, tmp_path, trained
     for path in list_members(run_folder(tmp_path)):
         assert equal(trunk(path), trunk(trained[0] / path.name))
         assert load_checkpoint(path)["network"]["likelihood"] == "gauss"
-    with pytest.raises(InputError, match="--resume"):
+    with pytest.raises(InputError, match="by resume"):
         train.main(options(small_set, tmp_path, *STEP_2, *other))
 
 
@@ -401,9 +406,9 @@ def test_starts_from_a_released_file(small_set, tmp_path):
         (["--first_guess", "True", "--SISR_or_SIM", "SISR"], "all nine frames"),
         (["--input_frames", "1,2,12"], "numbers from 1 to 9"),
         (["--sr_scale", "3"], "only 2 exists"),
-        (["--drop", "1.5"], "--drop is a share"),
+        (["--drop", "1.5"], "drop: expected a share"),
         (["--drop", "0.1", "--backbone", "dfcan"], "no dropout"),
-        (["--posterior", "mc_dropout", "--drop2d", "0"], "needs --drop"),
+        (["--posterior", "mc_dropout", "--drop2d", "0"], "needs drop"),
         (["--posterior", "ensemble", "--sampler", "released"], "disagree"),
         (["--posterior", "released", "--SGLD", "False"], "point estimate"),
     ],
@@ -417,41 +422,15 @@ def test_options_of_the_released_script_are_understood_or_named(capsys):
     words = "--num_workers 4 --act relu --CA_type CA --mfvi False --augs False --start_epoch 1"
     words += " --mse_lambda 0 --adv_lambda 0 --sgld True --gpu_id 0,1 --sr_scale 2 --drop 0"
     words += " --input_frames 1,2,3,4,5,6,7,8,9 --SISR_or_SIM SIM --n_feat 64 --nGroups 5"
-    args = train.parse_args(words.split())
-    assert args.posterior == "sgld"
-    assert args.backbone == "rcan"
-    assert args.gpu_id == 0
+    settings = train.parse_args(words.split())
+    assert settings.sampler.posterior == "sgld"
+    assert settings.network.backbone == "rcan"
+    assert settings.run.gpu_id == 0
     said = capsys.readouterr().out
     for name in ("num_workers", "act", "CA_type", "mfvi", "augs", "start_epoch", "mse_lambda"):
         assert f"--{name} " in said
-    assert train.parse_args(["--sampler", "released"]).posterior == "released"
-    assert train.parse_args(["--input_frames", ""]).SISR_or_SIM == "SISR"
-
-
-@pytest.mark.parametrize(
-    ("unseen", "part"),
-    [(1.0, "train"), (1.05, "train"), (1.5, "validation"), (0.6, "validation")],
-)
-def test_tail_is_fitted_where_the_residuals_are_those_of_unseen_cells(unseen, part, monkeypatch):
-    """Patches differ widely, as real ones do; unseen squares are `unseen` times as large."""
-    scale = {"train": 1.0, "validation": unseen**0.5}
-    parts = {name: SimpleNamespace(part=name) for name in scale}
-    generator = torch.Generator().manual_seed(3)
-
-    def patches(args, run, dataset):
-        while True:
-            size = torch.rand(8, 1, 1, 1, generator=generator) ** 2
-            noise = torch.randn(8, 1, 8, 8, generator=generator)
-            raw = scale[dataset.part] * size * noise
-            yield raw, torch.zeros_like(raw)
-
-    monkeypatch.setattr(train, "endless", patches)
-    monkeypatch.setattr(train, "to_device", lambda batch, device: batch)
-    run = SimpleNamespace(device="cpu", dtype=torch.float32, **parts)
-    network = SimpleNamespace(to=lambda device: lambda raw: SimpleNamespace(mean=raw))
-    chosen, ratio = train.choose_part(None, run, network, steps=400)
-    assert chosen.part == part
-    assert ratio.value == pytest.approx(unseen, rel=0.15)
+    assert train.parse_args(["--sampler", "released"]).sampler.posterior == "released"
+    assert train.parse_args(["--input_frames", ""]).input.SISR_or_SIM == "SISR"
 
 
 # ----------------------------------------------------------------------- prior on functions
@@ -464,11 +443,11 @@ def test_outliers_take_part_in_step_1_and_their_gain_is_stored(small_set, outlie
     train.main(options(small_set, whole, *words, *prior))
     train.main(options(small_set, pieces, *words, *prior, "--stop_after", "1"))
     changed = [*prior[:-1], "0.5"]
-    with pytest.raises(InputError, match="outlier_gain"):
+    with pytest.raises(InputError, match="outlier_gain -0.5, now it is 0.5"):
         train.main(options(small_set, pieces, *words, *changed, "--resume"))
     train.main(options(small_set, pieces, *words, *prior, "--resume"))
     train.main(options(small_set, without, *words, "--stop_after", "1"))
-    with pytest.raises(InputError, match="outlier_gain None, now it is -0.5"):
+    with pytest.raises(InputError, match="outlier_dir None, now it is sha256"):
         train.main(options(small_set, without, *words, *prior, "--resume"))
     train.main(options(small_set, without, *words, "--resume"))
     first = [list_members(run_folder(folder))[0] for folder in (whole, pieces, without)]
@@ -479,31 +458,29 @@ def test_outliers_take_part_in_step_1_and_their_gain_is_stored(small_set, outlie
 
 
 def test_energy_with_outliers_is_the_sum_of_both():
-    args = train.parse_args(
-        ["--outlier_dir", "any", "--outlier_gain", "0.5", "--precision", "fp32", "--device", "cpu"]
-    )
-    run = SimpleNamespace(outliers=True, device=torch.device("cpu"), dtype=torch.float32)
+    settings = train.parse_args(["--outlier_dir", "any", "--outlier_gain", "0.5"])
+    run = SimpleNamespace(settings=settings, device=torch.device("cpu"), dtype=torch.float32)
     network = build_network(network_config("unet", "", None, width=4, levels=2, blocks=1), seed=0)
     generator = torch.Generator().manual_seed(0)
     pairs = [
-        train.Patches(
+        Patches(
             torch.rand(n, 9, 16, 16, generator=generator),
             torch.rand(n, 1, 32, 32, generator=generator),
         )
         for n in (2, 3)
     ]
     brighter = pairs[1]._replace(target=1.5 * pairs[1].target)
-    alone = [train.energy_gradient(args, run, network, p, None, "") for p in (pairs[0], brighter)]
-    both = train.energy_gradient(args, run, network, *pairs, "")
+    alone = [energy_gradient(run, network, p, None, "") for p in (pairs[0], brighter)]
+    both = energy_gradient(run, network, *pairs, "")
     assert both == pytest.approx(sum(alone), rel=1e-5)
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--outlier_gain", "0.3"], "need --outlier_dir"),
+        (["--outlier_gain", "0.3"], "need an outlier_dir"),
         (["--outlier_dir", "any", "--outlier_gain", "-1"], "above -1"),
-        (["--outlier_dir", "any", "--outlier_batch_size", "0"], "at least 1"),
+        (["--outlier_dir", "any", "--outlier_batch_size", "0"], "expected a positive number"),
         (["--outlier_dir", "any", *STEP_2], "belongs to step 1"),
     ],
 )

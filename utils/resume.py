@@ -1,52 +1,97 @@
 """Going on after an interruption: the states of all moving parts of a run in one file."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from bayesdl_sim.utils.checkpoints import load_checkpoint, save_checkpoint
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["load_progress", "refuse_used_folder", "save_progress"]
+__all__ = ["load_progress", "refuse_used_folder", "require_same", "save_progress"]
 
 
 def save_progress(
-    path: Path, parts: dict[str, Any], identity: dict[str, Any], **progress: Any
+    path: Path, parts: Mapping[str, Any], identity: Mapping[str, Any], **progress: Any
 ) -> None:
     """Writes the state of every part, atomically.
 
     Args:
+        path: of the file.
         parts: objects with `state_dict` (network, optimiser, schedule, sampler), by name.
-        identity: the options that decide the result; a resumed run must have the same.
-        progress: numbers and lists that say how far the run is.
+        identity: the settings that decide the result, nested as `require_same` takes them.
+        progress: numbers and texts that say how far the run is.
     """
     states = {name: part.state_dict() for name, part in parts.items()}
-    save_checkpoint(path, {"identity": identity, "progress": progress, "states": states})
+    payload = {"identity": dict(identity), "progress": progress, "states": states}
+    save_checkpoint(path, payload)
 
 
-def load_progress(path: Path, parts: dict[str, Any], identity: dict[str, Any]) -> dict[str, Any]:
+def load_progress(
+    path: Path, parts: Mapping[str, Any], identity: Mapping[str, Any]
+) -> dict[str, Any]:
     """Puts the stored states back into the parts and returns the progress.
 
     Raises:
-        InputError: another option than in the interrupted run, by name.
+        InputError: another setting than in the interrupted run, by name; a file that does not hold
+            the state of every part.
     """
     payload = load_checkpoint(path)
-    for name, value in payload.get("identity", {}).items():
-        if value != identity.get(name):
-            raise InputError(
-                f"{path} was trained with --{name} {value}, now it is {identity.get(name)}: "
-                "resume with the same options, or start anew without --resume"
-            )
-    for name, state in payload.get("states", {}).items():
-        if name in parts:
-            parts[name].load_state_dict(state)
+    require_same(payload.get("identity", {}), identity, str(path))
+    states = payload.get("states", {})
+    missing = sorted(set(parts) - set(states))
+    if missing:
+        raise InputError(
+            f"{path} does not hold the state of the {missing[0]}: it is of an earlier version, or "
+            "damaged; delete the folder to start again, or choose another"
+        )
+    for name, part in parts.items():
+        part.load_state_dict(states[name])
     return payload.get("progress", {})
 
 
+def require_same(stored: Mapping[str, Any], now: Mapping[str, Any], where: str) -> None:
+    """Compares the settings of an interrupted run with those of the one that resumes it.
+
+    Args:
+        stored, now: theme -> setting -> plain value; a text that begins with `sha256:` stands for
+            the content of what a path names.
+        where: file or folder of the interrupted run, for the message.
+
+    Raises:
+        InputError: the first setting that differs, by name.
+    """
+    before, after = dict(_flat(stored)), dict(_flat(now))
+    for key in [*after, *before]:
+        old, new = before.get(key, "unknown"), after.get(key, "unknown")
+        if old == new:
+            continue
+        name = key[-1]
+        if str(new).startswith("sha256:") and str(old).startswith("sha256:"):
+            change = f"{name}: what it names has other content now than when {where} was begun"
+        else:
+            change = f"{name}: {where} was begun with {name} {old}, now it is {new}"
+        raise InputError(
+            f"{change}; resume with the same settings and data, or start again without resume"
+        )
+
+
 def refuse_used_folder(folder: Path) -> None:
-    """Members of two runs in one folder would pass for one posterior: `InputError`."""
-    used = sorted(path.name for path in folder.glob("*.pth"))
+    """Members of two runs in one folder would pass for one posterior: `InputError`.
+
+    Hidden files, which a killed run may leave, do not count.
+    """
+    used = sorted(path.name for path in folder.glob("*.pth") if not path.name.startswith("."))
     if used:
         raise InputError(
-            f"{folder} already holds {used[0]} of an earlier run: go on with it by --resume, "
-            "choose another --exp_name, or delete the folder to start anew"
+            f"{folder} already holds {used[0]} of an earlier run: go on with it by resume, choose "
+            "another exp_name, or delete the folder to start again"
         )
+
+
+def _flat(identity: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], Any]]:
+    for theme, values in identity.items():
+        if not isinstance(values, Mapping):
+            yield (theme, theme), values
+            continue
+        for name, value in values.items():
+            yield (theme, name), value

@@ -44,7 +44,8 @@ def write_summary(folder: str | Path) -> Path:
     _step_size(axes[1, 0], steps, members)
     _noise(axes[1, 1], steps, members)
     _tails(axes[1, 2], tails)
-    figure.suptitle(f"Training of {folder.name}, {len(members)} member(s)")
+    title = f"Training of {folder.name}, {len(members)} member(s)"
+    figure.suptitle(title, parse_math=False)  # a name may hold dollar signs
     with atomic_path(folder / "summary.png") as partial:
         figure.savefig(partial, dpi=DPI)
     return folder / "summary.png"

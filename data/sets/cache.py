@@ -22,13 +22,14 @@ from tqdm import tqdm
 from bayesdl_sim.data.formats.tiff import read_image, tiff_header
 from bayesdl_sim.data.normalise import Normalisation, normalisation_of, target_normalisation
 from bayesdl_sim.data.sets.layout import DatasetTree
+from bayesdl_sim.data.sets.room import require_room
 from bayesdl_sim.data.stacks import check_counts
-from bayesdl_sim.utils.errors import InputError, writable_folder
+from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import read_json, write_json
 
 __all__ = ["Cache", "CachedStack", "open_cache"]
 
-VERSION = 1
+VERSION = 2
 STALE_SECONDS = 3600
 
 
@@ -46,13 +47,15 @@ class CachedStack(NamedTuple):
 class Cache(NamedTuple):
     """The maps: raw (stacks, 9, H, W) in counts, target (cells, 2H, 2W) in its own units.
 
-    `folder` is where they lie, and where more about the same stacks may be kept.
+    `folder` is where they lie, and where more about the same stacks may be kept; `sha256` is the
+    hash of all that the maps hold.
     """
 
     raw: np.ndarray
     target: np.ndarray
     stacks: list[CachedStack]
     folder: Path
+    sha256: str
 
 
 def open_cache(tree: DatasetTree, cache_dir: str | Path | None = None) -> Cache:
@@ -94,13 +97,14 @@ def _load(folder: Path) -> Cache | None:
         index = read_json(folder / "index.json")
         raw = np.load(folder / "raw.npy", mmap_mode="r")
         target = np.load(folder / "target.npy", mmap_mode="r")
+        content = str(index["sha256"])
         stacks = [
             CachedStack(*row[:4], Normalisation(*row[4]), Normalisation(*row[5]))
             for row in index["stacks"]
         ]
     except (InputError, OSError, ValueError, EOFError, LookupError, TypeError):
         return None
-    return Cache(raw, target, stacks, folder) if len(raw) == len(stacks) else None
+    return Cache(raw, target, stacks, folder, content) if len(raw) == len(stacks) else None
 
 
 def _build(tree: DatasetTree, pairs: list[tuple[int, int]], home: Path, folder: Path) -> None:
@@ -108,15 +112,15 @@ def _build(tree: DatasetTree, pairs: list[tuple[int, int]], home: Path, folder: 
     shape, kind = tiff_header(tree.raw_paths(*pairs[0])[0])
     size = shape[1:]
     dtype = np.dtype(np.uint16 if kind in (np.uint8, np.uint16) else np.float32)
-    _make_room(home, len(pairs), len({cell for cell, _ in pairs}), size, dtype)
+    cells = len({cell for cell, _ in pairs})
+    needed = size[0] * size[1] * (len(pairs) * 9 * dtype.itemsize + cells * 4 * 4)
+    require_room(home, needed, "the memory-mapped copy of the set")
     _remove_leftovers(tree, home, folder)
     building = Path(tempfile.mkdtemp(prefix=f"{folder.name}.building-", dir=home))
     try:
-        stacks = _decode(tree, pairs, building, size, dtype)
-        write_json(
-            building / "index.json",
-            {"root": str(tree.root.resolve()), "stacks": [list(stack) for stack in stacks]},
-        )
+        stacks, content = _decode(tree, pairs, building, size, dtype)
+        index = {"root": str(tree.root.resolve()), "sha256": content}
+        write_json(building / "index.json", {**index, "stacks": [list(s) for s in stacks]})
         if _load(folder) is None:  # else another process finished the same copy first
             shutil.rmtree(folder, ignore_errors=True)  # a damaged copy
             building.rename(folder)
@@ -126,10 +130,11 @@ def _build(tree: DatasetTree, pairs: list[tuple[int, int]], home: Path, folder: 
 
 def _decode(
     tree: DatasetTree, pairs: list[tuple[int, int]], building: Path, size: tuple, dtype: np.dtype
-) -> list[CachedStack]:
+) -> tuple[list[CachedStack], str]:
+    """Writes both maps; returns what they hold, and the SHA-256 of it in this order."""
     height, width = size
     cells = sorted({cell for cell, _ in pairs})
-    stacks, target = [], None
+    stacks, target, digest = [], None, hashlib.sha256()
     # Plain writes instead of a writable map: a full disk is then an error, not a crash.
     with (building / "raw.npy").open("wb") as raw_file, (building / "target.npy").open("wb") as gt:
         _npy_header(raw_file, (len(pairs), 9, height, width), dtype)
@@ -138,13 +143,15 @@ def _decode(
             if not stacks or stacks[-1].cell != cell:
                 target = _read_target(tree.gt_path(cell), size)
                 gt.write(target.tobytes())
+                digest.update(f"cell {cell} {target.shape}".encode() + target.tobytes())
             raw = _read_raw(tree.raw_paths(cell, level), size, dtype)
             raw_file.write(raw.tobytes())
+            digest.update(f"level {level} {raw.dtype}".encode() + raw.tobytes())
             norm = normalisation_of(raw, str(tree.raw_folder(cell, level)))
             wide_field = raw.mean(axis=0, dtype=np.float64)
             target_norm = target_normalisation(target, wide_field, norm, str(tree.gt_path(cell)))
             stacks.append(CachedStack(cell, level, row, cells.index(cell), norm, target_norm))
-    return stacks
+    return stacks, digest.hexdigest()
 
 
 def _read_raw(paths: list[Path], size: tuple, dtype: np.dtype) -> np.ndarray:
@@ -182,23 +189,6 @@ def _read_target(path: Path, size: tuple) -> np.ndarray:
 def _npy_header(file, shape: tuple, dtype: np.dtype) -> None:
     header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
-
-
-def _make_room(home: Path, stacks: int, cells: int, size: tuple, dtype: np.dtype) -> None:
-    advice = "set cache_dir to a folder with room that can be written"
-    try:
-        writable_folder(home)
-    except InputError as error:
-        raise InputError(
-            f"{home} cannot be written, but the memory-mapped copy of the set goes there: {advice}"
-        ) from error
-    needed = size[0] * size[1] * (stacks * 9 * dtype.itemsize + cells * 4 * 4)
-    free = shutil.disk_usage(home).free
-    if free < needed:
-        raise InputError(
-            f"{home} has {free / 1e9:.1f} GB free, but the memory-mapped copy of the set takes "
-            f"{needed / 1e9:.1f} GB: {advice}"
-        )
 
 
 def _remove_leftovers(tree: DatasetTree, home: Path, folder: Path) -> None:

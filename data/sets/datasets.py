@@ -1,5 +1,7 @@
 """Training patches and whole stacks of one part of a data set."""
 
+import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -97,6 +99,17 @@ class SimDataset:
     def pixels(self) -> int:
         """Number of target pixels over all stacks: the `num_data` of the sampler."""
         return len(self) * 4 * self.size[0] * self.size[1]
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the whole set as networks are shown it: images, parts, kind of microscope.
+
+        It depends neither on where the set lies nor on the times of its files, and the other parts
+        of the same set have the same.
+        """
+        facts = {"microscope": self.spec.microscope, "splits": self.spec.splits}
+        text = self._cache.sha256 + json.dumps(facts, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def stack(self, index: int) -> Stack:
         """The whole field of one stack."""

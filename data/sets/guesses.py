@@ -1,5 +1,7 @@
 """First guesses of the stacks of a data set, made once and kept beside its copy."""
 
+import hashlib
+import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,6 +10,7 @@ from tqdm import tqdm
 
 from bayesdl_sim.data.inputs import FirstGuess
 from bayesdl_sim.data.sets.cache import Cache, CachedStack
+from bayesdl_sim.data.sets.room import ADVICE, in_bytes, require_room
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import atomic_path
 
@@ -24,7 +27,9 @@ def guesses_of(cache: Cache, stacks: list[CachedStack], guess: FirstGuess, part:
     Raises:
         InputError: no room for the file.
     """
-    path = cache.folder / f"first_guess-{guess.version}-{part}-{len(stacks)}.npy"
+    rows = repr([stack.raw_row for stack in stacks]).encode()
+    name = f"first_guess-{guess.version}-{part}-{hashlib.sha256(rows).hexdigest()[:8]}.npy"
+    path = cache.folder / name
     try:
         return np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError):
@@ -33,22 +38,22 @@ def guesses_of(cache: Cache, stacks: list[CachedStack], guess: FirstGuess, part:
     shape = (len(stacks), 2 * height, 2 * width)
 
     def one(stack: CachedStack) -> np.ndarray:
-        return guess.normalised(cache.raw[stack.raw_row], stack.norm).astype(np.float16)
+        return guess.normalised(cache.raw[stack.raw_row], stack.norm).astype("<f2")
 
+    size = 2 * math.prod(shape)
+    require_room(path.parent, size, "the file of first guesses")
+    # Plain writes instead of a writable map: a full disk is then an error, not a crash.
     try:
-        with atomic_path(path) as partial:
-            file = np.lib.format.open_memmap(partial, "w+", np.float16, shape)
+        with atomic_path(path) as partial, partial.open("wb") as file:
+            header = {"descr": "<f2", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
             with ThreadPoolExecutor(os.cpu_count()) as pool:
-                made = tqdm(
-                    pool.map(one, stacks), f"first guesses, {part}", len(stacks), unit="stack"
-                )
-                for row, image in enumerate(made):
-                    file[row] = image
-            file.flush()
-            del file
+                guesses = pool.map(one, stacks)
+                for image in tqdm(guesses, f"first guesses, {part}", len(stacks), unit="stack"):
+                    file.write(image.tobytes())
     except OSError as error:
         raise InputError(
-            f"{path} cannot be written ({error.strerror or error}): it takes "
-            f"{2 * np.prod(shape) / 1e9:.1f} GB; make room, or set cache_dir to another folder"
+            f"{path} cannot be written ({error.strerror or error}): it takes {in_bytes(size)}; "
+            f"{ADVICE}"
         ) from error
     return np.load(path, mmap_mode="r")

@@ -6,8 +6,9 @@ import math
 import pytest
 import torch
 
+from bayesdl_sim.bayes.released import ReleasedNoise
 from bayesdl_sim.bayes.schedule import CyclicSchedule
-from bayesdl_sim.bayes.sgld import SGLD, ReleasedNoise
+from bayesdl_sim.bayes.sgld import SGLD
 from bayesdl_sim.utils.errors import InputError
 
 CHAINS = 3000

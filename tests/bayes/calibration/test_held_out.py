@@ -4,10 +4,7 @@ import pytest
 import torch
 
 from bayesdl_sim.bayes.calibration.held_out import (
-    choose_temperature,
     gaussian_log_density,
-    held_out_log_density,
-    ratio_of_means,
     variance_scale,
 )
 from bayesdl_sim.utils.errors import InputError
@@ -35,14 +32,6 @@ def test_log_density_equals_torch_distributions():
     torch.testing.assert_close(gaussian_log_density(target, mean, variance), expected)
 
 
-def test_temperature_of_the_best_finite_density_is_chosen():
-    nan = float("nan")
-    assert choose_temperature({1.0: 1.2, 10.0: 1.5, 30.0: 0.4, 100.0: nan}) == 10.0
-    assert choose_temperature({10.0: 1.5, 3.0: 1.5}) == 3.0
-    with pytest.raises(InputError, match="finite"):
-        choose_temperature({1.0: nan, 10.0: -float("inf")})
-
-
 def test_variance_scale_repairs_overconfidence():
     z = 2.0 * torch.randn(100_000, generator=torch.Generator().manual_seed(4))
     assert variance_scale(z) == pytest.approx(4.0, rel=0.02)
@@ -50,37 +39,3 @@ def test_variance_scale_repairs_overconfidence():
     assert float((repaired.abs() <= 1.645).float().mean()) == pytest.approx(0.9, abs=0.005)
     with pytest.raises(InputError):
         variance_scale(torch.empty(0))
-
-
-def test_held_out_density_rewards_a_spread_that_lies_where_the_errors_are():
-    generator = torch.Generator().manual_seed(5)
-    width = torch.where(torch.rand(50_000, generator=generator) < 0.5, 0.01, 0.2)
-    error = width * torch.randn(50_000, generator=generator)
-    told = held_out_log_density(error, width**2)
-    silent = held_out_log_density(error, torch.zeros_like(error))
-    wrong = held_out_log_density(error, width.flip(0) ** 2)
-    assert told > silent + 0.3
-    assert silent > wrong
-    # the silent one is the Gaussian of the mean square error
-    expected = -0.5 * (torch.log(2 * torch.pi * error.square().mean()) + 1).item()
-    assert silent == pytest.approx(expected, abs=1e-3)
-
-
-def test_ratio_of_means_states_its_own_scatter():
-    generator = torch.Generator().manual_seed(0)
-    sizes = {"numerator": (2.0, 80), "denominator": (0.5, 120)}  # mean, draws
-    found = []
-    for _ in range(1500):
-        draws = {
-            name: (mean * torch.rand(number, generator=generator) ** 2 * 3).tolist()
-            for name, (mean, number) in sizes.items()
-        }
-        found.append(ratio_of_means(**draws))
-    values, errors = torch.tensor(found).T
-    assert values.mean().item() == pytest.approx(4.0, rel=0.02)
-    assert errors.mean().item() == pytest.approx(values.std().item(), rel=0.08)
-
-
-def test_ratio_of_means_needs_a_spread():
-    with pytest.raises(InputError, match="two numbers"):
-        ratio_of_means([1.0, 2.0], [1.0])

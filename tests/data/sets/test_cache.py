@@ -9,6 +9,7 @@ import pytest
 import tifffile
 
 import bayesdl_sim.data.sets.cache
+import bayesdl_sim.data.sets.room
 from bayesdl_sim.data.normalise import normalisation_of
 from bayesdl_sim.data.sets.cache import open_cache
 from bayesdl_sim.utils.errors import InputError
@@ -110,7 +111,7 @@ def test_a_copy_in_a_read_only_place_is_used_as_it_is(write_tree, monkeypatch):
     def refuse(path):
         raise InputError(f"cannot write in the folder {path}")
 
-    monkeypatch.setattr(bayesdl_sim.data.sets.cache, "writable_folder", refuse)
+    monkeypatch.setattr(bayesdl_sim.data.sets.room, "writable_folder", refuse)
     assert len(open_cache(tree).raw) == 6
 
 
@@ -124,7 +125,7 @@ def test_a_tree_that_cannot_be_written_names_cache_dir(write_tree, tmp_path):
 
 def test_a_full_disk_is_found_before_the_work(write_tree, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
-    with pytest.raises(InputError, match="GB free, but .* set cache_dir"):
+    with pytest.raises(InputError, match=r"1\.0 kB free, but .* takes [\d.]+ [kM]B: set cache_dir"):
         open_cache(write_tree())
 
 
