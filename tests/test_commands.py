@@ -18,7 +18,7 @@ from bayesdl_sim.utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
-ROOMS_WITH_PROGRAMS = ("DatasetGenerate", "benchmarks", "figures")
+ROOMS_WITH_PROGRAMS = ("DatasetGenerate", "benchmarks", "figures", "dlbi")
 FENCE = re.compile(r"^ *(```+|~~~+)")
 STARTS = re.compile(r'^\$? *("?\$python"?|\.venv/bin/python|python3?|sh|bash) ')
 

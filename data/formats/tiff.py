@@ -13,7 +13,7 @@ import tifffile
 
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["read_image", "read_tiff", "tiff_header"]
+__all__ = ["iterate_tiff", "read_image", "read_tiff", "tiff_header"]
 
 UNIT_NM = {
     **dict.fromkeys(("nm", "nanometer", "nanometers"), 1.0),
@@ -54,6 +54,27 @@ def read_image(path: str | Path) -> np.ndarray:
     if len(images) != 1:
         raise InputError(f"{path} holds {len(images)} images, but a single one was expected")
     return images[0]
+
+
+def iterate_tiff(path: str | Path, chunk: int = 50) -> Iterator[np.ndarray]:
+    """Reads the images of a file piece by piece, so that a long movie never lies in memory.
+
+    Yields:
+        Images (n, H, W) of at most `chunk`, in the file's own type; errors as `read_tiff`.
+    """
+    with _opened(path) as file:
+        series = _grey_series(file, path)
+        _check_complete(file, series, path)
+        for part in series:
+            count = math.prod(part.shape[:-2])
+            if len(part.pages) != count or part.dataoffset is not None:  # one block of numbers
+                images = _mapped(part, path)
+                for start in range(0, count, chunk):
+                    yield np.array(images[start : start + chunk])
+                continue
+            for start in range(0, count, chunk):
+                pages = part.pages[start : start + chunk]
+                yield np.stack([page.asarray() for page in pages])
 
 
 def tiff_header(path: str | Path) -> tuple[tuple[int, int, int], np.dtype]:
@@ -144,6 +165,16 @@ def _grey_series(file: tifffile.TiffFile, path: str | Path) -> list[tifffile.Tif
             "same; split the file"
         )
     return series
+
+
+def _mapped(part: tifffile.TiffPageSeries, path: str | Path) -> np.ndarray:
+    """Images (n, H, W) of a series that lies in the file as one block; mapped where possible."""
+    shape = (math.prod(part.shape[:-2]), *part.shape[-2:])
+    if part.dataoffset is None:
+        return np.asarray(part.asarray()).reshape(shape)
+    order = part.keyframe.parent.byteorder
+    kind = part.dtype.newbyteorder(order)
+    return np.memmap(path, kind, "r", part.dataoffset, shape)
 
 
 def _check_complete(

@@ -18,7 +18,7 @@ from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import atomic_path
 from bayesdl_sim.utils.pictures import checked_image, display_limits, time_points
 
-__all__ = ["write_channels", "write_map", "write_sr"]
+__all__ = ["write_channels", "write_counts", "write_map", "write_sr"]
 
 _IMAGEJ_LIMIT = 2**32 - 2**26  # bytes; ImageJ's TIFF has 32-bit offsets
 
@@ -35,6 +35,15 @@ def write_sr(path: str | Path, image01: ArrayLike, pixel_size_nm: float | None) 
 def write_map(path: str | Path, image: ArrayLike, pixel_size_nm: float | None) -> None:
     """Writes a map as float32 in its own units, with the pixel size in ImageJ's tags."""
     _write_single(path, checked_image(image), pixel_size_nm)
+
+
+def write_counts(path: str | Path, frames: ArrayLike, pixel_size_nm: float | None) -> None:
+    """Writes camera counts (H, W) or (T, H, W) as uint16; whole numbers from 0 to 65535."""
+    frames = np.asarray(frames)
+    counts = frames.astype(np.uint16)
+    if frames.ndim not in (2, 3) or not np.array_equal(counts, frames):
+        raise InputError(f"{path}: expected frames of whole counts from 0 to 65535")
+    _write_single(path, counts, pixel_size_nm)
 
 
 def write_channels(

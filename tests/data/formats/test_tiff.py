@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from bayesdl_sim.data.formats.tiff import read_image, read_tiff, tiff_header
+from bayesdl_sim.data.formats.tiff import iterate_tiff, read_image, read_tiff, tiff_header
 from bayesdl_sim.utils.errors import InputError
 
 
@@ -204,3 +204,12 @@ def test_the_log_level_is_given_back(tmp_path):
     with pytest.raises(InputError):
         read_tiff(tmp_path / "bad.tif")
     assert logging.getLogger("tifffile").level == level
+
+
+@pytest.mark.parametrize("options", [{}, {"imagej": True}, {"compression": "zlib"}])
+def test_a_long_movie_comes_in_pieces(tmp_path, options):
+    movie = np.arange(7 * 12 * 10, dtype=np.uint16).reshape(7, 12, 10)
+    tifffile.imwrite(tmp_path / "movie.tif", movie, **options)
+    pieces = list(iterate_tiff(tmp_path / "movie.tif", chunk=3))
+    assert [len(piece) for piece in pieces] == [3, 3, 1]
+    assert np.array_equal(np.concatenate(pieces), movie)
