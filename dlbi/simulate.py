@@ -1,0 +1,136 @@
+"""Simulates movies of blinking fluorophores with their truth.
+
+    python -m dlbi.simulate --save_path runs/blinking --structure MT --frames 200 --size 60 60
+    python -m dlbi.simulate --save_path runs/photographs --images DIR --fluorophore bleaching
+
+Writes, for each movie, movie.tif (T x H x W counts), fluorophores.tif (their number in each pixel
+of the eightfold grid), fluorophores_4x.tif, fluorophores_2x.tif (the same fluorophores on coarser
+grids) and parameters.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from bayesdl_sim.data.formats.tiff_writer import write_counts, write_map
+from bayesdl_sim.dlbi.blinking import (
+    FINE,
+    MARGIN,
+    BlinkingMovie,
+    Microscopy,
+    binned,
+    simulate_movie,
+)
+from bayesdl_sim.dlbi.simulation.images import image_density, list_images
+from bayesdl_sim.dlbi.simulation.scenes import draw_density
+from bayesdl_sim.dlbi.simulation.spots import KERNELS
+from bayesdl_sim.dlbi.simulation.switching import FLUOROPHORES
+from bayesdl_sim.physics.camera import Camera
+from bayesdl_sim.physics.structures.mixture import KINDS
+from bayesdl_sim.utils.errors import InputError, run_script, writable_folder
+from bayesdl_sim.utils.files import write_json
+
+__all__ = ["main", "parse_args", "write_movie"]
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m dlbi.simulate",
+        description="Simulates movies of blinking fluorophores.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--save_path", required=True, help="folder that gets one folder for each movie")
+    add("--movies", type=int, default=1, help="number of movies (default 1)")
+    add("--structure", choices=KINDS, default="MT", help="kind of procedural cell (default MT)")
+    add("--density", type=float, help="0 (sparse) to 1 (dense) of the procedural cell; else random")
+    add("--images", help="folder of grey-scale images whose edges are the structure instead")
+    add("--fluorophore", choices=sorted(FLUOROPHORES), default="mEos3.2", help="switching table")
+    add("--frames", type=int, default=200, help="number of frames (default 200)")
+    add("--size", type=int, nargs=2, default=(60, 60), metavar=("H", "W"), help="camera pixels")
+    add("--fine_pixel_nm", type=float, default=20.0, help="an eighth of a camera pixel, nm")
+    add("--fluorophores_per_px", type=float, default=0.5, help="expected number per camera pixel")
+    add("--fwhm_px", type=float, default=2.4, help="full width of a spot, camera pixels")
+    add("--width_jitter", type=float, default=0.05, help="relative spread of that width")
+    add("--kernel", choices=KERNELS, default="gaussian", help="shape of a spot")
+    add("--photons", type=float, default=400.0, help="mean photoelectrons of an emitting frame")
+    add("--photon_spread", type=float, default=0.3, help="spread of their logarithm")
+    add("--background_fraction", type=float, help="background over mean signal; else random")
+    add("--gain", type=float, default=2.2, help="counts per electron")
+    add("--offset", type=float, default=100.0, help="counts of a dark pixel")
+    add("--read_noise", type=float, default=1.5, help="read noise, electrons")
+    add("--seed", type=int, default=0, help="seed of everything")
+    args = parser.parse_args(argv)
+    positive = ("movies", "frames", "fine_pixel_nm", "fluorophores_per_px", "fwhm_px", "photons")
+    for name in positive:
+        if not getattr(args, name) > 0:
+            raise InputError(f"{name}: expected a positive number, found {getattr(args, name)}")
+    if min(args.size) < 8:
+        raise InputError(f"size: expected at least 8 x 8 camera pixels, found {args.size}")
+    return args
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    folder = writable_folder(args.save_path)
+    images = list_images(args.images) if args.images else []
+    for number in tqdm(range(1, args.movies + 1), desc="simulating", unit="movie"):
+        entropy = np.random.SeedSequence([args.seed, number]).generate_state(1, np.uint64)[0]
+        generator = torch.Generator().manual_seed(int(entropy >> np.uint64(1)))
+        source = images[(number - 1) % len(images)] if images else None
+        density = _density(args, source, generator)
+        fraction = args.background_fraction
+        if fraction is None:
+            fraction = float(torch.rand((), generator=generator))
+        microscopy = Microscopy(
+            fwhm_px=args.fwhm_px,
+            width_jitter=args.width_jitter,
+            photons=args.photons,
+            photon_spread=args.photon_spread,
+            background_fraction=fraction,
+            kernel=args.kernel,
+            camera=Camera(gain=args.gain, offset=args.offset, read_noise_e=args.read_noise),
+        )
+        expected = args.fluorophores_per_px * density.numel() / FINE**2
+        fluorophore = FLUOROPHORES[args.fluorophore]
+        movie = simulate_movie(density, expected, args.frames, generator, fluorophore, microscopy)
+        parameters = {
+            "structure": str(source.name) if source else args.structure,
+            "fluorophore": {"name": args.fluorophore, **asdict(fluorophore)},
+            "microscopy": asdict(microscopy),
+            "background_e": movie.background_e,
+            "fine_pixel_nm": args.fine_pixel_nm,
+            "seed": args.seed,
+        }
+        write_movie(folder / f"movie_{number}", movie, args.fine_pixel_nm, parameters)
+    print(f"{args.movies} movies of {args.frames} x {args.size[0]} x {args.size[1]} in {folder}")
+
+
+def write_movie(folder: Path, movie: BlinkingMovie, fine_nm: float, parameters: dict) -> None:
+    """Writes a movie, its truth on three grids, and how it was made."""
+    write_counts(folder / "movie.tif", movie.counts.numpy(), FINE * fine_nm)
+    write_map(folder / "fluorophores.tif", movie.fluorophores.numpy(), fine_nm)
+    for name, factor in (("4x", 2), ("2x", 4)):
+        coarse = binned(movie.fluorophores, factor).numpy()
+        write_map(folder / f"fluorophores_{name}.tif", coarse, factor * fine_nm)
+    write_json(folder / "parameters.json", parameters)
+
+
+def _density(args: argparse.Namespace, source: Path | None, generator: torch.Generator) -> Tensor:
+    height, width = args.size
+    if source is None:
+        return draw_density(
+            args.structure, (height, width), args.fine_pixel_nm, generator, args.density
+        )
+    return image_density(source, tuple(FINE * (n + 2 * MARGIN) for n in (height, width)))
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,1 @@
+"""What the simulator of blinking movies is made of: switching, spots, structures, microscopes."""

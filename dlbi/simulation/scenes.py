@@ -1,0 +1,120 @@
+"""Random scenes to train and to judge on: structures, fluorophores and microscopes of all kinds."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bayesdl_sim.dlbi.blinking import FINE, MARGIN, BlinkingMovie, Microscopy, simulate_movie
+from bayesdl_sim.dlbi.simulation.switching import Fluorophore
+from bayesdl_sim.physics.camera import Camera
+from bayesdl_sim.physics.structures.mixture import draw
+from bayesdl_sim.utils.sampling import uniform
+
+__all__ = ["Scene", "draw_density", "random_fluorophore", "random_microscopy", "random_scene"]
+
+SHARES = {
+    "MT": 0.45,
+    "F-actin": 0.2,
+    "ER": 0.1,
+    "Mitochondria": 0.1,
+    "CCPs": 0.1,
+    "beads": 0.05,
+}
+FINE_NM = (12.5, 20.0)  # fine pixels of cameras with 100 to 160 nm
+PER_PIXEL = (0.06, 2.0)  # expected fluorophores per camera pixel of the field
+FRAMES = (20, 400)
+ON_FRACTION = (0.01, 0.6)
+FWHM_PX = (2.2, 4.0)
+PHOTONS = (40.0, 1500.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """A simulated movie and how it was made.
+
+    Args:
+        movie: counts and truth.
+        structure: kind of structure.
+        fluorophore, microscopy: the settings drawn.
+        brightness_e: expected electrons per frame of one fluorophore, averaged over the movie.
+        fine_nm: side of a fine pixel.
+    """
+
+    movie: BlinkingMovie
+    structure: str
+    fluorophore: Fluorophore
+    microscopy: Microscopy
+    brightness_e: float
+    fine_nm: float
+
+
+def draw_density(
+    kind: str,
+    shape: tuple[int, int],
+    fine_nm: float,
+    generator: torch.Generator,
+    density: float | None = None,
+) -> Tensor:
+    """A procedural cell on the fine grid of a field of (H, W) camera pixels, with its margin."""
+    padded = tuple(FINE * (pixels + 2 * MARGIN) for pixels in shape)
+    edge = FINE * MARGIN
+    while True:
+        image = draw(kind, padded, fine_nm, generator, density)
+        if image[edge:-edge, edge:-edge].sum() > 0.1 * image.sum():
+            return image
+
+
+def random_fluorophore(generator: torch.Generator) -> Fluorophore:
+    """On-fraction 1 to 60 %, short or long dwell times, half of them with bleaching."""
+    on = _log_uniform(generator, *ON_FRACTION)
+    p2 = uniform(generator, 0.15, 0.9)
+    p3 = p2 * on / (1 - on)
+    if p3 > 0.9:
+        p2, p3 = p2 * 0.9 / p3, 0.9
+    bleach = 0.0 if uniform(generator) < 0.5 else _log_uniform(generator, 5e-4, 2e-2)
+    return Fluorophore(p1=1 - p2, p3=p3, p5=min(bleach, 1 - p3))
+
+
+def random_microscopy(generator: torch.Generator) -> Microscopy:
+    """FWHM 2.2 to 4 pixels, 40 to 1500 photons, weak to strong background, several cameras."""
+    return Microscopy(
+        fwhm_px=uniform(generator, *FWHM_PX),
+        width_jitter=uniform(generator, 0.0, 0.1),
+        photons=_log_uniform(generator, *PHOTONS),
+        photon_spread=uniform(generator, 0.1, 0.6),
+        background_fraction=_log_uniform(generator, 0.05, 2.0),
+        camera=Camera(
+            gain=_log_uniform(generator, 0.3, 5.0),
+            offset=100.0,
+            read_noise_e=uniform(generator, 0.5, 3.0),
+        ),
+    )
+
+
+def random_scene(shape: tuple[int, int], generator: torch.Generator) -> Scene:
+    """Draws everything: structure, fluorophore, microscope, length of the movie."""
+    kinds, shares = list(SHARES), torch.tensor(list(SHARES.values()))
+    kind = kinds[int(torch.multinomial(shares, 1, generator=generator))]
+    fine_nm = uniform(generator, *FINE_NM)
+    density = draw_density(kind, shape, fine_nm, generator)
+    area = (shape[0] + 2 * MARGIN) * (shape[1] + 2 * MARGIN)
+    expected = area * _log_uniform(generator, *PER_PIXEL)
+    fluorophore, microscopy = random_fluorophore(generator), random_microscopy(generator)
+    frames = round(_log_uniform(generator, *FRAMES))
+    movie = simulate_movie(density, expected, frames, generator, fluorophore, microscopy)
+    return Scene(
+        movie=movie,
+        structure=kind,
+        fluorophore=fluorophore,
+        microscopy=microscopy,
+        brightness_e=microscopy.photons * float(fluorophore.expected_emission(frames).mean()),
+        fine_nm=fine_nm,
+    )
+
+
+def _log_uniform(generator: torch.Generator, low: float, high: float) -> float:
+    return math.exp(uniform(generator, math.log(low), math.log(high)))
