@@ -1,0 +1,163 @@
+"""Moments of a movie, gathered block by block, so that its length does not matter for memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bayesdl_sim.utils.errors import InputError
+
+__all__ = ["BLOCK", "MomentSums", "Moments", "moments_of"]
+
+BLOCK = 50  # frames; within a block the slow fall of intensity by bleaching is small
+CHECKER = 36.0  # squared norm of the outer product of (1, -2, 1) with itself
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moments:
+    """Moments over the frames of a movie; maps are (H, W) in the movie's own units.
+
+    Args:
+        frames: number of frames T.
+        mean: mean over all frames.
+        halves: (2, H, W) means of the even and of the odd frames.
+        variance: variance within blocks of `BLOCK` frames.
+        lag: covariance of neighbouring frames within blocks.
+        across: (2, H, W) covariance within a frame of each pixel and its neighbour below, and of
+            each pixel and its neighbour to the right; the last row or column repeats.
+        skewness: third central moment within blocks.
+        noise: variance of the part of the frames that no optics passes (a checkerboard filter of
+            the differences of frames), (H - 2, W - 2).
+        spectrum: (H, W // 2 + 1) power of the windowed differences of neighbouring frames, per
+            pixel and frame, half plane of `rfft2`; white noise of unit variance has the value 1.
+        brightest: largest value of the movie.
+        saturated: share of the values that equal the largest.
+    """
+
+    frames: int
+    mean: Tensor
+    halves: Tensor
+    variance: Tensor
+    lag: Tensor
+    across: Tensor
+    skewness: Tensor
+    noise: Tensor
+    spectrum: Tensor
+    brightest: float
+    saturated: float
+
+
+class MomentSums:
+    """Gathers `Moments` from a movie that comes in pieces of any length."""
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        if min(shape) < 8:
+            raise InputError(f"movie: expected frames of at least 8 x 8 pixels, found {shape}")
+        self._shape, self._frames = shape, 0
+        self._waiting: list[Tensor] = []
+        zeros = {"dtype": torch.float64}
+        self._halves = torch.zeros((2, *shape), **zeros)
+        self._central = torch.zeros((5, *shape), **zeros)  # variance, lag, down, right, third
+        self._weights = torch.zeros(3, **zeros)  # degrees of freedom of variance, lag and third
+        self._noise = torch.zeros((shape[0] - 2, shape[1] - 2), **zeros)
+        self._spectrum = torch.zeros((shape[0], shape[1] // 2 + 1), **zeros)
+        self._differences = 0
+        self._top, self._top_count = -torch.inf, 0
+        window = torch.hann_window(shape[0] + 2)[1:-1, None] * torch.hann_window(shape[1] + 2)[1:-1]
+        self._window = window / window.square().mean().sqrt()
+
+    def add(self, frames: Tensor) -> None:
+        """Adds frames (n, H, W)."""
+        frames = frames.float()
+        for frame in frames:
+            self._waiting.append(frame)
+            if len(self._waiting) == BLOCK:
+                self._take_block()
+
+    def finish(self) -> Moments:
+        """Moments of all frames so far.
+
+        Raises:
+            InputError: fewer than four frames.
+        """
+        total = self._frames + len(self._waiting)
+        if total < 4:
+            raise InputError(
+                f"movie: expected at least 4 frames of a blinking sample, found {total}; name the "
+                "whole movie, not one of its frames"
+            )
+        if self._waiting:
+            self._take_block()
+        central = self._central.clone()
+        central[[0, 2, 3]] /= self._weights[0]
+        central[1] /= self._weights[1]
+        central[4] /= self._weights[2]
+        odd = self._frames // 2
+        counts = torch.tensor([self._frames - odd, odd], dtype=torch.float64)
+        differences = max(self._differences, 1)
+        return Moments(
+            frames=self._frames,
+            mean=(self._halves.sum(0) / self._frames).float(),
+            halves=(self._halves / counts[:, None, None]).float(),
+            variance=central[0].float(),
+            lag=central[1].float(),
+            across=central[2:4].float(),
+            skewness=central[4].float(),
+            noise=(self._noise / differences / (2 * CHECKER)).float(),
+            spectrum=(self._spectrum / differences / 2 / self._window.numel()).float(),
+            brightest=float(self._top),
+            saturated=self._top_count / (self._frames * self._window.numel()),
+        )
+
+    def _take_block(self) -> None:
+        block = torch.stack(self._waiting)
+        self._waiting.clear()
+        first = self._frames % 2
+        self._halves[first] += block[0::2].sum(0, dtype=torch.float64)
+        self._halves[1 - first] += block[1::2].sum(0, dtype=torch.float64)
+        self._frames += len(block)
+        top = block.max()
+        if top > self._top:
+            self._top, self._top_count = top, 0
+        self._top_count += int((block == self._top).sum())
+        if len(block) >= 2:
+            self._take_central(block)
+            self._take_differences(block)
+
+    def _take_central(self, block: Tensor) -> None:
+        """Adds central moments; the sums of products have n - 1 degrees of freedom."""
+        n = len(block)
+        centred = block - block.mean(0)
+        down = torch.cat([centred[:, 1:], centred[:, -1:]], dim=1)
+        right = torch.cat([centred[:, :, 1:], centred[:, :, -1:]], dim=2)
+        self._central[0] += centred.square().sum(0)
+        # Centring on the block's own mean biases the covariance by -variance / n.
+        self._central[1] += (centred[1:] * centred[:-1]).sum(0)
+        self._central[1] += centred.square().mean(0) * (n - 1) / n
+        self._central[2] += (centred * down).sum(0)
+        self._central[3] += (centred * right).sum(0)
+        self._central[4] += centred.pow(3).sum(0)
+        self._weights += torch.tensor([n - 1, n - 1, n], dtype=torch.float64)
+
+    def _take_differences(self, block: Tensor) -> None:
+        difference = block.diff(dim=0)
+        shape = block.mean(0)
+        shape = shape - shape.mean()
+        # A flicker of the lamp moves the whole image at once; it says nothing of single emitters.
+        difference = difference - difference.mean((1, 2), keepdim=True)
+        share = (difference * shape).sum((1, 2)) / shape.square().sum().clamp(min=1e-12)
+        difference = difference - share[:, None, None] * shape
+        along = difference[:, :-2] - 2 * difference[:, 1:-1] + difference[:, 2:]
+        checker = along[:, :, :-2] - 2 * along[:, :, 1:-1] + along[:, :, 2:]
+        self._noise += checker.square().sum(0)
+        self._spectrum += torch.fft.rfft2(difference * self._window).abs().square().sum(0)
+        self._differences += len(difference)
+
+
+def moments_of(movie: Tensor) -> Moments:
+    """Moments of a movie (T, H, W) that is in memory."""
+    sums = MomentSums(tuple(movie.shape[1:]))
+    sums.add(movie)
+    return sums.finish()

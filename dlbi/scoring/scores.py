@@ -1,0 +1,106 @@
+"""Scores of a structure against the true fluorophores, as a microscope of 80 nm would see both."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import gaussian_filter, uniform_filter
+
+from bayesdl_sim.dlbi.simulation.spots import FWHM_PER_SIGMA
+from bayesdl_sim.metrics.images import affine_fit, min_max, pearson, quality
+from bayesdl_sim.metrics.resolution import frc, frc_resolution
+
+__all__ = [
+    "BLUR_NM",
+    "TruthScores",
+    "calibration_error",
+    "matched_blur",
+    "paper_scores",
+    "truth_scores",
+]
+
+BLUR_NM = 80.0  # full width at half maximum at which a structure is compared with the truth
+BLURS = np.linspace(0.0, 1.25, 11)  # tried for the estimate, as shares of the truth's blur
+BINS = 15
+
+
+class TruthScores(NamedTuple):
+    """PSNR in dB, SSIM and NCC at 80 nm, and the resolution by FRC in nm (1/7 threshold)."""
+
+    psnr: float
+    ssim: float
+    ncc: float
+    frc_nm: float
+
+
+def matched_blur(
+    estimate: ArrayLike, truth: ArrayLike, fine_nm: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The truth at 80 nm, and the estimate blurred to agree with it best.
+
+    The estimate has a resolution of its own: of a few Gaussians, the one with the highest
+    correlation is taken. All methods get the same choice.
+
+    Args:
+        estimate, truth: (8H, 8W) on one grid.
+        fine_nm: side of a fine pixel.
+    """
+    sigma = BLUR_NM / FWHM_PER_SIGMA / fine_nm
+    target = gaussian_filter(np.asarray(truth, np.float64), sigma)
+    estimate = np.asarray(estimate, np.float64)
+    tried = [gaussian_filter(estimate, sigma * share) for share in BLURS]
+    return max(tried, key=lambda image: np.nan_to_num(pearson(image, target), nan=-1)), target
+
+
+def truth_scores(estimate: ArrayLike, truth: ArrayLike, fine_nm: float) -> TruthScores:
+    """Scores of an estimate (8H, 8W) of any units against the number of fluorophores per pixel.
+
+    After `matched_blur` and an affine fit; the data range is that of the blurred truth. The FRC
+    is that of estimate and truth without any blur.
+    """
+    image, target = matched_blur(estimate, truth, fine_nm)
+    result = quality(image, target)
+    rings = frc(np.asarray(estimate, np.float64), np.asarray(truth, np.float64))
+    resolution = frc_resolution(rings) * fine_nm
+    return TruthScores(result.psnr, result.ssim, pearson(image, target), float(resolution))
+
+
+def paper_scores(estimate: ArrayLike, truth: ArrayLike) -> tuple[float, float]:
+    """PSNR and SSIM of the two images themselves, each scaled to [0, 1], as the paper states them.
+
+    Of a nearly black image they say little: an image without any structure scores high.
+    """
+    scaled = quality(affine_fit(min_max(estimate), min_max(truth)), truth)
+    return scaled.psnr, scaled.ssim
+
+
+def calibration_error(
+    probability: ArrayLike, occupied: ArrayLike, bins: int = BINS
+) -> tuple[float, NDArray[np.float64]]:
+    """Expected calibration error of a probability map, and its reliability diagram.
+
+    `sum_b n_b / n |mean probability of bin b - share of occupied pixels in bin b|`.
+
+    Args:
+        probability: any shape, 0 to 1.
+        occupied: same shape, true or 1 where there is a fluorophore.
+
+    Returns:
+        The error, and an array (bins, 3) of mean probability, share occupied and number of pixels.
+    """
+    probability = np.asarray(probability, np.float64).ravel()
+    occupied = np.asarray(occupied, np.float64).ravel() > 0
+    index = np.minimum((probability * bins).astype(int), bins - 1)
+    number = np.bincount(index, minlength=bins)
+    safe = np.maximum(number, 1)
+    said = np.bincount(index, probability, minlength=bins) / safe
+    true = np.bincount(index, occupied, minlength=bins) / safe
+    error = float(np.sum(number * np.abs(said - true)) / number.sum())
+    return error, np.stack([said, true, number], axis=1)
+
+
+def neighbourhood(fluorophores: ArrayLike, pixels: int = 3) -> NDArray[np.bool_]:
+    """Whether a fluorophore lies in the `pixels` x `pixels` fine pixels around each pixel."""
+    return uniform_filter(np.asarray(fluorophores, np.float64), pixels, mode="constant") > 1e-9

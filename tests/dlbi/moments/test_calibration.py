@@ -1,0 +1,91 @@
+"""What the movie says of its microscope, against what it was simulated with."""
+
+import pytest
+import torch
+
+from bayesdl_sim.dlbi.blinking import Microscopy, simulate_movie
+from bayesdl_sim.dlbi.moments.calibration import calibrate, noise_line, spot_width
+from bayesdl_sim.dlbi.moments.statistics import moments_of
+from bayesdl_sim.dlbi.simulation.scenes import draw_density
+from bayesdl_sim.dlbi.simulation.spots import FWHM_PER_SIGMA
+from bayesdl_sim.dlbi.simulation.switching import FLUOROPHORES
+from bayesdl_sim.physics.camera import Camera
+from bayesdl_sim.utils.errors import InputError
+
+FWHM_PX, GAIN = 2.6, 2.0  # of the cell in conftest.py
+
+
+def test_width_of_the_spots(cell):
+    sigma, _ = spot_width(cell[1])
+    assert FWHM_PER_SIGMA * sigma == pytest.approx(FWHM_PX, rel=0.05)
+
+
+@pytest.mark.parametrize(("fwhm", "name"), [(2.2, "sparse"), (3.6, "slow"), (3.0, "bleaching")])
+def test_width_whatever_structure_and_switching(fwhm, name):
+    generator = torch.Generator().manual_seed(round(10 * fwhm))
+    density = draw_density("F-actin", (40, 40), 16.0, generator, 0.5)
+    microscopy = Microscopy(fwhm_px=fwhm, photons=500.0)
+    movie = simulate_movie(density, 1200.0, 120, generator, FLUOROPHORES[name], microscopy)
+    sigma, _ = spot_width(moments_of(movie.counts))
+    assert FWHM_PER_SIGMA * sigma == pytest.approx(fwhm, rel=0.06)
+
+
+def test_noise_of_the_camera(cell):
+    movie, moments = cell
+    slope, intercept = noise_line(moments, FWHM_PX / FWHM_PER_SIGMA)
+    mean = float(moments.mean.mean())
+    expected = GAIN * (mean - 100) + (GAIN * 1.5) ** 2
+    assert slope * mean + intercept == pytest.approx(expected, rel=0.15)
+    assert slope == pytest.approx(GAIN, rel=0.3)
+
+
+def test_dim_frames_without_structure_give_the_gain():
+    generator = torch.Generator().manual_seed(0)
+    ramp = torch.linspace(5, 80, 40).expand(200, 40, 40)
+    counts = 3 * torch.poisson(ramp, generator=generator) + 50
+    slope, intercept = noise_line(moments_of(counts), 1.1)
+    assert slope == pytest.approx(3, rel=0.05)
+    assert intercept == pytest.approx(-150, abs=25)
+
+
+def test_poisson_like_electrons(cell):
+    calibration = calibrate(cell[1])
+    electrons = calibration.electrons(cell[1].mean)
+    noise = slope_of(calibration, cell[1].mean)
+    torch.testing.assert_close(electrons, noise / calibration.gain**2)
+
+
+def slope_of(calibration, mean):
+    return calibration.gain * (mean - calibration.shift)
+
+
+def test_what_is_given_is_not_estimated(cell):
+    calibration = calibrate(cell[1], fwhm_px=3.0, gain=GAIN)
+    assert calibration.fwhm_px == pytest.approx(3.0)
+    assert calibration.gain == GAIN
+    assert calibration.estimated == ("offset",)
+
+
+def test_a_still_movie_is_refused():
+    generator = torch.Generator().manual_seed(0)
+    structure = 50 + 40 * torch.rand((30, 30), generator=generator)
+    counts = 2 * torch.poisson(structure.expand(80, 30, 30), generator=generator) + 100
+    with pytest.raises(InputError, match="nothing blinks"):
+        calibrate(moments_of(counts))
+
+
+def test_a_flickering_lamp_is_no_blinking():
+    generator = torch.Generator().manual_seed(0)
+    structure = 50 + 40 * torch.rand((30, 30), generator=generator)
+    lamp = 1 + 0.1 * torch.randn((80, 1, 1), generator=generator)
+    counts = torch.poisson((structure * lamp).clamp(min=0), generator=generator) + 100
+    with pytest.raises(InputError, match="nothing blinks"):
+        calibrate(moments_of(counts))
+
+
+def test_gain_of_another_camera():
+    generator = torch.Generator().manual_seed(2)
+    density = draw_density("ER", (40, 40), 20.0, generator, 0.5)
+    microscopy = Microscopy(photons=80.0, camera=Camera(gain=0.5))
+    movie = simulate_movie(density, 3000.0, 150, generator, microscopy=microscopy)
+    assert calibrate(moments_of(movie.counts)).gain == pytest.approx(0.5, rel=0.3)

@@ -1,0 +1,113 @@
+"""Stage 2 against Richardson-Lucy of the mean image that is told the true spots."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from bayesdl_sim.dlbi.moments.calibration import calibrate
+from bayesdl_sim.dlbi.moments.deconvolution import (
+    Evidence,
+    Fluctuation,
+    density_of,
+    evidence_of,
+    richardson_lucy,
+)
+from bayesdl_sim.dlbi.moments.imaging import Imaging, imaging_of
+from bayesdl_sim.dlbi.scoring.scores import truth_scores
+from bayesdl_sim.dlbi.simulation.spots import FWHM_PER_SIGMA
+
+FWHM_PX, GAIN = 2.6, 2.0  # of the cell in conftest.py
+
+
+@pytest.fixture(scope="module")
+def estimate(cell):
+    calibration = calibrate(cell[1])
+    return calibration, density_of(cell[1], calibration)
+
+
+def plain_step(evidence, light, background):
+    ratio = evidence.mean / (evidence.imaging.forward(light) + background)
+    ones = evidence.imaging.adjoint(torch.ones_like(evidence.mean))
+    return light * evidence.imaging.adjoint(ratio) / ones
+
+
+def test_one_step_is_that_of_richardson_and_lucy(cell):
+    calibration = calibrate(cell[1])
+    imaging = imaging_of((32, 36), 1.1)
+    evidence = evidence_of(cell[1], calibration, imaging, share=0)
+    assert evidence.fluctuations == ()
+    first, _ = richardson_lucy(evidence, 1, 5.0)
+    light = float((evidence.mean - 5).clamp(min=0).mean()) * evidence.mean.numel()
+    start = torch.full(imaging.fine_shape, light / first.light.numel())
+    torch.testing.assert_close(first.light, plain_step(evidence, start, 5.0), rtol=5e-3, atol=0.02)
+
+
+def test_acceleration_does_not_lower_the_likelihood(cell):
+    calibration = calibrate(cell[1])
+    evidence = evidence_of(cell[1], calibration, imaging_of((32, 36), 1.1), share=0)
+
+    def likelihood(iterations):
+        solution, _ = richardson_lucy(evidence, iterations, 5.0)
+        expected = evidence.imaging.forward(solution.light) + solution.background
+        return float((evidence.mean * expected.log() - expected).sum())
+
+    values = [likelihood(n) for n in (2, 5, 15, 40, 80)]
+    assert values == sorted(values)
+
+
+def test_alone_it_equals_deconvolution_with_the_true_spots(cell, estimate):
+    movie, moments = cell
+    calibration, density = estimate
+    told = replace(calibration, sigma_px=FWHM_PX / FWHM_PER_SIGMA, gain=GAIN)
+    imaging = imaging_of((32, 36), told.sigma_px)
+    evidence = evidence_of(moments, told, imaging, share=0)
+    reference, _ = richardson_lucy(evidence, 200, 5.0)
+    truth = movie.fluorophores.numpy()
+    ours = truth_scores(Imaging.crop(density.light).numpy(), truth, 20.0)
+    best = truth_scores(Imaging.crop(reference.light).numpy(), truth, 20.0)
+    assert ours.psnr > best.psnr - 0.1
+    assert ours.ncc > best.ncc - 0.01
+
+
+def test_it_is_far_better_than_the_mean_image(cell, estimate):
+    movie, moments = cell
+    mean = moments.mean.repeat_interleave(8, 0).repeat_interleave(8, 1).numpy()
+    truth = movie.fluorophores.numpy()
+    plain = truth_scores(mean, truth, 20.0)
+    assert truth_scores(Imaging.crop(estimate[1].light), truth, 20.0).ncc > plain.ncc + 0.1
+
+
+def test_light_and_background_are_those_of_the_movie(cell, estimate):
+    movie, _ = cell
+    calibration, density = estimate
+    imaging = imaging_of((32, 36), calibration.sigma_px)
+    expected = imaging.forward(density.light) + density.background
+    mean = calibration.electrons(cell[1].mean)
+    assert float(expected.mean()) == pytest.approx(float(mean.mean()), rel=0.02)
+    assert bool((density.light >= 0).all())
+
+
+def test_fluctuations_tell_two_emitters_that_the_mean_does_not():
+    # Without noise: the variance is an image through a spot that is narrower by sqrt(2).
+    imaging = imaging_of((16, 16), 1.2)
+    light = torch.zeros(imaging.fine_shape)
+    light[96, 90] = light[96, 102] = 1000.0
+    mean = imaging.forward(light) + 1
+    pulse = 200.0
+    excess = pulse * imaging.squared().forward(light)
+    plain = Evidence(mean=mean, frames=100.0, imaging=imaging)
+    both = replace(plain, fluctuations=(Fluctuation(excess, torch.full_like(excess, 0.5)),))
+    valley = {}
+    for name, evidence in (("mean", plain), ("both", both)):
+        solution, _ = richardson_lucy(evidence, 60, 1.0)
+        row = solution.light[94:99].sum(0)
+        valley[name] = float(row[96] / row[88:105].max())
+    assert valley["both"] < valley["mean"]
+    assert solution.pulses[0] == pytest.approx(pulse, rel=0.1)
+
+
+def test_same_movie_same_estimate(cell, estimate):
+    again = density_of(cell[1], estimate[0])
+    assert torch.equal(again.light, estimate[1].light)
+    assert again.iterations == estimate[1].iterations

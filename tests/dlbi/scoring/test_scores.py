@@ -1,0 +1,65 @@
+"""Scores against truth: what they must be for known images."""
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from bayesdl_sim.dlbi.scoring.scores import (
+    calibration_error,
+    matched_blur,
+    paper_scores,
+    truth_scores,
+)
+
+
+def dots(seed=0, shape=(160, 160), number=60):
+    rng = np.random.default_rng(seed)
+    image = np.zeros(shape)
+    image[rng.integers(10, 150, number), rng.integers(10, 150, number)] = 1
+    return image
+
+
+def test_the_truth_itself_is_perfect():
+    scores = truth_scores(3 * dots() + 2, dots(), 20.0)
+    assert scores.ncc == pytest.approx(1)
+    assert scores.ssim == pytest.approx(1)
+    assert scores.psnr > 100
+
+
+def test_an_estimate_of_its_own_resolution_is_matched():
+    truth = dots()
+    sigma = 80 / 2.3548 / 20
+    soft = gaussian_filter(truth, 0.8 * sigma)
+    image, target = matched_blur(soft, truth, 20.0)
+    assert np.corrcoef(image.ravel(), target.ravel())[0, 1] > 0.999
+
+
+def test_a_worse_image_scores_worse():
+    truth = dots()
+    good, bad = (gaussian_filter(truth, sigma) for sigma in (1.5, 5.0))
+    first, second = (truth_scores(image, truth, 20.0) for image in (good, bad))
+    assert first.psnr > second.psnr
+    assert first.ncc > second.ncc
+    assert first.frc_nm < second.frc_nm
+
+
+def test_the_papers_psnr_flatters_a_black_image():
+    truth = dots()
+    psnr, ssim = paper_scores(np.zeros_like(truth), truth)
+    assert psnr > 20
+    assert ssim > 0.5
+
+
+def test_calibration_error_of_a_calibrated_map():
+    rng = np.random.default_rng(0)
+    probability = rng.random(200_000)
+    error, diagram = calibration_error(probability, rng.random(200_000) < probability)
+    assert error < 0.01
+    assert diagram[:, 2].sum() == 200_000
+
+
+def test_calibration_error_of_an_overconfident_map():
+    rng = np.random.default_rng(0)
+    occupied = rng.random(50_000) < 0.5
+    error, _ = calibration_error(np.full(50_000, 0.9), occupied)
+    assert error == pytest.approx(0.4, abs=0.01)
