@@ -43,8 +43,9 @@ from bayesdl_sim.inference.verdict import judge_frames, judge_result
 from bayesdl_sim.models.members import (
     TILE,
     MemberFacts,
+    describe_members,
     hashes_of,
-    open_members,
+    member_functions,
     shipped_folder,
 )
 from bayesdl_sim.utils.devices import choose_device, choose_precision
@@ -129,8 +130,7 @@ class Posterior:
         device = choose_device(device) if isinstance(device, str) else device
         exact = convention == "released" and precision == "auto"
         dtype = choose_precision("fp32" if exact else precision, device)
-        opened = open_members(folder, device, dtype, tile, members)
-        described = [member.facts for member in opened]
+        described = describe_members(folder, members)
         found, words = _calibration(folder, calibration, convention, described)
         gate = read_gate(folder, hashes_of(described))
         applied = found or Calibration()
@@ -152,7 +152,7 @@ class Posterior:
         return cls(
             folder=folder,
             members=described,
-            functions=[member.function for member in opened],
+            functions=member_functions(folder, device, dtype, tile, members),
             inputs=input_spec(described[0].network),
             device=device,
             tile=tile,

@@ -1,0 +1,154 @@
+"""The training set: random scenes as features and truth, one file each, made once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bayesdl_sim.dlbi.moments.calibration import calibrate
+from bayesdl_sim.dlbi.moments.deconvolution import density_of
+from bayesdl_sim.dlbi.moments.statistics import moments_of
+from bayesdl_sim.dlbi.network.features import Features, chosen_frames, crop_features, features_of
+from bayesdl_sim.dlbi.simulation.scenes import random_scene
+from bayesdl_sim.utils.errors import InputError
+from bayesdl_sim.utils.files import atomic_path
+
+__all__ = ["Sample", "batches", "list_samples", "load_sample", "make_sample", "write_sample"]
+
+FRAMES_TRAINED = 32  # frames of a crop that the encoder sees in a step of training
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Features of a movie and its truth.
+
+    Args:
+        features: a batch of one.
+        fluorophores: (1, 8H, 8W) number of fluorophores in each fine pixel.
+        brightness: (1,) mean electrons per frame of one fluorophore, in units of the scale.
+    """
+
+    features: Features
+    fluorophores: Tensor
+    brightness: Tensor
+
+
+def make_sample(seed: int, number: int, size: int) -> Sample:
+    """Draws a scene of `size` x `size` camera pixels and takes it through stage 2.
+
+    A scene that stage 2 refuses (nothing blinks in it) is drawn again.
+    """
+    for attempt in range(100):
+        entropy = np.random.SeedSequence([seed, number, attempt]).generate_state(1, np.uint64)[0]
+        generator = torch.Generator().manual_seed(int(entropy >> np.uint64(1)))
+        scene = random_scene((size, size), generator)
+        counts = scene.movie.counts
+        moments = moments_of(counts)
+        try:
+            calibration = calibrate(moments)
+        except InputError:
+            continue
+        density = density_of(moments, calibration)
+        chosen = counts[chosen_frames(len(counts))]
+        features = features_of(moments, calibration, density, chosen)
+        return Sample(
+            features=features,
+            fluorophores=scene.movie.fluorophores[None],
+            brightness=torch.tensor([scene.brightness_e]) / features.scale,
+        )
+    raise RuntimeError(f"no usable scene for seed {seed}, number {number}")
+
+
+def write_sample(folder: Path, seed: int, number: int, size: int) -> Path:
+    """Makes and writes one scene, unless its file is there already."""
+    path = folder / f"scene_{seed}_{number:05d}.npz"
+    if not path.is_file():
+        sample = make_sample(seed, number, size)
+        arrays = {
+            field.name: getattr(sample.features, field.name).numpy() for field in fields(Features)
+        }
+        for name in ("padded", "camera", "frames"):
+            arrays[name] = arrays[name].astype(np.float16)
+        with atomic_path(path) as partial:
+            np.savez(
+                partial,
+                fluorophores=sample.fluorophores.numpy().astype(np.uint8),
+                brightness=sample.brightness.numpy(),
+                **arrays,
+            )
+    return path
+
+
+def list_samples(folder: Path) -> list[Path]:
+    """All scenes of a folder, in the order of their names."""
+    return sorted(folder.glob("scene_*.npz"))
+
+
+def load_sample(path: Path) -> Sample:
+    """Reads a scene back."""
+    with np.load(path) as stored:
+        arrays = {name: torch.from_numpy(stored[name]).float() for name in stored.files}
+    fluorophores, brightness = arrays.pop("fluorophores"), arrays.pop("brightness")
+    return Sample(features=Features(**arrays), fluorophores=fluorophores, brightness=brightness)
+
+
+def batches(
+    samples: list[Sample], batch: int, size: int, generator: torch.Generator
+) -> Iterator[Sample]:
+    """One epoch of random crops of `size` camera pixels, turned and flipped at random."""
+    order = torch.randperm(len(samples), generator=generator).tolist()
+    for start in range(0, len(order) - batch + 1, batch):
+        crops = [
+            _random_crop(samples[index], size, generator) for index in order[start : start + batch]
+        ]
+        features = {
+            field.name: torch.cat([getattr(crop.features, field.name) for crop in crops])
+            for field in fields(Features)
+            if field.name != "frames"
+        }
+        # Movies differ in length: what the encoder pools over is repeated up to the longest.
+        longest = max(crop.features.frames.shape[1] for crop in crops)
+        longest = min(longest, FRAMES_TRAINED)
+        frames = [_repeated(crop.features.frames, longest, generator) for crop in crops]
+        yield Sample(
+            features=Features(frames=torch.cat(frames), **features),
+            fluorophores=torch.cat([crop.fluorophores for crop in crops]),
+            brightness=torch.cat([crop.brightness for crop in crops]),
+        )
+
+
+def _repeated(frames: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    order = torch.randperm(frames.shape[1], generator=generator)
+    return frames[:, order[torch.arange(count) % frames.shape[1]]]
+
+
+def _random_crop(sample: Sample, size: int, generator: torch.Generator) -> Sample:
+    height, width = sample.features.mean.shape[-2:]
+    top = int(torch.randint(0, height - size + 1, (), generator=generator))
+    left = int(torch.randint(0, width - size + 1, (), generator=generator))
+    turns = int(torch.randint(0, 4, (), generator=generator))
+    flip = bool(torch.randint(0, 2, (), generator=generator))
+
+    def turned(image: Tensor) -> Tensor:
+        image = torch.rot90(image, turns, (-2, -1))
+        return image.flip(-1) if flip else image
+
+    cropped = crop_features(sample.features, top, left, size)
+    if turns % 2:  # covariances of neighbours below and to the right change their places
+        swapped = torch.arange(cropped.camera.shape[1])
+        swapped[[3, 4]] = swapped[[4, 3]]
+        cropped = replace(cropped, camera=cropped.camera[:, swapped])
+    maps = {
+        field.name: turned(value) if value.ndim > 1 else value
+        for field in fields(Features)
+        for value in [getattr(cropped, field.name)]
+    }
+    fine = sample.fluorophores[..., 8 * top : 8 * (top + size), 8 * left : 8 * (left + size)]
+    return Sample(
+        features=Features(**maps), fluorophores=turned(fine), brightness=sample.brightness
+    )

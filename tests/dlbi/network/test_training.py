@@ -1,0 +1,45 @@
+"""Training: the error falls, resuming needs the same settings, members are written."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from bayesdl_sim.dlbi.network.training import RunSettings, TrainingSettings, fit
+from bayesdl_sim.utils.checkpoints import load_checkpoint
+from bayesdl_sim.utils.errors import InputError
+
+SETTINGS = TrainingSettings(width=16, batch=2, crop=16, members=2, member_steps=2)
+
+
+def run_in(folder, steps=3):
+    return RunSettings(
+        steps=steps, cooldown=1, folder=folder, device=torch.device("cpu"), dtype=torch.float32
+    )
+
+
+def test_members_and_resuming(tmp_path, scenes):
+    paths = fit(SETTINGS, run_in(tmp_path), scenes[0])
+    first, second = (load_checkpoint(path) for path in paths)
+    assert first["network"] == {"generator": "moments", "width": 16, "dropout": 0.05}
+    assert first["training"]["steps"] == 4 + 2 + 2
+    weights = [member["state"]["stem_fine.weight"] for member in (first, second)]
+    assert not torch.equal(*weights)
+    assert weights[0].dtype == torch.float16
+    with pytest.raises(InputError, match="learning_rate"):
+        fit(replace(SETTINGS, learning_rate=1.0), run_in(tmp_path), scenes[0], resume=True)
+    again = fit(SETTINGS, run_in(tmp_path, steps=5), scenes[0], resume=True)
+    assert load_checkpoint(again[0])["training"]["steps"] == 6 + 2 + 2
+
+
+def test_same_seed_same_members(tmp_path, scenes):
+    states = []
+    for name in ("a", "b"):
+        paths = fit(replace(SETTINGS, members=1), run_in(tmp_path / name), scenes[0])
+        states.append(load_checkpoint(paths[0])["state"])
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_an_empty_set(tmp_path):
+    with pytest.raises(InputError, match="expected at least 2 scenes"):
+        fit(SETTINGS, run_in(tmp_path), tmp_path)
