@@ -5,7 +5,13 @@ import pytest
 import tifffile
 
 from bayesdl_sim.data.formats import tiff_writer
-from bayesdl_sim.data.formats.tiff_writer import write_channels, write_map, write_sr
+from bayesdl_sim.data.formats.tiff import read_tiff
+from bayesdl_sim.data.formats.tiff_writer import (
+    write_channels,
+    write_counts,
+    write_map,
+    write_sr,
+)
 from bayesdl_sim.utils.errors import InputError
 
 
@@ -100,3 +106,18 @@ def test_wrong_maps_are_refused_and_no_file_is_left(tmp_path):
     with pytest.raises(InputError, match="one size"):
         write_channels(tmp_path / "a.tif", {"a": np.zeros((4, 4)), "b": np.zeros((4, 5))}, None)
     assert not list(tmp_path.iterdir())
+
+
+def test_counts_keep_their_numbers_and_pixel_size(tmp_path):
+    movie = np.arange(3 * 8 * 9, dtype=np.float32).reshape(3, 8, 9)
+    write_counts(tmp_path / "movie.tif", movie, 160.0)
+    found, pixel_size_nm = read_tiff(tmp_path / "movie.tif")
+    assert found.dtype == np.uint16
+    np.testing.assert_array_equal(found, movie)
+    assert pixel_size_nm == pytest.approx(160)
+
+
+@pytest.mark.parametrize("wrong", [np.full((4, 4), 0.5), np.full((4, 4), -1), np.zeros(4)])
+def test_what_is_no_count_is_not_written_as_one(tmp_path, wrong):
+    with pytest.raises(InputError, match="whole counts"):
+        write_counts(tmp_path / "movie.tif", wrong, None)
