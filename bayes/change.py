@@ -10,7 +10,7 @@ from bayesdl_sim.bayes.likelihoods import interval_half_width, standard_deviatio
 from bayesdl_sim.bayes.prediction import Prediction, Welford
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["Change", "marked", "predict_series"]
+__all__ = ["Change", "MemberImage", "change_between", "marked", "predict_series"]
 
 
 class Change(NamedTuple):
@@ -27,6 +27,34 @@ class Change(NamedTuple):
     aleatoric: Tensor
     epistemic: Tensor
     total: Tensor
+
+
+class MemberImage(NamedTuple):
+    """What one member says about one image: mean and variance (B, 1, 2H, 2W)."""
+
+    mean: Tensor
+    variance: Tensor
+
+
+@torch.no_grad()
+def change_between(earlier: Sequence[MemberImage], later: Sequence[MemberImage]) -> Change:
+    """The change from one image to another, of members that have predicted both.
+
+    Args:
+        earlier, later: the same members in the same order, both on one intensity scale.
+
+    Raises:
+        InputError: no members, or other ones.
+    """
+    if not earlier or len(earlier) != len(later):
+        raise InputError(
+            f"a change needs the same members twice, found {len(earlier)} and {len(later)}"
+        )
+    steps, noise = Welford(), Welford()
+    for before, after in zip(earlier, later, strict=True):
+        steps.add(after.mean - before.mean)
+        noise.add(before.variance + after.variance)
+    return _change(steps, noise.mean)
 
 
 @torch.no_grad()
@@ -79,8 +107,13 @@ def predict_series(
     series = Prediction(
         means.mean, noise.sqrt(), means.variance.sqrt(), (noise + means.variance).sqrt()
     )
-    both, apart = noise[1:] + noise[:-1], steps.variance
-    return series, Change(steps.mean, both.sqrt(), apart.sqrt(), (both + apart).sqrt())
+    return series, _change(steps, noise[1:] + noise[:-1])
+
+
+def _change(steps: Welford, noise: Tensor) -> Change:
+    """From the members' differences, and the variance of the noise of both images."""
+    spread = steps.variance
+    return Change(steps.mean, noise.sqrt(), spread.sqrt(), (noise + spread).sqrt())
 
 
 def marked(difference: Tensor, total: Tensor, level: float) -> Tensor:

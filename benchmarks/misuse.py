@@ -35,11 +35,10 @@ from bayesdl_sim.benchmarks.shared.common import (
     simulated_cells,
 )
 from bayesdl_sim.benchmarks.shared.console import arguments, at_least, report
+from bayesdl_sim.inference.findings import Finding, findings
 from bayesdl_sim.inference.gate import (
     ALARM_RATE,
-    Finding,
     Gate,
-    findings,
     judge,
     read_gate,
     stack_scores,

@@ -59,12 +59,22 @@ def verdict_in(results):
 
 
 def test_real_stack_is_accepted_and_the_verdict_is_stored(script, posterior, tmp_path, capsys):
+    members = hashes_of(describe_members(posterior))
+    rng = np.random.default_rng(0)
+    rows = [{name: 1e6 + float(rng.normal()) for name in SCORES} for _ in range(40)]
+    write_gate(posterior, rows, members, {})
+    call(script, posterior, CRISTAE, tmp_path / "out")
+    assert "verdict: accept (p = 1.000)" in capsys.readouterr().out
+    expected = {"decision": "accept", "p_value": 1.0, "reasons": [], "forced": False}
+    assert verdict_in(tmp_path / "out") == expected
+
+
+def test_nothing_is_accepted_without_a_gate(script, posterior, tmp_path, capsys):
     call(script, posterior, CRISTAE, tmp_path / "out")
     said = capsys.readouterr().out
-    assert "verdict: accept" in said
     assert "no gate.json of these very members" in said
-    expected = {"decision": "accept", "p_value": None, "reasons": [], "forced": False}
-    assert verdict_in(tmp_path / "out") == expected
+    assert "verdict: not judged: the raw frames show no fault" in said
+    assert verdict_in(tmp_path / "out")["decision"] == "not judged"
 
 
 def test_shuffled_frames_are_refused_with_the_reason(script, posterior, shuffled, tmp_path, capsys):
@@ -103,7 +113,7 @@ def test_refused_stack_does_not_stop_the_others(script, posterior, shuffled, tmp
         run_script(lambda: call(script, posterior, stacks, tmp_path / "out"))
     assert ended.value.code == 2
     assert "1 of 2 stacks" in capsys.readouterr().err
-    assert verdict_in(tmp_path / "out" / "good")["decision"] == "accept"
+    assert verdict_in(tmp_path / "out" / "good")["decision"] == "not judged"
     assert not (tmp_path / "out" / "shuffled" / "SR.tif").exists()
 
 
@@ -129,6 +139,7 @@ def test_scores_are_compared_with_the_gate_of_these_members(script, posterior, t
     call(script, posterior, CRISTAE, tmp_path / "one", "--members", "1")
     assert "no gate.json of these very members" in capsys.readouterr().out
     assert verdict_in(tmp_path / "one")["p_value"] is None
+    assert verdict_in(tmp_path / "one")["decision"] == "not judged"
 
 
 def test_small_field_is_not_judged(script, posterior, tmp_path, capsys):

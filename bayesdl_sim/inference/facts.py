@@ -10,6 +10,7 @@ import numpy as np
 
 from bayesdl_sim.bayes.calibration.recalibration import Calibration
 from bayesdl_sim.data.stacks import RawStack
+from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import WIDTHS, Reconstruction
 from bayesdl_sim.models.members import MemberFacts
 
@@ -53,8 +54,9 @@ def calibration_facts(calibration: Calibration, applied: bool) -> dict[str, Any]
     }
 
 
-def stack_facts(stack: RawStack, result: Reconstruction) -> dict[str, Any]:
+def stack_facts(prepared: PreparedStack, result: Reconstruction) -> dict[str, Any]:
     """The entries about the stack itself, its scales and its channels."""
+    stack = prepared.stack
     return {
         "source": {
             "file": stack.source.name,
@@ -69,6 +71,7 @@ def stack_facts(stack: RawStack, result: Reconstruction) -> dict[str, Any]:
             "(high - low) times the map"
             + ("; each time point by its own raw_counts" if result.released else ""),
         },
+        "patterns_estimated_at": [t + 1 for t in sorted(prepared.estimated)],
         "deviations_multiplied_by": result.factors,
         "channels": list(result.channels),
         "not_modelled": [name for name in WIDTHS if getattr(result, name.lower()) is None],
@@ -121,6 +124,9 @@ def result_lines(stack: RawStack, result: Reconstruction) -> list[str]:
         f"{stack.source}: {series}{frames} frames of {height}x{width} px, pixel {size}",
         f"{result.seconds:.1f} s; mean uncertainty: {', '.join(means) or 'not modelled'}",
     ]
+    moved = result.facts.get("patterns_estimated_at", [])[1:]
+    if moved:
+        lines.append(f"fringe patterns moved: estimated again at time points {_few(moved)}")
     if "Credibility" in result.channels:
         lines.append(f"mean credibility {result.channels['Credibility'].mean():.2f}")
     if "Invented" in result.further:
@@ -137,3 +143,8 @@ def result_lines(stack: RawStack, result: Reconstruction) -> list[str]:
             f"{share:.2%} of the pixels"
         )
     return lines
+
+
+def _few(numbers: Sequence[int], most: int = 8) -> str:
+    more = f" and {len(numbers) - most} more" if len(numbers) > most else ""
+    return ", ".join(map(str, numbers[:most])) + more

@@ -1,9 +1,8 @@
 """The misuse gate: a verdict for every result, at a stated false-alarm rate, with its reasons.
 
-Two kinds of evidence. *Findings* are faults of the raw stack that physics names (frames of one
-exposure stored twice, fringes in the wrong frames, saturation); they hold for any checkpoint and
-are only made where the stack tells enough. *Scores* are numbers that grow with anything unusual;
-how large is too large is learned from validation cells, by conformal p-values.
+Two kinds of evidence. *Findings* (`inference.findings`) are faults of the raw stack that physics
+names; they hold for any checkpoint. *Scores* are numbers that grow with anything unusual; how large
+is too large is learned from validation cells, by conformal p-values.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesdl_sim.inference.findings import Finding
 from bayesdl_sim.metrics.images import rse
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import read_json, write_json
@@ -24,12 +24,9 @@ __all__ = [
     "ALARM_RATE",
     "GATE_FILE",
     "SCORES",
-    "SMALLEST_FIELD",
-    "Finding",
     "Gate",
     "Verdict",
     "combined_p_value",
-    "findings",
     "judge",
     "read_gate",
     "stack_scores",
@@ -37,24 +34,12 @@ __all__ = [
 ]
 
 GATE_FILE = "gate.json"
+NOT_COMPARED = "the raw frames show no fault; not compared with validation cells"
 ALARM_RATE = 0.05  # of warnings by scores, on cells like those of the training
 TAIL_SHARE = 0.2  # of the cells, whose scores a tail is fitted to
 NAMED = 0.7  # of the largest surprise: further reasons that are given
 LEAST_CELLS = 19  # the smallest p-value of n cells is 1 / (n + 1)
 FORMAT, VERSION = "BayesDL-SIM gate", 1
-SMALLEST_FIELD = 64  # raw pixels; smaller ones hold too little of anything
-PHASE_TOLERANCE_DEG, PHASE_LIMIT_DEG = 5.0, 20.0
-ANGLE_TOLERANCE_DEG, ANGLE_LIMIT_DEG = 6.0, 10.0
-SATURATED_TOLERANCE, SATURATED_LIMIT = 0.001, 0.01
-DRIFT_TOLERANCE_PX, DRIFT_LIMIT_PX = 0.5, 1.5
-DARK = 0.5  # of the median frame
-NO_FRINGES = 2e-4  # largest power of fringes over that of wide field: modulation of 2 %, or less
-NO_FRINGES_SIGMA = 2.0  # above the noise
-LEAST_GROUP = 3  # frames with the same fringes that prove a wrong order
-HOT_TOLERANCE = 1e-3
-PATTERN_RANGE = (0.17, 0.40)  # cycles per raw pixel, of the training sets
-PIXEL_RANGE_NM = (55.0, 100.0)  # of the training sets
-CLEAR = 6.0  # confidence of a pattern
 
 SCORES = {
     "snr": "the signal is weaker against the noise than in validation cells",
@@ -73,17 +58,14 @@ SCORES = {
 }
 
 
-class Finding(NamedTuple):
-    """A fault of the raw stack: `refuse` or warn, and the reason in words."""
-
-    refuse: bool
-    reason: str
-
-
 class Verdict(NamedTuple):
-    """`decision` is accept, warn, refuse or not judged (too small a field).
+    """What to think of a stack and its result.
 
-    `p_value` is None where no scores were compared.
+    Attributes:
+        decision: accept, warn, refuse, or not judged where nothing was compared: a field that is
+            too small, members without a gate, or a result that is not there yet.
+        p_value: of the scores among those of validation cells; None where none were compared.
+        reasons: in words, the gravest first.
     """
 
     decision: str
@@ -101,105 +83,6 @@ class Gate(NamedTuple):
 
     scores: dict[str, NDArray[np.float64]]
     members: dict[str, str]
-
-
-def findings(
-    checks: Mapping[str, Any], field: tuple[int, int], pixel_size_nm: float | None = None
-) -> list[Finding]:
-    """Faults that the raw checks prove; none where they cannot tell.
-
-    Limits in physical units: phase steps 120 +- 5 degrees (refused beyond 20), orientations
-    60 +- 6 (10), saturation 0.1 % (1 %), drift 0.5 pixels (1.5), each after three standard
-    errors of the measurement; copies, dark frames and fringes in the wrong frames are refused.
-
-    Args:
-        checks: `physics.reconstruction.raw_checks.RawChecks` as a dictionary.
-        field: (H, W) that was checked.
-    """
-    if min(field) < SMALLEST_FIELD:
-        return []
-    found = [*_frame_faults(checks), *_pattern_faults(checks), *_camera_faults(checks)]
-    if pixel_size_nm is not None and not PIXEL_RANGE_NM[0] <= pixel_size_nm <= PIXEL_RANGE_NM[1]:
-        found.append(Finding(False, f"pixels of {pixel_size_nm:g} nm, training had 55 to 100 nm"))
-    return found
-
-
-def _frame_faults(checks: Mapping[str, Any]) -> list[Finding]:
-    """Copies, dark frames, and fringes that the order of the frames does not expect."""
-    found = []
-    if checks["copies"]:
-        pairs = ", ".join(f"{a} and {b}" for a, b in checks["copies"][:3])
-        more = " and others" if len(checks["copies"]) > 3 else ""
-        found.append(Finding(True, f"frames {pairs}{more} are copies of one exposure"))
-    dark = [str(f + 1) for f, light in enumerate(checks["brightness"]) if light < DARK]
-    if dark:
-        found.append(Finding(True, f"frame {' and '.join(dark)} is dark or missing"))
-    groups = [g for g in checks["groups"] if len(g) >= LEAST_GROUP]
-    mixed = [g for g in groups if len({(frame - 1) // 3 for frame in g}) > 1]
-    if mixed:
-        named = " and ".join("(" + ", ".join(map(str, group)) + ")" for group in mixed)
-        order = " (the order of phases first, then orientations?)" if _phase_major(mixed) else ""
-        found.append(
-            Finding(
-                True,
-                f"frames {named} show the same fringes, but belong to different orientations: "
-                f"wrong order, or an orientation is missing{order}",
-            )
-        )
-    return found
-
-
-def _phase_major(groups: Sequence[Sequence[int]]) -> bool:
-    return all(len({(frame - 1) % 3 for frame in group}) == 1 for group in groups)
-
-
-def _pattern_faults(checks: Mapping[str, Any]) -> list[Finding]:
-    found = []
-    for step, error in zip(checks["phase_step_deg"], checks["phase_step_error_deg"], strict=True):
-        reason = f"phase steps deviate by {step:.0f} +- {error:.0f} degrees from 120"
-        found += _beyond(step, error, PHASE_TOLERANCE_DEG, PHASE_LIMIT_DEG, reason)
-    angle = checks["angle_error_deg"]
-    if math.isfinite(angle):
-        reason = f"the angle between orientations deviates by {angle:.0f} degrees from 60"
-        found += _beyond(angle, 0.5, ANGLE_TOLERANCE_DEG, ANGLE_LIMIT_DEG, reason)
-    no_excess = checks["fringe_sigma"] < NO_FRINGES_SIGMA
-    if not checks["groups"] and no_excess and checks["fringe_share"] < NO_FRINGES:
-        found.append(
-            Finding(True, "the nine frames differ by noise only: no fringes (wide field?)")
-        )
-    if min(checks["confidence"]) > CLEAR:
-        low, high = min(checks["frequency"]), max(checks["frequency"])
-        if low < 0.98 * PATTERN_RANGE[0] or high > 1.02 * PATTERN_RANGE[1]:
-            found.append(
-                Finding(
-                    False,
-                    f"pattern frequency {low:.2f}-{high:.2f} cycles per pixel, training had "
-                    f"{PATTERN_RANGE[0]:g}-{PATTERN_RANGE[1]:g}",
-                )
-            )
-    return found
-
-
-def _camera_faults(checks: Mapping[str, Any]) -> list[Finding]:
-    found = []
-    share = checks["saturated_share"]
-    found += _beyond(
-        share, 0.0, SATURATED_TOLERANCE, SATURATED_LIMIT, f"{share:.1%} of the values are saturated"
-    )
-    drift, error = checks["drift_px"], max(checks["drift_error_px"], 0.1)
-    reason = f"the sample moved by {drift:.1f} +- {error:.1f} pixels between the orientations"
-    found += _beyond(drift, error, DRIFT_TOLERANCE_PX, DRIFT_LIMIT_PX, reason)
-    if checks["hot_share"] > HOT_TOLERANCE:
-        found.append(Finding(False, f"{checks['hot_share']:.2%} of the pixels are hot"))
-    return found
-
-
-def _beyond(
-    value: float, error: float, tolerance: float, limit: float, reason: str
-) -> list[Finding]:
-    if value - 3 * error > limit:
-        return [Finding(True, reason)]
-    return [Finding(False, reason)] if value - 3 * error > tolerance else []
 
 
 def stack_scores(
@@ -302,7 +185,8 @@ def judge(
 
     Refused by a finding that refuses, warned by any other finding or by `p <= ALARM_RATE`, the rate
     of false alarms on cells like the validation cells. Scores alone never refuse: they say that a
-    stack is unlike simulated cells, and so is many a good measurement.
+    stack is unlike simulated cells, and so is many a good measurement. Accepted only by comparison:
+    without scores or gate, a stack without findings is not judged.
 
     Args:
         scores, gate: of the stack and of the members; without them findings alone decide.
@@ -317,7 +201,10 @@ def judge(
         if p <= ALARM_RATE:
             ranked = sorted(single, key=single.__getitem__, reverse=True)
             reasons += [SCORES[n] for n in ranked[:3] if single[n] >= NAMED * single[ranked[0]]]
-    decision = "refuse" if refuse else "warn" if warn else "accept"
+    fine = "accept" if p is not None else "not judged"
+    decision = "refuse" if refuse else "warn" if warn else fine
+    if decision == "not judged":
+        reasons.append(NOT_COMPARED)
     return Verdict(decision, p, tuple(dict.fromkeys(reasons)))
 
 

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from bayesdl_sim.bayes.calibration.recalibration import Bounds
 from bayesdl_sim.bayes.credibility import DELTA, trust_maps
 from bayesdl_sim.data.stacks import RawStack
-from bayesdl_sim.inference.gate import SMALLEST_FIELD
+from bayesdl_sim.inference.findings import SMALLEST_FIELD
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.result_files import MAPS
-from bayesdl_sim.physics.reconstruction.resimulation import resimulate_field
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = [
@@ -134,10 +133,10 @@ def with_trust(
 def with_misfit(
     result: Reconstruction, prepared: PreparedStack, progress: Progress
 ) -> Reconstruction:
-    """Adds where the frames contradict the super-resolved image, see `resimulate_field`."""
+    """Adds where the frames contradict the super-resolved image, see `PreparedStack.resimulate`."""
     maps: dict[str, list[NDArray]] = {name: [] for name in MISFIT}
     for t, sr in enumerate(result.sr):
-        found = resimulate_field(prepared.counts(t), torch.from_numpy(sr))
+        found = prepared.resimulate(t, torch.from_numpy(sr))
         maps["Invented"].append(found.invented.float().numpy())
         maps["Misfit"].append(found.chi2.float().numpy())
         progress(t + 1, len(result.sr), "re-simulation")

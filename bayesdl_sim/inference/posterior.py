@@ -12,8 +12,7 @@ from torch import Tensor
 
 from bayesdl_sim.bayes.calibration.recalibration import KINDS, Calibration, find_calibration
 from bayesdl_sim.bayes.prediction import Prediction
-from bayesdl_sim.data.inputs import InputSpec, input_spec, stack_input
-from bayesdl_sim.data.normalise import min_max_of, normalisation_of
+from bayesdl_sim.data.inputs import InputSpec, input_spec
 from bayesdl_sim.data.stacks import RawStack
 from bayesdl_sim.inference.facts import (
     calibration_facts,
@@ -38,7 +37,7 @@ from bayesdl_sim.inference.maps import (
 )
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import WIDTHS, Reconstruction
-from bayesdl_sim.inference.series import CONVENTIONS, FIRST_GUESS, predict_stack, with_changes
+from bayesdl_sim.inference.series import CONVENTIONS, predict_stack
 from bayesdl_sim.inference.verdict import judge_frames, judge_result
 from bayesdl_sim.models.members import (
     TILE,
@@ -54,7 +53,7 @@ from bayesdl_sim.utils.run_log import provenance
 
 __all__ = ["Posterior"]
 
-NO_GATE = "gate: no gate.json of these very members: only faults of the raw frames are noticed"
+NO_GATE = "gate: no gate.json of these very members: faults are noticed, but nothing is accepted"
 SMALLEST_TILE = 32  # raw pixels; the halo around a smaller one would be most of the work
 
 
@@ -213,7 +212,9 @@ class Posterior:
         prepared = self.prepare(stack)
         self.require_maps(maps)
         require_possible(prepared.stack, maps)
-        result = predict_stack(self, prepared, progress)
+        judge_frames(prepared)  # first, so that every way here measures in the same order
+        level = settings.changes if set(maps) & {*CHANGES} else None
+        result = predict_stack(self, prepared, progress, level)
         names = [name for name in WIDTHS if name in maps or name == "Total"]
         known = {name: getattr(result, name.lower()) for name in names}
         known = {name: image for name, image in known.items() if image is not None}
@@ -229,11 +230,9 @@ class Posterior:
         result = replace(result, verdict=judge_result(prepared, result, self.gate))
         if set(maps) & {*MISFIT}:
             result = with_misfit(result, prepared, progress)
-        if set(maps) & {*CHANGES}:
-            result = with_changes(result, self, prepared, settings.changes, progress)
         wanted = {name: image for name, image in result.further.items() if name in maps}
         result = replace(result, further=wanted)
-        return replace(result, facts=facts | stack_facts(prepared.stack, result))
+        return replace(result, facts=facts | stack_facts(prepared, result))
 
     def judge(
         self, stack: RawStack | PreparedStack, result: Reconstruction | None = None
@@ -271,9 +270,9 @@ class Posterior:
 
     def shown(self, raw: Tensor) -> Tensor:
         """What the networks see of stacks of counts: (B, 9, H, W) -> (B, F, H, W)."""
-        scale_of = min_max_of if self.min_max else normalisation_of
-        stacks = raw.cpu().numpy()
-        return torch.stack([stack_input(s, scale_of(s), self.inputs, FIRST_GUESS) for s in stacks])
+        stack = RawStack(raw.cpu().numpy()[:, None], None, "the batch", Path("the batch"))
+        prepared = (PreparedStack(stack._replace(raw=one), self.min_max) for one in stack.raw)
+        return torch.cat([one.network_input(0, self.inputs) for one in prepared])
 
     def prepare(self, stack: RawStack | PreparedStack) -> PreparedStack:
         """The stack with what is measured of it, for `judge` and `reconstruct` to share."""

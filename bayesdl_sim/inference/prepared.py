@@ -2,35 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from bayesdl_sim.data.inputs import InputSpec, network_input
 from bayesdl_sim.data.normalise import Normalisation, min_max_of, normalisation_of
 from bayesdl_sim.data.stacks import RawStack
-from bayesdl_sim.physics.patterns.estimation import estimate
+from bayesdl_sim.physics.patterns.constancy import FringeResponse, fringe_response, patterns_hold
+from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
+from bayesdl_sim.physics.reconstruction.first_guess import first_guess
 from bayesdl_sim.physics.reconstruction.raw_checks import RawChecks, brightest_square, raw_checks
 from bayesdl_sim.physics.reconstruction.resimulation import (
     JUDGED_FIELD,
     Examination,
+    Resimulation,
     resimulate,
+    resimulate_field,
 )
 
 __all__ = ["PreparedStack"]
+
+Measured = TypeVar("Measured")
+Square = tuple[slice, slice]
 
 
 class PreparedStack:
     """A stack and its measurements, each made when it is first asked for and kept.
 
+    First guess, raw checks and re-simulation share one estimate of the fringe patterns. In a time
+    series, patterns that are known from an earlier time point are checked, and estimated again only
+    where they moved.
+
     Args:
         stack: as `data.stacks.read_stack` gives it.
         min_max: scale each time point by its smallest and largest count, as the released code.
+
+    Attributes:
+        estimated: time points whose patterns were estimated, in the order in which that was needed.
     """
 
     def __init__(self, stack: RawStack, min_max: bool = False) -> None:
         self.stack, self.min_max = stack, min_max
-        self._norms: dict[int, Normalisation] = {}
-        self._checked: dict[int, tuple] = {}
+        self.estimated: list[int] = []
+        self._kept: dict[tuple[str, int], object] = {}
 
     def __len__(self) -> int:
         return len(self.stack.raw)
@@ -45,41 +63,75 @@ class PreparedStack:
         Raises:
             InputError: the frames are constant.
         """
-        if t not in self._norms:
-            scale_of = min_max_of if self.min_max else normalisation_of
-            self._norms[t] = scale_of(self.stack.raw[t], str(self.stack.source))
-        return self._norms[t]
+        scale_of = min_max_of if self.min_max else normalisation_of
+        source = str(self.stack.source)
+        return self._once("norm", t, lambda: scale_of(self.stack.raw[t], source))
 
-    def checks(self, t: int) -> RawChecks:
-        """What the raw frames show over the brightest square, see `raw_checks`."""
-        return self._check(t)[1]
+    def patterns(self, t: int) -> Estimate:
+        """The fringe patterns of one time point, of the whole field."""
+        return self._once("patterns", t, lambda: self._patterns(t))
 
-    def square(self, t: int) -> tuple[slice, slice]:
-        """Rows and columns of that square, raw pixels."""
-        return self._check(t)[0]
+    def network_input(self, t: int, inputs: InputSpec) -> Tensor:
+        """What the networks are shown of one time point, (1, F, H, W)."""
+        norm, guess = self.norm(t), None
+        if inputs.first_guess:
+            guess = first_guess(self.counts(t), self.patterns(t)).numpy() / np.float32(norm.scale)
+        raw = self.stack.raw[t]
+        # The released code divides in float64 and rounds once, when it makes a tensor.
+        raw = raw.astype(np.float64) if self.min_max else raw
+        return torch.from_numpy(network_input(norm.apply(raw), guess, inputs))[None]
 
-    def fine_square(self, t: int) -> tuple[slice, slice]:
+    def square(self, t: int) -> Square:
+        """Rows and columns, in raw pixels, of the brightest square, which the verdict looks at."""
+        return self._once("square", t, lambda: brightest_square(self.counts(t), JUDGED_FIELD))
+
+    def fine_square(self, t: int) -> Square:
         """The square on the doubled grid."""
         rows, columns = (slice(2 * part.start, 2 * part.stop) for part in self.square(t))
         return rows, columns
 
     def judged_field(self, t: int) -> tuple[int, int]:
-        """Height and width of that square, raw pixels."""
+        """Height and width of the square, in raw pixels."""
         height, width = (part.stop - part.start for part in self.square(t))
         return height, width
 
+    def checks(self, t: int) -> RawChecks:
+        """What the raw frames show over the square, see `raw_checks`."""
+        square = self.square(t)
+        patterns = self.patterns(t).within(square)
+        return self._once(
+            "checks", t, lambda: raw_checks(self.counts(t)[:, *square], patterns=patterns)
+        )
+
     def examine(self, t: int, sr: Tensor) -> Examination:
         """The checks, and the re-simulation of an image (2H, 2W) over the same square."""
-        square, checks, patterns = self._check(t)
-        raw = self.counts(t)[:, square[0], square[1]]
+        square, light = self.square(t), self.patterns(t).within(self.square(t)).illumination
         sr = sr[self.fine_square(t)]
-        return Examination(square, checks, resimulate(sr, raw, patterns.illumination))
+        again = resimulate(sr, self.counts(t)[:, *square], light)
+        return Examination(square, self.checks(t), again)
 
-    def _check(self, t: int) -> tuple:
-        if t not in self._checked:
-            raw = self.counts(t)
-            square = brightest_square(raw, JUDGED_FIELD)
-            raw = raw[:, square[0], square[1]]
-            patterns = estimate(raw)
-            self._checked[t] = square, raw_checks(raw, patterns=patterns), patterns
-        return self._checked[t]
+    def resimulate(self, t: int, sr: Tensor) -> Resimulation:
+        """The re-simulation of an image (2H, 2W) over the whole field."""
+        return resimulate_field(self.counts(t), sr, patterns=self.patterns(t))
+
+    def _patterns(self, t: int) -> Estimate:
+        """The nearest estimate of an earlier time point, if it still holds, or one of this."""
+        raw = self.counts(t)
+        earlier = [point for point in self.estimated if point < t]
+        if earlier:
+            known = max(earlier)
+            light = self.patterns(known).illumination
+            if patterns_hold(self._response(known), fringe_response(raw, light)):
+                return self.patterns(known)
+        self.estimated.append(t)
+        return estimate(raw)
+
+    def _response(self, t: int) -> FringeResponse:
+        """What the fringes of a time point answer to the patterns that were estimated there."""
+        light = self.patterns(t).illumination
+        return self._once("response", t, lambda: fringe_response(self.counts(t), light))
+
+    def _once(self, what: str, t: int, measure: Callable[[], Measured]) -> Measured:
+        if (what, t) not in self._kept:
+            self._kept[what, t] = measure()
+        return self._kept[what, t]

@@ -3,75 +3,80 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bayesdl_sim.bayes.change import marked, predict_series
+from bayesdl_sim.bayes.change import MemberImage, change_between, marked
+from bayesdl_sim.bayes.likelihoods import standard_deviation
 from bayesdl_sim.bayes.prediction import Prediction, predict
 from bayesdl_sim.bayes.released import predict_released
-from bayesdl_sim.data.inputs import FirstGuess, InputSpec, stack_input
 from bayesdl_sim.data.normalise import Normalisation
 from bayesdl_sim.inference.maps import CHANGES, Progress
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.verdict import judged_times
-from bayesdl_sim.physics.reconstruction.first_guess import FIRST_GUESS_VERSION, first_guess
 from bayesdl_sim.utils.errors import InputError
 
 if TYPE_CHECKING:
     from bayesdl_sim.inference.posterior import Posterior
 
-__all__ = ["CONVENTIONS", "FIRST_GUESS", "network_input", "predict_stack", "with_changes"]
+__all__ = ["CONVENTIONS", "predict_stack"]
 
 CONVENTIONS = {"total_variance": predict, "released": predict_released}
-FIRST_GUESS = FirstGuess(first_guess, FIRST_GUESS_VERSION)
-
-
-def network_input(prepared: PreparedStack, t: int, inputs: InputSpec) -> torch.Tensor:
-    """What the networks are shown of one time point, (1, F, H, W)."""
-    raw = prepared.stack.raw[t]
-    # The released code divides in float64 and rounds once, when it makes a tensor.
-    raw = raw.astype(np.float64) if prepared.min_max else raw
-    return stack_input(raw, prepared.norm(t), inputs, FIRST_GUESS)[None]
+Outputs = list[Any]  # of the members, for one time point
 
 
 def predict_stack(
-    posterior: Posterior, prepared: PreparedStack, progress: Progress
+    posterior: Posterior,
+    prepared: PreparedStack,
+    progress: Progress,
+    changes: float | None = None,
 ) -> Reconstruction:
     """Posterior predictive of every time point, on one intensity scale unless released.
+
+    Every time point is predicted once. Deviations are calibrated last; what the verdict compares
+    with validation cells is kept as predicted.
+
+    Args:
+        changes: level of the credible interval of Change and Changed; None: they are not wanted.
 
     Raises:
         InputError: the members predict nothing that can be shown.
     """
     stack, released = prepared.stack, posterior.convention == "released"
     times, _, height, width = stack.raw.shape
-    shape = (times, 2 * height, 2 * width)
-    maps = {name: np.empty(shape, np.float32) for name in Prediction._fields}
-    factors, began, judged, epistemic = [], time.perf_counter(), judged_times(prepared), {}
-    total = times * len(posterior.functions)
+    maps = {
+        name: np.empty((times, 2 * height, 2 * width), np.float32) for name in Prediction._fields
+    }
+    began, judged, epistemic, factors = time.perf_counter(), judged_times(prepared), {}, []
+    steps: list[tuple[NDArray, NDArray]] = []
+    earlier: list[MemberImage] = []
     for t in range(times):
-        shown, norm = network_input(prepared, t, posterior.inputs), prepared.norm(t)
-        done = t * len(posterior.functions)
-        functions = _counted(posterior.functions, done, total, progress)
-        prediction = CONVENTIONS[posterior.convention](functions, shown, posterior.likelihood)
-        factors += posterior.calibration.factors(prediction)
-        for name, image in posterior.calibration.apply(prediction)._asdict().items():
-            maps[name][t] = image[0, 0].cpu().numpy()
+        norm, outputs = prepared.norm(t), _Outputs(posterior, prepared, t, progress)
+        keep: Outputs | None = None if changes is None else []
+        predictor = CONVENTIONS[posterior.convention]
+        prediction = predictor(outputs.functions(keep), outputs.shown, posterior.likelihood)
+        (factor,) = posterior.calibration.factors(prediction)
+        factors.append(factor)
+        if keep is not None:
+            later = _in_counts(keep, norm, posterior.likelihood)
+            if earlier:
+                steps.append(_change(earlier, later, max(factors[-2:]), changes))
+            earlier = later
         if t in judged:
             rows, columns = prepared.fine_square(t)
             epistemic[t] = prediction.epistemic[0, 0, rows, columns].cpu().numpy()
+        _store(maps, t, prediction, np.float32(factor))
         if not released:
             # Each time point has its own scale before the network; in counts they compare.
-            for image in maps.values():
-                image[t] *= norm.scale
+            for image in (*(image[t] for image in maps.values()), epistemic.get(t)):
+                if image is not None:
+                    image *= norm.scale
             maps["mean"][t] += norm.low
-            if t in judged:
-                epistemic[t] *= norm.scale
     _require_usable(maps, stack.source)
     scales = [prepared.norm(t) for t in range(times)]
     scale = scales[0] if released else _to_sr_scale([*maps.values(), *epistemic.values()])
@@ -81,6 +86,7 @@ def predict_stack(
         **{name: maps[name] for name in known},
         scale=scale,
         pixel_size_nm=None if stack.pixel_size_nm is None else stack.pixel_size_nm / 2,
+        further=_change_maps(steps, scale),
         wide_field=scale.apply(stack.raw.mean(axis=1)),
         raw_scales=scales,
         factors=factors,
@@ -90,50 +96,76 @@ def predict_stack(
     )
 
 
+class _Outputs:
+    """What the members say about one time point: computed as it is asked for, and reported."""
+
+    def __init__(
+        self, posterior: Posterior, prepared: PreparedStack, t: int, progress: Progress
+    ) -> None:
+        self.shown = prepared.network_input(t, posterior.inputs)
+        self.members, self.progress = posterior.functions, progress
+        self.done, self.total = t * len(self.members), len(prepared) * len(self.members)
+
+    def functions(self, keep: Outputs | None) -> Iterator[Callable]:
+        """The members, each reported once it has been used; their outputs are added to `keep`."""
+        for number, member in enumerate(self.members, start=self.done + 1):
+
+            def function(raw: torch.Tensor, member: Callable = member) -> Any:
+                output = member(raw)
+                if keep is not None:
+                    keep.append(output)
+                return output
+
+            yield function
+            self.progress(number, self.total, "members")
+
+
+def _store(maps: dict[str, NDArray], t: int, prediction: Prediction, factor: np.float32) -> None:
+    """Copies a prediction to the maps of its time point, with calibrated deviations."""
+    for name, image in prediction._asdict().items():
+        image = image[0, 0].cpu().numpy()
+        maps[name][t] = image if name == "mean" else factor * image
+
+
+def _in_counts(outputs: Outputs, norm: Normalisation, likelihood: str) -> list[MemberImage]:
+    """Mean and variance of each member on the scale of the counts, which time points share."""
+    images = []
+    for mean, parameters in outputs:
+        deviation = norm.scale * standard_deviation(likelihood, parameters)
+        images.append(MemberImage(norm.scale * mean.float() + norm.low, deviation.square()))
+    return images
+
+
+def _change(
+    earlier: list[MemberImage], later: list[MemberImage], factor: float, level: float
+) -> tuple[NDArray, NDArray]:
+    """Difference in counts, and its sign where it is certain, (2H, 2W) each.
+
+    Args:
+        factor: of the calibration; of two time points the larger, so that a change is marked only
+            beyond doubt.
+    """
+    change = change_between(earlier, later)
+    certain = marked(change.difference, factor * change.total, level)
+    difference = change.difference[0, 0].cpu().numpy()
+    return difference, np.sign(difference) * certain[0, 0].cpu().numpy()
+
+
+def _change_maps(
+    steps: Sequence[tuple[NDArray, NDArray]], scale: Normalisation
+) -> dict[str, NDArray]:
+    if not steps:
+        return {}
+    difference, certain = (np.stack(images) for images in zip(*steps, strict=True))
+    difference /= np.float32(scale.scale)
+    return dict(zip(CHANGES, (difference, certain), strict=True))
+
+
 def _known(posterior: Posterior) -> list[str]:
     """The deviations that the members can tell: a map of zeros would read as certainty."""
     known = ["aleatoric"] if posterior.has_tail else []
     known += ["epistemic"] if len(posterior.members) > 1 else []
     return [*known, "total"] if len(known) == 2 else known
-
-
-def with_changes(
-    result: Reconstruction,
-    posterior: Posterior,
-    prepared: PreparedStack,
-    level: float,
-    progress: Progress,
-) -> Reconstruction:
-    """Adds the change from each time point to the next, and where it is certain.
-
-    Two time points at a time, so that memory does not grow with the series.
-    """
-    maps: dict[str, list[NDArray]] = {name: [] for name in CHANGES}
-    steps = len(prepared) - 1
-    earlier = network_input(prepared, 0, posterior.inputs)
-    # Of two time points, the larger factor: a change is marked only beyond doubt.
-    for t, factor in enumerate(map(max, pairwise(result.factors)), start=1):
-        later = network_input(prepared, t, posterior.inputs)
-        norms = [prepared.norm(t - 1), prepared.norm(t)]
-        scales, lows = [norm.scale for norm in norms], [norm.low for norm in norms]
-        both = torch.cat([earlier, later])
-        _, change = predict_series(posterior.functions, both, scales, lows, posterior.likelihood)
-        certain = marked(change.difference, factor * change.total, level)
-        difference = change.difference[0, 0].cpu().numpy() / np.float32(result.scale.scale)
-        maps["Change"].append(difference)
-        maps["Changed"].append(np.sign(difference) * certain[0, 0].cpu().numpy())
-        earlier = later
-        progress(t, steps, "changes")
-    return result.with_further({name: np.stack(images) for name, images in maps.items()})
-
-
-def _counted(
-    functions: Iterable[Callable], done: int, total: int, progress: Progress
-) -> Iterator[Callable]:
-    """The functions, each reported once it has been used."""
-    for number, function in enumerate(functions, start=done + 1):
-        yield function
-        progress(number, total, "members")
 
 
 def _require_usable(maps: dict[str, NDArray], source: object) -> None:
@@ -153,7 +185,7 @@ def _require_usable(maps: dict[str, NDArray], source: object) -> None:
         )
 
 
-def _to_sr_scale(counts: list[NDArray]) -> Normalisation:
+def _to_sr_scale(counts: Sequence[NDArray]) -> Normalisation:
     """Counts -> normalised SR intensity, `(x - low) / (high - low)` over all time points.
 
     Args:

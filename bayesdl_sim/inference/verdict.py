@@ -5,15 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from bayesdl_sim.inference.gate import (
-    SMALLEST_FIELD,
-    Finding,
-    Gate,
-    Verdict,
-    findings,
-    judge,
-    stack_scores,
-)
+from bayesdl_sim.inference.findings import SMALLEST_FIELD, Finding, findings
+from bayesdl_sim.inference.gate import Gate, Verdict, judge, stack_scores
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bayesdl_sim.bayes.change import marked, predict_series
+from bayesdl_sim.bayes.change import MemberImage, change_between, marked, predict_series
 from bayesdl_sim.bayes.prediction import predict
 from bayesdl_sim.utils.errors import InputError
 
@@ -65,6 +65,24 @@ def test_noise_alone_is_marked_as_often_as_promised(level):
     share = float(marked(difference, total, level).float().mean())
     assert share == pytest.approx(1 - level, abs=4 * (level * (1 - level) / 200_000) ** 0.5)
     assert marked(torch.tensor([3.0, -3.0]), torch.tensor([1.0, 1.0]), level).all()
+
+
+def test_stored_predictions_give_the_change_of_the_series():
+    means = torch.randn(5, 2, 1, 20, 24, generator=generator(5))
+    scale, low = [2.0, 3.0], [1.0, -4.0]
+    _, expected = predict_series(members_of(means, -1.0), RAW[:2], scale, low)
+    variance = torch.tensor(-1.0).exp()
+    earlier, later = (
+        [MemberImage(s * m[t] + b, (s**2 * variance).expand_as(m[t])) for m in means]
+        for t, (s, b) in enumerate(zip(scale, low, strict=True))
+    )
+    found = change_between(earlier, later)
+    for name in found._fields:
+        torch.testing.assert_close(getattr(found, name), getattr(expected, name)[0])
+    with pytest.raises(InputError, match="same members twice, found 5 and 4"):
+        change_between(earlier, later[:4])
+    with pytest.raises(InputError, match="same members twice"):
+        change_between([], [])
 
 
 def test_a_single_image_and_members_without_tail_are_refused():

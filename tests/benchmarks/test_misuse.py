@@ -9,7 +9,8 @@ import torch
 from bayesdl_sim.benchmarks import misuse
 from bayesdl_sim.benchmarks.misuse import Judged
 from bayesdl_sim.benchmarks.scenes.faults import FAULTS, FRAME_FAULTS, GROSS, WEAK, fault_scene
-from bayesdl_sim.inference.gate import SCORES, Finding
+from bayesdl_sim.inference.findings import Finding
+from bayesdl_sim.inference.gate import SCORES
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
 from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
 from bayesdl_sim.utils.errors import InputError

@@ -10,7 +10,7 @@ from bayesdl_sim.inference.maps import CHANGES, DEFAULT_MAPS
 
 def test_stack_facts_lead_back_to_counts(posterior, stack):
     result = posterior.reconstruct(stack)
-    facts = stack_facts(stack, result)
+    facts = result.facts
     assert facts["source"]["frame_size"] == [80, 96]
     assert facts["channels"] == ["SR", "Aleatoric", "Epistemic", "Total", "Credibility"]
     assert facts["not_modelled"] == []
@@ -18,7 +18,8 @@ def test_stack_facts_lead_back_to_counts(posterior, stack):
     low, high = counts["low"], counts["high"]
     np.testing.assert_allclose(low + (high - low) * result.sr, result.scale.invert(result.sr))
     assert len(facts["normalisation"]["raw_counts_per_time_point"]) == 1
-    assert "each time point" in stack_facts(stack, replace(result, released=True))[
+    released = replace(result, released=True)
+    assert "each time point" in stack_facts(posterior.prepare(stack), released)[
         "normalisation"
     ]["meaning"]  # fmt: skip
 

@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 
+from bayesdl_sim.inference.findings import Finding
 from bayesdl_sim.inference.gate import (
     ALARM_RATE,
     SCORES,
-    Finding,
     Gate,
     combined_p_value,
-    findings,
     judge,
     read_gate,
     stack_scores,
@@ -18,7 +17,6 @@ from bayesdl_sim.inference.gate import (
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import read_json
 
-FIELD = (128, 128)
 GOOD = {
     "confidence": (12.0, 11.0, 13.0),
     "frequency": (0.24, 0.24, 0.25),
@@ -123,59 +121,7 @@ def test_scores_grow_with_what_is_unusual():
     assert "epistemic" not in stack_scores(GOOD, misfit, wide, mean, None)
 
 
-# --- Findings ----------------------------------------------------------------------------------
-
-
-def test_nothing_is_found_in_a_good_stack():
-    assert findings(GOOD, FIELD, 65.0) == []
-
-
-@pytest.mark.parametrize(
-    ("change", "refuse", "words"),
-    [
-        ({"copies": ((1, 2),)}, True, "copies of one exposure"),
-        ({"brightness": (1.0, 1.0, 0.1, *[1.0] * 6)}, True, "frame 3 is dark"),
-        ({"groups": ((1, 4, 7), (2, 5, 8))}, True, "order of phases first"),
-        ({"groups": ((1, 2, 3), (4, 5, 6, 7, 8, 9))}, True, "an orientation is missing"),
-        ({"phase_step_deg": (60.0, 5.0, 5.0)}, True, "60 +- 4 degrees from 120"),
-        ({"phase_step_deg": (22.0, 5.0, 5.0)}, False, "22 +- 4 degrees from 120"),
-        ({"angle_error_deg": 20.0}, True, "between orientations"),
-        ({"groups": (), "fringe_sigma": 0.3, "fringe_share": 1e-5}, True, "no fringes"),
-        ({"saturated_share": 0.05}, True, "saturated"),
-        ({"saturated_share": 0.002}, False, "saturated"),
-        ({"drift_px": 3.0}, True, "moved by 3.0"),
-        ({"drift_px": 1.0}, False, "moved by 1.0"),
-        ({"hot_share": 0.01}, False, "hot"),
-        ({"frequency": (0.155, 0.155, 0.156)}, False, "pattern frequency"),
-    ],
-)
-def test_fault_is_named(change, refuse, words):
-    (found,) = findings(GOOD | change, FIELD)
-    assert found.refuse is refuse
-    assert words in found.reason
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"groups": (), "phase_step_deg": (), "phase_step_error_deg": (),
-         "angle_error_deg": float("nan"), "confidence": (3.0, 3.1, 2.9)},
-        {"phase_step_deg": (40.0, 5.0, 5.0), "phase_step_error_deg": (14.0, 4.0, 4.0)},
-        {"drift_px": 8.0, "drift_error_px": 5.0},
-        {"groups": ((1, 4), (7, 8, 9))},
-        {"groups": (), "fringe_sigma": 0.3, "fringe_share": 0.02},
-    ],
-    ids=["dim", "uncertain phases", "uncertain drift", "two frames", "noise hides fringes"],
-)  # fmt: skip
-def test_nothing_is_claimed_where_the_stack_cannot_tell(change):
-    assert findings(GOOD | change, FIELD) == []
-
-
-def test_small_field_and_unusual_pixel_size():
-    assert findings(GOOD | {"copies": ((1, 2),)}, (40, 128)) == []
-    (found,) = findings(GOOD, FIELD, 200.0)
-    assert not found.refuse
-    assert "200 nm" in found.reason
+# --- Verdict -----------------------------------------------------------------------------------
 
 
 def test_refusal_outweighs_warning_and_comes_first():
@@ -185,7 +131,14 @@ def test_refusal_outweighs_warning_and_comes_first():
     assert verdict.p_value is None
     assert verdict.sentence() == "refuse: large; small"
     assert judge([Finding(False, "small")]).decision == "warn"
-    assert judge([]).sentence() == "accept"
+
+
+def test_nothing_is_accepted_without_comparison():
+    """Members without a gate, such as four of eight, must not read as if they had been judged."""
+    verdict = judge([], {"snr": 1.0}, None)
+    assert (verdict.decision, verdict.p_value) == ("not judged", None)
+    assert "not compared with validation cells" in verdict.sentence()
+    assert judge([Finding(True, "dark")], {"snr": 1.0}, None).reasons == ("dark",)
 
 
 # --- Storage -----------------------------------------------------------------------------------

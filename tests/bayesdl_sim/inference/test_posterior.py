@@ -18,7 +18,9 @@ from bayesdl_sim.bayes.calibration.recalibration import Calibration
 from bayesdl_sim.bayes.prediction import predict
 from bayesdl_sim.commands.test import main
 from bayesdl_sim.data.normalise import normalisation_of
+from bayesdl_sim.inference import prepared as prepared_module
 from bayesdl_sim.inference.maps import CHANGES, DEFAULT_MAPS, INTERVAL, MISFIT, MapSettings
+from bayesdl_sim.models import members as members_module
 from bayesdl_sim.models.members import member_functions, shipped_folder
 from bayesdl_sim.utils.errors import InputError
 
@@ -159,6 +161,49 @@ def test_frames_are_judged_without_any_network(posterior, cristae, stack_of):
     verdict = deaf.judge(stack_of(cristae[PHASE_MAJOR]))
     assert verdict.decision == "refuse"
     assert "order of phases first" in verdict.reasons[0]
+
+
+def test_a_refused_movie_asks_no_network(guess_members, stack_of, cristae, tmp_path, monkeypatch):
+    """100 time points in the wrong order: four of them are looked at, and nothing is predicted."""
+    movie = np.concatenate(100 * [cristae[PHASE_MAJOR, :64, :64]]).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "movie.tif", movie)
+    calls, checked = [], []
+    real = prepared_module.raw_checks
+    monkeypatch.setattr(members_module, "predict_tiled", lambda *a: calls.append(a))
+    monkeypatch.setattr(
+        prepared_module, "raw_checks", lambda *a, **k: checked.append(1) or real(*a, **k)
+    )
+    with pytest.raises(InputError, match="refused, nothing is written"):
+        main(["--test_data", str(tmp_path / "movie.tif"), "--save_path", str(tmp_path / "out"),
+              "--pretrained_G", str(guess_members), "--device", "cpu"])  # fmt: skip
+    assert calls == []
+    assert len(checked) == 4
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_every_time_point_is_predicted_once_even_with_changes(members, movie, monkeypatch):
+    calls = []
+    real = members_module.predict_tiled
+    monkeypatch.setattr(members_module, "predict_tiled", lambda *a: calls.append(1) or real(*a))
+    posterior = Posterior.load(members, "cpu", precision="fp32")
+    result = posterior.reconstruct(movie, (*DEFAULT_MAPS, *CHANGES))
+    assert len(calls) == 3 * 2  # time points x members
+    assert result.further["Change"].shape == (2, 128, 144)
+    plain = posterior.reconstruct(movie)
+    np.testing.assert_array_equal(plain.total, result.total)
+    difference = np.diff(result.sr, axis=0)
+    np.testing.assert_allclose(result.further["Change"], difference, atol=1e-5)
+
+
+def test_the_verdict_sees_the_epistemic_map_as_predicted(save_members, stack, tmp_path):
+    """Scores of validation cells are without calibration: it must not show in the verdict."""
+    save_members(tmp_path)
+    plain = Posterior.load(tmp_path, "cpu", precision="fp32").reconstruct(stack)
+    hashes = Posterior.load(tmp_path, "cpu").hashes
+    Calibration(scale=0.3, members=hashes).to_json(tmp_path / "calibration.json")
+    calibrated = Posterior.load(tmp_path, "cpu", precision="fp32").reconstruct(stack)
+    np.testing.assert_allclose(calibrated.epistemic, 0.3 * plain.epistemic, rtol=1e-5)
+    np.testing.assert_array_equal(calibrated.judged_epistemic[0], plain.judged_epistemic[0])
 
 
 def test_a_result_is_judged_once(posterior, stack):

@@ -1,11 +1,39 @@
 """What is measured of a stack is measured once, and is what the rooms measure alone."""
 
+import numpy as np
+import pytest
 import torch
 
 from bayesdl_sim.data.normalise import min_max_of, normalisation_of
 from bayesdl_sim.inference import prepared as module
+from bayesdl_sim.inference.facts import result_lines
+from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.physics.patterns.estimation import estimate
+from bayesdl_sim.physics.reconstruction.first_guess import first_guess
 from bayesdl_sim.physics.reconstruction.resimulation import examine
+
+
+@pytest.fixture
+def guess_posterior(guess_members):
+    return Posterior.load(guess_members, "cpu", precision="fp32")
+
+
+@pytest.fixture
+def estimates(monkeypatch):
+    """Sizes of the fields whose patterns were estimated, anywhere."""
+    calls = []
+
+    def counted(raw, *more):
+        calls.append(tuple(raw.shape[1:]))
+        return estimate(raw, *more)
+
+    reconstruction = "physics.reconstruction"
+    names = ("first_guess", "raw_checks", "resimulation")
+    rooms = ("inference.prepared", *(f"{reconstruction}.{name}" for name in names))
+    for room in rooms:
+        monkeypatch.setattr(f"bayesdl_sim.{room}.estimate", counted)
+    return calls
 
 
 def test_scales_are_those_of_the_normalisation(stack):
@@ -33,3 +61,49 @@ def test_examination_is_that_of_the_physics(stack):
     assert found.fine_square == prepared.fine_square(0)
     assert found.checks.groups == expected.checks.groups
     assert found.misfit().keys() == expected.misfit().keys()
+
+
+def test_patterns_are_estimated_once_for_all_uses(guess_posterior, stack, estimates):
+    maps = ("SR", "Epistemic", "Misfit")
+    result = guess_posterior.reconstruct(stack, maps)
+    assert estimates == [(80, 96)]
+    assert result.facts["patterns_estimated_at"] == [1]
+
+
+def test_patterns_of_a_series_are_estimated_once(guess_posterior, movie, estimates):
+    result = guess_posterior.reconstruct(movie, ("SR", "Misfit"))
+    assert len(estimates) == 1
+    assert not any("moved" in line for line in result_lines(movie, result))
+
+
+def test_patterns_that_moved_are_estimated_again_and_said(
+    guess_posterior, stack_of, cristae, estimates
+):
+    """From the third time point on, the orientations come in another order."""
+    field = cristae[:, :96, :96]
+    turned = field[[3, 4, 5, 6, 7, 8, 0, 1, 2]]
+    series = stack_of(np.concatenate([field, field, turned, turned]))
+    result = guess_posterior.reconstruct(series, ("SR",))
+    assert len(estimates) == 2
+    assert result.facts["patterns_estimated_at"] == [1, 3]
+    text = "\n".join(result_lines(series, result))
+    assert "fringe patterns moved: estimated again at time points 3" in text
+
+
+def test_shared_patterns_change_a_first_guess_by_little(stack_of, cristae):
+    """The second exposure of a field, with the patterns of the first."""
+    rng, first = np.random.default_rng(0), cristae[:, :96, :96]
+    second = rng.poisson(first - 90) + 90.0
+    prepared = PreparedStack(stack_of(np.concatenate([first, second])))
+    shared, alone = (
+        first_guess(prepared.counts(1), patterns)
+        for patterns in (prepared.patterns(1), estimate(prepared.counts(1)))
+    )
+    # patterns(1) was asked for first and is its own; patterns of time point 1 are checked now
+    assert prepared.estimated == [1]
+    assert torch.equal(shared, alone)
+    prepared = PreparedStack(stack_of(np.concatenate([first, second])))
+    prepared.patterns(0)
+    shared = first_guess(prepared.counts(1), prepared.patterns(1))
+    assert prepared.estimated == [0]
+    assert float((shared - alone).abs().mean()) < 0.05 * float(alone.std())

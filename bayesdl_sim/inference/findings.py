@@ -1,0 +1,133 @@
+"""Findings: faults of a raw stack that physics names, whatever the posterior.
+
+Frames of one exposure stored twice, fringes in the wrong frames, saturation: each is made only
+where the stack tells enough, with its reason in words.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+__all__ = ["SMALLEST_FIELD", "Finding", "findings"]
+
+SMALLEST_FIELD = 64  # raw pixels; smaller ones hold too little of anything
+PHASE_TOLERANCE_DEG, PHASE_LIMIT_DEG = 5.0, 20.0
+ANGLE_TOLERANCE_DEG, ANGLE_LIMIT_DEG = 6.0, 10.0
+SATURATED_TOLERANCE, SATURATED_LIMIT = 0.001, 0.01
+DRIFT_TOLERANCE_PX, DRIFT_LIMIT_PX = 0.5, 1.5
+DARK = 0.5  # of the median frame
+NO_FRINGES = 2e-4  # largest power of fringes over that of wide field: modulation of 2 %, or less
+NO_FRINGES_SIGMA = 2.0  # above the noise
+LEAST_GROUP = 3  # frames with the same fringes that prove a wrong order
+HOT_TOLERANCE = 1e-3
+PATTERN_RANGE = (0.17, 0.40)  # cycles per raw pixel, of the training sets
+PIXEL_RANGE_NM = (55.0, 100.0)  # of the training sets
+CLEAR = 6.0  # confidence of a pattern
+
+
+class Finding(NamedTuple):
+    """A fault of the raw stack: `refuse` or warn, and the reason in words."""
+
+    refuse: bool
+    reason: str
+
+
+def findings(
+    checks: Mapping[str, Any], field: tuple[int, int], pixel_size_nm: float | None = None
+) -> list[Finding]:
+    """Faults that the raw checks prove; none where they cannot tell.
+
+    Limits in physical units: phase steps 120 +- 5 degrees (refused beyond 20), orientations
+    60 +- 6 (10), saturation 0.1 % (1 %), drift 0.5 pixels (1.5), each after three standard
+    errors of the measurement; copies, dark frames and fringes in the wrong frames are refused.
+
+    Args:
+        checks: `physics.reconstruction.raw_checks.RawChecks` as a dictionary.
+        field: (H, W) that was checked.
+    """
+    if min(field) < SMALLEST_FIELD:
+        return []
+    found = [*_frame_faults(checks), *_pattern_faults(checks), *_camera_faults(checks)]
+    if pixel_size_nm is not None and not PIXEL_RANGE_NM[0] <= pixel_size_nm <= PIXEL_RANGE_NM[1]:
+        found.append(Finding(False, f"pixels of {pixel_size_nm:g} nm, training had 55 to 100 nm"))
+    return found
+
+
+def _frame_faults(checks: Mapping[str, Any]) -> list[Finding]:
+    """Copies, dark frames, and fringes that the order of the frames does not expect."""
+    found = []
+    if checks["copies"]:
+        pairs = ", ".join(f"{a} and {b}" for a, b in checks["copies"][:3])
+        more = " and others" if len(checks["copies"]) > 3 else ""
+        found.append(Finding(True, f"frames {pairs}{more} are copies of one exposure"))
+    dark = [str(f + 1) for f, light in enumerate(checks["brightness"]) if light < DARK]
+    if dark:
+        found.append(Finding(True, f"frame {' and '.join(dark)} is dark or missing"))
+    groups = [g for g in checks["groups"] if len(g) >= LEAST_GROUP]
+    mixed = [g for g in groups if len({(frame - 1) // 3 for frame in g}) > 1]
+    if mixed:
+        named = " and ".join("(" + ", ".join(map(str, group)) + ")" for group in mixed)
+        order = " (the order of phases first, then orientations?)" if _phase_major(mixed) else ""
+        found.append(
+            Finding(
+                True,
+                f"frames {named} show the same fringes, but belong to different orientations: "
+                f"wrong order, or an orientation is missing{order}",
+            )
+        )
+    return found
+
+
+def _phase_major(groups: Sequence[Sequence[int]]) -> bool:
+    return all(len({(frame - 1) % 3 for frame in group}) == 1 for group in groups)
+
+
+def _pattern_faults(checks: Mapping[str, Any]) -> list[Finding]:
+    found = []
+    for step, error in zip(checks["phase_step_deg"], checks["phase_step_error_deg"], strict=True):
+        reason = f"phase steps deviate by {step:.0f} +- {error:.0f} degrees from 120"
+        found += _beyond(step, error, PHASE_TOLERANCE_DEG, PHASE_LIMIT_DEG, reason)
+    angle = checks["angle_error_deg"]
+    if math.isfinite(angle):
+        reason = f"the angle between orientations deviates by {angle:.0f} degrees from 60"
+        found += _beyond(angle, 0.5, ANGLE_TOLERANCE_DEG, ANGLE_LIMIT_DEG, reason)
+    no_excess = checks["fringe_sigma"] < NO_FRINGES_SIGMA
+    if not checks["groups"] and no_excess and checks["fringe_share"] < NO_FRINGES:
+        found.append(
+            Finding(True, "the nine frames differ by noise only: no fringes (wide field?)")
+        )
+    if min(checks["confidence"]) > CLEAR:
+        low, high = min(checks["frequency"]), max(checks["frequency"])
+        if low < 0.98 * PATTERN_RANGE[0] or high > 1.02 * PATTERN_RANGE[1]:
+            found.append(
+                Finding(
+                    False,
+                    f"pattern frequency {low:.2f}-{high:.2f} cycles per pixel, training had "
+                    f"{PATTERN_RANGE[0]:g}-{PATTERN_RANGE[1]:g}",
+                )
+            )
+    return found
+
+
+def _camera_faults(checks: Mapping[str, Any]) -> list[Finding]:
+    found = []
+    share = checks["saturated_share"]
+    found += _beyond(
+        share, 0.0, SATURATED_TOLERANCE, SATURATED_LIMIT, f"{share:.1%} of the values are saturated"
+    )
+    drift, error = checks["drift_px"], max(checks["drift_error_px"], 0.1)
+    reason = f"the sample moved by {drift:.1f} +- {error:.1f} pixels between the orientations"
+    found += _beyond(drift, error, DRIFT_TOLERANCE_PX, DRIFT_LIMIT_PX, reason)
+    if checks["hot_share"] > HOT_TOLERANCE:
+        found.append(Finding(False, f"{checks['hot_share']:.2%} of the pixels are hot"))
+    return found
+
+
+def _beyond(
+    value: float, error: float, tolerance: float, limit: float, reason: str
+) -> list[Finding]:
+    if value - 3 * error > limit:
+        return [Finding(True, reason)]
+    return [Finding(False, reason)] if value - 3 * error > tolerance else []

@@ -1,0 +1,108 @@
+"""Do known fringe patterns still hold in a later stack? A check, at a fraction of an estimation."""
+
+from __future__ import annotations
+
+import cmath
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from bayesdl_sim.physics.illumination import Illumination
+from bayesdl_sim.physics.optics import TYPICAL_OPTICS
+from bayesdl_sim.physics.patterns.bands import frequencies, power, prepare, separate, taper
+
+__all__ = ["FringeResponse", "fringe_response", "patterns_hold"]
+
+LOWEST = 0.03  # cycles per raw pixel; below lies mostly haze, which fringes do not modulate
+PASSED = 0.9 * TYPICAL_OPTICS.cutoff  # cycles per raw pixel
+EMPTY = 0.42  # cycles per raw pixel; no stand passes more
+CLEAR = 6.0  # standard errors
+PHASE_TOLERANCE_RAD = 0.15  # a first guess does not feel less
+LEAST_SHARE = 0.7  # of the earlier response; a wave vector half a fringe off leaves 0.64
+SIGMAS = 3.0
+
+
+class FringeResponse(NamedTuple):
+    """How the fringes of a stack answer to given patterns, per orientation.
+
+    Attributes:
+        gain: the moved band, brought back by the wave vector, over the wide-field band: half the
+            modulation, times what the lens passes, times `exp(i phase error)`.
+        error: its standard error, of the real and of the imaginary part.
+    """
+
+    gain: tuple[complex, ...]
+    error: tuple[float, ...]
+
+    @property
+    def clear(self) -> tuple[bool, ...]:
+        """Where the fringes stand out from the noise."""
+        pairs = zip(self.gain, self.error, strict=True)
+        return tuple(abs(gain) > CLEAR * error for gain, error in pairs)
+
+
+def fringe_response(raw: Tensor, light: Illumination) -> FringeResponse:
+    """Measures the response of a stack to patterns, `g = <Z, F> / <Z, Z>` per orientation.
+
+    Z is the spectrum of the wide-field band, F that of the moved band times `exp(-ikr)`, over the
+    frequencies that the lens passes in both places.
+
+    Args:
+        raw: (9, H, W) counts.
+        light: wave vectors and phases that are to be tried.
+
+    Raises:
+        InputError: for a stack that cannot be one (`bands.prepare`).
+    """
+    frames = prepare(raw)
+    shape, device = tuple(frames.shape[1:]), frames.device
+    window, (fy, fx) = taper(shape, device), frequencies(shape, device)
+    zero, first = separate(frames, light.phase)
+    zero = zero - (zero * window).sum(dim=(1, 2), keepdim=True) / window.sum()
+    rows = torch.arange(shape[0], dtype=torch.float64, device=device)[:, None]
+    columns = torch.arange(shape[1], dtype=torch.float64, device=device)[None]
+    gains, errors = [], []
+    for o, (k, angle) in enumerate(zip(light.frequency, light.angle, strict=True)):
+        ky, kx = k * math.sin(angle), k * math.cos(angle)
+        back = torch.exp(-2j * math.pi * ky * rows) * torch.exp(-2j * math.pi * kx * columns)
+        wide = torch.fft.fft2(zero[o] * window)
+        moved = torch.fft.fft2(first[o] * back * window)
+        radius, away = torch.hypot(fy, fx), torch.hypot(fy + ky, fx + kx)
+        both = (radius > LOWEST) & (radius < PASSED) & (away < PASSED)
+        empty = away > EMPTY
+        light_power = float(power(wide[both]).sum())
+        noise = float(power(moved[empty]).mean()) if bool(empty.any()) else 0.0
+        gain = complex(torch.vdot(wide[both], moved[both])) / max(light_power, 1e-300)
+        gains.append(gain)
+        # Half of the noise power in each part; the taper ties neighbouring frequencies.
+        errors.append(math.sqrt(1.3 * noise / 2 / max(light_power, 1e-300)))
+    return FringeResponse(tuple(gains), tuple(errors))
+
+
+def patterns_hold(before: FringeResponse, now: FringeResponse) -> bool:
+    """Whether patterns that were found in one stack are still those of another.
+
+    They are, if at least one orientation was clear, and each clear one answers within 0.15 rad of
+    its phase and with 0.7 of its strength or more, up to three standard errors.
+
+    Args:
+        before: of the stack that the patterns were found in.
+        now: of the other stack, to the same patterns.
+    """
+    if not any(before.clear):
+        return False
+    return all(
+        _holds(before.gain[o], before.error[o], now.gain[o], now.error[o])
+        for o, clear in enumerate(before.clear)
+        if clear
+    )
+
+
+def _holds(before: complex, error_before: float, now: complex, error_now: float) -> bool:
+    if abs(now) + SIGMAS * error_now < LEAST_SHARE * abs(before) or now == 0:
+        return False
+    turn = abs(cmath.phase(now / before))
+    unsure = math.hypot(error_before / abs(before), error_now / abs(now))
+    return turn <= PHASE_TOLERANCE_RAD + SIGMAS * unsure
