@@ -162,7 +162,7 @@ def turn_of(step: int, total: int, turns: int) -> Turn:
     """
     if total < turns:
         raise InputError(
-            f"{turns} networks cannot share {total} steps: train longer (--epoch), or fewer of them"
+            f"{turns} networks cannot share {total} steps: train longer (epoch), or fewer of them"
         )
     starts = [turn * total // turns for turn in range(turns + 1)]
     number = min(sum(start <= step for start in starts), turns) - 1

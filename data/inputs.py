@@ -103,8 +103,8 @@ def chosen_frames(mode: str | None, frames: str | None) -> tuple[int, ...] | Non
     chosen = tuple(sorted(set(numbers)))
     if len(chosen) < len(numbers) or not 1 <= chosen[0] <= chosen[-1] <= FRAMES:
         raise InputError(
-            f"--input_frames {frames}: expected numbers from 1 to {FRAMES} with commas between, "
-            "each once, such as 1,2,3"
+            f"input_frames: found {frames!r}, expected numbers from 1 to {FRAMES} with commas "
+            "between, each once, such as 1,2,3"
         )
     return None if len(chosen) == FRAMES else chosen
 
@@ -121,7 +121,7 @@ def require_inputs(spec: InputSpec, mode: str | None, frames: str | None) -> Non
     any_frames = mode == "SIM" and frames is None and spec.frames != ()
     if not (any_frames or asked == spec.frames):
         raise InputError(
-            f"the members were trained on {spec.in_words}, but --input_frames and --SISR_or_SIM "
+            f"the members were trained on {spec.in_words}, but input_frames and SISR_or_SIM "
             f"ask for {InputSpec(asked).in_words}: leave them out, or choose other members"
         )
 

@@ -198,7 +198,7 @@ def with_inputs(
     if in_channels < before or (in_channels > before and WIDENED not in old):
         raise InputError(
             f"the member takes {before} input channels and cannot be made to take {in_channels}: "
-            "train without --init_from, or with the inputs of the member"
+            "train without init_from, or with the inputs of the member"
         )
     options = {**config["options"], "in_channels": in_channels, **changes}
     new = network_config(config["backbone"], "", inputs, **options)

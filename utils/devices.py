@@ -25,9 +25,9 @@ def choose_device(device: str = "auto", gpu_id: int | None = None) -> torch.devi
     kind, _, number = name.partition(":")
     numbered = kind == "cuda" and number.isdigit()
     if kind not in ("auto", "cpu", "cuda") or (number and not numbered):
-        raise InputError(f"--device: expected auto, cpu, cuda or cuda:n, found {device!r}")
+        raise InputError(f"device: expected auto, cpu, cuda or cuda:n, found {device!r}")
     if number and gpu_id is not None and int(number) != gpu_id:
-        raise InputError(f"--device {device} and --gpu_id {gpu_id} disagree; give one of them")
+        raise InputError(f"device {device} and gpu_id {gpu_id} disagree; give one of them")
     if kind == "cpu" or (kind == "auto" and gpu_id is not None and gpu_id < 0):
         return torch.device("cpu")
     wanted = number or gpu_id is not None
@@ -36,7 +36,7 @@ def choose_device(device: str = "auto", gpu_id: int | None = None) -> torch.devi
             return torch.device("cpu")
         raise InputError(
             "a CUDA GPU was asked for, but PyTorch finds none; "
-            "use --device cpu or install a CUDA build of PyTorch"
+            "set device to cpu, or install a CUDA build of PyTorch"
         )
     index = int(number) if number else (gpu_id or 0)
     if not 0 <= index < torch.cuda.device_count():
@@ -52,7 +52,7 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     ``auto`` takes bf16 only where the hardware has it; emulated it is slower than fp32.
     """
     if name not in ("auto", "fp32", "bf16"):
-        raise InputError(f"--precision: expected auto, fp32 or bf16, found {name!r}")
+        raise InputError(f"precision: expected auto, fp32 or bf16, found {name!r}")
     if name == "auto":
         name = "bf16" if _native_bf16(device) else "fp32"
     return torch.bfloat16 if name == "bf16" else torch.float32

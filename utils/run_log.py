@@ -86,7 +86,7 @@ class EpochLog:
         if columns != self._columns:
             raise InputError(
                 f"{self.path}: expected the columns {', '.join(self._columns)}, found "
-                f"{', '.join(columns)}; use another --exp_name, or move the old log away"
+                f"{', '.join(columns)}; use another exp_name, or move the old log away"
             )
         numbers = {key: float(value) for key, value in values.items()}
         self._append([str(epoch), *(f"{number:.8g}" for number in numbers.values())])

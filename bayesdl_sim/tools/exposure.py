@@ -81,7 +81,7 @@ def exposure_ratio(low: np.ndarray, high: np.ndarray) -> float:
     ratio = float((first * second).sum() / (first**2).sum())
     if not ratio > LEAST_RATIO:
         raise InputError(
-            f"--stack_high has {ratio:.2f} times the light of --stack_low, above {LEAST_RATIO} "
+            f"stack_high has {ratio:.2f} times the light of stack_low, above {LEAST_RATIO} "
             "expected: exchange them, or record them with more different exposures"
         )
     return ratio
@@ -112,10 +112,10 @@ def advice(pair: Pair, found: float | None, goal: float, share: float) -> str:
     if found is None:
         return f"credibility {goal:g} is not reached by light alone: {fixed}"
     if found <= pair.ratio:
-        return f"credibility {goal:g} is reached at {found:.2g} times the exposure of --stack_low"
+        return f"credibility {goal:g} is reached at {found:.2g} times the exposure of stack_low"
     times = found / pair.ratio
     guess = " (far beyond the two stacks: a guess)" if times > FAR else ""
     return (
-        f"next exposure for credibility {goal:g}: {times:.2g} times that of --stack_high{guess}; "
+        f"next exposure for credibility {goal:g}: {times:.2g} times that of stack_high{guess}; "
         f"{fixed}"
     )
