@@ -13,7 +13,6 @@ NOT_YET = {
     "DatasetGenerate/conversion.py",
     "DatasetGenerate/from_simulation.py",
     "bayes/calibration/recalibration.py",
-    "physics/reconstruction/raw_checks.py",
 }
 
 

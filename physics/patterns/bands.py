@@ -17,7 +17,7 @@ __all__ = [
     "equalise",
     "fast_shape",
     "frequencies",
-    "noise_variance",
+    "gaussian",
     "power",
     "prepare",
     "ring_index",
@@ -43,7 +43,7 @@ def prepare(raw: Tensor) -> Tensor:
         raw: (9, H, W) counts, on the CPU or a CUDA device.
 
     Returns:
-        (9, H, W) float64 counts above background; noise makes some of them negative.
+        (9, H, W) float32 counts above background; noise makes some of them negative.
 
     Raises:
         InputError: for another shape, a field under 16 pixels, or values that are not finite.
@@ -54,7 +54,7 @@ def prepare(raw: Tensor) -> Tensor:
             f"expected a raw stack of ({frames}, H, W) with at least {SMALLEST_SIDE} pixels a "
             f"side, found {tuple(raw.shape)}"
         )
-    raw = raw.double()
+    raw = raw.float()
     if not bool(torch.isfinite(raw).all()):
         raise InputError("the raw stack holds values that are not finite (NaN or infinity)")
     values = raw.mean(dim=0).flatten()
@@ -73,14 +73,16 @@ def frequencies(
 
 
 def taper(
-    shape: tuple[int, int], device: torch.device | str, share: float = TAPERED_SHARE
+    shape: tuple[int, int],
+    device: torch.device | str,
+    share: float | tuple[float, float] = TAPERED_SHARE,
 ) -> Tensor:
     """Window (H, W) that falls to zero over `share` of every side, against cross artefacts."""
-    sides = []
-    for n in shape:
+    sides, shares = [], share if isinstance(share, tuple) else (share, share)
+    for n, part in zip(shape, shares, strict=True):
         distance = torch.arange(n, dtype=torch.float64, device=device) + 0.5
         distance = torch.minimum(distance, n - distance)
-        sides.append(torch.sin(0.5 * math.pi * (distance / (share * n)).clamp(max=1.0)) ** 2)
+        sides.append(torch.sin(0.5 * math.pi * (distance / (part * n)).clamp(max=1.0)) ** 2)
     return sides[0][:, None] * sides[1][None]
 
 
@@ -120,26 +122,22 @@ def ring_mean(image: Tensor, index: Tensor) -> Tensor:
     """Mean of a real image over each ring of `ring_index`: (rings,)."""
     flat = index.flatten()
     count = torch.bincount(flat)
-    total = torch.bincount(flat, weights=image.flatten())
+    total = torch.bincount(flat, weights=image.flatten().double())
     return total / count.clamp(min=1)
 
 
-def noise_variance(frames: Tensor, optics: Optics) -> float:
-    """Noise variance of a pixel of a frame, from the frequencies that no lens transmits.
-
-    Shot and read noise are white, so their power beyond the cut-off is their power below it. The
-    median over those frequencies (ln 2 times the mean, as for any exponential law) does not feel
-    the streaks of bright borders.
-
-    Args:
-        frames: (9, H, W) without background.
-    """
-    shape = tuple(frames.shape[-2:])
-    window = taper(shape, frames.device)
-    strength = power(torch.fft.fft2(frames * window)) / (window**2).sum()
-    # An undersampled camera has no empty frequency; its corners come nearest.
-    empty = torch.hypot(*frequencies(shape, frames.device)) > min(1.05 * optics.cutoff, 0.6)
-    return float(strength[:, empty].median() / math.log(2.0))
+def gaussian(image: Tensor, sigma: float) -> Tensor:
+    """Convolution of (H, W) with a Gaussian of unit sum, mirrored at the borders."""
+    for axis in (0, 1):
+        n = image.shape[axis]
+        reach = min(math.ceil(3 * sigma), n - 1)
+        place = torch.arange(-reach, reach + 1, dtype=image.dtype, device=image.device)
+        kernel = torch.exp(-0.5 * (place / sigma) ** 2)
+        lines = image.transpose(axis, 1)[:, None]
+        lines = torch.nn.functional.pad(lines, (reach, reach), mode="reflect")
+        lines = torch.nn.functional.conv1d(lines, (kernel / kernel.sum())[None, None])
+        image = lines[:, 0].transpose(axis, 1)
+    return image
 
 
 def equalise(frames: Tensor, optics: Optics, noise: float) -> Tensor:
@@ -155,8 +153,8 @@ def equalise(frames: Tensor, optics: Optics, noise: float) -> Tensor:
         noise: variance of a pixel of a frame.
     """
     shape = tuple(frames.shape[-2:])
-    window = taper(shape, frames.device)
-    transfer = camera_otf(optics, shape, frames.device)
+    window = taper(shape, frames.device).to(frames)
+    transfer = camera_otf(optics, shape, frames.device).to(frames)
     frequency = torch.hypot(*frequencies(shape, frames.device))
     ring = (frequency > 0.15) & (frequency < 0.9 * optics.cutoff)
     spectrum = torch.fft.fft2(frames.mean(dim=0) * window)

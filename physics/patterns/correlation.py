@@ -23,35 +23,42 @@ from bayesdl_sim.physics.patterns.bands import (
     ring_mean,
     taper,
 )
-from bayesdl_sim.physics.patterns.search import ANNULUS
 
 __all__ = [
+    "ANNULUS",
     "Field",
     "Reference",
+    "Sample",
     "correlate",
     "field_of",
     "reference",
     "refine",
+    "sample_of",
     "score_map",
     "values_at",
 ]
 
+ANNULUS = (0.15, 0.42)  # cycles per raw pixel, of wave vectors that are searched
 OTF_FLOOR = 0.005  # below it, the sample is not worth a division
-POST_TAPER = 0.25
+BORDER = 10  # raw pixels over which images and products fall to zero; at most:
+BORDER_SHARE = 0.12  # of a side
 RIDGE = 1e-3  # of the largest template power: keeps scores without a template from exploding
 
 
 class Field(NamedTuple):
-    """What depends on the field's size and the optics alone, needed for every band.
+    """What depends on the size, the light and the optics alone, needed for every band.
 
     Attributes:
-        window: (H, W) taper of the images.
+        window: (H, W) taper of the images, times the weight of each pixel.
         inner: (h, w) taper of the products, zero in the padding.
         transfer: (h, w) `bands.camera_otf`, on a padded grid that is quick to transform.
         lag: (h, w) taper of the templates.
         index: (h, w) rings of frequencies.
         places: places of the flattened map (2h, 2w) that are searched, ring after ring.
+        halves: the same places, or their opposites, on the half plane (2h, w + 1).
         counts: how many of them lie in each ring.
+        energy: sum of the squared taper, hence the power of noise whose variance is 1 where it has
+            been weighed.
     """
 
     window: Tensor
@@ -60,44 +67,96 @@ class Field(NamedTuple):
     lag: Tensor
     index: Tensor
     places: Tensor
+    halves: Tensor
     counts: list[int]
+    energy: float
 
     def spectra(self, images: Tensor) -> Tensor:
         """Fourier transforms of tapered and padded images: (..., H, W) -> (..., h, w)."""
         return torch.fft.fft2(images * self.window, s=tuple(self.transfer.shape))
 
+    def through(self, optics: Optics) -> Field:
+        """The same field seen through other optics."""
+        transfer = camera_otf(optics, tuple(self.transfer.shape), self.window.device)
+        return self._replace(transfer=transfer.to(self.window))
 
-def field_of(size: tuple[int, int], optics: Optics, device: torch.device | str) -> Field:
-    """The `Field` of stacks of (H, W) raw pixels."""
+
+def field_of(optics: Optics, weight: Tensor) -> Field:
+    """The `Field` of stacks of (H, W) raw pixels.
+
+    Args:
+        weight: (H, W) of the pixels, as `noise.noise_weight`; its device and type are the field's.
+    """
+    size, device = tuple(weight.shape), weight.device
     shape = fast_shape(size)
     fy, fx = frequencies(shape, device)
+    window = taper(size, device, tuple(min(BORDER / n, BORDER_SHARE) for n in size)).to(weight)
     # (H, W) -> (h, w): the padding holds nothing but tails of the filter
-    padding = (0, shape[1] - size[1], 0, shape[0] - size[0])
-    inner = torch.nn.functional.pad(taper(size, device, POST_TAPER), padding)
+    inner = torch.nn.functional.pad(window, (0, shape[1] - size[1], 0, shape[0] - size[0]))
     # The lag window: powers are sampled at whole frequencies, and must not ripple in between.
     lag = (torch.cos(math.pi * fy) * torch.cos(math.pi * fx)) ** 2
     index = ring_index(shape, 2.0 / min(shape), device)
-    places, counts = _searched(shape, device)
+    transfer = camera_otf(optics, shape, device)
     return Field(
-        taper(size, device), inner, camera_otf(optics, shape, device), lag, index, places, counts
+        window * weight,
+        inner,
+        transfer.to(weight),
+        lag.to(weight),
+        index,
+        *_searched(shape, device),
+        float(window.square().sum()),
     )
 
 
-def _searched(shape: tuple[int, int], device: torch.device | str) -> tuple[Tensor, list[int]]:
-    """`places` and `counts` of `Field`: whole rings, as far as they meet `search.ANNULUS`."""
-    step = 1.0 / min(shape)
-    rings = ring_index((2 * shape[0], 2 * shape[1]), step, device).flatten()
+def _searched(
+    shape: tuple[int, int], device: torch.device | str
+) -> tuple[Tensor, Tensor, list[int]]:
+    """`places`, `halves` and `counts` of `Field`: whole rings, as far as they meet `ANNULUS`."""
+    step, (height, width) = 1.0 / min(shape), (2 * shape[0], 2 * shape[1])
+    rings = ring_index((height, width), step, device).flatten()
     used = (rings >= int(ANNULUS[0] / step)) & (rings <= math.ceil(ANNULUS[1] / step))
     places = used.nonzero()[:, 0]
     places = places[torch.argsort(rings[places], stable=True)]
-    return places, rings[places].unique_consecutive(return_counts=True)[1].tolist()
+    rows, columns = places // width, places % width
+    opposite = columns > width // 2
+    rows = torch.where(opposite, -rows % height, rows)
+    columns = torch.where(opposite, width - columns, columns)
+    counts = rings[places].unique_consecutive(return_counts=True)[1].tolist()
+    return places, rows * (width // 2 + 1) + columns, counts
+
+
+class Sample(NamedTuple):
+    """The estimated sample in real space (h, w), and its autocorrelation."""
+
+    image: Tensor
+    correlation: Tensor
+
+
+def sample_of(wide: Tensor, field: Field, noise: float) -> Sample:
+    """Estimates the sample from its wide-field band: `wide / O` times its share of signal.
+
+    The share is that of each ring of frequencies (Wiener).
+
+    Args:
+        wide: (h, w) of `Field.spectra`.
+        noise: variance of a pixel of the wide-field band.
+    """
+    shape = tuple(field.transfer.shape)
+    half = (..., slice(shape[1] // 2 + 1))  # all that follows is real in real space
+    seen = ring_mean(power(wide), field.index)
+    share = (1 - noise * field.energy / seen.clamp(min=1e-300)).clamp(min=0.0).to(field.transfer)
+    transfer = field.transfer[half]
+    inverse = torch.where(transfer > OTF_FLOOR, 1 / transfer.clamp(min=OTF_FLOOR), 0.0)
+    spectrum = wide[half] * (share[field.index[half]] * inverse)
+    images = torch.fft.irfft2(torch.stack([spectrum, power(spectrum).to(spectrum)]), s=shape)
+    return Sample(images[0], images[1])
 
 
 class Reference(NamedTuple):
-    """The wide-field band of one orientation, ready to be correlated; grid (h, w), padded.
+    """A sample, ready to be correlated with one moved band; grid (h, w), padded.
 
     Attributes:
-        sample: the estimated sample, in real space.
+        sample: in real space.
         weight: `O(f) / P(f)`, the filter of the moved band.
         template: real-space product, its origin in the middle, whose Fourier transform at k has
             the power of the template as its modulus.
@@ -108,31 +167,24 @@ class Reference(NamedTuple):
     template: Tensor
 
 
-def reference(zero: Tensor, first: Tensor, field: Field, noise: float) -> Reference:
-    """Estimates the sample from its wide-field band, and how to weigh the moved one.
+def reference(sample: Sample, first: Tensor, field: Field, noise: float) -> Reference:
+    """How to weigh a moved band before it is correlated with the sample.
 
-    The sample is `zero / O` times its share of signal in each ring of frequencies (Wiener). P is
-    the ring-mean power of `first`: without this whitening the sample's strong low frequencies,
-    moved to places where they do not belong, would hide the peak of a weak overlap.
+    P is the ring-mean power of `first`: without this whitening the sample's strong low
+    frequencies, moved to places where they do not belong, would hide the peak of a weak overlap.
 
     Args:
-        zero, first: bands of `bands.separate`, as (h, w) of `Field.spectra`.
-        noise: variance of a pixel of a band.
+        first: (h, w) of `Field.spectra`, the moved band.
+        noise: variance of a pixel of that band.
     """
-    transfer, index = field.transfer, field.index
-    shape = tuple(transfer.shape)
-    level = noise * float((field.window**2).sum())
-    share = 1 - level / ring_mean(power(zero), index).clamp(min=1e-300)
-    strength = ring_mean(power(first), index)
-    strength = strength.clamp(min=max(0.5 * level, 1e-12 * float(strength.max()), 1e-300))
-    weight = transfer / strength[index]
-    # What follows is real in real space: the half plane of `rfft2` tells it.
+    shape = tuple(field.transfer.shape)
+    strength = ring_mean(power(first), field.index)
+    least = max(0.5 * noise * field.energy, 1e-12 * float(strength.max()), 1e-30)
+    weight = field.transfer / strength.clamp(min=least).to(field.transfer)[field.index]
     half = (..., slice(shape[1] // 2 + 1))
-    inverse = torch.where(transfer > OTF_FLOOR, 1 / transfer.clamp(min=OTF_FLOOR), 0.0)[half]
-    sample = zero[half] * (share.clamp(min=0.0)[index[half]] * inverse)
-    ours = torch.fft.irfft2((transfer * weight)[half], s=shape)
-    template = ours * torch.fft.irfft2(power(sample), s=shape) * field.lag
-    return Reference(torch.fft.irfft2(sample, s=shape), weight, torch.fft.fftshift(template))
+    ours = torch.fft.irfft2((field.transfer * weight)[half], s=shape)
+    template = ours * sample.correlation * field.lag
+    return Reference(sample.image, weight, torch.fft.fftshift(template))
 
 
 def correlate(ref: Reference, band: Tensor, field: Field) -> Tensor:
@@ -152,16 +204,16 @@ def score_map(ref: Reference, product: Tensor, field: Field) -> Tensor:
 
     `|<template, first>| / |template|`, over the median of its ring, so that noise alone scores
     about 1 at every radius, also where the sample itself gives a background. Zero where
-    `search.ANNULUS` is far.
+    `ANNULUS` is far.
     """
     shape = (2 * product.shape[0], 2 * product.shape[1])
     found = torch.fft.fft2(product, s=shape).flatten()[field.places]
-    squared = power(torch.fft.fft2(ref.template, s=shape)).flatten()
-    ridge = RIDGE * squared.max().sqrt() + 1e-300
-    score = (power(found) / (squared[field.places].sqrt() + ridge)).sqrt()
+    squared = power(torch.fft.rfft2(ref.template, s=shape)).flatten().sqrt()
+    ridge = RIDGE * squared.max() + 1e-30
+    score = power(found) / (squared[field.halves] + ridge)
     median = torch.stack([ring.median() for ring in score.split(field.counts)])
     counts = torch.tensor(field.counts, device=score.device)
-    score = score / median.clamp(min=1e-300).repeat_interleave(counts)
+    score = (score / median.clamp(min=1e-30).repeat_interleave(counts)).sqrt()
     return score.new_zeros(shape).flatten().index_copy(0, field.places, score).reshape(shape)
 
 
@@ -176,7 +228,7 @@ def refine(ref: Reference, product: Tensor, ky: float, kx: float) -> tuple[float
     for _ in range(6):
         rows, columns = ky + span_y * steps, kx + span_x * steps
         template, found = power(values_at(both, rows, columns))
-        score = found / template.sqrt().clamp(min=1e-300)
+        score = found / template.sqrt().clamp(min=1e-30)
         if not float(score.max()) > 0:
             break  # nothing there: stay
         best = int(score.argmax())
@@ -190,5 +242,5 @@ def values_at(products: Tensor, ky: Tensor, kx: Tensor) -> Tensor:
     sides = []
     for size, k in zip(products.shape[1:], (ky, kx), strict=True):
         place = torch.arange(size, dtype=torch.float64, device=products.device)
-        sides.append(torch.exp(-2j * math.pi * k[:, None] * place))
-    return sides[0] @ products @ sides[1].T
+        sides.append(torch.exp(-2j * math.pi * k[:, None] * place).to(products))
+    return (sides[0] @ products @ sides[1].T).to(torch.complex128)

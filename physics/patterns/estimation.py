@@ -1,50 +1,68 @@
-"""Pattern estimation: the illumination of a stack, from nothing but the stack and its optics."""
+"""Pattern estimation: the illumination of a stack, from its nine frames."""
 
 from __future__ import annotations
 
-import cmath
 import math
-from dataclasses import replace
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES, Illumination
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
-from bayesdl_sim.physics.patterns.bands import equalise, noise_variance, prepare, separate, unmixing
+from bayesdl_sim.physics.patterns.bands import equalise, prepare, separate, unmixing
 from bayesdl_sim.physics.patterns.correlation import (
     Field,
+    Reference,
     correlate,
     field_of,
     reference,
     refine,
+    sample_of,
     score_map,
 )
+from bayesdl_sim.physics.patterns.cutoff import fit_optics, with_cutoff
+from bayesdl_sim.physics.patterns.noise import noise_variance, noise_weight
 from bayesdl_sim.physics.patterns.overlap import mixture, modulation, overlap
-from bayesdl_sim.physics.patterns.search import find_fan
+from bayesdl_sim.physics.patterns.phases import NOMINAL, phases_from_mixture, turned
+from bayesdl_sim.physics.patterns.search import Fan, find_fan
 
 __all__ = ["Estimate", "estimate", "estimate_illumination"]
 
-ROUNDS = 4  # of wave vector and phases; they settle in three
-NOMINAL = tuple(2 * math.pi * p / PHASES for p in range(PHASES))
-PHASE_SPREAD_RAD = 0.04  # of phases around steps of 120 degrees
+TRIED_CUTOFFS = (0.30, 0.36)  # cycles per raw pixel, where the optics are unknown
+ROUNDS = 3  # of wave vector and phases
 LOW_SHARES = (0.3, 0.1, 0.0)  # of the cut-off: frequencies left out because of haze
 CLEAR_ERROR = 0.2  # relative
 MODULATION_RANGE = (0.02, 1.0)
 MODULATION_GUESS = (0.5, 0.3)  # mean and standard deviation where the stack does not tell
+# Log odds against fringes, before a stack is seen: for a whole fan, and for one orientation of it.
+PRIOR_FAN, PRIOR_ORIENTATION = -5.0, -3.0
 
 
-class Estimate(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
     """The illumination of a stack, and how far to trust it.
 
     Attributes:
+        illumination: wave vectors, phases, modulation and brightness.
         confidence: per orientation, the height of the correlation peak over its background:
             up to 4.5 in a stack without fringes, above 6 a clear peak.
+        evidence: log of the Bayes factor of three such patterns against none.
+        probability: per orientation, that its pattern is real, 0..1.
+        frequency_error: per orientation, standard error in cycles per raw pixel, along any axis.
+        phase_error: per orientation, standard error in rad of the phases in the field's middle.
+        modulation_error: per orientation, standard error.
+        optics: that the patterns were found with.
     """
 
     illumination: Illumination
     confidence: tuple[float, float, float]
+    evidence: float
+    probability: tuple[float, float, float]
+    frequency_error: tuple[float, float, float]
+    phase_error: tuple[float, float, float]
+    modulation_error: tuple[float, float, float]
+    optics: Optics
 
     def within(self, square: tuple[slice, slice]) -> Estimate:
         """The estimate for a part of the field, with phases at the part's first raw pixel.
@@ -59,28 +77,31 @@ class Estimate(NamedTuple):
         for k, angle, steps in zip(light.frequency, light.angle, light.phase, strict=True):
             moved = 2 * math.pi * k * (math.cos(angle) * left + math.sin(angle) * top)
             phase.append(tuple(step + moved for step in steps))
-        return self._replace(illumination=replace(light, phase=tuple(phase)))
+        return replace(self, illumination=replace(light, phase=tuple(phase)))
 
 
-def estimate_illumination(raw: Tensor, optics: Optics) -> Illumination:
+def estimate_illumination(raw: Tensor, optics: Optics | None = None) -> Illumination:
     """The illumination of `estimate` alone."""
     return estimate(raw, optics).illumination
 
 
-def estimate(raw: Tensor, optics: Optics = TYPICAL_OPTICS) -> Estimate:
+def estimate(raw: Tensor, optics: Optics | None = None) -> Estimate:
     """Finds wave vectors, phases, modulation and brightness of the nine fringe patterns.
 
     1. Bands for phases of 0, 120, 240 degrees; the order only decides which of k and -k is found.
-    2. Correlation of the moved with the wide-field band over all wave vectors; the three
-       orientations are searched together, since they fan out by 60 degrees, either way round.
-    3. Wave vector to a sub-pixel; phase of each frame, from the mixture of frames that is nearest
-       to the wide-field band in the overlap; new bands, and again.
+       The sample is estimated from the mean of all nine frames, where fringes cancel.
+    2. Correlation of the moved bands with the sample over all wave vectors, pixels weighed by
+       their noise; the three orientations are searched together, since they fan out by 60
+       degrees, either way round. Unknown optics are fitted to the bands (`cutoff.fit_optics`).
+    3. Wave vector to a sub-pixel; phases from the correlation, and steps between them from the
+       mixture of frames that is nearest to the wide-field band in the overlap; again.
     4. Modulation and brightness from the overlap.
 
-    Without a clear peak the best guess is returned, with a low confidence.
+    Without a clear peak the best guess is returned, with a low probability.
 
     Args:
         raw: (9, H, W) counts, orientation-major; any H and W of at least 16.
+        optics: of the detection, as far as they are known.
 
     Returns:
         Wave vectors of angle 0..pi; phases at the centre of the first raw pixel.
@@ -89,121 +110,146 @@ def estimate(raw: Tensor, optics: Optics = TYPICAL_OPTICS) -> Estimate:
         InputError: for a stack that cannot be one (`bands.prepare`).
 
     Source: Gustafsson et al., Biophys. J. 94, 4957 (2008); Wicker et al., Opt. Express 21, 2032
-    (2013); Mueller et al., Nat. Commun. 7, 10980 (2016). The joint search, the
+    (2013); Mueller et al., Nat. Commun. 7, 10980 (2016). The joint search, the evidence, the
     whitening and the phases from a mixture are this project's.
     """
     frames = prepare(raw)
-    noise = noise_variance(frames, optics)
-    frames = equalise(frames, optics, noise)
-    field = field_of(tuple(frames.shape[1:]), optics, frames.device)
-    triples = [_triple(own, field) for own in frames.split(PHASES)]
-    maps = []
-    for triple in triples:
-        bands = _bands(triple, NOMINAL)
-        ref = reference(bands.zero, bands.first, field, noise / PHASES)
-        maps.append(score_map(ref, correlate(ref, bands.first, field), field))
-    waves, confidence = find_fan(maps, 1.6 * optics.cutoff)
-    rows = []
-    for triple, wave in zip(triples, waves, strict=True):
-        rows.append(_orientation(triple, field, noise / PHASES, wave, optics))
-    frequency, angle, phase, depth = zip(*rows, strict=True)
+    known = optics or TYPICAL_OPTICS
+    noise = noise_variance(frames, known)
+    frames = equalise(frames, known, noise)
+    # In units of the noise: the numbers stay within what single precision holds.
+    unit = math.sqrt(noise) if noise > 0 else max(float(frames.abs().max()), 1.0)
+    frames, noise = frames / unit, noise / unit**2
+    field = field_of(known, noise_weight(frames))
+    triples = [_triple(three, field) for three in frames.split(PHASES)]
+    wide = torch.stack([triple.spectra.mean(dim=0) for triple in triples]).mean(dim=0)
+    bands = [_bands(triple, NOMINAL)[0] for triple in triples]
+    tried = [optics] if optics else [with_cutoff(cutoff) for cutoff in TRIED_CUTOFFS]
+    found = [_search(wide, bands, field.through(glass), noise, glass) for glass in tried]
+    best = max(found, key=lambda one: one.fan.evidence)
+    if optics is None:
+        variances = (noise / (ORIENTATIONS * PHASES), noise / PHASES)
+        trust = _sigmoid(best.fan.evidence + PRIOR_FAN)
+        glass = fit_optics(wide, bands, best.fan.waves, best.field, variances, trust)
+        best = _seen_through(best, wide, bands, noise, glass)
     zero, _ = separate(frames, (NOMINAL,) * ORIENTATIONS)
-    illumination = Illumination(frequency, angle, phase, depth, _brightness(zero, field.window))
-    return Estimate(illumination, tuple(confidence))
+    brightness = _brightness(zero, field.window)
+    rows = [
+        _orientation(triples[o], wide, best, o, noise, brightness[o]) for o in range(ORIENTATIONS)
+    ]
+    return _collect(rows, best, brightness, min(frames.shape[1:]))
 
 
-class _Triple(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class _Search:
+    """One try: optics, the field seen through them, references, the best fan of wave vectors."""
+
+    optics: Optics
+    field: Field
+    references: list[Reference]
+    fan: Fan
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Triple:
     """The three frames of one orientation, tapered: (3, H, W), and their spectra (3, h, w)."""
 
     images: Tensor
     spectra: Tensor
 
 
-class _Bands(NamedTuple):
-    """The bands of one orientation, tapered: spectra (h, w), and the moved one as (H, W)."""
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """What is found of one orientation; `wave` is (ky, kx), the errors are standard errors."""
 
-    zero: Tensor
-    first: Tensor
-    image: Tensor
+    wave: tuple[float, float]
+    phases: tuple[float, ...]
+    depth: float
+    depth_error: float
+    energy: float
+
+
+def _search(
+    wide: Tensor, bands: list[Tensor], field: Field, noise: float, optics: Optics
+) -> _Search:
+    references = _references(wide, bands, field, noise)
+    maps = [
+        score_map(ref, correlate(ref, band, field), field)
+        for ref, band in zip(references, bands, strict=True)
+    ]
+    return _Search(optics=optics, field=field, references=references, fan=find_fan(maps))
+
+
+def _seen_through(
+    search: _Search, wide: Tensor, bands: list[Tensor], noise: float, optics: Optics
+) -> _Search:
+    """The same fan of wave vectors with other optics."""
+    field = search.field.through(optics)
+    references = _references(wide, bands, field, noise)
+    return replace(search, optics=optics, field=field, references=references)
+
+
+def _references(wide: Tensor, bands: list[Tensor], field: Field, noise: float) -> list[Reference]:
+    sample = sample_of(wide, field, noise / (ORIENTATIONS * PHASES))
+    return [reference(sample, band, field, noise / PHASES) for band in bands]
 
 
 def _triple(frames: Tensor, field: Field) -> _Triple:
-    return _Triple(frames * field.window, field.spectra(frames))
+    return _Triple(images=frames * field.window, spectra=field.spectra(frames))
 
 
-def _bands(triple: _Triple, phases: tuple[float, ...]) -> _Bands:
-    """As `bands.separate`, but linear in the spectra, which are not transformed again."""
-    zero, real, imaginary = unmixing((phases,))[0].to(triple.spectra)
-    weights = torch.stack([zero, real + 1j * imaginary])
-    spectra = torch.tensordot(weights, triple.spectra, 1)
-    image = torch.tensordot(weights[1], triple.images.to(weights), 1)
-    return _Bands(spectra[0], spectra[1], image)
+def _bands(triple: _Triple, phases: tuple[float, ...]) -> tuple[Tensor, Tensor]:
+    """The moved band that `bands.separate` finds: its spectrum (h, w) and itself, (H, W)."""
+    _, real, imaginary = unmixing((phases,))[0].to(triple.spectra)
+    weights = real + 1j * imaginary
+    spectrum = torch.tensordot(weights, triple.spectra, 1)
+    return spectrum, torch.tensordot(weights, triple.images.to(weights), 1)
 
 
 def _orientation(
-    triple: _Triple, field: Field, noise: float, wave: tuple[float, float], optics: Optics
-) -> tuple[float, float, tuple[float, ...], float]:
-    """Frequency, angle, phases and modulation of one orientation, near a wave vector.
+    triple: _Triple, wide: Tensor, search: _Search, o: int, noise: float, brightness: float
+) -> _Row:
+    """Wave vector, phases and modulation of one orientation, near the wave vector of the fan.
 
     Args:
-        noise: variance of a pixel of a band.
+        noise: variance of a pixel of a frame.
+        brightness: of the orientation, relative to the mean that `wide` is.
     """
+    field, ref, wave = search.field, search.references[o], search.fan.waves[o]
+    variances = (noise / (ORIENTATIONS * PHASES), noise / PHASES)
     phases = NOMINAL
-    for _ in range(ROUNDS):
-        zero, first, image = _bands(triple, phases)
-        ref = reference(zero, first, field, noise)
-        wave = refine(ref, correlate(ref, first, field), *wave)
-        both = overlap(zero, image, field, wave, noise).above(LOW_SHARES[1] * optics.cutoff)
-        phases = _phases(phases, *mixture(both))
-    zero, _, image = _bands(triple, phases)
-    both = overlap(zero, image, field, wave, noise)
+    for step in range(ROUNDS + 1):
+        spectrum, image = _bands(triple, phases)
+        product = correlate(ref, spectrum, field)
+        wave = refine(ref, product, *wave)
+        phases = turned(phases, product, wave)
+        spectrum, image = _bands(triple, phases)
+        both = overlap(wide, image, field, wave, variances)
+        if step < ROUNDS:
+            low = both.above(LOW_SHARES[1] * search.optics.cutoff)
+            phases = phases_from_mixture(phases, *mixture(low))
     # From the frequencies that haze does not reach, if they tell enough.
     for share in LOW_SHARES:
-        depth, error = modulation(both.above(share * optics.cutoff))
+        depth, error = modulation(both.above(share * search.optics.cutoff))
         if error < CLEAR_ERROR:
             break
-    ky, kx = wave
-    if ky < 0:  # cos(kr + phase) = cos(-kr - phase)
-        ky, kx, phases = -ky, -kx, tuple(-p for p in phases)
-    return math.hypot(ky, kx), math.atan2(ky, kx), phases, _plausible(depth, error)
+    depth, error = _plausible(depth / brightness, error)
+    energy = math.log(2.0) * search.fan.heights[o] ** 2
+    return _Row(wave=wave, phases=phases, depth=depth, depth_error=error, energy=energy)
 
 
-def _phases(phases: tuple[float, ...], u: complex, v: complex, error: float) -> tuple[float, ...]:
-    """Phases that unmix the band which was separated with `phases`.
+def _plausible(depth: float, error: float) -> tuple[float, float]:
+    """Modulation drawn towards what is usual, as far as its relative `error` is large.
 
-    The mixture is a sum of the frames with weights `w_p`. It holds the moved band alone if
-    `sum w_p = 0` and `sum w_p exp(-i phase_p) = 0`: two triangles with sides of the same
-    length, mirror images of each other, hence `phase_p = 2 arg w_p + constant`. The constant
-    makes the moved band a positive multiple of the sample. The phases are then drawn towards
-    steps of 120 degrees as far as their standard error exceeds what they usually deviate.
+    Returns:
+        The modulation and its standard error.
     """
-    _, real, imaginary = unmixing((phases,))[0]
-    own = torch.complex(real, imaginary).tolist()
-    weights = [u * w + v * w.conjugate() for w in own]
-    found = [2 * cmath.phase(w) for w in weights]
-    turns = zip(weights, found, strict=True)
-    offset = cmath.phase(sum(w * cmath.exp(1j * f) for w, f in turns))
-    fits = []
-    for sense in (1, -1):
-        rest = [f - offset - sense * n for f, n in zip(found, NOMINAL, strict=True)]
-        mean = cmath.phase(sum(cmath.exp(1j * r) for r in rest))
-        away = [math.remainder(r - mean, 2 * math.pi) for r in rest]
-        fits.append((sum(a * a for a in away), sense, mean, away))
-    _, sense, mean, away = min(fits)
-    # An error of v / u turns a weight by as much, and its phase by twice that.
-    trust = PHASE_SPREAD_RAD**2 / (PHASE_SPREAD_RAD**2 + 4 * error**2)
-    steps = zip(NOMINAL, away, strict=True)
-    return tuple(math.remainder(mean + sense * n + trust * a, 2 * math.pi) for n, a in steps)
-
-
-def _plausible(depth: float, error: float) -> float:
-    """Modulation drawn towards what is usual, as far as its relative `error` is large."""
     usual, spread = MODULATION_GUESS
     if not math.isfinite(error):
-        return usual
-    own, prior = 1 / max(error * depth, 1e-6) ** 2, 1 / spread**2
-    depth = (own * depth + prior * usual) / (own + prior)
-    return min(max(depth, MODULATION_RANGE[0]), MODULATION_RANGE[1])
+        return usual, spread
+    measured, prior = 1 / max(error * depth, 1e-6) ** 2, 1 / spread**2
+    depth = (measured * depth + prior * usual) / (measured + prior)
+    return min(max(depth, MODULATION_RANGE[0]), MODULATION_RANGE[1]), (measured + prior) ** -0.5
 
 
 def _brightness(zero: Tensor, window: Tensor) -> tuple[float, float, float]:
@@ -213,5 +259,40 @@ def _brightness(zero: Tensor, window: Tensor) -> tuple[float, float, float]:
     """
     zero = (zero - (zero * window).sum(dim=(1, 2), keepdim=True) / window.sum()) * window
     mean = zero.mean(dim=0)
-    ratio = (zero * mean).sum(dim=(1, 2)) / (mean**2).sum().clamp(min=1e-300)
+    ratio = (zero * mean).sum(dim=(1, 2)) / (mean**2).sum().clamp(min=1e-30)
     return tuple(float(r) if 0.3 < r < 3.0 else 1.0 for r in ratio)
+
+
+def _collect(
+    rows: list[_Row], search: _Search, brightness: tuple[float, float, float], side: int
+) -> Estimate:
+    """The rows of the three orientations as one estimate.
+
+    A peak of energy E (log-likelihood ratio) has a phase error of `1 / sqrt(2 E)` and, for a field
+    of L pixels, a frequency error of `sqrt(3) / (pi L sqrt(2 E))`.
+    """
+    fan, directed = search.fan, []
+    for row in rows:
+        (ky, kx), phases = row.wave, row.phases
+        if ky < 0:  # cos(kr + phase) = cos(-kr - phase)
+            ky, kx, phases = -ky, -kx, tuple(-p for p in phases)
+        directed.append((math.hypot(ky, kx), math.atan2(ky, kx), phases))
+    frequency, angle, phase = zip(*directed, strict=True)
+    joint = _sigmoid(fan.evidence + PRIOR_FAN)
+    phase_error = tuple(1 / math.sqrt(2 * max(row.energy, 0.1)) for row in rows)
+    return Estimate(
+        illumination=Illumination(
+            frequency, angle, phase, tuple(row.depth for row in rows), brightness
+        ),
+        confidence=tuple(fan.heights),
+        evidence=fan.evidence,
+        probability=tuple(joint * _sigmoid(e + PRIOR_ORIENTATION) for e in fan.evidences),
+        frequency_error=tuple(math.sqrt(3) / (math.pi * side) * error for error in phase_error),
+        phase_error=phase_error,
+        modulation_error=tuple(row.depth_error for row in rows),
+        optics=search.optics,
+    )
+
+
+def _sigmoid(log_odds: float) -> float:
+    return 1 / (1 + math.exp(-max(min(log_odds, 500.0), -500.0)))

@@ -18,13 +18,15 @@ from torch import Tensor
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.patterns.bands import frequencies
 from bayesdl_sim.physics.patterns.correlation import (
+    ANNULUS,
     correlate,
     field_of,
     reference,
+    sample_of,
     score_map,
     values_at,
 )
-from bayesdl_sim.physics.patterns.search import ANNULUS
+from bayesdl_sim.physics.patterns.noise import noise_weight
 
 __all__ = ["CLEAR", "FringeGroup", "frame_differences", "fringe_groups"]
 
@@ -83,10 +85,12 @@ def fringe_groups(frames: Tensor, optics: Optics, noise: float) -> list[FringeGr
     Returns:
         None, where fringes are too weak for the noise. A frame is in one group at most.
     """
-    field = field_of(tuple(frames.shape[1:]), optics, frames.device)
-    mean, maps, products = field.spectra(frames.mean(dim=0)), [], []
+    frames, noise = frames / math.sqrt(noise), 1.0
+    field = field_of(optics, noise_weight(frames))
+    sample = sample_of(field.spectra(frames.mean(dim=0)), field, noise / len(frames))
+    maps, products = [], []
     for difference in field.spectra(frame_differences(frames, field.window)):
-        ref = reference(mean, difference, field, noise / len(frames))
+        ref = reference(sample, difference, field, noise)
         products.append(correlate(ref, difference, field))
         maps.append(score_map(ref, products[-1], field))
     fy, fx = frequencies(tuple(maps[0].shape), frames.device)

@@ -40,7 +40,11 @@ class Overlap(NamedTuple):
 
 
 def overlap(
-    zero: Tensor, first: Tensor, field: Field, wave: tuple[float, float], noise: float
+    zero: Tensor,
+    first: Tensor,
+    field: Field,
+    wave: tuple[float, float],
+    noise: tuple[float, float],
 ) -> Overlap:
     """Moves the first band back by the wave vector and brings both bands to the same OTF.
 
@@ -48,34 +52,34 @@ def overlap(
         zero: (h, w) of `Field.spectra`.
         first: (H, W), tapered.
         wave: (ky, kx) in cycles per raw pixel.
-        noise: variance of a pixel of a band.
+        noise: variance of a pixel of the wide-field and of the moved band.
     """
     transfer, (ky, kx) = field.transfer, wave
     shape, device = tuple(transfer.shape), transfer.device
     fy, fx = frequencies(shape, device)
     # A product with a wave in real space is a shift by any fraction of a frequency.
     carrier = _wave(ky * fy * shape[0], kx * fx * shape[1])
-    shifted = torch.fft.fft2(torch.fft.ifft2(transfer) * carrier).real
+    shifted = torch.fft.fft2(torch.fft.ifft2(transfer) * carrier.to(first)).real
     radius, away = fy.square() + fx.square(), (fy + ky).square() + (fx + kx).square()
     inside = (transfer > 0.02) & (shifted > 0.02) & (radius > 0) & (away > 0.05**2)
     rows = torch.arange(first.shape[0], dtype=torch.float64, device=device)[:, None]
     columns = torch.arange(first.shape[1], dtype=torch.float64, device=device)[None]
-    sides = torch.stack([first, first.conj()]) * _wave(ky * rows, kx * columns)
+    sides = torch.stack([first, first.conj()]) * _wave(ky * rows, kx * columns).to(first)
     moved, mirror = torch.fft.fft2(sides, s=shape)
     places = inside.flatten().nonzero()[:, 0]
     radius, transfer, shifted, zero, moved, mirror = (
         plane.flatten()[places] for plane in (radius, transfer, shifted, zero, moved, mirror)
     )
     weight = 1 / (transfer**2 + 0.06 * shifted**2)  # 0.06: (m/2)^2, m = 0.5
-    level = noise * float((field.window**2).sum())
+    wide_noise, moved_noise = (variance * field.energy for variance in noise)
     return Overlap(
         radius.sqrt(),
         zero * shifted,
         moved * transfer,
         mirror * transfer,
         weight,
-        weight * shifted**2 * level,
-        weight * transfer**2 * level,
+        weight * shifted**2 * wide_noise,
+        weight * transfer**2 * moved_noise,
     )
 
 

@@ -6,34 +6,35 @@ demodulation and deconvolution. The Wiener filter has both, and it sees the whol
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from torch import Tensor
 
-from bayesdl_sim.physics.illumination import ORIENTATIONS
-from bayesdl_sim.physics.optics import TYPICAL_OPTICS
+from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
 from bayesdl_sim.physics.reconstruction.wiener import wiener_sim
 
 __all__ = ["FIRST_GUESS_VERSION", "first_guess"]
 
-FIRST_GUESS_VERSION = 1  # counts the changes of what `first_guess` returns
-# Mean confidence of the orientations (`estimation.Estimate`): below the first, one stack in twenty
-# had its patterns found (160 x 160 pixels), above the second, nineteen.
-NO_FRINGES, CLEAR_FRINGES = 3.7, 4.3
+FIRST_GUESS_VERSION = 2  # counts the changes of what `first_guess` returns
 FAINTEST = 0.02  # modulation; the moved bands then weigh next to nothing
 
 
-def first_guess(raw: Tensor, patterns: Estimate | None = None) -> Tensor:
-    """Wiener filter with typical optics and the patterns that are found in the stack.
+def first_guess(
+    raw: Tensor, patterns: Estimate | None = None, optics: Optics | None = None
+) -> Tensor:
+    """Wiener filter with the patterns that are found in the stack, weighed by what speaks for them.
 
-    Where they are not found (mean confidence of the three orientations from 4.3 down to 3.7), the
-    modulation fades to nothing, and what remains is the wide field, deconvolved: no fringes are
-    better than wrong ones.
+    The modulation of each orientation is multiplied by the probability that its pattern is real,
+    and by `exp(-v / 2)`, the expected cosine of a phase with an error of variance v: the moved
+    bands of a doubtful pattern fade, and what remains is the wide field, deconvolved.
 
     Args:
         raw: (9, H, W) counts, orientation-major.
-        patterns: of this stack, from `estimation.estimate`, where they are known already.
+        patterns: of this stack, from `estimation.estimate(raw, optics)`, where they are known
+            already.
+        optics: of the detection, as far as they are known; None: those of `patterns`.
 
     Returns:
         (2H, 2W) float32, counts above background.
@@ -41,8 +42,10 @@ def first_guess(raw: Tensor, patterns: Estimate | None = None) -> Tensor:
     Raises:
         InputError: for a stack that cannot be one (`bands.prepare`).
     """
-    patterns = patterns or estimate(raw, TYPICAL_OPTICS)
-    confidence = sum(patterns.confidence) / ORIENTATIONS
-    trust = min(max((confidence - NO_FRINGES) / (CLEAR_FRINGES - NO_FRINGES), 0.0), 1.0)
-    depth = tuple(max(trust * m, FAINTEST) for m in patterns.illumination.modulation)
-    return wiener_sim(raw, TYPICAL_OPTICS, replace(patterns.illumination, modulation=depth))
+    patterns = patterns or estimate(raw, optics)
+    found = zip(
+        patterns.illumination.modulation, patterns.probability, patterns.phase_error, strict=True
+    )
+    depth = tuple(max(m * p * math.exp(-0.5 * error**2), FAINTEST) for m, p, error in found)
+    light = replace(patterns.illumination, modulation=depth)
+    return wiener_sim(raw, optics or patterns.optics, light)

@@ -21,19 +21,13 @@ from torch import Tensor
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
 from bayesdl_sim.physics.image_formation import lit_median
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
-from bayesdl_sim.physics.patterns.bands import frequencies, noise_variance, prepare, taper
+from bayesdl_sim.physics.patterns.bands import frequencies, prepare, taper
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
 from bayesdl_sim.physics.patterns.fringe_search import FringeGroup, frame_differences, fringe_groups
+from bayesdl_sim.physics.patterns.noise import BEYOND_ANY_LENS, noise_line, noise_variance
 
-__all__ = [
-    "BEYOND_ANY_LENS",
-    "RawChecks",
-    "brightest_square",
-    "noise_line",
-    "raw_checks",
-]
+__all__ = ["RawChecks", "brightest_square", "raw_checks"]
 
-BEYOND_ANY_LENS = 0.42  # cycles per raw pixel; the cut-offs of 2D-SIM stands end at 0.40
 STEP = 2 * math.pi / PHASES
 LEAST_SATURATED = 5e-4  # share of the values; the very largest ones are always few
 HOT = 8.0  # standard deviations above all neighbours
@@ -93,21 +87,22 @@ class RawChecks(NamedTuple):
 
 
 def raw_checks(
-    raw: Tensor, optics: Optics = TYPICAL_OPTICS, patterns: Estimate | None = None
+    raw: Tensor, optics: Optics | None = None, patterns: Estimate | None = None
 ) -> RawChecks:
     """Measures one stack.
 
     Args:
         raw: (9, H, W) counts, in the order in which they are to be reconstructed.
-        optics: only roughly those of the microscope.
+        optics: of the detection, as far as they are known.
         patterns: of this stack, from `estimation.estimate`, where they are known already.
 
     Raises:
         InputError: for a stack that cannot be one (`bands.prepare`).
     """
+    patterns = patterns or estimate(raw, optics)
+    optics = optics or TYPICAL_OPTICS
     frames, hot_share = _cooled(prepare(raw))
     noise = noise_variance(frames, optics)
-    patterns = patterns or estimate(raw, optics)
     groups = fringe_groups(frames, optics, noise) if noise > 0 else []
     steps = [_phase_steps(group) for group in groups if _is_orientation(group.frames)]
     light, brightness = patterns.illumination, _brightness(frames)
@@ -146,41 +141,6 @@ def brightest_square(raw: Tensor, side: int) -> tuple[slice, slice]:
     sums = torch.nn.functional.avg_pool2d(light[None, None], (height, width), stride=8)[0, 0]
     row, column = divmod(int(sums.argmax()), sums.shape[1])
     return slice(8 * row, 8 * row + height), slice(8 * column, 8 * column + width)
-
-
-def noise_line(frames: Tensor) -> tuple[float, float]:
-    """Noise variance of a pixel as a line of its brightness: `variance = a + b brightness`.
-
-    The noise is what lies beyond any lens's cut-off; its square is compared with the mean of the
-    frames, in bins of equal counts. The slope b is the gain of the camera in counts per electron,
-    the intercept its read noise and the light of the background.
-
-    Args:
-        frames: (9, H, W) without background.
-
-    Returns:
-        a and b in counts^2 and counts; b is NaN where the noise does not rise with brightness.
-    """
-    shape = tuple(frames.shape[1:])
-    outside = torch.hypot(*frequencies(shape, frames.device)) > BEYOND_ANY_LENS
-    rest = torch.fft.ifft2(torch.fft.fft2(frames) * outside).real
-    variance = rest.square().mean(dim=0) / float(outside.double().mean())
-    border = max(1, min(shape) // 16)  # where the edges of the field leave streaks
-    inner = (slice(border, -border),) * 2
-    mean, variance = frames.mean(dim=0)[inner].flatten(), variance[inner].flatten()
-    order = torch.argsort(mean)
-    bins = [(mean[i].mean(), _trimmed(variance[i])) for i in order.chunk(24)]
-    x, y = (torch.stack(values).cpu().numpy() for values in zip(*bins, strict=True))
-    weight = 1 / np.maximum(y, 1e-12)  # a variance is known to a share of itself
-    slope, intercept = np.polyfit(x, y, 1, w=weight)
-    floor = float(max(intercept, 0.05 * y.min()))
-    return floor, float(slope) if slope > 0 else math.nan
-
-
-def _trimmed(variance: Tensor) -> Tensor:
-    """Mean without the largest hundredth, where hot pixels are."""
-    kept = variance.sort().values[: max(1, int(0.99 * len(variance)))]
-    return kept.mean()
 
 
 def _is_orientation(frames: tuple[int, ...]) -> bool:

@@ -16,13 +16,8 @@ from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES, Illumination,
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics, apply_otf, target_otf
 from bayesdl_sim.physics.patterns.bands import frequencies, prepare, separate, taper
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
-from bayesdl_sim.physics.reconstruction.raw_checks import (
-    BEYOND_ANY_LENS,
-    RawChecks,
-    brightest_square,
-    noise_line,
-    raw_checks,
-)
+from bayesdl_sim.physics.patterns.noise import BEYOND_ANY_LENS, noise_line
+from bayesdl_sim.physics.reconstruction.raw_checks import RawChecks, brightest_square, raw_checks
 
 __all__ = ["Examination", "Resimulation", "examine", "resimulate", "resimulate_field"]
 
@@ -71,7 +66,7 @@ def resimulate(
     image of a noisy stack is softer than its target; the scalars are fitted to each frame, so that
     neither phase nor modulation nor exposure has to be known, only the wave vectors. So few numbers
     cannot follow a local structure: what is left is noise or an error of the image. The noise is
-    a line of brightness that is measured from the stack (`raw_checks.noise_line`).
+    a line of brightness that is measured from the stack (`noise.noise_line`).
 
     Args:
         sr: (2H, 2W), any linear units.
@@ -82,7 +77,7 @@ def resimulate(
     Raises:
         InputError: for a stack that cannot be one (`bands.prepare`).
     """
-    frames = prepare(raw)
+    frames = prepare(raw).double()
     level, rise = noise_line(frames)
     rise = rise if rise > 0 else 0.0
     size = tuple(frames.shape[1:])
@@ -131,14 +126,14 @@ class Examination(NamedTuple):
 
 
 def examine(
-    raw: Tensor, sr: Tensor, optics: Optics = TYPICAL_OPTICS, patterns: Estimate | None = None
+    raw: Tensor, sr: Tensor, optics: Optics | None = None, patterns: Estimate | None = None
 ) -> Examination:
     """Raw checks and re-simulation of the brightest square of a stack.
 
     Args:
         raw: (9, H, W) counts.
         sr: (2H, 2W) image made from them.
-        optics: only roughly those of the microscope.
+        optics: of the detection, as far as they are known.
         patterns: of the whole stack, from `estimation.estimate`; None: found in the square alone.
     """
     square = brightest_square(raw, JUDGED_FIELD)
@@ -146,25 +141,26 @@ def examine(
     raw, sr = raw[:, square[0], square[1]], sr[fine]
     patterns = estimate(raw, optics) if patterns is None else patterns.within(square)
     checks = raw_checks(raw, optics, patterns)
-    return Examination(square, checks, resimulate(sr, raw, patterns.illumination, optics))
+    seen = resimulate(sr, raw, patterns.illumination, optics or TYPICAL_OPTICS)
+    return Examination(square, checks, seen)
 
 
 def resimulate_field(
-    raw: Tensor, sr: Tensor, optics: Optics = TYPICAL_OPTICS, patterns: Estimate | None = None
+    raw: Tensor, sr: Tensor, optics: Optics | None = None, patterns: Estimate | None = None
 ) -> Resimulation:
     """Re-simulation of a whole field, with the patterns that are found in it.
 
     Args:
         raw: (9, H, W) counts.
         sr: (2H, 2W) image made from them.
-        optics: only roughly those of the microscope.
+        optics: of the detection, as far as they are known.
         patterns: of this stack, from `estimation.estimate`, where they are known already.
 
     Raises:
         InputError: as `resimulate`.
     """
     patterns = patterns or estimate(raw, optics)
-    return resimulate(sr, raw, patterns.illumination, optics)
+    return resimulate(sr, raw, patterns.illumination, optics or TYPICAL_OPTICS)
 
 
 def _without_apodisation(sr: Tensor, illumination: Illumination, optics: Optics) -> Tensor:

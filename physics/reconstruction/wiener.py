@@ -16,7 +16,6 @@ from bayesdl_sim.physics.patterns.bands import (
     equalise,
     fast_shape,
     frequencies,
-    noise_variance,
     power,
     prepare,
     ring_index,
@@ -24,6 +23,7 @@ from bayesdl_sim.physics.patterns.bands import (
     separate,
 )
 from bayesdl_sim.physics.patterns.estimation import estimate_illumination
+from bayesdl_sim.physics.patterns.noise import noise_variance
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["wide_field_upsampled", "wiener_sim"]

@@ -10,9 +10,11 @@ from bayesdl_sim.physics.illumination import Illumination
 from bayesdl_sim.physics.image_formation import expected_frames, grid_for, raw_counts
 from bayesdl_sim.physics.microscopes import Microscope, random_microscope
 from bayesdl_sim.physics.optics import Optics
-from bayesdl_sim.physics.patterns.bands import noise_variance, prepare, separate
+from bayesdl_sim.physics.patterns.bands import prepare, separate
 from bayesdl_sim.physics.patterns.estimation import estimate, estimate_illumination
+from bayesdl_sim.physics.patterns.noise import noise_variance
 from bayesdl_sim.utils.errors import InputError
+from tests.physics.conftest import shuffled
 
 torch.set_num_threads(1)
 
@@ -206,3 +208,33 @@ def test_patterns_within_a_part_are_those_of_the_part_alone():
             for light in (moved, alone)
         )
         assert abs(math.degrees(math.remainder(here - there, 2 * math.pi))) < 6
+
+
+def test_probability_tells_fringes_from_shuffled_frames(stand):
+    raw = stand(0.34, 0.31, modulation=0.4).stack(signal_e=20.0)
+    real, control = estimate(raw), estimate(shuffled(raw))
+    assert min(real.probability) > 0.95
+    assert max(control.probability) < 0.2
+    assert real.evidence > 20 > 4.5 > control.evidence
+
+
+@pytest.mark.parametrize("kind", ["F-actin", "MT"])
+def test_fringes_beyond_the_wide_field_cut_off_are_found_and_trusted(stand, kind):
+    microscope = stand(0.3255, 0.348, modulation=0.45)  # as TIRF-SIM at 488 nm
+    estimated = estimate(microscope.stack(size=(160, 160), signal_e=80.0, kind=kind))
+    for o in range(3):
+        found, (ky, kx) = _wave(estimated.illumination, o), microscope.wave(o)
+        assert min(abs(found - complex(kx, ky)), abs(found + complex(kx, ky))) < 0.5 / 160
+    assert min(estimated.probability) > 0.95
+
+
+def test_errors_shrink_with_light_and_cover_the_truth(stand):
+    microscope = stand()
+    dim, bright = (estimate(microscope.stack(signal_e=s)) for s in (6.0, 200.0))
+    for name in ("frequency_error", "phase_error", "modulation_error"):
+        assert sum(getattr(bright, name)) < 0.5 * sum(getattr(dim, name))
+    for o in range(3):
+        found, (ky, kx) = _wave(dim.illumination, o), microscope.wave(o)
+        away = min(abs(found - complex(kx, ky)), abs(found + complex(kx, ky)))
+        assert away < 5 * dim.frequency_error[o]
+        assert abs(dim.illumination.modulation[o] - 0.6) < 4 * dim.modulation_error[o]

@@ -12,7 +12,8 @@ from bayesdl_sim.physics.image_formation import expected_frames, grid_for, raw_c
 from bayesdl_sim.physics.microscopes import Microscope
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
 from bayesdl_sim.physics.patterns.fringe_search import fringe_groups
-from bayesdl_sim.physics.reconstruction.raw_checks import brightest_square, noise_line, raw_checks
+from bayesdl_sim.physics.patterns.noise import noise_line
+from bayesdl_sim.physics.reconstruction.raw_checks import brightest_square, raw_checks
 from bayesdl_sim.physics.structures.mixture import draw
 
 torch.set_num_threads(1)

@@ -1,0 +1,84 @@
+"""The cut-off of unknown optics, from the fringes: the lens whose bands overlap best.
+
+A wide-field spectrum fades into the noise long before the cut-off. The moved bands tell more: they
+agree with the sample only if both are divided by the right transfer function.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
+from bayesdl_sim.physics.patterns.correlation import (
+    Field,
+    correlate,
+    reference,
+    sample_of,
+    values_at,
+)
+
+__all__ = ["fit_optics", "with_cutoff"]
+
+CUTOFFS = tuple(0.26 + 0.02 * step for step in range(8))  # cycles per raw pixel
+USUAL_SPREAD = 0.04  # cycles per raw pixel, of cut-offs around the typical one
+
+
+def with_cutoff(cutoff: float) -> Optics:
+    """Typical optics with another pixel size, hence another cut-off in cycles per pixel."""
+    scale = cutoff / TYPICAL_OPTICS.cutoff
+    return replace(TYPICAL_OPTICS, pixel_size_nm=scale * TYPICAL_OPTICS.pixel_size_nm)
+
+
+def fit_optics(
+    wide: Tensor,
+    bands: list[Tensor],
+    waves: list[tuple[float, float]],
+    field: Field,
+    noise: tuple[float, float],
+    trust: float,
+) -> Optics:
+    """Typical optics with the cut-off that explains most of the moved bands.
+
+    The log-likelihood gained by the patterns, `sum |<template, band>|^2 / |template|^2`, as a
+    parabola through its largest value over `CUTOFFS`, with a Gaussian prior around the typical one.
+
+    Args:
+        wide: (h, w) of `Field.spectra`, the wide-field band.
+        bands: moved bands (h, w) of the orientations.
+        waves: their wave vectors (ky, kx) in cycles per raw pixel.
+        noise: variance of a pixel of the wide-field and of a moved band.
+        trust: 0..1, that the waves are right; without any, the typical cut-off is left.
+    """
+    gains = []
+    for cutoff in CUTOFFS:
+        away = (cutoff - TYPICAL_OPTICS.cutoff) / USUAL_SPREAD
+        seen = field.through(with_cutoff(cutoff))
+        gains.append(_explained(wide, bands, waves, seen, noise) - 0.5 * away**2)
+    best = max(range(len(gains)), key=gains.__getitem__)
+    cutoff = CUTOFFS[best]
+    if 0 < best < len(gains) - 1:
+        left, middle, right = gains[best - 1 : best + 2]
+        bend = max(2 * middle - left - right, 1e-12)
+        cutoff += 0.5 * (right - left) / bend * (CUTOFFS[1] - CUTOFFS[0])
+    return with_cutoff(trust * cutoff + (1 - trust) * TYPICAL_OPTICS.cutoff)
+
+
+def _explained(
+    wide: Tensor,
+    bands: list[Tensor],
+    waves: list[tuple[float, float]],
+    field: Field,
+    noise: tuple[float, float],
+) -> float:
+    sample, total = sample_of(wide, field, noise[0]), 0.0
+    for band, wave in zip(bands, waves, strict=True):
+        ref = reference(sample, band, field, noise[1])
+        product = correlate(ref, band, field)
+        ky, kx = (torch.tensor([k], dtype=torch.float64, device=wide.device) for k in wave)
+        both = values_at(torch.stack([ref.template.to(product), product]), ky, kx).abs()
+        template, amplitude = (float(value) for value in both.flatten())
+        total += amplitude**2 / max(template, 1e-30) * wide.numel()
+    return total

@@ -1,0 +1,94 @@
+"""The noise of a stack, from the frequencies that no lens transmits."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bayesdl_sim.physics.optics import Optics
+from bayesdl_sim.physics.patterns.bands import frequencies, gaussian, power, taper
+
+__all__ = ["BEYOND_ANY_LENS", "noise_line", "noise_variance", "noise_weight"]
+
+BEYOND_ANY_LENS = 0.42  # cycles per raw pixel; the cut-offs of 2D-SIM stands end at 0.40
+BRIGHTNESS_BINS = 24
+SMOOTHING = 10.0  # raw pixels, of the brightness that the noise is taken to follow
+LEAST_NOISE = 0.05  # of the mean variance: no pixel is trusted beyond measure
+
+
+def noise_variance(frames: Tensor, optics: Optics) -> float:
+    """Noise variance of a pixel of a frame, from the frequencies that no lens transmits.
+
+    Shot and read noise are white, so their power beyond the cut-off is their power below it. The
+    median over those frequencies (ln 2 times the mean, as for any exponential law) does not feel
+    the streaks of bright borders.
+
+    Args:
+        frames: (9, H, W) without background.
+    """
+    shape = tuple(frames.shape[-2:])
+    window = taper(shape, frames.device).to(frames)
+    strength = power(torch.fft.rfft2(frames * window)) / (window**2).sum()
+    # An undersampled camera has no empty frequency; its corners come nearest.
+    radius = torch.hypot(*frequencies(shape, frames.device))[:, : shape[1] // 2 + 1]
+    empty = radius > min(max(1.05 * optics.cutoff, BEYOND_ANY_LENS), 0.6)
+    return float(strength[:, empty].median() / math.log(2.0))
+
+
+def noise_line(frames: Tensor) -> tuple[float, float]:
+    """Noise variance of a pixel as a line of its brightness: `variance = a + b brightness`.
+
+    The noise is what lies beyond any lens's cut-off; its square is compared with the mean of the
+    frames, in bins of equal counts. The slope b is the gain of the camera in counts per electron,
+    the intercept its read noise and the light of the background.
+
+    Args:
+        frames: (9, H, W) without background.
+
+    Returns:
+        a and b in counts^2 and counts; b is NaN where the noise does not rise with brightness.
+    """
+    shape = tuple(frames.shape[1:])
+    outside = torch.hypot(*frequencies(shape, frames.device)) > BEYOND_ANY_LENS
+    half = outside[:, : shape[1] // 2 + 1]
+    rest = torch.fft.irfft2(torch.fft.rfft2(frames) * half, s=shape)
+    variance = rest.square().mean(dim=0) / float(outside.double().mean())
+    border = max(1, min(shape) // 16)  # where the edges of the field leave streaks
+    inner = (slice(border, -border),) * 2
+    mean, variance = frames.mean(dim=0)[inner].flatten(), variance[inner].flatten()
+    order = torch.argsort(mean)
+    bins = [(mean[i].mean(), _trimmed(variance[i])) for i in order.chunk(BRIGHTNESS_BINS)]
+    x, y = (torch.stack(values).double().cpu().numpy() for values in zip(*bins, strict=True))
+    if not np.ptp(x) > 0:
+        return float(y.min()), math.nan  # an empty stack
+    weight = 1 / np.maximum(y, 1e-12)  # a variance is known to a share of itself
+    slope, intercept = np.polyfit(x, y, 1, w=weight)
+    floor = float(max(intercept, 0.05 * y.min()))
+    return floor, float(slope) if slope > 0 else math.nan
+
+
+def noise_weight(frames: Tensor) -> Tensor:
+    """Inverse standard deviation of the noise (H, W), mean square of its inverse 1.
+
+    `(a + b brightness)^-1/2` with the line of `noise_line` and the smoothed brightness: multiplied
+    by it, frames have white noise, and no bright spot outshouts the field.
+
+    Args:
+        frames: (9, H, W) without background.
+    """
+    level, rise = noise_line(frames)
+    light = gaussian(frames.mean(dim=0), SMOOTHING).clamp(min=0.0)
+    variance = level + (rise if rise > 0 else 0.0) * light
+    mean = variance.mean()
+    if not float(mean) > 0:
+        return torch.ones_like(variance)
+    return (variance / mean).clamp(min=LEAST_NOISE).rsqrt()
+
+
+def _trimmed(variance: Tensor) -> Tensor:
+    """Mean without the largest hundredth, where hot pixels are."""
+    kept = variance.sort().values[: max(1, int(0.99 * len(variance)))]
+    return kept.mean()
