@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import tifffile
 
 ROOT = Path(__file__).resolve().parents[1]
 # What only a checkout has; dlbi may be deleted, and the package is built without it.
@@ -97,3 +98,29 @@ def test_console_command_names_its_verbs_and_refuses_others(installed, tmp_path)
     done = run_installed(installed, tmp_path, "-c", start, "paint")
     assert done.returncode == 2
     assert done.stderr.startswith("error: bayesdl: expected one of test, train")
+
+
+def test_installed_posterior_and_command_give_the_bytes_of_test_py(installed, tmp_path):
+    """From an empty folder: `bayesdl test`, `Posterior.shipped()`, and test.py of the checkout."""
+    raw = tifffile.imread(ROOT / "data" / "cristae" / "raw.tif")[:, :64, :64]
+    tifffile.imwrite(tmp_path / "raw.tif", raw)
+    options = ["--test_data", "raw.tif", "--device", "cpu", "--members", "2", "--save_path"]
+    script = (
+        "import sys\n"
+        "from bayesdl_sim.commands.bayesdl import main\n"
+        f"main(['test', *{options!r}, 'command'])\n"
+        "from bayesdl_sim import Posterior, read_stack\n"
+        "posterior = Posterior.shipped(device='cpu', members=2)\n"
+        "posterior.reconstruct(read_stack('raw.tif')).save('notebook')\n"
+        "print(posterior.folder)\n"
+    )
+    done = run_installed(installed, tmp_path, "-c", script)
+    assert done.returncode == 0, done.stderr
+    assert str(installed) in done.stdout.splitlines()[-1]
+    command = [sys.executable, str(ROOT / "test.py"), *options, "checkout"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    maps = ["SR.tif", "Aleatoric.tif", "Epistemic.tif", "Credibility.tif", "SR.png"]
+    for name in maps:
+        expected = (tmp_path / "checkout" / name).read_bytes()
+        assert (tmp_path / "command" / name).read_bytes() == expected, name
+        assert (tmp_path / "notebook" / name).read_bytes() == expected, name
