@@ -1,6 +1,7 @@
 """test.py from files to files: any stack, exact tiles, streamed members, honest errors."""
 
 import gc
+import importlib
 import json
 import runpy
 import subprocess
@@ -426,6 +427,43 @@ def test_results_of_the_other_stacks_are_kept(posterior, tmp_path):
         assert (tmp_path / "out" / name / "prediction.json").is_file()
     for name in ("b", "d"):
         assert not (tmp_path / "out" / name).exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "error", "words"),
+    [
+        ("commands.test.read_stack", MemoryError(), "crop it, or split the series"),
+        (
+            "models.members.predict_tiled",
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 99 bytes"),
+            "20x24 px; use a smaller tile",
+        ),
+        ("inference.reconstruction.write_results", MemoryError(), "crop it, or split the series"),
+    ],
+)
+def test_a_stack_too_large_for_memory_is_named_and_does_not_end_the_folder(
+    script, posterior, tmp_path, capsys, monkeypatch, place, error, words
+):
+    stacks, calls = tmp_path / "stacks", []
+    stacks.mkdir()
+    for name in ("a", "b", "c"):
+        write_tiff(stacks / f"{name}.tif", counts(size=(20, 24)))
+    module, name = f"bayesdl_sim.{place}".rsplit(".", 1)
+    real = getattr(importlib.import_module(module), name)
+
+    def first_fails(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 1:
+            raise error
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(importlib.import_module(module), name, first_fails)
+    line = fails(script, capsys, posterior, "--test_data", stacks, "--save_path", tmp_path / "out")
+    assert "1 of 3 stacks" in line
+    assert "a.tif: not enough memory" in line
+    assert words in line
+    assert (tmp_path / "out" / "b" / "prediction.json").is_file()
+    assert (tmp_path / "out" / "c" / "prediction.json").is_file()
 
 
 def test_stacks_of_one_name_do_not_overwrite_each_other(script, posterior, tmp_path):

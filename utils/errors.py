@@ -12,6 +12,7 @@ from pathlib import Path
 
 __all__ = [
     "InputError",
+    "is_out_of_memory",
     "printable",
     "require_file",
     "require_folder",
@@ -67,13 +68,18 @@ def run_script(main: Callable[[], None]) -> None:
         sys.exit(2)
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error is a lack of memory, of Python, of NumPy or of torch on any device."""
+    # Allocators' errors are known by name and text, so that torch is not imported here.
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+
+
 def _in_plain_words(error: Exception) -> str | None:
     """One line for the errors that the user can correct; None for a fault of the program."""
     if isinstance(error, InputError):
         return " ".join(str(error).split())
-    # Allocators' errors are known by name and text, so that torch is not imported here.
-    out_of_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    if out_of_memory or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error)):
+    if is_out_of_memory(error):
         return (
             "not enough memory: use smaller batches, patches or tiles, or a smaller field, "
             "or close other programs"

@@ -25,7 +25,7 @@ from bayesdl_sim.inference.result_files import result_folders
 from bayesdl_sim.metrics.images import Quality, quality
 from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled
 from bayesdl_sim.utils.devices import choose_device
-from bayesdl_sim.utils.errors import InputError, require_file, writable_folder
+from bayesdl_sim.utils.errors import InputError, is_out_of_memory, require_file, writable_folder
 
 __all__ = ["main"]
 
@@ -41,8 +41,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     writable_folder(settings.save_path)
     failures = []
     for source, folder in zip(stacks, folders, strict=True):
+        advice = f"{source}: not enough memory for this stack: crop it, or split the series"
         try:
-            process(source, folder, settings, posterior)
+            with out_of_memory_says(advice):
+                process(source, folder, settings, posterior)
         except (InputError, PermissionError) as error:
             if len(stacks) == 1:
                 raise
@@ -140,7 +142,9 @@ def out_of_memory_says(advice: str) -> Iterator[None]:
     """One line with what to do, instead of a traceback."""
     try:
         yield
-    except (MemoryError, torch.OutOfMemoryError):
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
         raise InputError(advice) from None
 
 
