@@ -71,17 +71,18 @@ class FirstGuess(NamedTuple):
     """How a first guess is made, handed in by whoever knows the physics.
 
     Attributes:
-        make: counts (9, H, W) of a whole stack -> counts above background (2H, 2W).
+        make: counts (9, H, W) of a whole stack -> counts above background (2H, 2W); takes what
+            is known of the stack as keywords.
         version: changes when `make` does, so that guesses that were kept are made again.
     """
 
-    make: Callable[[Tensor], Tensor]
+    make: Callable[..., Tensor]
     version: int
 
-    def normalised(self, raw: np.ndarray, norm: Normalisation) -> np.ndarray:
+    def normalised(self, raw: np.ndarray, norm: Normalisation, **known: Any) -> np.ndarray:
         """The guess of a whole stack of counts on the scale of its frames: float32 (2H, 2W)."""
         counts = torch.from_numpy(np.array(raw, np.float32))
-        return self.make(counts).numpy() / np.float32(norm.scale)
+        return self.make(counts, **known).numpy() / np.float32(norm.scale)
 
 
 def chosen_frames(mode: str | None, frames: str | None) -> tuple[int, ...] | None:

@@ -58,6 +58,11 @@ def _add_data(group: Any) -> None:
     add("--patch_size", type=int, help="raw pixels (64)")
     add("--patches_per_stack", type=int, help="crops per stack and epoch (4)")
     add("--val_stacks", type=int, help="stacks of each validation (16)")
+    add("--train_cells", type=int, help="learn from so many cells only, the first ones (all)")
+    add(
+        "--tell_optics", type=strict_bool,
+        help="tell the first guess the optics of half of the stacks, of some wrongly (False)",
+    )  # fmt: skip
     add(
         "--outlier_dir", type=Path,
         help="data set of stacks unlike these (from_simulation --sample outliers), on which chains "

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bayesdl_sim.data.inputs import FirstGuess, InputSpec, chosen_frames, input_spec, require_inputs
 from bayesdl_sim.data.sets.datasets import Patches, SimDataset
+from bayesdl_sim.data.sets.layout import DatasetTree
 from bayesdl_sim.models.members import open_member
 from bayesdl_sim.physics.reconstruction.first_guess import FIRST_GUESS_VERSION, first_guess
 from bayesdl_sim.training.identity import identity_of, run_record, trunks_hash
@@ -123,11 +124,20 @@ def open_run(
     numerics = dataclasses.replace(settings.numerics, precision=PRECISIONS[dtype])
     settings = dataclasses.replace(settings, numerics=numerics)
 
-    def part(root: Path, name: str) -> SimDataset:
-        cache = settings.run.cache_dir
-        return SimDataset(root, name, cache_dir=cache, inputs=inputs, first_guess=FIRST_GUESS)
+    def part(root: Path, name: str, most: int | None = None, told: bool = False) -> SimDataset:
+        return SimDataset(
+            root,
+            name,
+            first_cells(root, name, most),
+            settings.run.cache_dir,
+            inputs,
+            FIRST_GUESS,
+            tell_optics=told,
+        )
 
-    train, validation = part(root, "train"), part(root, "validation")
+    told = settings.data.tell_optics
+    train = part(root, "train", settings.data.train_cells, told)
+    validation = part(root, "validation", None, told)
     outliers = None
     if outlier_dir is not None:
         outliers = part(find_dataset(outlier_dir, "outliers"), "train")
@@ -146,6 +156,11 @@ def open_run(
     )
     _print_facts(run)
     return run
+
+
+def first_cells(root: Path, part: str, most: int | None) -> list[int] | None:
+    """The first cells of a part of a data set; None stands for all of them."""
+    return None if most is None else sorted(DatasetTree(root).spec.splits[part])[:most]
 
 
 def _print_facts(run: Run) -> None:

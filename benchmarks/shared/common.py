@@ -2,7 +2,7 @@
 
 import argparse
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from torch import Tensor
 from bayesdl_sim.bayes.prediction import Prediction, predict
 from bayesdl_sim.data.inputs import FirstGuess, input_spec, stack_input
 from bayesdl_sim.data.normalise import normalisation_of
+from bayesdl_sim.data.sets.told_optics import stored_optics
 from bayesdl_sim.DatasetGenerate.from_simulation import Recipe, measured_optics, simulate_cell
 from bayesdl_sim.models.members import describe_members, member_functions
 from bayesdl_sim.physics.illumination import Illumination
@@ -83,20 +84,11 @@ def simulated_cells(seed: int, cells: int, levels: int, size: int) -> Iterator[S
             raw=torch.from_numpy(cell.raw.astype(np.float32)),
             target=cell.target,
             signals=tuple(details["signal_e"]),
-            optics=_optics(details["microscope"]["optics"], measured),
+            optics=stored_optics(details["microscope"]["optics"]),
             illumination=field_patterns(
                 _illumination(details["microscope"]["illumination"]), grid_for((size, size))
             ),
         )
-
-
-def _optics(stored: dict[str, Any], measured: Sequence[Optics]) -> Optics:
-    """The optics of a cell's stored parameters, which name a measured curve but do not list it."""
-    own = (stored["na"], stored["emission_nm"], stored["pixel_size_nm"], stored["damping"])
-    if not stored["radial_otf"]:
-        return Optics(*own)
-    (base,) = [item for item in measured if (item.na, item.emission_nm) == own[:2]]
-    return Optics(*own, base.radial_otf, base.radial_step_per_um)
 
 
 def _illumination(stored: dict[str, Any]) -> Illumination:

@@ -11,24 +11,33 @@ from tqdm import tqdm
 from bayesdl_sim.data.inputs import FirstGuess
 from bayesdl_sim.data.sets.cache import Cache, CachedStack
 from bayesdl_sim.data.sets.room import ADVICE, in_bytes, require_room
+from bayesdl_sim.data.sets.told_optics import ToldOptics
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import atomic_path
 
 __all__ = ["guesses_of"]
 
 
-def guesses_of(cache: Cache, stacks: list[CachedStack], guess: FirstGuess, part: str) -> np.ndarray:
+def guesses_of(
+    cache: Cache,
+    stacks: list[CachedStack],
+    guess: FirstGuess,
+    part: str,
+    told: ToldOptics | None = None,
+) -> np.ndarray:
     """Normalised first guesses (stacks, 2H, 2W) float16, memory-mapped, in the order of `stacks`.
 
     Args:
         stacks: of one part of the data set.
         part: its name, which the file has too.
+        told: what the guess is told of the optics of each stack; None tells it nothing.
 
     Raises:
         InputError: no room for the file.
     """
     rows = repr([stack.raw_row for stack in stacks]).encode()
-    name = f"first_guess-{guess.version}-{part}-{hashlib.sha256(rows).hexdigest()[:8]}.npy"
+    kind = "first_guess" if told is None else "told_guess"
+    name = f"{kind}-{guess.version}-{part}-{hashlib.sha256(rows).hexdigest()[:8]}.npy"
     path = cache.folder / name
     try:
         return np.load(path, mmap_mode="r")
@@ -38,7 +47,9 @@ def guesses_of(cache: Cache, stacks: list[CachedStack], guess: FirstGuess, part:
     shape = (len(stacks), 2 * height, 2 * width)
 
     def one(stack: CachedStack) -> np.ndarray:
-        return guess.normalised(cache.raw[stack.raw_row], stack.norm).astype("<f2")
+        optics = None if told is None else told(stack.cell, stack.level)
+        known = {} if optics is None else {"optics": optics}
+        return guess.normalised(cache.raw[stack.raw_row], stack.norm, **known).astype("<f2")
 
     size = 2 * math.prod(shape)
     require_room(path.parent, size, "the file of first guesses")

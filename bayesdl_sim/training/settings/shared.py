@@ -26,6 +26,9 @@ class DataSettings:
         patch_size: side of a patch in raw pixels.
         patches_per_stack: crops per stack and epoch.
         val_stacks: stacks of each validation.
+        train_cells: learn from that many training cells only, the first ones; None: from all.
+        tell_optics: whether the first guess is told the optics of half of the stacks, some of
+            them wrongly, so that networks can use what a user says and need not rely on it.
     """
 
     root_dir: Path = Path("DatasetGenerate/Trainingdata")
@@ -34,9 +37,13 @@ class DataSettings:
     patch_size: int = 64
     patches_per_stack: int = 4
     val_stacks: int = 16
+    train_cells: int | None = None
+    tell_optics: bool = False
 
     def __post_init__(self) -> None:
         require_positive(self, "batch_size", "patch_size", "patches_per_stack", "val_stacks")
+        if self.train_cells is not None:
+            require_positive(self, "train_cells")
 
 
 @dataclass(frozen=True, kw_only=True)
