@@ -24,16 +24,15 @@ import numpy as np
 import tifffile
 from tqdm import tqdm
 
-from bayesdl_sim.data.formats.mrc import read_mrc
-from bayesdl_sim.data.formats.tiff import read_tiff
+from bayesdl_sim.data.counts import check_counts
+from bayesdl_sim.data.formats.opening import read_images
+from bayesdl_sim.data.frame_order import FrameOrder
 from bayesdl_sim.data.normalise import Normalisation, target_normalisation
 from bayesdl_sim.data.sets.layout import DatasetTree
-from bayesdl_sim.data.stacks import TIFF_ENDINGS, check_counts
-from bayesdl_sim.DatasetGenerate.frame_order import FrameOrder
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import read_json, write_json
 
-__all__ = ["Kind", "Plan", "Source", "convert", "kind_of", "read_images", "refuse_other_files"]
+__all__ = ["Kind", "Plan", "Source", "convert", "kind_of", "refuse_other_files"]
 
 LARGEST_COUNT = 65535
 PROBED = 5  # files that decide size and type of a set
@@ -72,15 +71,6 @@ class Plan(NamedTuple):
     scale: int
     kind: Kind
     cut_percentile: float = 0.0
-
-
-def read_images(path: Path) -> tuple[np.ndarray, float | None]:
-    """Images (n, H, W) and pixel size in nm of a TIFF or MRC file; errors name the file."""
-    read = read_tiff if path.suffix.lower() in TIFF_ENDINGS else read_mrc
-    try:
-        return read(path)
-    except OSError as error:  # a bad disk or a lost right concerns this file, not the whole set
-        raise InputError(f"{path} cannot be read ({error.strerror}): copy it again") from error
 
 
 def kind_of(paths: list[Path]) -> Kind:

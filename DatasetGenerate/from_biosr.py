@@ -36,9 +36,9 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from bayesdl_sim.data.frame_order import ORDERS, FrameOrder
 from bayesdl_sim.data.sets.layout import PARTS
 from bayesdl_sim.DatasetGenerate.conversion import Plan, Source, kind_of
-from bayesdl_sim.DatasetGenerate.frame_order import ORDERS, FrameOrder
 from bayesdl_sim.DatasetGenerate.measured_set import Description, convert_set
 from bayesdl_sim.DatasetGenerate.selection import CELLS_HELP, numbers_in, share_out
 from bayesdl_sim.utils.errors import InputError, require_folder, run_script

@@ -28,10 +28,12 @@ from pathlib import Path
 
 from natsort import natsorted
 
+from bayesdl_sim.data.formats.content import image_files, is_image_file
+from bayesdl_sim.data.formats.opening import read_images
+from bayesdl_sim.data.frame_order import ORDERS, FrameOrder
+from bayesdl_sim.data.fringe_order import check_order
 from bayesdl_sim.data.sets.layout import FRAMES, PARTS, SCALE
-from bayesdl_sim.data.stacks import ENDINGS
-from bayesdl_sim.DatasetGenerate.conversion import Plan, Source, kind_of, read_images
-from bayesdl_sim.DatasetGenerate.frame_order import ORDERS, FrameOrder, check_order
+from bayesdl_sim.DatasetGenerate.conversion import Plan, Source, kind_of
 from bayesdl_sim.DatasetGenerate.measured_set import Description, convert_set
 from bayesdl_sim.DatasetGenerate.selection import CELLS_HELP, share_out
 from bayesdl_sim.utils.errors import InputError, run_script, strict_bool
@@ -50,15 +52,15 @@ def find_files(words: list[str], option: str) -> list[Path]:
     found = set()
     for word in words:
         if Path(word).is_dir():
-            inside = {path for path in Path(word).iterdir() if path.suffix.lower() in ENDINGS}
+            inside = set(image_files(Path(word)))
         else:
             inside = {Path(name) for name in glob.glob(word, recursive=True)}
         if not inside:
-            raise InputError(f"{option}: no file fits {word!r}: check folder and ending")
+            raise InputError(f"{option}: no file fits {word!r}: check folder and name")
         found |= inside
     for path in sorted(found):
-        if path.suffix.lower() not in ENDINGS or not path.is_file():
-            raise InputError(f"{option}: {path} is none of {', '.join(ENDINGS)}: save it as TIFF")
+        if not path.is_file() or not is_image_file(path):
+            raise InputError(f"{option}: {path} is no TIFF or MRC file: save it as TIFF")
     return natsorted(found, key=str)
 
 

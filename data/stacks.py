@@ -1,188 +1,280 @@
-"""Raw 2D-SIM stacks as users have them: files, time series, folders of frames or of stacks."""
+"""Raw 2D-SIM stacks as users have them: files of many kinds, time series, folders of frames."""
 
-from collections.abc import Iterable
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from natsort import natsorted
 
-from bayesdl_sim.data.formats.mrc import mrc_shape, read_mrc
-from bayesdl_sim.data.formats.tiff import read_tiff, tiff_header
+from bayesdl_sim.data.counts import check_counts, clipped_share
+from bayesdl_sim.data.folders import file_of_frames, frame_files
+from bayesdl_sim.data.formats.image_file import Channel, ImageFile, Series
+from bayesdl_sim.data.formats.opening import open_image_file
+from bayesdl_sim.data.layouts import Arrangement, FrameLayout
+from bayesdl_sim.data.selection import (
+    chosen_channels,
+    chosen_number,
+    named_channels,
+    stack_series,
+)
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["RawStack", "check_counts", "find_stacks", "read_stack"]
+__all__ = [
+    "RawStack",
+    "StackEntry",
+    "list_stacks",
+    "read_stack",
+    "read_stacks",
+]
 
-FRAMES = 9
-MIN_SIZE = 16  # raw pixels
-TIFF_ENDINGS = (".tif", ".tiff")
-ENDINGS = (*TIFF_ENDINGS, ".mrc")
-WANTED = "a 2D-SIM stack needs 9 (3 orientations x 3 phases) or a multiple of 9 for a time series"
+SQUARE = 0.01  # relative difference of width and height of a pixel that is still square
+MANY_NEGATIVE = 0.05  # share of the values
+ENDING = re.compile(r"(\.ome)?\.[A-Za-z0-9]{1,5}(\.gz)?$", re.IGNORECASE)
 
 
-class RawStack(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class RawStack:
     """Raw frames as read.
 
-    `raw`: float32 (T, 9, H, W) in counts, orientation-major; T = 1 unless a time series.
-    `pixel_size_nm`: None where the file does not say. `name`: for result files.
+    Attributes:
+        raw: float32 (T, 9, H, W) in counts, orientation-major; T = 1 unless a time series. NaN
+            where the file holds no data.
+        pixel_size_nm: width of a pixel; None where the file does not say.
+        name: for result files; with the colour, position and plane where the file has several.
+        source: the file or folder.
+        notes: what was read as what, in sentences for people.
+        warnings: what may be wrong with the file, in sentences for people.
+        channel: name of the colour, empty where there is none.
+        wavelength_nm: of that colour, None where the file does not say.
+        negative_share: of the values, below zero.
+        clipped_share: of the values, cut off at the lowest one; 0 where none stand out.
+        order: numbers of the frames of the file, from 0, if they were put in another order than
+            the stated one.
     """
 
     raw: np.ndarray
     pixel_size_nm: float | None
     name: str
     source: Path
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    channel: str = ""
+    wavelength_nm: float | None = None
+    negative_share: float = 0.0
+    clipped_share: float = 0.0
+    order: tuple[int, ...] | None = None
 
 
-def read_stack(path: str | Path) -> RawStack:
-    """Reads one stack: a TIFF or MRC file of 9 T images, or a folder of nine single images.
+@dataclass(frozen=True, kw_only=True)
+class StackEntry:
+    """One stack of a file before it is read.
 
-    Files of a folder are taken in natural order of their names (2.tif before 10.tif).
-
-    Raises:
-        InputError: whatever makes it no 2D-SIM stack of camera counts (see `check_counts`).
+    Attributes:
+        name: that of the `RawStack`.
+        source: the file or folder.
+        read: gives the `RawStack`; raises `InputError` where it is none.
     """
-    path = Path(path)
-    if path.is_dir():
-        frames, pixel_size_nm = _read_frames(path)
-    else:
-        frames, pixel_size_nm = _read_file(path)
-        if len(frames) == 1:
-            raise InputError(f"{path} holds a single 2-D image; {WANTED}: give the raw stack")
-        if len(frames) % FRAMES:
-            raise InputError(
-                f"{path} holds {len(frames)} images; {WANTED}: check the file or split it"
-            )
-    check_counts(frames, path)
-    height, width = frames.shape[-2:]
-    raw = frames.astype(np.float32).reshape(-1, FRAMES, height, width)
-    name = path.resolve().name if path.is_dir() else path.stem
-    return RawStack(raw, pixel_size_nm, name, path)
+
+    name: str
+    source: Path
+    read: Callable[[], RawStack]
 
 
-def find_stacks(path: str | Path) -> list[Path]:
-    """All stacks at `path`, in natural order, each for `read_stack`.
-
-    A file is itself one stack, and so is a folder of single images. In a folder of multi-page
-    files each file is a stack, and so is each subfolder of nine frames. In a folder without
-    image files each subfolder with images is a stack. A damaged file is listed too, so that
-    `read_stack` can say what is wrong with it.
-
-    Raises:
-        InputError: nothing there, or no images in the folder.
-    """
-    path = Path(path)
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise InputError(f"{path} is missing: a stack or a folder of stacks was expected there")
-    files = _image_files(path)
-    inside = _sorted_by_name(item for item in path.iterdir() if item.is_dir())
-    if not files:
-        stacks = [folder for folder in inside if _image_files(folder)]
-        if not stacks:
-            raise InputError(
-                f"{path} holds no images ({', '.join(ENDINGS)}): give a raw stack, a folder of "
-                "nine frames or a folder of stacks"
-            )
-        return stacks
-    counts = [_count(file) for file in files]
-    if max(counts) <= 1 and (min(counts) == 1 or len(files) == FRAMES):
-        return [path]
-    nine_frames = [folder for folder in inside if len(_image_files(folder)) == FRAMES]
-    return files + [
-        folder for folder in nine_frames if all(_count(file) == 1 for file in _image_files(folder))
-    ]
-
-
-def check_counts(frames: np.ndarray, path: str | Path) -> None:
-    """Refuses what cannot be raw camera counts.
+def read_stack(path: str | Path, layout: FrameLayout | None = None) -> RawStack:
+    """Reads the one stack of a file of 9 T images, or of a folder of 9 T single images.
 
     Args:
-        frames: (n, H, W), any type.
-        path: named in the message.
+        path: TIFF, MRC, DeltaVision, CZI or ND2, by content; or a folder.
+        layout: order of the frames and choice of colour, position and plane.
 
     Raises:
-        InputError: frames under 16 px, NaN or infinite values, negative counts, a constant frame.
+        InputError: whatever makes it no 2D-SIM stack of camera counts (see `check_counts`), or
+            several stacks.
     """
-    height, width = frames.shape[-2:]
-    if min(height, width) < MIN_SIZE:
+    entries = list_stacks(path, layout)
+    if len(entries) > 1:
+        names = ", ".join(entry.name for entry in entries[:6])
+        more = ", ..." if len(entries) > 6 else ""
         raise InputError(
-            f"{path} holds frames of {height}x{width} px, but at least {MIN_SIZE}x{MIN_SIZE} px "
-            "are needed: check that it is an image stack"
+            f"{path} holds {len(entries)} stacks ({names}{more}): choose one by channel, position "
+            "or plane"
         )
-    lowest, highest = frames.min(axis=(-2, -1)), frames.max(axis=(-2, -1))  # NaN stays NaN
-    odd = ~(np.isfinite(lowest) & np.isfinite(highest))
-    if odd.any():
-        raise InputError(
-            f"{path} holds NaN or infinite values in image {_first(odd)}: SIM frames are camera "
-            "counts; save the raw data again"
-        )
-    if (lowest < 0).any():
-        raise InputError(
-            f"{path} holds negative counts (down to {lowest.min():g}, first in image "
-            f"{_first(lowest < 0)}): SIM frames are camera counts, 0 or more; do not subtract the "
-            "background"
-        )
-    if (lowest == highest).any():
-        frame = _first(lowest == highest)
-        raise InputError(
-            f"{path} is empty or constant in image {frame} (every pixel is "
-            f"{lowest[frame - 1]:g}): check that all nine frames were recorded"
-        )
+    return entries[0].read()
 
 
-def _first(flags: np.ndarray) -> int:
-    return int(np.argmax(flags)) + 1  # people count images from 1
+def read_stacks(path: str | Path, layout: FrameLayout | None = None) -> list[RawStack]:
+    """Reads all stacks of a file or folder, each colour, position and plane; see `read_stack`."""
+    return [entry.read() for entry in list_stacks(path, layout)]
 
 
-def _read_file(path: Path) -> tuple[np.ndarray, float | None]:
-    ending = path.suffix.lower()
-    if not path.exists():
-        raise InputError(f"{path} is missing: a raw stack was expected there")
-    if ending not in ENDINGS:
-        raise InputError(f"{path} is none of {', '.join(ENDINGS)}: save the stack as TIFF")
-    return read_tiff(path) if ending in TIFF_ENDINGS else read_mrc(path)
+def list_stacks(path: str | Path, layout: FrameLayout | None = None) -> list[StackEntry]:
+    """The stacks of a file or folder by name, each to be read when it is needed.
+
+    Raises:
+        InputError: no stack of nine frames, or the layout does not fit.
+    """
+    path, layout = Path(path), layout or FrameLayout()
+    if path.is_dir():
+        entries = []
+        for label, files in frame_files(path, layout).items():
+            whole = replace(layout, frames=None)
+            entries += _entries(file_of_frames(path, files), whole, path.resolve().name, label)
+        return entries
+    return _entries(open_image_file(path), layout, ENDING.sub("", path.name) or path.name)
 
 
-def _read_frames(folder: Path) -> tuple[np.ndarray, float | None]:
-    files = _image_files(folder)
-    if len(files) != FRAMES:
-        raise InputError(
-            f"{folder} holds {len(files)} image files; {WANTED}: put exactly nine single frames "
-            "into the folder, or name one file of nine"
-        )
-    frames, sizes = zip(*(_read_file(file) for file in files), strict=True)
-    for file, frame in zip(files, frames, strict=True):
-        if len(frame) != 1:
-            raise InputError(
-                f"{file} holds {len(frame)} images, but the nine files of a folder are single "
-                "frames of one stack: give each multi-page file by itself"
-            )
-        if frame.shape != frames[0].shape:
-            raise InputError(
-                f"{file} is {frame.shape[1]}x{frame.shape[2]} px, but {files[0].name} is "
-                f"{frames[0].shape[1]}x{frames[0].shape[2]} px: all frames of a stack have one size"
-            )
-    return np.concatenate(frames), sizes[0]
+def _entries(file: ImageFile, layout: FrameLayout, stem: str, label: str = "") -> list[StackEntry]:
+    """The chosen stacks of a file."""
+    parts, left_out = stack_series(file, layout)
+    positions = [
+        (series, arrangement, inner)
+        for series, arrangement in parts
+        for inner in range(arrangement.count("position"))
+    ]
+    pixels: dict[int, _Pixels] = {}
+    entries = []
+    for number in chosen_number("position", len(positions), layout.position, file.path):
+        series, arrangement, inner = positions[number]
+        channels = named_channels(series, arrangement.count("channel"))
+        planes = arrangement.count("plane")
+        for c in chosen_channels(channels, layout.channel, file.path):
+            for z in chosen_number("plane", planes, layout.plane, file.path):
+                suffix = [label] if label else []
+                suffix += [channels[c].name] if len(channels) > 1 else []
+                suffix += [f"P{number + 1}"] if len(positions) > 1 else []
+                suffix += [f"Z{z + 1}"] if planes > 1 else []
+                place = _Place(
+                    name="_".join([stem, *map(_for_a_file_name, suffix)]),
+                    file=file,
+                    arrangement=arrangement,
+                    pixels=pixels.setdefault(id(series), _Pixels(series, file.path)),
+                    numbers=(c, inner, z),
+                    channel=channels[c],
+                    notes=(*_read_as(file, series, arrangement, len(positions)), *left_out),
+                )
+                place.pixels.users += 1
+                entries.append(
+                    StackEntry(name=place.name, source=file.path, read=partial(_read, place))
+                )
+    return entries
 
 
-def _image_files(folder: Path) -> list[Path]:
-    return _sorted_by_name(
-        item
-        for item in folder.iterdir()
-        if item.suffix.lower() in ENDINGS and not item.name.startswith(".") and item.is_file()
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """Where a stack lies in its file."""
+
+    name: str
+    file: ImageFile
+    arrangement: Arrangement
+    pixels: _Pixels
+    numbers: tuple[int, int, int]
+    channel: Channel
+    notes: tuple[str, ...]
+
+
+class _Pixels:
+    """The array of a series: read once, and dropped when all stacks of it have been cut out."""
+
+    def __init__(self, series: Series, path: Path) -> None:
+        self.series, self.path, self.users = series, path, 0
+        self._array: np.ndarray | None = None
+
+    def take(self) -> np.ndarray:
+        array = self._array
+        if array is None:
+            _require_memory(self.series, self.path)
+            array = self.series.read()
+        self.users -= 1
+        self._array = array if self.users > 0 else None
+        return array
+
+
+def _read(place: _Place) -> RawStack:
+    path = place.file.path
+    try:
+        frames = place.arrangement.cut(place.pixels.take(), *place.numbers)
+        times, count, height, width = frames.shape
+        flat = frames.reshape(times * count, height, width)
+        check_counts(flat, path, gaps=True)
+        negative = float(np.mean(flat < 0))
+        clipped = clipped_share(flat)
+        raw = np.array(frames, dtype=np.float32, order="C")
+    except MemoryError:
+        raise _too_large(place.pixels.series, path) from None
+    return RawStack(
+        raw=raw,
+        pixel_size_nm=place.file.pixel_size_nm,
+        name=place.name,
+        source=path,
+        notes=place.notes,
+        warnings=tuple(_warnings(place.file, raw, negative, clipped)),
+        channel=place.channel.name if place.arrangement.count("channel") > 1 else "",
+        wavelength_nm=place.channel.wavelength_nm,
+        negative_share=negative,
+        clipped_share=clipped,
     )
 
 
-def _sorted_by_name(paths: Iterable[Path]) -> list[Path]:
-    return natsorted(paths, key=lambda path: path.name)
+def _read_as(
+    file: ImageFile, series: Series, arrangement: Arrangement, positions: int
+) -> Iterator[str]:
+    """What was read as what, unless there was nothing to decide."""
+    if positions > arrangement.count("position"):
+        yield f"{len(file.series)} series read as {positions} positions"
+    if len(series.shape) > 3 or str(arrangement) != "nine frames" or arrangement.frames_last:
+        how = f", {arrangement.tiles[0]}x{arrangement.tiles[1]} of them in an image"
+        height, width = series.size
+        plain = f"{series.images} images of {height}x{width} px"
+        yield (
+            f"{f'axes {series}' if file.named_axes else plain} read as {arrangement}"
+            + (how if arrangement.tiles != (1, 1) else "")
+            + (", which lie in the last axis" if arrangement.frames_last else "")
+        )
 
 
-def _count(path: Path) -> int:
-    """Number of images of a file, 0 where it cannot be read."""
-    try:
-        if path.suffix.lower() in TIFF_ENDINGS:
-            return tiff_header(path)[0][0]
-        return mrc_shape(path)[0]
-    except InputError:
-        return 0
+def _warnings(file: ImageFile, raw: np.ndarray, negative: float, clipped: float) -> Iterator[str]:
+    width, height = file.pixel_size_nm, file.pixel_height_nm
+    if width and height and abs(width / height - 1) > SQUARE:
+        yield (
+            f"pixels are {width:g} nm wide and {height:g} nm high, but square ones are expected: "
+            "check the pixel size of the file"
+        )
+    if negative > MANY_NEGATIVE:
+        yield (
+            f"{negative:.0%} of the values are negative, more than read noise makes: do not "
+            "subtract the background"
+        )
+    if clipped:
+        yield (
+            f"{clipped:.0%} of the values are clipped at the lowest one, {np.nanmin(raw):g}: do "
+            "not subtract the background, and leave the camera's offset in"
+        )
+    missing = float(np.mean(np.isnan(raw).any(axis=(0, 1))))
+    if missing:
+        yield f"{missing:.1%} of the pixels hold no data (NaN)"
+
+
+def _for_a_file_name(text: str) -> str:
+    return re.sub(r"[^\w.+-]+", "-", text).strip("-.")[:40] or "x"
+
+
+def _require_memory(series: Series, path: Path) -> None:
+    """Refuses what cannot fit, before the system ends the program for it."""
+    pixels = np.prod([float(size) for size in series.shape])
+    with contextlib.suppress(ValueError, OSError, AttributeError):  # not known on this system
+        whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        if pixels * (series.dtype.itemsize + 4) > whole:  # as it is, and as float32
+            raise _too_large(series, path)
+
+
+def _too_large(series: Series, path: Path) -> InputError:
+    return InputError(
+        f"{path} does not fit into memory ({series.axes}YX "
+        f"{'x'.join(map(str, series.shape))}): give a smaller part of it"
+    )

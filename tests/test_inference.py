@@ -529,7 +529,7 @@ def test_wrong_stacks(script, posterior, tmp_path, capsys):
         "holds 10 images": write_tiff(tmp_path / "ten.tif", np.concatenate([frames, frames[:1]])),
         "constant": write_tiff(tmp_path / "flat.tif", np.full((9, 20, 24), 7, np.uint16)),
         "NaN": write_tiff(tmp_path / "nan.tif", np.full((9, 20, 24), np.nan, np.float32)),
-        "negative counts": write_tiff(tmp_path / "negative.tif", frames.astype(np.float32) - 200),
+        "negative counts": write_tiff(tmp_path / "negative.tif", -frames.astype(np.float32)),
     }
     for words, path in cases.items():
         arguments = ("--test_data", path, "--save_path", tmp_path / "out")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from tqdm import tqdm
 
 from bayesdl_sim.bayes.calibration.recalibration import KINDS
 from bayesdl_sim.commands.test_options import TestSettings, parse_args
-from bayesdl_sim.data.formats.tiff import read_tiff
+from bayesdl_sim.data.folders import find_stacks
+from bayesdl_sim.data.formats.opening import read_images
 from bayesdl_sim.data.inputs import require_inputs
-from bayesdl_sim.data.stacks import RawStack, find_stacks, read_stack
+from bayesdl_sim.data.stacks import RawStack, read_stack
 from bayesdl_sim.inference.facts import result_lines
 from bayesdl_sim.inference.gate import Verdict
 from bayesdl_sim.inference.maps import INTERVAL
@@ -80,7 +82,7 @@ def open_posterior(settings: TestSettings) -> Posterior:
 def process(source: Path, folder: Path, settings: TestSettings, posterior: Posterior) -> None:
     """Reads, judges, reconstructs and writes one stack."""
     stack = read_stack(source)
-    stack = stack._replace(pixel_size_nm=settings.pixel_size_nm or stack.pixel_size_nm)
+    stack = replace(stack, pixel_size_nm=settings.pixel_size_nm or stack.pixel_size_nm)
     target = None if settings.target is None else read_target(settings.target, stack)
     height, width = stack.raw.shape[-2:]
     if not posterior.is_local and max(height, width) > settings.tile:
@@ -154,7 +156,7 @@ def read_target(path: Path, stack: RawStack) -> NDArray:
     Raises:
         InputError: unreadable, or not on the doubled grid of the raw frames.
     """
-    target, _ = read_tiff(require_file(path, "ground truth"))
+    target, _ = read_images(require_file(path, "ground truth"))
     times, _, height, width = stack.raw.shape
     expected = (times, 2 * height, 2 * width)
     if target.shape != expected:

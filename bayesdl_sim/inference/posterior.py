@@ -270,8 +270,10 @@ class Posterior:
 
     def shown(self, raw: Tensor) -> Tensor:
         """What the networks see of stacks of counts: (B, 9, H, W) -> (B, F, H, W)."""
-        stack = RawStack(raw.cpu().numpy()[:, None], None, "the batch", Path("the batch"))
-        prepared = (PreparedStack(stack._replace(raw=one), self.min_max) for one in stack.raw)
+        source = Path("the batch")
+        shared = {"pixel_size_nm": None, "name": str(source), "source": source}
+        stacks = (RawStack(raw=one, **shared) for one in raw.cpu().numpy()[:, None])
+        prepared = (PreparedStack(stack, self.min_max) for stack in stacks)
         return torch.cat([one.network_input(0, self.inputs) for one in prepared])
 
     def prepare(self, stack: RawStack | PreparedStack) -> PreparedStack:

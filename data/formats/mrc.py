@@ -1,20 +1,43 @@
-"""Reads MRC files, the format of BioSR; permissively, for BioSR leaves half the header empty."""
+"""Reads MRC and DeltaVision files; permissively, for BioSR leaves half the header empty."""
+
+from __future__ import annotations
 
 import math
-import warnings
+import struct
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from mrcfile.mrcfile import MrcFile
-from mrcfile.utils import data_dtype_from_header
 
+from bayesdl_sim.data.formats.content import DELTAVISION, opened_bytes
+from bayesdl_sim.data.formats.image_file import Channel, ImageFile, Series
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["mrc_shape", "read_mrc"]
+__all__ = ["mrc_shape", "open_mrc", "read_mrc"]
 
 HEADER_BYTES = 1024
-ITEM_BYTES = {0: 1, 1: 2, 2: 4, 6: 2, 12: 2}  # the modes of real grey images
+TYPES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}  # the modes of real grey images
+COMPLEX_MODES = (3, 4)
 PLAUSIBLE_NM = (20.0, 500.0)
+# Order of a DeltaVision file's sections, slowest first: its header counts T and W (colours) only.
+SEQUENCES = {0: "CTZ", 1: "TZC", 2: "TCZ"}
+IMOD_STAMP, IMOD_SIGNED = 1146047817, 1  # IMOD says whether bytes have a sign
+
+
+class _Header(NamedTuple):
+    """What the first 1024 bytes say; `data_at`: the byte at which the pixels begin."""
+
+    order: str
+    shape: tuple[int, int, int]
+    dtype: np.dtype
+    data_at: int
+    pixel_size_nm: float | None
+    pixel_height_nm: float | None
+    deltavision: bool
+    times: int
+    sequence: str
+    wavelengths: tuple[int, ...]
 
 
 def read_mrc(path: str | Path) -> tuple[np.ndarray, float | None]:
@@ -24,7 +47,7 @@ def read_mrc(path: str | Path) -> tuple[np.ndarray, float | None]:
     micrometres where the standard says Angstrom.
 
     Args:
-        path: MRC file of real images (modes 0, 1, 2, 6, 12).
+        path: MRC or DeltaVision file of real images (modes 0, 1, 2, 6, 12), gzip or not.
 
     Returns:
         Images (n, H, W) in the file's own type, and the pixel size in nm. The voxel size counts
@@ -34,73 +57,135 @@ def read_mrc(path: str | Path) -> tuple[np.ndarray, float | None]:
         InputError: missing, truncated, not an MRC file, complex values (an OTF).
     """
     path = Path(path)
-    header, shape, offset = _header(path)
-    try:
-        dtype = data_dtype_from_header(header)
-    except ValueError as error:
-        raise _not_mrc(path) from error
-    # The header has been checked against the length of the file, so the pixels are all there.
-    data = np.fromfile(path, dtype, math.prod(shape), offset=offset).reshape(shape)
-    return data.astype(dtype.newbyteorder("="), copy=False), _pixel_size_nm(header)
+    header = _header(path)
+    return _read(path, header), header.pixel_size_nm
 
 
 def mrc_shape(path: str | Path) -> tuple[int, int, int]:
     """Shape (n, H, W) of a file's images from its header; no pixel is read."""
-    return _header(Path(path))[1]
+    return _header(Path(path)).shape
 
 
-def _header(path: Path) -> tuple[np.recarray, tuple[int, int, int], int]:
-    """The header, the shape (n, H, W) and the byte at which the pixels begin."""
+def open_mrc(path: str | Path) -> ImageFile:
+    """What a file holds; a DeltaVision header also says its colours and time points."""
+    path = Path(path)
+    header = _header(path)
+    count, *size = header.shape
+    sizes = {"C": max(len(header.wavelengths), 1), "T": header.times}
+    planes, rest = divmod(count, sizes["C"] * sizes["T"])
+    axes, shape = "Q", (count,)
+    if header.deltavision and header.sequence and planes and not rest:
+        sizes["Z"] = planes
+        axes, shape = header.sequence, tuple(sizes[axis] for axis in header.sequence)
+    series = Series(
+        axes=axes,
+        shape=(*shape, *size),
+        dtype=header.dtype,
+        read=partial(_read, path, header, (*shape, *size)),
+        channels=tuple(Channel(wavelength_nm=float(wave)) for wave in header.wavelengths),
+    )
+    return ImageFile(
+        path=path,
+        format="DeltaVision" if header.deltavision else "MRC",
+        series=(series,),
+        named_axes=axes != "Q",
+        pixel_size_nm=header.pixel_size_nm,
+        pixel_height_nm=header.pixel_height_nm,
+    )
+
+
+def _read(path: Path, header: _Header, shape: tuple[int, ...] | None = None) -> np.ndarray:
+    # The header has been checked against the length of the file, so the pixels are all there.
+    with opened_bytes(path) as (file, _):
+        file.seek(header.data_at)
+        content = file.read(math.prod(header.shape) * header.dtype.itemsize)
+    try:
+        data = np.frombuffer(content, header.dtype).reshape(shape or header.shape)
+    except ValueError as error:  # the file became shorter meanwhile
+        raise _not_mrc(path) from error
+    return data.astype(header.dtype.newbyteorder("="))
+
+
+def _header(path: Path) -> _Header:
     if not path.is_file():
         raise InputError(f"{path} is missing: an MRC file was expected there")
-    _check_extended_header(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # permissive mode warns of every quirk of BioSR
-        try:
-            # Not mrcfile.open, which would take the word of a gzip or bzip2 mark for it.
-            with MrcFile(path, permissive=True, header_only=True) as file:
-                header = file.header
-        except (ValueError, EOFError) as error:
-            raise _not_mrc(path) from error
-    shape = (int(header.nz), int(header.ny), int(header.nx))
-    offset = HEADER_BYTES + int(header.nsymbt)
-    _check_header(path, int(header.mode), shape, offset)
-    return header, shape, offset
-
-
-def _check_extended_header(path: Path) -> None:
-    """The size of the second header is damaged most visibly, and mrcfile would allocate it."""
-    with path.open("rb") as file:
+    with opened_bytes(path) as (file, length):
         head = file.read(HEADER_BYTES)
-    sizes = [int.from_bytes(head[92:96], order, signed=True) for order in ("little", "big")]
-    room = path.stat().st_size - HEADER_BYTES
-    if len(head) < HEADER_BYTES or not any(0 <= size <= room for size in sizes):
+    if len(head) < HEADER_BYTES:
         raise _not_mrc(path)
-
-
-def _check_header(path: Path, mode: int, shape: tuple[int, ...], offset: int) -> None:
-    if min(shape) < 1 or offset < HEADER_BYTES:
+    order = _byte_order(head)
+    width, height, count, mode = struct.unpack_from(f"{order}4i", head)
+    (extended,) = struct.unpack_from(f"{order}i", head, 92)
+    deltavision = _is_deltavision(head, order)
+    if min(width, height, count) < 1 or extended < 0:
         raise _not_mrc(path)
-    if mode in (3, 4):
+    if mode in COMPLEX_MODES:
         raise InputError(
             f"{path} holds complex values, as an OTF file does, but raw frames of camera counts "
             "were expected: check which file to use"
         )
-    if mode not in ITEM_BYTES:
+    if mode not in TYPES:
         raise _not_mrc(path)
-    expected = offset + math.prod(shape) * ITEM_BYTES[mode]
-    found = path.stat().st_size
-    if found < expected:
+    dtype = np.dtype(order + ("u1" if mode == 0 and _unsigned(head, order) else TYPES[mode]))
+    expected = HEADER_BYTES + extended + count * height * width * dtype.itemsize
+    if length < expected:
+        if extended > length:
+            raise _not_mrc(path)
         raise InputError(
-            f"{path} is truncated: {shape[0]} images of {shape[1]}x{shape[2]} px take {expected} "
-            f"bytes, the file has {found}; copy it again from its source"
+            f"{path} is truncated: {count} images of {height}x{width} px take {expected} bytes, "
+            f"the file has {length}; copy it again from its source"
         )
+    times, sequence, waves = 1, "", ()
+    if deltavision:
+        times, number = struct.unpack_from(f"{order}2h", head, 180)
+        (colours,) = struct.unpack_from(f"{order}h", head, 196)
+        sequence, times = SEQUENCES.get(number, ""), max(times, 1)
+        waves = struct.unpack_from(f"{order}5h", head, 198)[: min(max(colours, 1), 5)]
+    return _Header(
+        order,
+        (count, height, width),
+        dtype,
+        HEADER_BYTES + extended,
+        _pixel_nm(head, order, 0, deltavision),
+        _pixel_nm(head, order, 1, deltavision),
+        deltavision,
+        times,
+        sequence,
+        waves,
+    )
 
 
-def _pixel_size_nm(header) -> float | None:
-    if int(header.mx) < 1:
+def _byte_order(head: bytes) -> str:
+    """By the machine stamp; without one, the order in which the mode is a mode."""
+    stamp = head[212:214]
+    if stamp in (b"DD", b"DA"):
+        return "<"
+    if stamp == b"\x11\x11":
+        return ">"
+    mode = {order: struct.unpack_from(f"{order}i", head, 12)[0] for order in "<>"}
+    known = {*TYPES, *COMPLEX_MODES}
+    return ">" if mode["<"] not in known and mode[">"] in known else "<"
+
+
+def _is_deltavision(head: bytes, order: str) -> bool:
+    return struct.unpack_from(f"{order}h", head, 96)[0] == DELTAVISION
+
+
+def _unsigned(head: bytes, order: str) -> bool:
+    """Whether bytes have no sign: in DeltaVision files, and where IMOD says so."""
+    stamp, flags = struct.unpack_from(f"{order}2i", head, 152)
+    return _is_deltavision(head, order) or (stamp == IMOD_STAMP and not flags & IMOD_SIGNED)
+
+
+def _pixel_nm(head: bytes, order: str, axis: int, deltavision: bool) -> float | None:
+    """Size of a pixel along columns (0) or rows (1)."""
+    (intervals,) = struct.unpack_from(f"{order}i", head, 28 + 4 * axis)
+    (length,) = struct.unpack_from(f"{order}f", head, 40 + 4 * axis)
+    if deltavision:
+        intervals = 1  # its header holds the size of a pixel, not that of the field
+    if intervals < 1:
         return None
-    voxel = float(header.cella.x) / int(header.mx)
+    voxel = length / intervals
     for size in (1000.0 * voxel, voxel / 10.0):  # micrometres (BioSR), Angstrom (the standard)
         if PLAUSIBLE_NM[0] <= size <= PLAUSIBLE_NM[1]:
             return size

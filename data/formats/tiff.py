@@ -1,30 +1,85 @@
 """Reads TIFF files as microscopes, Fiji and Python write them, or says what is wrong with them."""
 
 import contextlib
+import io
 import logging
 import math
 import struct
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import tifffile
 
+from bayesdl_sim.data.formats.content import opened_bytes
+from bayesdl_sim.data.formats.image_file import ImageFile, Series
+from bayesdl_sim.data.formats.tiff_axes import FORMATS, axes_of, leading_axes
+from bayesdl_sim.data.formats.tiff_metadata import channels_of, pixel_sizes_nm
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["iterate_tiff", "read_image", "read_tiff", "tiff_header"]
+__all__ = ["iterate_tiff", "open_tiff", "read_image", "read_tiff", "tiff_header"]
 
-UNIT_NM = {
-    **dict.fromkeys(("nm", "nanometer", "nanometers"), 1.0),
-    **dict.fromkeys(("micron", "microns", "um", "\u00b5m", "\u03bcm", "\\u00b5m"), 1e3),
-    **dict.fromkeys(("micrometer", "micrometers"), 1e3),
-    **dict.fromkeys(("mm", "millimeter"), 1e6),
-    **dict.fromkeys(("cm", "centimeter", "centimeters"), 1e7),
-    **dict.fromkeys(("inch", "inches"), 25.4e6),
-}
-PLAUSIBLE_NM = (5.0, 1000.0)  # uncalibrated files say 1 um, or a printer's 72 dpi (352778 nm)
 MAX_COMPRESSION = 2000  # beyond what deflate can do: the header lies about the size
+
+
+COLOURS_OF_A_PICTURE = (2, 3, 4)  # samples of a pixel: grey and alpha, RGB, RGBA
+
+
+def open_tiff(path: str | Path) -> ImageFile:
+    """What a file holds, its axes included; no pixel is decoded.
+
+    Raises:
+        InputError: missing, truncated, not a TIFF, RGB.
+    """
+    path = Path(path)
+    with _opened(path) as file:
+        channels = channels_of(file)
+        series = []
+        for index, part in enumerate(file.series):
+            axes, shape = axes_of(part, file)
+            _check_grey(part, axes, shape, path)
+            series.append(
+                Series(
+                    axes=axes,
+                    shape=shape,
+                    dtype=part.dtype,
+                    read=partial(_read_series, path, index),
+                    name=str(part.name or ""),
+                    channels=channels[index] if index < len(channels) else (),
+                )
+            )
+        if not series:
+            raise ValueError("it holds no image")
+        kind = file.series[0].kind
+        width, height = pixel_sizes_nm(file)
+        return ImageFile(
+            path=path,
+            format=FORMATS.get(kind, "TIFF"),
+            series=tuple(series),
+            named_axes=kind in FORMATS,
+            pixel_size_nm=width,
+            pixel_height_nm=height,
+        )
+
+
+def _check_grey(
+    part: tifffile.TiffPageSeries, axes: str, shape: tuple[int, ...], path: str | Path
+) -> None:
+    if "S" in axes and shape[axes.index("S")] in COLOURS_OF_A_PICTURE:
+        raise _coloured(path)
+    if part.dtype is None or part.dtype.kind not in "uif":
+        raise _no_counts(part, path)
+
+
+def _read_series(path: Path, index: int) -> np.ndarray:
+    with _opened(path) as file:
+        part = file.series[index]
+        _check_complete(file, [part], path)
+        image = np.asarray(part.asarray()).reshape(part.shape)
+        rows, columns = part.axes.rindex("Y"), part.axes.rindex("X")
+        return image.transpose(*leading_axes(part.axes), rows, columns)
 
 
 def read_tiff(path: str | Path) -> tuple[np.ndarray, float | None]:
@@ -45,7 +100,7 @@ def read_tiff(path: str | Path) -> tuple[np.ndarray, float | None]:
         series = _grey_series(file, path)
         _check_complete(file, series, path)
         images = [np.asarray(part.asarray()).reshape(-1, *part.shape[-2:]) for part in series]
-        return (images[0] if len(images) == 1 else np.concatenate(images)), _pixel_size_nm(file)
+        return (images[0] if len(images) == 1 else np.concatenate(images)), pixel_sizes_nm(file)[0]
 
 
 def read_image(path: str | Path) -> np.ndarray:
@@ -95,9 +150,13 @@ def _opened(path: str | Path) -> Iterator[tifffile.TiffFile]:
     level = log.level
     log.setLevel(logging.CRITICAL + 1)
     try:
-        _check_chain(path)
-        with tifffile.TiffFile(path) as file:
-            yield file
+        with opened_bytes(path) as (content, size):
+            _check_chain(path, content, size)
+            content.seek(0)
+            # By its path where it is a file: an OME-TIFF may continue in its neighbours.
+            source = content if isinstance(content, io.BytesIO) else path
+            with tifffile.TiffFile(source) as file:
+                yield file
     except (InputError, PermissionError, MemoryError):
         raise
     except Exception as error:  # a broken file makes tifffile raise nearly anything
@@ -115,31 +174,27 @@ def _opened(path: str | Path) -> Iterator[tifffile.TiffFile]:
         log.setLevel(level)
 
 
-def _check_chain(path: Path) -> None:
+def _check_chain(path: Path, file: BinaryIO, size: int) -> None:
     """Walks the chain of image headers to its end: tifffile would quietly stop at a cut."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(16)
-        order = {b"II": "<", b"MM": ">"}.get(head[:2])
-        version = struct.unpack(order + "H", head[2:4])[0] if order and len(head) >= 8 else 0
-        if version not in (42, 43):
-            raise InputError(f"{path} is not a TIFF file: check its name and how it was saved")
-        big = version == 43
-        count_form, offset_form, entry = ("Q", "Q", 20) if big else ("H", "I", 12)
-        (offset,) = struct.unpack_from(order + offset_form, head, 8 if big else 4)
-        seen = set()
-        while offset:
-            if offset in seen or offset >= size:
-                raise ValueError(f"an image header at byte {offset} of {size}")
-            seen.add(offset)
-            file.seek(offset)
-            (entries,) = struct.unpack(
-                order + count_form, file.read(struct.calcsize("=" + count_form))
-            )
-            file.seek(entries * entry, 1)
-            (offset,) = struct.unpack(
-                order + offset_form, file.read(struct.calcsize("=" + offset_form))
-            )
+    head = file.read(16)
+    order = {b"II": "<", b"MM": ">"}.get(head[:2])
+    version = struct.unpack(order + "H", head[2:4])[0] if order and len(head) >= 8 else 0
+    if version not in (42, 43):
+        raise InputError(f"{path} is not a TIFF file: check its name and how it was saved")
+    big = version == 43
+    count_form, offset_form, entry = ("Q", "Q", 20) if big else ("H", "I", 12)
+    (offset,) = struct.unpack_from(order + offset_form, head, 8 if big else 4)
+    seen = set()
+    while offset:
+        if offset in seen or offset >= size:
+            raise ValueError(f"an image header at byte {offset} of {size}")
+        seen.add(offset)
+        file.seek(offset)
+        (entries,) = struct.unpack(order + count_form, file.read(struct.calcsize("=" + count_form)))
+        file.seek(entries * entry, 1)
+        (offset,) = struct.unpack(
+            order + offset_form, file.read(struct.calcsize("=" + offset_form))
+        )
 
 
 def _grey_series(file: tifffile.TiffFile, path: str | Path) -> list[tifffile.TiffPageSeries]:
@@ -148,15 +203,9 @@ def _grey_series(file: tifffile.TiffFile, path: str | Path) -> list[tifffile.Tif
         raise ValueError("it holds no image")
     for part in series:
         if "S" in part.axes or part.keyframe.samplesperpixel > 1:
-            raise InputError(
-                f"{path} holds colour (RGB) images, but grey images of camera counts were "
-                "expected: save the raw data, not a picture of it"
-            )
+            raise _coloured(path)
         if part.dtype is None or part.dtype.kind not in "uif":
-            raise InputError(
-                f"{path} holds values of type {part.dtype}, but camera counts were expected: "
-                "save it as uint16 or float32"
-            )
+            raise _no_counts(part, path)
     sizes = {part.shape[-2:] for part in series}
     if len(sizes) > 1:
         listed = ", ".join(f"{height}x{width}" for height, width in sorted(sizes))
@@ -180,49 +229,42 @@ def _mapped(part: tifffile.TiffPageSeries, path: str | Path) -> np.ndarray:
 def _check_complete(
     file: tifffile.TiffFile, series: list[tifffile.TiffPageSeries], path: str | Path
 ) -> None:
-    """Refuses pixel data that ends beyond the file: tifffile would fill in zeros."""
-    size = Path(path).stat().st_size
+    """Refuses pixel data that ends beyond its file: tifffile would fill in zeros."""
+    size = file.filehandle.size
+    available = size
     declared = 0
     for part in series:
         declared += part.nbytes
         if part.dataoffset is not None:
-            ends = [part.dataoffset + part.nbytes]
+            ends = [(part.dataoffset + part.nbytes, size)]
         else:
             pages = [page for page in part.pages if page is not None]
             if len(pages) < len(part.pages):
                 raise ValueError("an image of the stack is not in the file")
             ends = [
-                start + length
+                (start + length, page.parent.filehandle.size)
                 for page in pages
                 for start, length in zip(page.dataoffsets, page.databytecounts, strict=True)
             ]
-        if not ends or max(ends) > size:
-            raise ValueError(f"pixel data up to byte {max(ends, default=0)} of {size}")
-    if declared > MAX_COMPRESSION * size:
+            available = sum(
+                {id(page.parent): page.parent.filehandle.size for page in pages}.values()
+            )
+        if not ends or any(end > there for end, there in ends):
+            last = max(ends, default=(0, size))
+            raise ValueError(f"pixel data up to byte {last[0]} of {last[1]}")
+    if declared > MAX_COMPRESSION * max(size, available):
         raise ValueError(f"{declared} bytes of images declared in a file of {size}")
 
 
-def _pixel_size_nm(file: tifffile.TiffFile) -> float | None:
-    page = file.pages.first
-    size = None
-    with contextlib.suppress(Exception):  # odd metadata must not stop the reading of the image
-        size = _ome_nm(file.ome_metadata) if file.is_ome else _resolution_nm(file, page)
-    if size is None or not PLAUSIBLE_NM[0] <= size < PLAUSIBLE_NM[1]:
-        return None
-    return size
+def _coloured(path: str | Path) -> InputError:
+    return InputError(
+        f"{path} holds colour (RGB) images, but grey images of camera counts were expected: save "
+        "the raw data, not a picture of it"
+    )
 
 
-def _ome_nm(xml: str) -> float | None:
-    pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
-    if pixels is None or "PhysicalSizeX" not in pixels.attrib:
-        return None
-    unit = pixels.get("PhysicalSizeXUnit", "um").strip().lower()
-    return float(pixels.attrib["PhysicalSizeX"]) * UNIT_NM[unit]
-
-
-def _resolution_nm(file: tifffile.TiffFile, page: tifffile.TiffPage) -> float | None:
-    numerator, denominator = page.tags["XResolution"].value
-    unit = (file.imagej_metadata or {}).get("unit")
-    if unit is None:  # a plain TIFF knows pixels per inch or per centimetre only
-        unit = {2: "inch", 3: "cm"}[int(page.tags["ResolutionUnit"].value)]
-    return UNIT_NM[str(unit).strip().lower()] * denominator / numerator
+def _no_counts(part: tifffile.TiffPageSeries, path: str | Path) -> InputError:
+    return InputError(
+        f"{path} holds values of type {part.dtype}, but camera counts were expected: save it as "
+        "uint16 or float32"
+    )

@@ -19,11 +19,11 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from bayesdl_sim.data.counts import check_counts
 from bayesdl_sim.data.formats.tiff import read_image, tiff_header
 from bayesdl_sim.data.normalise import Normalisation, normalisation_of, target_normalisation
 from bayesdl_sim.data.sets.layout import DatasetTree
 from bayesdl_sim.data.sets.room import require_room
-from bayesdl_sim.data.stacks import check_counts
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import read_json, write_json
 

@@ -12,11 +12,12 @@ import pytest
 import tifffile
 
 from bayesdl_sim.data.formats.tiff import read_image
+from bayesdl_sim.data.frame_order import ORDERS, FrameOrder
+from bayesdl_sim.data.fringe_order import check_order, fringe_peak
 from bayesdl_sim.data.sets.datasets import SimDataset
 from bayesdl_sim.data.sets.layout import DatasetTree
 from bayesdl_sim.data.stacks import read_stack
 from bayesdl_sim.DatasetGenerate import conversion, from_stacks, measured_set
-from bayesdl_sim.DatasetGenerate.frame_order import ORDERS, FrameOrder, check_order, fringe_peak
 from bayesdl_sim.utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,7 +81,7 @@ def test_interleaved_frames_are_sorted(write_pairs, tmp_path):
 def test_a_wrong_order_is_noticed(write_pairs, tmp_path, interleaved):
     write_pairs(interleaved=interleaved)
     wrong, right = ORDERS if interleaved else ORDERS[::-1]
-    with pytest.raises(InputError, match=f"do not follow --order {wrong}; they fit {right}"):
+    with pytest.raises(InputError, match=f"do not follow the order {wrong}; they fit {right}"):
         convert(tmp_path, "--order", wrong)
     assert not (tmp_path / "set").exists()
     spec = convert(tmp_path, "--order", wrong, "--check_order", "False").spec
@@ -212,7 +213,7 @@ def test_mistakes_in_pairing_are_refused(write_pairs, tmp_path):
     with pytest.raises(InputError, match="--raw: no file fits"):
         convert(tmp_path, *MAJOR, raw="c/*.tif")
     (tmp_path / "a" / "raw_4.txt").write_text("notes")
-    with pytest.raises(InputError, match="raw_4.txt is none of"):
+    with pytest.raises(InputError, match="raw_4.txt is no TIFF or MRC file"):
         convert(tmp_path, *MAJOR, raw="a/*")
     assert not (tmp_path / "set").exists()
 

@@ -71,7 +71,7 @@ def movie(cristae):
 def _stack_of(frames, pixel_size_nm=65.0):
     """(9 T, H, W) counts as `read_stack` gives them."""
     raw = np.ascontiguousarray(frames, np.float32).reshape(-1, 9, *frames.shape[-2:])
-    return RawStack(raw, pixel_size_nm, "cell", Path("cell.tif"))
+    return RawStack(raw=raw, pixel_size_nm=pixel_size_nm, name="cell", source=Path("cell.tif"))
 
 
 @pytest.fixture(scope="session")

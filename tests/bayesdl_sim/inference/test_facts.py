@@ -30,7 +30,7 @@ def test_lines_say_size_widths_and_changes(posterior, movie):
     for words in ("3 time points of 9 frames of 64x72 px, pixel 65 nm", "epistemic", "credibility",
                   "from one time point to the next"):  # fmt: skip
         assert words in text
-    unknown = movie._replace(pixel_size_nm=None)
+    unknown = replace(movie, pixel_size_nm=None)
     assert (
         "of unknown size (set pixel_size_nm)"
         in result_lines(unknown, posterior.reconstruct(unknown))[0]

@@ -1,5 +1,7 @@
 """Frames first, then the result; the worst time point decides."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ PHASE_MAJOR = [0, 3, 6, 1, 4, 7, 2, 5, 8]
 
 @pytest.mark.parametrize(("times", "expected"), [(1, [0]), (3, [0, 1, 2]), (100, [0, 33, 66, 99])])
 def test_judged_times_are_spread_evenly(stack, times, expected):
-    long = stack._replace(raw=np.broadcast_to(stack.raw, (times, *stack.raw.shape[1:])))
+    long = replace(stack, raw=np.broadcast_to(stack.raw, (times, *stack.raw.shape[1:])))
     assert judged_times(PreparedStack(long)) == expected
 
 

@@ -1,51 +1,23 @@
-"""The order of the frames of a raw stack: made orientation-major, and checked against the fringes.
+"""Asks the fringes of raw frames in which order they follow each other.
 
-A wrong order makes no error anywhere later, only bad networks; but the fringes tell it.
+A wrong order makes no error anywhere later, only bad networks and bad images; the fringes show it.
 """
 
-from typing import NamedTuple
+from __future__ import annotations
 
 import numpy as np
 
+from bayesdl_sim.data.frame_order import FrameOrder
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["ORDERS", "FrameOrder", "check_order", "fringe_peak"]
+__all__ = ["check_order", "fringe_peak"]
 
-ORDERS = ("orientation,phase", "phase,orientation")  # what changes slowest comes first
 ANNULUS = (0.15, 0.42)  # cycles per raw pixel, where fringes of SIM lie
 HIGH_PASS = 0.06  # cycles per raw pixel
 # On stacks of noise the peaks of the two orders differ by up to 1.2, and none reaches 5; on stacks
 # with fringes the right order is 1.5 to 3 times higher.
 CLEAR_PEAK = 5.0
 CLEAR_RATIO = 1.35
-
-
-class FrameOrder(NamedTuple):
-    """How the images of a file follow each other; one of `ORDERS`, of N orientations, M phases."""
-
-    order: str
-    orientations: int = 3
-    phases: int = 3
-
-    @property
-    def frames(self) -> int:
-        """Images per stack."""
-        return self.orientations * self.phases
-
-    @property
-    def other(self) -> "FrameOrder":
-        """The other order of the same frames."""
-        return self._replace(order=ORDERS[1 - ORDERS.index(self.order)])
-
-    def triples(self, frames: np.ndarray) -> np.ndarray:
-        """Frames (N M, H, W) in file order -> (N, M, H, W)."""
-        if self.order == ORDERS[0]:
-            return frames.reshape(self.orientations, self.phases, *frames.shape[1:])
-        return frames.reshape(self.phases, self.orientations, *frames.shape[1:]).swapaxes(0, 1)
-
-    def orientation_major(self, frames: np.ndarray) -> np.ndarray:
-        """Frames (N M, H, W) in file order -> (N M, H, W), orientation by orientation."""
-        return self.triples(frames).reshape(frames.shape)
 
 
 def fringe_peak(triples: np.ndarray) -> float:
@@ -86,7 +58,7 @@ def fringe_peak(triples: np.ndarray) -> float:
 
 
 def check_order(stacks: list[np.ndarray], order: FrameOrder, name: str) -> str:
-    """Asks the fringes whether the order is right.
+    """Compares the fringes in the stated order with those in the other one.
 
     Args:
         stacks: frames (N M, H, W) in file order, some of the set.
@@ -108,9 +80,9 @@ def check_order(stacks: list[np.ndarray], order: FrameOrder, name: str) -> str:
     ratio = float(np.exp(np.median(np.log(own / other))))
     if ratio < 1 / CLEAR_RATIO and np.median(other) > CLEAR_PEAK:
         raise InputError(
-            f"{name}: the fringes do not follow --order {order.order}; they fit "
+            f"{name}: the fringes do not follow the order {order.order}; they fit "
             f"{order.other.order} ({1 / ratio:.1f} times clearer): name that order, or, if you are "
-            "sure of yours, add --check_order False"
+            "sure of yours, set check_order to False"
         )
     if ratio > CLEAR_RATIO and np.median(own) > CLEAR_PEAK:
         return "confirmed by the fringes"

@@ -1,0 +1,134 @@
+"""Whether an array can be raw camera counts, and what is odd about them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from bayesdl_sim.data.layouts import MIN_SIZE
+from bayesdl_sim.utils.errors import InputError
+
+__all__ = ["check_counts", "clipped_share"]
+
+LARGEST = float(np.finfo(np.float32).max)
+MOST_NEGATIVE = 0.5  # share of the values; more is no camera's read noise
+MOST_WITHOUT_DATA = 0.5  # share of the pixels
+WRAPPED = (-1000, 30000)  # counts: 16-bit values that ran over reach from here to there
+CLIPPED = 0.05  # share of the values at the lowest one, which also has to stand out
+STANDS_OUT = 4.0  # times as many values as in the next bin; light thins out gradually
+BINS = 50  # between the lowest value and the median of the others
+
+
+def check_counts(frames: np.ndarray, path: str | Path, gaps: bool = False) -> None:
+    """Refuses what cannot be raw camera counts.
+
+    Slightly negative values are what a calibrated camera gives, offset subtracted.
+
+    Args:
+        frames: (n, H, W), any type.
+        path: named in the message.
+        gaps: whether pixels may hold no data, NaN, in up to half of the field.
+
+    Raises:
+        InputError: frames under 16 px, infinite values or NaN, values beyond float32, mostly
+            negative ones, an integer overflow, a constant frame.
+    """
+    height, width = frames.shape[-2:]
+    if min(height, width) < MIN_SIZE:
+        raise InputError(
+            f"{path} holds frames of {height}x{width} px, but at least {MIN_SIZE}x{MIN_SIZE} px "
+            "are needed: check that it is an image stack"
+        )
+    lowest, highest = frames.min(axis=(-2, -1)), frames.max(axis=(-2, -1))  # NaN stays NaN
+    odd = ~(np.isfinite(lowest) & np.isfinite(highest))
+    if odd.any():
+        if not gaps:
+            raise _not_finite(odd, path)
+        lowest, highest = _limits_beside_gaps(frames, odd, path)
+    if max(abs(float(lowest.min())), abs(float(highest.max()))) > LARGEST:
+        raise InputError(
+            f"{path} holds values up to {max(highest.max(), -lowest.min()):.3g}, beyond the range "
+            "of 32-bit numbers: SIM frames are camera counts; save the raw data again"
+        )
+    if (lowest < 0).any():
+        _check_negative(frames, lowest, highest, path)
+    if (lowest == highest).any():
+        frame = _first(lowest == highest)
+        raise InputError(
+            f"{path} is empty or constant in image {frame} (every pixel is "
+            f"{lowest[frame - 1]:g}): check that all nine frames were recorded"
+        )
+
+
+def clipped_share(frames: np.ndarray) -> float:
+    """Share of the values at the lowest one, if they stand out as a spike, else 0.
+
+    A background that was subtracted and cut at zero makes such a spike. Rows and columns that are
+    constant in all frames hold no data and do not count.
+
+    Args:
+        frames: (n, H, W) counts; NaN does not count.
+    """
+    constant = frames.min(axis=0) == frames.max(axis=0)
+    rows, columns = ~constant.all(axis=1), ~constant.all(axis=0)
+    values = frames[:, rows][:, :, columns].ravel()
+    values = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+    if not values.size:
+        return 0.0
+    lowest = values.min()
+    above = values[values > lowest]
+    share = 1 - above.size / values.size
+    if share < CLIPPED or not above.size:
+        return 0.0
+    width = (float(np.median(above)) - float(lowest)) / BINS
+    if values.dtype.kind in "ui" or bool((above[:1000] == np.rint(above[:1000])).all()):
+        width = max(width, 1.0)
+    following = int((above <= lowest + width).sum())
+    return share if share * values.size > STANDS_OUT * following else 0.0
+
+
+def _check_negative(
+    frames: np.ndarray, lowest: np.ndarray, highest: np.ndarray, path: str | Path
+) -> None:
+    first = _first(lowest < 0)
+    whole = frames.dtype.kind == "i"
+    if whole and lowest.min() < WRAPPED[0] and highest.max() > WRAPPED[1]:
+        raise InputError(
+            f"{path} holds counts from {lowest.min():g} to {highest.max():g}, as when bright "
+            f"pixels run over the largest signed number (first in image {first}): save the raw "
+            "data as uint16"
+        )
+    share = float(np.mean(frames < 0))
+    if share > MOST_NEGATIVE:
+        raise InputError(
+            f"{path} holds negative counts in {share:.0%} of its pixels (down to "
+            f"{lowest.min():g}, first in image {first}): SIM frames are camera counts, 0 or more "
+            "but for read noise; do not subtract the background"
+        )
+
+
+def _limits_beside_gaps(
+    frames: np.ndarray, odd: np.ndarray, path: str | Path
+) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest value of each frame without its NaN."""
+    if np.isinf(frames).any():
+        raise _not_finite(odd, path)
+    missing = np.isnan(frames).any(axis=0)
+    if missing.mean() > MOST_WITHOUT_DATA:
+        raise InputError(
+            f"{path} holds no data (NaN) in {missing.mean():.0%} of its pixels: crop it to the "
+            "part that was recorded"
+        )
+    return np.nanmin(frames, axis=(-2, -1)), np.nanmax(frames, axis=(-2, -1))
+
+
+def _not_finite(odd: np.ndarray, path: str | Path) -> InputError:
+    return InputError(
+        f"{path} holds NaN or infinite values in image {_first(odd)}: SIM frames are camera "
+        "counts; save the raw data again"
+    )
+
+
+def _first(flags: np.ndarray) -> int:
+    return int(np.argmax(flags)) + 1  # people count images from 1

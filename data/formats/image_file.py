@@ -1,0 +1,81 @@
+"""An image file as series of images with named axes, whatever its format."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+__all__ = ["Channel", "ImageFile", "Series"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Channel:
+    """A colour of a file.
+
+    Attributes:
+        name: empty where the file gives none.
+        wavelength_nm: of the emission if the file says it, else of the excitation.
+    """
+
+    name: str = ""
+    wavelength_nm: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """One acquisition of a file; its pixels are read by `read`, and only then.
+
+    Attributes:
+        axes: a letter for each axis but rows and columns, slowest first: T time, C colour, Z plane,
+            R position, A orientation, P phase, S sample of a pixel, Q unknown.
+        shape: sizes of those axes, then height and width.
+        dtype: of the pixels.
+        read: gives the pixels in that shape.
+        name: of the series, for people; may be empty.
+        channels: of the axis C; empty where the file says nothing.
+    """
+
+    axes: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    read: Callable[[], np.ndarray]
+    name: str = ""
+    channels: tuple[Channel, ...] = ()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.shape[-2], self.shape[-1]
+
+    @property
+    def images(self) -> int:
+        """Number of images."""
+        return math.prod(self.shape[:-2])
+
+    def __str__(self) -> str:
+        return f"{self.axes}YX {'x'.join(map(str, self.shape))}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFile:
+    """What a file holds, without its pixels.
+
+    Attributes:
+        path: the file.
+        format: for people, such as OME-TIFF.
+        series: all of them, thumbnails included.
+        named_axes: whether the file itself says what its axes are.
+        pixel_size_nm: width of a pixel, None where the file does not say.
+        pixel_height_nm: its height.
+    """
+
+    path: Path
+    format: str
+    series: tuple[Series, ...]
+    named_axes: bool = False
+    pixel_size_nm: float | None = None
+    pixel_height_nm: float | None = None
