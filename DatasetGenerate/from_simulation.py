@@ -42,6 +42,7 @@ from bayesdl_sim.physics.wide_microscopes import (
     wide_microscope,
 )
 from bayesdl_sim.utils.errors import InputError, run_script, writable_folder
+from bayesdl_sim.utils.sampling import generator_from
 
 __all__ = [
     "PHASE_ORIGIN",
@@ -109,8 +110,7 @@ def simulate_cell(recipe: Recipe, number: int, optics: list[Optics]) -> Cell:
 
 
 def _simulate(recipe: Recipe, entropy: list[int], number: int, optics: list[Optics]) -> Cell:
-    seed = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
-    generator = torch.Generator().manual_seed(int(seed >> np.uint64(1)))
+    generator = generator_from(*entropy)
     name = oddity_of(number) if recipe.sample == OUTLIERS else None
     oddity = ORDINARY if name is None else ODDITIES[name]
     kind = _pick_kind(recipe.sample, generator)

@@ -1,6 +1,6 @@
 """The posterior predictive distribution: members in, mean and uncertainties out."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -9,7 +9,9 @@ from torch import Tensor
 from bayesdl_sim.bayes.likelihoods import standard_deviation
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["Prediction", "Welford", "predict"]
+__all__ = ["Prediction", "Welford", "predict", "predict_nested"]
+
+Member = Callable[[Tensor], tuple[Tensor, Tensor | None]]
 
 
 class Prediction(NamedTuple):
@@ -81,11 +83,7 @@ class Welford:
 
 
 @torch.no_grad()
-def predict(
-    members: Iterable[Callable[[Tensor], tuple[Tensor, Tensor | None]]],
-    raw: Tensor,
-    likelihood: str = "gauss",
-) -> Prediction:
+def predict(members: Iterable[Member], raw: Tensor, likelihood: str = "gauss") -> Prediction:
     """Posterior predictive mean and uncertainties by the law of total variance.
 
     `Var(y) = <Var(y | theta)> + Var(<y | theta>)`: `mean` is the mean of the members' means,
@@ -109,16 +107,42 @@ def predict(
     Source: Kendall and Gal, NeurIPS 2017, eq. 9, with the unbiased variance of the draws.
     """
     means, variances = Welford(), Welford()
+    for _ in _accumulated(members, raw, likelihood, means, variances):
+        pass
+    return _prediction(means, variances)
+
+
+def predict_nested(
+    members: Iterable[Member], raw: Tensor, likelihood: str = "gauss"
+) -> Iterator[Prediction]:
+    """The prediction of the first member, of the first two, and so on, each member run once.
+
+    The last one is that of `predict`, bit for bit. Arguments and errors are those of `predict`.
+    """
+    means, variances = Welford(), Welford()
+    for _ in _accumulated(members, raw, likelihood, means, variances):
+        yield _prediction(means, variances)
+
+
+def _accumulated(
+    members: Iterable[Member], raw: Tensor, likelihood: str, means: Welford, variances: Welford
+) -> Iterator[int]:
+    """Adds each member to the statistics, and yields how many there are."""
     for member in members:
-        mean, parameters = member(raw)
-        means.add(mean)
-        if parameters is not None:
-            variances.add(standard_deviation(likelihood, parameters).square())
+        with torch.no_grad():
+            mean, parameters = member(raw)
+            means.add(mean)
+            if parameters is not None:
+                variances.add(standard_deviation(likelihood, parameters).square())
         if variances.count not in (0, means.count):
             raise InputError(
                 f"member {means.count} {'has no' if parameters is None else 'has an'} uncertainty "
                 "tail, unlike those before it: use members of one run"
             )
+        yield means.count
+
+
+def _prediction(means: Welford, variances: Welford) -> Prediction:
     mean, epistemic = means.mean, means.variance
     aleatoric = variances.mean if variances.count else torch.zeros_like(mean)
     return Prediction(mean, aleatoric.sqrt(), epistemic.sqrt(), (aleatoric + epistemic).sqrt())

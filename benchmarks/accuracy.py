@@ -26,7 +26,8 @@ from bayesdl_sim.benchmarks.shared.common import (
     wide_field_images,
     wiener_images,
 )
-from bayesdl_sim.benchmarks.shared.console import arguments, at_least, report
+from bayesdl_sim.benchmarks.shared.console import arguments, at_least
+from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.metrics.images import Quality, quality
 from bayesdl_sim.physics.reconstruction.first_guess import first_guess
 from bayesdl_sim.utils.errors import run_script
@@ -144,7 +145,7 @@ def main(argv: list[str] | None = None) -> None:
     }
     facts = {"cells": args.cells, "levels": args.levels, "size": args.size, "seed": args.seed}
     facts |= {"members": posterior.members, "border": args.border}
-    report("accuracy", tables, args.save_path, facts, records)
+    write_tables("accuracy", tables, args.save_path, facts, records)
 
 
 def _with_signal(records: list[dict[str, Any]]) -> list[dict[str, Any]]:

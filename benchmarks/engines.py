@@ -20,11 +20,12 @@ from tqdm import tqdm
 
 from bayesdl_sim.benchmarks.scenes.kept_out import SCENARIOS, kept_out_scene
 from bayesdl_sim.benchmarks.shared.common import Posterior, simulated_cells
-from bayesdl_sim.benchmarks.shared.console import arguments, at_least, report
+from bayesdl_sim.benchmarks.shared.console import arguments, at_least
 from bayesdl_sim.benchmarks.shared.detection import image_scores
 from bayesdl_sim.benchmarks.shared.training import STEP_2, curve, train
 from bayesdl_sim.benchmarks.uncertainty import calibration_records, normalised_targets
 from bayesdl_sim.DatasetGenerate import from_simulation
+from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.metrics.images import auroc, pearson, quality
 from bayesdl_sim.utils.errors import InputError, run_script
 
@@ -146,7 +147,9 @@ def main(argv: list[str] | None = None) -> None:
         rows, records = compare(root, work, args)
     names = ("cells", "levels", "size", "epochs", "tail_epochs", "n_feat", "test_cells", "kept_out")
     facts = {name: getattr(args, name) for name in names} | {"threads": torch.get_num_threads()}
-    report("engines", {"Posteriors at equal budget": titled(rows)}, args.save_path, facts, records)
+    write_tables(
+        "engines", {"Posteriors at equal budget": titled(rows)}, args.save_path, facts, records
+    )
 
 
 if __name__ == "__main__":

@@ -20,10 +20,11 @@ from matplotlib.figure import Figure
 from bayesdl_sim.benchmarks.scenes.charts import CHARTS
 from bayesdl_sim.benchmarks.scenes.kept_out import kept_out_scene
 from bayesdl_sim.benchmarks.shared.common import Posterior
-from bayesdl_sim.benchmarks.shared.console import arguments, at_least, report
+from bayesdl_sim.benchmarks.shared.console import arguments, at_least
 from bayesdl_sim.benchmarks.shared.training import curve, train
 from bayesdl_sim.data.sets.layout import DatasetSpec, DatasetTree
 from bayesdl_sim.DatasetGenerate.from_simulation import store_cell
+from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.metrics.images import quality
 from bayesdl_sim.utils.errors import InputError, run_script
 from bayesdl_sim.utils.files import atomic_path
@@ -183,7 +184,7 @@ def main(argv: list[str] | None = None) -> None:
     names = ("structure", "minutes", "lr", "cells", "held_out", "levels", "size", "seed")
     facts = {name: getattr(args, name) for name in names} | {"member, dB": start}
     facts |= {"threads": torch.get_num_threads()}
-    report("fine_tuning", {title: table(curves, start)}, args.save_path, facts, records)
+    write_tables("fine_tuning", {title: table(curves, start)}, args.save_path, facts, records)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from bayesdl_sim.benchmarks.shared.common import FIRST_GUESS
-from bayesdl_sim.benchmarks.shared.console import arguments, at_least, report
+from bayesdl_sim.benchmarks.shared.console import arguments, at_least
 from bayesdl_sim.data.formats.tiff import read_image
 from bayesdl_sim.data.inputs import InputSpec
 from bayesdl_sim.data.normalise import normalisation_of, target_normalisation
@@ -37,6 +37,7 @@ from bayesdl_sim.data.sets.datasets import SimDataset
 from bayesdl_sim.data.sets.layout import DatasetTree
 from bayesdl_sim.data.sets.patches import crop_pair, draw_symmetry
 from bayesdl_sim.DatasetGenerate import from_simulation
+from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.utils.errors import InputError, run_script
 
 __all__ = ["decoded_patches", "main", "own_memory", "rate"]
@@ -213,7 +214,7 @@ def main(argv: list[str] | None = None) -> None:
             memory, rows = memory_table(Path(folder), args), compare(Path(folder), args)
     facts = {name: getattr(args, name) for name in ("patches", "patch_size", "batch_size", "size")}
     tables = {"Input pipeline": rows, "Memory of the reader, with first guesses": memory}
-    report("input_pipeline", tables, args.save_path, facts)
+    write_tables("input_pipeline", tables, args.save_path, facts)
 
 
 if __name__ == "__main__":

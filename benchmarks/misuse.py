@@ -34,7 +34,8 @@ from bayesdl_sim.benchmarks.shared.common import (
     posterior_of,
     simulated_cells,
 )
-from bayesdl_sim.benchmarks.shared.console import arguments, at_least, report
+from bayesdl_sim.benchmarks.shared.console import arguments, at_least
+from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.inference.findings import Finding, findings
 from bayesdl_sim.inference.gate import (
     ALARM_RATE,
@@ -280,7 +281,7 @@ def main(argv: list[str] | None = None) -> None:
     ]  # fmt: skip
     names = ("cells", "scenes", "size", "seed")
     facts = {name: getattr(args, name) for name in names} | {"members": posterior.members}
-    report("misuse", tables, args.save_path, facts, records)
+    write_tables("misuse", tables, args.save_path, facts, records)
 
 
 if __name__ == "__main__":

@@ -23,9 +23,10 @@ from bayesdl_sim.benchmarks.shared.common import (
     wide_field_images,
     wiener_images,
 )
-from bayesdl_sim.benchmarks.shared.console import arguments, at_least, report
+from bayesdl_sim.benchmarks.shared.console import arguments, at_least
 from bayesdl_sim.benchmarks.shared.panels import write_comparison
 from bayesdl_sim.data.stacks import read_stack
+from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.metrics.images import rsp
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.utils.errors import run_script
@@ -144,7 +145,7 @@ def main(argv: list[str] | None = None) -> None:
             path = args.save_path / f"real_{name}.png"
             write_comparison(path, panels, stack.optics.pixel_size_nm / 2, 2 * args.zoom)
     facts = {"members": posterior.members, "stacks": [str(STACKS[n].path) for n in args.stacks]}
-    report("real", {"Real stacks": rows}, args.save_path, facts)
+    write_tables("real", {"Real stacks": rows}, args.save_path, facts)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bayesdl_sim.benchmarks.shared.common import Posterior, simulated_cells
-from bayesdl_sim.benchmarks.shared.console import arguments, at_least, report
+from bayesdl_sim.benchmarks.shared.console import arguments, at_least
+from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.models.bayesdl import build_network, network_config
 from bayesdl_sim.models.rcan import RCAN
 from bayesdl_sim.utils.devices import autocast, choose_device, choose_precision
@@ -175,7 +176,7 @@ def main(argv: list[str] | None = None) -> None:
     parameters = sum(p.numel() for p in released_network().parameters())
     facts = {"size": args.size, "repeats": args.repeats, "threads": torch.get_num_threads()}
     facts |= {"device": str(choose_device(args.device)), "parameters of the RCAN": parameters}
-    report("speed", tables, args.save_path, facts, rows)
+    write_tables("speed", tables, args.save_path, facts, rows)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from bayesdl_sim.bayes.calibration.held_out import gaussian_log_density, varianc
 from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.benchmarks.scenes.kept_out import SCENARIOS, kept_out_scene
 from bayesdl_sim.benchmarks.shared.common import Scene, open_posterior, simulated_cells
-from bayesdl_sim.benchmarks.shared.console import arguments, at_least, report
+from bayesdl_sim.benchmarks.shared.console import arguments, at_least
 from bayesdl_sim.benchmarks.shared.detection import (
     CONTROLS,
     choose_score,
@@ -34,6 +34,7 @@ from bayesdl_sim.benchmarks.shared.detection import (
     with_excess,
 )
 from bayesdl_sim.data.normalise import normalisation_of, target_normalisation
+from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.metrics.images import coverage
 from bayesdl_sim.utils.errors import InputError, run_script
 
@@ -179,7 +180,7 @@ def main(argv: list[str] | None = None) -> None:
     names = ("cells", "kept_out", "levels", "size", "seed")
     facts = {name: getattr(args, name) for name in names}
     facts |= {"members": posterior.members, "score": chosen}
-    report("uncertainty", tables, args.save_path, facts, records)
+    write_tables("uncertainty", tables, args.save_path, facts, records)
 
 
 if __name__ == "__main__":

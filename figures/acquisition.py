@@ -32,9 +32,10 @@ from tqdm import tqdm
 from bayesdl_sim.bayes.credibility import DELTA, credibility
 from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.benchmarks.shared.common import Scene, posterior_of
-from bayesdl_sim.benchmarks.shared.console import at_least, report
+from bayesdl_sim.benchmarks.shared.console import at_least
 from bayesdl_sim.benchmarks.uncertainty import normalised_targets
 from bayesdl_sim.data.stacks import read_stack
+from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.figures.common import lit_pixels, open_calibrated, options, save, sr_scale
 from bayesdl_sim.physics.camera import Camera
 from bayesdl_sim.physics.image_formation import expected_frames, grid_for, raw_counts, target_image
@@ -162,7 +163,7 @@ def simulate(args: argparse.Namespace, posterior: Callable[[Tensor], Prediction]
     found = next_exposure(args.exposures_e, credible, args.goal)
     names = ("na", "wavelength_nm", "pixel_size_nm", "structure", "goal", "delta", "cells", "size")
     facts = {name: getattr(args, name) for name in names} | {"next_exposure_e": found}
-    report("acquisition", {"Credibility against exposure": rows}, args.tables, facts)
+    write_tables("acquisition", {"Credibility against exposure": rows}, args.tables, facts)
     if found is None:
         print(f"credibility {args.goal:g} is not reached up to {args.exposures_e[-1]:g} e-/px")
     else:
@@ -203,7 +204,7 @@ def ask_stacks(args: argparse.Namespace, posterior: Callable[[Tensor], Predictio
     ]
     share = pair.fixed / (pair.fixed + pair.per_light / ratio)
     facts = {"goal": args.goal, "delta": args.delta, "next_exposure": found, "fixed_share": share}
-    report("acquisition", {"Two exposures of one field": rows}, args.tables, facts)
+    write_tables("acquisition", {"Two exposures of one field": rows}, args.tables, facts)
     print(advice(pair, found, args.goal, share))
     curves = {
         "A + B / exposure": (exposures, curve, "-"),

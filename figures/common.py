@@ -8,7 +8,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from bayesdl_sim.bayes.calibration.recalibration import Calibration, find_calibration
+from bayesdl_sim.bayes.calibration.recalibration import Calibration
+from bayesdl_sim.bayes.calibration.stored import find_calibration
 from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.benchmarks.shared.common import open_posterior
 from bayesdl_sim.benchmarks.shared.console import arguments

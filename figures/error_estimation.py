@@ -19,8 +19,9 @@ from scipy.stats import spearmanr
 from tqdm import tqdm
 
 from bayesdl_sim.benchmarks.shared.common import Scene, posterior_of, simulated_cells
-from bayesdl_sim.benchmarks.shared.console import at_least, report
+from bayesdl_sim.benchmarks.shared.console import at_least
 from bayesdl_sim.benchmarks.uncertainty import normalised_targets
+from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.figures.common import open_calibrated, options, save, sr_scale
 from bayesdl_sim.utils.errors import InputError, run_script
 
@@ -184,7 +185,7 @@ def main(argv: list[str] | None = None) -> None:
     cells = np.array([image.cell for image in tested])
     rows = table(records, cells, np.random.default_rng(args.seed))
     facts = {name: getattr(args, name) for name in ("cells", "levels", "size", "seed")}
-    report("error_estimation", {"Error estimation": rows}, args.tables, facts)
+    write_tables("error_estimation", {"Error estimation": rows}, args.tables, facts)
     save(draw(bins, records), args.save_path / "error_estimation.png")
 
 

@@ -27,8 +27,9 @@ from bayesdl_sim.bayes.likelihoods import interval_half_width
 from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.benchmarks.scenes.movie import Movie, simulate_movie
 from bayesdl_sim.benchmarks.shared.common import Posterior, open_posterior
-from bayesdl_sim.benchmarks.shared.console import at_least, report
+from bayesdl_sim.benchmarks.shared.console import at_least
 from bayesdl_sim.data.normalise import normalisation_of
+from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.figures.common import lit_pixels, options, save, sr_scale
 from bayesdl_sim.metrics.images import pearson
 from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled
@@ -222,7 +223,7 @@ def main(argv: list[str] | None = None) -> None:
         "Marked changes, interval scaled on other movies": marks(found, factors),
     }
     facts = {name: getattr(args, name) for name in ("frames", "size", "signal_e", "seed")}
-    report("live", tables, args.tables, facts | {"factors": factors})
+    write_tables("live", tables, args.tables, facts | {"factors": factors})
     save(draw(found, factors[SHOWN_LEVEL]), args.save_path / "live.png")
 
 

@@ -22,8 +22,9 @@ from bayesdl_sim.benchmarks.shared.common import (
     posterior_of,
     simulated_cells,
 )
-from bayesdl_sim.benchmarks.shared.console import at_least, report
+from bayesdl_sim.benchmarks.shared.console import at_least
 from bayesdl_sim.benchmarks.shared.detection import image_scores
+from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.figures.common import options, save
 from bayesdl_sim.metrics.images import auroc
 from bayesdl_sim.utils.errors import run_script
@@ -90,7 +91,7 @@ def main(argv: list[str] | None = None) -> None:
         scenes = (kept_out_scene(name, i, 1, args.size, args.seed) for i in range(args.scenes))
         values[name] = values_of(scenes, posterior)
     facts = {name: getattr(args, name) for name in ("scenes", "cells", "size", "seed")}
-    report("novelty", {"Novelty": novelty_table(values)}, args.tables, facts)
+    write_tables("novelty", {"Novelty": novelty_table(values)}, args.tables, facts)
     save(draw(values), args.save_path / "novelty.png")
 
 

@@ -24,7 +24,8 @@ from bayesdl_sim.benchmarks.scenes.linear_sim import (
     linear_sim,
     sample_weights,
 )
-from bayesdl_sim.benchmarks.shared.console import at_least, report
+from bayesdl_sim.benchmarks.shared.console import at_least
+from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.figures.common import options, save
 from bayesdl_sim.utils.errors import run_script
 
@@ -94,7 +95,7 @@ def main(argv: list[str] | None = None) -> None:
     rows = [variances(problem, n, args.chains, args.seed) for n in tqdm(SIZES, "training sets")]
     facts = {"chains": args.chains, "slope": slope(rows, "epistemic^2")}
     facts["slope of the closed form"] = slope(rows, "closed form")
-    report("training_size", {"Epistemic variance": rows}, args.tables, facts)
+    write_tables("training_size", {"Epistemic variance": rows}, args.tables, facts)
     print(f"slope from {ASYMPTOTIC} fields on: {facts['slope']:.3f}")
     save(draw(rows), args.save_path / "training_size.png")
 

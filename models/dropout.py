@@ -1,8 +1,9 @@
 """Dropout with generators of its own, and with masks that stay: a pass as a member."""
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+
+from bayesdl_sim.utils.sampling import seed_from
 
 __all__ = ["Dropout", "fix_dropout", "has_field_masks", "seed_dropout"]
 
@@ -66,8 +67,7 @@ def has_field_masks(network: nn.Module) -> bool:
 
 def _start(network: nn.Module, entropy: tuple[int, ...], fixed: bool) -> None:
     for number, layer in enumerate(_layers(network)):
-        state = np.random.SeedSequence([*entropy, number]).generate_state(1, np.uint64)[0]
-        layer.start(int(state >> np.uint64(1)), fixed)
+        layer.start(seed_from(*entropy, number), fixed)
 
 
 def _layers(network: nn.Module) -> list[Dropout]:

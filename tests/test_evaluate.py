@@ -127,9 +127,12 @@ def test_calibration_goes_from_calibrate_to_test(
     calibrate(options(small_set, posterior))
     said = capsys.readouterr().out
     assert "no finite interval can keep it with 1 cells" in said
-    stored = read_json(posterior / "calibration.json")
-    assert set(stored["members"]) == {"member_01.pth", "member_02.pth"}
-    assert stored["fitted_on"]["cell_numbers"] == DatasetTree(small_set).spec.splits["validation"]
+    path = posterior / "calibration.json"
+    file = read_json(path)
+    assert [item["file"] for item in file["members"]] == ["member_01.pth", "member_02.pth"]
+    assert file["fitted_on"]["cell_numbers"] == DatasetTree(small_set).spec.splits["validation"]
+    alone, stored = file["by_members"]
+    assert (alone["members"], stored["members"]) == (1, 2)
     assert [entry["factor"] for entry in stored["conformal"]] == [None, None, None]
 
     frames = DatasetTree(small_set).raw_folder(1, 2)
@@ -160,10 +163,20 @@ def test_calibration_goes_from_calibrate_to_test(
     maps("calibrated")
     assert not (tmp_path / "calibrated" / "Upper.tif").exists()
 
-    # a factor by the look of the image, here the same for every look
-    by_look = {"weights": [0.5, 0.0, 0.0], "low": [-9.0, -9.0], "high": [9.0, 9.0]}
-    write_json(posterior / "calibration.json", {**stored, "by_look": by_look})
-    facts, found = maps("looked")
+    # the first member alone has a calibration of its own, and with it a total uncertainty
+    facts, one = maps("one", "--members", "1", "--interval", "0.9")
+    assert facts["calibration"]["scale"] == pytest.approx(alone["scale"])
+    assert facts["channels"][:3] == ["SR", "Aleatoric", "Total"]
+    assert facts["not_modelled"] == ["Epistemic"]
+    width = facts["interval"]["high"] - facts["interval"]["low"]
+    np.testing.assert_allclose(
+        one["Upper"] - one["Lower"], width * one["Aleatoric"], rtol=1e-3, atol=1e-6
+    )
+
+    # a factor by image-level features, here the same for every image
+    features = {"weights": [0.5, 0.0, 0.0], "low": [-9.0, -9.0], "high": [9.0, 9.0]}
+    write_json(path, {**file, "by_members": [alone, {**stored, "by_features": features}]})
+    facts, found = maps("with_features")
     assert facts["deviations_multiplied_by"] == [pytest.approx(stored["scale"] * np.exp(0.25))]
     for name in ("Aleatoric", "Epistemic"):
         expected = facts["deviations_multiplied_by"][0] * plain[name]
@@ -173,7 +186,7 @@ def test_calibration_goes_from_calibrate_to_test(
     facts, found = maps("other")
     assert "WARNING: uncertainties are not calibrated" in capsys.readouterr().out
     assert facts["calibration"]["applied"] is False
-    with pytest.raises(InputError, match="fitted for 2 other member"):
+    with pytest.raises(InputError, match="fitted for 1 to 2 other member"):
         maps("named", "--calibration", posterior / "calibration.json")
 
 
@@ -182,7 +195,9 @@ def test_stored_calibration_is_used_by_the_report(
 ):
     calibrate(options(small_set, posterior))
     path = posterior / "calibration.json"
-    write_json(path, {**read_json(path), "scale": 3.5, "probability_map": None})
+    file = read_json(path)
+    changed = {**file["by_members"][1], "scale": 3.5, "probability_map": None}
+    write_json(path, {**file, "by_members": [file["by_members"][0], changed]})
     arguments = ("--save_path", tmp_path / "out", "--classical", "False", "--max_stacks", "1")
     evaluate(options(small_set, posterior, *arguments))
     rows = {row["method"]: row for row in rows_of(tmp_path / "out" / "uncertainty.csv")}

@@ -11,7 +11,6 @@ SCRIPT_LINES, MODULE_LINES, FUNCTION_LINES, FOLDER_MODULES = 250, 300, 60, 12
 TESTS_PER_LINE = 0.6
 NOT_YET = {
     "DatasetGenerate/from_simulation.py",
-    "bayes/calibration/recalibration.py",
 }
 
 

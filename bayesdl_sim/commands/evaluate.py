@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bayesdl_sim.bayes.calibration.recalibration import CALIBRATION_FILE
+from bayesdl_sim.bayes.calibration.stored import CALIBRATION_FILE
 from bayesdl_sim.commands.data_options import (
     SHIPPED,
     add_run_options,

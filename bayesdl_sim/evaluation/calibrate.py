@@ -6,12 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bayesdl_sim.bayes.calibration.recalibration import (
-    CALIBRATION_FILE,
-    Calibration,
-    CalibrationStack,
-    fit_calibration,
-)
+from bayesdl_sim.bayes.calibration.fitting import CalibrationStack, fit_calibration
+from bayesdl_sim.bayes.calibration.recalibration import Calibration
+from bayesdl_sim.bayes.calibration.stored import CALIBRATION_FILE, write_calibrations
 from bayesdl_sim.data.sets.layout import DatasetTree
 from bayesdl_sim.evaluation.cases import (
     CaseSettings,
@@ -24,15 +21,16 @@ from bayesdl_sim.evaluation.predicting import (
     Evaluated,
     PosteriorSettings,
     Sampling,
+    nested_samples,
     open_posterior,
-    predict_case,
     require_uncertainty,
 )
 from bayesdl_sim.evaluation.scoring import OURS, Sample
+from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.utils.errors import InputError, writable_folder
 from bayesdl_sim.utils.run_log import provenance
 
-__all__ = ["CalibrationSettings", "calibrate", "calibration_of", "calibration_samples"]
+__all__ = ["CalibrationSettings", "calibrate", "calibration_samples", "calibrations_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,26 +65,27 @@ def calibrate(settings: CalibrationSettings) -> Path:
     cases = CaseSettings(part="validation", calibration_cells=settings.cells)
     cells = chosen_cells(tree, cases).fitted
     warn_of_training_cells(tree, cells)
-    posterior = open_posterior(settings.pretrained_G, OURS, settings.posterior, "none")
+    evaluated = open_posterior(settings.pretrained_G, OURS, settings.posterior, "none")
+    posterior = evaluated.posterior
     require_uncertainty(posterior)
     writable_folder(settings.pretrained_G)
-    samples = calibration_samples(tree, cells, posterior, settings.sampling, cases)
-    calibration = calibration_of(samples, posterior, tree, settings.sampling.seed)
+    samples = calibration_samples(tree, cells, evaluated, settings.sampling, cases)
+    calibrations = calibrations_of(samples, posterior, tree, settings.sampling.seed)
     path = settings.pretrained_G / CALIBRATION_FILE
-    calibration.to_json(path)
-    print("\n".join(calibration.in_words()))
-    print(f"written to {path}; test.py applies it")
+    write_calibrations(path, calibrations)
+    print("\n".join(calibrations[-1].describe()))
+    print(f"written to {path} for 1 to {len(posterior.members)} members; test.py applies it")
     return path
 
 
 def calibration_samples(
     tree: DatasetTree,
     cells: Sequence[int],
-    posterior: Evaluated,
+    evaluated: Evaluated,
     sampling: Sampling,
     settings: CaseSettings,
-) -> list[Sample]:
-    """Sampled pixels of every stack of the cells to fit on.
+) -> list[list[Sample]]:
+    """Sampled pixels of every stack of the cells to fit on, for 1, 2, ..., K members.
 
     Raises:
         InputError: none of the stacks could be read.
@@ -97,27 +96,37 @@ def calibration_samples(
         if isinstance(case, str):
             print(f"WARNING: {name} is left out of the calibration: {case}")
             continue
-        samples.append(predict_case(case, posterior, sampling)[1]._replace(draws=None))
+        samples.append(nested_samples(case, evaluated, sampling))
     if not samples:
         raise InputError(f"{tree.root}: no stack of the cells {list(cells)} can calibrate")
-    return samples
+    return [list(column) for column in zip(*samples, strict=True)]
 
 
-def calibration_of(
-    samples: Sequence[Sample], posterior: Evaluated, tree: DatasetTree, seed: int
-) -> Calibration:
-    """The calibration that these samples give, every cell one unit."""
-    numbers = sorted({sample.cell for sample in samples})
-    cells = [
-        [CalibrationStack(s.error, s.sigma, s.look) for s in samples if s.cell == number]
-        for number in numbers
-    ]
+def calibrations_of(
+    samples: Sequence[Sequence[Sample]], posterior: Posterior, tree: DatasetTree, seed: int
+) -> list[Calibration]:
+    """The calibrations of the first 1, 2, ..., K members, every cell one unit.
+
+    Args:
+        samples: of `calibration_samples`. A single member without a tail states no uncertainty;
+            it has no calibration.
+    """
+    numbers = sorted({sample.cell for sample in samples[0]})
     facts = {
         "set": tree.root.resolve().name,
         "sample": tree.spec.sample,
         "cell_numbers": numbers,
-        "stacks": len(samples),
+        "stacks": len(samples[0]),
         "seed": seed,
         "provenance": provenance(),
     }
-    return fit_calibration(cells, members=posterior.hashes, fitted_on=facts)
+    members, calibrations = list(posterior.hashes.items()), []
+    for count, stacks in enumerate(samples, start=1):
+        if count == 1 and not posterior.has_tail:
+            continue
+        cells = [
+            [CalibrationStack(s.error, s.sigma, s.features) for s in stacks if s.cell == number]
+            for number in numbers
+        ]
+        calibrations.append(fit_calibration(cells, members=dict(members[:count]), fitted_on=facts))
+    return calibrations

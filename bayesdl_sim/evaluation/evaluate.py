@@ -12,7 +12,7 @@ import numpy as np
 from bayesdl_sim.bayes.calibration.recalibration import Calibration
 from bayesdl_sim.data.sets.layout import DatasetTree
 from bayesdl_sim.evaluation.baselines import Baselines, fit_baselines
-from bayesdl_sim.evaluation.calibrate import calibration_of, calibration_samples
+from bayesdl_sim.evaluation.calibrate import calibration_samples, calibrations_of
 from bayesdl_sim.evaluation.cases import (
     CaseSettings,
     Cells,
@@ -21,7 +21,6 @@ from bayesdl_sim.evaluation.cases import (
     list_stacks,
     warn_of_training_cells,
 )
-from bayesdl_sim.evaluation.charts import quality_diagrams, uncertainty_diagrams
 from bayesdl_sim.evaluation.predicting import (
     Evaluated,
     PosteriorSettings,
@@ -30,7 +29,8 @@ from bayesdl_sim.evaluation.predicting import (
     open_posterior,
     require_uncertainty,
 )
-from bayesdl_sim.evaluation.report import REPORT, lines_of, summarise, write_results
+from bayesdl_sim.evaluation.report.charts import quality_diagrams, uncertainty_diagrams
+from bayesdl_sim.evaluation.report.summary import REPORT, lines_of, summarise, write_results
 from bayesdl_sim.evaluation.scoring import OURS
 from bayesdl_sim.evaluation.stacks import Results, Scorer
 from bayesdl_sim.utils.errors import InputError, writable_folder
@@ -79,7 +79,7 @@ def evaluate(settings: EvaluationSettings) -> None:
     warn_of_training_cells(tree, [*cells.evaluated, *cells.fitted])
     folder = writable_folder(settings.save_path)
     posteriors = _open_posteriors(settings)
-    require_uncertainty(posteriors[0])
+    require_uncertainty(posteriors[0].posterior)
     baselines, calibration = _fitted(tree, cells, posteriors[0], settings)
     pairs = list_stacks(tree, cells.evaluated, settings.cases.max_stacks)
     scorer = Scorer(
@@ -110,18 +110,17 @@ def _open_posteriors(settings: EvaluationSettings) -> list[Evaluated]:
 
 
 def _fitted(
-    tree: DatasetTree, cells: Cells, posterior: Evaluated, settings: EvaluationSettings
+    tree: DatasetTree, cells: Cells, evaluated: Evaluated, settings: EvaluationSettings
 ) -> tuple[Baselines, Calibration]:
     """Baselines of the cells to fit on; the stored calibration, or one fitted on them."""
-    samples = calibration_samples(tree, cells.fitted, posterior, settings.sampling, settings.cases)
-    calibration = posterior.calibration
-    if calibration is None and settings.calibration == "none":
-        calibration = Calibration()
-    elif calibration is None:
-        calibration = calibration_of(samples, posterior, tree, settings.sampling.seed)
+    samples = calibration_samples(tree, cells.fitted, evaluated, settings.sampling, settings.cases)
+    calibration = evaluated.posterior.calibration
+    if not calibration.fitted_on and settings.calibration != "none":
+        seed = settings.sampling.seed
+        calibration = calibrations_of(samples, evaluated.posterior, tree, seed)[-1]
     baselines = fit_baselines(
-        np.concatenate([sample.mean for sample in samples]),
-        np.concatenate([sample.error for sample in samples]),
+        np.concatenate([sample.mean for sample in samples[-1]]),
+        np.concatenate([sample.error for sample in samples[-1]]),
     )
     return baselines, calibration
 
@@ -146,7 +145,7 @@ def _facts(
     results: Results, scorer: Scorer, cells: Cells, settings: EvaluationSettings
 ) -> dict[str, Any]:
     """What summary.json says beside the tables."""
-    posterior, baselines = scorer.posteriors[0], scorer.baselines
+    posterior, baselines = scorer.posteriors[0].posterior, scorer.baselines
     return {
         "set": str(settings.root_dir),
         "cells": cells.evaluated,
@@ -155,7 +154,7 @@ def _facts(
         "pixels_per_stack": settings.sampling.pixels,
         "members": posterior.hashes,
         "calibration": asdict(scorer.calibration),
-        "calibration_stored": posterior.calibration is not None,
+        "calibration_stored": bool(posterior.calibration.fitted_on),
         "baselines": {
             "constant_sigma": baselines.constant,
             "intensity": baselines.intensity.intensity.tolist(),
@@ -168,12 +167,13 @@ def _facts(
 def _notes(results: Results, scorer: Scorer, settings: EvaluationSettings) -> Sequence[str]:
     """What was evaluated, and how to read it."""
     cells = {sample.cell for sample in results.samples}
-    posterior = scorer.posteriors[0]
-    origin = "stored with the members" if posterior.calibration else "of this report alone"
+    posterior = scorer.posteriors[0].posterior
+    stored = bool(posterior.calibration.fitted_on)
+    origin = "stored with the members" if stored else "of this report alone"
     return [
         f"Set {settings.root_dir.resolve().name}: {len(results.samples)} stacks of {len(cells)} "
         f"cells. Posterior: {len(posterior.members)} members of {settings.pretrained_G}.",
         "Means are over cells; brackets are 95 % bootstrap intervals over cells. Stacks without a "
         "finite resolution are left out of its mean.",
-        f"Calibration ({origin}): {'; '.join(scorer.calibration.in_words())}",
+        f"Calibration ({origin}): {'; '.join(scorer.calibration.describe())}",
     ]

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
+from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
-from bayesdl_sim.bayes.calibration.image_features import look_of
-from bayesdl_sim.bayes.calibration.recalibration import Calibration, find_calibration
+from bayesdl_sim.bayes.calibration.image_features import features_of
 from bayesdl_sim.bayes.likelihoods import standard_deviation
-from bayesdl_sim.bayes.prediction import Prediction, predict
-from bayesdl_sim.data.inputs import FirstGuess, input_spec, stack_input
-from bayesdl_sim.data.normalise import Normalisation, min_max_of
+from bayesdl_sim.bayes.prediction import Prediction, predict, predict_nested
+from bayesdl_sim.data.normalise import min_max_of
 from bayesdl_sim.evaluation.baselines import DECONVOLVED, WIDE_FIELD, WIENER
 from bayesdl_sim.evaluation.cases import Case
 from bayesdl_sim.evaluation.scoring import OURS, Sample, mixture_draws
-from bayesdl_sim.models.members import MemberFacts, describe_members, hashes_of, member_functions
-from bayesdl_sim.physics.reconstruction.first_guess import FIRST_GUESS_VERSION, first_guess
-from bayesdl_sim.utils.devices import choose_device, choose_precision
+from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = [
@@ -29,12 +27,13 @@ __all__ = [
     "PosteriorSettings",
     "Sampling",
     "labels",
+    "nested_samples",
     "open_posterior",
     "predict_case",
     "require_uncertainty",
+    "states_uncertainty",
 ]
 
-FIRST_GUESS = FirstGuess(first_guess, FIRST_GUESS_VERSION)
 SMALLEST_SIGMA = 1e-6  # normalised intensity
 
 
@@ -61,59 +60,34 @@ class Sampling:
     seed: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Evaluated:
-    """The members of a folder under the name that the report gives them.
-
-    Attributes:
-        label: in tables and figures.
-        functions: one per member, network input -> its output.
-        members: what they are.
-        calibration: stored beside the members; None where none is applied.
-    """
+class Evaluated(NamedTuple):
+    """A posterior under the name that the report gives it."""
 
     label: str
-    functions: list[Callable]
-    members: list[MemberFacts]
-    calibration: Calibration | None = None
-
-    @property
-    def likelihood(self) -> str:
-        """What the tail's maps parametrise."""
-        return self.members[0].network["likelihood"] or "gauss"
-
-    @property
-    def states_uncertainty(self) -> bool:
-        """False for a single member without a tail."""
-        return bool(self.members[0].network["likelihood"]) or len(self.members) > 1
-
-    @property
-    def hashes(self) -> dict[str, str]:
-        """File name -> SHA-256 of the members."""
-        return hashes_of(self.members)
+    posterior: Posterior
 
 
 def open_posterior(
     folder: Path, label: str, settings: PosteriorSettings, calibration: str | Path | None = None
 ) -> Evaluated:
-    """Checks the members, finds their calibration, and prints both.
+    """Opens the members and their calibration, and prints what they are.
 
     Args:
         calibration: a file, "none", or None for the one beside the members.
     """
-    device = choose_device(settings.device)
-    members = describe_members(folder)
-    dtype = choose_precision(settings.precision, device)
-    functions = member_functions(folder, device, dtype, settings.tile, keep=True)
-    print(f"{label}: {len(members)} member(s) of {folder}; {device}")
-    found, words = find_calibration(folder, calibration, hashes_of(members))
-    print(words)
-    return Evaluated(label=label, functions=functions, members=members, calibration=found)
+    posterior = Posterior.load(folder, **asdict(settings), calibration=calibration)
+    print("\n".join(f"{label}: {note}" for note in posterior.notes))
+    return Evaluated(label, posterior)
 
 
-def require_uncertainty(posterior: Evaluated) -> None:
+def states_uncertainty(posterior: Posterior) -> bool:
+    """False for a single member without a tail."""
+    return posterior.has_tail or len(posterior.members) > 1
+
+
+def require_uncertainty(posterior: Posterior) -> None:
     """`InputError` for members that state no uncertainty at all."""
-    if not posterior.states_uncertainty:
+    if not states_uncertainty(posterior):
         raise InputError(
             "one member without an uncertainty tail states no uncertainty: fit a tail with "
             "train.py --train_type uncertainty_tail, or draw more members"
@@ -130,9 +104,9 @@ def labels(folders: Sequence[Path]) -> dict[str, Path]:
     }
 
 
-def predict_case(case: Case, posterior: Evaluated, sampling: Sampling) -> tuple[Prediction, Sample]:
+def predict_case(case: Case, evaluated: Evaluated, sampling: Sampling) -> tuple[Prediction, Sample]:
     """Maps (2H, 2W) in the case's intensities, uncalibrated, and the sampled pixels."""
-    index = _sampled_pixels(case, sampling)
+    index, posterior = _sampled_pixels(case, sampling), evaluated.posterior
     kept: list[tuple[NDArray, NDArray]] = []
 
     def recorded(function: Callable) -> Callable:
@@ -148,36 +122,70 @@ def predict_case(case: Case, posterior: Evaluated, sampling: Sampling) -> tuple[
 
         return apply
 
-    frames, norm = _network_input(case, posterior)
-    prediction = predict(map(recorded, posterior.functions), frames, posterior.likelihood)
-    factor = norm.scale / case.norm.scale
-    offset = (norm.low - case.norm.low) / case.norm.scale
+    members = map(recorded, posterior.functions)
+    prediction = predict(members, _network_input(case, posterior), posterior.likelihood)
+    maps = _in_case_units(prediction, case, evaluated)
+    factor, offset = _to_case(case, posterior)
+    means, sigmas = (factor * np.stack(values) for values in zip(*kept, strict=True))
+    rng = np.random.default_rng([sampling.seed, case.cell, case.level, 1])
+    draws = mixture_draws(means + offset, sigmas, rng)
+    return maps, _sample(case, maps, index)._replace(draws=draws)
+
+
+def nested_samples(case: Case, evaluated: Evaluated, sampling: Sampling) -> list[Sample]:
+    """The sampled pixels as the first member alone, the first two, and so on predict them.
+
+    Without draws, and in float32, since there is one sample per number of members.
+    """
+    index, posterior = _sampled_pixels(case, sampling), evaluated.posterior
+    shown = _network_input(case, posterior)
+    nested = predict_nested(posterior.functions, shown, posterior.likelihood)
+    maps = (_in_case_units(prediction, case, evaluated) for prediction in nested)
+    return [_sample(case, prediction, index, np.float32) for prediction in maps]
+
+
+def _network_input(case: Case, posterior: Posterior) -> Tensor:
+    """What the networks see of a stack, (1, F, H, W)."""
+    return posterior.shown(torch.from_numpy(case.raw)[None])
+
+
+def _to_case(case: Case, posterior: Posterior) -> tuple[float, float]:
+    """Factor and offset from the intensities of the networks to those of the case."""
+    norm = min_max_of(case.raw) if posterior.min_max else case.norm
+    return norm.scale / case.norm.scale, (norm.low - case.norm.low) / case.norm.scale
+
+
+def _in_case_units(prediction: Prediction, case: Case, evaluated: Evaluated) -> Prediction:
+    """Maps (2H, 2W) in the case's intensities.
+
+    Raises:
+        InputError: one of them is not finite.
+    """
+    factor, offset = _to_case(case, evaluated.posterior)
     mean, *deviations = (image[0, 0].float().cpu().numpy() for image in prediction)
     maps = Prediction(factor * mean + offset, *(factor * image for image in deviations))
     if not all(np.isfinite(image).all() for image in maps):
-        raise InputError(f"{case.name}: {posterior.label} predicts values that are not finite")
-    means, sigmas = (factor * np.stack(values) for values in zip(*kept, strict=True))
-    rng = np.random.default_rng([sampling.seed, case.cell, case.level, 1])
-    sample = Sample(
+        raise InputError(f"{case.name}: {evaluated.label} predicts values that are not finite")
+    return maps
+
+
+def _sample(
+    case: Case, maps: Prediction, index: NDArray[np.int64], dtype: DTypeLike = np.float64
+) -> Sample:
+    """The sampled pixels of the maps of one stack."""
+    target, mean, sigma = (
+        image.ravel()[index].astype(dtype) for image in (case.target, maps.mean, maps.total)
+    )
+    return Sample(
         case.cell,
         case.level,
         case.signal_e,
-        case.target.ravel()[index].astype(np.float64),
-        maps.mean.ravel()[index].astype(np.float64),
-        np.maximum(maps.total.ravel()[index].astype(np.float64), SMALLEST_SIGMA),
-        mixture_draws(means + offset, sigmas, rng),
-        case.structure,
-        look_of(maps.mean, maps.total),
+        target,
+        mean,
+        np.maximum(sigma, SMALLEST_SIGMA),
+        structure=case.structure,
+        features=features_of(maps.mean, maps.total),
     )
-    return maps, sample
-
-
-def _network_input(case: Case, posterior: Evaluated) -> tuple[Tensor, Normalisation]:
-    """What the networks see of a stack, (1, F, H, W), and the scale of what they answer."""
-    min_max = posterior.members[0].training.get("normalisation") == "min-max"
-    norm = min_max_of(case.raw) if min_max else case.norm
-    inputs = input_spec(posterior.members[0].network)
-    return stack_input(case.raw, norm, inputs, FIRST_GUESS)[None], norm
 
 
 def _sampled_pixels(case: Case, sampling: Sampling) -> NDArray[np.int64]:

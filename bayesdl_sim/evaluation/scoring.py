@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesdl_sim.bayes.calibration.image_features import Look
+from bayesdl_sim.bayes.calibration.image_features import ImageFeatures
 from bayesdl_sim.bayes.calibration.recalibration import Calibration
 from bayesdl_sim.evaluation.baselines import Baselines
 from bayesdl_sim.metrics.distributions import (
@@ -46,7 +46,7 @@ CONSTANT = "one constant"
 class Sample(NamedTuple):
     """Sampled pixels (n,) of one stack, in normalised intensity; `draws` (DRAWS, n).
 
-    `look` is that of the whole image.
+    `features` are those of the whole image.
     """
 
     cell: int
@@ -57,16 +57,16 @@ class Sample(NamedTuple):
     sigma: NDArray
     draws: NDArray | None = None
     structure: str = ""
-    look: Look | None = None
+    features: ImageFeatures | None = None
 
     def calibrated(self, calibration: Calibration) -> NDArray:
         """Sigma as that calibration corrects it."""
-        return calibration.factor(self.look) * self.sigma
+        return calibration.factor(self.features) * self.sigma
 
     @property
     def error(self) -> NDArray:
-        """Target - mean."""
-        return self.target - self.mean
+        """Target - mean, in float64."""
+        return np.subtract(self.target, self.mean, dtype=np.float64)
 
 
 def mixture_draws(means: NDArray, sigmas: NDArray, rng: np.random.Generator) -> NDArray:
@@ -99,13 +99,13 @@ def distribution_scores(
     """
     error = sample.error
     curve = sparsification(error, sigma)
-    told = calibration.probability(error / sigma)
+    cdf_values = calibration.probability(error / sigma)
     scores = {
         "nll": nll_gaussian(error, sigma),
         "crps": crps_gaussian(error, sigma),
         "mean_z2": float(np.mean((error / sigma) ** 2)),
         "sharpness": sharpness(sigma),
-        "quantile_error": quantile_calibration_error(told),
+        "quantile_error": quantile_calibration_error(cdf_values),
         "ence": ence(error, sigma),
         "ause": curve.ause,
         "aurg": curve.aurg,

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesdl_sim.bayes.calibration.image_features import look_of
+from bayesdl_sim.bayes.calibration.image_features import features_of
 from bayesdl_sim.bayes.calibration.recalibration import Calibration
 from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.evaluation.baselines import WIDE_FIELD, Baselines, classical_images
 from bayesdl_sim.evaluation.cases import Case
-from bayesdl_sim.evaluation.predicting import Evaluated, Sampling, predict_case
+from bayesdl_sim.evaluation.predicting import Evaluated, Sampling, predict_case, states_uncertainty
 from bayesdl_sim.evaluation.scoring import (
     AS_PREDICTED,
     CALIBRATED,
@@ -111,12 +111,10 @@ class Scorer:
 
     def _predict(self, case: Case) -> tuple[dict[str, NDArray], Prediction, list[Sample]]:
         """Pictures of all methods, the maps of the first posterior, the samples of all."""
-        predictions = [
-            predict_case(case, posterior, self.sampling) for posterior in self.posteriors
-        ]
+        predictions = [predict_case(case, one, self.sampling) for one in self.posteriors]
         images = {
-            posterior.label: maps.mean
-            for posterior, (maps, _) in zip(self.posteriors, predictions, strict=True)
+            one.label: maps.mean
+            for one, (maps, _) in zip(self.posteriors, predictions, strict=True)
         }
         images |= classical_images(case, self.classical)
         return images, predictions[0][0], [sample for _, sample in predictions]
@@ -124,20 +122,20 @@ class Scorer:
     def _uncertainty_rows(self, case: Case, samples: Sequence[Sample]) -> list[dict[str, Any]]:
         """One row per predictor of one stack."""
         rows = []
-        factor = {AS_PREDICTED: 1.0, CALIBRATED: self.calibration.factor(samples[0].look)}
+        factor = {AS_PREDICTED: 1.0, CALIBRATED: self.calibration.factor(samples[0].features)}
         choices = predictors(samples[0], self.baselines, self.calibration)
         for name, (sigma, rule) in choices.items():
             row = {**_facts(case), "method": name}
             row |= distribution_scores(samples[0], sigma, rule)
             fair = fair_crps(samples[0], factor[name]) if name in factor else float("nan")
             rows.append(row | {"crps_fair": fair})
-        for posterior, sample in zip(self.posteriors[1:], samples[1:], strict=True):
-            if not posterior.states_uncertainty:
+        for (label, posterior), sample in zip(self.posteriors[1:], samples[1:], strict=True):
+            if not states_uncertainty(posterior):
                 continue
-            rule = posterior.calibration or Calibration()
-            row = {**_facts(case), "method": posterior.label}
+            rule = posterior.calibration
+            row = {**_facts(case), "method": label}
             row |= distribution_scores(sample, sample.calibrated(rule), rule)
-            rows.append(row | {"crps_fair": fair_crps(sample, rule.factor(sample.look))})
+            rows.append(row | {"crps_fair": fair_crps(sample, rule.factor(sample.features))})
         return rows
 
 
@@ -167,7 +165,7 @@ def _example(
     pictures = {
         name.capitalize() if name == WIDE_FIELD else name: image for name, image in images.items()
     }
-    factor = calibration.factor(look_of(maps.mean, maps.total))
+    factor = calibration.factor(features_of(maps.mean, maps.total))
     uncertainty = {
         "|error|": np.abs(case.target - maps.mean),
         "Aleatoric uncertainty": factor * maps.aleatoric,

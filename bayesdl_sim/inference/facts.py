@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bayesdl_sim.bayes.calibration.recalibration import Calibration
+from bayesdl_sim.bayes.calibration.stored import find_calibration
 from bayesdl_sim.data.stacks import RawStack
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import WIDTHS, Reconstruction
-from bayesdl_sim.models.members import MemberFacts
+from bayesdl_sim.models.members import MemberFacts, hashes_of
+from bayesdl_sim.utils.errors import InputError
 
 __all__ = [
     "calibration_facts",
+    "calibration_of",
     "member_facts",
     "member_words",
     "result_lines",
@@ -49,9 +53,24 @@ def calibration_facts(calibration: Calibration, applied: bool) -> dict[str, Any]
     return {
         "applied": applied,
         "scale": calibration.scale,
-        "by_look": calibration.by_look and asdict(calibration.by_look),
+        "by_features": calibration.by_features and asdict(calibration.by_features),
         "fitted_on": calibration.fitted_on,
     }
+
+
+def calibration_of(
+    folder: Path, named: str | Path | None, convention: str, members: list[MemberFacts]
+) -> tuple[Calibration | None, str]:
+    """The calibration that is applied to these members, and a line about it.
+
+    Raises:
+        InputError: one is named although the convention has none.
+    """
+    if convention == "released":  # its uncertainties are other numbers
+        if named is not None and str(named) != "none":
+            raise InputError("calibration belongs to the convention total_variance: leave it out")
+        named = "none"
+    return find_calibration(folder, named, hashes_of(members))
 
 
 def stack_facts(prepared: PreparedStack, result: Reconstruction) -> dict[str, Any]:

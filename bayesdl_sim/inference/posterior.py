@@ -10,12 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bayesdl_sim.bayes.calibration.recalibration import KINDS, Calibration, find_calibration
+from bayesdl_sim.bayes.calibration.recalibration import KINDS, Calibration
 from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.data.inputs import InputSpec, input_spec
 from bayesdl_sim.data.stacks import RawStack
 from bayesdl_sim.inference.facts import (
     calibration_facts,
+    calibration_of,
     member_facts,
     member_words,
     stack_facts,
@@ -129,8 +130,9 @@ class Posterior:
         device = choose_device(device) if isinstance(device, str) else device
         exact = convention == "released" and precision == "auto"
         dtype = choose_precision("fp32" if exact else precision, device)
-        described = describe_members(folder, members)
-        found, words = _calibration(folder, calibration, convention, described)
+        opened = open_members(folder, device, dtype, tile, members)
+        described = [member.facts for member in opened]
+        found, words = calibration_of(folder, calibration, convention, described)
         gate = read_gate(folder, hashes_of(described))
         applied = found or Calibration()
         arithmetic = "bf16" if dtype == torch.bfloat16 else "fp32"
@@ -166,6 +168,16 @@ class Posterior:
     def has_tail(self) -> bool:
         """Whether the members tell the aleatoric uncertainty."""
         return bool(self.members[0].network["likelihood"])
+
+    @property
+    def states_total(self) -> bool:
+        """Whether the total uncertainty is known.
+
+        It is that of several members with tails. A single one shows no spread; its tail stands for
+        the total where a calibration of this very member has made it so.
+        """
+        calibrated = bool(self.calibration.fitted_on)
+        return self.has_tail and (len(self.members) > 1 or calibrated)
 
     @property
     def likelihood(self) -> str:
@@ -282,18 +294,7 @@ class Posterior:
 
     def require_maps(self, maps: Sequence[str]) -> None:
         """`InputError` if a map is unknown, or cannot be had from these members."""
-        has_total = self.has_tail and len(self.members) > 1
-        require_maps(maps, has_total, self.convention == "released")
-
-
-def _calibration(
-    folder: Path, named: str | Path | None, convention: str, members: list[MemberFacts]
-) -> tuple[Calibration | None, str]:
-    if convention == "released":  # its uncertainties are other numbers
-        if named is not None and str(named) != "none":
-            raise InputError("calibration belongs to the convention total_variance: leave it out")
-        named = "none"
-    return find_calibration(folder, named, hashes_of(members))
+        require_maps(maps, self.states_total, self.convention == "released")
 
 
 def _silent(done: int, total: int, what: str) -> None:

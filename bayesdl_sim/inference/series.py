@@ -165,7 +165,7 @@ def _known(posterior: Posterior) -> list[str]:
     """The deviations that the members can tell: a map of zeros would read as certainty."""
     known = ["aleatoric"] if posterior.has_tail else []
     known += ["epistemic"] if len(posterior.members) > 1 else []
-    return [*known, "total"] if len(known) == 2 else known
+    return [*known, "total"] if posterior.states_total else known
 
 
 def _require_usable(maps: dict[str, NDArray], source: object) -> None:

@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,7 +28,7 @@ from bayesdl_sim.physics.image_formation import (
 )
 from bayesdl_sim.physics.microscopes import Microscope, magnified, random_microscope, relit
 from bayesdl_sim.physics.structures.mixture import draw
-from bayesdl_sim.utils.sampling import uniform
+from bayesdl_sim.utils.sampling import generator_from, uniform
 
 __all__ = ["MICROSCOPES", "SCENARIOS", "Scenario", "kept_out_scene", "scene_of"]
 
@@ -115,8 +114,7 @@ def scene_of(
     name: str, scenario: Scenario, entropy: list[int], index: int, levels: int, size: int
 ) -> Scene:
     """A scene of any scenario, drawn from the generator that `entropy` seeds."""
-    state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
-    generator = torch.Generator().manual_seed(int(state >> np.uint64(1)))
+    generator = generator_from(*entropy)
     microscope = random_microscope(generator, measured_optics())
     if scenario.change is not None:
         microscope = scenario.change(microscope, generator)

@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,6 +19,7 @@ from bayesdl_sim.physics.image_formation import (
 from bayesdl_sim.physics.microscopes import Microscope, biosr_microscope
 from bayesdl_sim.physics.optics import apply_otf, otf, target_otf
 from bayesdl_sim.physics.structures.mixture import draw
+from bayesdl_sim.utils.sampling import generator_from
 
 __all__ = ["Movie", "simulate_movie"]
 
@@ -70,8 +70,7 @@ def simulate_movie(frames: int, size: int, signal_e: float, seed: int) -> Movie:
         size: raw pixels per side.
         signal_e: electrons per lit pixel.
     """
-    state = np.random.SeedSequence([seed, 1]).generate_state(1, np.uint64)[0]
-    generator = torch.Generator().manual_seed(int(state >> np.uint64(1)))
+    generator = generator_from(seed, 1)
     microscope = biosr_microscope(generator)
     grid = grid_for((size, size))
     pixel_size_nm = microscope.optics.pixel_size_nm / 2

@@ -1,18 +1,13 @@
-"""What the benchmarks share with a terminal: options, Markdown tables, and result files."""
+"""The options that benchmarks and figures have in common."""
 
 import argparse
-import csv
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from bayesdl_sim.utils.errors import InputError, writable_folder
-from bayesdl_sim.utils.files import atomic_path, write_json
-from bayesdl_sim.utils.run_log import provenance
 
-__all__ = ["arguments", "at_least", "markdown", "report"]
+__all__ = ["arguments", "at_least"]
 
 
 def arguments(
@@ -53,55 +48,3 @@ def at_least(args: argparse.Namespace, **least: int) -> None:
         torch.set_num_threads(args.threads)
     if args.save_path is not None:
         writable_folder(args.save_path)
-
-
-def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows of the same columns as a Markdown table."""
-    columns = list(rows[0])
-    lines = [columns, ["---"] * len(columns)]
-    lines += [[_text(row[column]) for column in columns] for row in rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, float):
-        return str(value)
-    size = abs(value)
-    if size >= 1000 or 0 < size < 1e-3:
-        return f"{value:.3g}"
-    return f"{value:.2f}" if size >= 10 else f"{value:.3f}"
-
-
-def report(
-    name: str,
-    tables: Mapping[str, Sequence[Mapping[str, Any]]],
-    save_path: Path | None,
-    facts: Mapping[str, Any],
-    records: Sequence[Mapping[str, Any]] = (),
-) -> None:
-    """Prints titled Markdown tables, and writes them and the single measurements to files.
-
-    Args:
-        tables: title -> rows.
-        save_path: gets `<name>.json` (tables, facts, provenance), `<name>.md`, and `<name>.csv`:
-            the single measurements where there are some, else the rows of the first table.
-        facts: settings that the numbers depend on.
-        records: one row per measurement.
-    """
-    text = "\n\n".join(f"### {title}\n\n{markdown(rows)}" for title, rows in tables.items())
-    print(text + "\n")
-    if save_path is None:
-        return
-    payload = {"tables": dict(tables), "facts": dict(facts), "provenance": provenance()}
-    write_json(save_path / f"{name}.json", payload)
-    with atomic_path(save_path / f"{name}.md") as partial:
-        partial.write_text(text + "\n", encoding="utf-8")
-    rows = list(records) or next(iter(tables.values()))
-    with (
-        atomic_path(save_path / f"{name}.csv") as partial,
-        partial.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    print(f"written to {save_path / name}.json, .csv, .md")

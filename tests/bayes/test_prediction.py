@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayesdl_sim.bayes.prediction import Welford, predict
+from bayesdl_sim.bayes.prediction import Welford, predict, predict_nested
 from bayesdl_sim.utils.errors import InputError
 
 RAW = torch.zeros(2, 9, 3, 4)
@@ -19,6 +19,16 @@ def random_members(count, seed=0, tail=True, dtype=torch.float32):
     g = torch.Generator().manual_seed(seed)
     outputs = [torch.randn(2, 2, 1, 6, 8, generator=g, dtype=dtype) for _ in range(count)]
     return [lambda raw, o=output: (o[0], o[1] if tail else None) for output in outputs], outputs
+
+
+def test_nested_predictions_are_those_of_the_first_members():
+    members, _ = random_members(4)
+    nested = list(predict_nested(members, RAW))
+    assert len(nested) == 4
+    for count, found in enumerate(nested, start=1):
+        for one, other in zip(found, predict(members[:count], RAW), strict=True):
+            assert torch.equal(one, other)
+    assert nested[0].epistemic.count_nonzero() == 0
 
 
 @pytest.mark.parametrize("count", [2, 5, 12])

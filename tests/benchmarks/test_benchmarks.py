@@ -23,7 +23,6 @@ from bayesdl_sim.benchmarks.shared.common import (
     wide_field_images,
     wiener_images,
 )
-from bayesdl_sim.benchmarks.shared.console import markdown
 from bayesdl_sim.benchmarks.shared.detection import (
     CONTROLS,
     EXCESS,
@@ -415,11 +414,6 @@ def test_bad_options_are_refused_in_words(folder, tmp_path):
         accuracy.main(options(folder, tmp_path, "--cell", "3"))  # no abbreviations
     with pytest.raises(InputError):
         Posterior(tmp_path / "nothing")
-
-
-def test_markdown_keeps_small_and_large_numbers_readable():
-    text = markdown([{"a": 34.3412, "b": 0.9213, "c": 3e-5, "d": 12345.0, "e": "x", "f": 3}])
-    assert text.splitlines()[-1] == "| 34.34 | 0.921 | 3e-05 | 1.23e+04 | x | 3 |"
 
 
 def test_global_random_state_is_left_alone():

@@ -3,13 +3,9 @@
 import numpy as np
 import pytest
 
-from bayesdl_sim.bayes.calibration.recalibration import (
-    Calibration,
-    CalibrationStack,
-    fit_calibration,
-)
+from bayesdl_sim.bayes.calibration.fitting import CalibrationStack, fit_calibration
+from bayesdl_sim.bayes.calibration.recalibration import Calibration
 from bayesdl_sim.evaluation.baselines import fit_baselines
-from bayesdl_sim.evaluation.charts import uncertainty_diagrams
 from bayesdl_sim.evaluation.groups import (
     bars,
     by_structure,
@@ -19,6 +15,7 @@ from bayesdl_sim.evaluation.groups import (
     intensity_deciles,
     signal_deciles,
 )
+from bayesdl_sim.evaluation.report.charts import uncertainty_diagrams
 from bayesdl_sim.evaluation.scoring import (
     AS_PREDICTED,
     CALIBRATED,

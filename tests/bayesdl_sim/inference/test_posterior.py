@@ -15,6 +15,7 @@ import torch
 import bayesdl_sim
 from bayesdl_sim import Posterior, read_stack
 from bayesdl_sim.bayes.calibration.recalibration import Calibration
+from bayesdl_sim.bayes.calibration.stored import write_calibrations
 from bayesdl_sim.bayes.prediction import predict
 from bayesdl_sim.commands.test import main
 from bayesdl_sim.data.normalise import normalisation_of
@@ -145,7 +146,9 @@ def test_the_calibration_multiplies_deviations_alone(save_members, cristae, tmp_
     folder = tmp_path / "members"
     save_members(folder)
     hashes = Posterior.load(folder, "cpu").hashes
-    Calibration(scale=0.5, members=hashes).to_json(folder / "calibration.json")
+    facts = {"cells": 1, "pixels": 1}
+    fitted = Calibration(scale=0.5, members=hashes, fitted_on=facts)
+    write_calibrations(folder / "calibration.json", [fitted])
     posterior, raw = Posterior.load(folder, "cpu"), torch.from_numpy(cristae[None, :, :32, :32])
     plain, halved = posterior.predict(raw, calibrated=False), posterior.predict(raw)
     assert torch.equal(plain.mean, halved.mean)
@@ -200,7 +203,8 @@ def test_the_verdict_sees_the_epistemic_map_as_predicted(save_members, stack, tm
     save_members(tmp_path)
     plain = Posterior.load(tmp_path, "cpu", precision="fp32").reconstruct(stack)
     hashes = Posterior.load(tmp_path, "cpu").hashes
-    Calibration(scale=0.3, members=hashes).to_json(tmp_path / "calibration.json")
+    fitted = Calibration(scale=0.3, members=hashes, fitted_on={"cells": 1, "pixels": 1})
+    write_calibrations(tmp_path / "calibration.json", [fitted])
     calibrated = Posterior.load(tmp_path, "cpu", precision="fp32").reconstruct(stack)
     np.testing.assert_allclose(calibrated.epistemic, 0.3 * plain.epistemic, rtol=1e-5)
     np.testing.assert_array_equal(calibrated.judged_epistemic[0], plain.judged_epistemic[0])

@@ -1,37 +1,15 @@
 """The report is one file that needs nothing else, and shows values as a person reads them."""
 
 import base64
-import csv
 import json
 
 import numpy as np
 import pytest
 
-from bayesdl_sim.evaluation.page import (
-    finite,
-    number_text,
-    picture,
-    table,
-    text,
-    write_csv,
-    write_page,
-)
-from bayesdl_sim.metrics.bootstrap import Estimate
+from bayesdl_sim.evaluation.report.page import finite, picture, table, text, write_page
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import write_json
 from bayesdl_sim.utils.pictures import write_overview
-
-
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [
-        (36.4961, "36.50"), (0.89912, "0.899"), (0.01234, "0.0123"), (1234.5, "1.23e+03"),
-        (0.0, "0"), (4e-5, "4e-05"), (None, "–"), (float("nan"), "–"), (False, "NO"), (7, "7"),
-        (Estimate(0.9, 0.85, 0.95, 3), "0.900 [0.850, 0.950]"),
-    ],
-)  # fmt: skip
-def test_numbers_as_a_person_reads_them(value, words):
-    assert number_text(value) == words
 
 
 def test_table_marks_what_was_missed_and_escapes_names():
@@ -56,11 +34,8 @@ def test_page_holds_its_pictures(tmp_path):
         picture(tmp_path / "missing.png", "none")
 
 
-def test_what_json_and_csv_cannot_hold(tmp_path):
+def test_what_json_cannot_hold(tmp_path):
     nested = {"a": [float("nan"), 1.5], "b": (float("inf"), "x"), "c": {"d": None}}
     write_json(tmp_path / "x.json", finite(nested))
     found = json.loads((tmp_path / "x.json").read_text())
     assert found == {"a": [None, 1.5], "b": [None, "x"], "c": {"d": None}}
-    write_csv(tmp_path / "x.csv", [{"cell": 1, "name": "a, b"}, {"cell": 2, "name": "c"}])
-    with (tmp_path / "x.csv").open(newline="") as file:
-        assert list(csv.DictReader(file))[0] == {"cell": "1", "name": "a, b"}

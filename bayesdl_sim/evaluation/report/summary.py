@@ -19,7 +19,8 @@ from bayesdl_sim.evaluation.groups import (
     intensity_deciles,
     signal_deciles,
 )
-from bayesdl_sim.evaluation.page import finite, picture, table, text, write_csv, write_page
+from bayesdl_sim.evaluation.report.page import finite, picture, table, text, write_page
+from bayesdl_sim.evaluation.report.tables import write_csv
 from bayesdl_sim.evaluation.scoring import CALIBRATED, LEVELS
 from bayesdl_sim.evaluation.stacks import Results
 from bayesdl_sim.metrics.bootstrap import Estimate, table_of_means

@@ -135,14 +135,14 @@ def uncertainty_diagrams(
         File name -> figure and its caption.
     """
     z: dict[str, list[NDArray]] = {}
-    told: dict[str, list[NDArray]] = {}
+    cdf_values: dict[str, list[NDArray]] = {}
     for sample in samples:
         for name, (sigma, rule) in predictors(sample, baselines, calibration).items():
             z.setdefault(name, []).append(sample.error / sigma)
-            told.setdefault(name, []).append(rule.probability(z[name][-1]))
+            cdf_values.setdefault(name, []).append(rule.probability(z[name][-1]))
     observed = {
         name: (QUANTILES, observed_frequency(np.concatenate(values)))
-        for name, values in told.items()
+        for name, values in cdf_values.items()
     }
     drawn = {
         "reliability.png": (

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import base64
-import csv
 import html
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bayesdl_sim.evaluation.report.tables import number_text
 from bayesdl_sim.utils.errors import require_file
 from bayesdl_sim.utils.files import atomic_path
 
-__all__ = ["finite", "number_text", "picture", "table", "text", "write_csv", "write_page"]
+__all__ = ["finite", "picture", "table", "text", "write_page"]
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em;
@@ -28,22 +28,6 @@ figure { display: inline-block; margin: 0.5em 1em 0.5em 0; max-width: 100%; vert
 figure img { max-width: 100%; }
 figcaption { font-size: 13px; color: #555; max-width: 60em; }
 """
-
-
-def number_text(value: Any) -> str:
-    """A value as a table shows it: three to four significant figures, a dash for what is absent."""
-    if value is None or (isinstance(value, float) and value != value):
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "NO"
-    if not isinstance(value, float):
-        return str(value)
-    size = abs(value)
-    if size == 0:
-        return "0"
-    if size >= 1000 or size < 1e-3:
-        return f"{value:.3g}"
-    return f"{value:.{2 if size >= 10 else 3 if size >= 0.1 else 4}f}"
 
 
 def finite(value: Any) -> Any:
@@ -85,17 +69,6 @@ def picture(path: str | Path, caption: str) -> str:
         f'<figure><img alt="{words}" src="data:image/png;base64,{data}">'
         f"<figcaption>{words}</figcaption></figure>"
     )
-
-
-def write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows of equal columns as CSV."""
-    with (
-        atomic_path(path) as partial,
-        partial.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def write_page(path: str | Path, title: str, sections: Mapping[str, Sequence[str]]) -> None:

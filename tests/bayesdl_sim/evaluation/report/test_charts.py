@@ -2,7 +2,12 @@
 
 import numpy as np
 
-from bayesdl_sim.evaluation.charts import draw_lines, histograms, points_in_band, quality_diagrams
+from bayesdl_sim.evaluation.report.charts import (
+    draw_lines,
+    histograms,
+    points_in_band,
+    quality_diagrams,
+)
 
 
 def test_lines_and_diagonal():

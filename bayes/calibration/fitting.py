@@ -1,0 +1,177 @@
+"""Fits a calibration on validation cells, and keeps of it what helps on cells left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr, ndtri
+
+from bayesdl_sim.bayes.calibration.conformal import cells_needed, conformal_factor
+from bayesdl_sim.bayes.calibration.held_out import variance_scale
+from bayesdl_sim.bayes.calibration.image_features import (
+    FeatureScale,
+    ImageFeatures,
+    fit_feature_scale,
+)
+from bayesdl_sim.bayes.calibration.recalibration import SMALLEST_TAIL, Calibration
+from bayesdl_sim.metrics.distributions import QUANTILES, observed_frequency
+from bayesdl_sim.utils.errors import InputError
+
+__all__ = ["CalibrationStack", "fit_calibration"]
+
+ALPHAS = (0.05, 0.1, 0.2)
+FOLDS = 5  # groups of cells that the factor by features and the probability map are tried on
+TAILS = np.array([SMALLEST_TAIL, 0.001, 0.0025, 0.005])
+GRID = np.concatenate([[0.0], TAILS, QUANTILES, 1 - TAILS[::-1], [1.0]])  # of the probability map
+Standardised = tuple[NDArray, ImageFeatures | None]  # error / sigma of a stack, and its features
+
+
+class CalibrationStack(NamedTuple):
+    """Pixels (n,) of one stack to fit on; without features, no factor by them is fitted."""
+
+    error: ArrayLike
+    sigma: ArrayLike
+    features: ImageFeatures | None = None
+
+
+def fit_calibration(
+    cells: Sequence[Sequence[CalibrationStack]],
+    alphas: Sequence[float] = ALPHAS,
+    members: Mapping[str, str] | None = None,
+    fitted_on: Mapping[str, Any] | None = None,
+) -> Calibration:
+    """Fits the scale, the probability map and the conformal factors on validation cells.
+
+    A factor by image-level features (`bayes.calibration.image_features`) is kept only if, fitted
+    without a group of cells, it lowers the negative log-likelihood on that group; deviations are
+    multiplied by it first. The scale is `c^2 = < z^2 >` (`variance_scale`), every cell with the
+    same weight. The probability map is the cells' mean distribution of `Phi(z / c)`, monotone by
+    construction; it is kept only if, fitted without a group of cells, it lowers the quantile
+    calibration error on that group. The conformal factors are those of `conformal_factor`, of
+    calibrated deviations.
+
+    Args:
+        cells: the stacks of each cell, one per signal level.
+        alphas: risks to control.
+        members, fitted_on: stored, see `Calibration`.
+
+    Raises:
+        InputError: no cell.
+
+    Source: Laves et al., MELBA 1, 26 (2021); Kuleshov, Fenner and Ermon, ICML 2018; Angelopoulos
+    et al., "Conformal risk control" (2022).
+    """
+    if not cells:
+        raise InputError("expected at least one validation cell to calibrate on, found none")
+    stacks = [[(_standardised(stack), stack.features) for stack in cell] for cell in cells]
+    without, with_it = _held_out_nll(stacks)
+    by_features = _feature_scale(stacks) if with_it < without else None
+    z = [_cell(cell, by_features) for cell in stacks]
+    scale = _scale(z)
+    before, after = _held_out_errors(z)
+    observed = _distribution(z, scale).tolist()
+    return Calibration(
+        scale=scale,
+        by_features=by_features,
+        probability_map={"expected": GRID.tolist(), "observed": observed}
+        if after < before
+        else None,
+        conformal=[
+            {
+                "alpha": alpha,
+                "factor": conformal_factor([np.abs(values) / scale for values in z], alpha),
+                "cells_needed": cells_needed(alpha),
+            }
+            for alpha in alphas
+        ],
+        members=dict(members or {}),
+        fitted_on={
+            "cells": len(z),
+            "pixels": sum(values.size for values in z),
+            "nll_held_out": {"without": without, "with_it": with_it},
+            "quantile_calibration_error_held_out": {"scale_only": before, "with_map": after},
+            **(fitted_on or {}),
+        },
+    )
+
+
+def _standardised(stack: CalibrationStack) -> NDArray:
+    return np.ravel(np.asarray(stack.error, np.float64) / stack.sigma)
+
+
+def _cell(stacks: Sequence[Standardised], by_features: FeatureScale | None) -> NDArray:
+    """Standardised errors of all stacks of a cell, after the factor by features."""
+    if by_features is None:
+        return np.concatenate([z for z, _ in stacks])
+    return np.concatenate([z / by_features.factor(features) for z, features in stacks])
+
+
+def _feature_scale(cells: Sequence[Sequence[Standardised]]) -> FeatureScale:
+    return fit_feature_scale([stack for cell in cells for stack in cell])
+
+
+def _held_out_nll(cells: Sequence[Sequence[Standardised]]) -> tuple[float, float]:
+    """Gaussian NLL per pixel on cells left out of the fit, without and with the factor by features.
+
+    Up to a term that both have. Equal, so that no factor is kept, where there are fewer cells than
+    groups, or a stack without features.
+    """
+    if len(cells) < FOLDS or any(features is None for cell in cells for _, features in cell):
+        return 0.0, 0.0
+    found: list[list[float]] = [[], []]
+    for fold in _folds(len(cells)):
+        rest = [stacks for i, stacks in enumerate(cells) if i not in fold]
+        for values, by_features in zip(found, (None, _feature_scale(rest)), strict=True):
+            scale = _scale([_cell(stacks, by_features) for stacks in rest])
+            for z, features in (stack for i in fold for stack in cells[i]):
+                factor = scale * (1.0 if by_features is None else by_features.factor(features))
+                values.append(float(np.log(factor) + 0.5 * np.mean((z / factor) ** 2)))
+    return float(np.mean(found[0])), float(np.mean(found[1]))
+
+
+def _folds(cells: int) -> list[list[int]]:
+    return [list(range(start, cells, FOLDS)) for start in range(min(FOLDS, cells))]
+
+
+def _scale(z: Sequence[NDArray]) -> float:
+    return float(np.sqrt(np.mean([variance_scale(torch.from_numpy(values)) for values in z])))
+
+
+def _distribution(z: Sequence[NDArray], scale: float) -> NDArray:
+    """The mean over cells of the share of pixels below each Gaussian quantile of `GRID`."""
+    limits = ndtri(GRID)
+    shares = [np.searchsorted(np.sort(v / scale), limits, side="right") / v.size for v in z]
+    observed = np.mean(shares, axis=0)
+    observed[0], observed[-1] = 0.0, 1.0
+    return observed
+
+
+def _held_out_errors(z: Sequence[NDArray]) -> tuple[float, float]:
+    """Quantile calibration error on cells left out of the fit: scale alone, and with the map.
+
+    Each group of cells has its own error, and the errors are averaged. (Errors of frequencies
+    averaged over all groups would cancel: what one group has too much of, the map made from the
+    others has too little.) Equal, so that no map is kept, where there is a single cell.
+    """
+    folds = _folds(len(z))
+    if len(folds) < 2:
+        return 0.0, 0.0
+    plain, mapped = [], []
+    for fold in folds:
+        rest = [values for i, values in enumerate(z) if i not in fold]
+        scale = _scale(rest)
+        observed = _distribution(rest, scale)
+        gaussian = [ndtr(z[i] / scale) for i in fold]
+        plain.append(_error_of(gaussian))
+        mapped.append(_error_of([np.interp(values, GRID, observed) for values in gaussian]))
+    return float(np.mean(plain)), float(np.mean(mapped))
+
+
+def _error_of(cdf_values: Sequence[NDArray]) -> float:
+    """Quantile calibration error of some cells together, every cell with the same weight."""
+    frequencies = np.mean([observed_frequency(values) for values in cdf_values], axis=0)
+    return float(np.mean(np.abs(frequencies - QUANTILES)))

@@ -1,0 +1,108 @@
+"""Fitting: what a calibration repairs on new cells, and what it refuses to claim."""
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from bayesdl_sim.bayes.calibration.fitting import CalibrationStack, fit_calibration
+from bayesdl_sim.bayes.calibration.recalibration import Calibration
+from bayesdl_sim.metrics.distributions import quantile_calibration_error
+from bayesdl_sim.utils.errors import InputError
+
+
+def coverage(pixels, calibration, level, guaranteed=False):
+    low, high, _ = calibration.bounds(level, guaranteed)
+    z = np.concatenate([s.error / s.sigma for (s,) in pixels]) / calibration.scale
+    return np.mean((z >= low) & (z <= high))
+
+
+def test_scale_is_the_root_of_mean_z2_with_cells_of_equal_weight(cells):
+    first = [CalibrationStack(np.full(10, 0.3), np.full(10, 0.1))]  # z = 3
+    second = [CalibrationStack(np.full(1000, 0.1), np.full(1000, 0.1))]  # z = 1
+    assert fit_calibration([first, second]).scale == pytest.approx(np.sqrt((9 + 1) / 2))
+    assert fit_calibration(cells(20, factor=1.6)).scale == pytest.approx(1.6, rel=0.01)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.9, 0.95])
+@pytest.mark.parametrize("skewed", [False, True])
+def test_intervals_cover_what_they_say_on_new_cells(cells, level, skewed):
+    calibration = fit_calibration(cells(20, 0, 1.6, skewed=skewed))
+    found = coverage(cells(20, 1, 1.6, skewed=skewed), calibration, level)
+    assert found == pytest.approx(level, abs=0.015)
+
+
+def test_the_map_is_kept_where_it_helps_and_only_there(cells):
+    skewed = fit_calibration(cells(15, skewed=True))
+    errors = skewed.fitted_on["quantile_calibration_error_held_out"]
+    assert skewed.probability_map is not None
+    assert errors["with_map"] < 0.2 * errors["scale_only"]
+    low, high, kind = skewed.bounds(0.9, guaranteed=False)
+    assert kind == "calibrated"
+    assert high > 1.3 * -low  # an exponential error has its tail above
+    # Biased cells, each in a direction of its own: the others tell nothing about the next.
+    biased = [
+        [stack._replace(error=stack.error + (-1) ** number * stack.sigma)]
+        for number, (stack,) in enumerate(cells(5, pixels=400))
+    ]
+    unlike = fit_calibration(biased)
+    errors = unlike.fitted_on["quantile_calibration_error_held_out"]
+    assert errors["with_map"] >= errors["scale_only"]
+    assert unlike.probability_map is None
+
+
+def test_a_map_that_only_repeats_the_noise_of_its_cells_is_not_kept(cells):
+    kept = [fit_calibration(cells(6, seed, pixels=60)).probability_map for seed in range(20)]
+    assert sum(found is not None for found in kept) <= 6
+
+
+def test_the_map_calibrates_probabilities(cells):
+    calibration = fit_calibration(cells(20, skewed=True))
+    z = (
+        np.concatenate([s.error / s.sigma for (s,) in cells(20, 5, skewed=True)])
+        / calibration.scale
+    )
+    assert quantile_calibration_error(norm.cdf(z)) > 0.05
+    assert quantile_calibration_error(calibration.probability(z)) < 0.01
+    np.testing.assert_allclose(Calibration().probability(z), norm.cdf(z))
+
+
+def test_conformal_interval_is_taken_where_there_are_cells_enough(cells):
+    few, enough = fit_calibration(cells(8)), fit_calibration(cells(12))
+    assert [entry["factor"] is None for entry in few.conformal] == [True, True, False]
+    assert few.bounds(0.9).kind == "calibrated"
+    bounds = enough.bounds(0.9)
+    assert bounds.kind == "conformal"
+    assert bounds.high == -bounds.low > enough.bounds(0.9, guaranteed=False).high
+    assert coverage(cells(20, 9), enough, 0.9, guaranteed=True) >= 0.9
+    assert "19 or more are needed" in " ".join(enough.describe())
+
+
+def test_a_factor_by_features_is_kept_where_it_helps_and_only_there(cells, with_features):
+    known = with_features(60, slope=1.0)
+    kept = fit_calibration(known)
+    assert kept.by_features is not None
+    weights = kept.by_features.weights
+    assert weights[1:] == (pytest.approx(0.0, abs=0.1), pytest.approx(1.0, abs=0.1))
+    errors = kept.fitted_on["nll_held_out"]
+    assert errors["with_it"] < errors["without"] - 0.05
+    factors = [kept.by_features.factor(stack.features) for (stack,) in known]
+    assert np.mean(np.log(factors)) == pytest.approx(0.0, abs=1e-6)  # `scale` keeps its meaning
+    dropped = [fit_calibration(with_features(12, slope=0.0, seed=n)).by_features for n in range(20)]
+    assert sum(found is not None for found in dropped) <= 4
+    assert fit_calibration(cells(30)).by_features is None  # they have no features
+
+
+def test_every_kind_of_stack_is_calibrated_by_its_features(with_features):
+    calibration = fit_calibration(with_features(80, slope=1.0))
+    for contrast in (-2.5, -0.5):
+        (stack,), *_ = with_features(1, slope=1.0, contrast=contrast, pixels=50_000, seed=7)
+        z = stack.error / (calibration.factor(stack.features) * stack.sigma)
+        assert np.mean(z**2) == pytest.approx(1.0, rel=0.15)
+        assert abs(np.mean((stack.error / stack.sigma) ** 2) - 1) > 0.5
+
+
+def test_nothing_to_fit_on(cells):
+    with pytest.raises(InputError, match="validation cell"):
+        fit_calibration([])
+    alone = fit_calibration(cells(1))
+    assert alone.probability_map is None
