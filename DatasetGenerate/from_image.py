@@ -1,14 +1,17 @@
 """Simulates one raw stack from an image that is taken as the fluorophore structure.
 
-    python -m DatasetGenerate.from_image --image SR.tif --save_path DIR --signal 25 --seed 0 \
-        --saturate 99.9
+    python -m DatasetGenerate.from_image --image SR.tif --save_path DIR --signal 100 --seed 0 \
+        --sharpen 20 --saturate 99.9
 
 Writes raw.tif (nine frames of counts), gt.tif (what a reconstruction should show) and
 parameters.json. The image lies on the super-resolution grid: two of its pixels to a raw pixel.
-The demo stack `data/F-actin/raw.tif` was made so, from a published reconstruction of a real cell.
+The demo stack `data/F-actin/raw.tif` was made so, from a published reconstruction of a real cell;
+`--sharpen` takes the blur of SIM off such an image, which would otherwise be blurred twice.
 """
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +32,7 @@ from bayesdl_sim.physics.image_formation import (
 )
 from bayesdl_sim.physics.microscopes import Microscope, biosr_microscope
 from bayesdl_sim.physics.optics import Optics
+from bayesdl_sim.physics.reconstruction.deconvolution import sharpened
 from bayesdl_sim.utils.errors import InputError, require_file, run_script, writable_folder
 from bayesdl_sim.utils.files import atomic_path, sha256, write_json
 
@@ -48,7 +52,10 @@ class Simulated(NamedTuple):
 
 
 def structure_from(
-    image: np.ndarray, path: str | Path = "image", saturate: float = 100.0
+    image: np.ndarray,
+    path: str | Path = "image",
+    saturate: float = 100.0,
+    sharpen: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> tuple[np.ndarray, float]:
     """Turns an image into a fluorophore density: its background is taken off, its maximum is 1.
 
@@ -60,6 +67,7 @@ def structure_from(
         image: (2H, 2W), any units.
         path: named in the message.
         saturate: percentile above which all pixels count as equally bright; 100 cuts nothing.
+        sharpen: deconvolution of the image without its background, before anything is cut.
 
     Returns:
         Density (2H, 2W) float32, never negative, and the background that was taken off.
@@ -77,6 +85,8 @@ def structure_from(
     if not np.isfinite(image).all():
         raise InputError(f"{path} holds NaN or infinite values: save the image again")
     background = float(np.percentile(image, BACKGROUND_PERCENTILE))
+    if sharpen is not None and image.max() > background:
+        image = background + sharpen(image - background)
     density = np.clip(image, background, np.percentile(image, saturate)) - background
     if density.max() == 0:
         raise InputError(f"{path} is constant or nearly so: choose an image with a structure")
@@ -115,6 +125,11 @@ def simulate_stack(
     raw = raw_counts(expected, signal_e, instrument, generator)
     target = target_image(density, instrument, grid)
     return Simulated(raw.numpy().astype(np.uint16), target.numpy(), instrument)
+
+
+def _sharpen(microscope: str, optics: Optics, steps: int, density: np.ndarray) -> np.ndarray:
+    light = MICROSCOPES[microscope](torch.Generator().manual_seed(0), optics).illumination
+    return sharpened(density, optics, light.mean_frequency, steps)
 
 
 def _embed(structure: np.ndarray, grid: Grid) -> np.ndarray:
@@ -157,6 +172,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         default=100.0,
         help="percentile of the image above which all is equally bright (100: cut nothing)",
     )
+    parser.add_argument(
+        "--sharpen",
+        type=int,
+        default=0,
+        help="steps of Richardson-Lucy by the point spread function of SIM, for an image that is "
+        "itself a reconstruction and would otherwise be blurred twice (0: none)",
+    )
     parser.add_argument("--microscope", choices=sorted(MICROSCOPES), default="biosr")
     parser.add_argument("--pixel_size_nm", type=float, default=62.6, help="of a raw pixel")
     parser.add_argument(
@@ -174,8 +196,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
             raise InputError(f"--{name}: expected a positive number, found {value}")
     if not BACKGROUND_PERCENTILE < args.saturate <= 100:
         raise InputError(f"--saturate is a percentile, at most 100; found {args.saturate}")
-    if args.seed < 0:
-        raise InputError(f"--seed: expected 0 or more, found {args.seed}")
+    for name in ("seed", "sharpen"):
+        if getattr(args, name) < 0:
+            raise InputError(f"--{name}: expected 0 or more, found {getattr(args, name)}")
     return args
 
 
@@ -183,8 +206,9 @@ def main(argv: list[str] | None = None) -> None:
     """Reads the image, simulates the stack and writes it."""
     args = parse_args(argv)
     image = read_image(require_file(args.image, "image of the structure"))
-    structure, background = structure_from(image, args.image, args.saturate)
     optics = optics_from(args.otf, args.pixel_size_nm, args.na, args.emission_nm)
+    sharpen = partial(_sharpen, args.microscope, optics, args.sharpen) if args.sharpen else None
+    structure, background = structure_from(image, args.image, args.saturate, sharpen)
     folder = writable_folder(args.save_path)
     refuse_used_folder(folder)
     torch.set_num_threads(1)  # the order of additions, and so the counts, depends on the threads
@@ -195,6 +219,7 @@ def main(argv: list[str] | None = None) -> None:
         "image_sha256": sha256(args.image),
         "background": background,
         "saturate_percentile": args.saturate,
+        "sharpen_steps": args.sharpen,
         "signal_e": args.signal,
         "signal_unit": "median electrons per raw pixel over the lit pixels of the wide field",
         "seed": args.seed,

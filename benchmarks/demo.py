@@ -2,8 +2,8 @@
 
     python -m benchmarks.demo --save_path runs/benchmarks
 
-The stack was simulated from a real super-resolved image with the measured OTF of the BioSR
-microscope at 488 nm, which the Wiener filter is given.
+The stack was simulated from a real super-resolved image, sharpened beyond its own resolution, with
+the measured OTF of the BioSR microscope at 488 nm, which the Wiener filter is given.
 """
 
 import argparse

@@ -240,13 +240,18 @@ def member_payload(
     }
 
 
-def load_member(path: Path, device: torch.device | str = "cpu") -> Member:
+def load_member(
+    path: Path, device: torch.device | str = "cpu", content: bytes | None = None
+) -> Member:
     """One draw, ready to predict.
+
+    Args:
+        content: the file's bytes, where they were read already.
 
     Raises:
         InputError: not a member, or parameters that do not fit its own configuration.
     """
-    payload = load_checkpoint(path)
+    payload = load_checkpoint(path, content)
     if payload.get("format") != MEMBER_FORMAT:
         raise InputError(f"{path}: expected a {MEMBER_FORMAT}, found a {payload.get('format')}")
     try:

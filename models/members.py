@@ -1,7 +1,7 @@
-"""A folder of posterior draws as functions `raw -> (mean, log_var)`, loaded when called."""
+"""A folder of posterior members, listed once: what each is, and each as a function."""
 
 from collections.abc import Callable, Iterable
-from functools import cache, partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,34 +9,37 @@ import torch
 from torch import Tensor
 
 import bayesdl_sim
-from bayesdl_sim.models.bayesdl import Member, Output, load_member
+from bayesdl_sim.models.bayesdl import BayesDL, Member, Output, load_member
 from bayesdl_sim.models.released import is_released, list_released, load_released
 from bayesdl_sim.models.tiling import predict_tiled
 from bayesdl_sim.utils.checkpoints import list_members
 from bayesdl_sim.utils.devices import autocast
-from bayesdl_sim.utils.errors import InputError
-from bayesdl_sim.utils.files import sha256
+from bayesdl_sim.utils.errors import InputError, require_file
 
 __all__ = [
+    "HELD_BYTES",
     "TILE",
     "MemberFacts",
-    "hashes_of",
+    "OpenMember",
     "describe_members",
     "first_member",
+    "hashes_of",
     "member_functions",
     "open_member",
+    "open_members",
     "shipped_folder",
 ]
 
 SHIPPED = Path("checkpoint", "F-actin", "pretrained_G")
 TILE = 512  # raw pixels
+HELD_BYTES = 2**30  # of members that stay in memory: 200 of the shipped ones
 
 
 class MemberFacts(NamedTuple):
-    """What a result must say about a draw that it was made with."""
+    """What a result must say about a member that it was made with."""
 
     path: Path
-    sha256: str
+    sha256: str  # of the very bytes that were loaded
     network: dict[str, Any]
     sampler: dict[str, Any]
     training: dict[str, Any]
@@ -48,19 +51,26 @@ class MemberFacts(NamedTuple):
         return self.training.get("normalisation") == "min-max"
 
 
-def member_functions(
+class OpenMember(NamedTuple):
+    """A member: what it is, and its network inputs (B, F, H, W) -> `Output` of (B, 1, 2H, 2W)."""
+
+    facts: MemberFacts
+    function: Callable[[Tensor], Output]
+
+
+def open_members(
     folder: str | Path,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
     tile: int = TILE,
     limit: int | None = None,
-    keep: bool = False,
-) -> list[Callable[[Tensor], Output]]:
-    """The draws of a folder, as `bayes.prediction.predict` takes them.
+    held_bytes: float = HELD_BYTES,
+) -> list[OpenMember]:
+    """Opens the members of a folder, with the proof that they can be used together.
 
-    Each function loads its member when it is called and forgets it again, so that memory does not
-    grow with their number. Loading takes a quarter of the time of a prediction of 128 x 128 raw
-    pixels on one core: whoever predicts many such fields keeps the members.
+    The folder is listed once, each file is read once, its SHA-256 is that of the bytes that were
+    loaded, and the network is held: what happens to the files afterwards changes nothing. Members
+    beyond `held_bytes` are read again at each use, and refused if they are other ones by then.
 
     Args:
         folder: with member_01.pth, member_02.pth, ..., or the released SGLD_gauss_#1.pth, ...
@@ -68,59 +78,71 @@ def member_functions(
         dtype: bfloat16 for mixed precision (outputs are float32 still), or float32.
         tile: side of a tile in raw pixels, see `models.tiling`; of local networks only.
         limit: the first so many members only.
-        keep: load each member once, at its first call, and hold it as long as its function.
-
-    Returns:
-        Functions of network inputs (B, F, H, W) to `Output` of (B, 1, 2H, 2W).
+        held_bytes: size of the files whose members are held, together.
 
     Raises:
-        InputError: no members, or fewer than `limit`; when called, a checkpoint that cannot be
-            used.
+        InputError: no members, or fewer than `limit`; a checkpoint that cannot be used; networks
+            that differ between the members. When called, a file that has changed.
     """
-    device = torch.device(device)
+    device, opened, size = torch.device(device), [], 0
+    for path in _paths(folder, limit):
+        content = require_file(path, "checkpoint").read_bytes()
+        size += len(content)
+        held = size <= held_bytes
+        member = open_member(path, device if held else "cpu", content)
+        facts = _facts(path, content, member)
+        if opened:
+            _require_alike(facts, opened[0].facts)
+        network = member.network if held else None
+        opened.append(OpenMember(facts, _function(facts, network, device, dtype, tile)))
+    return opened
 
-    def function(path: Path) -> Callable[[Tensor], Output]:
-        load = partial(open_member, path, device)
-        load = cache(load) if keep else load
 
-        def apply(raw: Tensor) -> Output:
-            network = load().network
-            raw = raw.to(device).contiguous(memory_format=torch.channels_last)
-            with torch.no_grad(), autocast(device, dtype):
-                return predict_tiled(network, raw, tile)
+def member_functions(
+    folder: str | Path,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    tile: int = TILE,
+    limit: int | None = None,
+    keep: bool = True,
+) -> list[Callable[[Tensor], Output]]:
+    """The functions of `open_members`, as `bayes.prediction.predict` takes them.
 
-        return apply
-
-    return [function(path) for path in _paths(folder, limit)]
+    Args:
+        keep: hold the members in memory; False reads each one again at every use.
+    """
+    opened = open_members(folder, device, dtype, tile, limit, HELD_BYTES if keep else 0)
+    return [member.function for member in opened]
 
 
 def describe_members(folder: str | Path, limit: int | None = None) -> list[MemberFacts]:
-    """What the draws of a folder are, with the proof that they can all be used together.
+    """The facts of `open_members`, for whoever does not predict."""
+    return [member.facts for member in open_members(folder, limit=limit, held_bytes=0)]
+
+
+def open_member(
+    path: Path, device: torch.device | str = "cpu", content: bytes | None = None
+) -> Member:
+    """One member, of this code or (by its name, SGLD_gauss_#1.pth) of the released one.
+
+    Args:
+        content: the file's bytes, where they were read already.
 
     Raises:
-        InputError: as `member_functions`; networks that differ between the members.
+        InputError: a checkpoint that cannot be used.
     """
-    facts = []
-    for path in _paths(folder, limit):
-        member = open_member(path, "cpu")
-        config = member.network.config
-        if facts and config != facts[0].network:
-            raise InputError(
-                f"{path} holds {_words(config)}, but {facts[0].path.name} holds "
-                f"{_words(facts[0].network)}: the members of one posterior have one network; "
-                "remove those of the other run"
-            )
-        facts.append(
-            MemberFacts(
-                path=path,
-                sha256=sha256(path),
-                network=config,
-                sampler=member.sampler,
-                training=member.training,
-                is_local=member.network.is_local,
-            )
-        )
-    return facts
+    load = load_released if is_released(path) else load_member
+    return load(path, device, content)
+
+
+def first_member(path: Path) -> Path:
+    """The file itself, or the first member of a folder."""
+    return path if path.is_file() else _paths(path, 1)[0]
+
+
+def hashes_of(members: Iterable[MemberFacts]) -> dict[str, str]:
+    """File name -> SHA-256: what a calibration or a gate was fitted for."""
+    return {member.path.name: member.sha256 for member in members}
 
 
 def shipped_folder() -> Path:
@@ -138,23 +160,50 @@ def shipped_folder() -> Path:
     )
 
 
-def open_member(path: Path, device: torch.device | str = "cpu") -> Member:
-    """One draw, of this code or (by its name, SGLD_gauss_#1.pth) of the released one.
+def _function(
+    facts: MemberFacts,
+    network: BayesDL | None,
+    device: torch.device,
+    dtype: torch.dtype,
+    tile: int,
+) -> Callable[[Tensor], Output]:
+    def apply(raw: Tensor) -> Output:
+        used = _read_again(facts, device) if network is None else network
+        raw = raw.to(device).contiguous(memory_format=torch.channels_last)
+        with torch.no_grad(), autocast(device, dtype):
+            return predict_tiled(used, raw, tile)
 
-    Raises:
-        InputError: a checkpoint that cannot be used.
-    """
-    return load_released(path, device) if is_released(path) else load_member(path, device)
+    return apply
 
 
-def first_member(path: Path) -> Path:
-    """The file itself, or the first member of a folder."""
-    return path if path.is_file() else _paths(path, 1)[0]
+def _read_again(facts: MemberFacts, device: torch.device) -> BayesDL:
+    content = require_file(facts.path, "checkpoint").read_bytes()
+    if sha256(content).hexdigest() != facts.sha256:
+        raise InputError(
+            f"{facts.path} was replaced while it was in use: the result would mix two posteriors; "
+            "leave the members alone and run it again"
+        )
+    return open_member(facts.path, device, content).network
 
 
-def hashes_of(members: Iterable[MemberFacts]) -> dict[str, str]:
-    """File name -> SHA-256: what a calibration or a gate was fitted for."""
-    return {member.path.name: member.sha256 for member in members}
+def _facts(path: Path, content: bytes, member: Member) -> MemberFacts:
+    return MemberFacts(
+        path=path,
+        sha256=sha256(content).hexdigest(),
+        network=member.network.config,
+        sampler=member.sampler,
+        training=member.training,
+        is_local=member.network.is_local,
+    )
+
+
+def _require_alike(facts: MemberFacts, first: MemberFacts) -> None:
+    if facts.network != first.network:
+        raise InputError(
+            f"{facts.path} holds {_words(facts.network)}, but {first.path.name} holds "
+            f"{_words(first.network)}: the members of one posterior have one network; "
+            "remove those of the other run"
+        )
 
 
 def _paths(folder: str | Path, limit: int | None) -> list[Path]:

@@ -42,17 +42,22 @@ def list_released(folder: str | Path) -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
-def load_released(path: Path, device: torch.device | str = "cpu") -> Member:
+def load_released(
+    path: Path, device: torch.device | str = "cpu", content: bytes | None = None
+) -> Member:
     """One released member, ready to predict.
 
     Gaussian and Laplace tails have the same parameters; the name of the file tells which it is.
+
+    Args:
+        content: the file's bytes, where they were read already.
 
     Raises:
         InputError: no state dict, or not one of the released network.
     """
     match = _FILE_NAME.fullmatch(path.name)
     named = (match and match[1]) or "gauss"
-    network = network_from_released(load_state(path), named, str(path))
+    network = network_from_released(load_state(path, content), named, str(path))
     network = network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
     # The released code scales every stack by its smallest and largest count.
     return Member(network, {"kind": "released"}, {"normalisation": "min-max"})

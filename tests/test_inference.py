@@ -23,7 +23,7 @@ from bayesdl_sim.bayes.prediction import predict
 from bayesdl_sim.data.formats.tiff import read_tiff
 from bayesdl_sim.data.normalise import normalisation_of
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
-from bayesdl_sim.models.members import describe_members, member_functions
+from bayesdl_sim.models.members import describe_members, member_functions, open_members
 from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
 from bayesdl_sim.utils.errors import InputError, run_script
 from bayesdl_sim.utils.files import sha256
@@ -156,45 +156,69 @@ def test_tiles_are_scaled_by_the_whole_field(script, posterior, tmp_path):
 # --- Members -------------------------------------------------------------------------------------
 
 
-def test_members_are_loaded_one_at_a_time(posterior, monkeypatch):
-    alive, loaded = [], []
+@pytest.fixture
+def loaded(monkeypatch):
+    """Names of the members that were loaded so far; only one that is not held may be alive."""
+    names, alive = [], []
     real = bayesdl_sim.models.members.load_member
 
-    def watched(path, device):
+    def watched(path, device, content):
         gc.collect()
-        assert sum(ref() is not None for ref in alive) == 0
-        member = real(path, device)
+        names.append((path.name, sum(ref() is not None for ref in alive)))
+        member = real(path, device, content)
         alive.append(weakref.ref(member.network))
-        loaded.append(path.name)
         return member
 
     monkeypatch.setattr(bayesdl_sim.models.members, "load_member", watched)
+    return names
+
+
+def test_held_members_are_loaded_once(posterior, loaded):
     functions = member_functions(posterior)
-    assert loaded == []
     raw = torch.rand(1, 9, 20, 20, generator=torch.Generator().manual_seed(1))
     for _ in range(2):
         predict(functions, raw)
-    assert loaded == ["member_01.pth", "member_02.pth", "member_03.pth"] * 2
+    assert loaded == [("member_01.pth", 0), ("member_02.pth", 1), ("member_03.pth", 2)]
 
 
-def test_kept_members_are_loaded_once_and_predict_the_same(posterior, monkeypatch):
-    loaded = []
-    real = bayesdl_sim.models.members.load_member
-
-    def watched(path, device):
-        loaded.append(path.name)
-        return real(path, device)
-
-    monkeypatch.setattr(bayesdl_sim.models.members, "load_member", watched)
+def test_members_beyond_the_memory_are_read_one_at_a_time(posterior, loaded):
     raw = torch.rand(1, 9, 20, 20, generator=torch.Generator().manual_seed(1))
     expected = predict(member_functions(posterior), raw)
     loaded.clear()
-    functions = member_functions(posterior, keep=True)
-    for _ in range(2):
-        found = predict(functions, raw)
-        assert torch.equal(found.mean, expected.mean)
-        assert torch.equal(found.total, expected.total)
-    assert loaded == ["member_01.pth", "member_02.pth", "member_03.pth"]
+    size = (posterior / "member_01.pth").stat().st_size
+    opened = open_members(posterior, held_bytes=1.5 * size)
+    loaded.clear()
+    found = predict([member.function for member in opened], raw)
+    assert [name for name, _ in loaded] == ["member_02.pth", "member_03.pth"]
+    assert max(alive for _, alive in loaded) == 1  # the one that is held
+    assert torch.equal(found.mean, expected.mean)
+    assert torch.equal(found.total, expected.total)
+
+
+def test_members_that_change_while_in_use(tmp_path):
+    """Held ones stay what was hashed; others are refused, and never missing without a word."""
+    save_members(tmp_path, 2)
+    raw = torch.rand(1, 9, 20, 20, generator=torch.Generator().manual_seed(1))
+    held, read = open_members(tmp_path), open_members(tmp_path, held_bytes=0)
+    expected = held[1].function(raw).mean
+    save_members(tmp_path, 1, first=2, spread=0.1)  # another network under the same name
+    assert torch.equal(held[1].function(raw).mean, expected)
+    with pytest.raises(InputError, match=r"member_02.pth was replaced while it was in use"):
+        read[1].function(raw)
+    (tmp_path / "member_02.pth").unlink()
+    assert torch.equal(held[1].function(raw).mean, expected)
+    with pytest.raises(InputError, match=r"no file .*member_02.pth"):
+        read[1].function(raw)
+
+
+def test_the_hash_is_that_of_the_loaded_bytes(posterior, monkeypatch):
+    """One file read per member: nothing can change between the hash and the network."""
+    reads = []
+    real = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: reads.append(path.name) or real(path))
+    facts = [member.facts for member in open_members(posterior)]
+    assert reads == [fact.path.name for fact in facts]
+    assert [fact.sha256 for fact in facts] == [sha256(fact.path) for fact in facts]
 
 
 def test_fewer_members_are_the_first_ones(posterior):

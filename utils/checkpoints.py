@@ -51,24 +51,30 @@ def save_checkpoint(path: str | Path, payload: dict[str, Any]) -> None:
         partial.write_bytes(buffer.getbuffer())
 
 
-def load_checkpoint(path: str | Path) -> dict[str, Any]:
+def load_checkpoint(path: str | Path, content: bytes | None = None) -> dict[str, Any]:
     """Reads a checkpoint onto the CPU, without running code that the file may hold.
+
+    Args:
+        content: the file's bytes, where they were read already.
 
     Raises:
         InputError: when the file is missing, truncated, holds code, or is not one of ours.
     """
-    path, payload = Path(path), _load(path)
+    path, payload = Path(path), _load(path, content)
     _require_ours(path, payload)
     return payload
 
 
-def load_state(path: str | Path) -> dict[str, torch.Tensor]:
+def load_state(path: str | Path, content: bytes | None = None) -> dict[str, torch.Tensor]:
     """Reads a bare state dict, such as other programs write, as safely as `load_checkpoint`.
+
+    Args:
+        content: the file's bytes, where they were read already.
 
     Raises:
         InputError: when the file is missing, truncated, holds code, or anything but named tensors.
     """
-    payload = _load(path)
+    payload = _load(path, content)
     if not (isinstance(payload, dict) and payload):
         raise InputError(
             f"checkpoint {path}: expected a state dict, found "
@@ -84,11 +90,11 @@ def load_state(path: str | Path) -> dict[str, torch.Tensor]:
     return dict(payload)
 
 
-def _load(path: str | Path) -> Any:
-    path = require_file(path, "checkpoint")
-    if path.stat().st_size == 0:
+def _load(path: str | Path, content: bytes | None = None) -> Any:
+    if content is None:
+        content = require_file(path, "checkpoint").read_bytes()
+    if not content:
         raise InputError(f"checkpoint {path} is empty; copy or train it again")
-    content = path.read_bytes()
     try:
         _require_undamaged(content)
         with warnings.catch_warnings():

@@ -43,9 +43,8 @@ from bayesdl_sim.inference.verdict import judge_frames, judge_result
 from bayesdl_sim.models.members import (
     TILE,
     MemberFacts,
-    describe_members,
     hashes_of,
-    member_functions,
+    open_members,
     shipped_folder,
 )
 from bayesdl_sim.utils.devices import choose_device, choose_precision
@@ -153,7 +152,7 @@ class Posterior:
         return cls(
             folder=folder,
             members=described,
-            functions=member_functions(folder, device, dtype, tile, members),
+            functions=[member.function for member in opened],
             inputs=input_spec(described[0].network),
             device=device,
             tile=tile,

@@ -194,3 +194,20 @@ def test_measured_data_is_never_replaced(image, tmp_path):
 def test_impossible_numbers_are_refused(option, value):
     with pytest.raises(InputError, match=f"{option}: expected a positive number"):
         from_image.parse_args(["--image", "a.tif", "--save_path", "b", option, value])
+
+
+def test_sharpening_gives_content_that_the_image_lacks(image, tmp_path):
+    _, plain, facts = simulate(image, tmp_path / "a")
+    assert facts["sharpen_steps"] == 0
+    _, sharp, facts = simulate(image, tmp_path / "b", "--sharpen", "10")
+    assert facts["sharpen_steps"] == 10
+    assert pearson(plain, sharp) > 0.8  # at the same place
+
+    def fine(picture):
+        spectrum = np.abs(np.fft.rfft2(picture)) ** 2
+        radius = np.hypot(np.fft.fftfreq(96)[:, None], np.fft.rfftfreq(128)[None])
+        return spectrum[radius > 0.17].sum() / spectrum.sum()
+
+    assert fine(sharp) > 1.5 * fine(plain)
+    with pytest.raises(InputError, match="--sharpen: expected 0 or more"):
+        simulate(image, tmp_path / "c", "--sharpen", "-1")
