@@ -172,9 +172,10 @@ def build_network(config: dict[str, Any], seed: int = 0) -> BayesDL:
             f"unknown likelihood {config.get('likelihood')!r} of a network: expected none ('') or "
             f"{', '.join(TAIL_RANGES)}; use the version that wrote the checkpoint"
         )
-    # torch's initialisers know the global generator only; fork_rng gives it back untouched.
+    # torch's initialisers know the global generator only, which is given back untouched. Of the
+    # generators only the CPU's is seeded: torch.manual_seed would reseed every GPU's as well.
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         return BayesDL(
             config["backbone"], config["likelihood"], config.get("inputs"), **config["options"]
         )

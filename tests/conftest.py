@@ -1,7 +1,11 @@
-"""Shared by all rooms' tests: one thread, and a small simulated set on disk."""
+"""Shared by all rooms' tests: one thread, a small simulated set on disk, a second device."""
+
+import contextlib
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
 
 from bayesdl_sim.DatasetGenerate import from_simulation
 from bayesdl_sim.DatasetGenerate.outliers import ODDITIES, OUTLIERS
@@ -30,3 +34,95 @@ def outlier_set(tmp_path_factory):
     """One cell of each oddity, one level."""
     root = tmp_path_factory.mktemp("unlike") / OUTLIERS
     return simulated(root, OUTLIERS, cells=len(ODDITIES), levels=1)
+
+
+# A second device without a GPU: its tensors say that they are on `meta`, hold their numbers on the
+# CPU, and refuse to meet tensors of the CPU, as those of a GPU do.
+OTHER_DEVICE = torch.device("meta")
+
+
+class MixedDevices(AssertionError):
+    """Tensors of two devices met in one operation."""
+
+
+class _OnOther(torch.Tensor):
+    """A tensor of the other device; `held` has its numbers."""
+
+    @staticmethod
+    def __new__(cls, held):
+        made = torch.Tensor._make_wrapper_subclass(
+            cls, held.size(), strides=held.stride(), storage_offset=held.storage_offset(),
+            dtype=held.dtype, device=OTHER_DEVICE,
+        )  # fmt: skip
+        made.held = held
+        return made
+
+    def tolist(self):
+        return self.held.tolist()
+
+    @classmethod
+    def __torch_dispatch__(cls, function, types, args=(), kwargs=None):
+        return _dispatch(function, args, kwargs or {})
+
+
+class _OtherDevice(TorchDispatchMode):
+    """Sees also the operations that make tensors or bring them to the other device."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        return _dispatch(function, args, kwargs or {})
+
+
+def _dispatch(function, args, kwargs):
+    tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+    on_other = {id(x.held): x for x in tensors if isinstance(x, _OnOther)}
+    # A number may come along from the CPU, as on a GPU; and copying between devices is allowed.
+    strangers = [x for x in tensors if not isinstance(x, _OnOther) and x.ndim > 0]
+    if on_other and strangers and function is not torch.ops.aten.copy_.default:
+        raise MixedDevices(f"{function}: CPU tensors {[tuple(x.shape) for x in strangers]}")
+    device, there = kwargs.get("device"), bool(on_other)
+    if device is not None:
+        there, kwargs = torch.device(device) == OTHER_DEVICE, {**kwargs, "device": "cpu"}
+    elif function is torch.ops.aten.copy_.default:
+        there = isinstance(args[0], _OnOther)
+
+    def held(x):
+        return x.held if isinstance(x, _OnOther) else x
+
+    def returned(x):
+        if not (there and isinstance(x, torch.Tensor)):
+            return x
+        return on_other.get(id(x)) if id(x) in on_other else _OnOther(x)
+
+    result = function(*tree_map(held, args), **tree_map(held, kwargs))
+    return tree_map(returned, result)
+
+
+def on_cpu(tree):
+    """The same tree with every tensor on the CPU, where it can be stored."""
+    return tree_map(lambda x: x.held if isinstance(x, _OnOther) else x, tree)
+
+
+@pytest.fixture
+def other_device(monkeypatch):
+    """A device that is not the CPU: `device`, and `refusing()`, in which both may not mix."""
+    generator, autocast = torch.Generator, torch.autocast
+
+    class OnCpu:  # a class, since libraries use it in annotations
+        def __new__(cls, device="cpu"):
+            return generator("cpu")
+
+    monkeypatch.setattr(torch, "Generator", OnCpu)
+    monkeypatch.setattr(
+        torch, "autocast", lambda kind, **options: autocast(kind.replace("meta", "cpu"), **options)
+    )
+
+    class Other:
+        device, on_cpu = OTHER_DEVICE, staticmethod(on_cpu)
+
+        @staticmethod
+        @contextlib.contextmanager
+        def refusing():
+            with _OtherDevice():
+                yield OTHER_DEVICE
+
+    return Other

@@ -247,7 +247,7 @@ def test_stopped_run_keeps_its_state_and_goes_on(small_set, tmp_path, trained):
         (["--root_dir", "nowhere"], "no data set"),
         (["--patch_size", "4096"], "smaller patch"),
         (["--epoch", "0"], "epoch: expected a positive number"),
-        (["--device", "tpu"], "--device"),
+        (["--device", "tpu"], "device: expected auto"),
     ],
 )
 def test_mistakes_end_in_one_line(small_set, tmp_path, more, message):

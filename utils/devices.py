@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 
 import torch
 
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["autocast", "choose_device", "choose_precision"]
+__all__ = ["autocast", "choose_device", "choose_precision", "exact_arithmetic"]
 
 
 def choose_device(device: str = "auto", gpu_id: int | None = None) -> torch.device:
@@ -71,3 +72,25 @@ def autocast(device: torch.device, dtype: torch.dtype) -> contextlib.AbstractCon
     if dtype != torch.bfloat16:
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=dtype)
+
+
+@contextlib.contextmanager
+def exact_arithmetic() -> Iterator[None]:
+    """float32 means float32, and equal steps give equal bits, while the block runs.
+
+    On NVIDIA GPUs PyTorch would round the inputs of float32 convolutions to ten bits (TF32), and
+    choose among convolution algorithms by their speed of the moment. The only place that decides
+    both; the caller's own choice is given back at the end. On a CPU it changes nothing.
+    """
+    cudnn, conv, matmul = (
+        torch.backends.cudnn,
+        torch.backends.cudnn.conv,
+        torch.backends.cuda.matmul,
+    )
+    before = conv.fp32_precision, matmul.fp32_precision, cudnn.deterministic, cudnn.benchmark
+    try:
+        conv.fp32_precision = matmul.fp32_precision = "ieee"
+        cudnn.deterministic, cudnn.benchmark = True, False
+        yield
+    finally:
+        conv.fp32_precision, matmul.fp32_precision, cudnn.deterministic, cudnn.benchmark = before

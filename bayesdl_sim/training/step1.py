@@ -18,12 +18,14 @@ from bayesdl_sim.training.settings.step1 import Step1Settings
 from bayesdl_sim.training.summary import write_summary
 from bayesdl_sim.training.validation import MeanScores, validate
 from bayesdl_sim.utils.checkpoints import load_checkpoint, member_path, save_checkpoint
+from bayesdl_sim.utils.devices import exact_arithmetic
 from bayesdl_sim.utils.resume import load_progress, refuse_used_folder, save_progress
 from bayesdl_sim.utils.run_log import EpochLog
 
 __all__ = ["fit_reconstruction"]
 
 
+@exact_arithmetic()
 def fit_reconstruction(settings: Step1Settings) -> int:
     """Trains step 1 into the run folder, or goes on with it.
 

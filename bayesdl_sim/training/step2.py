@@ -25,7 +25,7 @@ from bayesdl_sim.utils.checkpoints import (
     member_path,
     save_checkpoint,
 )
-from bayesdl_sim.utils.devices import autocast
+from bayesdl_sim.utils.devices import autocast, exact_arithmetic
 from bayesdl_sim.utils.errors import InputError, require_folder
 from bayesdl_sim.utils.resume import load_progress, refuse_used_folder, save_progress
 from bayesdl_sim.utils.run_log import EpochLog
@@ -44,6 +44,7 @@ class _Task(NamedTuple):
     target: Path
 
 
+@exact_arithmetic()
 def fit_uncertainty_tail(settings: Step2Settings) -> int:
     """Fits one tail per member by negative log-likelihood; the trunk does not move.
 

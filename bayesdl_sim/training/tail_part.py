@@ -49,7 +49,7 @@ def ratio_of_means(numerator: Sequence[float], denominator: Sequence[float]) -> 
 
 
 @torch.no_grad()
-def choose_part(run: Run, network: BayesDL, batches: int = BATCHES) -> tuple[SimDataset, Ratio]:
+def choose_part(run: Run, network: BayesDL, batches: int | None = None) -> tuple[SimDataset, Ratio]:
     """Unseen cells, if their residual variance differs by more than a tenth; else training cells.
 
     The difference must also exceed what the chance of the patches explains (two standard errors),
@@ -61,7 +61,7 @@ def choose_part(run: Run, network: BayesDL, batches: int = BATCHES) -> tuple[Sim
     Args:
         run: its training and validation parts are compared.
         network: of the first member.
-        batches: of each part.
+        batches: of each part; default 60.
 
     Returns:
         The part, and the ratio of the residual variances, unseen to seen.
@@ -69,7 +69,7 @@ def choose_part(run: Run, network: BayesDL, batches: int = BATCHES) -> tuple[Sim
     network, residuals = network.to(run.device), []
     for part in (run.train, run.validation):
         squares: list[float] = []
-        for patches in itertools.islice(run.endless(part), batches):
+        for patches in itertools.islice(run.endless(part), batches or BATCHES):
             raw, target = to_device(patches, run.device)
             with autocast(run.device, run.dtype):
                 mean = network(raw).mean

@@ -89,6 +89,13 @@ def test_the_seed_decides_the_weights_and_nothing_else_changes():
     assert not torch.equal(one.trunk.head.weight, other.trunk.head.weight)
 
 
+def test_the_generators_of_gpus_are_left_alone(monkeypatch):
+    """`torch.manual_seed` would reseed them, and `fork_rng` of no devices not give them back."""
+    for name in ("manual_seed", "manual_seed_all"):
+        monkeypatch.setattr(torch.cuda, name, lambda seed: pytest.fail("a GPU was seeded"))
+    build_network(GAUSS, 1)
+
+
 def test_another_network_is_refused():
     for config in (
         {**GAUSS, "backbone": "transformer"},

@@ -5,7 +5,12 @@ import contextlib
 import pytest
 import torch
 
-from bayesdl_sim.utils.devices import autocast, choose_device, choose_precision
+from bayesdl_sim.utils.devices import (
+    autocast,
+    choose_device,
+    choose_precision,
+    exact_arithmetic,
+)
 from bayesdl_sim.utils.errors import InputError
 
 torch.set_num_threads(1)
@@ -81,3 +86,20 @@ def test_autocast_changes_the_arithmetic_for_bf16_only():
     with autocast(CPU, torch.float32):
         assert layer(x).dtype == torch.float32
     assert isinstance(autocast(CPU, torch.float32), contextlib.nullcontext)
+
+
+def arithmetic():
+    cudnn = torch.backends.cudnn
+    choices = cudnn.conv.fp32_precision, torch.backends.cuda.matmul.fp32_precision
+    return (*choices, cudnn.deterministic, cudnn.benchmark)
+
+
+def test_float32_is_exact_within_the_block_and_as_before_after_it(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    before = arithmetic()
+    with exact_arithmetic():
+        assert arithmetic() == ("ieee", "ieee", True, False)
+    assert arithmetic() == before
+    with contextlib.suppress(KeyError), exact_arithmetic():
+        raise KeyError
+    assert arithmetic() == before

@@ -122,12 +122,11 @@ class SamplerSettings:
 
     def __post_init__(self) -> None:
         require_choice(self, "posterior")
+        require_positive(self, "epoch", "lr", "cycles", "members_per_cycle", "period")
+        require_positive(self, "lr_sgld", "trial_steps")
         if self.members is None:
             object.__setattr__(self, "members", self.cycles * self.members_per_cycle)
-        require_positive(
-            self, "members", "epoch", "lr", "cycles", "members_per_cycle", "period", "lr_sgld",
-            "trial_steps",
-        )  # fmt: skip
+        require_positive(self, "members")
         if not 0 <= self.burn_in <= 1:
             raise InputError(
                 f"burn_in: expected a share of the epochs, 0 to 1; found {self.burn_in}"

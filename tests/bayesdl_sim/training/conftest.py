@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bayesdl_sim.commands import train
+from bayesdl_sim.training import tail_part
 from bayesdl_sim.training.step1 import fit_reconstruction
 from bayesdl_sim.training.step2 import fit_uncertainty_tail
 
@@ -41,6 +42,12 @@ class Trainer:
     def fit(settings) -> int:
         """The step of these settings."""
         return (fit_uncertainty_tail if hasattr(settings, "tail") else fit_reconstruction)(settings)
+
+
+@pytest.fixture(autouse=True)
+def _few_batches_decide(monkeypatch):
+    """Fewer batches than in use decide where tails are fitted; most of the time goes there."""
+    monkeypatch.setattr(tail_part, "BATCHES", 8)
 
 
 @pytest.fixture(scope="session")
