@@ -51,8 +51,9 @@ One affine scale turns counts into normalised SR intensity, for all time points 
 Uncertainties are calibrated where a calibration.json of these very members lies beside them.
 
 Every stack gets a verdict, accept, warn or refuse, with its reason: faults of the raw frames are
-named, and where the members have a gate.json, the result is compared with validation cells. Of a
-refused stack nothing is written, unless `--force`.
+named before any network runs, and where the members have a gate.json, the result is compared with
+validation cells (otherwise it is "not judged"). Of a refused stack nothing is written, unless
+`--force`. In a notebook: `from bayesdl_sim import Posterior`, see examples/first_stack.ipynb.
 
 With `--convention released`, 0 and 1 are instead the smallest and the largest raw count of each
 time point, and statistics and rounding are those of the released code (see bayes/released.py).

@@ -3,7 +3,7 @@
 All of them read the predictive distribution as the Gaussian `N(mean, total^2)`, which has the first
 two moments of the mixture of the members. The mixture itself would need every member's maps at once
 or each member twice: the error is measured from the mean of all members, and the intensity scale of
-an image is known only when the last member has been seen. It would also not survive calibration,
+an image is known only after the last member. It would also not survive calibration,
 which rescales `total` alone. The difference is small where the members agree better than the data:
 with an epistemic part of 0.3 of the total, eight members and any delta, P(|error| < delta) of the
 mixture differs by 0.01 at most (tests/bayes/test_credibility.py).

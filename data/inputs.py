@@ -49,9 +49,8 @@ class InputSpec(NamedTuple):
         frames = FRAMES if self.frames is None else 1 + len(self.frames)
         return frames + SUB_PIXELS * self.first_guess
 
-    @property
-    def in_words(self) -> str:
-        """As a person would say it."""
+    def describe(self) -> str:
+        """The channels for people."""
         if self.frames is None:
             return "all nine frames" + (" and a first guess" if self.first_guess else "")
         if not self.frames:
@@ -122,8 +121,8 @@ def require_inputs(spec: InputSpec, mode: str | None, frames: str | None) -> Non
     any_frames = mode == "SIM" and frames is None and spec.frames != ()
     if not (any_frames or asked == spec.frames):
         raise InputError(
-            f"the members were trained on {spec.in_words}, but input_frames and SISR_or_SIM "
-            f"ask for {InputSpec(asked).in_words}: leave them out, or choose other members"
+            f"the members were trained on {spec.describe()}, but input_frames and SISR_or_SIM "
+            f"ask for {InputSpec(asked).describe()}: leave them out, or choose other members"
         )
 
 

@@ -1,4 +1,4 @@
-"""Members of the released BayesDL-SIM: bare state dicts, whose network their shapes tell."""
+"""Members of the released BayesDL-SIM: bare state dicts, whose shapes define the network."""
 
 import re
 from pathlib import Path
@@ -47,7 +47,7 @@ def load_released(
 ) -> Member:
     """One released member, ready to predict.
 
-    Gaussian and Laplace tails have the same parameters; the name of the file tells which it is.
+    Gaussian and Laplace tails have the same parameters; the name of the file decides.
 
     Args:
         content: the file's bytes, where they were read already.
@@ -123,7 +123,7 @@ def _config(state: dict[str, Tensor], likelihood: str) -> dict[str, Any]:
 
 
 def _without_dropout(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Counts the groups anew if a dropout, which stores nothing, took every second number."""
+    """Renumbers the groups if a dropout, which stores nothing, took every second number."""
     parts = {name: match.groups() for name in state if (match := _BODY.fullmatch(name))}
     numbers = sorted({int(number) for number, _ in parts.values()})
     if numbers != list(range(0, 2 * len(numbers), 2)):

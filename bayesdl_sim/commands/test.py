@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def open_posterior(settings: TestSettings) -> Posterior:
-    """Opens the posterior, and says what it is and what it cannot tell."""
+    """Opens the posterior, and prints what it is and what it lacks."""
     posterior = Posterior.load(
         settings.folder,
         choose_device(settings.device, settings.gpu_id),

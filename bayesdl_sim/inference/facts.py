@@ -109,7 +109,7 @@ def member_words(members: Sequence[MemberFacts]) -> str:
 
 
 def warnings_of(members: Sequence[MemberFacts], convention: str) -> list[str]:
-    """What these members cannot tell, or not in this way."""
+    """What these members do not predict, or not in this way."""
     lines = []
     if not members[0].network["likelihood"]:
         lines.append(

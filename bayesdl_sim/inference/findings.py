@@ -1,7 +1,7 @@
 """Findings: faults of a raw stack that physics names, whatever the posterior.
 
 Frames of one exposure stored twice, fringes in the wrong frames, saturation: each is made only
-where the stack tells enough, with its reason in words.
+where the evidence suffices, with its reason in words.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Finding(NamedTuple):
 def findings(
     checks: Mapping[str, Any], field: tuple[int, int], pixel_size_nm: float | None = None
 ) -> list[Finding]:
-    """Faults that the raw checks prove; none where they cannot tell.
+    """Faults that the raw checks prove; none where the evidence does not suffice.
 
     Limits in physical units: phase steps 120 +- 5 degrees (refused beyond 20), orientations
     60 +- 6 (10), saturation 0.1 % (1 %), drift 0.5 pixels (1.5), each after three standard

@@ -134,7 +134,7 @@ def combined_p_value(
 
         p = #{i: t_i >= t} / (n + 1),   the stack counted as well.
 
-    Everything is computed from the n + 1 in a way that does not tell them apart: if the stack is
+    Everything is computed from the n + 1 symmetrically: if the stack is
     exchangeable with the cells, `P(p <= alpha) <= alpha`, for any number of scores, however they
     depend on each other.
 

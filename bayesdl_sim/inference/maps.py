@@ -79,7 +79,7 @@ def require_maps(maps: Sequence[str], has_total: bool, released: bool) -> None:
     """`InputError` if a map is unknown, or cannot be had from the members.
 
     Args:
-        has_total: whether the members tell a total uncertainty.
+        has_total: whether the members predict a total uncertainty.
         released: whether the convention is that of the released code.
     """
     unknown = [name for name in maps if name not in MAPS]

@@ -61,9 +61,6 @@ SMALLEST_TILE = 32  # raw pixels; the halo around a smaller one would be most of
 class Posterior:
     """The members of one folder, their calibration and their gate, ready for stacks.
 
-        posterior = Posterior.shipped()
-        result = posterior.reconstruct(read_stack("raw.tif"))
-
     Attributes:
         folder: of the members.
         members: what each is, with its SHA-256.
@@ -165,7 +162,7 @@ class Posterior:
 
     @property
     def has_tail(self) -> bool:
-        """Whether the members tell the aleatoric uncertainty."""
+        """Whether the members predict an aleatoric uncertainty."""
         return bool(self.members[0].network["likelihood"])
 
     @property
@@ -211,7 +208,7 @@ class Posterior:
         Args:
             stack: of T time points, see `data.stacks.read_stack`.
             maps: names of `result_files.MAPS` to hold and to save; SR always is. What the members
-                cannot tell is left out.
+                do not predict is left out.
             progress: called with (done, total, what) as the work goes on.
             settings: the numbers that maps depend on.
 
@@ -289,7 +286,11 @@ class Posterior:
 
     def prepare(self, stack: RawStack | PreparedStack) -> PreparedStack:
         """The stack with what is measured of it, for `judge` and `reconstruct` to share."""
-        return stack if isinstance(stack, PreparedStack) else PreparedStack(stack, self.min_max)
+        if isinstance(stack, PreparedStack):
+            if stack.min_max == self.min_max:
+                return stack
+            stack = stack.stack  # prepared for a posterior that scales its frames otherwise
+        return PreparedStack(stack, self.min_max)
 
     def require_maps(self, maps: Sequence[str]) -> None:
         """`InputError` if a map is unknown, or cannot be had from these members."""

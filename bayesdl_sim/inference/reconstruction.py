@@ -16,7 +16,7 @@ from bayesdl_sim.inference.result_files import write_results
 
 __all__ = ["WIDTHS", "Reconstruction"]
 
-WIDTHS = ("Aleatoric", "Epistemic", "Total")  # channels that tell an uncertainty
+WIDTHS = ("Aleatoric", "Epistemic", "Total")  # channels that are uncertainties
 Map = NDArray[np.float32]
 
 
@@ -29,7 +29,7 @@ class Reconstruction:
     Attributes:
         sr: posterior mean (T, 2H, 2W).
         aleatoric, epistemic, total: standard deviations (T, 2H, 2W), calibrated where the members
-            are; None where the members cannot tell.
+            are; None where the members do not predict them.
         scale: counts of the raw frames at 0 and at 1 (released convention: of the first time
             point; each has the scale of its raw frames).
         pixel_size_nm: of the super-resolved maps, half the raw one; None where unknown.

@@ -169,7 +169,7 @@ def _print_facts(run: Run) -> None:
     if run.outliers is not None:
         gain = run.settings.energy.outlier_gain
         print(f"  outliers: {len(run.outliers)} stacks, gain {gain:+g}")
-    print(f"     input: {run.train.inputs.in_words}")
+    print(f"     input: {run.train.inputs.describe()}")
     precision = str(run.dtype).removeprefix("torch.")
     print(f"    device: {run.device}, {precision}; results in {run.folder}")
 

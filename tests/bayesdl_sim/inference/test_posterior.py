@@ -21,6 +21,7 @@ from bayesdl_sim.commands.test import main
 from bayesdl_sim.data.normalise import normalisation_of
 from bayesdl_sim.inference import prepared as prepared_module
 from bayesdl_sim.inference.maps import CHANGES, DEFAULT_MAPS, INTERVAL, MISFIT, MapSettings
+from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.models import members as members_module
 from bayesdl_sim.models.members import member_functions, shipped_folder
 from bayesdl_sim.utils.errors import InputError
@@ -238,3 +239,10 @@ def test_notes_say_what_is_missing(save_members, tmp_path):
         assert words in notes
     assert not posterior.has_tail
     assert Path(posterior.facts["checkpoint"]["folder"]) == tmp_path
+
+
+def test_a_stack_prepared_for_another_scale_is_prepared_again(posterior, stack):
+    released = PreparedStack(stack, min_max=True)
+    assert posterior.prepare(released).norm(0) == normalisation_of(stack.raw[0])
+    mine = posterior.prepare(stack)
+    assert posterior.prepare(mine) is mine
