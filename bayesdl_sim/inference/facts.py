@@ -16,12 +16,12 @@ from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import WIDTHS, Reconstruction
 from bayesdl_sim.models.members import MemberFacts, hashes_of
 from bayesdl_sim.utils.errors import InputError
+from bayesdl_sim.utils.run_log import provenance
 
 __all__ = [
-    "calibration_facts",
     "calibration_of",
-    "member_facts",
     "member_words",
+    "posterior_facts",
     "result_lines",
     "stack_facts",
     "warnings_of",
@@ -31,30 +31,31 @@ __all__ = [
 CONTRADICTED = 5.0  # standard deviations of Invented
 
 
-def member_facts(folder: object, members: Sequence[MemberFacts]) -> dict[str, Any]:
-    """The entry "checkpoint": which members, with the SHA-256 of each."""
+def posterior_facts(
+    folder: object, members: Sequence[MemberFacts], calibration: Calibration, applied: bool
+) -> dict[str, Any]:
+    """The entries about the posterior: members with their SHA-256, calibration, versions."""
     return {
-        "folder": str(folder),
-        "network": members[0].network,
-        "members": [
-            {
-                "file": member.path.name,
-                "sha256": member.sha256,
-                "sampler": member.sampler,
-                "training": member.training,
-            }
-            for member in members
-        ],
-    }
-
-
-def calibration_facts(calibration: Calibration, applied: bool) -> dict[str, Any]:
-    """The entry "calibration": what the deviations were multiplied by, and where it comes from."""
-    return {
-        "applied": applied,
-        "scale": calibration.scale,
-        "by_features": calibration.by_features and asdict(calibration.by_features),
-        "fitted_on": calibration.fitted_on,
+        "checkpoint": {
+            "folder": str(folder),
+            "network": members[0].network,
+            "members": [
+                {
+                    "file": member.path.name,
+                    "sha256": member.sha256,
+                    "sampler": member.sampler,
+                    "training": member.training,
+                }
+                for member in members
+            ],
+        },
+        "calibration": {
+            "applied": applied,
+            "scale": calibration.scale,
+            "by_features": calibration.by_features and asdict(calibration.by_features),
+            "fitted_on": calibration.fitted_on,
+        },
+        "provenance": provenance(),
     }
 
 

@@ -15,10 +15,9 @@ from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.data.inputs import InputSpec, input_spec
 from bayesdl_sim.data.stacks import RawStack
 from bayesdl_sim.inference.facts import (
-    calibration_facts,
     calibration_of,
-    member_facts,
     member_words,
+    posterior_facts,
     stack_facts,
     warnings_of,
 )
@@ -49,7 +48,6 @@ from bayesdl_sim.models.members import (
 )
 from bayesdl_sim.utils.devices import choose_device, choose_precision
 from bayesdl_sim.utils.errors import InputError
-from bayesdl_sim.utils.run_log import provenance
 
 __all__ = ["Posterior"]
 
@@ -139,13 +137,8 @@ class Posterior:
             *([] if gate else [NO_GATE]),
         ]
         run = {"device": str(device), "precision": arithmetic}
-        facts = {
-            "checkpoint": member_facts(folder, described),
-            "run": run | {"tile": tile if described[0].is_local else None},
-            "convention": convention,
-            "provenance": provenance(),
-            "calibration": calibration_facts(applied, found is not None),
-        }
+        run["tile"] = tile if described[0].is_local else None
+        facts = posterior_facts(folder, described, applied, found is not None)
         return cls(
             folder=folder,
             members=described,
@@ -156,7 +149,7 @@ class Posterior:
             convention=convention,
             calibration=applied,
             gate=gate,
-            facts=facts,
+            facts=facts | {"run": run, "convention": convention},
             notes=notes,
         )
 
