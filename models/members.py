@@ -13,7 +13,7 @@ from bayesdl_sim.models.bayesdl import BayesDL, Member, Output, load_member
 from bayesdl_sim.models.released import is_released, list_released, load_released
 from bayesdl_sim.models.tiling import predict_tiled
 from bayesdl_sim.utils.checkpoints import list_members
-from bayesdl_sim.utils.devices import autocast
+from bayesdl_sim.utils.devices import autocast, exact_arithmetic
 from bayesdl_sim.utils.errors import InputError, require_file
 
 __all__ = [
@@ -170,7 +170,7 @@ def _function(
     def apply(raw: Tensor) -> Output:
         used = _read_again(facts, device) if network is None else network
         raw = raw.to(device).contiguous(memory_format=torch.channels_last)
-        with torch.no_grad(), autocast(device, dtype):
+        with torch.no_grad(), exact_arithmetic(), autocast(device, dtype):
             return predict_tiled(used, raw, tile)
 
     return apply
