@@ -7,6 +7,8 @@ import json
 import os
 import platform
 import sys
+import textwrap
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from bayesdl_sim.utils.files import atomic_path
 __all__ = ["owned_folder"]
 
 LOCK, OWNER = ".in_use.lock", ".in_use.json"
+NAMING_TRIES, NAMING_PAUSE_S = 20, 0.05
+COMMAND_LENGTH = 120  # characters of a command line that a message shows
 
 
 @contextlib.contextmanager
@@ -54,13 +58,18 @@ def owned_folder(folder: str | Path) -> Iterator[Path]:
         yield folder
     finally:
         # The file stays: removed, it could be locked by two processes, one of them on its ghost.
+        with contextlib.suppress(OSError):
+            (folder / OWNER).unlink()  # or the next owner would bear this name for a moment
         lock.release()
 
 
 def _owner(folder: Path) -> str:
-    """Who says to own the folder, in one line."""
-    try:
-        facts = json.loads((folder / OWNER).read_text(encoding="utf-8"))
-        return f"{facts['command']} (process {facts['process']} on {facts['host']})"
-    except (OSError, ValueError, LookupError, TypeError):
-        return "another process"  # which has only just begun
+    """Who says to own the folder, in one line; an owner of this moment is given time to say it."""
+    for _ in range(NAMING_TRIES):
+        try:
+            facts = json.loads((folder / OWNER).read_text(encoding="utf-8"))
+            command = textwrap.shorten(facts["command"], COMMAND_LENGTH, placeholder=" ...")
+            return f"{command} (process {facts['process']} on {facts['host']})"
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            time.sleep(NAMING_PAUSE_S)
+    return "another process"

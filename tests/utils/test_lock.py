@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from bayesdl_sim.utils import lock
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.lock import owned_folder
 
@@ -33,7 +34,7 @@ def owner(tmp_path):
 
 
 def test_a_second_owner_is_refused_with_the_name_of_the_first(owner, tmp_path):
-    message = rf"in use by -c {tmp_path} \(process {owner.pid} on .*\): wait"
+    message = rf"in use by -c .*\(process {owner.pid} on .*\): wait"
     with pytest.raises(InputError, match=message), owned_folder(tmp_path):
         pass
 
@@ -49,11 +50,13 @@ def test_a_killed_owner_leaves_the_folder_free(owner, tmp_path):
 def test_the_folder_is_free_after_the_block_and_after_an_error(tmp_path):
     with pytest.raises(KeyError), owned_folder(tmp_path):
         raise KeyError
+    assert not (tmp_path / ".in_use.json").exists()
     with owned_folder(tmp_path):
         pass
 
 
-def test_an_owner_that_cannot_be_read_is_another_process(owner, tmp_path):
+def test_an_owner_that_cannot_be_read_is_another_process(owner, tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "NAMING_PAUSE_S", 0)
     for content in ("", "[1]", '{"command": 1}', "\xff"):
         (tmp_path / ".in_use.json").write_text(content, encoding="latin-1")
         with pytest.raises(InputError, match="in use by another process"), owned_folder(tmp_path):
@@ -72,4 +75,5 @@ def test_of_many_at_once_one_wins(tmp_path):
     ]
     ends = [process.communicate(timeout=60) for process in crowd]
     assert sum(out == "held\n" for out, _ in ends) == 1
-    assert sum("in use by" in error for _, error in ends) == 3
+    (winner,) = (p.pid for p, (out, _) in zip(crowd, ends, strict=True) if out)
+    assert sum(f"(process {winner} on" in error for _, error in ends) == 3

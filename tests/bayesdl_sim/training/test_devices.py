@@ -9,10 +9,10 @@ from bayesdl_sim.utils.checkpoints import list_members, load_checkpoint
 # torch takes the other device for its own `meta`, on which copies do nothing.
 pytestmark = pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")
 WAYS = {
-    "sgld": "--temperature 1 5 --trial_steps 8",
+    "sgld": "--temperature 1 5 --trial_steps 8 --burn_in 0.5 --cycles 1",
     "ensemble": "--posterior ensemble --members 2",
     "mc_dropout": "--posterior mc_dropout --members 2 --drop 0.1 --drop2d 0.2",
-    "released": "--posterior released --period 2",
+    "released": "--posterior released --period 1",
     "point estimate": "--SGLD False",
 }
 
@@ -45,7 +45,7 @@ def states(folder):
 @pytest.mark.parametrize("way", list(WAYS))
 def test_step_1_stays_on_its_device(trainer, outlier_set, tmp_path, monkeypatch, elsewhere, way):
     """And gives what the CPU gives, since the numbers are the same."""
-    words = [*WAYS[way].split(), "--outlier_dir", outlier_set]
+    words = ["--epoch", "2", *WAYS[way].split(), "--outlier_dir", outlier_set]
     with elsewhere.refusing():
         there = trainer.step_1(tmp_path / "there", *words)
     monkeypatch.setattr(run, "choose_device", lambda *words: torch.device("cpu"))
