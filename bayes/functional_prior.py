@@ -17,7 +17,7 @@ where they do not, and their mean is that of the truth in both places.
 
 Source: Hafner et al., "Noise contrastive priors for functional uncertainty", UAI 2019, where the
 outliers are noisy copies of the data and the prior function is a Gaussian; and Pagliardini et al.,
-"Agree to disagree", ICLR 2023, for networks that are told to differ away from the data.
+"Agree to disagree", ICLR 2023, for networks that are trained to differ away from the data.
 """
 
 from torch import Tensor
@@ -28,7 +28,7 @@ __all__ = ["prior_function"]
 
 
 def prior_function(target: Tensor, gain: float) -> Tensor:
-    """What a chain of that gain shall make of an outlier: `(1 + gain) target`.
+    """The image that a chain of that gain is to make of an outlier: `(1 + gain) target`.
 
     Args:
         target: (B, 1, 2H, 2W), normalised intensity, background at 0.

@@ -119,7 +119,7 @@ class SGLD(torch.optim.Optimizer):
             self.freeze_preconditioner()
 
     def freeze_preconditioner(self) -> None:
-        """Keeps `G` as it is, so that the chain has the wanted stationary law.
+        """Keeps `G` as it is, so that the chain has the stationary law of its target.
 
         Does nothing without a preconditioner. Raises `InputError` if no gradient was seen yet.
         """

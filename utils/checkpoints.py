@@ -35,7 +35,7 @@ def save_checkpoint(path: str | Path, payload: dict[str, Any]) -> None:
     marked = {"format": f"{_FAMILY} checkpoint", "version": _VERSION, **payload}
     if not str(marked["format"]).startswith(_FAMILY):
         raise TypeError(f"a checkpoint's format begins with {_FAMILY!r}, not {marked['format']!r}")
-    # Through memory, because only Python's own file tells a full disk from other failures.
+    # Through memory, because only Python's own file can tell a full disk from other failures.
     buffer = io.BytesIO()
     torch.save(marked, buffer)
     buffer.seek(0)
@@ -101,8 +101,8 @@ def _load(path: str | Path, content: bytes | None = None) -> Any:
             warnings.simplefilter("ignore")  # about the pickle's dialect; our own message follows
             payload = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        # torch tells the function that the file wanted called, or that it does not know the opcode
-        # that would call it (0x80 begins a bare pickle).
+        # torch names the function that the file would call, or does not know the opcode that would
+        # call it (0x80 begins a bare pickle).
         opcode = content[0] == 0x80 and "Unsupported operand" in str(error)
         if opcode or "GLOBAL" in str(error):
             raise InputError(

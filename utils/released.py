@@ -19,7 +19,7 @@ RELEASED_OPTIONS = {
     "augs": "flips, turns and orders of frames are drawn where the microscope is random",
     "mfvi": "mean-field variational inference does not exist; see --posterior",
 }
-# The same of its demo_test.py, which had to be told what the checkpoint stores here.
+# The same of its demo_test.py, which needed to be given what the checkpoint stores here.
 NETWORK_OPTIONS = dict.fromkeys(
     ("model", "n_feat", "nGroups", "nBlocks", "drop", "drop2d", "act", "CA_type", "likelihood",
      "likehood", "sgld", "SGLD", "mfvi"),

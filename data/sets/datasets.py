@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -106,12 +107,12 @@ class SimDataset:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the whole set as networks are shown it: images, parts, kind of microscope.
+        """SHA-256 of the whole set: its images, and what `dataset.json` says of them.
 
-        It depends neither on where the set lies nor on the times of its files, and the other parts
-        of the same set have the same.
+        It depends neither on the place and name of the set nor on the times of its files, and the
+        other parts of the same set have the same.
         """
-        facts = {"microscope": self.spec.microscope, "splits": self.spec.splits}
+        facts = {**asdict(self.spec), "sample": None}  # of a set without the file, its folder
         text = self._cache.sha256 + json.dumps(facts, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

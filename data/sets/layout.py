@@ -32,7 +32,7 @@ class DatasetSpec:
 
     Attributes:
         sample: name of the structure, e.g. "F-actin".
-        microscope: "random" (drawn anew for every cell) or "fixed" (one instrument). Flips and
+        microscope: "random" (another for every cell) or "fixed" (one instrument). Flips and
             turns are legal augmentation only where it is random.
         size: raw frame size (H, W) in pixels.
         levels, cells: how many signal levels per cell and how many cells.

@@ -155,7 +155,7 @@ class EnergySettings:
 
     @property
     def weights(self) -> tuple[float, float, float]:
-        """Of the absolute error, the Fourier error and the structural dissimilarity."""
+        """Weights of the absolute error, the Fourier error and the structural dissimilarity."""
         return self.mae_lambda, self.fft_lambda, self.ssim_lambda
 
     def __post_init__(self) -> None:

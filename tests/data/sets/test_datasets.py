@@ -148,3 +148,28 @@ def test_wrong_requests_are_refused(write_tree):
         dataset.batches(0, 0, 1, 33)
     with pytest.raises(InputError, match="at least 1"):
         dataset.batches(0, 0, 0, 16)
+
+
+def test_the_hash_of_a_set_is_that_of_its_content(write_tree, tmp_path):
+    tree = write_tree(microscope="fixed")
+    hashes = {SimDataset(tree.root, part).sha256 for part in PARTS}
+    assert len(hashes) == 1
+    moved = tmp_path / "of another name"
+    tree.root.rename(moved)
+    assert SimDataset(moved, "train").sha256 in hashes
+    spec = moved / "dataset.json"
+    spec.write_text(spec.read_text().replace('"pixel_size_nm": 62.6', '"pixel_size_nm": 65.0'))
+    other_facts = SimDataset(moved, "train").sha256
+    frame = moved / "Raw" / "cell_1" / "level_1" / "9.tif"
+    image = tifffile.imread(frame)
+    image[3, 4] += 1
+    tifffile.imwrite(frame, image)
+    other_image = SimDataset(moved, "train").sha256
+    assert len({*hashes, other_facts, other_image}) == 3
+
+
+def test_the_hash_of_a_set_without_description_does_not_know_its_name(write_tree, tmp_path):
+    tree = write_tree()
+    before = SimDataset(tree.root, "train").sha256
+    tree.root.rename(tmp_path / "moved")
+    assert SimDataset(tmp_path / "moved", "train").sha256 == before
