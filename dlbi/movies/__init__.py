@@ -1,0 +1,1 @@
+"""Movies as microscopes write them: read piece by piece, judged, and freed from drift."""

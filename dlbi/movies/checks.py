@@ -1,0 +1,33 @@
+"""Movies that no method can use: constant, saturated."""
+
+from __future__ import annotations
+
+from bayesdl_sim.dlbi.moments.statistics import Moments
+from bayesdl_sim.utils.errors import InputError
+
+__all__ = ["check_moments"]
+
+FULL_SCALES = tuple(2**bits - 1 for bits in (8, 10, 11, 12, 14, 15, 16))
+MOST_SATURATED = 1e-3  # share of values at the end of the camera's range
+
+
+def check_moments(moments: Moments, name: str = "movie") -> list[str]:
+    """Refuses a movie that is constant or saturated; returns warnings about what is borderline.
+
+    Raises:
+        InputError: nothing changes in the movie, or too many values are at the camera's limit.
+    """
+    if not float(moments.variance.max()) > 0:
+        what = "all its pixels are equal" if moments.mean.std() == 0 else "all frames are equal"
+        raise InputError(
+            f"{name}: {what}, but a movie of a blinking sample was expected: check what was saved"
+        )
+    share, top = moments.saturated, moments.brightest
+    if top in FULL_SCALES and share > MOST_SATURATED:
+        raise InputError(
+            f"{name}: {100 * share:.1f} % of the values are saturated (at {top:.0f} counts), at "
+            f"most {100 * MOST_SATURATED:g} % expected: lower the exposure or the gain"
+        )
+    if top in FULL_SCALES and share > 0 and moments.frames * moments.mean.numel() * share > 1:
+        return [f"{100 * share:.3f} % of the values are saturated (at {top:.0f} counts)"]
+    return []
