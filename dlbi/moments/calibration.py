@@ -15,10 +15,12 @@ from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["Calibration", "calibrate", "noise_line", "spot_width"]
 
-SIGMA_RANGE = (0.45, 3.0)  # camera pixels
+SIGMA_RANGE = (0.6, 3.0)  # camera pixels
 WIDTH_SPREAD = 0.05  # relative standard deviation of the width from emission to emission
 LOWEST_FREQUENCY = 0.04  # cycles per pixel; below, slow changes of the whole field dominate
 LEAST_BLINKING = 0.05  # power of the blinking at low frequencies relative to the noise
+
+SIGNIFICANCE = 8.0  # standard errors by which the power of the blinking must exceed that
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,10 +169,13 @@ def calibrate(
         middle = float(moments.mean.mean() - moments.mean.min())
         slope = max(intercept, 1e-12) / max(middle, 1e-12)
         intercept -= slope * float(moments.mean.mean())
-    if blinking < LEAST_BLINKING:
+    # Frequencies that a spot passes, in all frames: so many numbers the estimate averages over.
+    modes = moments.frames * moments.mean.numel() / (8 * np.pi * sigma**2)
+    least = LEAST_BLINKING + SIGNIFICANCE / np.sqrt(modes)
+    if blinking < least:
         raise InputError(
             f"{path}: nothing blinks in it (fluctuations of spots are {blinking:.3f} of the noise, "
-            f"at least {LEAST_BLINKING} expected): record a movie of a blinking fluorophore, or "
+            f"at least {least:.3f} expected): record a movie of a blinking fluorophore, or "
             "use a method for a still image"
         )
     return Calibration(

@@ -12,7 +12,7 @@ from bayesdl_sim.dlbi.moments.calibration import Calibration
 from bayesdl_sim.dlbi.moments.imaging import Imaging, imaging_of
 from bayesdl_sim.dlbi.moments.statistics import Moments
 
-__all__ = ["Density", "Evidence", "density_of", "evidence_of", "richardson_lucy"]
+__all__ = ["Density", "Evidence", "density_of", "evidence_of", "half_difference", "richardson_lucy"]
 
 CHECKPOINTS = (20, 30, 45, 70, 100, 150, 220, 300)  # iterations at which held-out frames judge
 MAX_EXTRAPOLATION = 0.98
@@ -213,6 +213,21 @@ def density_of(
         pulse=solution.pulses[0] if solution.pulses else 0.0,
         iterations=iterations,
     )
+
+
+def half_difference(moments: Moments, calibration: Calibration, iterations: int) -> Tensor:
+    """Half the difference of the estimates from even and from odd frames, on the padded grid.
+
+    What two halves of the movie do not agree on is not certain: the standard error of their mean,
+    from a single difference in each fine pixel.
+    """
+    imaging = imaging_of(tuple(moments.mean.shape), calibration.sigma_px)
+    lights = []
+    for half in moments.halves:
+        mean = calibration.electrons(half).clamp(min=TINY)
+        evidence = Evidence(mean=mean, frames=moments.frames / 2, imaging=imaging)
+        lights.append(richardson_lucy(evidence, iterations, _darkest(mean))[0].light)
+    return (lights[0] - lights[1]).abs() / 2
 
 
 def _darkest(mean: Tensor) -> float:

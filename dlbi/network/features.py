@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -13,7 +13,17 @@ from bayesdl_sim.dlbi.moments.deconvolution import Density
 from bayesdl_sim.dlbi.moments.imaging import Imaging, imaging_of
 from bayesdl_sim.dlbi.moments.statistics import Moments
 
-__all__ = ["CAMERA_CHANNELS", "FRAMES", "Features", "chosen_frames", "features_of"]
+__all__ = [
+    "CAMERA_CHANNELS",
+    "FRAMES",
+    "Features",
+    "chosen_frames",
+    "crop_features",
+    "features_of",
+    "turn",
+    "turn_back",
+    "turned",
+]
 
 FRAMES = 64  # frames that the per-frame encoder sees, evenly spread over the movie
 CAMERA_CHANNELS = 13
@@ -33,6 +43,9 @@ class Features:
         background: (B,) in units of `scale`.
         sigma_px: (B,) width of the spots.
         scale: (B,) electrons per frame and fine pixel of typical structure.
+        pulse: (B,) excess variance per mean electron, see `Density`.
+        excess, third: (B, H, W) excess variance and third cumulant of the light, in units of
+            `scale` times `pulse` and times its square.
     """
 
     padded: Tensor
@@ -42,6 +55,9 @@ class Features:
     background: Tensor
     sigma_px: Tensor
     scale: Tensor
+    pulse: Tensor
+    excess: Tensor
+    third: Tensor
 
     def imaging(self) -> list[Imaging]:
         """The imaging model of each field of the batch."""
@@ -69,8 +85,10 @@ def features_of(
     signal = mean - density.background
     bright = float(signal.clamp(min=0).square().sum() / signal.clamp(min=0).sum()) + TINY
     variance = (moments.variance / calibration.gain**2).clamp(min=TINY)
-    excess = variance - mean
+    excess = variance - mean  # Poisson-like electrons: their variance is their mean
     pulse = max(density.pulse, TINY)
+    # The third cumulant of Poisson counts whose rate itself fluctuates holds these of the rate.
+    third = moments.skewness / calibration.gain**3 - 3 * excess - mean
     noise = (variance / moments.frames).sqrt()
     skewness = moments.skewness / calibration.gain**3 / variance.pow(1.5)
     camera = [
@@ -100,20 +118,49 @@ def features_of(
         background=torch.tensor([density.background / scale]),
         sigma_px=torch.tensor([calibration.sigma_px]),
         scale=torch.tensor([scale]),
+        pulse=torch.tensor([pulse]),
+        excess=(excess / (pulse * scale))[None],
+        third=(third / (pulse**2 * scale))[None],
     )
 
 
-def crop_features(features: Features, top: int, left: int, size: int) -> Features:
-    """The square of `size` camera pixels at (top, left), with the margin of its fine grid."""
-    rows, columns = slice(top, top + size), slice(left, left + size)
-    wide = FINE * (size + 2 * MARGIN)
-    y, x = FINE * top, FINE * left
+def crop_features(features: Features, top: int, left: int, height: int, width: int) -> Features:
+    """The part of `height` x `width` camera pixels at (top, left), with its margin."""
+    rows, columns = slice(top, top + height), slice(left, left + width)
+    y = slice(FINE * top, FINE * (top + height + 2 * MARGIN))
+    x = slice(FINE * left, FINE * (left + width + 2 * MARGIN))
     return Features(
-        padded=features.padded[..., y : y + wide, x : x + wide],
+        padded=features.padded[..., y, x],
         camera=features.camera[..., rows, columns],
         frames=features.frames[..., rows, columns],
         mean=features.mean[..., rows, columns],
         background=features.background,
         sigma_px=features.sigma_px,
         scale=features.scale,
+        pulse=features.pulse,
+        excess=features.excess[..., rows, columns],
+        third=features.third[..., rows, columns],
+    )
+
+
+def turn(image: Tensor, number: int) -> Tensor:
+    """One of the eight symmetries of the square grid, by its number, of the last two axes."""
+    image = torch.rot90(image, number % 4, (-2, -1))
+    return image.flip(-1) if number // 4 % 2 else image
+
+
+def turn_back(image: Tensor, number: int) -> Tensor:
+    """Undoes `turn`."""
+    return torch.rot90(image.flip(-1) if number // 4 % 2 else image, -(number % 4), (-2, -1))
+
+
+def turned(features: Features, number: int) -> Features:
+    """All maps of the features by `turn`."""
+    if number % 2:  # covariances of neighbours below and to the right change their places
+        order = torch.arange(features.camera.shape[1])
+        order[[3, 4]] = order[[4, 3]]
+        features = replace(features, camera=features.camera[:, order])
+    maps = {field.name: getattr(features, field.name) for field in fields(Features)}
+    return Features(
+        **{name: turn(value, number) if value.ndim > 1 else value for name, value in maps.items()}
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,14 @@ from torch import Tensor
 from bayesdl_sim.dlbi.moments.calibration import calibrate
 from bayesdl_sim.dlbi.moments.deconvolution import density_of
 from bayesdl_sim.dlbi.moments.statistics import moments_of
-from bayesdl_sim.dlbi.network.features import Features, chosen_frames, crop_features, features_of
+from bayesdl_sim.dlbi.network.features import (
+    Features,
+    chosen_frames,
+    crop_features,
+    features_of,
+    turn,
+    turned,
+)
 from bayesdl_sim.dlbi.simulation.scenes import random_scene
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import atomic_path
@@ -131,24 +138,11 @@ def _random_crop(sample: Sample, size: int, generator: torch.Generator) -> Sampl
     height, width = sample.features.mean.shape[-2:]
     top = int(torch.randint(0, height - size + 1, (), generator=generator))
     left = int(torch.randint(0, width - size + 1, (), generator=generator))
-    turns = int(torch.randint(0, 4, (), generator=generator))
-    flip = bool(torch.randint(0, 2, (), generator=generator))
-
-    def turned(image: Tensor) -> Tensor:
-        image = torch.rot90(image, turns, (-2, -1))
-        return image.flip(-1) if flip else image
-
-    cropped = crop_features(sample.features, top, left, size)
-    if turns % 2:  # covariances of neighbours below and to the right change their places
-        swapped = torch.arange(cropped.camera.shape[1])
-        swapped[[3, 4]] = swapped[[4, 3]]
-        cropped = replace(cropped, camera=cropped.camera[:, swapped])
-    maps = {
-        field.name: turned(value) if value.ndim > 1 else value
-        for field in fields(Features)
-        for value in [getattr(cropped, field.name)]
-    }
+    number = int(torch.randint(0, 8, (), generator=generator))
+    cropped = crop_features(sample.features, top, left, size, size)
     fine = sample.fluorophores[..., 8 * top : 8 * (top + size), 8 * left : 8 * (left + size)]
     return Sample(
-        features=Features(**maps), fluorophores=turned(fine), brightness=sample.brightness
+        features=turned(cropped, number),
+        fluorophores=turn(fine, number),
+        brightness=sample.brightness,
     )

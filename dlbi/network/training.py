@@ -38,8 +38,6 @@ class TrainingSettings:
         batch: crops of one step.
         crop: side of a crop in camera pixels.
         learning_rate: of Adam, before it falls.
-        members: draws of Langevin dynamics that are kept.
-        member_steps: steps before each draw.
         sgld_rate: step size of Langevin dynamics.
         temperature: of the Gibbs posterior that is drawn from.
         seed: of weights, crops, dropout and noise.
@@ -49,8 +47,6 @@ class TrainingSettings:
     batch: int = 4
     crop: int = 24
     learning_rate: float = 1.5e-3
-    members: int = 4
-    member_steps: int = 100
     sgld_rate: float = 1e-5
     temperature: float = 100.0
     seed: int = 0
@@ -63,12 +59,16 @@ class RunSettings:
     Args:
         steps: steps of Adam at the full learning rate.
         cooldown: steps over which it falls to a twentieth.
+        members: draws of Langevin dynamics that are kept.
+        member_steps: steps before each draw.
         folder: of members and progress.
         device, dtype: of the arithmetic.
     """
 
     steps: int
     cooldown: int
+    members: int
+    member_steps: int
     folder: Path
     device: torch.device
     dtype: torch.dtype
@@ -199,7 +199,7 @@ def draw_members(training: MomentsTraining, stream: _Stream) -> list[Path]:
 
     The first `member_steps` adapt the preconditioner, which then is frozen.
     """
-    settings, paths = training.settings, []
+    settings, run, paths = training.settings, training.run, []
     pixels = len(stream.loaded) * stream_pixels(stream)
     sampler = SGLD(
         training.network.parameters(),
@@ -209,14 +209,14 @@ def draw_members(training: MomentsTraining, stream: _Stream) -> list[Path]:
         precondition=True,
         generator=torch.Generator(training.run.device).manual_seed(settings.seed + 1),
     )
-    for _ in range(settings.member_steps):
+    for _ in range(run.member_steps):
         training.step(stream.next(), sampler)
     sampler.freeze_preconditioner()
-    for number in tqdm(range(1, settings.members + 1), desc="members", unit="draw"):
+    for number in tqdm(range(1, run.members + 1), desc="members", unit="draw"):
         losses: list[Tensor] = []
-        for _ in range(settings.member_steps):
+        for _ in range(run.member_steps):
             losses.append(training.step(stream.next(), sampler).image.detach())
-        path = training.run.folder / member_name(number)
+        path = run.folder / member_name(number)
         payload = member_payload(training, float(torch.stack(losses).mean()))
         save_checkpoint(path, payload)
         paths.append(path)

@@ -134,7 +134,8 @@ class MomentsGenerator(nn.Module):
         self.last = _Head(width)
         self.head_2x = nn.Conv2d(middle, 1, 3, padding=1)
         self.head_4x = nn.Conv2d(width, 1, 3, padding=1)
-        self.brightness = nn.Sequential(nn.Linear(deep, deep), nn.ReLU(), nn.Linear(deep, 1))
+        facts = deep + CAMERA_CHANNELS + 1
+        self.brightness = nn.Sequential(nn.Linear(facts, deep), nn.ReLU(), nn.Linear(deep, 1))
 
     def forward(self, features: Features) -> Structure:
         """Structure of every field of a batch."""
@@ -157,8 +158,29 @@ class MomentsGenerator(nn.Module):
             light_4x=4 * softplus(self.head_4x(a)[:, 0].float() - 2.0),
             light_2x=16 * softplus(self.head_2x(b)[:, 0].float() - 2.0),
             occupied=occupied,
-            log_brightness=self.brightness(c.mean(dim=(2, 3)))[:, 0].float() + 3.0,
+            log_brightness=self._log_brightness(c, features),
         )
+
+    def _log_brightness(self, deep: Tensor, features: Features) -> Tensor:
+        """Electrons of a pulse, known from stage 2, times what the network makes of blinking."""
+        signal = features.camera[:, :1].clamp(min=0)
+        weight = signal / signal.sum(dim=(2, 3), keepdim=True).clamp(min=1e-6)
+        maps = torch.cat([deep.float(), features.camera], dim=1)
+        facts = [(maps * weight).sum(dim=(2, 3)), asymmetry(features)[:, None]]
+        log_pulse = features.pulse.log() - features.scale.log()
+        return log_pulse + self.brightness(torch.cat(facts, dim=1))[:, 0].float()
+
+
+def asymmetry(features: Features) -> Tensor:
+    """Third cumulant times mean over squared variance, all summed over the field: (B,).
+
+    For fluorophores that emit in a share f of the frames it goes with (1 - 2 f) / (1 - f).
+    """
+    signal = features.mean - features.background[:, None, None]
+    first, second, third = (
+        image.sum(dim=(1, 2)) for image in (signal, features.excess, features.third)
+    )
+    return (third * first / second.square().clamp(min=1e-9)).clamp(-5, 5)
 
 
 def imaging_ratio(light: Tensor, features: Features) -> Tensor:

@@ -43,7 +43,7 @@ def test_crops_of_estimate_and_truth_stay_aligned(samples):
 
 def test_a_crop_of_the_features(samples):
     features = samples[0].features
-    crop = crop_features(features, 3, 5, 10)
+    crop = crop_features(features, 3, 5, 10, 10)
     assert torch.equal(crop.mean, features.mean[:, 3:13, 5:15])
     assert torch.equal(
         Imaging.crop(crop.padded), Imaging.crop(features.padded)[..., 24:104, 40:120]

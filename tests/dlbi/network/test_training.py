@@ -9,12 +9,18 @@ from bayesdl_sim.dlbi.network.training import RunSettings, TrainingSettings, fit
 from bayesdl_sim.utils.checkpoints import load_checkpoint
 from bayesdl_sim.utils.errors import InputError
 
-SETTINGS = TrainingSettings(width=16, batch=2, crop=16, members=2, member_steps=2)
+SETTINGS = TrainingSettings(width=16, batch=2, crop=16)
 
 
-def run_in(folder, steps=3):
+def run_in(folder, steps=3, members=2):
     return RunSettings(
-        steps=steps, cooldown=1, folder=folder, device=torch.device("cpu"), dtype=torch.float32
+        steps=steps,
+        cooldown=1,
+        members=members,
+        member_steps=2,
+        folder=folder,
+        device=torch.device("cpu"),
+        dtype=torch.float32,
     )
 
 
@@ -35,7 +41,7 @@ def test_members_and_resuming(tmp_path, scenes):
 def test_same_seed_same_members(tmp_path, scenes):
     states = []
     for name in ("a", "b"):
-        paths = fit(replace(SETTINGS, members=1), run_in(tmp_path / name), scenes[0])
+        paths = fit(SETTINGS, run_in(tmp_path / name, members=1), scenes[0])
         states.append(load_checkpoint(paths[0])["state"])
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 

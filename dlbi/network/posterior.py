@@ -1,0 +1,179 @@
+"""The shipped posterior: its members, their predictions of a field, calibrated probabilities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bayesdl_sim.bayes.prediction import Welford
+from bayesdl_sim.dlbi.blinking import FINE
+from bayesdl_sim.dlbi.network.features import Features, crop_features, turn_back, turned
+from bayesdl_sim.dlbi.network.unrolled import MomentsGenerator
+from bayesdl_sim.models.dropout import fix_dropout
+from bayesdl_sim.utils.checkpoints import list_members, load_checkpoint
+from bayesdl_sim.utils.devices import autocast
+from bayesdl_sim.utils.errors import InputError
+from bayesdl_sim.utils.files import read_json, sha256
+
+__all__ = [
+    "CALIBRATION",
+    "SHIPPED",
+    "NetworkPosterior",
+    "Predicted",
+    "calibrated",
+    "load_posterior",
+]
+
+SHIPPED = Path(__file__).resolve().parents[2] / "checkpoint" / "blinking" / "pretrained_G"
+CALIBRATION = "calibration.json"
+FORMAT = "BayesDL-SIM DLBI member"
+TILE = 96  # camera pixels
+OVERLAP = 24  # camera pixels around a tile that the network sees beside it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predicted:
+    """What the members say of a field.
+
+    Args:
+        density: (8H, 8W) fluorophores per fine pixel, mean of the members.
+        spread: (8H, 8W) standard deviation between the members.
+        probability: (8H, 8W) that a fluorophore lies in the fine pixel.
+        brightness_e: mean electrons per frame of one fluorophore.
+    """
+
+    density: Tensor
+    spread: Tensor
+    probability: Tensor
+    brightness_e: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkPosterior:
+    """Members that are ready to be asked.
+
+    Args:
+        members: the networks, each with its own dropout masks.
+        names, hashes: of the files they came from.
+        knots: (2, n) stated and calibrated probability, None without calibration.
+        device, dtype: of the arithmetic.
+    """
+
+    members: tuple[MomentsGenerator, ...]
+    names: tuple[str, ...]
+    hashes: tuple[str, ...]
+    knots: NDArray[np.float64] | None
+    device: torch.device
+    dtype: torch.dtype
+
+    @torch.no_grad()
+    def predict(self, features: Features, calibrate: bool = True) -> Predicted:
+        """Asks each member once, of a field that is turned and flipped differently for each."""
+        density, probability, brightness = Welford(), Welford(), []
+        for number, member in enumerate(self.members):
+            light, occupied, log_brightness = self._ask(member, turned(features, number))
+            log_brightness = log_brightness.median()
+            brightness.append(float(log_brightness))
+            density.add(turn_back(light, number))
+            probability.add(turn_back(torch.sigmoid(occupied), number))
+        scale = float(features.scale)
+        typical = float(np.mean(brightness))
+        chance = probability.mean[0]
+        if calibrate and self.knots is not None:
+            chance = torch.from_numpy(calibrated(chance.numpy(), self.knots))
+        light_of_one = float(np.exp(typical))
+        return Predicted(
+            density=density.mean[0] / light_of_one,
+            spread=density.variance[0].sqrt() / light_of_one,
+            probability=chance,
+            brightness_e=light_of_one * scale,
+        )
+
+    def _ask(self, member: MomentsGenerator, features: Features) -> tuple[Tensor, Tensor, Tensor]:
+        """Light, logits of occupation and brightness of a field, tile by tile."""
+        height, width = features.mean.shape[-2:]
+        light = torch.zeros((1, FINE * height, FINE * width))
+        occupied = torch.zeros_like(light)
+        brightness = []
+        for top, bottom in _spans(height):
+            for left, right in _spans(width):
+                first = (max(top - OVERLAP, 0), max(left - OVERLAP, 0))
+                last = (min(bottom + OVERLAP, height), min(right + OVERLAP, width))
+                size = (last[0] - first[0], last[1] - first[1])
+                part = crop_features(features, *first, *size)
+                with autocast(self.device, self.dtype):
+                    structure = member(_moved(part, self.device))
+                rows = slice(FINE * top, FINE * bottom)
+                columns = slice(FINE * left, FINE * right)
+                inner = (
+                    slice(FINE * (top - first[0]), FINE * (bottom - first[0])),
+                    slice(FINE * (left - first[1]), FINE * (right - first[1])),
+                )
+                light[:, rows, columns] = structure.light.cpu()[:, inner[0], inner[1]]
+                occupied[:, rows, columns] = structure.occupied.cpu()[:, inner[0], inner[1]]
+                brightness.append(structure.log_brightness.cpu())
+        return light, occupied, torch.cat(brightness)
+
+
+def load_posterior(
+    folder: str | Path | None = None,
+    device: torch.device | None = None,
+    dtype: torch.dtype = torch.float32,
+    limit: int | None = None,
+) -> NetworkPosterior:
+    """Loads the members of a folder; the shipped ones by default.
+
+    Raises:
+        InputError: no members, or files that are not members of this network.
+    """
+    folder = Path(folder) if folder is not None else SHIPPED
+    device = device or torch.device("cpu")
+    paths = list_members(folder)[:limit]
+    members = []
+    for number, path in enumerate(paths):
+        payload = load_checkpoint(path)
+        network = payload.get("network", {})
+        if payload["format"] != FORMAT or network.get("generator") != "moments":
+            raise InputError(
+                f"{path}: expected a member of the moments generator (python -m dlbi.train), found "
+                f"{payload['format']}"
+            )
+        member = MomentsGenerator(network["width"], network["dropout"])
+        member.load_state_dict({name: value.float() for name, value in payload["state"].items()})
+        fix_dropout(member, number)
+        members.append(member.to(device, memory_format=torch.channels_last).eval())
+    knots = None
+    if (folder / CALIBRATION).is_file():
+        stored = read_json(folder / CALIBRATION)
+        knots = np.array([stored["stated"], stored["calibrated"]], np.float64)
+    return NetworkPosterior(
+        members=tuple(members),
+        names=tuple(path.name for path in paths),
+        hashes=tuple(sha256(path) for path in paths),
+        knots=knots,
+        device=device,
+        dtype=dtype,
+    )
+
+
+def calibrated(probability: NDArray, knots: NDArray) -> NDArray[np.float32]:
+    """Probabilities through the monotone map fitted on held-out movies, linear between knots."""
+    return np.interp(probability, knots[0], knots[1]).astype(np.float32)
+
+
+def _spans(length: int) -> list[tuple[int, int]]:
+    """Tiles of nearly equal length along one axis."""
+    count = -(-length // TILE)
+    edges = [round(number * length / count) for number in range(count + 1)]
+    return list(zip(edges, edges[1:], strict=False))
+
+
+def _moved(features: Features, device: torch.device) -> Features:
+    if device.type == "cpu":
+        return features
+    return Features(**{name: value.to(device) for name, value in vars(features).items()})

@@ -1,0 +1,132 @@
+"""Trains a network for blinking movies on simulated scenes alone.
+
+    python -m dlbi.train --save_path runs/blinking-members --set_dir runs/blinking-set --scenes 80
+    python -m dlbi.train --generator paper --save_path runs/blinking-paper --width 64
+
+The moments generator is what the command reconstruct uses: its scenes are simulated into the set's
+folder first (those already there are kept), then Adam runs, then Langevin dynamics draws members.
+The paper's generator is trained as published and reads nothing but movies.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tqdm import tqdm
+
+from bayesdl_sim.dlbi.network.paper_training import PaperSettings, fit_paper
+from bayesdl_sim.dlbi.network.reliability import write_calibration
+from bayesdl_sim.dlbi.network.samples import write_sample
+from bayesdl_sim.dlbi.network.training import RunSettings, TrainingSettings, fit
+from bayesdl_sim.utils.devices import choose_device, choose_precision
+from bayesdl_sim.utils.errors import InputError, run_script, writable_folder
+from bayesdl_sim.utils.resume import refuse_used_folder
+
+__all__ = ["main", "parse_args"]
+
+SCENE_SIZE = 48  # camera pixels
+HELD_OUT_SEED = 1  # added to the seed of the set: scenes that no step of training sees
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m dlbi.train",
+        description="Trains a network for blinking movies on simulated scenes.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--save_path", required=True, help="folder for members and progress")
+    add("--generator", choices=("moments", "paper"), default="moments", help="network to train")
+    add("--width", type=int, help="channels (default: 32 moments, 64 paper)")
+    add("--batch_size", type=int, help="crops or fields of a step (default: 4 moments, 8 paper)")
+    add("--lr", type=float, help="learning rate of Adam (default: 1.5e-3 moments, 1e-4 paper)")
+    add("--seed", type=int, default=0, help="seed of everything")
+    add("--device", default="auto", help="auto, cpu, cuda or cuda:n")
+    moments = parser.add_argument_group("moments generator")
+    add = moments.add_argument
+    add("--set_dir", type=Path, help="folder of scenes (default: scenes in save_path)")
+    add("--scenes", type=int, default=80, help="number of scenes to train on")
+    add("--held_out", type=int, default=24, help="scenes that calibrate the probability")
+    add("--crop", type=int, default=24, help="side of a crop, camera pixels")
+    add("--steps", type=int, default=900, help="steps of Adam at the full learning rate")
+    add("--cooldown", type=int, default=300, help="steps over which it falls")
+    add("--draws", type=int, default=4, help="members drawn by Langevin dynamics")
+    add("--member_steps", type=int, default=40, help="steps before each draw")
+    add("--temperature", type=float, default=100.0, help="of the Gibbs posterior")
+    add("--resume", action="store_true", help="go on with an interrupted training")
+    add("--precision", default="auto", choices=("auto", "fp32", "bf16"), help="of the network")
+    paper = parser.add_argument_group("paper's generator")
+    add = paper.add_argument
+    add("--frames", type=int, default=200, help="frames of every movie")
+    add("--size", type=int, default=60, help="side of a field, camera pixels")
+    add("--steps_per_epoch", type=int, default=1000, help="batches of an epoch")
+    add("--pretraining", type=int, default=2, help="epochs of squared errors alone")
+    add("--epoch", type=int, default=40, help="epochs with all terms")
+    args = parser.parse_args(argv)
+    for name in ("scenes", "crop", "draws", "member_steps", "frames", "size", "steps_per_epoch"):
+        if getattr(args, name) < 1:
+            raise InputError(f"{name}: expected a positive number, found {getattr(args, name)}")
+    if args.crop > SCENE_SIZE:
+        raise InputError(f"crop: expected at most {SCENE_SIZE} pixels, found {args.crop}")
+    return args
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    folder = writable_folder(args.save_path)
+    if args.generator == "paper":
+        settings = PaperSettings(
+            frames=args.frames,
+            size=args.size,
+            width=args.width or 64,
+            batch=args.batch_size or 8,
+            steps_per_epoch=args.steps_per_epoch,
+            pretraining=args.pretraining,
+            epochs=args.epoch,
+            learning_rate=args.lr or 1e-4,
+            seed=args.seed,
+        )
+        print(f"generator in {fit_paper(settings, folder, choose_device(args.device))}")
+        return
+    if not args.resume:
+        refuse_used_folder(folder)
+    _train_moments(args, folder)
+
+
+def _train_moments(args: argparse.Namespace, folder: Path) -> None:
+    """Scenes, training, members, calibration."""
+    scenes = writable_folder(args.set_dir or folder / "scenes")
+    held_out = writable_folder(scenes / "held_out")
+    for place, seed, count in (
+        (scenes, args.seed + 1, args.scenes),
+        (held_out, args.seed + 1 + HELD_OUT_SEED, args.held_out),
+    ):
+        for number in tqdm(range(count), desc=f"scenes in {place.name}", unit="scene"):
+            write_sample(place, seed, number, SCENE_SIZE)
+    settings = TrainingSettings(
+        width=args.width or 32,
+        batch=args.batch_size or 4,
+        crop=args.crop,
+        learning_rate=args.lr or 1.5e-3,
+        temperature=args.temperature,
+        seed=args.seed,
+    )
+    device = choose_device(args.device)
+    run = RunSettings(
+        steps=args.steps,
+        cooldown=args.cooldown,
+        members=args.draws,
+        member_steps=args.member_steps,
+        folder=folder,
+        device=device,
+        dtype=choose_precision(args.precision, device),
+    )
+    paths = fit(settings, run, scenes, args.resume)
+    if args.held_out:
+        write_calibration(folder, held_out)
+    print(f"{len(paths)} members in {folder}")
+
+
+if __name__ == "__main__":
+    run_script(main)

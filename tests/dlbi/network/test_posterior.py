@@ -1,0 +1,108 @@
+"""Members in a folder: loaded, asked in every orientation, tiled, calibrated."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bayesdl_sim.dlbi.network import posterior as posterior_module
+from bayesdl_sim.dlbi.network.features import turn, turn_back, turned
+from bayesdl_sim.dlbi.network.posterior import calibrated, load_posterior
+from bayesdl_sim.dlbi.network.reliability import fit_map, write_calibration
+from bayesdl_sim.dlbi.scoring.scores import calibration_error
+from bayesdl_sim.utils.checkpoints import save_checkpoint
+from bayesdl_sim.utils.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def folder(untrained, tmp_path_factory):
+    """A copy of two untrained members, to which a calibration may be added."""
+    folder = tmp_path_factory.mktemp("members")
+    return Path(shutil.copytree(untrained, folder, dirs_exist_ok=True))
+
+
+def test_maps_and_units(folder, samples):
+    predicted = load_posterior(folder).predict(samples[0].features)
+    for image in (predicted.density, predicted.spread, predicted.probability):
+        assert image.shape == (192, 192)
+        assert bool(image.isfinite().all())
+    assert bool((predicted.density >= 0).all())
+    assert bool(((predicted.probability >= 0) & (predicted.probability <= 1)).all())
+    assert predicted.brightness_e > 0
+
+
+def test_equal_members_have_no_spread(folder, samples, monkeypatch):
+    posterior = load_posterior(folder, limit=1)
+    assert float(posterior.predict(samples[0].features).spread.max()) == 0
+    both = load_posterior(folder)
+    assert float(both.predict(samples[0].features).spread.max()) > 0
+    assert both.names == ("member_01.pth", "member_02.pth")
+    assert both.hashes[0] != both.hashes[1]
+
+
+def test_tiles_equal_the_field(folder, samples, monkeypatch):
+    posterior = load_posterior(folder, limit=1)
+    whole = posterior.predict(samples[0].features).density
+    monkeypatch.setattr(posterior_module, "TILE", 12)
+    pieces = posterior.predict(samples[0].features).density
+    # The brightness is a property of the whole field, the structure of its neighbourhood.
+    ratio = float(whole.sum() / pieces.sum())
+    torch.testing.assert_close(whole, pieces * ratio, rtol=0.02, atol=0.02 * float(whole.max()))
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_orientations_are_undone(samples, number):
+    image = samples[0].fluorophores
+    assert torch.equal(turn_back(turn(image, number), number), image)
+    features = turned(samples[0].features, number)
+    assert torch.equal(features.mean, turn(samples[0].features.mean, number))
+    assert features.scale == samples[0].features.scale
+
+
+def test_all_orientations_are_different():
+    image = torch.arange(12.0).view(1, 3, 4)
+    forms = {tuple(turn(image, number).flatten().tolist()) for number in range(8)}
+    assert len(forms) == 8
+
+
+def test_a_map_that_is_monotone_and_calibrates():
+    rng = np.random.default_rng(0)
+    true = rng.random(40_000) ** 3
+    stated = np.sqrt(true)  # too sure of itself
+    occupied = rng.random(40_000) < true
+    knots = fit_map(stated, occupied)
+    assert np.all(np.diff(knots[0]) > 0)
+    assert np.all(np.diff(knots[1]) >= 0)
+    other = rng.random(40_000) ** 3
+    fresh = rng.random(40_000) < other
+    before, _ = calibration_error(np.sqrt(other), fresh)
+    after, _ = calibration_error(calibrated(np.sqrt(other), knots), fresh)
+    assert before > 0.15
+    assert after < 0.02
+
+
+def test_calibration_is_stored_beside_the_members(folder, scenes, samples):
+    knots = write_calibration(folder, scenes[0])
+    posterior = load_posterior(folder)
+    np.testing.assert_allclose(posterior.knots, knots)
+    occupied = torch.cat([sample.fluorophores for sample in samples]).numpy() > 0
+    said = [posterior.predict(sample.features).probability for sample in samples]
+    error, _ = calibration_error(torch.stack(said).numpy(), occupied)
+    assert error < 0.03
+    plain = posterior.predict(samples[0].features, calibrate=False).probability
+    assert not torch.equal(plain, said[0])
+
+
+def test_no_scenes_to_calibrate_with(folder, tmp_path):
+    with pytest.raises(InputError, match="found none"):
+        write_calibration(folder, tmp_path)
+
+
+def test_files_that_are_no_members(tmp_path):
+    with pytest.raises(InputError):
+        load_posterior(tmp_path)
+    save_checkpoint(tmp_path / "member_01.pth", {"format": "BayesDL-SIM member", "state": {}})
+    with pytest.raises(InputError, match="expected a member of the moments generator"):
+        load_posterior(tmp_path)
