@@ -1,0 +1,117 @@
+"""Reconstructs a structure on an eightfold grid from a movie of a blinking fluorophore.
+
+    python -m dlbi.reconstruct --movie MOVIE.tif --save_path DIR
+    python -m dlbi.reconstruct --movie FOLDER --save_path DIR --stage moments --pixel_size_nm 100
+
+Writes Structure.tif, Probability.tif, Uncertainty.tif (8H x 8W, float32), Overview.png and
+reconstruction.json. The width of the spots, the gain and the background come from the movie where
+they are not given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from bayesdl_sim.dlbi.blinking import FINE
+from bayesdl_sim.dlbi.movies.reading import open_movie
+from bayesdl_sim.dlbi.stages.pipeline import (
+    DEFAULT_STAGE,
+    STAGES,
+    Prepared,
+    Settings,
+    StageResult,
+    run_stages,
+)
+from bayesdl_sim.dlbi.stages.results import write_results
+from bayesdl_sim.utils.devices import choose_device, choose_precision
+from bayesdl_sim.utils.errors import InputError, run_script, writable_folder
+
+__all__ = ["main", "parse_args"]
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m dlbi.reconstruct",
+        description="Reconstructs a structure from a movie of a blinking fluorophore.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--movie", required=True, help="TIFF file of all frames, or folder of single frames")
+    add("--save_path", required=True, help="folder for the results")
+    add("--stage", choices=STAGES, default=DEFAULT_STAGE, help="last stage")
+    add("--pixel_size_nm", type=float, help="camera pixel in the sample, nm; else from the file")
+    add("--fwhm_nm", type=float, help="full width at half maximum of a spot, nm; else estimated")
+    add("--gain", type=float, help="counts per electron; else estimated")
+    add("--offset", type=float, help="counts of a dark pixel; else estimated with the background")
+    add("--pretrained_G", type=Path, help="folder of members (default: the shipped ones)")
+    add("--members", type=int, help="number of members that are asked (default: all)")
+    add("--seed", type=int, default=0, help="seed of the Bayesian stage")
+    add("--device", default="auto", help="auto, cpu, cuda or cuda:n")
+    add("--precision", default="auto", choices=("auto", "fp32", "bf16"), help="of the network")
+    args = parser.parse_args(argv)
+    for name in ("pixel_size_nm", "fwhm_nm", "gain", "members"):
+        value = getattr(args, name)
+        if value is not None and not value > 0:
+            raise InputError(f"{name}: expected a positive number, found {value}")
+    return args
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    movie = open_movie(args.movie)
+    folder = writable_folder(args.save_path)
+    pixel_size_nm = args.pixel_size_nm or movie.pixel_size_nm
+    if args.fwhm_nm and pixel_size_nm is None:
+        raise InputError(
+            f"fwhm_nm: {args.movie} does not say its pixel size; give pixel_size_nm, too"
+        )
+    device = choose_device(args.device)
+    settings = Settings(
+        stage=args.stage,
+        fwhm_px=args.fwhm_nm / pixel_size_nm if args.fwhm_nm else None,
+        gain=args.gain,
+        offset=args.offset,
+        members=args.pretrained_G,
+        limit=args.members,
+        seed=args.seed,
+        device=device,
+        dtype=choose_precision(args.precision, device),
+    )
+    started = time.perf_counter()
+    prepared, results = run_stages(
+        movie, settings, lambda stage: print(f"stage {stage} ...", flush=True)
+    )
+    record = {
+        "movie": str(args.movie),
+        "settings": {name: str(value) for name, value in vars(args).items() if value is not None},
+    }
+    write_results(folder, prepared, results, pixel_size_nm, record)
+    print(_summary(prepared, results, pixel_size_nm))
+    height, width = (FINE * pixels for pixels in movie.shape)
+    print(f"{height} x {width} in {folder}, {time.perf_counter() - started:.1f} s")
+
+
+def _summary(prepared: Prepared, results: list[StageResult], pixel_size_nm: float | None) -> str:
+    """What was found of the movie, one line each."""
+    calibration, drift = prepared.calibration, prepared.drift
+    width = f"{calibration.fwhm_px:.2f} px"
+    if pixel_size_nm is not None:
+        width += f" ({calibration.fwhm_px * pixel_size_nm:.0f} nm)"
+
+    def source(name: str) -> str:
+        return "estimated" if name in calibration.estimated else "given"
+
+    lines = [
+        f"spots {width} wide ({source('fwhm_px')}), gain {calibration.gain:.3g} counts per "
+        f"electron ({source('gain')}), background {results[0].facts['background_e']:.1f} e",
+        f"drift {(drift.total_px**2).sum() ** 0.5:.2f} px"
+        f"{', corrected' if drift.corrected else ''}",
+    ]
+    times = ", ".join(f"{result.name} {result.seconds:.1f} s" for result in results)
+    return "\n".join([*lines, *(f"note: {text}" for text in prepared.warnings), times])
+
+
+if __name__ == "__main__":
+    run_script(main)

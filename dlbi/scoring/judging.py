@@ -1,0 +1,151 @@
+"""Judges every stage and every plain method on a case, and lays the numbers out in tables."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesdl_sim.dlbi.blinking import FINE
+from bayesdl_sim.dlbi.scoring.baselines import (
+    MEAN_ITERATIONS,
+    deconvolved_mean,
+    deconvolved_variance,
+    mean_image,
+)
+from bayesdl_sim.dlbi.scoring.cases import Case
+from bayesdl_sim.dlbi.scoring.scores import (
+    calibration_error,
+    matched_blur,
+    paper_scores,
+    truth_scores,
+)
+from bayesdl_sim.dlbi.stages.pipeline import Settings, run_stages
+from bayesdl_sim.metrics.images import rse, rsp
+from bayesdl_sim.utils.pictures import write_overview
+
+__all__ = ["COLUMNS", "Judged", "judge", "tables", "write_pictures"]
+
+COLUMNS = (
+    ("psnr", "PSNR@80, dB", "{:.2f}"),
+    ("ssim", "SSIM@80", "{:.3f}"),
+    ("ncc", "NCC@80", "{:.3f}"),
+    ("frc_nm", "FRC, nm", "{:.0f}"),
+    ("paper_psnr", "PSNR as published", "{:.1f}"),
+    ("paper_ssim", "SSIM as published", "{:.3f}"),
+    ("rsp", "RSP", "{:.3f}"),
+    ("rse", "RSE", "{:.4f}"),
+    ("ece", "ECE", "{:.4f}"),
+    ("seconds", "seconds", "{:.1f}"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """Scores of a case.
+
+    Args:
+        name: of the case.
+        scores: method -> score -> value; `ece` only of stages with a probability.
+        images: (8H, 8W) of each method, and the truth.
+        fine_nm: side of a fine pixel.
+    """
+
+    name: str
+    scores: dict[str, dict[str, float]]
+    images: dict[str, NDArray]
+    fine_nm: float
+
+
+def judge(case: Case, settings: Settings) -> Judged:
+    """Runs all stages and all plain methods on a case."""
+    prepared, results = run_stages(case.movie, settings)
+    moments, width = prepared.moments, case.fwhm_px
+    plain: dict[str, Callable[[], NDArray]] = {
+        "mean image": lambda: mean_image(moments),
+        f"Richardson-Lucy of the mean, {MEAN_ITERATIONS} iterations, true width": (
+            lambda: deconvolved_mean(moments, width)
+        ),
+        "Richardson-Lucy of the variance, true width": (
+            lambda: deconvolved_variance(moments, width)
+        ),
+    }
+    scores, images = {}, {"truth": case.fluorophores}
+    for name, method in plain.items():
+        started = time.perf_counter()
+        images[name] = method()
+        seconds = time.perf_counter() - started
+        scores[name] = _scores(images[name], case, moments.mean.numpy(), seconds)
+    spent = 0.0
+    for result in results:
+        spent += result.seconds
+        images[result.name] = result.structure
+        scores[result.name] = _scores(result.structure, case, moments.mean.numpy(), spent)
+        occupied = case.fluorophores > 0
+        scores[result.name]["ece"] = calibration_error(result.probability, occupied)[0]
+    return Judged(name=case.name, scores=scores, images=images, fine_nm=case.fine_nm)
+
+
+def _scores(image: NDArray, case: Case, mean: NDArray, seconds: float) -> dict[str, float]:
+    truth = truth_scores(image, case.fluorophores, case.fine_nm)
+    paper_psnr, paper_ssim = paper_scores(image, case.fluorophores)
+    # SQUIRREL brings the structure to the camera's grid by averaging over blocks.
+    height, width = mean.shape
+    coarse = image.reshape(2 * height, FINE // 2, 2 * width, FINE // 2).mean(axis=(1, 3))
+    scaled = (mean - mean.min()) / max(float(np.ptp(mean)), 1e-12)
+    return {
+        **truth._asdict(),
+        "paper_psnr": paper_psnr,
+        "paper_ssim": paper_ssim,
+        "rsp": rsp(coarse, scaled),
+        "rse": rse(coarse, scaled),
+        "seconds": seconds,
+    }
+
+
+def tables(judged: list[Judged]) -> str:
+    """Markdown: means over the cases by group, then PSNR and NCC of each case, the worst marked."""
+    groups: dict[str, list[Judged]] = {}
+    for case in judged:
+        groups.setdefault(case.name.split()[0], []).append(case)
+    if len(groups) == len(judged):  # names without groups
+        groups = {"all": judged}
+    titles = [title for _, title, _ in COLUMNS]
+    lines = [f"| method | {' | '.join(titles)} |", "|---" * (1 + len(COLUMNS)) + "|"]
+    for method in judged[0].scores:
+        cells = [
+            " / ".join(_mean(cases, method, key, form) for cases in groups.values())
+            for key, _, form in COLUMNS
+        ]
+        lines.append(f"| {method} | {' | '.join(cells)} |")
+    lines += ["", f"(means over {' / '.join(groups)})", ""]
+    lines += [
+        "| case | " + " | ".join(judged[0].scores) + " |",
+        "|---" * (1 + len(judged[0].scores)) + "|",
+    ]
+    last = list(judged[0].scores)[-1]
+    worst = min(judged, key=lambda case: case.scores[last]["ncc"])
+    for case in judged:
+        cells = [f"{score['psnr']:.2f}, {score['ncc']:.3f}" for score in case.scores.values()]
+        name = f"**{case.name}** (worst)" if case is worst else case.name
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", "(PSNR@80 in dB, NCC@80)"])
+
+
+def _mean(cases: list[Judged], method: str, key: str, form: str) -> str:
+    values = [case.scores[method][key] for case in cases if key in case.scores[method]]
+    return form.format(np.mean(values)) if values else "-"
+
+
+def write_pictures(folder: Path, case: Judged) -> None:
+    """One picture of a case: truth and every method as a microscope of 80 nm would see them."""
+    panels = {}
+    for name, image in case.images.items():
+        blurred, _ = matched_blur(image, case.images["truth"], case.fine_nm)
+        panels[name.split(",")[0]] = blurred
+    file = case.name.replace(",", "").replace(" ", "_")
+    write_overview(folder / f"{file}.png", panels, case.fine_nm)

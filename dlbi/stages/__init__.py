@@ -1,0 +1,1 @@
+"""The stages of a reconstruction put together: moments, network, Bayesian inference."""

@@ -1,0 +1,65 @@
+"""Files of a reconstruction: maps, overview, and the record of what they were made with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from bayesdl_sim.data.formats.tiff_writer import write_map
+from bayesdl_sim.dlbi.blinking import FINE
+from bayesdl_sim.dlbi.stages.pipeline import Prepared, StageResult, facts_of
+from bayesdl_sim.utils.files import write_json
+from bayesdl_sim.utils.pictures import write_overview
+from bayesdl_sim.utils.run_log import provenance
+
+__all__ = ["write_results"]
+
+SHOWN_SIGMA = 1.0  # fine pixels: single bright pixels would not be seen in a small picture
+
+
+def write_results(
+    folder: Path,
+    prepared: Prepared,
+    results: list[StageResult],
+    pixel_size_nm: float | None,
+    record: dict[str, Any],
+) -> None:
+    """Writes Structure.tif, Probability.tif, Uncertainty.tif, Overview.png, reconstruction.json.
+
+    Args:
+        results: of all stages; the maps are those of the last.
+        pixel_size_nm: of the camera, None where nobody knows it.
+        record: the movie and the settings, as plain values.
+    """
+    last = results[-1]
+    fine_nm = None if pixel_size_nm is None else pixel_size_nm / FINE
+    maps = {
+        "Structure": last.structure,
+        "Probability": last.probability,
+        "Uncertainty": last.uncertainty,
+    }
+    for name, image in maps.items():
+        write_map(folder / f"{name}.tif", image, fine_nm)
+    shown = np.sqrt(gaussian_filter(last.structure, SHOWN_SIGMA))
+    panels = {
+        "mean image": prepared.moments.mean.numpy(),
+        "structure (square root)": shown,
+        "probability": gaussian_filter(last.probability, SHOWN_SIGMA),
+        "uncertainty": gaussian_filter(last.uncertainty, SHOWN_SIGMA),
+    }
+    write_overview(folder / "Overview.png", panels, fine_nm)
+    stages = [{"stage": result.name, **result.facts} for result in results]
+    write_json(
+        folder / "reconstruction.json",
+        {
+            **record,
+            **facts_of(prepared),
+            "pixel_size_nm": pixel_size_nm,
+            "fine_pixel_size_nm": fine_nm,
+            "stages": stages,
+            "versions": provenance(),
+        },
+    )

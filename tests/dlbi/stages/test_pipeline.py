@@ -1,0 +1,70 @@
+"""The stages together: each takes over where the one before it ends."""
+
+import numpy as np
+import pytest
+import torch
+
+from bayesdl_sim.dlbi.movies.reading import Movie, open_movie
+from bayesdl_sim.dlbi.stages.pipeline import Settings, facts_of, prepare, run_stages
+from bayesdl_sim.utils.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def movie(movie_folder):
+    return open_movie(movie_folder / "movie_1" / "movie.tif")
+
+
+def test_moments_stage_alone(movie):
+    prepared, (result,) = run_stages(movie, Settings(stage="moments"))
+    assert result.name == "moments"
+    assert result.structure.shape == (160, 192)
+    assert result.uncertainty.max() > 0
+    assert np.all((result.probability >= 0) & (result.probability <= 1))
+    assert result.facts["iterations"] >= 20
+    assert prepared.calibration.fwhm_px == pytest.approx(2.4, rel=0.1)
+
+
+def test_network_stage_starts_from_the_moments(movie, untrained):
+    _, results = run_stages(movie, Settings(stage="network", members=untrained))
+    assert [result.name for result in results] == ["moments", "network"]
+    first, second = (result.structure / result.structure.sum() for result in results)
+    assert np.corrcoef(first.ravel(), second.ravel())[0, 1] > 0.5
+    assert [member["file"] for member in results[1].facts["members"]] == [
+        "member_01.pth",
+        "member_02.pth",
+    ]
+
+
+def test_a_movie_in_memory_gives_the_same(movie):
+    counts = torch.cat(list(movie.pieces()))
+    _, (from_file,) = run_stages(movie, Settings(stage="moments"))
+    _, (from_memory,) = run_stages(Movie.of(counts), Settings(stage="moments"))
+    np.testing.assert_array_equal(from_file.structure, from_memory.structure)
+
+
+def test_what_is_given_is_used(movie):
+    prepared = prepare(movie, Settings(fwhm_px=3.0, gain=2.2, offset=100.0))
+    facts = facts_of(prepared)
+    assert facts["calibration"]["fwhm_px"] == pytest.approx(3.0)
+    assert facts["calibration"]["gain"] == 2.2
+    assert facts["calibration"]["estimated"] == ()
+
+
+def test_frames_for_the_encoder_are_evenly_spread(movie):
+    prepared = prepare(movie, Settings())
+    counts = torch.cat(list(movie.pieces()))
+    assert torch.equal(prepared.frames, counts)  # fewer than the encoder may see
+
+
+def test_a_movie_without_blinking():
+    generator = torch.Generator().manual_seed(0)
+    light = 50 + 30 * torch.rand((20, 20), generator=generator)
+    counts = torch.poisson(light.expand(60, 20, 20), generator=generator)
+    with pytest.raises(InputError, match="still.tif: nothing blinks"):
+        run_stages(Movie.of(counts, "still.tif"), Settings(stage="moments"))
+
+
+def test_progress_names_the_stages(movie, untrained):
+    told = []
+    run_stages(movie, Settings(stage="network", members=untrained), told.append)
+    assert told == ["moments", "network"]

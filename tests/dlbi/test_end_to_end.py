@@ -1,0 +1,73 @@
+"""The whole way of the wing: simulate, train a few steps, reconstruct, evaluate."""
+
+import pytest
+
+from bayesdl_sim.dlbi import evaluate, reconstruct, train
+from bayesdl_sim.dlbi.network import samples
+from bayesdl_sim.utils.errors import InputError
+from bayesdl_sim.utils.files import read_json
+
+
+@pytest.fixture(scope="module")
+def members(tmp_path_factory):
+    """Two members after three steps, with their calibration."""
+    folder = tmp_path_factory.mktemp("trained")
+    patch = pytest.MonkeyPatch()
+    patch.setattr(train, "SCENE_SIZE", 20)
+    train.main(
+        ["--save_path", str(folder), "--width", "16", "--scenes", "2", "--held_out", "1"]
+        + ["--batch_size", "2", "--crop", "16", "--steps", "2", "--cooldown", "1"]
+        + ["--draws", "2", "--member_steps", "1", "--device", "cpu", "--precision", "fp32"]
+    )
+    patch.undo()
+    return folder
+
+
+def test_training_leaves_members_scenes_and_calibration(members):
+    assert (members / "member_02.pth").is_file()
+    assert len(samples.list_samples(members / "scenes")) == 2
+    assert len(samples.list_samples(members / "scenes" / "held_out")) == 1
+    stored = read_json(members / "calibration.json")
+    assert stored["members"] == ["member_01.pth", "member_02.pth"]
+    assert stored["stated"] == sorted(stored["stated"])
+
+
+def test_a_second_training_does_not_mix_with_the_first(members):
+    with pytest.raises(InputError, match="already holds"):
+        train.main(["--save_path", str(members)])
+
+
+def test_movies_are_reconstructed_and_scored(members, movie_folder, tmp_path, capsys):
+    movie = str(movie_folder / "movie_2" / "movie.tif")
+    options = ["--pretrained_G", str(members), "--stage", "network", "--device", "cpu"]
+    reconstruct.main(["--movie", movie, "--save_path", str(tmp_path / "one"), *options])
+    record = read_json(tmp_path / "one" / "reconstruction.json")
+    assert record["stages"][1]["calibrated"] is True
+    scores_at = tmp_path / "scores"
+    evaluate.main(
+        ["--data", str(movie_folder / "movie_2"), "--save_path", str(scores_at), *options]
+    )
+    scores = read_json(scores_at / "scores.json")["cases"]
+    assert set(scores) == {"movie_2"}
+    network = scores["movie_2"]["network"]
+    assert 0 < network["ncc"] < 1
+    assert network["ece"] < 0.1
+    assert scores["movie_2"]["moments"]["ncc"] > scores["movie_2"]["mean image"]["ncc"]
+    assert (scores_at / "movie_2.png").is_file()
+    assert "(worst)" in capsys.readouterr().out
+
+
+def test_evaluate_needs_movies_with_truth(tmp_path):
+    with pytest.raises(InputError, match="found none"):
+        evaluate.main(["--data", str(tmp_path), "--save_path", str(tmp_path / "out")])
+
+
+def test_number_of_cases():
+    with pytest.raises(InputError, match="expected 1 to 8"):
+        evaluate.parse_args(["--save_path", "out", "--cases", "9"])
+
+
+@pytest.mark.parametrize("options", [["--crop", "200"], ["--scenes", "0"]])
+def test_impossible_trainings(options):
+    with pytest.raises(InputError, match="expected"):
+        train.parse_args(["--save_path", "out", *options])
