@@ -8,7 +8,9 @@ import scipy.fft
 import torch
 from torch import Tensor
 
+from bayesdl_sim.physics.hot import cooled, hot_pixels
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
+from bayesdl_sim.physics.missing import filled, missing_pixels
 from bayesdl_sim.physics.optics import Optics, otf
 from bayesdl_sim.utils.errors import InputError
 
@@ -34,19 +36,20 @@ FLUCTUATION = 0.02  # relative, of the exposure from frame to frame: lamp, bleac
 
 
 def prepare(raw: Tensor) -> Tensor:
-    """Checks a stack and takes its background off.
+    """Checks a stack, fills pixels without data, cools hot ones and takes the background off.
 
     The background is the first percentile of the mean of the nine frames: camera offset and the
     floor of the haze. A percentile of single frames would follow the noise of a dim stack.
 
     Args:
-        raw: (9, H, W) counts, on the CPU or a CUDA device.
+        raw: (9, H, W) counts, on the CPU or a CUDA device; negative ones are what an
+            offset-corrected camera gives.
 
     Returns:
         (9, H, W) float32 counts above background; noise makes some of them negative.
 
     Raises:
-        InputError: for another shape, a field under 16 pixels, or values that are not finite.
+        InputError: for another shape, a field under 16 pixels, or hardly any finite value.
     """
     frames = ORIENTATIONS * PHASES
     if raw.ndim != 3 or raw.shape[0] != frames or min(raw.shape[1:]) < SMALLEST_SIDE:
@@ -55,9 +58,12 @@ def prepare(raw: Tensor) -> Tensor:
             f"side, found {tuple(raw.shape)}"
         )
     raw = raw.float()
+    missing = missing_pixels(raw)
+    raw = filled(raw, missing)
     if not bool(torch.isfinite(raw).all()):
-        raise InputError("the raw stack holds values that are not finite (NaN or infinity)")
-    values = raw.mean(dim=0).flatten()
+        raise InputError("the raw stack holds hardly any finite value (NaN or infinity elsewhere)")
+    raw = cooled(raw, hot_pixels(raw))
+    values = raw.mean(dim=0)[~missing]
     rank = max(1, round(values.numel() * BACKGROUND_PERCENTILE / 100))
     return raw - values.kthvalue(rank).values
 
@@ -140,7 +146,7 @@ def gaussian(image: Tensor, sigma: float) -> Tensor:
     return image
 
 
-def equalise(frames: Tensor, optics: Optics, noise: float) -> Tensor:
+def equalise(frames: Tensor, optics: Optics, noise: float, weight: Tensor | None = None) -> Tensor:
     """Brings the three frames of each orientation to one exposure.
 
     The ratio of the frames' sums also holds `m Re(S(k) exp(i phase)) / S(0)`, which belongs to
@@ -151,9 +157,11 @@ def equalise(frames: Tensor, optics: Optics, noise: float) -> Tensor:
     Args:
         frames: (9, H, W) without background.
         noise: variance of a pixel of a frame.
+        weight: (H, W) of the pixels, 0..1; None: all alike.
     """
     shape = tuple(frames.shape[-2:])
     window = taper(shape, frames.device).to(frames)
+    window = window if weight is None else window * weight
     transfer = camera_otf(optics, shape, frames.device).to(frames)
     frequency = torch.hypot(*frequencies(shape, frames.device))
     ring = (frequency > 0.15) & (frequency < 0.9 * optics.cutoff)

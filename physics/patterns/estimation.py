@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES, Illumination
+from bayesdl_sim.physics.missing import validity
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
 from bayesdl_sim.physics.patterns.bands import equalise, prepare, separate, unmixing
 from bayesdl_sim.physics.patterns.correlation import (
@@ -22,12 +23,12 @@ from bayesdl_sim.physics.patterns.correlation import (
     score_map,
 )
 from bayesdl_sim.physics.patterns.cutoff import fit_optics, with_cutoff
-from bayesdl_sim.physics.patterns.noise import noise_variance, noise_weight
+from bayesdl_sim.physics.patterns.noise import noise_variance, noise_weight, spot_weight
 from bayesdl_sim.physics.patterns.overlap import mixture, modulation, overlap
 from bayesdl_sim.physics.patterns.phases import NOMINAL, phases_from_mixture, turned
 from bayesdl_sim.physics.patterns.search import Fan, find_fan
 
-__all__ = ["Estimate", "estimate", "estimate_illumination"]
+__all__ = ["Estimate", "estimate"]
 
 TRIED_CUTOFFS = (0.30, 0.36)  # cycles per raw pixel, where the optics are unknown
 ROUNDS = 3  # of wave vector and phases
@@ -80,11 +81,6 @@ class Estimate:
         return replace(self, illumination=replace(light, phase=tuple(phase)))
 
 
-def estimate_illumination(raw: Tensor, optics: Optics | None = None) -> Illumination:
-    """The illumination of `estimate` alone."""
-    return estimate(raw, optics).illumination
-
-
 def estimate(raw: Tensor, optics: Optics | None = None) -> Estimate:
     """Finds wave vectors, phases, modulation and brightness of the nine fringe patterns.
 
@@ -115,12 +111,14 @@ def estimate(raw: Tensor, optics: Optics | None = None) -> Estimate:
     """
     frames = prepare(raw)
     known = optics or TYPICAL_OPTICS
-    noise = noise_variance(frames, known)
-    frames = equalise(frames, known, noise)
+    valid, spots = validity(raw.float()), spot_weight(frames)
+    noise = noise_variance(frames, known, valid)
+    frames = equalise(frames, known, noise, spots)
     # In units of the noise: the numbers stay within what single precision holds.
     unit = math.sqrt(noise) if noise > 0 else max(float(frames.abs().max()), 1.0)
     frames, noise = frames / unit, noise / unit**2
-    field = field_of(known, noise_weight(frames))
+    weight = noise_weight(frames, valid)
+    field = field_of(known, weight if spots is None else weight * spots)
     triples = [_triple(three, field) for three in frames.split(PHASES)]
     wide = torch.stack([triple.spectra.mean(dim=0) for triple in triples]).mean(dim=0)
     bands = [_bands(triple, NOMINAL)[0] for triple in triples]

@@ -6,20 +6,33 @@ import math
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.patterns.bands import frequencies, gaussian, power, taper
 
-__all__ = ["BEYOND_ANY_LENS", "noise_line", "noise_variance", "noise_weight"]
+__all__ = [
+    "BEYOND_ANY_LENS",
+    "BRIGHTNESS_BINS",
+    "noise_bins",
+    "noise_line",
+    "noise_variance",
+    "noise_weight",
+    "spot_brightness",
+    "spot_weight",
+]
 
 BEYOND_ANY_LENS = 0.42  # cycles per raw pixel; the cut-offs of 2D-SIM stands end at 0.40
 BRIGHTNESS_BINS = 24
 SMOOTHING = 10.0  # raw pixels, of the brightness that the noise is taken to follow
+SPOT, SPOT_PERCENTILE = 2.0, 99.5  # times this percentile of the light
+SPOT_POWER = 3
+SPOT_REACH = 4  # raw pixels around a spot that its lens blurs it over
 LEAST_NOISE = 0.05  # of the mean variance: no pixel is trusted beyond measure
 
 
-def noise_variance(frames: Tensor, optics: Optics) -> float:
+def noise_variance(frames: Tensor, optics: Optics, valid: Tensor | None = None) -> float:
     """Noise variance of a pixel of a frame, from the frequencies that no lens transmits.
 
     Shot and read noise are white, so their power beyond the cut-off is their power below it. The
@@ -28,9 +41,11 @@ def noise_variance(frames: Tensor, optics: Optics) -> float:
 
     Args:
         frames: (9, H, W) without background.
+        valid: (H, W), weight of the pixels (`missing.validity`); None: all hold data.
     """
     shape = tuple(frames.shape[-2:])
     window = taper(shape, frames.device).to(frames)
+    window = window if valid is None else window * valid
     strength = power(torch.fft.rfft2(frames * window)) / (window**2).sum()
     # An undersampled camera has no empty frequency; its corners come nearest.
     radius = torch.hypot(*frequencies(shape, frames.device))[:, : shape[1] // 2 + 1]
@@ -38,18 +53,40 @@ def noise_variance(frames: Tensor, optics: Optics) -> float:
     return float(strength[:, empty].median() / math.log(2.0))
 
 
-def noise_line(frames: Tensor) -> tuple[float, float]:
+def noise_line(frames: Tensor, valid: Tensor | None = None) -> tuple[float, float]:
     """Noise variance of a pixel as a line of its brightness: `variance = a + b brightness`.
 
-    The noise is what lies beyond any lens's cut-off; its square is compared with the mean of the
-    frames, in bins of equal counts. The slope b is the gain of the camera in counts per electron,
-    the intercept its read noise and the light of the background.
+    The slope b is the gain of the camera in counts per electron, the intercept its read noise and
+    the light of the background, from the bins of `noise_bins`.
 
     Args:
         frames: (9, H, W) without background.
+        valid: (H, W), weight of the pixels (`missing.validity`); None: all hold data.
 
     Returns:
         a and b in counts^2 and counts; b is NaN where the noise does not rise with brightness.
+    """
+    x, y = noise_bins(frames, valid)
+    if not np.ptp(x) > 0:
+        return float(y.min()), math.nan  # an empty stack
+    weight = 1 / np.maximum(y, 1e-12)  # a variance is known to a share of itself
+    slope, intercept = np.polyfit(x, y, 1, w=weight)
+    floor = float(max(intercept, 0.05 * y.min()))
+    return floor, float(slope) if slope > 0 else math.nan
+
+
+def noise_bins(frames: Tensor, valid: Tensor | None = None) -> tuple[NDArray, NDArray]:
+    """Brightness and noise variance of a frame's pixels, in bins of equal counts.
+
+    The noise is what lies beyond any lens's cut-off; its square is compared with the mean of the
+    frames.
+
+    Args:
+        frames: (9, H, W) without background.
+        valid: (H, W), weight of the pixels (`missing.validity`); None: all hold data.
+
+    Returns:
+        (24,) counts and (24,) counts^2, from dark to bright.
     """
     shape = tuple(frames.shape[1:])
     outside = torch.hypot(*frequencies(shape, frames.device)) > BEYOND_ANY_LENS
@@ -59,18 +96,17 @@ def noise_line(frames: Tensor) -> tuple[float, float]:
     border = max(1, min(shape) // 16)  # where the edges of the field leave streaks
     inner = (slice(border, -border),) * 2
     mean, variance = frames.mean(dim=0)[inner].flatten(), variance[inner].flatten()
+    if valid is not None:
+        kept = valid[inner].flatten() == 1
+        if int(kept.sum()) > BRIGHTNESS_BINS:
+            mean, variance = mean[kept], variance[kept]
     order = torch.argsort(mean)
     bins = [(mean[i].mean(), _trimmed(variance[i])) for i in order.chunk(BRIGHTNESS_BINS)]
     x, y = (torch.stack(values).double().cpu().numpy() for values in zip(*bins, strict=True))
-    if not np.ptp(x) > 0:
-        return float(y.min()), math.nan  # an empty stack
-    weight = 1 / np.maximum(y, 1e-12)  # a variance is known to a share of itself
-    slope, intercept = np.polyfit(x, y, 1, w=weight)
-    floor = float(max(intercept, 0.05 * y.min()))
-    return floor, float(slope) if slope > 0 else math.nan
+    return x, y
 
 
-def noise_weight(frames: Tensor) -> Tensor:
+def noise_weight(frames: Tensor, valid: Tensor | None = None) -> Tensor:
     """Inverse standard deviation of the noise (H, W), mean square of its inverse 1.
 
     `(a + b brightness)^-1/2` with the line of `noise_line` and the smoothed brightness: multiplied
@@ -78,14 +114,52 @@ def noise_weight(frames: Tensor) -> Tensor:
 
     Args:
         frames: (9, H, W) without background.
+        valid: (H, W), weight of the pixels (`missing.validity`); None: all hold data.
     """
-    level, rise = noise_line(frames)
+    level, rise = noise_line(frames, valid)
     light = gaussian(frames.mean(dim=0), SMOOTHING).clamp(min=0.0)
     variance = level + (rise if rise > 0 else 0.0) * light
     mean = variance.mean()
     if not float(mean) > 0:
         return torch.ones_like(variance)
-    return (variance / mean).clamp(min=LEAST_NOISE).rsqrt()
+    weight = (variance / mean).clamp(min=LEAST_NOISE).rsqrt()
+    return weight if valid is None else weight * valid
+
+
+def spot_weight(frames: Tensor) -> Tensor | None:
+    """Weight of the pixels (H, W) that brings single bright spots down to the structure.
+
+    A bead or a piece of dirt many times brighter than the structure would decide on fringes and
+    filters for the whole field. Where the smoothed light exceeds `SPOT` times its 99.5th
+    percentile, it is weighed down below that: a single point holds no fringes, and hides them.
+
+    Args:
+        frames: (9, H, W) without background.
+
+    Returns:
+        None where there is no such spot.
+    """
+    light, usual = _light(frames)
+    limit = SPOT * usual
+    if not float(light.max()) > limit > 0:
+        return None
+    around = torch.nn.functional.max_pool2d(
+        light[None, None], 2 * SPOT_REACH + 1, 1, SPOT_REACH
+    ).clamp(min=1e-12)
+    weight = (limit / around[0, 0]).clamp(max=1.0) ** SPOT_POWER
+    return gaussian(weight, 0.5 * SPOT_REACH)
+
+
+def spot_brightness(frames: Tensor) -> float:
+    """The brightest point over the 99.5th percentile of the light, both smoothed by a lens."""
+    light, usual = _light(frames)
+    return float(light.max()) / max(usual, 1e-12)
+
+
+def _light(frames: Tensor) -> tuple[Tensor, float]:
+    light = gaussian(frames.mean(dim=0), 1.0).clamp(min=0.0)
+    rank = max(1, round(SPOT_PERCENTILE / 100 * light.numel()))
+    return light, float(light.flatten().kthvalue(rank).values)
 
 
 def _trimmed(variance: Tensor) -> Tensor:

@@ -18,20 +18,30 @@ import torch
 from skimage.registration import phase_cross_correlation
 from torch import Tensor
 
+from bayesdl_sim.physics.hot import hot_pixels
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
 from bayesdl_sim.physics.image_formation import lit_median
+from bayesdl_sim.physics.missing import describe_missing, filled, missing_pixels, validity
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
 from bayesdl_sim.physics.patterns.bands import frequencies, prepare, taper
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
 from bayesdl_sim.physics.patterns.fringe_search import FringeGroup, frame_differences, fringe_groups
-from bayesdl_sim.physics.patterns.noise import BEYOND_ANY_LENS, noise_line, noise_variance
+from bayesdl_sim.physics.patterns.noise import (
+    BEYOND_ANY_LENS,
+    noise_line,
+    noise_variance,
+    spot_brightness,
+)
+from bayesdl_sim.physics.reconstruction.camera_checks import (
+    clipped_share,
+    copies,
+    noise_exponent,
+    saturated_share,
+)
 
 __all__ = ["RawChecks", "brightest_square", "raw_checks"]
 
 STEP = 2 * math.pi / PHASES
-LEAST_SATURATED = 5e-4  # share of the values; the very largest ones are always few
-HOT = 8.0  # standard deviations above all neighbours
-SPECKLED = 1.35  # a lens spreads light: a pixel so many times its brightest neighbour is no light
 
 
 class RawChecks(NamedTuple):
@@ -62,6 +72,17 @@ class RawChecks(NamedTuple):
         signal_e: median electrons of the lit pixels; NaN where the gain is.
         snr: the same median over the standard deviation of the noise of a frame.
         fine_share: of the wide field's power above noise, beyond half the cut-off: focus.
+        clipped_share: of all values, at the smallest one, if they stand out as a spike.
+        noise_exponent: n of a noise variance that grows as `light^n`: 1 for counts of a camera,
+            less for values stored with a gamma; NaN where the noise does not tell.
+        noise_exponent_error: its standard error.
+        missing_share: of the pixels, without data.
+        missing: which ones, as a sentence; empty for none.
+        spot: brightness of the brightest point over the 99.5th percentile of the light; 1 to 4 in a
+            structure, more beside a bead or dirt.
+        pattern_probability: per orientation, that its fringes are real, 0..1.
+        pattern_evidence: log of the Bayes factor of the three patterns against none.
+        cutoff: of the lens, given or found, cycles per raw pixel.
     """
 
     confidence: tuple[float, ...]
@@ -84,6 +105,15 @@ class RawChecks(NamedTuple):
     signal_e: float
     snr: float
     fine_share: float
+    clipped_share: float
+    noise_exponent: float
+    noise_exponent_error: float
+    missing_share: float
+    missing: str
+    spot: float
+    pattern_probability: tuple[float, ...]
+    pattern_evidence: float
+    cutoff: float
 
 
 def raw_checks(
@@ -101,12 +131,14 @@ def raw_checks(
     """
     patterns = patterns or estimate(raw, optics)
     optics = optics or TYPICAL_OPTICS
-    frames, hot_share = _cooled(prepare(raw))
-    noise = noise_variance(frames, optics)
+    frames, valid, missing = prepare(raw), validity(raw.float()), missing_pixels(raw)
+    noise = noise_variance(frames, optics, valid)
     groups = fringe_groups(frames, optics, noise) if noise > 0 else []
     steps = [_phase_steps(group) for group in groups if _is_orientation(group.frames)]
     light, brightness = patterns.illumination, _brightness(frames)
-    gain = noise_line(frames)[1]
+    gain = noise_line(frames, valid)[1]
+    exponent, exponent_error = noise_exponent(frames, valid)
+    data = raw[:, ~missing]
     signal = float(lit_median(frames.mean(dim=0)))
     drift, drift_error = _drift(frames)
     fringe_share, fringe_sigma = _fringe_power(frames, optics)
@@ -120,17 +152,26 @@ def raw_checks(
         phase_step_error_deg=tuple(error for _, error in steps),
         fringe_share=fringe_share,
         fringe_sigma=fringe_sigma,
-        saturated_share=_saturated_share(raw),
-        copies=_copies(frames),
+        saturated_share=saturated_share(data),
+        clipped_share=clipped_share(data),
+        copies=copies(frames),
         brightness=brightness,
         bleaching=_bleaching(brightness),
         drift_px=drift,
         drift_error_px=drift_error,
-        hot_share=hot_share,
+        hot_share=float(hot_pixels(filled(raw.float(), missing)).float().mean()),
         gain=gain,
         signal_e=signal / gain if gain > 0 else math.nan,
         snr=signal / math.sqrt(noise) if noise > 0 else math.inf,
         fine_share=_fine_share(frames, optics, noise),
+        noise_exponent=exponent,
+        noise_exponent_error=exponent_error,
+        missing_share=float(missing.float().mean()),
+        missing=describe_missing(missing),
+        spot=spot_brightness(frames),
+        pattern_probability=patterns.probability,
+        pattern_evidence=patterns.evidence,
+        cutoff=patterns.optics.cutoff,
     )
 
 
@@ -187,29 +228,6 @@ def _fringe_power(frames: Tensor, optics: Optics) -> tuple[float, float]:
     return share, excess / max(error, 1e-300)
 
 
-def _saturated_share(raw: Tensor) -> float:
-    """Share of values at the largest one, if more than in the bin below it; light thins out."""
-    values = raw.double().flatten()
-    top, middle = float(values.max()), float(values.median())
-    width = max((top - middle) / 50, 1.0)
-    last, before = (
-        int(((values > top - (i + 1) * width) & (values <= top - i * width)).sum()) for i in (0, 1)
-    )
-    share = float((values >= top).double().mean())
-    return share if last > 1.5 * before and share > LEAST_SATURATED else 0.0
-
-
-def _copies(frames: Tensor) -> tuple[tuple[int, int], ...]:
-    """Pairs whose noise is the same: correlation above 0.9 beyond the cut-off of any lens."""
-    shape = tuple(frames.shape[1:])
-    outside = torch.hypot(*frequencies(shape, frames.device)) > BEYOND_ANY_LENS
-    rest = torch.fft.fft2(frames * taper(shape, frames.device))[:, outside]
-    norm = rest.abs().square().sum(dim=1).sqrt().clamp(min=1e-300)
-    alike = ((rest @ rest.conj().T).real / norm[:, None] / norm[None]) > 0.9
-    pairs = combinations(range(len(frames)), 2)
-    return tuple((a + 1, b + 1) for a, b in pairs if bool(alike[a, b]))
-
-
 def _brightness(frames: Tensor) -> tuple[float, ...]:
     sums = frames.mean(dim=(1, 2))
     return tuple((sums / sums.median().clamp(min=1e-12)).tolist())
@@ -233,33 +251,6 @@ def _drift(frames: Tensor) -> tuple[float, float]:
     first, second, whole = shift(0, 1), shift(1, 2), shift(0, 2)
     largest = max(float(np.hypot(*s)) for s in (first, second, whole))
     return largest, float(np.hypot(*(first + second - whole)))
-
-
-def _cooled(frames: Tensor) -> tuple[Tensor, float]:
-    """Frames without hot pixels, and their share.
-
-    Hot is what exceeds all its neighbours by more than noise and any lens allow. Such pixels get
-    the median of their neighbours; they would look like the same noise in all frames.
-    """
-    mean = frames.mean(dim=0)
-    around = _neighbours(mean[None])[0]  # (8, H, W)
-    brightest = around.max(dim=0).values
-    level, rise = noise_line(frames)
-    rise = rise if rise > 0 else 0.0
-    sigma = ((level + rise * brightest.clamp(min=0.0)) / len(frames)).sqrt()
-    hot = (mean > brightest + HOT * sigma) & (mean > SPECKLED * brightest)
-    if not bool(hot.any()):
-        return frames, 0.0
-    cooled = torch.where(hot, _neighbours(frames).median(dim=1).values, frames)
-    return cooled, float(hot.double().mean())
-
-
-def _neighbours(frames: Tensor) -> Tensor:
-    """The eight pixels around each: (n, H, W) -> (n, 8, H, W), repeated at the border."""
-    count, height, width = frames.shape
-    padded = torch.nn.functional.pad(frames[:, None], (1, 1, 1, 1), mode="replicate")
-    patches = torch.nn.functional.unfold(padded, 3).reshape(count, 9, height, width)
-    return torch.cat([patches[:, :4], patches[:, 5:]], dim=1)
 
 
 def _fine_share(frames: Tensor, optics: Optics, noise: float) -> float:

@@ -10,6 +10,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES, Illumination
+from bayesdl_sim.physics.missing import validity
 from bayesdl_sim.physics.optics import Optics, target_otf
 from bayesdl_sim.physics.patterns.bands import (
     camera_otf,
@@ -22,8 +23,8 @@ from bayesdl_sim.physics.patterns.bands import (
     ring_mean,
     separate,
 )
-from bayesdl_sim.physics.patterns.estimation import estimate_illumination
-from bayesdl_sim.physics.patterns.noise import noise_variance
+from bayesdl_sim.physics.patterns.estimation import estimate
+from bayesdl_sim.physics.patterns.noise import noise_variance, spot_weight
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["wide_field_upsampled", "wiener_sim"]
@@ -88,10 +89,11 @@ def wiener_sim(
             f"{haze_suppression}"
         )
     frames = prepare(raw)
-    noise = noise_variance(frames, optics)
-    frames = equalise(frames, optics, noise)
+    spots = spot_weight(frames)
+    noise = noise_variance(frames, optics, validity(raw.float()))
+    frames = equalise(frames, optics, noise, spots)
     if illumination is None:
-        illumination = estimate_illumination(raw, optics)
+        illumination = estimate(raw, optics).illumination
     signal, gain = _assemble(frames, optics, illumination, haze_suppression)
     height, width = frames.shape[1:]
     shape, device = tuple(gain.shape), gain.device
@@ -102,7 +104,11 @@ def wiener_sim(
     if wiener is not None:
         strength = strength + wiener * gain.max()
     elif level > 0:
-        strength = strength + level / _sample_power(signal, gain, level)
+        # A spot many times as bright as the structure would make a filter of its own.
+        typical = signal
+        if spots is not None:
+            typical, _ = _assemble(frames * spots, optics, illumination, haze_suppression)
+        strength = strength + level / _sample_power(typical, gain, level)
     extended = illumination.mean_frequency
     if apodisation:
         columns = (frequencies(shape, device)[1] * shape[1]).round().abs().long()[0]

@@ -7,7 +7,7 @@ import torch
 
 from bayesdl_sim.physics.camera import Camera
 from bayesdl_sim.physics.illumination import Illumination
-from bayesdl_sim.physics.image_formation import expected_frames, grid_for, raw_counts
+from bayesdl_sim.physics.image_formation import expected_frames, grid_for, raw_counts, target_image
 from bayesdl_sim.physics.microscopes import Microscope
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.structures.mixture import draw
@@ -39,6 +39,23 @@ class Stand:
         """Counts (9, H, W)."""
         generator = torch.Generator().manual_seed(seed + 1)
         return raw_counts(self.expected(size, kind, seed), signal_e, self.microscope, generator)
+
+    def with_spot(self, times, place, size=(128, 128), signal_e=100.0, seed=0):
+        """The stack of `stack` with a point `times` as bright as the brightest structure."""
+        grid = grid_for(size)
+        point = torch.zeros(grid.shape)
+        point[grid.top + 2 * place[0], grid.left + 2 * place[1]] = 1.0
+        spot = expected_frames(point, self.microscope, grid)
+        plain = self.expected(size, seed=seed)
+        spot = times * float(plain.mean(dim=0).max() / spot.mean(dim=0).max()) * spot
+        generator = torch.Generator().manual_seed(seed + 1)
+        return raw_counts(plain + spot, signal_e, self.microscope, generator)
+
+    def target(self, size=(128, 128), kind="F-actin", seed=0):
+        """What a reconstruction of `stack` is asked for, (2H, 2W)."""
+        grid = grid_for(size)
+        structure = draw(kind, grid.shape, 32.5, torch.Generator().manual_seed(seed))
+        return target_image(structure, self.microscope, grid)
 
     def wave(self, o):
         """True wave vector (ky, kx) of an orientation."""

@@ -57,3 +57,60 @@ def test_counts_in_counts_out():
 def test_patterns_handed_in_give_the_same_bits():
     raw, _ = stack(6, modulation=0.6, signal_e=60.0, size=64)
     assert torch.equal(first_guess(raw), first_guess(raw, estimate(raw)))
+
+
+@pytest.mark.parametrize("times", [2.0, 6.0, 25.0])
+def test_one_bright_spot_leaves_the_rest_of_the_field_alone(stand, times):
+    microscope = stand(modulation=0.4)
+    away = (slice(0, 170), slice(0, 256))  # the spot is in row 105, column 40
+    target = microscope.target().numpy()[away]
+    plain = quality(first_guess(microscope.stack(signal_e=60.0)).numpy()[away], target).psnr
+    spotted = microscope.with_spot(times, (105, 40), signal_e=60.0)
+    assert quality(first_guess(spotted).numpy()[away], target).psnr > plain - 0.5
+
+
+@pytest.mark.parametrize("gap", ["border", "columns", "padding", "dead line"])
+def test_pixels_without_data_leave_the_rest_of_the_field_alone(stand, gap):
+    microscope = stand(modulation=0.4)
+    raw, target = microscope.stack(signal_e=60.0), microscope.target().numpy()
+    plain = first_guess(raw).numpy()
+    if gap == "border":
+        raw[:, :14], raw[:, :, :6] = 0, 0
+    elif gap == "columns":
+        raw[:, :, -16:] = float("nan")
+    elif gap == "dead line":
+        raw[:, 64] = 100
+    else:
+        raw = torch.nn.functional.pad(raw, (17, 17, 17, 17))
+    image = first_guess(raw).numpy()
+    image = image[34:-34, 34:-34] if gap == "padding" else image
+    for part in ((slice(60, 122), slice(60, 200)), (slice(136, 200), slice(60, 200))):
+        before, now = (quality(i[part], target[part]).psnr for i in (plain, image))
+        assert now > before - 0.5
+
+
+def test_hot_pixels_leave_the_field_alone(stand):
+    microscope = stand(modulation=0.4)
+    raw, target = microscope.stack(signal_e=60.0), microscope.target().numpy()
+    plain = quality(first_guess(raw).numpy(), target).psnr
+    hot = torch.rand(128, 128, generator=torch.Generator().manual_seed(2)) < 0.002
+    raw[:, hot] = 4000.0
+    assert quality(first_guess(raw).numpy(), target).psnr > plain - 0.3
+
+
+def test_negative_counts_of_a_calibrated_camera_are_taken(stand):
+    raw = stand().stack(signal_e=60.0)
+    shifted = first_guess((raw - 100.0) / 2.0)
+    assert float((raw - 100.0).min()) < 0
+    np.testing.assert_allclose(2.0 * shifted, first_guess(raw), rtol=1e-2, atol=1.0)
+
+
+def test_optics_that_are_known_are_used(stand):
+    microscope = stand(0.28, 0.25, damping=0.4)
+    raw, target = microscope.stack(signal_e=100.0), microscope.target().numpy()
+    scores = [
+        quality(first_guess(raw, optics=optics).numpy(), target).psnr
+        for optics in (None, microscope.optics, replace(microscope.optics, pixel_size_nm=95.0))
+    ]
+    assert scores[1] > scores[0] - 0.3
+    assert scores[1] > scores[2] + 1.0

@@ -1,0 +1,75 @@
+"""Hot pixels: brighter in every frame than any lens allows beside their neighbours."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["cooled", "hot_pixels"]
+
+HOT = 8.0  # standard deviations above the neighbours
+# A lens spreads light: the centre of the sharpest point that a 2D-SIM stand shows is 1.55 times as
+# bright as the pixels beside it.
+SPECKLED = 1.7
+ROUNDS = 3  # the first finds the hottest, which hide others
+
+
+def hot_pixels(raw: Tensor) -> Tensor:
+    """Which pixels are hot: (H, W), true where they are.
+
+    The mean of the frames exceeds the second brightest neighbour, above the background, by the
+    factor `SPECKLED` and by `HOT` standard deviations. The second brightest, since hot pixels come
+    in pairs, too.
+
+    Args:
+        raw: (9, H, W) counts, finite.
+    """
+    mean = raw.mean(dim=0)
+    rank = max(1, round(0.01 * mean.numel()))
+    mean = mean - mean.flatten().kthvalue(rank).values
+    hot = torch.zeros_like(mean, dtype=torch.bool)
+    for _ in range(ROUNDS):
+        found = _found(mean)
+        if found.shape[0] == 0:
+            break
+        hot[found[:, 0], found[:, 1]] = True
+        mean[found[:, 0], found[:, 1]] = _around(mean[None], found)[0].median(dim=-1).values
+    return hot
+
+
+def cooled(frames: Tensor, hot: Tensor) -> Tensor:
+    """Frames (n, H, W) whose hot pixels have the median of their neighbours that are not."""
+    places = hot.nonzero()
+    if places.shape[0] == 0:
+        return frames
+    values = _around(frames, places)
+    values = torch.where(_around(hot[None].to(frames), places) > 0, torch.nan, values)
+    median = values.nanmedian(dim=-1).values
+    rest = frames.flatten(1).median(dim=1).values[:, None].expand_as(median)
+    result = frames.clone()
+    result[:, places[:, 0], places[:, 1]] = torch.where(torch.isnan(median), rest, median)
+    return result
+
+
+def _found(mean: Tensor) -> Tensor:
+    """Places (n, 2) of hot pixels of a mean frame without background."""
+    padded = torch.nn.functional.pad(mean[None, None], (1,) * 4, mode="replicate")
+    box = torch.nn.functional.avg_pool2d(padded, 3, 1)[0, 0]
+    rest = mean - (9 * box - mean) / 8
+    # 1.48 times the median modulus is the standard deviation of a Gaussian.
+    sigma = 1.48 * float(rest.abs().flatten().median())
+    candidates = ((rest > HOT * sigma) & (rest > 0)).nonzero()
+    if candidates.shape[0] == 0 or sigma == 0:
+        return candidates[:0]
+    second = _around(mean[None], candidates)[0].topk(2, dim=-1).values[:, 1]
+    values = mean[candidates[:, 0], candidates[:, 1]]
+    return candidates[(values > second + HOT * sigma) & (values > SPECKLED * second)]
+
+
+def _around(images: Tensor, places: Tensor) -> Tensor:
+    """The eight neighbours of places (n, 2): (k, H, W) -> (k, n, 8), mirrored at the border."""
+    steps = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
+    moved = (places[:, None] + torch.tensor(steps, device=places.device)).abs()
+    last = torch.tensor(images.shape[1:], device=places.device) - 1
+    moved = torch.minimum(moved, 2 * last - moved)
+    return images[:, moved[..., 0], moved[..., 1]]

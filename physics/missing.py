@@ -1,0 +1,154 @@
+"""Pixels that hold no data: borders of a registration, padding, dead rows, NaN edges.
+
+They are the same in all nine frames, which noise never is. A Fourier transform spreads their edges
+over the whole field, so they are filled smoothly before any, and left out of every estimate.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+__all__ = ["describe_missing", "filled", "missing_pixels", "validity"]
+
+SMALLEST = 12  # pixels of one value side by side; of rounded counts a few agree by chance
+MOST = 0.9  # of the field: beyond it, the stack is constant and nothing can be left out
+CLIPPED = 0.1  # of the share of patches: values elsewhere that are as small
+REACHES = (0.7, 1.5, 3.0, 6.0, 12.0, 24.0, 48.0)  # raw pixels, of the means that fill a gap
+EDGE = 3.0  # raw pixels over which data beside a gap gain weight
+ENOUGH = 0.2  # of a Gaussian's weight within the data
+
+
+def missing_pixels(raw: Tensor) -> Tensor:
+    """Which pixels hold no data: (H, W), true where they do not.
+
+    A pixel without data is not finite in some frame, or belongs to a patch of at least 12 pixels
+    that have one and the same value in all nine frames. Saturated patches are data, and so are
+    patches of a background that was cut at its smallest value.
+
+    Args:
+        raw: (9, H, W) counts.
+    """
+    broken = ~torch.isfinite(raw).all(dim=0)
+    constant = (raw == raw[:1]).all(dim=0) & ~broken
+    if not bool(constant.any()):
+        return broken
+    values = raw[0].detach().cpu().numpy()
+    candidates = constant.cpu().numpy()
+    finite = raw[:, ~broken]
+    smallest, largest = float(finite.min()), float(finite.max())
+    found = np.zeros_like(candidates)
+    # Most gaps have one value; a few values are looked at, so that noise costs no time.
+    levels, counts = np.unique(values[candidates], return_counts=True)
+    for level in levels[np.argsort(-counts)][:16]:
+        if level == largest and len(levels) + int((~candidates).any()) > 1:
+            continue
+        labels, _ = ndimage.label(candidates & (values == level))
+        sizes = np.bincount(labels.ravel())
+        sizes[0] = 0
+        patches = (sizes >= SMALLEST)[labels]
+        if level == smallest and _is_clipped(raw, torch.from_numpy(patches).to(raw.device), level):
+            continue
+        found |= patches
+    missing = broken | torch.from_numpy(found).to(raw.device)
+    return missing if float(missing.float().mean()) < MOST else torch.zeros_like(broken)
+
+
+def _is_clipped(raw: Tensor, patches: Tensor, level: float) -> bool:
+    """Whether the pixels beside patches of the smallest value touch it, too: a cut background."""
+    beside = float((raw[:, ~patches] == level).float().mean())
+    return beside > CLIPPED * float(patches.float().mean())
+
+
+def filled(frames: Tensor, missing: Tensor) -> Tensor:
+    """Frames whose pixels without data continue the field smoothly.
+
+    Each takes the Gaussian mean of the data around it, of the smallest reach that finds enough.
+
+    Args:
+        frames: (n, H, W); what stands in the missing pixels does not matter.
+        missing: (H, W).
+
+    Returns:
+        (n, H, W), equal to `frames` where there are data; `frames` itself where nothing is missing.
+    """
+    if not bool(missing.any()):
+        return frames
+    data = (~missing).to(frames)
+    known = torch.where(missing, 0.0, frames)
+    result, left = known.clone(), missing.clone()
+    for reach in REACHES:
+        weight = _blurred(data[None], reach)[0]
+        within = left & (weight > (ENOUGH if reach < REACHES[-1] else 1e-6))
+        if bool(within.any()):
+            mean = _blurred(known, reach) / weight.clamp(min=1e-6)
+            result = torch.where(within, mean, result)
+            left = left & ~within
+        if not bool(left.any()):
+            return result
+    rest = known.sum(dim=(1, 2), keepdim=True) / data.sum().clamp(min=1)
+    return torch.where(left, rest, result)
+
+
+def validity(raw: Tensor) -> Tensor | None:
+    """Weight of each pixel: 0 without data, rising to 1 over a few pixels around; None: all data.
+
+    Args:
+        raw: (9, H, W) counts.
+    """
+    missing = missing_pixels(raw)
+    if not bool(missing.any()):
+        return None
+    near = (2.5 * _blurred(missing.float()[None], EDGE)[0]).clamp(max=1.0)
+    near = torch.where(near < 1e-4, 0.0, near)
+    return torch.where(missing, 0.0, (1 - near).square())
+
+
+def describe_missing(missing: Tensor) -> str:
+    """What is missing as a microscopist would say it; empty where nothing is.
+
+    "a border of 12 rows and 9 columns holds no data", "columns 57-58 hold no data", "3 % of the
+    pixels hold no data".
+    """
+    mask = missing.detach().cpu().numpy()
+    if not mask.any():
+        return ""
+    rows, columns = mask.all(axis=1), mask.all(axis=0)
+    parts, left = [], mask & ~rows[:, None] & ~columns[None]
+    borders = []
+    for name, lines in (("row", rows), ("column", columns)):
+        first, last = _run(lines), _run(lines[::-1])
+        if first or last:
+            widths = "+".join(str(n) for n in (first, last) if n)
+            borders.append(f"{widths} {name}{'' if widths == '1' else 's'}")
+        inner = np.flatnonzero(lines[first : len(lines) - last]) + first + 1
+        if len(inner):
+            span = f"{inner[0]}" if len(inner) == 1 else f"{inner[0]}-{inner[-1]}"
+            plural = len(inner) > 1
+            parts.append(f"{name}{'s' * plural} {span} {'hold' if plural else 'holds'} no data")
+    if borders:
+        parts.insert(0, f"a border of {' and '.join(borders)} holds no data")
+    if left.any():
+        parts.append(f"{100 * left.mean():.2g} % of the pixels hold no data")
+    return "; ".join(parts)
+
+
+def _run(lines: np.ndarray) -> int:
+    """How many lines are missing from the start on."""
+    return int(np.argmin(lines)) if not lines.all() else len(lines)
+
+
+def _blurred(images: Tensor, sigma: float) -> Tensor:
+    """Gaussian means (n, H, W), zero outside the field."""
+    for axis in (1, 2):
+        n = images.shape[axis]
+        reach = min(int(3 * sigma) + 1, n - 1)
+        place = torch.arange(-reach, reach + 1, dtype=images.dtype, device=images.device)
+        kernel = torch.exp(-0.5 * (place / sigma) ** 2)
+        lines = images.movedim(axis, -1)
+        flat = lines.reshape(-1, 1, n)
+        flat = torch.nn.functional.conv1d(flat, (kernel / kernel.sum())[None, None], padding=reach)
+        images = flat.reshape(lines.shape).movedim(-1, axis)
+    return images

@@ -1,0 +1,61 @@
+"""What camera and storage did to a stack shows in the values, and only where it was done."""
+
+import math
+
+import pytest
+import torch
+
+from bayesdl_sim.physics.patterns.bands import prepare
+from bayesdl_sim.physics.reconstruction.camera_checks import (
+    clipped_share,
+    copies,
+    noise_exponent,
+    saturated_share,
+)
+
+
+@pytest.fixture(scope="module")
+def good(stand):
+    return stand(modulation=0.4).stack(size=(144, 144), signal_e=120.0, kind="MT")
+
+
+def test_a_good_stack_has_none_of_it(good):
+    assert saturated_share(good) == clipped_share(good) == 0.0
+    assert copies(prepare(good)) == ()
+    exponent, error = noise_exponent(prepare(good))
+    assert exponent == pytest.approx(1.0, abs=max(3 * error, 0.2))
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.6])
+def test_a_background_that_was_cut_is_measured(good, share):
+    floor = float(good.flatten().quantile(share))
+    assert clipped_share((good - floor).clamp(min=0)) == pytest.approx(share, abs=0.03)
+
+
+def test_saturation_is_measured(good):
+    top = float(good.flatten().quantile(0.97))
+    assert saturated_share(good.clamp(max=top)) == pytest.approx(0.03, abs=0.01)
+
+
+@pytest.mark.parametrize("gamma", [0.45, 0.6])
+def test_gamma_shows_in_the_noise(good, gamma):
+    stored = (60000 * (good / good.max()) ** gamma).round()
+    exponent, error = noise_exponent(prepare(stored))
+    assert 1.0 - exponent > max(0.3, 3 * error)
+
+
+def test_dim_noise_does_not_tell(stand):
+    exponent, _ = noise_exponent(prepare(stand().stack(signal_e=2.0)))
+    assert math.isnan(exponent) or exponent > 0.6
+
+
+def test_copies_are_found_through_other_gain_and_offset(good):
+    raw = good.clone()
+    raw[7] = 0.8 * raw[2] + 30
+    assert copies(prepare(raw)) == ((3, 8),)
+
+
+def test_fixed_hot_pixels_are_no_copies(good):
+    raw = good.clone()
+    raw[:, torch.rand(144, 144, generator=torch.Generator().manual_seed(3)) < 0.004] = 3000.0
+    assert copies(prepare(raw)) == ()

@@ -1,0 +1,57 @@
+"""Hot pixels are found, cooled and never confused with the sharpest points of a lens."""
+
+import pytest
+import torch
+
+from bayesdl_sim.physics.hot import cooled, hot_pixels
+from bayesdl_sim.physics.optics import Optics, apply_otf, otf
+
+
+def counts(light, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return 2.0 * torch.poisson(light.expand(9, *light.shape).contiguous(), generator=generator)
+
+
+def test_hot_pixels_and_pairs_are_found():
+    raw = counts(torch.full((80, 90), 30.0))
+    places = [(10, 10), (10, 11), (40, 0), (79, 89), (30, 60)]
+    for value, (y, x) in zip((4000, 900, 500, 2000, 400), places, strict=True):
+        raw[:, y, x] += value
+    assert sorted(map(tuple, hot_pixels(raw).nonzero().tolist())) == sorted(places)
+
+
+@pytest.mark.parametrize("share", [0.0005, 0.005])
+def test_many_hot_pixels_do_not_hide_each_other(share):
+    raw = counts(torch.full((128, 128), 50.0))
+    hot = torch.rand(128, 128, generator=torch.Generator().manual_seed(1)) < share
+    raw[:, hot] = 4000.0
+    found = hot_pixels(raw)
+    assert float(found[hot].float().mean()) > 0.97
+    assert not bool(found[~hot].any())
+
+
+def test_points_of_the_sharpest_lens_are_light():
+    points = torch.zeros(256, 256)
+    points[20::24, 20::24] = 1.0
+    points[20::24, 31::24] = 0.6
+    sharp = apply_otf(points, otf(Optics(1.4, 700.0, 100.0), (256, 256)))  # 0.40 cycles per pixel
+    light = torch.nn.functional.avg_pool2d(sharp[None, None], 2)[0, 0].clamp(min=0)
+    raw = counts(5.0 + 2000.0 * light / light.max())
+    assert not bool(hot_pixels(raw).any())
+
+
+def test_cooled_pixels_are_like_their_neighbours():
+    raw = counts(torch.full((60, 60), 100.0))
+    harmed = raw.clone()
+    harmed[:, 5, 5], harmed[:, 5, 6], harmed[:, 0, 0] = 9000.0, 8000.0, 7000.0
+    hot = hot_pixels(harmed)
+    healthy = cooled(harmed, hot)
+    assert int(hot.sum()) == 3
+    assert float((healthy[:, hot] - 200.0).abs().max()) < 60
+    assert torch.equal(healthy[:, ~hot], raw[:, ~hot])
+
+
+def test_without_hot_pixels_nothing_changes():
+    raw = counts(torch.full((40, 40), 100.0))
+    assert cooled(raw, hot_pixels(raw)) is raw
+    assert not bool(hot_pixels(torch.full((9, 32, 32), 100.0)).any())
