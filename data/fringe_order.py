@@ -5,17 +5,31 @@ A wrong order makes no error anywhere later, only bad networks and bad images; t
 
 from __future__ import annotations
 
-import numpy as np
+import math
+from dataclasses import replace
+from itertools import combinations, permutations
 
-from bayesdl_sim.data.frame_order import FrameOrder
+import numpy as np
+import torch
+
+from bayesdl_sim.data.frame_order import ORDERS, FrameOrder
+from bayesdl_sim.data.stacks import RawStack
+from bayesdl_sim.physics.optics import TYPICAL_OPTICS
+from bayesdl_sim.physics.patterns.bands import prepare
+from bayesdl_sim.physics.patterns.fringe_search import FringeGroup, fringe_groups
+from bayesdl_sim.physics.patterns.noise import noise_variance
+from bayesdl_sim.physics.reconstruction.raw_checks import brightest_square
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["check_order", "fringe_peak"]
+__all__ = ["check_order", "fringe_peak", "in_proved_order", "proved_order"]
 
 ANNULUS = (0.15, 0.42)  # cycles per raw pixel, where fringes of SIM lie
 HIGH_PASS = 0.06  # cycles per raw pixel
 # On stacks of noise the peaks of the two orders differ by up to 1.2, and none reaches 5; on stacks
 # with fringes the right order is 1.5 to 3 times higher.
+SEARCHED_FIELD = 512  # raw pixels a side; more would cost more and prove no more
+TURN_DEG = 12.0  # how far fringes may be from 60 degrees between orientations
+SAME_FREQUENCY = 1.25  # ratio of the frequencies of two orientations of one stand
 CLEAR_PEAK = 5.0
 CLEAR_RATIO = 1.35
 
@@ -87,3 +101,107 @@ def check_order(stacks: list[np.ndarray], order: FrameOrder, name: str) -> str:
     if ratio > CLEAR_RATIO and np.median(own) > CLEAR_PEAK:
         return "confirmed by the fringes"
     return "fringes too weak to tell"
+
+
+def proved_order(raw: np.ndarray) -> tuple[int, ...] | None:
+    """The order that the fringes prove, if it is another than the stated one.
+
+    Frames that show the same wave vector belong to one orientation. The order is proved if every
+    frame is in a group of three, or if two groups of three leave three frames over, and if the
+    wave vectors of the groups are those of one stand: about 60 degrees apart and about equally
+    long. Phases within an orientation need no order: they are estimated, and any order of three
+    steps of 120 degrees is one of two senses of turning.
+
+    Args:
+        raw: counts (9, H, W) in the stated order.
+
+    Returns:
+        For each place the number, from 0, of the frame that belongs there, with as few frames moved
+        as possible. None where the stated order may be right: it is proved, or the fringes are not
+        visible in enough frames.
+
+    Raises:
+        InputError: more than three frames of an orientation follow each other: not 3 x 3 frames.
+    """
+    frames = torch.as_tensor(np.nan_to_num(raw, nan=float(np.nanmedian(raw))))
+    frames = prepare(frames[:, *brightest_square(frames, SEARCHED_FIELD)])
+    noise = noise_variance(frames, TYPICAL_OPTICS)
+    groups = fringe_groups(frames, TYPICAL_OPTICS, noise) if noise > 0 else []
+    _refuse_five_phases(groups)
+    triples = [group for group in groups if len(group.frames) == 3]
+    if len(triples) < 2 or len(groups) > 3 or not _of_one_stand(triples):
+        return None
+    sets = [set(group.frames) for group in triples]
+    if len(sets) == 2:
+        sets.append(set(range(9)) - sets[0] - sets[1])
+    order = _fewest_moved(sets)
+    return None if order == tuple(range(9)) else order
+
+
+def in_proved_order(stack: RawStack) -> RawStack:
+    """The stack with its frames in the order that its fringes prove, which its notes then say.
+
+    A stack without visible fringes, or in the right order, is returned as it is. The frames of a
+    time series are put in the order of its first time point, if its last one agrees or is not
+    clear.
+
+    Raises:
+        InputError: five phases per orientation (see `proved_order`).
+    """
+    try:
+        order = proved_order(stack.raw[0])
+        if order is not None and len(stack.raw) > 1:
+            last = proved_order(stack.raw[-1][list(order)])
+            order = None if last is not None else order
+    except InputError as error:
+        raise InputError(f"{stack.source}: {error}") from None
+    if order is None:
+        return stack
+    numbers = ", ".join(str(frame + 1) for frame in order)
+    known = order == tuple(FrameOrder(ORDERS[1]).orientation_major(np.arange(9)).tolist())
+    what = f" ({ORDERS[1]})" if known else ""
+    note = (
+        f"the fringes prove another order{what} than the stated one: the frames are put in the "
+        f"order {numbers}"
+    )
+    return replace(
+        stack,
+        raw=np.ascontiguousarray(stack.raw[:, list(order)]),
+        notes=(*stack.notes, note),
+        order=order,
+    )
+
+
+def _refuse_five_phases(groups: list[FringeGroup]) -> None:
+    found = {group.frames for group in groups}
+    if (0, 1, 2, 3, 4) in found and found <= {(0, 1, 2, 3, 4), (5, 6, 7, 8)}:
+        raise InputError(
+            "five frames in a row show the same fringes: 5 phases: not supported; a 2D-SIM stack "
+            "has 3 orientations x 3 phases"
+        )
+
+
+def _of_one_stand(groups: list[FringeGroup]) -> bool:
+    """Whether wave vectors are 60 degrees apart, modulo 180, and of about one length."""
+    for a, b in combinations(groups, 2):
+        gap = abs(math.remainder(a.angle - b.angle, math.pi))
+        ratio = max(a.frequency, b.frequency) / min(a.frequency, b.frequency)
+        if abs(math.degrees(gap) - 60) > TURN_DEG or ratio > SAME_FREQUENCY:
+            return False
+    return True
+
+
+def _fewest_moved(sets: list[set[int]]) -> tuple[int, ...]:
+    """Three sets of three frames as an order in which the most frames stay where they are."""
+    places = [range(3 * slot, 3 * slot + 3) for slot in range(3)]
+    best: tuple[int, ...] = ()
+    stay = -1
+    for arranged in permutations(sorted(sets, key=min)):
+        order = []
+        for own, slot in zip(arranged, places, strict=True):
+            moved = iter(sorted(own - set(slot)))
+            order += [place if place in own else next(moved) for place in slot]
+        staying = sum(frame == place for place, frame in enumerate(order))
+        if staying > stay:
+            best, stay = tuple(order), staying
+    return best

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,9 @@ from bayesdl_sim.bayes.calibration.recalibration import KINDS
 from bayesdl_sim.commands.test_options import TestSettings, parse_args
 from bayesdl_sim.data.folders import find_stacks
 from bayesdl_sim.data.formats.opening import read_images
+from bayesdl_sim.data.fringe_order import in_proved_order
 from bayesdl_sim.data.inputs import require_inputs
-from bayesdl_sim.data.stacks import RawStack, read_stack
+from bayesdl_sim.data.stacks import RawStack, StackEntry, list_stacks
 from bayesdl_sim.inference.facts import result_lines
 from bayesdl_sim.inference.gate import Verdict
 from bayesdl_sim.inference.maps import INTERVAL
@@ -27,7 +29,13 @@ from bayesdl_sim.inference.result_files import result_folders
 from bayesdl_sim.metrics.images import Quality, quality
 from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled
 from bayesdl_sim.utils.devices import choose_device
-from bayesdl_sim.utils.errors import InputError, is_out_of_memory, require_file, writable_folder
+from bayesdl_sim.utils.errors import (
+    InputError,
+    is_out_of_memory,
+    printable,
+    require_file,
+    writable_folder,
+)
 
 __all__ = ["main"]
 
@@ -35,28 +43,44 @@ __all__ = ["main"]
 def main(argv: Sequence[str] | None = None) -> None:
     """Reconstructs all stacks; one that fails does not stop the others."""
     settings = parse_args(argv)
-    stacks = find_stacks(settings.test_data)
+    stacks = list(_stacks_of(settings))
     if settings.target is not None and len(stacks) > 1:
         raise InputError(f"target: is for one stack, but {settings.test_data} holds {len(stacks)}")
-    folders = result_folders(stacks, settings.save_path)
+    sources = [entry.source for entry in stacks]
+    folders = result_folders(sources, settings.save_path, [entry.name for entry in stacks])
     posterior = open_posterior(settings)
     writable_folder(settings.save_path)
     failures = []
-    for source, folder in zip(stacks, folders, strict=True):
+    for entry, folder in zip(stacks, folders, strict=True):
+        source = printable(entry.source)
         advice = f"{source}: not enough memory for this stack: crop it, or split the series"
         try:
             with out_of_memory_says(advice):
-                process(source, folder, settings, posterior)
+                process(entry, folder, settings, posterior)
         except (InputError, PermissionError) as error:
             if len(stacks) == 1:
                 raise
-            print(f"{source}: NOT reconstructed")
+            print(f"{source} ({printable(entry.name)}): NOT reconstructed")
             failures.append(str(error))
     if failures:
         raise InputError(
             f"{len(failures)} of {len(stacks)} stacks could not be reconstructed (the results of "
             f"the others are kept): {' | '.join(failures)}"
         )
+
+
+def _stacks_of(settings: TestSettings) -> Iterator[StackEntry]:
+    """All stacks; a file that cannot be read is one that says so when its turn comes."""
+    for path in find_stacks(settings.test_data, settings.layout):
+        try:
+            yield from list_stacks(path, settings.layout)
+        except InputError as error:
+            name = path.name if path.is_dir() else path.stem
+            yield StackEntry(name=name, source=path, read=partial(_refused, error))
+
+
+def _refused(error: InputError) -> RawStack:
+    raise error
 
 
 def open_posterior(settings: TestSettings) -> Posterior:
@@ -79,9 +103,12 @@ def open_posterior(settings: TestSettings) -> Posterior:
     return posterior
 
 
-def process(source: Path, folder: Path, settings: TestSettings, posterior: Posterior) -> None:
+def process(entry: StackEntry, folder: Path, settings: TestSettings, posterior: Posterior) -> None:
     """Reads, judges, reconstructs and writes one stack."""
-    stack = read_stack(source)
+    source = printable(entry.source)
+    stack = in_proved_order(entry.read())
+    for note in stack.notes:
+        print(f"{source}: {note}")
     stack = replace(stack, pixel_size_nm=settings.pixel_size_nm or stack.pixel_size_nm)
     target = None if settings.target is None else read_target(settings.target, stack)
     height, width = stack.raw.shape[-2:]
@@ -109,7 +136,7 @@ def process(source: Path, folder: Path, settings: TestSettings, posterior: Poste
     report(stack, result, scores, folder)
 
 
-def _refuse(source: Path, verdict: Verdict, force: bool) -> None:
+def _refuse(source: str, verdict: Verdict, force: bool) -> None:
     if verdict.decision == "refuse" and not force:
         print(f"{source}: verdict: {verdict.sentence()}")
         raise InputError(

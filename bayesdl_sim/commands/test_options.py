@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bayesdl_sim.bayes.credibility import DELTA
+from bayesdl_sim.data.layouts import FrameLayout
 from bayesdl_sim.inference.maps import CHANGES, DEFAULT_MAPS, INTERVAL, MISFIT, MapSettings
 from bayesdl_sim.inference.series import CONVENTIONS
 from bayesdl_sim.models.members import shipped_folder
@@ -24,6 +25,7 @@ class TestSettings:
 
     Attributes:
         test_data, save_path: a stack or a folder of stacks, and where its results go.
+        layout: order of the frames, and which colour, position and plane.
         target: ground truth of a single stack; None: there is none.
         pixel_size_nm: of the raw frames; None: as the file says.
         folder, members, convention, calibration, device, gpu_id, precision, tile: see
@@ -35,6 +37,7 @@ class TestSettings:
 
     test_data: Path
     save_path: Path
+    layout: FrameLayout = FrameLayout()
     target: Path | None = None
     pixel_size_nm: float | None = None
     folder: Path = field(default_factory=shipped_folder)
@@ -60,6 +63,7 @@ def parse_args(argv: Sequence[str] | None = None) -> TestSettings:
         allow_abbrev=False,
     )
     _everyday_options(parser.add_argument_group("everyday"))
+    _layout_options(parser.add_argument_group("files that hold more, or in another order"))
     _map_options(parser.add_argument_group("further maps (in normalised SR intensity)"))
     _expert_options(parser.add_argument_group("posterior and computer"))
     accept_without_effect(parser, NETWORK_OPTIONS)
@@ -75,6 +79,14 @@ def parse_args(argv: Sequence[str] | None = None) -> TestSettings:
     return TestSettings(
         test_data=args.test_data,
         save_path=args.save_path,
+        layout=FrameLayout(
+            order=args.order,
+            frames=args.frames,
+            mosaic=args.mosaic,
+            channel=args.channel,
+            position=args.position,
+            plane=args.plane,
+        ),
         target=args.target,
         pixel_size_nm=args.pixel_size_nm,
         folder=args.pretrained_G or shipped_folder(),
@@ -99,8 +111,8 @@ def _everyday_options(group: Any) -> None:
         "--test_data",
         type=Path,
         required=True,
-        help="raw stack (TIFF or MRC of 9 or 9 T images), folder of nine frames, or folder of "
-        "stacks",
+        help="raw stack of 9 or 9 T images (TIFF, MRC, DeltaVision, CZI, ND2), folder of nine "
+        "frames, or folder of stacks",
     )
     add("--save_path", type=Path, required=True, help="folder of the results")
     add(
@@ -115,8 +127,27 @@ def _everyday_options(group: Any) -> None:
         "(default: the shipped posterior)",
     )
     add("--members", type=int, help="use the first so many members only (default: all)")
-    add("--target", type=Path, help="ground truth (TIFF) of one stack, to compare with")
+    add("--target", type=Path, help="ground truth (TIFF or MRC) of one stack, to compare with")
     add("--force", action="store_true", help="write results that the verdict refuses")
+
+
+def _layout_options(group: Any) -> None:
+    add = group.add_argument
+    add(
+        "--order",
+        default=FrameLayout.order,
+        help="what changes in the file, slowest first, such as phase,orientation or "
+        "orientation,z,phase (default %(default)s)",
+    )
+    add(
+        "--frames",
+        metavar="N-M",
+        help="images to take, counted from 1, such as 1-9 (default: all)",
+    )
+    add("--mosaic", metavar="RxC", help="frames that lie side by side in an image, such as 3x3")
+    add("--channel", help="colour to take: name, wavelength or number from 1 (default: each)")
+    add("--position", type=int, metavar="N", help="position to take, from 1 (default: each)")
+    add("--plane", type=int, metavar="N", help="plane to take, from 1 (default: each)")
 
 
 def _map_options(group: Any) -> None:

@@ -15,7 +15,7 @@ from bayesdl_sim.data.stacks import RawStack
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import WIDTHS, Reconstruction
 from bayesdl_sim.models.members import MemberFacts, hashes_of
-from bayesdl_sim.utils.errors import InputError
+from bayesdl_sim.utils.errors import InputError, printable
 from bayesdl_sim.utils.run_log import provenance
 
 __all__ = [
@@ -83,6 +83,10 @@ def stack_facts(prepared: PreparedStack, result: Reconstruction) -> dict[str, An
             "time_points": stack.raw.shape[0],
             "frame_size": list(stack.raw.shape[-2:]),
             "raw_pixel_size_nm": stack.pixel_size_nm,
+            "channel": stack.channel or None,
+            "wavelength_nm": stack.wavelength_nm,
+            "read_as": list(stack.notes),
+            "put_in_order": None if stack.order is None else [f + 1 for f in stack.order],
         },
         "normalisation": {
             "raw_counts_per_time_point": [norm._asdict() for norm in result.raw_scales],
@@ -141,7 +145,7 @@ def result_lines(stack: RawStack, result: Reconstruction) -> list[str]:
     maps = {name: getattr(result, name.lower()) for name in WIDTHS}
     means = [f"{name.lower()} {m.mean():.2g}" for name, m in maps.items() if m is not None]
     lines = [
-        f"{stack.source}: {series}{frames} frames of {height}x{width} px, pixel {size}",
+        f"{printable(stack.source)}: {series}{frames} frames of {height}x{width} px, pixel {size}",
         f"{result.seconds:.1f} s; mean uncertainty: {', '.join(means) or 'not modelled'}",
     ]
     moved = result.facts.get("patterns_estimated_at", [])[1:]

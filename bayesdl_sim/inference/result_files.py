@@ -72,8 +72,14 @@ def file_names() -> set[str]:
     return {CHANNELS, *(f"{name}.tif" for name in MAPS)}
 
 
-def result_folders(stacks: Sequence[Path], save_path: Path) -> list[Path]:
+def result_folders(
+    stacks: Sequence[Path], save_path: Path, names: Sequence[str] | None = None
+) -> list[Path]:
     """Where the results of each stack go: `save_path` itself, or a subfolder for each of several.
+
+    Args:
+        stacks: the file or folder of each stack; one file may hold several.
+        names: of the stacks; None takes those of their files.
 
     Raises:
         InputError: results would replace the raw data, or lie among its files under their names.
@@ -81,11 +87,11 @@ def result_folders(stacks: Sequence[Path], save_path: Path) -> list[Path]:
     if len(stacks) == 1:
         folders = [save_path]
     else:
-        stems = [path.name if path.is_dir() else path.stem for path in stacks]
+        stems = list(names or [path.name if path.is_dir() else path.stem for path in stacks])
         taken = [stem.casefold() for stem in stems]
         # cell.tif and cell.mrc are two stacks: the ending keeps their results apart.
         folders = [
-            save_path / (stem if taken.count(stem.casefold()) == 1 else path.name.replace(".", "_"))
+            save_path / (stem if taken.count(stem.casefold()) == 1 else _with_ending(stem, path))
             for path, stem in zip(stacks, stems, strict=True)
         ]
     for source, folder in zip(stacks, folders, strict=True):
@@ -96,6 +102,13 @@ def result_folders(stacks: Sequence[Path], save_path: Path) -> list[Path]:
                 "another save_path"
             )
     return folders
+
+
+def _with_ending(stem: str, path: Path) -> str:
+    """`cell` of `cell.tif` -> `cell_tif`, `cell_488` of it -> `cell_488_tif`."""
+    first = path.name.split(".")[0]
+    ending = path.name[len(first) :].replace(".", "_")
+    return stem + ("" if stem.endswith(ending) else ending)
 
 
 def write_results(

@@ -48,7 +48,9 @@ def judge_result(prepared: PreparedStack, result: Reconstruction, gate: Gate | N
 
 def _findings(prepared: PreparedStack, t: int) -> list[Finding]:
     checks = prepared.checks(t)._asdict()
-    return findings(checks, prepared.judged_field(t), prepared.stack.pixel_size_nm)
+    stack = prepared.stack
+    of_the_file = [Finding(False, warning) for warning in stack.warnings]
+    return of_the_file + findings(checks, prepared.judged_field(t), stack.pixel_size_nm)
 
 
 def _worst(verdicts: list[Verdict]) -> Verdict:
