@@ -12,13 +12,25 @@ from numpy.typing import NDArray
 
 from bayesdl_sim.dlbi.inference.chains import (
     EMITTING,
-    LARGEST_LOG_ODDS,
     STATES,
     Switching,
     log_of,
 )
 
-__all__ = ["forward_backward", "joint_states", "joint_switching", "sample_blocks"]
+__all__ = [
+    "forward_backward",
+    "joint_states",
+    "joint_switching",
+    "pattern_evidence",
+    "sample_blocks",
+    "sample_joint",
+]
+
+
+# Log likelihood by which a joint state may fall behind the best of its frame; the chances of the
+# rest are zero for any sampler. So many frames in a row stay within the range of float64.
+LARGEST_CONTRAST = 100.0
+RESCALED = 4
 
 
 @functools.cache
@@ -66,24 +78,46 @@ def sample_blocks(
     Returns:
         States (blocks, k, T).
     """
-    blocks, emitters, frames = fields.shape
-    table, initial = joint_switching(switching, emitters)
     evidence = pattern_evidence(np.moveaxis(fields, 2, 0), gram)  # (T, blocks, S)
+    return sample_joint(evidence, switching, generator)
+
+
+def sample_joint(
+    evidence: NDArray, switching: Switching, generator: np.random.Generator
+) -> NDArray[np.int8]:
+    """Draws joint chains from the log likelihoods (T, blocks, 3**k) of their joint states.
+
+    Returns:
+        States (blocks, k, T).
+    """
+    frames, blocks, size = evidence.shape
+    emitters = round(np.log(size) / np.log(STATES))
+    table, initial = joint_switching(switching, emitters)
+    uniform = generator.random((frames, blocks))
+    joint = np.empty((frames, blocks), dtype=np.int64)
     if switching.scannable:
         weights = _weights(evidence, table)
+        joint[0] = _picked(weights[0] * initial, uniform[0])
+        # Where every state of the frame before would lead; then only one of them is followed.
+        following = _picked(weights[1:, :, None, :] * table, uniform[1:, :, None])
+        index = np.arange(blocks)
+        for t in range(1, frames):
+            joint[t] = following[t - 1, index, joint[t - 1]]
     else:
-        log_table, log_initial, logs = log_of(table), log_of(initial), _log_weights(evidence, table)
-    uniform = generator.random((frames, blocks, 1))
-    joint = np.empty((frames, blocks), dtype=np.int64)
-    for t in range(frames):
-        if switching.scannable:
-            chances = weights[t] * (table[joint[t - 1]] if t else initial)
-        else:
-            chances = logs[t] + (log_table[joint[t - 1]] if t else log_initial)
+        log_table, law, logs = log_of(table), log_of(initial), _log_weights(evidence, table)
+        for t in range(frames):
+            chances = logs[t] + law
             chances = np.exp(chances - chances.max(axis=1, keepdims=True))
-        chances = chances.cumsum(axis=1)
-        joint[t] = (uniform[t] * chances[:, -1:] >= chances).sum(axis=1)
+            joint[t] = _picked(chances, uniform[t])
+            law = log_table[joint[t]]
     return np.moveaxis(joint_states(emitters)[joint], 0, 2).astype(np.int8)
+
+
+def _picked(chances: NDArray, uniform: NDArray) -> NDArray[np.int64]:
+    """Index on the last axis that is drawn with these chances (of any sum) by uniform numbers."""
+    cumulative = np.cumsum(chances, axis=-1)
+    point = (uniform * cumulative[..., -1])[..., None]
+    return (point >= cumulative[..., :-1]).sum(axis=-1)
 
 
 def _weights(evidence: NDArray, table: NDArray) -> NDArray[np.float64]:
@@ -91,11 +125,12 @@ def _weights(evidence: NDArray, table: NDArray) -> NDArray[np.float64]:
 
     One factor for all states of a frame is enough, where all states can be reached.
     """
-    relative = np.maximum(evidence - evidence.max(axis=2, keepdims=True), -LARGEST_LOG_ODDS)
+    relative = np.maximum(evidence - evidence.max(axis=2, keepdims=True), -LARGEST_CONTRAST)
     weights = np.exp(relative)
     for t in range(len(evidence) - 2, -1, -1):
-        later = weights[t + 1] @ table.T
-        weights[t] *= later / later.max(axis=1, keepdims=True)
+        weights[t] *= weights[t + 1] @ table.T
+        if t % RESCALED == 0:
+            weights[t] /= weights[t].max(axis=1, keepdims=True)
     return weights
 
 

@@ -6,6 +6,8 @@ from scipy.spatial import cKDTree
 
 __all__ = ["colour_classes", "disjoint_blocks", "neighbours", "random_blocks"]
 
+FIRST_COLOURS = 64  # room for so many at first
+
 
 def colour_classes(corners: NDArray[np.int64], side: int) -> list[NDArray[np.int64]]:
     """Splits squares into few classes within which none overlap (greedy, in the order given).
@@ -17,14 +19,22 @@ def colour_classes(corners: NDArray[np.int64], side: int) -> list[NDArray[np.int
     Returns:
         Indices of each class, in rising order.
     """
-    overlaps = _close(corners, side - 1)
-    colours = np.full(len(corners), -1)
-    for index, others in enumerate(overlaps):
-        taken = np.zeros(len(others) + 1, dtype=bool)
-        used = colours[others]
-        taken[used[(used >= 0) & (used <= len(others))]] = True
-        colours[index] = np.argmin(taken)
-    return [np.flatnonzero(colours == colour) for colour in range(colours.max(initial=-1) + 1)]
+    if not len(corners):
+        return []
+    places = corners - corners.min(axis=0) + side - 1
+    extent = places.max(axis=0) + side
+    # Colours that a square with this corner may not have any more.
+    taken = np.zeros((*extent, FIRST_COLOURS), dtype=bool)
+    colours = np.empty(len(corners), dtype=np.int64)
+    for index, (row, column) in enumerate(places.tolist()):
+        colour = int(taken[row, column].argmin())
+        if taken[row, column, colour]:
+            colour = taken.shape[2]
+            taken = np.concatenate([taken, np.zeros_like(taken)], axis=2)
+        colours[index] = colour
+        taken[row - side + 1 : row + side, column - side + 1 : column + side, colour] = True
+    order = np.argsort(colours, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(colours))[:-1])
 
 
 def neighbours(positions: NDArray, reach: NDArray | float) -> NDArray[np.int64]:
@@ -83,11 +93,3 @@ def disjoint_blocks(
     low = corners[blocks].min(axis=1)
     extent = (corners[blocks].max(axis=1) - low).max(initial=0)
     return colour_classes(low, side + int(extent))
-
-
-def _close(corners: NDArray[np.int64], reach: int) -> list[list[int]]:
-    """For each square, all others whose corner is at most `reach` away on both axes."""
-    if not len(corners):
-        return []
-    tree = cKDTree(corners)
-    return tree.query_ball_point(corners, reach + 0.5, p=np.inf, return_sorted=True)

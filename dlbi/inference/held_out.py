@@ -1,0 +1,155 @@
+"""How far a sampled structure can be believed: judged by emissions in frames that it never saw."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter, map_coordinates, maximum_filter
+
+from bayesdl_sim.dlbi.inference.field import FINE
+from bayesdl_sim.dlbi.inference.spots import gaussian
+
+__all__ = ["Emissions", "Mixture", "best_mixture", "held_out_frames", "isolated_emissions"]
+
+BLOCKS = 20  # of frames; every fifth is held out
+EVERY = 5
+THRESHOLD = 6.0  # of the matched filter, in standard deviations of the noise
+RADIUS = 3  # camera pixels of the fit around an emission
+STEPS = 8  # Gauss-Newton steps of the fit
+LARGEST_MISFIT = 1.6  # mean squared residual over its variance; blends of two have more
+BRIGHTNESSES = (0.4, 2.2)  # relative to the mean of an emission; blends are brighter
+FEWEST = 60  # emissions, below which they decide nothing
+WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+BLURS = (0.0, 0.7, 1.2, 2.0)  # fine pixels
+FLOOR = 0.02  # share of the field's emissions that may come from anywhere
+
+
+class Emissions(NamedTuple):
+    """Single emissions: positions (K, 2) in camera pixels, and their standard deviations (K,)."""
+
+    positions: NDArray[np.float64]
+    errors: NDArray[np.float64]
+
+
+class Mixture(NamedTuple):
+    """Weight and blur (fine pixels) of the sampled structure, and gain per emission (nats)."""
+
+    weight: float
+    blur: float
+    gain: float
+
+
+def held_out_frames(frames: int) -> NDArray[np.bool_]:
+    """(T,), every fifth of twenty blocks of neighbouring frames."""
+    return (np.arange(frames) * BLOCKS // max(frames, 1)) % EVERY == EVERY // 2
+
+
+def isolated_emissions(
+    movie: NDArray, background: float, width: float, brightness: float, noise: float = 0.0
+) -> Emissions:
+    """Finds and fits emissions that stand alone in their frame.
+
+    Maxima of the matched filter are fitted by a spot of free position and brightness on a free
+    floor. Kept are those that the fit explains, with the brightness of one emission.
+
+    Args:
+        movie: (T, H, W), electrons.
+        background: electrons per pixel and frame.
+        width: of the spots, camera pixels.
+        brightness: mean of an emission, electrons.
+        noise: further noise, electrons.
+    """
+    light = movie - background
+    norm = 1 / (4 * np.pi * width**2)
+    filtered = gaussian_filter(light, (0, width, width))
+    variance = np.maximum(gaussian_filter(movie, (0, width, width)), 0.5 * background) + noise**2
+    peaks = filtered > THRESHOLD * np.sqrt(variance * norm)
+    peaks &= filtered == maximum_filter(filtered, size=(1, 5, 5))
+    peaks[:, :RADIUS] = peaks[:, -RADIUS:] = False
+    peaks[:, :, :RADIUS] = peaks[:, :, -RADIUS:] = False
+    frame, row, column = np.nonzero(peaks)
+    if not len(frame):
+        return Emissions(np.empty((0, 2)), np.empty(0))
+    steps = np.arange(-RADIUS, RADIUS + 1)
+    patches = movie[
+        frame[:, None, None], (row[:, None] + steps)[:, :, None], (column[:, None] + steps)[:, None]
+    ]
+    shift, amplitude, misfit, error = _fits(patches - background, background + noise**2, width)
+    good = (misfit < LARGEST_MISFIT) & (np.abs(shift).max(1) < 1) & np.isfinite(error)
+    good &= (amplitude > BRIGHTNESSES[0] * brightness) & (amplitude < BRIGHTNESSES[1] * brightness)
+    positions = np.stack([row, column], axis=1) + shift
+    return Emissions(positions[good], error[good])
+
+
+def _fits(
+    patches: NDArray, floor: float, width: float
+) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """Shift (K, 2), brightness, misfit and error (K,) of weighted fits to patches (K, s, s)."""
+    count = len(patches)
+    flat = patches.reshape(count, -1)
+    steps = np.arange(-RADIUS, RADIUS + 1.0)
+    shift = np.zeros((count, 2))
+    amplitude = np.maximum(flat.max(1), 1.0) * 2 * np.pi * width**2
+    offset = np.zeros(count)
+    for _ in range(STEPS + 1):
+        along = gaussian(steps - shift[:, :, None], width)  # (K, 2, side)
+        slope = along * (steps - shift[:, :, None]) / width**2
+        spot = (along[:, 0, :, None] * along[:, 1, None]).reshape(count, -1)
+        in_y = (slope[:, 0, :, None] * along[:, 1, None]).reshape(count, -1)
+        in_x = (along[:, 0, :, None] * slope[:, 1, None]).reshape(count, -1)
+        model = amplitude[:, None] * spot + offset[:, None]
+        variance = np.maximum(model, 0) + floor
+        design = np.stack(
+            [amplitude[:, None] * in_y, amplitude[:, None] * in_x, spot, np.ones_like(spot)], axis=2
+        )
+        weighted = design / variance[:, :, None]
+        normal = np.swapaxes(weighted, 1, 2) @ design
+        normal += 1e-9 * np.eye(4) * np.trace(normal, axis1=1, axis2=2)[:, None, None]
+        step = np.linalg.solve(normal, np.swapaxes(weighted, 1, 2) @ (flat - model)[..., None])
+        covariance = np.linalg.inv(normal)
+        misfit = ((flat - model) ** 2 / variance).mean(1)
+        shift = np.clip(shift + np.clip(step[:, :2, 0], -0.5, 0.5), -2, 2)
+        amplitude = np.maximum(amplitude + step[:, 2, 0], 1e-3)
+        offset = offset + step[:, 3, 0]
+    error = np.sqrt(np.maximum(covariance[:, 0, 0] + covariance[:, 1, 1], 0) / 2)
+    return shift, amplitude, misfit, error
+
+
+def best_mixture(prior: NDArray, sampled: NDArray, emissions: Emissions) -> Mixture:
+    """The mixture of two structures under which held-out emissions are most likely.
+
+    An emission at r with the error e has the likelihood ((1 - w) prior + w sampled) blurred by e,
+    at r. The smallest weight within one standard error of the best is taken; none is taken where
+    the best gains less than two standard errors over the prior alone.
+
+    Args:
+        prior: (8H, 8W), any unit.
+        sampled: (8H, 8W), any unit.
+        emissions: of frames that `sampled` never saw.
+    """
+    if len(emissions.positions) < FEWEST:
+        return Mixture(0.0, 0.0, 0.0)
+    error = float(np.median(emissions.errors)) * FINE
+    fine = ((emissions.positions + 0.5) * FINE - 0.5).T
+
+    def density_at(structure: NDArray, blur: float) -> NDArray:
+        seen = gaussian_filter(structure / structure.sum(), np.hypot(error, blur))
+        return (1 - FLOOR) * map_coordinates(seen, fine, order=1, mode="nearest")
+
+    floor = FLOOR / prior.size
+    alone = density_at(prior, 0.0)
+    gains = {}
+    for blur in BLURS:
+        other = density_at(sampled, blur)
+        for weight in WEIGHTS:
+            mixed = (1 - weight) * alone + weight * other
+            gains[weight, blur] = np.log((mixed + floor) / (alone + floor))
+    best = max(gains, key=lambda key: gains[key].mean())
+    error_of_mean = gains[best].std() / np.sqrt(len(fine[0]))
+    if gains[best].mean() < 2 * error_of_mean:
+        return Mixture(0.0, 0.0, 0.0)
+    for weight in WEIGHTS:
+        behind = gains[best] - gains[weight, best[1]]
+        if behind.mean() <= behind.std() / np.sqrt(len(behind)):
+            break
+    return Mixture(weight, best[1], float(gains[weight, best[1]].mean()))

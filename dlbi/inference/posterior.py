@@ -1,0 +1,106 @@
+"""Posterior of the number of fluorophores in each fine pixel, gathered from sweeps."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from bayesdl_sim.dlbi.inference.held_out import Mixture
+
+__all__ = ["Posterior", "Sums"]
+
+NORMAL_90 = 3.2897  # width of the central 90 % of a normal law, in standard deviations
+
+
+class Sums:
+    """Adds up what sweeps say; each adds the laws of all positions, and one draw of them."""
+
+    def __init__(self, shape: tuple[int, ...]):
+        self.count = 0
+        self._density, self._square, self._empty = (np.zeros(shape) for _ in range(3))
+        self.draws: list[NDArray[np.int32]] = []
+
+    def add(self, density: NDArray, places: NDArray[np.int64]) -> None:
+        """Adds one sweep.
+
+        Args:
+            density: (8H, 8W), sum of the laws of the positions of all emitters.
+            places: (K, 2), their fine pixels.
+        """
+        self.count += 1
+        self._density += density
+        self._square += density**2
+        self._empty += np.exp(-density)
+        self.draws.append((places[:, 0] * density.shape[1] + places[:, 1]).astype(np.int32))
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """(8H, 8W), expected number of emitters."""
+        return self._density / max(self.count, 1)
+
+    @property
+    def variance(self) -> NDArray[np.float64]:
+        """Of the number in a draw: that within a sweep, Poisson, and that between sweeps."""
+        mean = self.mean
+        return mean + np.maximum(self._square / max(self.count, 1) - mean**2, 0)
+
+    @property
+    def probability(self) -> NDArray[np.float64]:
+        """That there is an emitter."""
+        return 1 - self._empty / max(self.count, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Posterior:
+    """Mixture of a prior structure (Poisson numbers) and sampled emitters.
+
+    Args:
+        prior: (8H, 8W), expected number of fluorophores in a fine pixel.
+        sums: of the sweeps; None where there are none, and the weight is 0.
+        mixture: weight and blur of the sampled part.
+    """
+
+    prior: NDArray[np.float64]
+    sums: Sums | None
+    mixture: Mixture
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        return self._mixed(self.prior, "mean")
+
+    @property
+    def probability(self) -> NDArray[np.float64]:
+        """That a fine pixel holds at least one fluorophore."""
+        return self._mixed(1 - np.exp(-self.prior), "probability")
+
+    @property
+    def credible_width(self) -> NDArray[np.float64]:
+        """Width of the central 90 % of the number in a pixel, in the normal approximation."""
+        variance = self._mixed(self.prior, "variance")
+        if self.sums is not None:
+            weight = self.mixture.weight
+            apart = self.prior - self._blurred(self.sums.mean)
+            variance = variance + weight * (1 - weight) * apart**2
+        return NORMAL_90 * np.sqrt(np.maximum(variance, 0))
+
+    def draws(self, count: int, generator: np.random.Generator) -> NDArray[np.int64]:
+        """Draws (count, 8H, 8W): sweeps thinned to their weight, the rest Poisson of the prior."""
+        weight = self.mixture.weight
+        drawn = generator.poisson((1 - weight) * self.prior, size=(count, *self.prior.shape))
+        if self.sums is None:
+            return drawn
+        for number in drawn:
+            places = self.sums.draws[generator.integers(len(self.sums.draws))]
+            kept = places[generator.random(len(places)) < weight]
+            number += np.bincount(kept, minlength=number.size).reshape(number.shape)
+        return drawn
+
+    def _mixed(self, prior: NDArray, name: str) -> NDArray[np.float64]:
+        if self.sums is None or self.mixture.weight == 0:
+            return prior
+        weight = self.mixture.weight
+        return (1 - weight) * prior + weight * self._blurred(getattr(self.sums, name))
+
+    def _blurred(self, image: NDArray) -> NDArray[np.float64]:
+        return gaussian_filter(image, self.mixture.blur) if self.mixture.blur else image

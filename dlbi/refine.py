@@ -1,0 +1,243 @@
+"""The Bayesian stage: from a structure and its movie to a posterior of the fluorophores.
+
+Emitters on the fine grid, each a three-state chain with emissions of unknown brightness, are
+sampled by Markov chain Monte Carlo over the whole field, with the given structure as base measure.
+What the samples add is judged by emissions in frames that the chain never saw, and enters the
+result with the weight that these ask for: where they ask for none, the structure comes back.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from bayesdl_sim.dlbi.inference.chains import Switching
+from bayesdl_sim.dlbi.inference.emitters import EmitterSampler, sample_places
+from bayesdl_sim.dlbi.inference.field import FINE, Field, camera_position, pixel_width
+from bayesdl_sim.dlbi.inference.held_out import (
+    FEWEST,
+    Mixture,
+    best_mixture,
+    held_out_frames,
+    isolated_emissions,
+)
+from bayesdl_sim.dlbi.inference.observations import numpy_generator
+from bayesdl_sim.dlbi.inference.posterior import Posterior, Sums
+from bayesdl_sim.dlbi.inference.priors import Blinking, blinking_of
+from bayesdl_sim.utils.errors import InputError
+
+__all__ = ["RefinedStructure", "refine"]
+
+# Chains drawn per camera pixel and 200 frames, for which time is allowed at budget 1, and the
+# limits of the number of sweeps that follows.
+CHAINS_PER_PIXEL = 26.0
+FRAMES = 200
+SWEEPS = (16, 100)
+FIRST_PHASE = 0.6  # share of the sweeps before the held-out frames are shown to the chain
+HEATED = 0.4  # share of the first phase in which the likelihood counts less than it should
+COLDEST = 0.1  # power of the likelihood in the first sweep
+SETTLED = (0.6, 0.25)  # share of each phase after which draws are kept
+CANDIDATES = 1.3  # per expected fluorophore
+MOST_CANDIDATES = 2.0  # per camera pixel
+FLOOR = 0.02  # share of the base measure that is uniform: the structure may have missed something
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefinedStructure:
+    """Posterior of the density of fluorophores on the eightfold grid.
+
+    Args:
+        density: (8H, 8W), posterior mean of the number of fluorophores in a fine pixel.
+        probability: (8H, 8W), that a fine pixel holds a fluorophore.
+        credible_width: (8H, 8W), width of the central 90 % of that number, normal approximation.
+        weight: share of the sampled emitters in the result; the rest is the structure given.
+        gain: of the held-out emissions from them, nats each.
+        emissions: number of held-out emissions that were judged by.
+        positions: (K, 2), emitters of the last draw, y and x in camera pixels; empty where the
+            weight is 0.
+        blinking: brightness, switching and number of fluorophores that were assumed.
+        sweeps: of the Markov chain.
+        posterior: what the maps are made of.
+    """
+
+    density: NDArray[np.float32]
+    probability: NDArray[np.float32]
+    credible_width: NDArray[np.float32]
+    weight: float
+    gain: float
+    emissions: int
+    positions: NDArray[np.float64]
+    blinking: Blinking
+    switching: Switching
+    sweeps: int
+    posterior: Posterior
+
+    def draws(self, count: int, generator: np.random.Generator | torch.Generator) -> NDArray:
+        """Draws of the number of fluorophores in each fine pixel, (count, 8H, 8W)."""
+        return self.posterior.draws(count, numpy_generator(generator))
+
+
+def refine(
+    movie: ArrayLike,
+    density: ArrayLike,
+    sigma_px: float,
+    background: float,
+    noise: float = 0.0,
+    transition: ArrayLike | None = None,
+    initial: ArrayLike | None = None,
+    *,
+    generator: np.random.Generator | torch.Generator,
+    brightness: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    budget: float = 1.0,
+) -> RefinedStructure:
+    """Refines a structure by the factorial hidden Markov model of its movie.
+
+    Args:
+        movie: (T, H, W) in electrons: the variance of a pixel that does not blink is its mean.
+        density: (8H, 8W), the structure so far, non-negative, in any unit.
+        sigma_px: standard deviation of the Gaussian point spread function, camera pixels.
+        background: electrons per pixel and frame.
+        noise: standard deviation of noise beyond shot noise, electrons.
+        transition: (3, 3) table of the fluorophore; estimated from the movie where it is left out.
+        initial: (3,), with it.
+        generator: source of all random numbers; the same state gives the same bytes.
+        brightness: mean electrons of an emission; estimated where it is left out.
+        progress: called with the sweeps done and the sweeps there will be at most.
+        budget: number of sweeps relative to the default.
+
+    Returns:
+        The refined structure.
+
+    Raises:
+        InputError: where shapes do not fit, or there is no light.
+    """
+    movie, density = _checked(movie, density)
+    generator = numpy_generator(generator)
+    width = pixel_width(sigma_px)
+    known = None if transition is None else _table(transition, initial)
+    blinking = blinking_of(movie, background, width, known, brightness)
+    prior = density / density.sum() * blinking.fluorophores
+    sweeps = _sweeps(blinking, movie.shape, budget)
+    first = max(round(FIRST_PHASE * sweeps), 2)
+
+    hidden = held_out_frames(len(movie))
+    emissions = isolated_emissions(
+        movie[hidden], background, width, blinking.brightness.mean, noise
+    )
+    mixture, sums, done, positions = Mixture(0.0, 0.0, 0.0), None, 0, np.empty((0, 2))
+    if len(emissions.errors) >= FEWEST:
+        field = Field(movie, background, width, noise, hidden)
+        sampler = _sampler(field, prior, blinking, generator)
+        found = _run(sampler, blinking, first, generator, _told(progress, 0, sweeps), heat=True)
+        mixture, done = best_mixture(prior, found.mean, emissions), first
+    if mixture.weight > 0:
+        sampler = sampler.moved(Field(movie, background, width, noise))
+        sums = _run(
+            sampler, blinking, sweeps - first, generator, _told(progress, first, sweeps), heat=False
+        )
+        positions, done = camera_position(sampler.places[sampler.present]), sweeps
+    if progress is not None:
+        progress(sweeps, sweeps)
+    posterior = Posterior(prior=prior, sums=sums, mixture=mixture)
+    return RefinedStructure(
+        density=posterior.mean.astype(np.float32),
+        probability=posterior.probability.astype(np.float32),
+        credible_width=posterior.credible_width.astype(np.float32),
+        weight=mixture.weight,
+        gain=mixture.gain,
+        emissions=len(emissions.errors),
+        positions=positions,
+        blinking=blinking,
+        sweeps=done,
+        switching=sampler.switching if done else blinking.switching,
+        posterior=posterior,
+    )
+
+
+def _run(
+    sampler: EmitterSampler,
+    blinking: Blinking,
+    sweeps: int,
+    generator: np.random.Generator,
+    progress: Callable[[int], None],
+    heat: bool,
+) -> Sums:
+    """Sweeps over chains, positions and pairs; keeps the later ones.
+
+    Early sweeps of a heated run count the likelihood less, so that an emitter does not explain
+    what belongs to a neighbour that has not been moved into its place yet.
+    """
+    sums = Sums(sampler.base.shape)
+    settled = SETTLED[0 if heat else 1] * sweeps
+    heated = HEATED * sweeps if heat else 0
+    for number in range(sweeps):
+        power = min(1.0, COLDEST + (1 - COLDEST) * number / heated) if heated else 1.0
+        density = np.zeros(sampler.base.shape)
+        sampler.sweep(generator, density, power)
+        sampler.sweep_pairs(generator, power)
+        if heat and number >= heated:
+            sampler.learn(blinking.switching, generator)
+        if number >= settled:
+            sums.add(density, sampler.places[sampler.present])
+        progress(number + 1)
+    return sums
+
+
+def _sampler(
+    field: Field, prior: NDArray, blinking: Blinking, generator: np.random.Generator
+) -> EmitterSampler:
+    """Candidates at places drawn from the structure, all absent."""
+    most = MOST_CANDIDATES * field.shape[0] * field.shape[1]
+    count = int(np.clip(CANDIDATES * blinking.fluorophores, 1, most))
+    base = (1 - FLOOR) * prior / prior.sum() + FLOOR / prior.size
+    return EmitterSampler(
+        field,
+        base,
+        blinking.switching,
+        blinking.brightness,
+        min(blinking.fluorophores / count, 1 / CANDIDATES),
+        sample_places(base, count, generator),
+    )
+
+
+def _sweeps(blinking: Blinking, shape: tuple[int, ...], budget: float) -> int:
+    """Number of sweeps that take about the same time for every movie of one size."""
+    frames, height, width = shape
+    most = MOST_CANDIDATES * height * width
+    candidates = min(max(CANDIDATES * blinking.fluorophores, 1), most)
+    chains = CHAINS_PER_PIXEL * height * width * FRAMES / max(frames, FRAMES)
+    return max(round(budget * np.clip(chains / candidates, *SWEEPS)), 4)
+
+
+def _told(progress: Callable[[int, int], None] | None, done: int, sweeps: int):
+    return lambda number: progress(done + number, sweeps) if progress is not None else None
+
+
+def _table(transition: ArrayLike, initial: ArrayLike | None) -> Switching:
+    if initial is None:
+        raise InputError("initial: expected the law of the first state beside transition")
+    return Switching(transition, initial)
+
+
+def _checked(
+    movie: ArrayLike, density: ArrayLike
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    movie = np.asarray(movie, dtype=np.float32)
+    density = np.asarray(density, dtype=np.float64)
+    if movie.ndim != 3 or len(movie) < 2:
+        raise InputError(f"movie: expected (frames, height, width), found the shape {movie.shape}")
+    expected = (FINE * movie.shape[1], FINE * movie.shape[2])
+    if density.shape != expected:
+        raise InputError(
+            f"density: expected {expected}, eight fine pixels to each of the movie's, found the "
+            f"shape {density.shape}"
+        )
+    if not (np.all(np.isfinite(movie)) and np.all(np.isfinite(density))):
+        raise InputError("movie, density: expected finite numbers")
+    density = np.maximum(density, 0)
+    if not density.sum() > 0:
+        raise InputError("density: expected a structure, found nothing above zero")
+    return movie, density
