@@ -14,18 +14,18 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from bayesdl_sim.dlbi.inference.chains import Switching
-from bayesdl_sim.dlbi.inference.emitters import EmitterSampler, sample_places
-from bayesdl_sim.dlbi.inference.field import FINE, Field, camera_position, pixel_width
-from bayesdl_sim.dlbi.inference.held_out import (
+from bayesdl_sim.dlbi.inference.observations import numpy_generator
+from bayesdl_sim.dlbi.sampling.emitters import EmitterSampler, sample_places
+from bayesdl_sim.dlbi.sampling.field import FINE, Field, camera_position, pixel_width
+from bayesdl_sim.dlbi.sampling.held_out import (
     FEWEST,
     Mixture,
     best_mixture,
     held_out_frames,
     isolated_emissions,
 )
-from bayesdl_sim.dlbi.inference.observations import numpy_generator
-from bayesdl_sim.dlbi.inference.posterior import Posterior, Sums
-from bayesdl_sim.dlbi.inference.priors import Blinking, blinking_of
+from bayesdl_sim.dlbi.sampling.posterior import Posterior, Sums
+from bayesdl_sim.dlbi.sampling.priors import Blinking, blinking_of
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["RefinedStructure", "refine"]

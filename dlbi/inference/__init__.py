@@ -1,1 +1,1 @@
-"""How the Bayesian stage infers: chains, blocks of chains, positions, load."""
+"""Exact inference of blinking states: single chains, blocks of chains, evidence and gradients."""

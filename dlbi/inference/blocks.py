@@ -83,16 +83,22 @@ def sample_blocks(
 
 
 def sample_joint(
-    evidence: NDArray, switching: Switching, generator: np.random.Generator
+    evidence: NDArray,
+    switching: Switching,
+    generator: np.random.Generator,
+    initial: NDArray | None = None,
 ) -> NDArray[np.int8]:
     """Draws joint chains from the log likelihoods (T, blocks, 3**k) of their joint states.
+
+    First laws (blocks, 3**k) may be given, where they differ between blocks.
 
     Returns:
         States (blocks, k, T).
     """
     frames, blocks, size = evidence.shape
     emitters = round(np.log(size) / np.log(STATES))
-    table, initial = joint_switching(switching, emitters)
+    table, law = joint_switching(switching, emitters)
+    initial = law if initial is None else initial
     uniform = generator.random((frames, blocks))
     joint = np.empty((frames, blocks), dtype=np.int64)
     if switching.scannable:

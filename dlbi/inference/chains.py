@@ -79,7 +79,10 @@ def log_of(values: ArrayLike) -> NDArray[np.float64]:
 
 
 def sample_chains(
-    log_odds: ArrayLike, switching: Switching, generator: np.random.Generator
+    log_odds: ArrayLike,
+    switching: Switching,
+    generator: np.random.Generator,
+    initial: NDArray | None = None,
 ) -> NDArray[np.int8]:
     """Draws of p(s | log odds) for many chains, in associative scans over time.
 
@@ -92,32 +95,38 @@ def sample_chains(
         log_odds: (chains, T), of emission against none.
         switching: table and first law.
         generator: source of the uniform numbers.
+        initial: (chains, 3), first laws that differ between chains.
 
     Returns:
         States (chains, T).
     """
     log_odds = np.asarray(log_odds, dtype=np.float64)
+    if initial is None:
+        initial = np.broadcast_to(switching.initial, (len(log_odds), STATES))
     if not switching.scannable or log_odds.shape[1] < 2:
-        return sample_chains_by_recursion(log_odds, switching, generator)
+        return sample_chains_by_recursion(log_odds, switching, generator, initial)
     uniform = generator.random(log_odds.shape)
     states = np.empty(log_odds.shape, dtype=np.int8)
     for first in range(0, len(log_odds), CHAINS_AT_ONCE):
         part = slice(first, first + CHAINS_AT_ONCE)
         odds = np.clip(log_odds[part].T, -LARGEST_LOG_ODDS, LARGEST_LOG_ODDS)
-        states[part] = _sample_in_scans(np.exp(odds), switching, uniform[part].T).T
+        states[part] = _sample_in_scans(
+            np.exp(odds), switching.transition, initial[part].T, uniform[part].T
+        ).T
     return states
 
 
-def _sample_in_scans(odds: NDArray, switching: Switching, uniform: NDArray) -> NDArray[np.int8]:
-    """States (T, chains) from odds and uniform numbers (T, chains)."""
-    table = switching.transition
+def _sample_in_scans(
+    odds: NDArray, table: NDArray, initial: NDArray, uniform: NDArray
+) -> NDArray[np.int8]:
+    """States (T, chains) from odds and uniform numbers (T, chains), and first laws (3, chains)."""
     upper = np.empty((2, STATES, *odds[1:].shape))  # rows emitting and dark of M_1 .. M_(T-1)
     upper[:, 0] = table[:2, 0, None, None] * odds[1:]
     upper[:, 1:] = table[:2, 1:, None, None]
     last = np.ones((STATES, odds.shape[1]))
     beta = _suffixes(upper, np.ones(odds[1:].shape), last)  # (3, T, chains)
 
-    first = switching.initial[:, None] * beta[:, 0]
+    first = initial * beta[:, 0]
     first[0] *= odds[0]
     total = first.sum(0)
     state = (uniform[0] * total > first[0]).astype(np.int8)
@@ -214,7 +223,10 @@ def _images(maps: NDArray, state: NDArray) -> NDArray[np.int8]:
 
 
 def sample_chains_by_recursion(
-    log_odds: ArrayLike, switching: Switching, generator: np.random.Generator
+    log_odds: ArrayLike,
+    switching: Switching,
+    generator: np.random.Generator,
+    initial: NDArray | None = None,
 ) -> NDArray[np.int8]:
     """The same draws frame after frame, in logarithms: slow, plain, for any table.
 
@@ -230,7 +242,7 @@ def sample_chains_by_recursion(
         terms = log_table + (evidence[t + 1] + later[t + 1])[:, None, :]
         later[t] = np.logaddexp.reduce(terms, axis=2)
     states = np.empty((chains, frames), dtype=np.int8)
-    weights = log_of(switching.initial) + evidence[0] + later[0]
+    weights = log_of(switching.initial if initial is None else initial) + evidence[0] + later[0]
     for t in range(frames):
         if t:
             weights = log_table[states[:, t - 1]] + evidence[t] + later[t]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from bayesdl_sim.dlbi.inference.held_out import Mixture
+from bayesdl_sim.dlbi.sampling.held_out import Mixture
 
 __all__ = ["Posterior", "Sums"]
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from bayesdl_sim.dlbi.inference.brightness import Brightness
 from bayesdl_sim.dlbi.inference.chains import BLEACHED, DARK, EMITTING, STATES, Switching
+from bayesdl_sim.dlbi.sampling.brightness import Brightness
 
 __all__ = ["Blinking", "blinking_of", "expected_emission", "learned_switching"]
 
@@ -18,7 +18,7 @@ SPREAD = 0.35
 EMITTING_SHARES = (0.01, 0.6)  # of a fluorophore that is not bleached
 # Below this share the cumulants hardly depend on it. Too many emitters, each seldom on, do less
 # harm than too few, and the chain learns the share: it starts from a smaller one.
-RARE, CAUTION = 0.2, 0.35
+RARE, CAUTION = 0.35, 0.35
 CORRELATIONS = (-0.3, 0.95)  # between neighbouring frames
 LARGEST_BLEACHING = 0.02  # probability per dark frame
 # Transitions that the first table counts for, so that few or wrong draws cannot overturn it.

@@ -2,9 +2,12 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from bayesdl_sim.dlbi.inference.blocks import joint_states, sample_joint
-from bayesdl_sim.dlbi.inference.brightness import (
+from bayesdl_sim.dlbi.inference.chains import BLEACHED, DARK, EMITTING, Switching, sample_chains
+from bayesdl_sim.dlbi.inference.colouring import colour_classes, disjoint_blocks, random_blocks
+from bayesdl_sim.dlbi.sampling.brightness import (
     Brightness,
     first_law,
     pair_evidence,
@@ -12,10 +15,8 @@ from bayesdl_sim.dlbi.inference.brightness import (
     second_law,
     single_law,
 )
-from bayesdl_sim.dlbi.inference.chains import BLEACHED, DARK, EMITTING, Switching, sample_chains
-from bayesdl_sim.dlbi.inference.colouring import colour_classes, disjoint_blocks, random_blocks
-from bayesdl_sim.dlbi.inference.field import Field, View, camera_position
-from bayesdl_sim.dlbi.inference.priors import learned_switching
+from bayesdl_sim.dlbi.sampling.field import Field, View, camera_position
+from bayesdl_sim.dlbi.sampling.priors import learned_switching
 
 __all__ = ["EmitterSampler", "sample_places"]
 
@@ -24,6 +25,10 @@ __all__ = ["EmitterSampler", "sample_places"]
 WINDOW = 9
 # Widths between two emitters up to which their chains are also drawn jointly.
 PAIR_REACH = 2.0
+# Fine pixels around earlier emitters in which absent candidates look for a second one, and the
+# share of the history that is kept from sweep to sweep.
+EXPANSION = 4.0
+MEMORY = 0.9
 
 
 def sample_places(
@@ -40,8 +45,10 @@ class EmitterSampler:
     """Candidate emitters on the fine grid, each with a chain of states and light in every frame.
 
     The load is Beta-Bernoulli: a candidate that is not there starts bleached and stays so. Births
-    and deaths are therefore draws of chains, exact ones. Candidates that are not there are moved to
-    places of the base measure before every sweep.
+    and deaths are therefore draws of chains, exact ones. Candidates that are not there are moved
+    before every sweep, half of them to places of the base measure, half to where emitters were in
+    earlier sweeps: there they split what one emitter explains for two. The odds that a candidate is
+    there are corrected for the difference of these laws (Carlin and Chib, JRSS B 57, 473 (1995)).
 
     Args:
         field: the movie.
@@ -67,6 +74,8 @@ class EmitterSampler:
         self.light = np.zeros((len(places), field.frames), dtype=np.float32)
         self.states = np.full(self.light.shape, BLEACHED, dtype=np.int8)
         self.base, self._log_base = base, np.log(base)
+        self._history = np.zeros_like(base)  # of densities
+        self._absent_law = base
         self._arrange()
 
     @property
@@ -87,19 +96,25 @@ class EmitterSampler:
             density: (8H, 8W), to which the laws of the positions of all present emitters are added.
             power: of the likelihood, below 1 while the chain is still on its way.
         """
+        if density is None:
+            density = np.zeros_like(self.base)
         absent = np.flatnonzero(~self.present)
-        self.places[absent] = sample_places(self.base, len(absent), generator)
+        self.places[absent] = sample_places(self._absent_law, len(absent), generator)
         self._arrange()
         for members in self._classes:
             self._draw_class(members, generator, density, power)
+        self._history = MEMORY * self._history + density
+        around = gaussian_filter(self._history, EXPANSION)
+        if around.sum() > 0:
+            self._absent_law = (self.base + around / around.sum()) / 2
 
     def sweep_pairs(self, generator: np.random.Generator, power: float = 1.0) -> None:
         """Draws the chains of random pairs of neighbours jointly: swaps, splits and merges."""
         reach = PAIR_REACH * self.field.width
         positions = camera_position(self.places)
-        shining = np.flatnonzero(self.light.any(axis=1))
-        for blocks in random_blocks(positions[shining], reach, 2, generator):
-            pairs = shining[blocks]
+        near = np.flatnonzero(self.light.any(axis=1))
+        for blocks in random_blocks(positions[near], reach, 2, generator):
+            pairs = near[blocks]
             for group in disjoint_blocks(pairs, self._anchors, self.field.side):
                 self._draw_pairs(pairs[group], generator, power)
 
@@ -119,6 +134,7 @@ class EmitterSampler:
         sampler = EmitterSampler(
             field, self.base, self.switching, self.brightness, self.load, self.places
         )
+        sampler._history, sampler._absent_law = self._history, self._absent_law
         silent = ~self.field.weights.any(axis=0)
         sampler.light, sampler.states = self.light.copy(), self.states.copy()
         sampler.light[:, silent] = 0
@@ -139,16 +155,20 @@ class EmitterSampler:
         self._anchors = np.rint(camera_position(self.places)).astype(np.int64)
         self._classes = colour_classes(self._anchors, self.field.side)
 
-    def _switching_with_load(self) -> Switching:
-        initial = self.load * self.switching.initial
-        initial[BLEACHED] += 1 - self.load
-        return Switching(self.switching.transition, initial)
+    def _initial(self, members: NDArray[np.int64]) -> NDArray[np.float64]:
+        """First laws (..., 3) of candidates: absent ones are bleached from the start."""
+        where = self.places[members][..., 0], self.places[members][..., 1]
+        there = self.load * self.base[where]
+        there = there / (there + (1 - self.load) * self._absent_law[where])
+        initial = there[..., None] * self.switching.initial
+        initial[..., BLEACHED] += 1 - there
+        return initial
 
     def _draw_class(
         self,
         members: NDArray[np.int64],
         generator: np.random.Generator,
-        density: NDArray | None,
+        density: NDArray,
         power: float,
     ) -> None:
         field = self.field
@@ -158,7 +178,7 @@ class EmitterSampler:
         fields, gram = field.project(view, spots)
         fields += gram * before
         log_odds, law = single_law(power * fields, power * gram, self.brightness)
-        states = sample_chains(log_odds, self._switching_with_load(), generator)
+        states = sample_chains(log_odds, self.switching, generator, self._initial(members))
         light = np.zeros_like(before)
         emitting = states == EMITTING
         chosen = type(law)(*(values[emitting] for values in law))
@@ -173,7 +193,7 @@ class EmitterSampler:
         view: View,
         before: tuple[NDArray, NDArray],
         generator: np.random.Generator,
-        density: NDArray | None,
+        density: NDArray,
         power: float,
     ) -> NDArray[np.int64]:
         """Draws positions in random windows around the present ones; returns and stores them."""
@@ -182,10 +202,8 @@ class EmitterSampler:
         logs += self._log_base[rows[:, :, None], columns[:, None, :]]
         chances = np.exp(logs - logs.max(axis=(1, 2), keepdims=True))
         chances /= chances.sum(axis=(1, 2), keepdims=True)
-        if density is not None:
-            there = self.present[members]
-            where = rows[there][:, :, None], columns[there][:, None, :]
-            np.add.at(density, where, chances[there])
+        there = self.present[members]
+        np.add.at(density, (rows[there][:, :, None], columns[there][:, None]), chances[there])
         cumulative = chances.reshape(len(members), -1).cumsum(axis=1)
         picks = (generator.random((len(members), 1)) * cumulative[:, -1:] > cumulative).sum(1)
         row, column = np.divmod(np.minimum(picks, WINDOW**2 - 1), WINDOW)
@@ -245,7 +263,9 @@ class EmitterSampler:
         emitting = joint_states(2) == EMITTING
         pattern = emitting[:, 0] + 2 * emitting[:, 1]
         joint = np.moveaxis(evidence[pattern], (0, 1, 2), (2, 1, 0))  # (T, B, 9)
-        states = sample_joint(joint, self._switching_with_load(), generator)
+        first_laws = self._initial(pairs)
+        first_laws = first_laws[:, 0, :, None] * first_laws[:, 1, None]
+        states = sample_joint(joint, self.switching, generator, first_laws.reshape(-1, 9))
         on = np.swapaxes(states == EMITTING, 0, 1)
         first = sample_above_zero(first_law(fields, gram, on[1], self.brightness), generator)
         first *= on[0]

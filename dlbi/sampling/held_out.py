@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates, maximum_filter
 
-from bayesdl_sim.dlbi.inference.field import FINE
 from bayesdl_sim.dlbi.inference.spots import gaussian
+from bayesdl_sim.dlbi.sampling.field import FINE
 
 __all__ = ["Emissions", "Mixture", "best_mixture", "held_out_frames", "isolated_emissions"]
 
@@ -18,9 +18,10 @@ RADIUS = 3  # camera pixels of the fit around an emission
 STEPS = 8  # Gauss-Newton steps of the fit
 LARGEST_MISFIT = 1.6  # mean squared residual over its variance; blends of two have more
 BRIGHTNESSES = (0.4, 2.2)  # relative to the mean of an emission; blends are brighter
-FEWEST = 60  # emissions, below which they decide nothing
+FEWEST = 40  # emissions, below which they decide nothing
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 BLURS = (0.0, 0.7, 1.2, 2.0)  # fine pixels
+SMALLEST_GAIN = 1e-6  # nats per emission; rounding makes less
 FLOOR = 0.02  # share of the field's emissions that may come from anywhere
 
 
@@ -146,7 +147,7 @@ def best_mixture(prior: NDArray, sampled: NDArray, emissions: Emissions) -> Mixt
             gains[weight, blur] = np.log((mixed + floor) / (alone + floor))
     best = max(gains, key=lambda key: gains[key].mean())
     error_of_mean = gains[best].std() / np.sqrt(len(fine[0]))
-    if gains[best].mean() < 2 * error_of_mean:
+    if gains[best].mean() <= max(2 * error_of_mean, SMALLEST_GAIN):
         return Mixture(0.0, 0.0, 0.0)
     for weight in WEIGHTS:
         behind = gains[best] - gains[weight, best[1]]
