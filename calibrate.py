@@ -1,4 +1,4 @@
-"""Fits the calibration of a posterior on validation cells, and stores it beside the members.
+"""Fits the calibration and the gate of a posterior, and stores them beside the members.
 
     # On the validation cells of the set that it was trained on
     python calibrate.py --root_dir DatasetGenerate/Trainingdata/F-actin \
@@ -8,10 +8,14 @@
     python calibrate.py --root_dir runs/eval_many --cells 1-150 \
         --pretrained_G checkpoint/F-actin/BayesDL-SIM
 
-Written to --pretrained_G:
+    # The gate alone
+    python calibrate.py --gate_cells 200 --pretrained_G checkpoint/F-actin/BayesDL-SIM
+
+Written to --pretrained_G, each for the first 1, 2, ..., K members (test.py --members):
 
     calibration.json    what the standard deviations are multiplied by, and the intervals; test.py
                         applies it to the very members that it was fitted for
+    gate.json           what simulated cells score, which a verdict of test.py compares a stack with
 """
 
 from bayesdl_sim.commands.calibrate import main, parse_args

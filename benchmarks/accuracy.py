@@ -19,15 +19,14 @@ import numpy as np
 from tqdm import tqdm
 
 from bayesdl_sim.benchmarks.shared.common import (
-    Scene,
     open_posterior,
     posterior_of,
-    simulated_cells,
     wide_field_images,
     wiener_images,
 )
 from bayesdl_sim.benchmarks.shared.console import arguments, at_least
 from bayesdl_sim.evaluation.report.tables import write_tables
+from bayesdl_sim.evaluation.scenes import Scene, simulated_cells
 from bayesdl_sim.metrics.images import Quality, quality
 from bayesdl_sim.physics.reconstruction.first_guess import first_guess
 from bayesdl_sim.utils.errors import run_script
@@ -144,7 +143,7 @@ def main(argv: list[str] | None = None) -> None:
         "Per structure": method_table(records, "structure"),
     }
     facts = {"cells": args.cells, "levels": args.levels, "size": args.size, "seed": args.seed}
-    facts |= {"members": posterior.members, "border": args.border}
+    facts |= {"members": len(posterior.members), "border": args.border}
     write_tables("accuracy", tables, args.save_path, facts, records)
 
 

@@ -13,12 +13,13 @@ import numpy as np
 import torch
 
 from bayesdl_sim.benchmarks.accuracy import bars, mean_by, score_scenes, standard_methods
-from bayesdl_sim.benchmarks.shared.common import Scene, open_posterior
+from bayesdl_sim.benchmarks.shared.common import open_posterior
 from bayesdl_sim.benchmarks.shared.console import arguments, at_least
 from bayesdl_sim.data.formats.tiff import read_image
 from bayesdl_sim.data.stacks import read_stack
 from bayesdl_sim.DatasetGenerate.from_simulation import measured_optics
 from bayesdl_sim.evaluation.report.tables import write_tables
+from bayesdl_sim.evaluation.scenes import Scene
 from bayesdl_sim.utils.errors import InputError, run_script
 
 __all__ = ["main"]
@@ -59,7 +60,7 @@ def main(argv: list[str] | None = None) -> None:
     posterior = open_posterior(args)
     records = score_scenes([read_scene(args.raw, args.target)], standard_methods(posterior))
     tables = {"F-actin demo stack": mean_by(records, "method"), "Bars": bars(records, GAIN_BARS)}
-    write_tables("demo", tables, args.save_path, {"members": posterior.members}, records)
+    write_tables("demo", tables, args.save_path, {"members": len(posterior.members)}, records)
 
 
 if __name__ == "__main__":

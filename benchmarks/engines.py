@@ -19,13 +19,15 @@ import torch
 from tqdm import tqdm
 
 from bayesdl_sim.benchmarks.scenes.kept_out import SCENARIOS, kept_out_scene
-from bayesdl_sim.benchmarks.shared.common import Posterior, simulated_cells
+from bayesdl_sim.benchmarks.shared.common import posterior_of
 from bayesdl_sim.benchmarks.shared.console import arguments, at_least
 from bayesdl_sim.benchmarks.shared.detection import image_scores
 from bayesdl_sim.benchmarks.shared.training import STEP_2, curve, train
 from bayesdl_sim.benchmarks.uncertainty import calibration_records, normalised_targets
 from bayesdl_sim.DatasetGenerate import from_simulation
 from bayesdl_sim.evaluation.report.tables import write_tables
+from bayesdl_sim.evaluation.scenes import simulated_cells
+from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.metrics.images import auroc, pearson, quality
 from bayesdl_sim.utils.errors import InputError, run_script
 
@@ -67,7 +69,7 @@ def judge(posterior: Posterior, args: argparse.Namespace) -> tuple[dict[str, flo
     records, known, unknown = [], [], []
     cells = simulated_cells(args.test_seed, args.test_cells, args.levels, args.test_size)
     for number, scene in enumerate(cells, start=1):
-        prediction = posterior(scene.raw)
+        prediction = posterior_of(scene, posterior)
         known += image_scores(prediction)[SCORE]
         for record in calibration_records(scene, prediction, number):
             level = record["level"] - 1
@@ -80,7 +82,7 @@ def judge(posterior: Posterior, args: argparse.Namespace) -> tuple[dict[str, flo
     for name in SCENARIOS:
         for index in range(args.kept_out):
             scene = kept_out_scene(name, index, args.levels, args.test_size, args.test_seed)
-            unknown += image_scores(posterior(scene.raw))[SCORE]
+            unknown += image_scores(posterior_of(scene, posterior))[SCORE]
     names = ("psnr", "ssim", *CALIBRATION, "correlation")
     means = {name: float(np.mean([record[name] for record in records])) for name in names}
     return means | {"auroc": auroc(known, unknown)}, records
@@ -91,9 +93,9 @@ def compare(root: Path, work: Path, args: argparse.Namespace) -> tuple[list[dict
     rows, records = [], []
     for engine in tqdm(args.engines, "engines", unit="engine"):
         cost = train_engine(engine, root, work, args)
-        posterior = Posterior(cost.pop("folder"), keep=True)
+        posterior = Posterior.load(cost.pop("folder"), "cpu", precision="fp32", calibration="none")
         means, own = judge(posterior, args)
-        rows.append({"posterior": engine, "members": posterior.members, **means, **cost})
+        rows.append({"posterior": engine, "members": len(posterior.members), **means, **cost})
         records += [{"posterior": engine, **record} for record in own]
     return rows, records
 

@@ -19,12 +19,13 @@ from matplotlib.figure import Figure
 
 from bayesdl_sim.benchmarks.scenes.charts import CHARTS
 from bayesdl_sim.benchmarks.scenes.kept_out import kept_out_scene
-from bayesdl_sim.benchmarks.shared.common import Posterior
+from bayesdl_sim.benchmarks.shared.common import posterior_of
 from bayesdl_sim.benchmarks.shared.console import arguments, at_least
 from bayesdl_sim.benchmarks.shared.training import curve, train
 from bayesdl_sim.data.sets.layout import DatasetSpec, DatasetTree
 from bayesdl_sim.DatasetGenerate.from_simulation import store_cell
 from bayesdl_sim.evaluation.report.tables import write_tables
+from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.metrics.images import quality
 from bayesdl_sim.utils.errors import InputError, run_script
 from bayesdl_sim.utils.files import atomic_path
@@ -66,10 +67,10 @@ def write_set(root: Path, structure: str, args: argparse.Namespace) -> None:
 def untouched(root: Path, args: argparse.Namespace) -> float:
     """PSNR of the member itself on the validation fields."""
     tree, scores = DatasetTree(root), []
-    posterior = Posterior(args.pretrained_G, limit=1)
+    posterior = Posterior.load(args.pretrained_G, "cpu", 1, precision="fp32")
     for number in tree.spec.splits["validation"]:
         scene = kept_out_scene(args.structure, number, args.levels, args.size, args.seed)
-        images = posterior(scene.raw).mean[:, 0].numpy()
+        images = posterior_of(scene, posterior).mean[:, 0].numpy()
         scores += [quality(image, scene.target).psnr for image in images]
     return float(np.mean(scores))
 

@@ -28,7 +28,6 @@ from typing import Any
 
 import numpy as np
 
-from bayesdl_sim.benchmarks.shared.common import FIRST_GUESS
 from bayesdl_sim.benchmarks.shared.console import arguments, at_least
 from bayesdl_sim.data.formats.tiff import read_image
 from bayesdl_sim.data.inputs import InputSpec
@@ -38,6 +37,7 @@ from bayesdl_sim.data.sets.layout import DatasetTree
 from bayesdl_sim.data.sets.patches import crop_pair, draw_symmetry
 from bayesdl_sim.DatasetGenerate import from_simulation
 from bayesdl_sim.evaluation.report.tables import write_tables
+from bayesdl_sim.training.run import FIRST_GUESS
 from bayesdl_sim.utils.errors import InputError, run_script
 
 __all__ = ["decoded_patches", "main", "own_memory", "rate"]

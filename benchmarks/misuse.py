@@ -3,8 +3,7 @@
     python -m benchmarks.misuse --save_path runs/benchmarks
     python -m benchmarks.misuse --cells 10 --scenes 2   # a quick look
 
-    # Once per checkpoint: measure validation cells and store the scores beside the members
-    python -m benchmarks.misuse --fit 200 --pretrained_G checkpoint/F-actin/pretrained_G
+The gate itself is fitted by calibrate.py.
 
 Three tables. *Misuse*: AUROC of the gate between unseen test cells and each scenario of
 `benchmarks.scenes.faults`, the share that is warned of and refused, and for comparison the AUROC of
@@ -25,41 +24,35 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from bayesdl_sim.bayes.prediction import predict
 from bayesdl_sim.benchmarks.real import STACKS, read_scene
 from bayesdl_sim.benchmarks.scenes.faults import FAULTS, FRAME_FAULTS, GROSS, WEAK, fault_scene
-from bayesdl_sim.benchmarks.shared.common import (
-    Posterior,
-    Scene,
-    open_posterior,
-    posterior_of,
-    simulated_cells,
-)
+from bayesdl_sim.benchmarks.shared.common import open_posterior, posterior_of
 from bayesdl_sim.benchmarks.shared.console import arguments, at_least
+from bayesdl_sim.evaluation.calibrate import GATE_SEED
 from bayesdl_sim.evaluation.report.tables import write_tables
+from bayesdl_sim.evaluation.scenes import Scene, simulated_cells
 from bayesdl_sim.inference.findings import Finding, findings
 from bayesdl_sim.inference.gate import (
     ALARM_RATE,
     Gate,
     judge,
-    read_gate,
-    stack_scores,
-    write_gate,
 )
+from bayesdl_sim.inference.posterior import Posterior
+from bayesdl_sim.inference.verdict import scores_at
 from bayesdl_sim.metrics.images import auroc
-from bayesdl_sim.models.members import describe_members, hashes_of
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS
 from bayesdl_sim.physics.patterns.estimation import estimate
-from bayesdl_sim.physics.reconstruction.resimulation import Examination, examine, resimulate
+from bayesdl_sim.physics.reconstruction.resimulation import resimulate
 from bayesdl_sim.utils.errors import InputError, run_script
 
-__all__ = ["Judged", "fit_gate", "judge_scene", "main", "misuse_table"]
+__all__ = ["Judged", "judge_scene", "main", "misuse_table"]
 
 GROSS_BAR, WEAK_BAR, BLOB_BAR = 0.95, 0.80, 0.90
 LEAST_MODULATION = 0.3
 NEEDS_NO_FRINGES = ("one frame dark", "one exposure stored twice")
 BLOB_FWHM = 9.0  # super-resolution pixels: three resolution elements of 3 pixels each
 BLOBS = 4  # per cell, one after the other
-VALIDATION_SEED = 20262
 
 
 class Judged(NamedTuple):
@@ -83,38 +76,20 @@ class Judged(NamedTuple):
 
 def judge_scene(scene: Scene, posterior: Posterior) -> Judged:
     """Predicts and examines the first exposure of a scene."""
-    raw = scene.raw[0]
-    maps = [image[0, 0] for image in posterior_of(scene._replace(raw=scene.raw[:1]), posterior)]
-    seen = examine(raw, maps[0])
-    checks = seen.checks._asdict()
-    light = scene.illumination
+    prepared = posterior.prepare(scene.stack())
+    shown = prepared.network_input(0, posterior.inputs)
+    maps = predict(posterior.functions, shown, posterior.likelihood)
+    mean, epistemic = (image[0, 0].float().cpu().numpy() for image in (maps.mean, maps.epistemic))
+    checks, light = prepared.checks(0), scene.illumination
+    shared = epistemic[prepared.fine_square(0)] if len(posterior.members) > 1 else None
     return Judged(
-        findings(checks, tuple(seen.resimulation.invented.shape)),
-        scores_of(raw, maps[0], maps[2], seen),
-        float(maps[0].mean()),
-        seen.checks.snr,
+        findings(checks._asdict(), prepared.judged_field(0)),
+        scores_at(prepared, 0, mean, shared),
+        float(mean.mean()),
+        checks.snr,
         math.nan if light is None else min(light.modulation),
-        sum(len(group) for group in seen.checks.groups),
+        sum(len(group) for group in checks.groups),
     )
-
-
-def scores_of(raw: Tensor, mean: Tensor, epistemic: Tensor, seen: Examination) -> dict[str, float]:
-    """Scores of one stack over the square that was examined."""
-    wide_field = raw.mean(dim=0)[seen.square]
-    parts = (wide_field, mean[seen.fine_square], epistemic[seen.fine_square])
-    return stack_scores(seen.checks._asdict(), seen.misfit(), *(part.numpy() for part in parts))
-
-
-def fit_gate(posterior: Posterior, scenes: Iterable[Scene], facts: dict[str, Any]) -> None:
-    """Scores validation cells and stores them beside the members, see `write_gate`."""
-    rows = [judge_scene(scene, posterior).scores for scene in scenes]
-    path = write_gate(posterior.folder, rows, members_of(posterior), facts)
-    print(f"{len(rows)} validation cells written to {path}")
-
-
-def members_of(posterior: Posterior) -> dict[str, str]:
-    """What the gate of the members in use is filed under."""
-    return hashes_of(describe_members(posterior.folder, posterior.limit))
 
 
 def suspicion(judged: Judged, gate: Gate) -> float:
@@ -222,15 +197,20 @@ def real_table(posterior: Posterior, gate: Gate) -> list[dict[str, Any]]:
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = arguments("misuse", "Is misuse noticed, and are good stacks left alone?")
-    parser.add_argument("--fit", type=int, metavar="CELLS", help="fit gate.json on so many cells")
+    parser.add_argument("--fit", help=argparse.SUPPRESS)
     parser.add_argument("--cells", type=int, default=100, help="unseen test cells")
     parser.add_argument("--scenes", type=int, default=16, help="stacks per scenario")
     parser.add_argument("--size", type=int, default=128, help="raw field, pixels per side")
     parser.add_argument("--seed", type=int, default=20263, help="of test cells and scenarios")
     args = parser.parse_args(argv)
-    at_least(args, fit=19, cells=2, scenes=1, size=64, seed=0)
-    if args.seed == VALIDATION_SEED:
-        raise InputError(f"--seed {VALIDATION_SEED} makes the validation cells: choose another")
+    if args.fit is not None:
+        raise InputError(
+            "--fit is part of calibrate.py now: python calibrate.py --gate_cells 200 with the same "
+            "--pretrained_G"
+        )
+    at_least(args, cells=2, scenes=1, size=64, seed=0)
+    if args.seed == GATE_SEED:
+        raise InputError(f"--seed {GATE_SEED} makes the cells of the gate: choose another")
     return args
 
 
@@ -241,19 +221,14 @@ def scored(scenes: Iterable[Scene], posterior: Posterior) -> Iterator[Judged]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Fits the gate, or measures it."""
+    """Judges test cells and scenarios, and prints the tables."""
     args = parse_args(argv)
     posterior = open_posterior(args)
-    if args.fit:
-        cells = simulated_cells(VALIDATION_SEED, args.fit, 1, args.size)
-        facts = {"cells": args.fit, "size": args.size, "seed": VALIDATION_SEED}
-        fit_gate(posterior, tqdm(cells, "validation cells", args.fit), facts)
-        return
-    gate = read_gate(posterior.folder, members_of(posterior))
+    gate = posterior.gate
     if gate is None:
         raise InputError(
             f"{posterior.folder} holds no gate.json of these members: fit it first "
-            "(python -m benchmarks.misuse --fit 200)"
+            "(python calibrate.py --gate_cells 200)"
         )
     cells = simulated_cells(args.seed, args.cells, 1, args.size)
     known = list(scored(tqdm(cells, "test cells", args.cells), posterior))
@@ -280,7 +255,7 @@ def main(argv: list[str] | None = None) -> None:
         for name, stacks in {"test cells": known, **faults}.items() for j in stacks
     ]  # fmt: skip
     names = ("cells", "scenes", "size", "seed")
-    facts = {name: getattr(args, name) for name in names} | {"members": posterior.members}
+    facts = {name: getattr(args, name) for name in names} | {"members": len(posterior.members)}
     write_tables("misuse", tables, args.save_path, facts, records)
 
 

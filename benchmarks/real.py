@@ -17,7 +17,6 @@ import torch
 from tqdm import tqdm
 
 from bayesdl_sim.benchmarks.shared.common import (
-    Scene,
     open_posterior,
     posterior_of,
     wide_field_images,
@@ -27,6 +26,7 @@ from bayesdl_sim.benchmarks.shared.console import arguments, at_least
 from bayesdl_sim.benchmarks.shared.panels import write_comparison
 from bayesdl_sim.data.stacks import read_stack
 from bayesdl_sim.evaluation.report.tables import write_tables
+from bayesdl_sim.evaluation.scenes import Scene
 from bayesdl_sim.metrics.images import rsp
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.utils.errors import run_script
@@ -144,7 +144,10 @@ def main(argv: list[str] | None = None) -> None:
             panels = images | {title: image[0, 0].numpy() for title, image in maps.items()}
             path = args.save_path / f"real_{name}.png"
             write_comparison(path, panels, stack.optics.pixel_size_nm / 2, 2 * args.zoom)
-    facts = {"members": posterior.members, "stacks": [str(STACKS[n].path) for n in args.stacks]}
+    facts = {
+        "members": len(posterior.members),
+        "stacks": [str(STACKS[n].path) for n in args.stacks],
+    }
     write_tables("real", {"Real stacks": rows}, args.save_path, facts)
 
 

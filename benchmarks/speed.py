@@ -23,9 +23,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from bayesdl_sim.benchmarks.shared.common import Posterior, simulated_cells
+from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.benchmarks.shared.console import arguments, at_least
 from bayesdl_sim.evaluation.report.tables import write_tables
+from bayesdl_sim.evaluation.scenes import simulated_cells
+from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.models.bayesdl import build_network, network_config
 from bayesdl_sim.models.rcan import RCAN
 from bayesdl_sim.utils.devices import autocast, choose_device, choose_precision
@@ -35,6 +37,7 @@ __all__ = ["main"]
 
 OURS, RELEASED = "BayesDL-SIM", "RCAN 5x10x64, the released size"
 PRECISIONS = ("fp32", "bf16")
+SMALLEST_TILE = 32  # raw pixels
 BARS = {"seconds": 15.0, "peak memory, GB": 2.0}
 TILES_BAR, PRECISION_BAR = 1e-3, 0.05
 
@@ -59,7 +62,13 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
     raw = torch.rand((1, 9, args.size, args.size), generator=torch.Generator().manual_seed(0))
     raw = 1000 * raw
     if method == OURS:
-        run = Posterior(args.pretrained_G, device, dtype, args.tile, args.members)
+        posterior = Posterior.load(
+            args.pretrained_G, device, args.members, precision=precision, tile=args.tile
+        )
+
+        def run(stack: Tensor) -> Prediction:
+            return posterior.predict(stack, calibrated=False)
+
     else:
         network = released_network().to(device, memory_format=torch.channels_last).eval()
         raw = raw.to(device, memory_format=torch.channels_last)
@@ -123,12 +132,15 @@ def equality_table(args: argparse.Namespace) -> list[dict[str, Any]]:
     """Tiles against the whole field, and bf16 against fp32, on a simulated stack."""
     raw, device = frames(args), choose_device(args.device)
 
-    def predict(dtype: torch.dtype, tile: int) -> Any:
-        return Posterior(args.pretrained_G, device, dtype, tile, args.members)(raw)
+    def predict(precision: str, tile: int) -> Prediction:
+        posterior = Posterior.load(
+            args.pretrained_G, device, args.members, precision=precision, tile=tile
+        )
+        return posterior.predict(raw, calibrated=False)
 
-    whole = predict(torch.float32, args.size)
-    tiles = predict(torch.float32, max(args.size // 3, 16))
-    half = predict(torch.bfloat16, args.size)
+    whole = predict("fp32", args.size)
+    tiles = predict("fp32", max(args.size // 3, SMALLEST_TILE))
+    half = predict("bf16", args.size)
     table = []
     for name in ("mean", "aleatoric", "epistemic"):
         gap = float((getattr(tiles, name) - getattr(whole, name)).abs().max())

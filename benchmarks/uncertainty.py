@@ -12,7 +12,7 @@ unknown apart, an uncertainty that foretells the error cannot either.
 """
 
 import argparse
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from tqdm import tqdm
 from bayesdl_sim.bayes.calibration.held_out import gaussian_log_density, variance_scale
 from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.benchmarks.scenes.kept_out import SCENARIOS, kept_out_scene
-from bayesdl_sim.benchmarks.shared.common import Scene, open_posterior, simulated_cells
+from bayesdl_sim.benchmarks.shared.common import open_posterior, posterior_of
 from bayesdl_sim.benchmarks.shared.console import arguments, at_least
 from bayesdl_sim.benchmarks.shared.detection import (
     CONTROLS,
@@ -35,6 +35,8 @@ from bayesdl_sim.benchmarks.shared.detection import (
 )
 from bayesdl_sim.data.normalise import normalisation_of, target_normalisation
 from bayesdl_sim.evaluation.report.tables import write_tables
+from bayesdl_sim.evaluation.scenes import Scene, simulated_cells
+from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.metrics.images import coverage
 from bayesdl_sim.utils.errors import InputError, run_script
 
@@ -114,11 +116,9 @@ def calibration_table(
     return rows
 
 
-def score_scenes(
-    scenes: Iterable[Scene], posterior: Callable[[Tensor], Prediction]
-) -> dict[str, np.ndarray]:
+def score_scenes(scenes: Iterable[Scene], posterior: Posterior) -> dict[str, np.ndarray]:
     """Every score and control of every image: name -> (scenes, levels)."""
-    return stacked([scores_of(scene, posterior(scene.raw)) for scene in scenes])
+    return stacked([scores_of(scene, posterior_of(scene, posterior)) for scene in scenes])
 
 
 def scores_of(scene: Scene, prediction: Prediction) -> dict[str, list[float]]:
@@ -153,7 +153,7 @@ def main(argv: list[str] | None = None) -> None:
     def predict_cells() -> Iterable[dict[str, list[float]]]:
         cells = simulated_cells(args.seed, args.cells, args.levels, args.size)
         for number, scene in enumerate(tqdm(cells, "test cells", args.cells), start=1):
-            prediction = posterior(scene.raw)
+            prediction = posterior_of(scene, posterior)
             records.extend(calibration_records(scene, prediction, number))
             yield scores_of(scene, prediction)
 
@@ -179,7 +179,7 @@ def main(argv: list[str] | None = None) -> None:
     }
     names = ("cells", "kept_out", "levels", "size", "seed")
     facts = {name: getattr(args, name) for name in names}
-    facts |= {"members": posterior.members, "score": chosen}
+    facts |= {"members": len(posterior.members), "score": chosen}
     write_tables("uncertainty", tables, args.save_path, facts, records)
 
 

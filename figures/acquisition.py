@@ -18,7 +18,6 @@ this rule too: every exposure is foretold from the two before it.
 
 import argparse
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,17 +25,18 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor
 from tqdm import tqdm
 
 from bayesdl_sim.bayes.credibility import DELTA, credibility
 from bayesdl_sim.bayes.prediction import Prediction
-from bayesdl_sim.benchmarks.shared.common import Scene, posterior_of
+from bayesdl_sim.benchmarks.shared.common import open_posterior, posterior_of
 from bayesdl_sim.benchmarks.shared.console import at_least
 from bayesdl_sim.benchmarks.uncertainty import normalised_targets
 from bayesdl_sim.data.stacks import read_stack
 from bayesdl_sim.evaluation.report.tables import write_tables
-from bayesdl_sim.figures.common import lit_pixels, open_calibrated, options, save, sr_scale
+from bayesdl_sim.evaluation.scenes import Scene
+from bayesdl_sim.figures.common import lit_pixels, options, save, sr_scale
+from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.physics.camera import Camera
 from bayesdl_sim.physics.image_formation import expected_frames, grid_for, raw_counts, target_image
 from bayesdl_sim.physics.microscopes import (
@@ -105,11 +105,9 @@ def simulated_scene(args: argparse.Namespace, number: int) -> Scene:
     return Scene(args.structure, raw, target, tuple(args.exposures_e), microscope.optics, None)
 
 
-def records_of(
-    scene: Scene, posterior: Callable[[Tensor], Prediction], delta: float
-) -> list[dict[str, float]]:
+def records_of(scene: Scene, posterior: Posterior, delta: float) -> list[dict[str, float]]:
     """Per exposure: stated credibility, and the share of lit pixels that are right within delta."""
-    prediction = posterior_of(scene, posterior)
+    prediction = posterior_of(scene, posterior, calibrated=True)
     rows = []
     for level, target in enumerate(normalised_targets(scene)):
         mean, total = prediction.mean[level], prediction.total[level]
@@ -142,7 +140,7 @@ def foretold(scene: Scene, prediction: Prediction, level: int, delta: float) -> 
     )
 
 
-def simulate(args: argparse.Namespace, posterior: Callable[[Tensor], Prediction]) -> Figure:
+def simulate(args: argparse.Namespace, posterior: Posterior) -> Figure:
     """Prints and draws the curve of the user's optics."""
     warn_outside_training(microscope_of(args, torch.Generator().manual_seed(0)))
     numbers = tqdm(range(1, args.cells + 1), "fields")
@@ -181,7 +179,7 @@ def simulate(args: argparse.Namespace, posterior: Callable[[Tensor], Prediction]
 # ---------------------------------------------------------------------------- two real stacks
 
 
-def ask_stacks(args: argparse.Namespace, posterior: Callable[[Tensor], Prediction]) -> Figure:
+def ask_stacks(args: argparse.Namespace, posterior: Posterior) -> Figure:
     """Prints and draws what two stacks of one field say about the next exposure."""
     stacks = [read_stack(path).raw[0] for path in (args.stack_low, args.stack_high)]
     if stacks[0].shape != stacks[1].shape:
@@ -190,7 +188,7 @@ def ask_stacks(args: argparse.Namespace, posterior: Callable[[Tensor], Predictio
             f"{stacks[1].shape[1:]} px: expected one field"
         )
     ratio = exposure_ratio(*stacks)
-    predictions = [posterior(torch.from_numpy(stack)[None]) for stack in stacks]
+    predictions = [posterior.predict(torch.from_numpy(stack)[None]) for stack in stacks]
     lit = lit_pixels(predictions[1].mean[0])
     sigmas = [p.total[0][lit] / sr_scale(p.mean[0]).scale for p in predictions]
     pair = measured_pair(*sigmas, ratio, args.delta)
@@ -284,7 +282,8 @@ def check(args: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Asks the simulation, or the two stacks, and writes acquisition.png."""
     args = parse_args(argv)
-    posterior = open_calibrated(args)
+    posterior = open_posterior(args)
+    print("\n".join(posterior.notes))
     figure = simulate(args, posterior) if args.stack_low is None else ask_stacks(args, posterior)
     save(figure, args.save_path / "acquisition.png")
 

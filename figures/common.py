@@ -1,20 +1,14 @@
 """What the figures share: options, the intensity scale of a result, and how a chart is saved."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from bayesdl_sim.bayes.calibration.recalibration import Calibration
-from bayesdl_sim.bayes.calibration.stored import find_calibration
-from bayesdl_sim.bayes.prediction import Prediction
-from bayesdl_sim.benchmarks.shared.common import open_posterior
 from bayesdl_sim.benchmarks.shared.console import arguments
 from bayesdl_sim.data.normalise import Normalisation
-from bayesdl_sim.models.members import describe_members, hashes_of
 from bayesdl_sim.physics.image_formation import LIT_SHARE
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import atomic_path, read_json
@@ -22,7 +16,6 @@ from bayesdl_sim.utils.files import atomic_path, read_json
 __all__ = [
     "PICTURES",
     "lit_pixels",
-    "open_calibrated",
     "options",
     "results_options",
     "save",
@@ -65,16 +58,6 @@ def stored_table(results: Path, benchmark: str, title: str) -> list[dict[str, An
     if title not in tables:
         raise InputError(f"{path} has no table {title!r}: run python -m benchmarks.{benchmark}")
     return tables[title]
-
-
-def open_calibrated(args: argparse.Namespace) -> Callable[[Tensor], Prediction]:
-    """The posterior that the options name, with the calibration beside its members, as test.py."""
-    posterior = open_posterior(args)
-    members = describe_members(posterior.folder, posterior.limit)
-    found, words = find_calibration(posterior.folder, None, hashes_of(members))
-    print(words)
-    calibration = found or Calibration()
-    return lambda raw: calibration.apply(posterior(raw))
 
 
 def sr_scale(mean: Tensor) -> Normalisation:

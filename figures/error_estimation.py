@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from tqdm import tqdm
 
-from bayesdl_sim.benchmarks.shared.common import Scene, posterior_of, simulated_cells
+from bayesdl_sim.benchmarks.shared.common import open_posterior, posterior_of
 from bayesdl_sim.benchmarks.shared.console import at_least
 from bayesdl_sim.benchmarks.uncertainty import normalised_targets
 from bayesdl_sim.evaluation.report.tables import write_tables
-from bayesdl_sim.figures.common import open_calibrated, options, save, sr_scale
+from bayesdl_sim.evaluation.scenes import Scene, simulated_cells
+from bayesdl_sim.figures.common import options, save, sr_scale
 from bayesdl_sim.utils.errors import InputError, run_script
 
 __all__ = ["Image", "draw", "intensity_baseline", "main", "scores", "table"]
@@ -167,10 +168,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def predicted(args: argparse.Namespace) -> Iterable[Image]:
     """All images of the test cells, with their predictions."""
-    posterior = open_calibrated(args)
+    posterior = open_posterior(args)
+    print("\n".join(posterior.notes))
     cells = simulated_cells(args.seed, args.cells, args.levels, args.size)
     for number, scene in enumerate(tqdm(cells, "test cells", args.cells)):
-        yield from images_of(scene, number, posterior_of(scene, posterior))
+        yield from images_of(scene, number, posterior_of(scene, posterior, calibrated=True))
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -26,11 +26,12 @@ from bayesdl_sim.bayes.credibility import interval
 from bayesdl_sim.bayes.likelihoods import interval_half_width
 from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.benchmarks.scenes.movie import Movie, simulate_movie
-from bayesdl_sim.benchmarks.shared.common import Posterior, open_posterior
+from bayesdl_sim.benchmarks.shared.common import open_posterior
 from bayesdl_sim.benchmarks.shared.console import at_least
 from bayesdl_sim.data.normalise import normalisation_of
 from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.figures.common import lit_pixels, options, save, sr_scale
+from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.metrics.images import pearson
 from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled
 from bayesdl_sim.utils.errors import InputError, run_script

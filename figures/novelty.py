@@ -15,17 +15,13 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from bayesdl_sim.benchmarks.scenes.kept_out import SCENARIOS, kept_out_scene
-from bayesdl_sim.benchmarks.shared.common import (
-    Posterior,
-    Scene,
-    open_posterior,
-    posterior_of,
-    simulated_cells,
-)
+from bayesdl_sim.benchmarks.shared.common import open_posterior, posterior_of
 from bayesdl_sim.benchmarks.shared.console import at_least
 from bayesdl_sim.benchmarks.shared.detection import image_scores
 from bayesdl_sim.evaluation.report.tables import write_tables
+from bayesdl_sim.evaluation.scenes import Scene, simulated_cells
 from bayesdl_sim.figures.common import options, save
+from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.metrics.images import auroc
 from bayesdl_sim.utils.errors import run_script
 

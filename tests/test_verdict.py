@@ -62,7 +62,7 @@ def test_real_stack_is_accepted_and_the_verdict_is_stored(script, posterior, tmp
     members = hashes_of(describe_members(posterior))
     rng = np.random.default_rng(0)
     rows = [{name: 1e6 + float(rng.normal()) for name in SCORES} for _ in range(40)]
-    write_gate(posterior, rows, members, {})
+    write_gate(posterior, [rows], members, {})
     call(script, posterior, CRISTAE, tmp_path / "out")
     assert "verdict: accept (p = 1.000)" in capsys.readouterr().out
     expected = {"decision": "accept", "p_value": 1.0, "reasons": [], "forced": False}
@@ -130,7 +130,7 @@ def test_scores_are_compared_with_the_gate_of_these_members(script, posterior, t
     rng = np.random.default_rng(0)
     # Validation cells that no stack is like: the scores of all of them are far lower.
     rows = [{name: -1e6 + float(rng.normal()) for name in SCORES} for _ in range(40)]
-    write_gate(posterior, rows, members, {})
+    write_gate(posterior, [rows], members, {})
     call(script, posterior, CRISTAE, tmp_path / "out")
     assert "verdict: warn (p = 0.024)" in capsys.readouterr().out
     verdict = verdict_in(tmp_path / "out")

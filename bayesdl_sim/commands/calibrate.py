@@ -13,7 +13,10 @@ from bayesdl_sim.commands.data_options import (
     posterior_settings,
     sampling,
 )
-from bayesdl_sim.evaluation.calibrate import CalibrationSettings, calibrate
+from bayesdl_sim.evaluation.calibrate import GATE_SEED, CalibrationSettings, calibrate
+from bayesdl_sim.inference.findings import SMALLEST_FIELD
+from bayesdl_sim.inference.gate import LEAST_CELLS
+from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["main", "parse_args"]
 
@@ -24,7 +27,9 @@ def parse_args(argv: list[str] | None = None) -> CalibrationSettings:
         description="Calibrates a BayesDL posterior on validation cells.", allow_abbrev=False
     )
     data = parser.add_argument_group("data")
-    data.add_argument("--root_dir", type=Path, required=True, help="data set (Raw, GT, WF)")
+    data.add_argument(
+        "--root_dir", type=Path, help="data set (Raw, GT, WF); without one, only the gate is fitted"
+    )
     data.add_argument(
         "--cells",
         "--calibration_cells",
@@ -38,13 +43,31 @@ def parse_args(argv: list[str] | None = None) -> CalibrationSettings:
         default=SHIPPED,
         help="folder of members; the files are written there (%(default)s)",
     )
+    gate = parser.add_argument_group("gate, which the verdict of test.py compares stacks with")
+    gate.add_argument(
+        "--gate_cells",
+        type=int,
+        default=200,
+        help="simulated cells, at least 19 (default %(default)s; 0: no gate)",
+    )
+    gate.add_argument("--gate_size", type=int, default=128, help="of their raw field, pixels")
+    gate.add_argument("--gate_seed", type=int, default=GATE_SEED, help="(default %(default)s)")
     add_run_options(parser.add_argument_group("run"))
     args = parser.parse_args(argv)
-    at_least(args, pixels=100, seed=0, tile=32)
+    at_least(args, pixels=100, seed=0, tile=32, gate_cells=0, gate_size=SMALLEST_FIELD, gate_seed=0)
+    if 0 < args.gate_cells < LEAST_CELLS:
+        raise InputError(
+            f"--gate_cells: expected 0 or at least {LEAST_CELLS}, found {args.gate_cells}"
+        )
+    if args.root_dir is None and not args.gate_cells:
+        raise InputError("nothing to fit: expected --root_dir, --gate_cells, or both")
     return CalibrationSettings(
         root_dir=args.root_dir,
         pretrained_G=args.pretrained_G,
         cells=args.cells,
+        gate_cells=args.gate_cells,
+        gate_size=args.gate_size,
+        gate_seed=args.gate_seed,
         posterior=posterior_settings(args),
         sampling=sampling(args),
     )

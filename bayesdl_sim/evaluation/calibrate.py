@@ -1,14 +1,18 @@
-"""Fits the calibration of a posterior on cells that it was not trained on."""
+"""Fits the calibration and the gate of a posterior on cells that it was not trained on."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from tqdm import tqdm
 
 from bayesdl_sim.bayes.calibration.fitting import CalibrationStack, fit_calibration
 from bayesdl_sim.bayes.calibration.recalibration import Calibration
 from bayesdl_sim.bayes.calibration.stored import CALIBRATION_FILE, write_calibrations
+from bayesdl_sim.bayes.prediction import predict_nested
 from bayesdl_sim.data.sets.layout import DatasetTree
 from bayesdl_sim.evaluation.cases import (
     CaseSettings,
@@ -25,12 +29,25 @@ from bayesdl_sim.evaluation.predicting import (
     open_posterior,
     require_uncertainty,
 )
+from bayesdl_sim.evaluation.scenes import Scene, simulated_cells
 from bayesdl_sim.evaluation.scoring import OURS, Sample
+from bayesdl_sim.inference.gate import write_gate
 from bayesdl_sim.inference.posterior import Posterior
+from bayesdl_sim.inference.verdict import scores_at
 from bayesdl_sim.utils.errors import InputError, writable_folder
 from bayesdl_sim.utils.run_log import provenance
 
-__all__ = ["CalibrationSettings", "calibrate", "calibration_samples", "calibrations_of"]
+__all__ = [
+    "GATE_SEED",
+    "CalibrationSettings",
+    "calibrate",
+    "calibration_samples",
+    "calibrations_of",
+    "gate_scores",
+    "nested_scores",
+]
+
+GATE_SEED = 20262  # of the simulated cells that the gate compares with
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,37 +55,51 @@ class CalibrationSettings:
     """What a posterior is calibrated on.
 
     Attributes:
-        root_dir: data set.
+        root_dir: data set of the calibration; None: the gate alone is fitted.
         pretrained_G: folder of the members; the files are written there.
         cells: to fit on; empty for the set's validation cells.
+        gate_cells: simulated cells that the gate compares with; 0: the calibration alone is fitted.
+        gate_size: side of their raw field, pixels.
+        gate_seed: that makes them; not that of a training set or of a test.
         posterior: how the members are run.
         sampling: the pixels that stand for a stack.
     """
 
-    root_dir: Path
+    root_dir: Path | None
     pretrained_G: Path
     cells: tuple[int, ...] = ()
+    gate_cells: int = 200
+    gate_size: int = 128
+    gate_seed: int = GATE_SEED
     posterior: PosteriorSettings = PosteriorSettings()
     sampling: Sampling = Sampling()
 
 
-def calibrate(settings: CalibrationSettings) -> Path:
-    """Fits the calibration and stores it beside the members.
+def calibrate(settings: CalibrationSettings) -> list[Path]:
+    """Fits the calibration and the gate, and stores them beside the members.
 
     Returns:
-        The path of the file.
+        The paths of the files.
 
     Raises:
         InputError: cells or members that cannot be used, or a folder that cannot be written.
     """
-    tree = DatasetTree(settings.root_dir)
-    cases = CaseSettings(part="validation", calibration_cells=settings.cells)
+    evaluated = open_posterior(settings.pretrained_G, OURS, settings.posterior, "none")
+    writable_folder(settings.pretrained_G)
+    paths = []
+    if settings.root_dir is not None:
+        paths.append(_fit_calibration(settings, evaluated))
+    if settings.gate_cells:
+        paths.append(_fit_gate(settings, evaluated.posterior))
+    return paths
+
+
+def _fit_calibration(settings: CalibrationSettings, evaluated: Evaluated) -> Path:
+    tree, posterior = DatasetTree(settings.root_dir), evaluated.posterior
+    require_uncertainty(posterior)
+    cases = CaseSettings(calibration_cells=settings.cells)
     cells = chosen_cells(tree, cases).fitted
     warn_of_training_cells(tree, cells)
-    evaluated = open_posterior(settings.pretrained_G, OURS, settings.posterior, "none")
-    posterior = evaluated.posterior
-    require_uncertainty(posterior)
-    writable_folder(settings.pretrained_G)
     samples = calibration_samples(tree, cells, evaluated, settings.sampling, cases)
     calibrations = calibrations_of(samples, posterior, tree, settings.sampling.seed)
     path = settings.pretrained_G / CALIBRATION_FILE
@@ -76,6 +107,43 @@ def calibrate(settings: CalibrationSettings) -> Path:
     print("\n".join(calibrations[-1].describe()))
     print(f"written to {path} for 1 to {len(posterior.members)} members; test.py applies it")
     return path
+
+
+def _fit_gate(settings: CalibrationSettings, posterior: Posterior) -> Path:
+    count, size, seed = settings.gate_cells, settings.gate_size, settings.gate_seed
+    cells = tqdm(simulated_cells(seed, count, 1, size), "cells of the gate", count, disable=None)
+    scores = gate_scores(cells, posterior)
+    facts = {"cells": len(scores[0]), "size": size, "seed": seed, "provenance": provenance()}
+    path = write_gate(settings.pretrained_G, scores, posterior.hashes, facts)
+    print(f"{len(scores[0])} cells written to {path}; test.py compares stacks with them")
+    return path
+
+
+def gate_scores(scenes: Iterable[Scene], posterior: Posterior) -> list[list[dict[str, float]]]:
+    """What the first exposure of each scene scores with the first 1, 2, ..., K members.
+
+    A cell with a score that is not finite is left out, with a warning.
+    """
+    rows = []
+    for number, scene in enumerate(scenes, start=1):
+        row = nested_scores(scene, posterior)
+        if all(math.isfinite(value) for scores in row for value in scores.values()):
+            rows.append(row)
+        else:
+            print(f"WARNING: cell {number} of the gate is left out: a score is not finite")
+    return [list(column) for column in zip(*rows, strict=True)] or [[]]
+
+
+def nested_scores(scene: Scene, posterior: Posterior) -> list[dict[str, float]]:
+    """The scores of one scene, per number of members."""
+    prepared = posterior.prepare(scene.stack())
+    shown, scores = prepared.network_input(0, posterior.inputs), []
+    nested = predict_nested(posterior.functions, shown, posterior.likelihood)
+    for count, prediction in enumerate(nested, start=1):
+        mean, _, epistemic, _ = (image[0, 0].float().cpu().numpy() for image in prediction)
+        square = epistemic[prepared.fine_square(0)] if count > 1 else None
+        scores.append(scores_at(prepared, 0, mean, square))
+    return scores
 
 
 def calibration_samples(

@@ -15,18 +15,30 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesdl_sim.bayes.calibration.p_values import combined_p_value
 from bayesdl_sim.inference.findings import Finding
 from bayesdl_sim.metrics.images import rse
 from bayesdl_sim.utils.errors import InputError
-from bayesdl_sim.utils.files import read_json, write_json
+from bayesdl_sim.utils.files import write_json
+from bayesdl_sim.utils.schema import (
+    checked,
+    list_of,
+    mapping_of,
+    number,
+    one_of,
+    read_record,
+    record,
+    text,
+    whole,
+)
 
 __all__ = [
     "ALARM_RATE",
     "GATE_FILE",
+    "LEAST_CELLS",
     "SCORES",
     "Gate",
     "Verdict",
-    "combined_p_value",
     "judge",
     "read_gate",
     "stack_scores",
@@ -36,10 +48,15 @@ __all__ = [
 GATE_FILE = "gate.json"
 NOT_COMPARED = "the raw frames show no fault; not compared with validation cells"
 ALARM_RATE = 0.05  # of warnings by scores, on cells like those of the training
-TAIL_SHARE = 0.2  # of the cells, whose scores a tail is fitted to
 NAMED = 0.7  # of the largest surprise: further reasons that are given
 LEAST_CELLS = 19  # the smallest p-value of n cells is 1 / (n + 1)
-FORMAT, VERSION = "BayesDL-SIM gate", 1
+FORMAT, VERSION = "BayesDL-SIM gate", 2
+_COLUMNS = mapping_of(list_of(number(), least=LEAST_CELLS))
+_KINDS = {
+    "members": list_of(record({"file": text(), "sha256": text()}), least=1),
+    "scores": _COLUMNS,
+    "by_members": list_of(record({"members": whole(least=1), "scores": _COLUMNS}), least=1),
+}
 
 SCORES = {
     "snr": "the signal is weaker against the noise than in validation cells",
@@ -123,58 +140,6 @@ def stack_scores(
     return scores
 
 
-def combined_p_value(
-    calibration: Mapping[str, NDArray], scores: Mapping[str, float]
-) -> tuple[float, dict[str, float]]:
-    """Conformal p-value of a stack over all its scores together.
-
-    Per score, the n cells and the stack itself give each of them a surprise, about `-log` of the
-    share that scores as high (`_surprise`); the largest of its surprises is the number t_i of a
-    cell, t of the stack. Then
-
-        p = #{i: t_i >= t} / (n + 1),   the stack counted as well.
-
-    Everything is computed from the n + 1 symmetrically: if the stack is
-    exchangeable with the cells, `P(p <= alpha) <= alpha`, for any number of scores, however they
-    depend on each other.
-
-    Args:
-        calibration: name -> (n,), one stack per cell.
-        scores: name -> score of the stack; the names of `calibration`.
-
-    Returns:
-        p, and the surprise of each score.
-
-    Source: Vovk, Gammerman, Shafer, Algorithmic learning in a random world (2005), chapter 2, for
-    conformal p-values; the combination is this project's.
-    """
-    names = sorted(calibration)
-    if names != sorted(scores):
-        raise InputError(f"the gate knows the scores {names}, found {sorted(scores)}")
-    table = np.array([_surprise([*calibration[name], scores[name]]) for name in names])
-    largest = table.max(axis=0)
-    p = float((largest >= largest[-1]).mean())
-    return p, dict(zip(names, table[:, -1].tolist(), strict=True))
-
-
-def _surprise(values: Sequence[float]) -> NDArray[np.float64]:
-    """`-log(share of values as high)`; in the highest fifth along an exponential tail.
-
-    Ranks alone would tie: of n cells and many scores, most of the highest ranks are in different
-    cells. The tail's length is the mean excess over its start, so heavy tails surprise less.
-    """
-    values = np.asarray(values, np.float64)
-    finite = values[np.isfinite(values)]
-    beyond = finite.max() + 10 * max(float(np.ptp(finite)), 1e-12) if finite.size else 1.0
-    values = np.nan_to_num(values, nan=beyond, posinf=beyond, neginf=-beyond)
-    share = (len(values) - np.searchsorted(np.sort(values), values)) / len(values)
-    start = np.quantile(values, 1 - TAIL_SHARE)
-    excess = values - start
-    tail = excess > 0
-    length = excess[tail].mean() if tail.any() else 1.0
-    return np.where(tail, -math.log(TAIL_SHARE) + excess / length, -np.log(share))
-
-
 def judge(
     found: Sequence[Finding],
     scores: Mapping[str, float] | None = None,
@@ -210,37 +175,47 @@ def judge(
 
 def write_gate(
     folder: str | Path,
-    rows: Sequence[Mapping[str, float]],
+    scores: Sequence[Sequence[Mapping[str, float]]],
     members: Mapping[str, str],
     facts: Mapping[str, Any],
 ) -> Path:
-    """Stores the scores of validation cells beside the members, one row per cell.
+    """Stores the scores of validation cells beside the members: with all K of them, and with fewer.
+
+    Scores of the raw frames are the same with any member, and are stored once.
 
     Args:
-        members: file name -> SHA-256 of the members that the scores were measured with.
+        scores: per number of members, rising to K, one row per cell.
+        members: file name -> SHA-256 of all K members, in their order.
         facts: where the cells came from.
 
     Raises:
         InputError: too few cells to warn of anything at the stated rate.
     """
-    if len(rows) < LEAST_CELLS:
+    if len(scores[-1]) < LEAST_CELLS:
         raise InputError(
             f"an alarm rate of {ALARM_RATE:.0%} needs {LEAST_CELLS} validation cells or more, "
-            f"found {len(rows)}"
+            f"found {len(scores[-1])}"
         )
+    columns = [
+        {name: [round(float(row[name]), 6) for row in rows] for name in rows[0]} for rows in scores
+    ]
+    shared = {n: v for n, v in columns[0].items() if all(c.get(n) == v for c in columns)}
+    if len(columns) == 1:
+        shared = {}
     path = Path(folder) / GATE_FILE
-    scores = {name: [round(float(row[name]), 6) for row in rows] for name in rows[0]}
-    write_json(
-        path,
-        {
-            "format": FORMAT,
-            "version": VERSION,
-            "alarm_rate": ALARM_RATE,
-            "members": dict(members),
-            "scores": scores,
-            "facts": dict(facts),
-        },
-    )
+    payload = {
+        "format": FORMAT,
+        "version": VERSION,
+        "alarm_rate": ALARM_RATE,
+        "members": [{"file": name, "sha256": digest} for name, digest in members.items()],
+        "scores": shared,
+        "by_members": [
+            {"members": count, "scores": {n: v for n, v in found.items() if n not in shared}}
+            for count, found in enumerate(columns, start=len(members) - len(columns) + 1)
+        ],
+        "facts": dict(facts),
+    }
+    write_json(path, payload)
     return path
 
 
@@ -253,10 +228,25 @@ def read_gate(folder: str | Path, members: Mapping[str, str]) -> Gate | None:
     path = Path(folder) / GATE_FILE
     if not path.exists():
         return None
-    stored = read_json(path)
-    if stored.get("format") != FORMAT or stored.get("version") != VERSION:
-        raise InputError(f"{path}: expected a {FORMAT} of version {VERSION}; fit it again")
-    if stored["members"] != dict(members):
-        return None
-    scores = {name: np.asarray(values, np.float64) for name, values in stored["scores"].items()}
+    stored = read_record(path, {"format": one_of(FORMAT), "version": one_of(1, VERSION)}, "gate")
+    if stored["version"] == 1:  # of all members alone
+        kinds = {"members": mapping_of(text()), "scores": _COLUMNS}
+        stored = checked(stored, kinds, path, "gate")
+        return _gate(stored["scores"], members, path) if stored["members"] == members else None
+    stored = checked(stored, _KINDS, path, "gate")
+    known = [(item["file"], item["sha256"]) for item in stored["members"]]
+    for entry in stored["by_members"]:
+        if dict(known[: entry["members"]]) == dict(members):
+            return _gate(stored["scores"] | entry["scores"], members, path)
+    return None
+
+
+def _gate(columns: Mapping[str, list[float]], members: Mapping[str, str], path: Path) -> Gate:
+    lengths = {len(values) for values in columns.values()}
+    if len(lengths) != 1:
+        raise InputError(
+            f"{path} is no valid gate file: expected as many values of every score, found "
+            f"{sorted(lengths)}; make it again with calibrate.py"
+        )
+    scores = {name: np.asarray(values, np.float64) for name, values in columns.items()}
     return Gate(scores, dict(members))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from bayesdl_sim.inference.findings import SMALLEST_FIELD, Finding, findings
 from bayesdl_sim.inference.gate import Gate, Verdict, judge, stack_scores
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 
-__all__ = ["judge_frames", "judge_result", "judged_times"]
+__all__ = ["findings_at", "judge_frames", "judge_result", "judged_times", "scores_at"]
 
 JUDGED_TIMES = 4  # time points of a series that the verdict looks at, evenly spread
 SEVERITY = ("accept", "not judged", "warn", "refuse")
@@ -28,7 +29,7 @@ def judge_frames(prepared: PreparedStack) -> Verdict:
     """The verdict of the raw frames alone: no network is asked."""
     verdicts = []
     for t in judged_times(prepared):
-        verdicts.append(judge(_findings(prepared, t)))
+        verdicts.append(judge(findings_at(prepared, t)))
     return _worst(verdicts)
 
 
@@ -36,17 +37,30 @@ def judge_result(prepared: PreparedStack, result: Reconstruction, gate: Gate | N
     """The verdict of the raw frames and of the result that was made from them."""
     verdicts, times = [], judged_times(prepared)
     for t in times:
-        examined = prepared.examine(t, torch.from_numpy(result.sr[t]))
-        checks, fine = examined.checks._asdict(), examined.fine_square
-        wide_field = prepared.stack.raw[t].mean(axis=0)[examined.square]
-        epistemic = result.judged_epistemic.get(t)
-        scores = stack_scores(checks, examined.misfit(), wide_field, result.sr[t][fine], epistemic)
+        scores = scores_at(prepared, t, result.sr[t], result.judged_epistemic.get(t))
         comparable = gate if gate is not None and set(gate.scores) == set(scores) else None
-        verdicts.append(judge(_findings(prepared, t), scores, comparable, len(times)))
+        verdicts.append(judge(findings_at(prepared, t), scores, comparable, len(times)))
     return _worst(verdicts)
 
 
-def _findings(prepared: PreparedStack, t: int) -> list[Finding]:
+def scores_at(
+    prepared: PreparedStack, t: int, sr: NDArray, epistemic: NDArray | None
+) -> dict[str, float]:
+    """What the gate compares of one time point, over the square that is judged.
+
+    Args:
+        sr: posterior mean (2H, 2W) of the whole field, any linear units.
+        epistemic: as the members predict it, without calibration, over the judged square of the
+            doubled grid, in the same units; None for a single member.
+    """
+    examined = prepared.examine(t, torch.from_numpy(sr))
+    checks, square = examined.checks._asdict(), prepared.fine_square(t)
+    wide_field = prepared.stack.raw[t].mean(axis=0)[examined.square]
+    return stack_scores(checks, examined.misfit(), wide_field, sr[square], epistemic)
+
+
+def findings_at(prepared: PreparedStack, t: int) -> list[Finding]:
+    """Faults that the raw frames of one time point show."""
     checks = prepared.checks(t)._asdict()
     stack = prepared.stack
     of_the_file = [Finding(False, warning) for warning in stack.warnings]

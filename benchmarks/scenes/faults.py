@@ -13,7 +13,7 @@ from torch import Tensor
 
 from bayesdl_sim.benchmarks.scenes.charts import CHARTS
 from bayesdl_sim.benchmarks.scenes.kept_out import MICROSCOPES, Scenario, scene_of
-from bayesdl_sim.benchmarks.shared.common import Scene
+from bayesdl_sim.evaluation.scenes import Scene
 from bayesdl_sim.physics.image_formation import Grid, expected_frames, soften
 from bayesdl_sim.physics.microscopes import Microscope, relit
 from bayesdl_sim.utils.sampling import uniform

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.benchmarks.scenes.kept_out import SCENARIOS
-from bayesdl_sim.benchmarks.shared.common import Scene
+from bayesdl_sim.evaluation.scenes import Scene
 from bayesdl_sim.metrics.images import auroc, quality
 
 __all__ = [

@@ -16,13 +16,7 @@ from bayesdl_sim.benchmarks import accuracy, demo, input_pipeline, real, speed, 
 from bayesdl_sim.benchmarks.real import band_correlation
 from bayesdl_sim.benchmarks.scenes.charts import CHARTS
 from bayesdl_sim.benchmarks.scenes.kept_out import SCENARIOS, kept_out_scene
-from bayesdl_sim.benchmarks.shared.common import (
-    Posterior,
-    field_patterns,
-    simulated_cells,
-    wide_field_images,
-    wiener_images,
-)
+from bayesdl_sim.benchmarks.shared.common import wide_field_images, wiener_images
 from bayesdl_sim.benchmarks.shared.detection import (
     CONTROLS,
     EXCESS,
@@ -39,6 +33,8 @@ from bayesdl_sim.benchmarks.shared.detection import (
 from bayesdl_sim.benchmarks.shared.panels import brightest_square
 from bayesdl_sim.data.formats.tiff_writer import write_map
 from bayesdl_sim.data.normalise import normalisation_of
+from bayesdl_sim.evaluation.scenes import field_patterns, simulated_cells
+from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.metrics.images import pearson
 from bayesdl_sim.metrics.profiles import liveliest_line, profile
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
@@ -413,7 +409,7 @@ def test_bad_options_are_refused_in_words(folder, tmp_path):
     with pytest.raises(SystemExit):
         accuracy.main(options(folder, tmp_path, "--cell", "3"))  # no abbreviations
     with pytest.raises(InputError):
-        Posterior(tmp_path / "nothing")
+        Posterior.load(tmp_path / "nothing")
 
 
 def test_global_random_state_is_left_alone():

@@ -9,8 +9,8 @@ import torch
 from bayesdl_sim.benchmarks import misuse
 from bayesdl_sim.benchmarks.misuse import Judged
 from bayesdl_sim.benchmarks.scenes.faults import FAULTS, FRAME_FAULTS, GROSS, WEAK, fault_scene
+from bayesdl_sim.evaluation.calibrate import GATE_SEED, CalibrationSettings, calibrate
 from bayesdl_sim.inference.findings import Finding
-from bayesdl_sim.inference.gate import SCORES
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
 from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
 from bayesdl_sim.utils.errors import InputError
@@ -52,16 +52,13 @@ def test_faults_are_what_their_names_say():
     assert set(FRAME_FAULTS) <= set(GROSS) <= set(FAULTS)
 
 
-def test_fit_and_measure_write_their_files(folder, tmp_path, monkeypatch, capsys):
+def test_tables_are_filled_and_written(folder, tmp_path, monkeypatch, capsys):
     """Two scenarios and one real stack stand for all: the others differ in their frames only."""
     real = {"cristae": misuse.STACKS["cristae"]}
     monkeypatch.setattr(misuse, "STACKS", real)
     with pytest.raises(InputError, match="fit it first"):
         misuse.main(options(folder))
-    misuse.main(options(folder, "--fit", 19))
-    stored = json.loads((folder / "gate.json").read_text(encoding="utf-8"))
-    assert set(stored["scores"]) == set(SCORES)
-    assert len(stored["scores"]["snr"]) == 19
+    calibrate(CalibrationSettings(root_dir=None, pretrained_G=folder, gate_cells=19, gate_size=64))
     some = {name: FAULTS[name] for name in ("one wide field, nine times", WEAK)}
     monkeypatch.setattr(misuse, "FAULTS", some)
     out = tmp_path / "out"
@@ -77,8 +74,10 @@ def test_fit_and_measure_write_their_files(folder, tmp_path, monkeypatch, capsys
 
 
 def test_seed_of_the_validation_cells_is_refused(folder):
-    with pytest.raises(InputError, match="validation cells"):
-        misuse.parse_args(options(folder, "--seed", misuse.VALIDATION_SEED))
+    with pytest.raises(InputError, match="cells of the gate"):
+        misuse.parse_args(options(folder, "--seed", GATE_SEED))
+    with pytest.raises(InputError, match=r"python calibrate\.py --gate_cells"):
+        misuse.parse_args(options(folder, "--fit", 200))
 
 
 def judged(refuse, clear=9, modulation=0.5):

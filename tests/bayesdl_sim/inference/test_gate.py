@@ -5,17 +5,15 @@ import pytest
 
 from bayesdl_sim.inference.findings import Finding
 from bayesdl_sim.inference.gate import (
-    ALARM_RATE,
     SCORES,
     Gate,
-    combined_p_value,
     judge,
     read_gate,
     stack_scores,
     write_gate,
 )
 from bayesdl_sim.utils.errors import InputError
-from bayesdl_sim.utils.files import read_json
+from bayesdl_sim.utils.files import read_json, write_json
 
 GOOD = {
     "confidence": (12.0, 11.0, 13.0),
@@ -48,31 +46,6 @@ def correlated(rng, n, names=tuple(SCORES)):
 # --- Scores ------------------------------------------------------------------------------------
 
 
-def test_alarm_rate_is_the_stated_one_over_many_gates():
-    """P(p <= alpha) <= alpha whatever the number of scores, over calibration sets and stacks."""
-    rng, alarms, repeats, names = np.random.default_rng(0), 0, 1000, tuple(SCORES)[:6]
-    for _ in range(repeats):
-        table = correlated(rng, 60, names)
-        gate = dict(zip(names, table[1:].T, strict=True))
-        p, _ = combined_p_value(gate, dict(zip(names, table[0], strict=True)))
-        alarms += p <= ALARM_RATE
-    error = (ALARM_RATE * (1 - ALARM_RATE) / repeats) ** 0.5
-    assert alarms / repeats <= ALARM_RATE + 3 * error
-    assert alarms / repeats >= 0.5 * ALARM_RATE  # and it is not silent
-
-
-def test_p_value_of_one_score_is_its_rank():
-    gate = {"snr": np.arange(19.0)}
-    assert combined_p_value(gate, {"snr": 100.0})[0] == pytest.approx(1 / 20)
-    assert combined_p_value(gate, {"snr": -1.0})[0] == 1.0
-    assert combined_p_value(gate, {"snr": 9.5})[0] == pytest.approx(10 / 20)
-
-
-def test_equal_scores_raise_no_alarm():
-    gate = {"snr": np.zeros(50), "drift": np.zeros(50)}
-    assert combined_p_value(gate, {"snr": 0.0, "drift": 0.0})[0] == 1.0
-
-
 def test_extreme_score_among_ordinary_ones_is_named():
     rng = np.random.default_rng(1)
     names = tuple(SCORES)
@@ -95,11 +68,6 @@ def test_many_stacks_are_judged_more_carefully():
     gate = Gate({"snr": np.arange(99.0)}, {})
     assert judge([], {"snr": 1000.0}, gate, stacks=1).decision == "warn"
     assert judge([], {"snr": 1000.0}, gate, stacks=10).decision == "accept"
-
-
-def test_scores_of_another_gate_are_an_error():
-    with pytest.raises(InputError, match="gate knows"):
-        combined_p_value({"snr": np.arange(9.0)}, {"drift": 1.0})
 
 
 def test_scores_grow_with_what_is_unusual():
@@ -144,21 +112,63 @@ def test_nothing_is_accepted_without_comparison():
 # --- Storage -----------------------------------------------------------------------------------
 
 
+MEMBERS = {"member_01.pth": "ab", "member_02.pth": "cd"}
+
+
+def cells(more=0.0, count=40):
+    """Scores of validation cells: one of the frames, one that depends on the members."""
+    return [{"snr": float(i), "rse": 0.5 * i + more} for i in range(count)]
+
+
 def test_gate_is_read_back_for_its_own_members_only(tmp_path):
-    rows = [{"snr": float(i), "drift": 0.5 * i} for i in range(40)]
-    members = {"member_01.pth": "ab", "member_02.pth": "cd"}
-    assert read_gate(tmp_path, members) is None
-    path = write_gate(tmp_path, rows, members, {"seed": 1})
-    stored = read_gate(tmp_path, members)
-    assert stored.scores["drift"].tolist() == [0.5 * i for i in range(40)]
-    assert read_gate(tmp_path, members | {"member_02.pth": "ef"}) is None
-    assert read_gate(tmp_path, {"member_01.pth": "ab"}) is None
+    one, two = cells(), [row | {"epistemic": 7.0} for row in cells(more=9.0)]
+    assert read_gate(tmp_path, MEMBERS) is None
+    path = write_gate(tmp_path, [one, two], MEMBERS, {"seed": 1})
     assert read_json(path)["facts"] == {"seed": 1}
+    assert set(read_json(path)["scores"]) == {"snr"}  # of the frames: once for all
+    first = read_gate(tmp_path, {"member_01.pth": "ab"})
+    assert {name: values.tolist() for name, values in first.scores.items()} == {
+        "snr": [row["snr"] for row in one],
+        "rse": [row["rse"] for row in one],
+    }
+    both = read_gate(tmp_path, MEMBERS)
+    assert both.scores["rse"].tolist() == [row["rse"] for row in two]
+    assert set(both.scores) == {"snr", "rse", "epistemic"}
+    assert read_gate(tmp_path, MEMBERS | {"member_02.pth": "ef"}) is None
+    assert read_gate(tmp_path, {"member_02.pth": "cd"}) is None
+
+
+def test_a_gate_of_the_first_version_is_of_all_members(tmp_path):
+    scores = {"snr": [float(i) for i in range(19)]}
+    head = {"format": "BayesDL-SIM gate", "version": 1, "alarm_rate": 0.05, "facts": {}}
+    write_json(tmp_path / "gate.json", head | {"members": MEMBERS, "scores": scores})
+    assert read_gate(tmp_path, MEMBERS).scores["snr"].tolist() == scores["snr"]
+    assert read_gate(tmp_path, {"member_01.pth": "ab"}) is None
 
 
 def test_too_few_cells_or_a_foreign_file_are_errors(tmp_path):
     with pytest.raises(InputError, match="needs 19 validation cells"):
-        write_gate(tmp_path, [{"snr": 1.0}] * 18, {}, {})
+        write_gate(tmp_path, [cells(count=18)], {}, {})
     (tmp_path / "gate.json").write_text('{"format": "something else"}', encoding="utf-8")
-    with pytest.raises(InputError, match="fit it again"):
+    with pytest.raises(InputError, match="no valid gate file"):
         read_gate(tmp_path, {})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": 7},
+        {"members": {}},
+        {"members": [{"file": "a"}]},
+        {"scores": {"snr": [1.0, "x"] * 20}},
+        {"scores": {"snr": [0.0] * 39}},
+        {"scores": {"snr": []}},
+        {"by_members": 3},
+        {"by_members": [{"members": 2, "scores": {"rse": [None] * 40}}]},
+    ],
+)
+def test_a_damaged_gate_is_refused_in_one_line(tmp_path, change):
+    path = write_gate(tmp_path, [cells(), cells(1.0)], MEMBERS, {})
+    write_json(path, read_json(path) | change)
+    with pytest.raises(InputError, match="no valid gate file"):
+        read_gate(tmp_path, MEMBERS)
