@@ -32,14 +32,14 @@ from bayesdl_sim.benchmarks.shared.console import arguments, at_least
 from bayesdl_sim.evaluation.calibrate import GATE_SEED
 from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.evaluation.scenes import Scene, simulated_cells
-from bayesdl_sim.inference.findings import Finding, findings
-from bayesdl_sim.inference.gate import (
+from bayesdl_sim.inference.judging.findings import Finding, findings
+from bayesdl_sim.inference.judging.gate import (
     ALARM_RATE,
     Gate,
     judge,
 )
+from bayesdl_sim.inference.judging.verdict import scores_at
 from bayesdl_sim.inference.posterior import Posterior
-from bayesdl_sim.inference.verdict import scores_at
 from bayesdl_sim.metrics.images import auroc
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS
 from bayesdl_sim.physics.patterns.estimation import estimate
@@ -60,7 +60,7 @@ class Judged(NamedTuple):
 
     Attributes:
         found: faults of the raw stack.
-        scores: of `bayesdl_sim.inference.gate.stack_scores`.
+        scores: of `bayesdl_sim.inference.judging.gate.stack_scores`.
         intensity, snr: the trivial scores.
         modulation: the smallest of the true ones, NaN where unknown.
         clear_frames: that show clear fringes.

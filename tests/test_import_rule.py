@@ -154,7 +154,7 @@ def test_no_folder_of_modules_is_left_out():
         ("DatasetGenerate", "import bayesdl_sim.bayes.energy", "bayes"),
         ("scripts", "import bayesdl_sim.dlbi", "dlbi"),
         ("bayes", "from bayesdl_sim.models.unet import UNet", "models"),
-        ("training", "from bayesdl_sim.inference.gate import judge", "inference"),
+        ("training", "from bayesdl_sim.inference.judging.gate import judge", "inference"),
         ("inference", "from bayesdl_sim.training.summary import write_summary", "training"),
         ("bayes", "import bayes.energy", "one name"),
         ("data", "def f():\n    from utils.errors import InputError", "one name"),

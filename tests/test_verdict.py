@@ -12,7 +12,7 @@ import torch
 from bayesdl_sim.bayes.change import marked, predict_series
 from bayesdl_sim.data.formats.tiff import read_tiff
 from bayesdl_sim.data.normalise import normalisation_of
-from bayesdl_sim.inference.gate import SCORES, write_gate
+from bayesdl_sim.inference.judging.gate import SCORES, write_gate
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
 from bayesdl_sim.models.members import describe_members, hashes_of, member_functions
 from bayesdl_sim.physics.reconstruction.resimulation import resimulate_field

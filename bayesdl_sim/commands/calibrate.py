@@ -14,8 +14,8 @@ from bayesdl_sim.commands.data_options import (
     sampling,
 )
 from bayesdl_sim.evaluation.calibrate import GATE_SEED, CalibrationSettings, calibrate
-from bayesdl_sim.inference.findings import SMALLEST_FIELD
-from bayesdl_sim.inference.gate import LEAST_CELLS
+from bayesdl_sim.inference.judging.findings import SMALLEST_FIELD
+from bayesdl_sim.inference.judging.gate import LEAST_CELLS
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["main", "parse_args"]

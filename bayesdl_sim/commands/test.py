@@ -21,11 +21,11 @@ from bayesdl_sim.data.fringe_order import in_proved_order
 from bayesdl_sim.data.inputs import require_inputs
 from bayesdl_sim.data.stacks import RawStack, StackEntry, list_stacks
 from bayesdl_sim.inference.facts import result_lines
-from bayesdl_sim.inference.gate import Verdict
+from bayesdl_sim.inference.judging.gate import Verdict
 from bayesdl_sim.inference.maps import INTERVAL
+from bayesdl_sim.inference.output.result_files import result_folders
 from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.inference.reconstruction import Reconstruction
-from bayesdl_sim.inference.result_files import result_folders
 from bayesdl_sim.metrics.images import Quality, quality
 from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled
 from bayesdl_sim.utils.devices import choose_device

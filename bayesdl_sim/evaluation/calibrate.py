@@ -31,9 +31,9 @@ from bayesdl_sim.evaluation.predicting import (
 )
 from bayesdl_sim.evaluation.scenes import Scene, simulated_cells
 from bayesdl_sim.evaluation.scoring import OURS, Sample
-from bayesdl_sim.inference.gate import write_gate
+from bayesdl_sim.inference.judging.gate import write_gate
+from bayesdl_sim.inference.judging.verdict import scores_at
 from bayesdl_sim.inference.posterior import Posterior
-from bayesdl_sim.inference.verdict import scores_at
 from bayesdl_sim.utils.errors import InputError, writable_folder
 from bayesdl_sim.utils.run_log import provenance
 

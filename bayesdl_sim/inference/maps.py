@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from bayesdl_sim.bayes.calibration.recalibration import Bounds
 from bayesdl_sim.bayes.credibility import DELTA, trust_maps
 from bayesdl_sim.data.stacks import RawStack
-from bayesdl_sim.inference.findings import SMALLEST_FIELD
+from bayesdl_sim.inference.judging.findings import SMALLEST_FIELD
+from bayesdl_sim.inference.output.result_files import MAPS
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
-from bayesdl_sim.inference.result_files import MAPS
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = [

@@ -21,7 +21,8 @@ from bayesdl_sim.inference.facts import (
     stack_facts,
     warnings_of,
 )
-from bayesdl_sim.inference.gate import Gate, Verdict, read_gate
+from bayesdl_sim.inference.judging.gate import Gate, Verdict, read_gate
+from bayesdl_sim.inference.judging.verdict import judge_frames, judge_result
 from bayesdl_sim.inference.maps import (
     CHANGES,
     DEFAULT_MAPS,
@@ -38,7 +39,6 @@ from bayesdl_sim.inference.maps import (
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import WIDTHS, Reconstruction
 from bayesdl_sim.inference.series import CONVENTIONS, predict_stack
-from bayesdl_sim.inference.verdict import judge_frames, judge_result
 from bayesdl_sim.models.members import (
     TILE,
     MemberFacts,

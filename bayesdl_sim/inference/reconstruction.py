@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesdl_sim.data.normalise import Normalisation
-from bayesdl_sim.inference.gate import Verdict
-from bayesdl_sim.inference.result_files import write_results
+from bayesdl_sim.inference.judging.gate import Verdict
+from bayesdl_sim.inference.output.result_files import write_results
 
 __all__ = ["WIDTHS", "Reconstruction"]
 

@@ -10,7 +10,7 @@ from bayesdl_sim.benchmarks import misuse
 from bayesdl_sim.benchmarks.misuse import Judged
 from bayesdl_sim.benchmarks.scenes.faults import FAULTS, FRAME_FAULTS, GROSS, WEAK, fault_scene
 from bayesdl_sim.evaluation.calibrate import GATE_SEED, CalibrationSettings, calibrate
-from bayesdl_sim.inference.findings import Finding
+from bayesdl_sim.inference.judging.findings import Finding
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
 from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
 from bayesdl_sim.utils.errors import InputError

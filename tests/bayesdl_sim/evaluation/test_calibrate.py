@@ -21,7 +21,7 @@ from bayesdl_sim.evaluation.predicting import (
     predict_case,
 )
 from bayesdl_sim.evaluation.scenes import simulated_cells
-from bayesdl_sim.inference.gate import SCORES, read_gate
+from bayesdl_sim.inference.judging.gate import SCORES, read_gate
 from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
 from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint

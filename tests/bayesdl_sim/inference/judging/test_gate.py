@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bayesdl_sim.inference.findings import Finding
-from bayesdl_sim.inference.gate import (
+from bayesdl_sim.inference.judging.findings import Finding
+from bayesdl_sim.inference.judging.gate import (
     SCORES,
     Gate,
     judge,

@@ -1,6 +1,6 @@
 """The misuse gate: a verdict for every result, at a stated false-alarm rate, with its reasons.
 
-Two kinds of evidence. *Findings* (`inference.findings`) are faults of the raw stack that physics
+Two kinds of evidence. *Findings* (see `judging.findings`) are faults of the raw stack that physics
 names; they hold for any checkpoint. *Scores* are numbers that grow with anything unusual; how large
 is too large is learned from validation cells, by conformal p-values.
 """
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesdl_sim.bayes.calibration.p_values import combined_p_value
-from bayesdl_sim.inference.findings import Finding
+from bayesdl_sim.inference.judging.findings import Finding
 from bayesdl_sim.metrics.images import rse
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import write_json

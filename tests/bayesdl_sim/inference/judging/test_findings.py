@@ -2,7 +2,7 @@
 
 import pytest
 
-from bayesdl_sim.inference.findings import findings
+from bayesdl_sim.inference.judging.findings import findings
 
 FIELD = (128, 128)
 GOOD = {

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bayesdl_sim.inference.gate import SCORES, Gate
+from bayesdl_sim.inference.judging.gate import SCORES, Gate
+from bayesdl_sim.inference.judging.verdict import judge_frames, judge_result, judged_times
 from bayesdl_sim.inference.prepared import PreparedStack
-from bayesdl_sim.inference.verdict import judge_frames, judge_result, judged_times
 
 PHASE_MAJOR = [0, 3, 6, 1, 4, 7, 2, 5, 8]
 

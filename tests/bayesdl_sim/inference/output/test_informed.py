@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from skimage.color import rgb2lab
 
-from bayesdl_sim.inference import informed
-from bayesdl_sim.inference.informed import informed_colours, write_informed
+from bayesdl_sim.inference.output import informed
+from bayesdl_sim.inference.output.informed import informed_colours, write_informed
 from bayesdl_sim.utils.errors import InputError
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesdl_sim.data.formats.tiff_writer import write_channels, write_map, write_sr
-from bayesdl_sim.inference.informed import write_informed
+from bayesdl_sim.inference.output.informed import write_informed
 from bayesdl_sim.utils.errors import InputError, writable_folder
 from bayesdl_sim.utils.files import write_json
 from bayesdl_sim.utils.pictures import write_overview, write_picture

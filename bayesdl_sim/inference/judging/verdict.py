@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bayesdl_sim.inference.findings import SMALLEST_FIELD, Finding, findings
-from bayesdl_sim.inference.gate import Gate, Verdict, judge, stack_scores
+from bayesdl_sim.inference.judging.findings import SMALLEST_FIELD, Finding, findings
+from bayesdl_sim.inference.judging.gate import Gate, Verdict, judge, stack_scores
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 

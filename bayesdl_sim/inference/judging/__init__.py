@@ -1,0 +1,1 @@
+"""The verdict on a stack and its result: findings of the raw frames, and the misuse gate."""

@@ -1,0 +1,1 @@
+"""What a result becomes on the disk: images, pictures and facts."""
