@@ -15,7 +15,7 @@ network sees is the same, in float, and the counts themselves stay in the files.
 import errno
 import sys
 from collections import Counter
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +29,7 @@ from bayesdl_sim.data.formats.opening import read_images
 from bayesdl_sim.data.frame_order import FrameOrder
 from bayesdl_sim.data.normalise import Normalisation, target_normalisation
 from bayesdl_sim.data.sets.layout import DatasetTree
+from bayesdl_sim.DatasetGenerate.workers import worker_pool
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import read_json, write_json
 
@@ -106,7 +107,7 @@ def convert(
         Facts of each converted cell by its number, and the reason of each that failed by its name.
     """
     done, failed = {}, {}
-    with ProcessPoolExecutor(max(1, min(workers, len(sources)))) as pool:
+    with worker_pool(min(workers, len(sources))) as pool:
         tasks = {pool.submit(convert_cell, plan, source): source for source in sources}
         try:
             for task in tqdm(as_completed(tasks), total=len(tasks), desc="converting", unit="cell"):

@@ -22,7 +22,7 @@ import torch
 from bayesdl_sim.data.formats.otf import MEASURED_OTFS, read_radial_otf
 from bayesdl_sim.data.formats.tiff import read_image
 from bayesdl_sim.data.formats.tiff_writer import write_map
-from bayesdl_sim.DatasetGenerate.from_simulation import PHASE_ORIGIN, describe_microscope
+from bayesdl_sim.DatasetGenerate.simulation import PHASE_ORIGIN, describe_microscope
 from bayesdl_sim.physics.image_formation import (
     Grid,
     expected_frames,

@@ -11,226 +11,48 @@
 Every cell has its own structure and, by default, its own microscope; its levels are exposures of
 one field at rising signal. The same seed gives the same bytes, whatever the number of workers.
 `dataset.json` is written first, with the cells that are to come and `"complete": false`, and once
-more at the end: an interrupted set names cells that are not there, and its readers say so.
+more at the end: an interrupted set names cells that are not there, and its readers say so. Run the
+same command again after an interruption: the cells that are there stay.
 """
 
 import argparse
 import os
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tifffile
 import torch
 from tqdm import tqdm
 
-from bayesdl_sim.data.formats.otf import MEASURED_OTFS, read_radial_otf
-from bayesdl_sim.data.normalise import normalisation_of, target_normalisation
 from bayesdl_sim.data.sets.layout import DatasetSpec, DatasetTree, split_cells
-from bayesdl_sim.DatasetGenerate.outliers import ODDITIES, ORDINARY, OUTLIERS, oddity_of
-from bayesdl_sim.physics.image_formation import Grid, grid_for, raw_counts, soften, target_image
-from bayesdl_sim.physics.microscopes import Microscope, biosr_microscope, random_microscope
-from bayesdl_sim.physics.optics import Optics
-from bayesdl_sim.physics.structures.mixture import KINDS, draw
-from bayesdl_sim.physics.structures.texture import with_texture
-from bayesdl_sim.physics.wide_microscopes import (
-    WideMicroscope,
-    uneven_density,
-    uneven_frames,
-    wide_microscope,
+from bayesdl_sim.DatasetGenerate.outliers import OUTLIERS
+from bayesdl_sim.DatasetGenerate.simulation import (
+    MIXED,
+    PHASE_ORIGIN,
+    Recipe,
+    measured_optics,
+    simulate_cell,
 )
+from bayesdl_sim.DatasetGenerate.workers import worker_pool
+from bayesdl_sim.physics.structures.mixture import KINDS
 from bayesdl_sim.utils.errors import InputError, run_script, writable_folder
-from bayesdl_sim.utils.sampling import generator_from
+from bayesdl_sim.utils.files import read_json, write_json
 
-__all__ = [
-    "PHASE_ORIGIN",
-    "Recipe",
-    "describe_microscope",
-    "main",
-    "measured_optics",
-    "simulate_cell",
-    "store_cell",
-]
+__all__ = ["main", "parse_args", "store_cell", "write_cell"]
 
-MIXED = "mixed"
-MIXED_SHARES = {
-    "F-actin": 0.30,
-    "MT": 0.16,
-    "ER": 0.16,
-    "CCPs": 0.10,
-    "Mitochondria": 0.22,
-    "beads": 0.06,
-}
-PHASE_ORIGIN = "first pixel of the simulation grid, 8 raw pixels above and left of the field"
-SHARP_SHARE = 0.33
-MOST_ATTEMPTS = 50  # at an outlier
-SIGNAL_RANGE_E = {"random": (2.0, 400.0), "biosr": (7.0, 250.0), "wide": (1.0, 400.0)}
-
-
-class Recipe(NamedTuple):
-    """What to simulate; the same for every cell."""
-
-    sample: str
-    microscope: str
-    levels: int
-    size: int
-    seed: int
-    softest_nm: float = 90.0
-
-
-class Cell(NamedTuple):
-    """One simulated cell: `raw` (levels, 9, H, W) counts, `target` (2H, 2W), and its parameters."""
-
-    raw: np.ndarray
-    target: np.ndarray
-    details: dict[str, Any]
-
-
-def simulate_cell(recipe: Recipe, number: int, optics: list[Optics]) -> Cell:
-    """Simulates the cell of that number, a function of the recipe's seed and the number alone.
-
-    An outlier that shows nothing of its target (`data.sets.cache` would refuse the whole set for
-    it) is drawn again.
-
-    Args:
-        optics: the measured detection paths, first the one of the BioSR microscope.
-    """
-    if recipe.sample != OUTLIERS:
-        return _simulate(recipe, [recipe.seed, number], number, optics)
-    for attempt in range(MOST_ATTEMPTS):
-        cell = _simulate(recipe, [recipe.seed, number, attempt], number, optics)
-        if _shows_its_target(cell):
-            return cell
-    raise InputError(
-        f"none of {MOST_ATTEMPTS} draws of outlier {number} ({oddity_of(number)}) shows its "
-        "target: choose another --seed, or a larger --size"
-    )
-
-
-def _simulate(recipe: Recipe, entropy: list[int], number: int, optics: list[Optics]) -> Cell:
-    generator = generator_from(*entropy)
-    name = oddity_of(number) if recipe.sample == OUTLIERS else None
-    oddity = ORDINARY if name is None else ODDITIES[name]
-    kind = _pick_kind(recipe.sample, generator)
-    grid = grid_for((recipe.size, recipe.size))
-    stand = _stand(recipe.microscope, generator, optics, grid)
-    microscope = oddity.microscope(stand.microscope, generator)
-    stand = replace(stand, microscope=microscope)
-    pixel_size_nm = microscope.optics.pixel_size_nm / 2
-    softness_nm = _softness_nm(recipe.softest_nm, generator)
-    structure = draw(kind, grid.shape, pixel_size_nm, generator)
-    structure = soften(structure, softness_nm, pixel_size_nm)
-    if recipe.microscope == "wide":
-        structure = uneven_density(with_texture(structure, pixel_size_nm, generator), stand)
-    structure = oddity.density(structure, generator)
-    if name is None:
-        expected = uneven_frames(structure, stand, grid)
-    else:
-        expected = oddity.frames(oddity.image(structure, microscope, grid, generator), generator)
-    signals = _signal_levels(recipe, generator)
-    raw = torch.stack([raw_counts(expected, s, microscope, generator, stand.maps) for s in signals])
-    details = {
-        "structure": kind,
-        "softness_nm": softness_nm,
-        "signal_e": signals,
-        "microscope": describe_microscope(microscope),
-    }
-    if recipe.microscope == "wide":
-        details["uneven_light"] = stand.light is not None or stand.orientation_light is not None
-        details["camera_maps"] = stand.maps is not None
-    if name is not None:
-        details["oddity"] = name
-    return Cell(
-        raw.numpy().astype(np.uint16), target_image(structure, microscope, grid).numpy(), details
-    )
-
-
-def _stand(
-    name: str, generator: torch.Generator, optics: list[Optics], grid: Grid
-) -> WideMicroscope:
-    if name == "wide":
-        return wide_microscope(generator, optics, grid)
-    if name == "random":
-        return WideMicroscope(microscope=random_microscope(generator, optics))
-    return WideMicroscope(microscope=biosr_microscope(generator, optics[0]))
-
-
-def _shows_its_target(cell: Cell) -> bool:
-    try:
-        for stack in cell.raw:
-            wide_field = stack.mean(axis=0, dtype=np.float64)
-            target_normalisation(cell.target, wide_field, normalisation_of(stack))
-    except InputError:
-        return False
-    return True
-
-
-def _pick_kind(sample: str, generator: torch.Generator) -> str:
-    if sample not in (MIXED, OUTLIERS):
-        return sample
-    shares = torch.tensor(list(MIXED_SHARES.values()))
-    index = torch.multinomial(shares, 1, generator=generator).item()
-    return list(MIXED_SHARES)[index]
-
-
-def _softness_nm(softest_nm: float, generator: torch.Generator) -> float:
-    """Sigma of the structure's own width: 0 in a third of the cells, else up to the softest."""
-    if softest_nm == 0:
-        return 0.0
-    sharp, place = torch.rand(2, generator=generator).tolist()
-    return 0.0 if sharp < SHARP_SHARE else round(place * softest_nm, 3)
-
-
-def _signal_levels(recipe: Recipe, generator: torch.Generator) -> list[float]:
-    """Median electrons per lit pixel of each level.
-
-    Random and wide microscopes: one log-uniform draw in each of equal log-wide strata, so that
-    all levels together cover the range evenly. BioSR: a fixed geometric series.
-    """
-    low, high = SIGNAL_RANGE_E[recipe.microscope]
-    if recipe.microscope != "biosr":
-        place = (torch.arange(recipe.levels) + torch.rand(recipe.levels, generator=generator)) / (
-            recipe.levels
-        )
-    else:
-        place = torch.linspace(0, 1, recipe.levels)
-    return [round(low * (high / low) ** p, 4) for p in place.tolist()]
-
-
-def describe_microscope(microscope: Microscope) -> dict[str, Any]:
-    """All parameters for JSON; a measured curve is named by its cut-off, not listed."""
-    details = asdict(microscope)
-    details["optics"]["radial_otf"] = microscope.optics.radial_otf is not None
-    details["optics"]["cutoff"] = microscope.optics.cutoff
-    return _rounded(details)
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, 6)
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_rounded(item) for item in value]
-    return value
-
-
-def measured_optics() -> list[Optics]:
-    """The measured OTFs of the TIRF-SIM behind BioSR, at its pixel of 62.6 nm."""
-    optics = []
-    for path, na, emission_nm in MEASURED_OTFS:
-        curve = read_radial_otf(path)
-        optics.append(Optics(na, emission_nm, 62.6, 1.0, curve.modulus, curve.step_per_um))
-    return optics
+UNFINISHED = ".unfinished"  # folder of the recipe and of a record for each cell that is written
 
 
 def write_cell(root: Path, recipe: Recipe, number: int) -> tuple[int, dict[str, Any]]:
-    """Simulates one cell and writes it; returns its parameters."""
+    """Simulates one cell and writes it, if that is not done yet; returns its parameters."""
+    record = root / UNFINISHED / f"cell_{number}.json"
+    if record.is_file():
+        return number, read_json(record)
     torch.set_num_threads(1)  # one process per core is faster than threads within one
     cell = simulate_cell(recipe, number, measured_optics())
     store_cell(root, number, cell.raw, cell.target)
+    write_json(record, cell.details)  # last: what it describes is whole
     return number, cell.details
 
 
@@ -296,20 +118,27 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     """Writes the data set; `dataset.json` says whether it is complete."""
     args = parse_args(argv)
-    root = writable_folder(args.save_path)
-    occupied = [path.name for path in root.iterdir()]
-    if occupied:
-        raise InputError(
-            f"{root} is not empty (it holds {occupied[0]}): name a new folder, so that two data "
-            "sets never mix, or delete the unfinished one"
-        )
     recipe = Recipe(
         args.sample, args.microscope, args.levels, args.size, args.seed, args.softest_nm
     )
+    root = writable_folder(args.save_path)
+    _claim(root, {**recipe._asdict(), "cells": args.cells})
     numbers = list(range(1, args.cells + 1))
-    _write_spec(root, recipe, numbers, {"complete": False})
+    if not _is_complete(root):
+        _write_spec(root, recipe, numbers, {"complete": False})
+        cells = _write_cells(root, recipe, numbers, args.workers)
+        _write_spec(root, recipe, numbers, {"complete": True, "cells": cells})
+    _forget(root)
+    stacks = args.cells * args.levels
+    print(f"{stacks} stacks of 9 x {args.size} x {args.size} in {root}")
+
+
+def _write_cells(
+    root: Path, recipe: Recipe, numbers: list[int], workers: int
+) -> dict[str, dict[str, Any]]:
+    """Writes the cells that are missing; returns the parameters of all."""
     cells = {}
-    with ProcessPoolExecutor(min(args.workers, args.cells)) as pool:
+    with worker_pool(min(workers, len(numbers))) as pool:
         tasks = [pool.submit(write_cell, root, recipe, number) for number in numbers]
         try:
             for task in tqdm(tasks, desc="simulating", unit="cell"):
@@ -318,9 +147,46 @@ def main(argv: list[str] | None = None) -> None:
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    _write_spec(root, recipe, numbers, {"complete": True, "cells": cells})
-    stacks = args.cells * args.levels
-    print(f"{stacks} stacks of 9 x {args.size} x {args.size} in {root}")
+    return cells
+
+
+def _claim(root: Path, identity: dict[str, Any]) -> None:
+    """Takes an empty folder, or goes on with the unfinished set of the same recipe.
+
+    Raises:
+        InputError: the folder holds anything else.
+    """
+    path = root / UNFINISHED / "recipe.json"
+    if path.is_file():
+        before = read_json(path)
+        for key, value in identity.items():
+            if before.get(key) != value:
+                raise InputError(
+                    f"{root} holds an unfinished set of another kind ({key} {before.get(key)}, now "
+                    f"{value}): name a new folder, so that two data sets never mix"
+                )
+        return
+    occupied = [item.name for item in root.iterdir() if item.name != UNFINISHED]
+    if occupied:
+        raise InputError(
+            f"{root} is not empty (it holds {occupied[0]}): name a new folder, so that two data "
+            "sets never mix, or delete the unfinished one"
+        )
+    write_json(path, identity)
+
+
+def _is_complete(root: Path) -> bool:
+    """Whether only the records of an unfinished set were left over."""
+    path = DatasetTree(root).spec_path
+    return path.is_file() and DatasetSpec.from_json(path).details.get("complete") is True
+
+
+def _forget(root: Path) -> None:
+    """Removes the records, the recipe last: without it the folder would count as foreign."""
+    folder = root / UNFINISHED
+    for path in sorted(folder.iterdir()):  # cell_..., then recipe.json; hidden leftovers before
+        path.unlink()
+    folder.rmdir()
 
 
 def _write_spec(root: Path, recipe: Recipe, numbers: list[int], details: dict[str, Any]) -> None:

@@ -9,9 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT_LINES, MODULE_LINES, FUNCTION_LINES, FOLDER_MODULES = 250, 300, 60, 12
 TESTS_PER_LINE = 0.6
-NOT_YET = {
-    "DatasetGenerate/from_simulation.py",
-}
+NOT_YET = {}
 
 
 def modules():

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bayesdl_sim.data.sets.told_optics import stored_optics
 from bayesdl_sim.data.stacks import RawStack
-from bayesdl_sim.DatasetGenerate.from_simulation import Recipe, measured_optics, simulate_cell
+from bayesdl_sim.DatasetGenerate.simulation import Recipe, measured_optics, simulate_cell
 from bayesdl_sim.physics.illumination import Illumination
 from bayesdl_sim.physics.image_formation import Grid, grid_for
 from bayesdl_sim.physics.optics import Optics

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from bayesdl_sim.benchmarks.scenes.charts import CHARTS
-from bayesdl_sim.DatasetGenerate.from_simulation import (
+from bayesdl_sim.DatasetGenerate.simulation import (
     MIXED_SHARES,
     SIGNAL_RANGE_E,
     measured_optics,

@@ -14,7 +14,7 @@ from bayesdl_sim.data.formats.otf import MEASURED_OTFS
 from bayesdl_sim.data.formats.tiff import read_image
 from bayesdl_sim.data.sets.datasets import SimDataset
 from bayesdl_sim.data.sets.layout import PARTS, DatasetTree
-from bayesdl_sim.DatasetGenerate import from_simulation
+from bayesdl_sim.DatasetGenerate import from_simulation, simulation
 from bayesdl_sim.utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,7 +70,7 @@ def broken_off(tmp_path, monkeypatch):
         def shutdown(self, **_):
             pass
 
-    monkeypatch.setattr(from_simulation, "ProcessPoolExecutor", Interrupted)
+    monkeypatch.setattr(from_simulation, "worker_pool", Interrupted)
     with pytest.raises(KeyboardInterrupt):
         from_simulation.main(["--save_path", str(tmp_path / "set"), *SMALL])
     return tmp_path / "set"
@@ -83,11 +83,11 @@ def test_same_seed_same_bytes_whatever_the_workers(mixed, tmp_path):
 
 
 def test_another_seed_gives_another_set(mixed):
-    assert from_simulation.simulate_cell(recipe(seed=7), 1, optics()).raw.shape == (2, 9, 32, 32)
-    seven, eight = (from_simulation.simulate_cell(recipe(seed=s), 1, optics()) for s in (7, 8))
+    assert simulation.simulate_cell(recipe(seed=7), 1, optics()).raw.shape == (2, 9, 32, 32)
+    seven, eight = (simulation.simulate_cell(recipe(seed=s), 1, optics()) for s in (7, 8))
     assert (seven.raw != eight.raw).any()
     # Cells of one set differ as well, and a cell does not depend on those before it.
-    second = from_simulation.simulate_cell(recipe(seed=7), 2, optics())
+    second = simulation.simulate_cell(recipe(seed=7), 2, optics())
     assert (seven.raw != second.raw).any()
     stored = read_image(DatasetTree(mixed).raw_paths(2, 1)[0])
     assert (stored == second.raw[0, 0]).all()
@@ -95,7 +95,7 @@ def test_another_seed_gives_another_set(mixed):
 
 def test_no_global_random_state_is_touched():
     before = torch.random.get_rng_state()
-    from_simulation.simulate_cell(recipe(seed=1), 1, optics())
+    simulation.simulate_cell(recipe(seed=1), 1, optics())
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
@@ -132,7 +132,7 @@ def test_dataset_json_tells_everything(mixed):
     assert facts["details"]["complete"] is True
     assert set(facts["details"]["cells"]) == {"1", "2", "3"}
     cell = facts["details"]["cells"]["1"]
-    assert cell["structure"] in from_simulation.MIXED_SHARES
+    assert cell["structure"] in simulation.MIXED_SHARES
     assert len(cell["signal_e"]) == 2
     assert len(cell["microscope"]["illumination"]["phase"]) == 3
     assert 0 < cell["microscope"]["optics"]["cutoff"] < 0.5
@@ -185,11 +185,11 @@ def test_impossible_numbers_are_refused(tmp_path, option, value):
 
 
 def recipe(seed):
-    return from_simulation.Recipe("mixed", "random", levels=2, size=32, seed=seed)
+    return simulation.Recipe("mixed", "random", levels=2, size=32, seed=seed)
 
 
 def optics():
-    measured = from_simulation.measured_optics()
+    measured = simulation.measured_optics()
     assert len(measured) == len(MEASURED_OTFS)
     return measured
 
@@ -206,8 +206,36 @@ def test_wide_microscopes_give_other_cells_that_say_so(tmp_path):
 
 def test_ordinary_cells_stay_as_they_were():
     """Test cells of the benchmarks are made by seed: a new option must not change them."""
-    recipe = from_simulation.Recipe("mixed", "random", 2, 48, 20261, 90.0)
-    cell = from_simulation.simulate_cell(recipe, 1, from_simulation.measured_optics())
+    recipe = simulation.Recipe("mixed", "random", 2, 48, 20261, 90.0)
+    cell = simulation.simulate_cell(recipe, 1, simulation.measured_optics())
     assert (cell.details["structure"], cell.details["signal_e"]) == ("CCPs", [15.3039, 30.9679])
     assert cell.details["microscope"]["optics"]["cutoff"] == 0.335752
     assert cell.raw.mean(axis=(1, 2, 3)) == pytest.approx([113.382, 125.284], abs=0.01)
+
+
+def test_an_interrupted_set_goes_on(broken_off, tmp_path, monkeypatch):
+    """The cells that are there are not simulated again; the end is that of an undisturbed run."""
+    monkeypatch.undo()
+    tree = DatasetTree(broken_off)
+    first = tree.gt_path(1).stat()
+    with pytest.raises(InputError, match="unfinished set of another kind .seed 7, now 8."):
+        from_simulation.main(["--save_path", str(broken_off), *SMALL, "--seed", "8"])
+    from_simulation.main(["--save_path", str(broken_off), *SMALL, "--workers", "1"])
+    assert tree.gt_path(1).stat().st_mtime_ns == first.st_mtime_ns
+    from_simulation.main(["--save_path", str(tmp_path / "whole"), *SMALL, "--workers", "1"])
+    assert digests(broken_off) == digests(tmp_path / "whole")
+    with pytest.raises(InputError, match="is not empty"):
+        from_simulation.main(["--save_path", str(broken_off), *SMALL])
+
+
+@pytest.mark.parametrize("left", [["recipe.json"], ["recipe.json", "cell_3.json"]])
+def test_a_set_that_ended_while_its_records_were_removed(mixed, tmp_path, left):
+    copy = tmp_path / "copy"
+    shutil.copytree(mixed, copy)
+    recipe = {"sample": "mixed", "microscope": "random", "levels": 2, "size": 32, "seed": 7}
+    (copy / ".unfinished").mkdir()
+    for name in left:
+        content = {**recipe, "softest_nm": 90.0, "cells": 3} if name == "recipe.json" else {}
+        (copy / ".unfinished" / name).write_text(json.dumps(content))
+    from_simulation.main(["--save_path", str(copy), *SMALL, "--sample", "mixed"])
+    assert digests(copy) == digests(mixed)

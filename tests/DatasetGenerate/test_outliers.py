@@ -5,7 +5,7 @@ import torch
 
 from bayesdl_sim.benchmarks.scenes.kept_out import PHASE_MAJOR, SCENARIOS
 from bayesdl_sim.data.sets.datasets import SimDataset
-from bayesdl_sim.DatasetGenerate import from_simulation
+from bayesdl_sim.DatasetGenerate import simulation
 from bayesdl_sim.DatasetGenerate.outliers import ODDITIES, ORDINARY, oddity_of
 from bayesdl_sim.physics.microscopes import CUTOFF_RANGE, random_microscope
 from bayesdl_sim.utils.errors import InputError
@@ -22,11 +22,11 @@ def test_the_set_is_read_for_training_and_names_every_oddity(outlier_set):
 
 
 def test_an_outlier_that_never_shows_its_target_is_named(monkeypatch):
-    monkeypatch.setattr(from_simulation, "_shows_its_target", lambda cell: False)
-    monkeypatch.setattr(from_simulation, "MOST_ATTEMPTS", 2)
-    recipe = from_simulation.Recipe("outliers", "random", levels=1, size=32, seed=0)
+    monkeypatch.setattr(simulation, "_shows_its_target", lambda cell: False)
+    monkeypatch.setattr(simulation, "MOST_ATTEMPTS", 2)
+    recipe = simulation.Recipe("outliers", "random", levels=1, size=32, seed=0)
     with pytest.raises(InputError, match=r"none of 2 draws of outlier 1 \(discs\)"):
-        from_simulation.simulate_cell(recipe, 1, from_simulation.measured_optics())
+        simulation.simulate_cell(recipe, 1, simulation.measured_optics())
 
 
 def test_ordinary_cells_are_what_they_were():

@@ -10,7 +10,7 @@ from bayesdl_sim.data.inputs import FirstGuess, InputSpec
 from bayesdl_sim.data.sets.datasets import SimDataset
 from bayesdl_sim.data.sets.layout import DatasetSpec
 from bayesdl_sim.data.sets.told_optics import ToldOptics, stored_optics
-from bayesdl_sim.DatasetGenerate import from_simulation
+from bayesdl_sim.DatasetGenerate import from_simulation, simulation
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
 from bayesdl_sim.utils.errors import InputError
 
@@ -49,7 +49,7 @@ def test_the_same_stack_is_told_the_same(told):
 
 
 def test_measured_otfs_are_read_back():
-    measured = from_simulation.measured_optics()[1]
+    measured = simulation.measured_optics()[1]
     facts = {"na": measured.na, "emission_nm": measured.emission_nm, "pixel_size_nm": 62.6}
     assert stored_optics(facts | {"damping": 1.0, "radial_otf": True}) == measured
     with pytest.raises(InputError, match="simulate the set again"):
