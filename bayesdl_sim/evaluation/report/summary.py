@@ -17,6 +17,7 @@ from bayesdl_sim.evaluation.groups import (
     differences,
     group_calibration,
     intensity_deciles,
+    lit_fifth,
     signal_deciles,
 )
 from bayesdl_sim.evaluation.report.page import finite, picture, table, text, write_page
@@ -55,10 +56,11 @@ def summarise(results: Results, calibration: Calibration, seed: int) -> Tables:
     less = differences(results.uncertainty, seed)
     by_intensity = group_calibration(intensity_deciles(results.samples, calibration), calibration)
     by_signal = group_calibration(signal_deciles(results.samples, calibration), calibration)
+    lit = group_calibration(lit_fifth(results.samples, calibration), calibration)
     ours = next(row for row in uncertainty if row["method"] == CALIBRATED)
     ours |= next(row for row in intervals if row["method"] == CALIBRATED)
     return {
-        "Bars": bars(ours, less[0], by_intensity, by_signal),
+        "Bars": bars(ours, less[0], by_intensity, by_signal, lit),
         "Image quality": table_of_means(rows, ["method"], columns, seed),
         "Image quality per structure": table_of_means(rows, ["structure", "method"], short, seed),
         "Image quality per level": table_of_means(
@@ -69,6 +71,7 @@ def summarise(results: Results, calibration: Calibration, seed: int) -> Tables:
         "Differences": less,
         "Per intensity decile": by_intensity,
         "Per signal decile": by_signal,
+        "Lit fifth of the pixels per band of signal": lit,
         "Per structure": group_calibration(by_structure(results.samples, calibration), calibration),
         "Conformal risk": conformal_risks(results.samples, calibration),
     }

@@ -33,6 +33,8 @@ def number_text(value: Any) -> str:
 
 def markdown(rows: Rows) -> str:
     """Rows of the same columns as a Markdown table."""
+    if not rows:
+        return "nothing to show"
     columns = list(rows[0])
     lines = [columns, ["---"] * len(columns)]
     lines += [[number_text(row[column]) for column in columns] for row in rows]

@@ -13,6 +13,7 @@ from bayesdl_sim.evaluation.groups import (
     differences,
     group_calibration,
     intensity_deciles,
+    lit_fifth,
     signal_deciles,
 )
 from bayesdl_sim.evaluation.report.charts import uncertainty_diagrams
@@ -110,13 +111,37 @@ def test_differences_and_bars_know_the_better_one(known):
     )
     groups = [
         group_calibration(split(found, calibration), calibration)
-        for split in (intensity_deciles, signal_deciles)
+        for split in (intensity_deciles, signal_deciles, lit_fifth)
     ]
     assert all(row["met"] for row in bars(ours, intensity, *groups))
     worse = {**intensity, "nll": intensity["nll"]._replace(high=0.01)}
     groups[1][3]["coverage, calibrated"] = 0.79
+    groups[2][0]["coverage, calibrated"] = 0.85
     missed = [row["what"] for row in bars(ours, worse, *groups) if not row["met"]]
-    assert missed == ["coverage in every signal group", "NLL less intensity only"]
+    assert missed == [
+        "coverage in every signal group",
+        "coverage of the lit fifth in every band of signal",
+        "NLL less intensity only",
+    ]
+    groups[2] = []  # no stack within the bands: nothing is claimed
+    assert len(bars(ours, worse, *groups)) == 6
+
+
+def test_lit_fifth_shows_what_a_dark_background_hides():
+    found = samples(cells=8, levels=2, pixels=2000)  # 3 to 48 e-/px
+    # Errors of the brightest pixels are three times as large as stated.
+    worse = []
+    for sample in found:
+        bright = sample.mean >= np.quantile(sample.mean, 0.8)
+        worse.append(sample._replace(target=sample.mean + np.where(bright, 3, 0.8) * sample.error))
+    rows = group_calibration(lit_fifth(worse, Calibration()), Calibration())
+    assert [row["group"] for row in rows] == ["3-13 e-/px", "13-60 e-/px"]
+    assert sum(row["pixels"] for row in rows) == 16 * 400
+    assert all(row["coverage, as predicted"] < 0.5 for row in rows)
+    everything = group_calibration(by_structure(worse, Calibration()), Calibration())
+    assert everything[0]["coverage, as predicted"] > 0.8
+    unknown = [sample._replace(signal_e=float("nan")) for sample in found]
+    assert list(lit_fifth(unknown, Calibration())) == ["unknown signal"]
 
 
 def test_deciles_hold_every_pixel_once_and_in_order(known):

@@ -26,6 +26,10 @@ def test_markdown_keeps_small_and_large_numbers_readable():
     assert text.splitlines()[-1] == "| 34.34 | 0.921 | 3e-05 | 1.23e+04 | x | 3 |"
 
 
+def test_a_table_without_rows_says_so():
+    assert markdown([]) == "nothing to show"
+
+
 def test_csv_keeps_commas_in_names(tmp_path):
     write_csv(tmp_path / "x.csv", [{"cell": 1, "name": "a, b"}, {"cell": 2, "name": "c"}])
     with (tmp_path / "x.csv").open(newline="") as file:
