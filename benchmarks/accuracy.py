@@ -3,21 +3,34 @@
     python -m benchmarks.accuracy --save_path runs/benchmarks
     python -m benchmarks.accuracy --cells 6 --levels 3 --size 96      # a quick look
 
+    # Other programs beside ours: write the stacks, reconstruct them into DIR/PROGRAM, score both
+    python -m benchmarks.accuracy --cells 6 --levels 3 --size 96 --write_stacks runs/stacks
+    python -m benchmarks.accuracy --cells 6 --levels 3 --size 96 --others runs/others
+
 Every cell has its own structure and microscope. The Wiener filter estimates the patterns from the
 frames. It is told nothing (that image is what the network starts from), or the nominal optics
 (aperture, wavelength, pixel size: what every lab knows), or the OTF that made the frames (what a
-careful lab has measured at best); with --oracle also the true patterns. The network is told
-nothing.
+careful lab has measured at best); with --oracle also the true patterns. The row "tuned" is the
+last but with the constant of the filter and a Gaussian post-blur that are best at each light level
+on these very stacks. The network is told nothing.
 """
 
 import argparse
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
+from bayesdl_sim.benchmarks.shared.baselines import (
+    best_variants,
+    other_image,
+    other_programs,
+    wiener_variants,
+    write_stacks,
+)
 from bayesdl_sim.benchmarks.shared.common import (
     open_posterior,
     posterior_of,
@@ -29,7 +42,7 @@ from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.evaluation.scenes import Scene, simulated_cells
 from bayesdl_sim.metrics.images import Quality, quality
 from bayesdl_sim.physics.reconstruction.first_guess import first_guess
-from bayesdl_sim.utils.errors import run_script
+from bayesdl_sim.utils.errors import run_script, writable_folder
 
 __all__ = ["bars", "main", "mean_by", "method_table", "score_scenes", "standard_methods"]
 
@@ -37,6 +50,7 @@ WIDE_FIELD, OURS = "wide field", "BayesDL-SIM"
 GUESS = "Wiener, told nothing"
 NOMINAL = "Wiener, nominal optics"
 WIENER = "Wiener, true OTF"
+TUNED = "Wiener, true OTF, tuned per level"
 ORACLE = "Wiener, true OTF and patterns"
 GAIN_BARS = {"psnr": 5.0, "ssim": 0.2}
 Method = Callable[[Scene], Sequence[np.ndarray]]
@@ -55,23 +69,41 @@ def standard_methods(posterior, oracle: bool = False) -> dict[str, Method]:
 
 
 def score_scenes(
-    scenes: Iterable[Scene], methods: Mapping[str, Method], border: int = 0
+    scenes: Iterable[Scene],
+    methods: Mapping[str, Method],
+    border: int = 0,
+    tuned: bool = False,
+    others: Mapping[str, Path] | None = None,
 ) -> list[dict[str, Any]]:
     """One record per scene, level and method: what it is, and its `Quality` against the target.
 
     Args:
         border: raw pixels at each side that are left out for every method.
+        tuned: also the Wiener filter tuned in its own favour, see `shared.baselines`.
+        others: program -> folder of its images, see `shared.baselines.other_image`.
     """
     inside = slice(2 * border, -2 * border or None)
-    records = []
+    records, variants = [], []
     for number, scene in enumerate(scenes, start=1):
-        for name, method in methods.items():
-            for level, image in enumerate(method(scene), start=1):
+
+        def rows(
+            name: str, images: Iterable[np.ndarray], scene: Scene = scene, number: int = number
+        ) -> Iterator[dict[str, Any]]:
+            for level, image in enumerate(images, start=1):
                 score = quality(image[inside, inside], scene.target[inside, inside])
                 known = {"cell": number, "structure": scene.name, "level": level}
                 known |= {"signal_e": scene.signals[level - 1], "method": name}
-                records.append(known | score._asdict())
-    return records
+                yield known | score._asdict()
+
+        for name, method in methods.items():
+            records += rows(name, method(scene))
+        for variant, images in (wiener_variants(scene) if tuned else {}).items():
+            variants += [row | {"variant": variant} for row in rows(TUNED, images)]
+        for name, folder in (others or {}).items():
+            levels = range(1, len(scene.signals) + 1)
+            records += rows(name, [other_image(folder, number, n, scene) for n in levels])
+    chosen = best_variants(variants)
+    return [{**record, "variant": ""} for record in records] + chosen if tuned else records
 
 
 def mean_by(records: Sequence[Mapping[str, Any]], *keys: str) -> list[dict[str, Any]]:
@@ -103,7 +135,8 @@ def bars(records: Sequence[Mapping[str, Any]], gains: Mapping[str, float]) -> li
         rows.append(_bar(what, gain, f">= {bar:g}", gain >= bar))
     per_level = {(row["level"], row["method"]): row for row in mean_by(records, "level", "method")}
     levels = sorted({level for level, _ in per_level})
-    for baseline, metric in product((GUESS, NOMINAL, WIENER), gains):
+    methods = [name for name in (GUESS, NOMINAL, WIENER, TUNED) if name in overall]
+    for baseline, metric in product(methods, gains):
         gap = min(per_level[n, OURS][metric] - per_level[n, baseline][metric] for n in levels)
         what = f"{metric.upper()} above {baseline}, smallest of all levels"
         rows.append(_bar(what, gap, "> 0", gap > 0))
@@ -123,6 +156,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--border", type=int, default=0, help="raw pixels left out at each side")
     parser.add_argument("--seed", type=int, default=20261, help="not that of a training set")
     parser.add_argument("--oracle", action="store_true", help="also Wiener with the true patterns")
+    parser.add_argument(
+        "--others", type=Path, metavar="DIR", help="folder with a subfolder of images per program"
+    )
+    parser.add_argument(
+        "--write_stacks", type=Path, metavar="DIR", help="write the raw stacks there, and stop"
+    )
     args = parser.parse_args(argv)
     at_least(args, cells=1, levels=1, size=32, seed=0, border=0)
     return args
@@ -131,20 +170,35 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     """Scores all methods on all cells and prints the tables."""
     args = parse_args(argv)
-    posterior = open_posterior(args)
     scenes = tqdm(
         simulated_cells(args.seed, args.cells, args.levels, args.size), "cells", args.cells
     )
-    records = score_scenes(scenes, standard_methods(posterior, args.oracle), args.border)
+    if args.write_stacks is not None:
+        folder = writable_folder(args.write_stacks)
+        for number, scene in enumerate(scenes, start=1):
+            write_stacks(folder, number, scene)
+        print(f"raw stacks are in {folder}")
+        return
+    others = {} if args.others is None else other_programs(args.others)
+    posterior = open_posterior(args)
+    methods = standard_methods(posterior, args.oracle)
+    records = score_scenes(scenes, methods, args.border, tuned=True, others=others)
     tables = {
         "Mean over all levels": mean_by(records, "method"),
         "Bars": bars(records, GAIN_BARS),
         "Per signal level": method_table(_with_signal(records), "signal, e-/px"),
         "Per structure": method_table(records, "structure"),
+        "Chosen for the tuned Wiener filter": chosen_variants(records),
     }
     facts = {"cells": args.cells, "levels": args.levels, "size": args.size, "seed": args.seed}
     facts |= {"members": len(posterior.members), "border": args.border}
     write_tables("accuracy", tables, args.save_path, facts, records)
+
+
+def chosen_variants(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Which constant and blur the tuned filter has at each level."""
+    found = {record["level"]: record["variant"] for record in records if record["variant"]}
+    return [{"level": level, "variant": found[level]} for level in sorted(found)]
 
 
 def _with_signal(records: list[dict[str, Any]]) -> list[dict[str, Any]]:

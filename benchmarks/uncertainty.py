@@ -4,9 +4,9 @@
     python -m benchmarks.uncertainty --cells 6 --kept_out 4 --levels 2 --size 96   # a quick look
 
 Calibration: the share of pixels of simulated test cells inside the 90 % interval of the total
-predictive distribution, per level. The brightest fifth of the pixels is also measured alone, with and
-without the calibration. Detection: one score per image from its uncertainty maps, and the AUROC of
-that score between test cells and images of structures or microscopes kept out of training. The
+predictive distribution, per level. The brightest fifth of the pixels is also measured alone, with
+and without the calibration. Detection: one score per image from its uncertainty maps, and the AUROC
+of that score between test cells and images of structures or microscopes kept out of training. The
 project's score is chosen on the even scenes and reported on the odd ones. Beside it
 stand two controls, the mean intensity and the true error: where not even the true error tells the
 unknown apart, an uncertainty that predicts the error cannot either.

@@ -144,13 +144,13 @@ def test_accuracy_prints_and_writes_every_method(folder, tmp_path, capsys):
     small = ["--cells", "1", "--levels", "2", "--size", "48", "--oracle", "--border", "2"]
     accuracy.main(options(folder, tmp_path, *small))
     printed = capsys.readouterr().out
-    for method in (*METHODS, "Wiener, true OTF and patterns"):
+    for method in (*METHODS, "Wiener, true OTF and patterns", accuracy.TUNED):
         assert f"| {method} |" in printed
     records = rows_of(tmp_path / "accuracy.csv")
-    assert len(records) == 2 * (len(METHODS) + 1)
+    assert len(records) == 2 * (len(METHODS) + 2)
     stored = json.loads((tmp_path / "accuracy.json").read_text())
     assert stored["facts"]["members"] == 2
-    assert len(stored["tables"]["Mean over all levels"]) == len(METHODS) + 1
+    assert len(stored["tables"]["Mean over all levels"]) == len(METHODS) + 2
     assert (tmp_path / "accuracy.md").read_text().strip() in printed
 
 
