@@ -85,9 +85,7 @@ def _add_network(group: Any) -> None:
     )  # fmt: skip
     add("--drop", type=float, help="dropout of elements within the network (0)")
     add("--drop2d", type=float, help="dropout of channels before the last convolution (0)")
-    add(
-        "--init_from", type=Path, help="start step 1 from this member (a file, or a folder's first)"
-    )
+    add("--init_from", type=Path, help="member (file, or a folder's first) to start step 1 from")
     add(
         "--pretrained_G", type=Path,
         help="step 1: as --init_from; step 2: take the members of step 1 from this folder",
