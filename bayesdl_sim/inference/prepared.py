@@ -15,12 +15,10 @@ from bayesdl_sim.data.stacks import RawStack
 from bayesdl_sim.physics.patterns.constancy import FringeResponse, fringe_response, patterns_hold
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
 from bayesdl_sim.physics.reconstruction.first_guess import first_guess
-from bayesdl_sim.physics.reconstruction.raw_checks import RawChecks, brightest_square, raw_checks
+from bayesdl_sim.physics.reconstruction.raw_checks import RawChecks, raw_checks
 from bayesdl_sim.physics.reconstruction.resimulation import (
-    JUDGED_FIELD,
     Examination,
     Resimulation,
-    resimulate,
     resimulate_field,
 )
 
@@ -82,8 +80,9 @@ class PreparedStack:
         return torch.from_numpy(network_input(norm.apply(raw), guess, inputs))[None]
 
     def square(self, t: int) -> Square:
-        """Rows and columns, in raw pixels, of the brightest square, which the verdict looks at."""
-        return self._once("square", t, lambda: brightest_square(self.counts(t), JUDGED_FIELD))
+        """Rows and columns, in raw pixels, that the verdict looks at: the whole field."""
+        height, width = self.stack.raw.shape[-2:]
+        return slice(0, height), slice(0, width)
 
     def fine_square(self, t: int) -> Square:
         """The square on the doubled grid."""
@@ -96,19 +95,14 @@ class PreparedStack:
         return height, width
 
     def checks(self, t: int) -> RawChecks:
-        """What the raw frames show over the square, see `raw_checks`."""
-        square = self.square(t)
-        patterns = self.patterns(t).within(square)
+        """What the raw frames show, see `raw_checks`."""
         return self._once(
-            "checks", t, lambda: raw_checks(self.counts(t)[:, *square], patterns=patterns)
+            "checks", t, lambda: raw_checks(self.counts(t), patterns=self.patterns(t))
         )
 
     def examine(self, t: int, sr: Tensor) -> Examination:
-        """The checks, and the re-simulation of an image (2H, 2W) over the same square."""
-        square, light = self.square(t), self.patterns(t).within(self.square(t)).illumination
-        sr = sr[self.fine_square(t)]
-        again = resimulate(sr, self.counts(t)[:, *square], light)
-        return Examination(square, self.checks(t), again)
+        """The checks, and the re-simulation of an image (2H, 2W)."""
+        return Examination(self.square(t), self.checks(t), self.resimulate(t, sr))
 
     def resimulate(self, t: int, sr: Tensor) -> Resimulation:
         """The re-simulation of an image (2H, 2W) over the whole field."""

@@ -75,6 +75,10 @@ class Field(NamedTuple):
         """Fourier transforms of tapered and padded images: (..., H, W) -> (..., h, w)."""
         return torch.fft.fft2(images * self.window, s=tuple(self.transfer.shape))
 
+    def half_spectra(self, images: Tensor) -> Tensor:
+        """`spectra` of real images, the half plane (..., h, w / 2 + 1)."""
+        return torch.fft.rfft2(images * self.window, s=tuple(self.transfer.shape))
+
     def through(self, optics: Optics) -> Field:
         """The same field seen through other optics."""
         transfer = camera_otf(optics, tuple(self.transfer.shape), self.window.device)
@@ -174,11 +178,11 @@ def reference(sample: Sample, first: Tensor, field: Field, noise: float) -> Refe
     frequencies, moved to places where they do not belong, would hide the peak of a weak overlap.
 
     Args:
-        first: (h, w) of `Field.spectra`, the moved band.
+        first: the moved band, (h, w) of `Field.spectra` or half of it.
         noise: variance of a pixel of that band.
     """
     shape = tuple(field.transfer.shape)
-    strength = ring_mean(power(first), field.index)
+    strength = ring_mean(power(first), field.index[:, : first.shape[1]])
     least = max(0.5 * noise * field.energy, 1e-12 * float(strength.max()), 1e-30)
     weight = field.transfer / strength.clamp(min=least).to(field.transfer)[field.index]
     half = (..., slice(shape[1] // 2 + 1))
@@ -194,9 +198,14 @@ def correlate(ref: Reference, band: Tensor, field: Field) -> Tensor:
     borders, and that moves the peak.
 
     Args:
-        band: (h, w) of `Field.spectra`.
+        band: (h, w) of `Field.spectra`; half of it is the band of a real image, whose product is
+            real, too.
     """
-    return torch.fft.ifft2(band * ref.weight) * (ref.sample * field.inner)
+    shape = tuple(field.transfer.shape)
+    filtered = band * ref.weight[:, : band.shape[1]]
+    whole = band.shape[1] == shape[1]
+    image = torch.fft.ifft2(filtered) if whole else torch.fft.irfft2(filtered, s=shape)
+    return image * (ref.sample * field.inner)
 
 
 def score_map(ref: Reference, product: Tensor, field: Field) -> Tensor:
@@ -207,7 +216,10 @@ def score_map(ref: Reference, product: Tensor, field: Field) -> Tensor:
     `ANNULUS` is far.
     """
     shape = (2 * product.shape[0], 2 * product.shape[1])
-    found = torch.fft.fft2(product, s=shape).flatten()[field.places]
+    if product.is_complex():
+        found = torch.fft.fft2(product, s=shape).flatten()[field.places]
+    else:
+        found = torch.fft.rfft2(product, s=shape).flatten()[field.halves]
     squared = power(torch.fft.rfft2(ref.template, s=shape)).flatten().sqrt()
     ridge = RIDGE * squared.max() + 1e-30
     score = power(found) / (squared[field.halves] + ridge)

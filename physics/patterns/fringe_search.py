@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import cmath
 import math
+from itertools import permutations
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.patterns.bands import frequencies
 from bayesdl_sim.physics.patterns.correlation import (
@@ -27,11 +31,15 @@ from bayesdl_sim.physics.patterns.correlation import (
     values_at,
 )
 from bayesdl_sim.physics.patterns.noise import noise_weight
+from bayesdl_sim.physics.patterns.search import find_fan, log_evidence
 
 __all__ = ["CLEAR", "FringeGroup", "frame_differences", "fringe_groups"]
 
 CLEAR = 6.0  # height of a peak over the median of its ring; noise alone stays below 4.5
 AT_A_KNOWN_PLACE = 4.0  # the same where nothing is searched: noise gets there in 1 of 60 000
+CLEAR_FAN = 15.0  # evidence of three wave vectors of three frames each; without fringes up to 6
+MOSTLY_EMPTY = 0.3  # of the values are the same: single photons, whose noise is no Gaussian
+ANOTHER_ORDER = 10.0  # evidence by which another order beats the stated one
 NOT_BY_CHANCE = 0.6  # of a frame's highest peak: lower ones are side lobes
 
 
@@ -65,55 +73,106 @@ def frame_differences(frames: Tensor, window: Tensor) -> Tensor:
     """
     mean = frames.mean(dim=0)
     centred = (mean - (mean * window).sum() / window.sum()) * window
-    power = (centred * mean).sum().clamp(min=1e-300)
+    power = (centred * mean).sum().clamp(min=1e-30)
     slope = (centred * frames).sum(dim=(1, 2)) / power
     rest = frames - slope[:, None, None] * mean
     return rest - (rest * window).sum(dim=(1, 2), keepdim=True) / window.sum()
 
 
-def fringe_groups(frames: Tensor, optics: Optics, noise: float) -> list[FringeGroup]:
+def fringe_groups(
+    frames: Tensor, optics: Optics, noise: float, weight: Tensor | None = None
+) -> list[FringeGroup]:
     """Groups of frames by the wave vector that they clearly show, the clearest group first.
 
     The highest peak of the summed squared scores of all frames is taken, the frames that show it
     leave, and so on with those that are left. A frame without a clear peak of its own joins a group
-    if it shows the same at the group's wave vector.
+    if it shows the same at the group's wave vector. Where that leaves frames over, the fringes of
+    all frames are searched together, as three wave vectors of three frames each (`_by_fan`).
 
     Args:
         frames: (9, H, W) without background.
         noise: variance of a pixel of a frame.
+        weight: (H, W) of the pixels; None: by their noise alone.
 
     Returns:
         None, where fringes are too weak for the noise. A frame is in one group at most.
     """
-    frames, noise = frames / math.sqrt(noise), 1.0
-    field = field_of(optics, noise_weight(frames))
-    sample = sample_of(field.spectra(frames.mean(dim=0)), field, noise / len(frames))
+    frames = frames / math.sqrt(noise)
+    field = field_of(optics, noise_weight(frames) if weight is None else weight)
+    sample = sample_of(field.spectra(frames.mean(dim=0)), field, 1 / len(frames))
     maps, products = [], []
-    for difference in field.spectra(frame_differences(frames, field.window)):
-        ref = reference(sample, difference, field, noise)
+    for difference in field.half_spectra(frame_differences(frames, field.window)):
+        ref = reference(sample, difference, field, 1.0)
         products.append(correlate(ref, difference, field))
         maps.append(score_map(ref, products[-1], field))
     fy, fx = frequencies(tuple(maps[0].shape), frames.device)
     radius = torch.hypot(fy, fx)
     scores = torch.stack(maps).masked_fill((radius < ANNULUS[0]) | (radius > ANNULUS[1]), 0.0)
+    found = _by_peaks(scores)
+    photons = float((frames == frames.flatten().median()).float().mean()) < MOSTLY_EMPTY
+    if photons and sum(len(members) for members, _ in found) < len(frames):
+        found = _by_fan(scores) or found
+    groups = []
+    for members, (row, column) in found:
+        ky, kx = float(fy[row, 0]), float(fx[0, column])
+        groups.append(_group(sorted(members), ky, kx, scores[:, row, column], products))
+    return groups
+
+
+def _by_peaks(scores: Tensor) -> list[tuple[set[int], tuple[int, int]]]:
+    """Frames with a clear peak of their own, and its place in the maps (9, 2h, 2w)."""
     highest = scores.flatten(1).max(dim=1).values
-    left, found = set(range(len(frames))), []
+    left, found = set(range(len(scores))), []
     while left:
         total = scores[sorted(left)].square().sum(dim=0)
         row, column = divmod(int(total.argmax()), total.shape[1])
         height = scores[:, row, column]
         clear = (height >= CLEAR) & (height >= NOT_BY_CHANCE * highest)
-        members = tuple(f for f in sorted(left) if bool(clear[f]))
+        members = {f for f in left if bool(clear[f])}
         if not members:
             break
-        ky, kx = float(fy[row, 0]), float(fx[0, column])
-        found.append((set(members), ky, kx, height))
-        left -= set(members)
+        found.append((members, (row, column)))
+        left -= members
     for f in left:
-        nearest = max(found, key=lambda group: float(group[3][f]), default=None)
-        if nearest and float(nearest[3][f]) >= AT_A_KNOWN_PLACE:
+        nearest = max(found, key=lambda group: float(scores[(f, *group[1])]), default=None)
+        if nearest and float(scores[(f, *nearest[1])]) >= AT_A_KNOWN_PLACE:
             nearest[0].add(f)
-    return [_group(sorted(members), ky, kx, height, products) for members, ky, kx, height in found]
+    return found
+
+
+def _by_fan(scores: Tensor) -> list[tuple[set[int], tuple[int, int]]]:
+    """Three groups of three frames, by the evidence of all of them together; empty if too little.
+
+    The evidence for a wave vector is that of the three frames that show it best. The frames are
+    then given to the three waves of the best fan so that their evidence adds up to the most;
+    another order than the stated one has to be better by `ANOTHER_ORDER`.
+    """
+    evidence = log_evidence(scores)
+    best = evidence.topk(PHASES, dim=0).values.sum(dim=0)
+    best = (best - math.log(math.comb(len(scores), PHASES))).clamp(min=0.0)
+    # The height of a single peak of as much evidence.
+    height = ((best + 1 + (best + 2).log()) / math.log(2.0)).sqrt() * (best > 0)
+    fan = find_fan([height] * ORIENTATIONS)
+    if fan.evidence < CLEAR_FAN:
+        return []
+    shape = scores.shape[1:]
+    places = [
+        tuple(round(k * n) % n for k, n in zip(wave, shape, strict=True)) for wave in fan.waves
+    ]
+    table = torch.stack([evidence[:, row, column] for row, column in places], dim=1).cpu().numpy()
+    _, chosen = linear_sum_assignment(-table.repeat(PHASES, axis=1))
+    chosen = chosen // PHASES
+    stated = max(
+        (np.repeat(order, PHASES) for order in permutations(range(ORIENTATIONS))),
+        key=lambda waves: table[np.arange(len(table)), waves].sum(),
+    )
+    rows = np.arange(len(table))
+    if table[rows, chosen].sum() < table[rows, stated].sum() + ANOTHER_ORDER:
+        chosen = stated
+    return [
+        ({int(f) for f in np.flatnonzero(chosen == wave)}, places[wave])
+        for wave in range(ORIENTATIONS)
+    ]
 
 
 def _group(
@@ -126,5 +185,7 @@ def _group(
 
 def _value_at(product: Tensor, ky: float, kx: float) -> complex:
     """The Fourier transform of a product at one frequency; its phase is that of the fringes."""
-    rows, columns = (product.real.new_tensor([k]) for k in (ky, kx))
-    return complex(values_at(product[None], rows, columns))
+    rows, columns = (
+        torch.tensor([k], dtype=torch.float64, device=product.device) for k in (ky, kx)
+    )
+    return complex(values_at(product[None].to(torch.complex64), rows, columns))

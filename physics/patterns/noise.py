@@ -23,6 +23,7 @@ __all__ = [
     "spot_weight",
 ]
 
+Bins = tuple[NDArray, NDArray]
 BEYOND_ANY_LENS = 0.42  # cycles per raw pixel; the cut-offs of 2D-SIM stands end at 0.40
 BRIGHTNESS_BINS = 24
 SMOOTHING = 10.0  # raw pixels, of the brightness that the noise is taken to follow
@@ -53,7 +54,9 @@ def noise_variance(frames: Tensor, optics: Optics, valid: Tensor | None = None) 
     return float(strength[:, empty].median() / math.log(2.0))
 
 
-def noise_line(frames: Tensor, valid: Tensor | None = None) -> tuple[float, float]:
+def noise_line(
+    frames: Tensor, valid: Tensor | None = None, bins: Bins | None = None
+) -> tuple[float, float]:
     """Noise variance of a pixel as a line of its brightness: `variance = a + b brightness`.
 
     The slope b is the gain of the camera in counts per electron, the intercept its read noise and
@@ -62,11 +65,12 @@ def noise_line(frames: Tensor, valid: Tensor | None = None) -> tuple[float, floa
     Args:
         frames: (9, H, W) without background.
         valid: (H, W), weight of the pixels (`missing.validity`); None: all hold data.
+        bins: from `noise_bins`, where they are known already.
 
     Returns:
         a and b in counts^2 and counts; b is NaN where the noise does not rise with brightness.
     """
-    x, y = noise_bins(frames, valid)
+    x, y = bins or noise_bins(frames, valid)
     if not np.ptp(x) > 0:
         return float(y.min()), math.nan  # an empty stack
     weight = 1 / np.maximum(y, 1e-12)  # a variance is known to a share of itself
@@ -75,7 +79,7 @@ def noise_line(frames: Tensor, valid: Tensor | None = None) -> tuple[float, floa
     return floor, float(slope) if slope > 0 else math.nan
 
 
-def noise_bins(frames: Tensor, valid: Tensor | None = None) -> tuple[NDArray, NDArray]:
+def noise_bins(frames: Tensor, valid: Tensor | None = None) -> Bins:
     """Brightness and noise variance of a frame's pixels, in bins of equal counts.
 
     The noise is what lies beyond any lens's cut-off; its square is compared with the mean of the
@@ -106,7 +110,7 @@ def noise_bins(frames: Tensor, valid: Tensor | None = None) -> tuple[NDArray, ND
     return x, y
 
 
-def noise_weight(frames: Tensor, valid: Tensor | None = None) -> Tensor:
+def noise_weight(frames: Tensor, valid: Tensor | None = None, bins: Bins | None = None) -> Tensor:
     """Inverse standard deviation of the noise (H, W), mean square of its inverse 1.
 
     `(a + b brightness)^-1/2` with the line of `noise_line` and the smoothed brightness: multiplied
@@ -115,8 +119,9 @@ def noise_weight(frames: Tensor, valid: Tensor | None = None) -> Tensor:
     Args:
         frames: (9, H, W) without background.
         valid: (H, W), weight of the pixels (`missing.validity`); None: all hold data.
+        bins: from `noise_bins`, where they are known already.
     """
-    level, rise = noise_line(frames, valid)
+    level, rise = noise_line(frames, valid, bins)
     light = gaussian(frames.mean(dim=0), SMOOTHING).clamp(min=0.0)
     variance = level + (rise if rise > 0 else 0.0) * light
     mean = variance.mean()

@@ -7,10 +7,11 @@ from itertools import combinations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bayesdl_sim.physics.patterns.bands import frequencies
-from bayesdl_sim.physics.patterns.noise import BEYOND_ANY_LENS, BRIGHTNESS_BINS, noise_bins
+from bayesdl_sim.physics.patterns.noise import BEYOND_ANY_LENS, BRIGHTNESS_BINS
 
 __all__ = ["clipped_share", "copies", "noise_exponent", "saturated_share"]
 
@@ -68,20 +69,20 @@ def copies(frames: Tensor) -> tuple[tuple[int, int], ...]:
     return tuple((a + 1, b + 1) for a, b in pairs if bool(alike[a, b]))
 
 
-def noise_exponent(frames: Tensor, valid: Tensor | None = None) -> tuple[float, float]:
+def noise_exponent(bins: tuple[NDArray, NDArray], pixels: int) -> tuple[float, float]:
     """How the noise grows with the light: n of `variance = a + b light^n`, and its standard error.
 
     Counts of a camera have n = 1. A gamma g of the stored values (`counts^g`) leaves a
     variance that grows as `light^((2 g - 1) / g)`: n is 0.33 for g = 0.6, zero for a square root.
 
     Args:
-        frames: (9, H, W) without background.
-        valid: (H, W), weight of the pixels (`missing.validity`); None: all hold data.
+        bins: brightness and noise variance, from `noise.noise_bins`.
+        pixels: of all bins together, in nine frames.
 
     Returns:
         NaN and infinity where the noise rises too little to tell.
     """
-    x, y = noise_bins(frames, valid)
+    x, y = bins
     x = x - x.min()
     if len(x) < BRIGHTNESS_BINS // 2 or not y.min() > 0:
         return math.nan, math.inf
@@ -90,9 +91,8 @@ def noise_exponent(frames: Tensor, valid: Tensor | None = None) -> tuple[float, 
         # A bright structure whose noise is that of the dark: no camera's, but a square root's.
         flat = rise < FLAT and contrast > BRIGHT
         return (0.0, 0.1) if flat else (math.nan, math.inf)
-    pixels = max(frames[0].numel() / len(x), 1.0)
-    # A mean of squares over n pixels of 9 frames, of which half the frequencies are used.
-    error = math.sqrt(2 / (0.5 * pixels * len(frames)))
+    # A mean of squares over the pixels of a bin, of which half the frequencies are used.
+    error = math.sqrt(4 * len(x) / pixels)
     tried = np.linspace(0.1, 2.0, 39)
     misfits = []
     for n in tried:

@@ -23,14 +23,17 @@ from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
 from bayesdl_sim.physics.image_formation import lit_median
 from bayesdl_sim.physics.missing import describe_missing, filled, missing_pixels, validity
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
-from bayesdl_sim.physics.patterns.bands import frequencies, prepare, taper
+from bayesdl_sim.physics.patterns.bands import frequencies, power, prepare, taper
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
 from bayesdl_sim.physics.patterns.fringe_search import FringeGroup, frame_differences, fringe_groups
 from bayesdl_sim.physics.patterns.noise import (
     BEYOND_ANY_LENS,
+    noise_bins,
     noise_line,
     noise_variance,
+    noise_weight,
     spot_brightness,
+    spot_weight,
 )
 from bayesdl_sim.physics.reconstruction.camera_checks import (
     clipped_share,
@@ -133,11 +136,13 @@ def raw_checks(
     optics = optics or TYPICAL_OPTICS
     frames, valid, missing = prepare(raw), validity(raw.float()), missing_pixels(raw)
     noise = noise_variance(frames, optics, valid)
-    groups = fringe_groups(frames, optics, noise) if noise > 0 else []
+    bins, spots = noise_bins(frames, valid), spot_weight(frames)
+    weight = noise_weight(frames, valid, bins) * (1.0 if spots is None else spots)
+    groups = fringe_groups(frames, optics, noise, weight) if noise > 0 else []
     steps = [_phase_steps(group) for group in groups if _is_orientation(group.frames)]
     light, brightness = patterns.illumination, _brightness(frames)
-    gain = noise_line(frames, valid)[1]
-    exponent, exponent_error = noise_exponent(frames, valid)
+    gain = noise_line(frames, valid, bins)[1]
+    exponent, exponent_error = noise_exponent(bins, frames.numel())
     data = raw[:, ~missing]
     signal = float(lit_median(frames.mean(dim=0)))
     drift, drift_error = _drift(frames)
@@ -213,19 +218,19 @@ def _angle_error(groups: list[FringeGroup]) -> float:
 def _fringe_power(frames: Tensor, optics: Optics) -> tuple[float, float]:
     """`fringe_share` and `fringe_sigma`: the differences between the frames, within the cut-off."""
     shape = tuple(frames.shape[1:])
-    window, radius = taper(shape, frames.device), torch.hypot(*frequencies(shape, frames.device))
+    window, radius = taper(shape, frames.device).to(frames), _half_radius(frames)
     passed, empty = (radius > 0.03) & (radius < 0.9 * optics.cutoff), radius > BEYOND_ANY_LENS
     mean = frames.mean(dim=0)
     mean = (mean - (mean * window).sum() / window.sum()) * window
-    power = torch.fft.fft2(frame_differences(frames, window) * window).abs() ** 2
-    rest, noise = power[:, passed].mean(), power[:, empty].mean()
-    wide = (torch.fft.fft2(mean).abs() ** 2)[passed].mean() - noise / len(frames)
-    # Real images hold each frequency twice, and the taper ties neighbours; eight differences.
-    modes = (len(frames) - 1) * float(passed.sum()) / 2 / 1.3
+    strength = power(torch.fft.rfft2(frame_differences(frames, window) * window))
+    rest, noise = strength[:, passed].mean(), strength[:, empty].mean()
+    wide = power(torch.fft.rfft2(mean))[passed].mean() - noise / len(frames)
+    # The taper ties neighbouring frequencies; eight differences.
+    modes = (len(frames) - 1) * float(passed.sum()) / 1.3
     error = float(noise) / math.sqrt(modes)
     excess = float(rest - noise)
-    share = (max(excess, 0.0) + 3 * error) / max(float(wide), 3 * error, 1e-300)
-    return share, excess / max(error, 1e-300)
+    share = (max(excess, 0.0) + 3 * error) / max(float(wide), 3 * error, 1e-30)
+    return share, excess / max(error, 1e-30)
 
 
 def _brightness(frames: Tensor) -> tuple[float, ...]:
@@ -256,10 +261,15 @@ def _drift(frames: Tensor) -> tuple[float, float]:
 def _fine_share(frames: Tensor, optics: Optics, noise: float) -> float:
     """Share of the wide field's power, without noise, between 0.5 and 0.9 of the cut-off."""
     shape = tuple(frames.shape[1:])
-    window, radius = taper(shape, frames.device), torch.hypot(*frequencies(shape, frames.device))
+    window, relative = taper(shape, frames.device).to(frames), _half_radius(frames) / optics.cutoff
     mean = frames.mean(dim=0)
-    spectrum = torch.fft.fft2((mean - (mean * window).sum() / window.sum()) * window).abs() ** 2
-    spectrum = spectrum - noise / len(frames) * float((window**2).sum())
-    relative = radius / optics.cutoff
-    fine = float(spectrum[(relative > 0.5) & (relative < 0.9)].sum())
-    return fine / max(float(spectrum[(relative > 0.03) & (relative < 0.9)].sum()), 1e-300)
+    mean = (mean - (mean * window).sum() / window.sum()) * window
+    strength = power(torch.fft.rfft2(mean)) - noise / len(frames) * float((window**2).sum())
+    fine = float(strength[(relative > 0.5) & (relative < 0.9)].sum())
+    return fine / max(float(strength[(relative > 0.03) & (relative < 0.9)].sum()), 1e-30)
+
+
+def _half_radius(frames: Tensor) -> Tensor:
+    """Frequencies of `rfft2`, cycles per raw pixel: (H, W / 2 + 1)."""
+    shape = tuple(frames.shape[1:])
+    return torch.hypot(*frequencies(shape, frames.device))[:, : shape[1] // 2 + 1]

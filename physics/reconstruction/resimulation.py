@@ -13,15 +13,14 @@ import torch
 from torch import Tensor
 
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES, Illumination, fringe_phase
+from bayesdl_sim.physics.missing import validity
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics, apply_otf, target_otf
-from bayesdl_sim.physics.patterns.bands import frequencies, prepare, separate, taper
+from bayesdl_sim.physics.patterns.bands import frequencies, gaussian, prepare, separate, taper
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
-from bayesdl_sim.physics.patterns.noise import BEYOND_ANY_LENS, noise_line
-from bayesdl_sim.physics.reconstruction.raw_checks import RawChecks, brightest_square, raw_checks
+from bayesdl_sim.physics.patterns.noise import BEYOND_ANY_LENS, noise_line, spot_weight
+from bayesdl_sim.physics.reconstruction.raw_checks import RawChecks, raw_checks
 
 __all__ = ["Examination", "Resimulation", "examine", "resimulate", "resimulate_field"]
-
-JUDGED_FIELD = 128  # raw pixels a side: what is stored to compare with was measured on such fields
 
 RING = 0.02  # cycles per raw pixel, between the knots of a fitted transfer function
 SHARPEST = 0.05  # of the apodised transfer of the image that is divided by
@@ -77,12 +76,12 @@ def resimulate(
     Raises:
         InputError: for a stack that cannot be one (`bands.prepare`).
     """
-    frames = prepare(raw).double()
-    level, rise = noise_line(frames)
+    frames, valid = prepare(raw), validity(raw.float())
+    spots = spot_weight(frames)
+    level, rise = noise_line(frames, valid)
     rise = rise if rise > 0 else 0.0
-    size = tuple(frames.shape[1:])
-    smooth = _gaussian(frames.mean(dim=0), 1.0)
-    variance = level + rise * smooth.clamp(min=0.0)
+    variance = level + rise * gaussian(frames.mean(dim=0), 1.0).clamp(min=0.0)
+    weight = _weight(variance, valid, spots)
     sr = sr.to(frames)
     # As the frames: a background of the image would be light that the fringes modulate.
     sr = sr - sr.flatten().kthvalue(max(1, sr.numel() // 100)).values
@@ -95,15 +94,17 @@ def resimulate(
             illumination.frequency[o], illumination.angle[o], tuple(sharp.shape), sharp.device
         )
         moved.append(torch.complex(_bin(sharp * carrier.cos()), _bin(sharp * carrier.sin())))
-    blurred = _through(wide[None], _transfer(wide[None], zero.mean(dim=0)[None]))[0].real
+    seen = 1.0 if spots is None else spots
+    transfer = _transfer(wide[None], zero.mean(dim=0)[None], seen)
+    blurred = _through(wide[None], transfer)[0].real
     moved = torch.stack(moved)
-    moved = _through(moved, _transfer(moved, first))
-    model = _fit(frames, blurred, moved, variance)
-    return _compare(frames, model, variance, size)
+    moved = _through(moved, _transfer(moved, first, seen))
+    model = _fit(frames, blurred, moved, variance, weight)
+    return _compare(frames, model, variance, weight)
 
 
 class Examination(NamedTuple):
-    """A stack and its image, examined over `square` (rows, columns of raw pixels)."""
+    """A stack and its image, examined over `square` (rows, columns of raw pixels): all of them."""
 
     square: tuple[slice, slice]
     checks: RawChecks
@@ -118,31 +119,30 @@ class Examination(NamedTuple):
     def misfit(self) -> dict[str, float]:
         """The re-simulation in numbers."""
         invented = self.resimulation.invented
+        kept = invented[invented != 0].abs()
+        rank = max(1, math.ceil(0.999 * kept.numel()))
         return {
             "unexplained": self.resimulation.unexplained,
             "fringes_unexplained": self.resimulation.fringes_unexplained,
-            "invented": float(invented.abs().flatten().quantile(0.999)),
+            "invented": float(kept.kthvalue(rank).values) if kept.numel() else 0.0,
         }
 
 
 def examine(
     raw: Tensor, sr: Tensor, optics: Optics | None = None, patterns: Estimate | None = None
 ) -> Examination:
-    """Raw checks and re-simulation of the brightest square of a stack.
+    """Raw checks and re-simulation of a stack.
 
     Args:
         raw: (9, H, W) counts.
         sr: (2H, 2W) image made from them.
         optics: of the detection, as far as they are known.
-        patterns: of the whole stack, from `estimation.estimate`; None: found in the square alone.
+        patterns: of the stack, from `estimation.estimate`, where they are known already.
     """
-    square = brightest_square(raw, JUDGED_FIELD)
-    fine = tuple(slice(2 * part.start, 2 * part.stop) for part in square)
-    raw, sr = raw[:, square[0], square[1]], sr[fine]
-    patterns = estimate(raw, optics) if patterns is None else patterns.within(square)
+    patterns = patterns or estimate(raw, optics)
     checks = raw_checks(raw, optics, patterns)
-    seen = resimulate(sr, raw, patterns.illumination, optics or TYPICAL_OPTICS)
-    return Examination(square, checks, seen)
+    square = (slice(0, raw.shape[1]), slice(0, raw.shape[2]))
+    return Examination(square, checks, resimulate_field(raw, sr, optics, patterns))
 
 
 def resimulate_field(
@@ -176,7 +176,7 @@ def _bin(image: Tensor) -> Tensor:
     return torch.nn.functional.avg_pool2d(image[None, None], 2)[0, 0]
 
 
-def _transfer(model: Tensor, bands: Tensor) -> Tensor:
+def _transfer(model: Tensor, bands: Tensor, seen: Tensor | float) -> Tensor:
     """The radial transfer function (H, W) that brings the model nearest to the bands.
 
     `T(ring) = sum_o Re(e^-i a_o <M_o, B_o>) / sum_o <M_o, M_o>` with a_o the phase of `<M_o, B_o>`
@@ -184,18 +184,20 @@ def _transfer(model: Tensor, bands: Tensor) -> Tensor:
 
     Args:
         model, bands: (n, H, W), real or complex.
+        seen: (H, W), weight of the pixels.
     """
     shape = tuple(model.shape[1:])
-    window, radius = taper(shape, model.device), torch.hypot(*frequencies(shape, model.device))
+    radius = torch.hypot(*frequencies(shape, model.device)).to(model.real)
+    window = taper(shape, model.device).to(model.real) * seen
     ring = (radius / RING).round().long().flatten()
     ours, theirs = torch.fft.fft2(model * window), torch.fft.fft2(bands * window)
     inside = (radius < BEYOND_ANY_LENS) & (radius > RING / 2)
     cross = ours.conj() * theirs
     turn = cross[:, inside].sum(dim=1)
-    turn = turn / turn.abs().clamp(min=1e-300)
+    turn = turn / turn.abs().clamp(min=1e-30)
     cross = (cross * turn.conj()[:, None, None]).real.sum(dim=0).flatten()
     power = ours.abs().square().sum(dim=0).flatten()
-    over = torch.bincount(ring, weights=cross) / torch.bincount(ring, weights=power).clamp(1e-300)
+    over = torch.bincount(ring, weights=cross) / torch.bincount(ring, weights=power).clamp(1e-30)
     over = torch.cat([over[1:2], over[1:]]).clamp(min=0.0)  # the mean is the background's
     place = (radius / RING).clamp(max=len(over) - 1.001)
     left = place.floor().long()
@@ -207,49 +209,59 @@ def _through(images: Tensor, transfer: Tensor) -> Tensor:
     return torch.fft.ifft2(torch.fft.fft2(images) * transfer)
 
 
-def _fit(frames: Tensor, blurred: Tensor, moved: Tensor, variance: Tensor) -> Tensor:
+def _weight(variance: Tensor, valid: Tensor | None, spots: Tensor | None) -> Tensor:
+    """1 where the frames are compared with the model, 0 at the border, in gaps and on spots."""
+    kept = torch.zeros_like(variance)
+    kept[BORDER:-BORDER, BORDER:-BORDER] = 1.0
+    for part in (valid, spots):
+        if part is not None:
+            kept = kept * (part > 0.99)
+    return kept
+
+
+def _fit(
+    frames: Tensor, blurred: Tensor, moved: Tensor, variance: Tensor, weight: Tensor
+) -> Tensor:
     """The nine frames (9, H, W) of the model, five scalars each by weighted least squares."""
-    haze, model = _gaussian(blurred, HAZE_SIGMA), []
-    weight = (_inner(torch.ones_like(variance)) / variance).sqrt().flatten()
-    for f, frame in enumerate(frames):
-        side = moved[f // PHASES]
+    haze, model = gaussian(blurred, HAZE_SIGMA), []
+    root = (weight / variance).sqrt().flatten()
+    for three, side in zip(frames.split(PHASES), moved, strict=True):
         parts = [torch.ones_like(blurred), blurred, side.real, side.imag, haze]
         basis = torch.stack([part.flatten() for part in parts], dim=1)
         # Columns of one size: a ridge that only matters where the image is constant.
-        basis = basis / basis.square().mean(dim=0).sqrt().clamp(min=1e-300)
-        weighted = basis * weight[:, None]
-        normal = weighted.T @ weighted
-        normal += 1e-9 * normal.diagonal().max() * torch.eye(len(parts), dtype=normal.dtype)
-        scalars = torch.linalg.solve(normal, weighted.T @ (frame.flatten() * weight))
-        model.append((basis @ scalars).reshape(frame.shape))
-    return torch.stack(model)
+        basis = basis / basis.square().mean(dim=0).sqrt().clamp(min=1e-30)
+        weighted = basis * root[:, None]
+        normal = (weighted.T @ weighted).double()
+        ridge = 1e-6 * normal.diagonal().max() * torch.eye(len(parts)).to(normal)
+        wanted = (weighted.T @ (three.flatten(1) * root).T).double()
+        scalars = torch.linalg.solve(normal + ridge, wanted).to(basis)
+        model.append((basis @ scalars).T.reshape(three.shape))
+    return torch.cat(model)
 
 
-def _compare(
-    frames: Tensor, model: Tensor, variance: Tensor, size: tuple[int, int]
-) -> Resimulation:
+def _compare(frames: Tensor, model: Tensor, variance: Tensor, weight: Tensor) -> Resimulation:
     rest, count = frames - model, len(frames)
-    inner = _inner(torch.ones(size, dtype=frames.dtype)) > 0
-    chi2 = _gaussian((rest.square() / variance).mean(dim=0), BLOB_SIGMA)
+    inner = weight > 0
+    chi2 = gaussian((rest.square() / variance).mean(dim=0), BLOB_SIGMA)
 
     def excess(images: Tensor, degrees: float) -> tuple[float, float]:
         """Mean square over the noise, less the noise, and its standard error."""
         values = (images.square().sum(dim=0) / variance)[inner]
-        return float(values.mean()) - degrees, math.sqrt(2 * degrees / len(values))
+        return float(values.mean()) - degrees, math.sqrt(2 * degrees / max(len(values), 1))
 
     def share(left: Tensor, whole: Tensor, degrees: float) -> float:
         (remains, _), (total, error) = excess(left, degrees), excess(whole, degrees)
         return max(remains, 0.0) / max(total, 3 * error)
 
-    def own(images: Tensor) -> Tensor:
+    def differences(images: Tensor) -> Tensor:
         return images - images.mean(dim=0)
 
-    centred = frames - frames.mean(dim=(1, 2), keepdim=True)
+    mean = (frames * weight).sum(dim=(1, 2), keepdim=True) / weight.sum().clamp(min=1)
     return Resimulation(
         _invented(-rest.mean(dim=0), frames.mean(dim=0), variance / count, inner),
         chi2,
-        share(rest, centred, count),
-        share(own(rest), own(centred), count - 1),
+        share(rest, frames - mean, count),
+        share(differences(rest), differences(frames), count - 1),
         model,
     )
 
@@ -262,33 +274,11 @@ def _invented(surplus: Tensor, light: Tensor, variance: Tensor, inner: Tensor) -
         light: (H, W), mean of the frames.
         variance: (H, W), of the noise of `light`.
     """
-    local = _gaussian(surplus, BLOB_SIGMA) - _gaussian(surplus, SURROUNDINGS_SIGMA)
-    light = _gaussian(light, BLOB_SIGMA).clamp(min=0.0)
-    lit = inner & (light > LIT_SHARE * light.max())
+    local = gaussian(surplus, BLOB_SIGMA) - gaussian(surplus, SURROUNDINGS_SIGMA)
+    light = gaussian(light, BLOB_SIGMA).clamp(min=0.0)
+    brightest = float(light[inner].max()) if bool(inner.any()) else 0.0
+    lit = inner & (light > LIT_SHARE * brightest)
     usual = float((local[lit].abs() / light[lit]).median()) / 0.674 if bool(lit.any()) else 0.0
-    noise = variance * _gaussian_sum(torch.ones_like(light), BLOB_SIGMA, squared=True)
-    return local / (noise + (usual * light) ** 2).sqrt() * inner
-
-
-def _inner(image: Tensor) -> Tensor:
-    """Zero on the border, unchanged inside."""
-    kept = torch.zeros_like(image)
-    kept[BORDER:-BORDER, BORDER:-BORDER] = image[BORDER:-BORDER, BORDER:-BORDER]
-    return kept
-
-
-def _gaussian(image: Tensor, sigma: float) -> Tensor:
-    """Convolution with a Gaussian of unit sum, mirrored at the borders."""
-    return _gaussian_sum(image, sigma)
-
-
-def _gaussian_sum(image: Tensor, sigma: float, squared: bool = False) -> Tensor:
-    """Convolution with a normalised Gaussian, or with its square: the noise that it leaves."""
-    reach = max(1, math.ceil(3 * sigma))
-    place = torch.arange(-reach, reach + 1, dtype=image.dtype)
-    kernel = torch.exp(-0.5 * (place / sigma) ** 2)
-    kernel = kernel / kernel.sum()
-    kernel = kernel**2 if squared else kernel
-    image = torch.nn.functional.pad(image[None, None], (reach,) * 4, mode="reflect")
-    image = torch.nn.functional.conv2d(image, kernel.reshape(1, 1, -1, 1))
-    return torch.nn.functional.conv2d(image, kernel.reshape(1, 1, 1, -1))[0, 0]
+    # What a Gaussian leaves of white noise: the sum of its squares, 1 / (4 pi sigma^2).
+    noise = variance / (4 * math.pi * BLOB_SIGMA**2)
+    return local / (noise + (usual * light) ** 2).sqrt().clamp(min=1e-30) * inner

@@ -54,8 +54,10 @@ def test_frames_without_fringes_are_never_reordered(cristae):
     for signal in (0.02, 0.3, 3.0):  # of the stack's own light
         raw = (rng.poisson(signal * np.repeat(wide[None], 9, axis=0)) + 100).astype(np.float32)
         assert proved_order(raw) is None
-        dim = rng.poisson(0.01 * np.maximum(cristae - 100, 0))[PHASE_MAJOR] + 100
+        dim = rng.poisson(0.001 * np.maximum(cristae - 100, 0))[PHASE_MAJOR] + 100
         assert proved_order(dim.astype(np.float32)) is None
+        dim = rng.poisson(0.01 * np.maximum(cristae - 100, 0))[PHASE_MAJOR] + 100
+        assert proved_order(dim.astype(np.float32)) in (None, tuple(PHASE_MAJOR))
 
 
 def test_five_phases_are_refused_by_name(cristae):

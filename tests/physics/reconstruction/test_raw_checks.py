@@ -162,6 +162,39 @@ def test_groups_do_not_depend_on_the_brightness_of_frames(good):
     assert sorted(group.frames for group in groups) == [(0, 1, 2), (3, 4, 5), (6, 7, 8)]
 
 
+@pytest.mark.parametrize("modulation", [0.1, 0.2])
+@pytest.mark.parametrize("pair", [(0, 3), (2, 7), (4, 8)])
+def test_exchanged_frames_show_at_low_modulation(stand, modulation, pair):
+    raw = stand(0.34, 0.30, modulation=modulation).stack(size=(160, 160), signal_e=150.0)
+    order = list(range(9))
+    order[pair[0]], order[pair[1]] = pair[1], pair[0]
+    groups = raw_checks(raw[order]).groups
+    assert any(len({(frame - 1) // 3 for frame in group}) > 1 for group in groups)
+    right = raw_checks(raw).groups
+    assert all(len({(frame - 1) // 3 for frame in group}) == 1 for group in right)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_dim_frames_in_the_right_order_are_never_called_wrong(stand, seed):
+    raw = stand(0.34, 0.30, modulation=0.2).stack(size=(128, 128), signal_e=12.0, seed=seed)
+    groups = raw_checks(raw).groups
+    assert all(len({(frame - 1) // 3 for frame in group}) == 1 for group in groups)
+
+
+def test_gaps_hot_pixels_and_spots_are_reported(good):
+    raw = good.clone()
+    raw[:, -8:], raw[:, 40, 50], raw[:, 41, 50] = 0, 9000, 8000
+    found = raw_checks(raw)
+    assert found.missing == "a border of 8 rows holds no data"
+    assert found.missing_share == pytest.approx(8 / SIZE)
+    assert found.hot_share == pytest.approx(2 / SIZE**2)
+    assert found.copies == ()
+    assert found.spot < 4
+    assert min(found.pattern_probability) > 0.9
+    raw[:, 60:64, 60:64] += 20 * good.max()
+    assert raw_checks(raw).spot > 10
+
+
 def test_brightest_square_lies_within_the_field():
     raw = torch.zeros(9, 70, 200)
     raw[:, 20, 150] = 100

@@ -14,7 +14,6 @@ from bayesdl_sim.physics.microscopes import Microscope
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.patterns.estimation import estimate
 from bayesdl_sim.physics.reconstruction.resimulation import (
-    JUDGED_FIELD,
     examine,
     resimulate,
     resimulate_field,
@@ -108,16 +107,34 @@ def test_faint_blobs_are_told_from_the_same_places_without_them(made):
     assert auroc(without, with_blob) > 0.9
 
 
-def test_large_stack_is_examined_on_its_brightest_square(made):
+def test_all_of_a_large_stack_is_examined(made):
+    """An error far from the brightest part counts, too."""
     raw, target, _ = made
-    wide = torch.nn.functional.pad(raw, (0, 80, 0, 0), value=float(raw.min()))
-    image = torch.nn.functional.pad(target, (0, 160, 0, 0))
-    seen = examine(wide, image)
-    rows, columns = seen.square
-    assert (rows.stop - rows.start, columns.stop - columns.start) == (SIZE, JUDGED_FIELD)
-    assert image[seen.fine_square].shape == (2 * SIZE, 2 * JUDGED_FIELD)
-    assert seen.resimulation.invented.shape == (SIZE, JUDGED_FIELD)
-    assert set(seen.misfit()) == {"unexplained", "fringes_unexplained", "invented"}
+    wide = torch.cat([raw, (raw - 100) * 0.5 + 100], dim=2)
+    image = torch.cat([target, 0.5 * target], dim=1)
+    right = examine(wide, image)
+    assert right.resimulation.invented.shape == (SIZE, 2 * SIZE)
+    assert image[right.fine_square].shape == image.shape
+    inner = target[40:-40, 40:-40]
+    y, x = (40 + i for i in divmod(int(inner.argmax()), inner.shape[1]))
+    wrong = image * (1 - torch.nn.functional.pad(spot(y, x), (2 * SIZE, 0)))
+    assert set(right.misfit()) == {"unexplained", "fringes_unexplained", "invented"}
+    there = (y // 2, SIZE + x // 2)
+    before, now = (
+        float(seen.resimulation.invented[there]) for seen in (right, examine(wide, wrong))
+    )
+    assert now < before - 1.5
+
+
+def test_gaps_and_spots_are_not_compared(made):
+    raw, target, light = made
+    right = resimulate(target, raw, light)
+    harmed = raw.clone()
+    harmed[:, :9], harmed[:, :, 40] = 0, 100
+    harmed[:, 60:63, 70:73] += 40 * float(raw.max())
+    seen = resimulate(target, harmed, light)
+    assert seen.unexplained < right.unexplained + 0.05
+    assert float(seen.invented[:9].abs().max()) == 0
 
 
 def test_patterns_handed_in_are_those_that_would_be_found(made):
