@@ -123,8 +123,8 @@ def proved_order(raw: np.ndarray) -> tuple[int, ...] | None:
     Raises:
         InputError: more than three frames of an orientation follow each other: not 3 x 3 frames.
     """
-    frames = torch.as_tensor(np.nan_to_num(raw, nan=float(np.nanmedian(raw))))
-    frames = prepare(frames[:, *brightest_square(frames, SEARCHED_FIELD)])
+    frames = torch.as_tensor(raw)
+    frames = prepare(frames[:, *brightest_square(frames.nan_to_num(), SEARCHED_FIELD)])
     noise = noise_variance(frames, TYPICAL_OPTICS)
     groups = fringe_groups(frames, TYPICAL_OPTICS, noise) if noise > 0 else []
     _refuse_five_phases(groups)

@@ -40,18 +40,28 @@ class Normalisation(NamedTuple):
         return _as_float(image) * self.scale + self.low
 
 
-def normalisation_of(raw, name: str = "the stack") -> Normalisation:
+def normalisation_of(raw, name: str = "the stack", valid=None) -> Normalisation:
     """The scale of one stack: its 0.1 and 99.9 percentiles over all frames and the whole field.
 
     Args:
-        raw: counts (9, H, W), array or tensor.
+        raw: counts (9, H, W), array or tensor. NaN does not count.
         name: the file, for the error message.
+        valid: (H, W), array or tensor, true where a pixel counts; None, or true everywhere: all of
+            them. Pixels without data and a single bright spot are left out by it, see
+            `physics.missing`.
 
     Raises:
-        InputError: both percentiles are the same number.
+        InputError: both percentiles are the same number, or no pixel counts.
     """
-    values = raw.detach().cpu().numpy() if isinstance(raw, torch.Tensor) else np.asarray(raw)
+    values = _array(raw)
     values = values if values.dtype == np.float64 else values.astype(np.float32, copy=False)
+    if valid is not None:
+        valid = _array(valid).astype(bool)
+        values = values if valid.all() else values[..., valid]
+    if values.dtype.kind == "f" and not np.isfinite(values.sum(dtype=np.float64)):
+        values = values[np.isfinite(values)]
+    if not values.size:
+        raise InputError(f"{name} holds no pixel with data: check the file")
     low, high = (float(value) for value in np.percentile(values, PERCENTILES))
     if not high > low:
         raise InputError(
@@ -131,6 +141,10 @@ def target_normalisation(
     a = covariance / (smooth_target @ smooth_target)
     b = wide_mean - a * target_mean
     return Normalisation(float((raw_norm.low - b) / a), float((raw_norm.high - b) / a))
+
+
+def _array(image) -> np.ndarray:
+    return image.detach().cpu().numpy() if isinstance(image, torch.Tensor) else np.asarray(image)
 
 
 def _as_float(image):

@@ -126,3 +126,32 @@ def test_a_target_of_another_field_is_refused(wrong):
     }[wrong]
     with pytest.raises(InputError, match="gt.tif .* do not show the same field"):
         target_normalisation(target, bin2(structure), Normalisation(0.0, 1.0), "gt.tif")
+
+
+def test_pixels_that_do_not_count_do_not_move_the_scale():
+    rng = np.random.default_rng(0)
+    raw = (rng.poisson(200 * field(96, 96), (9, 192, 192)) + 100).astype(np.float32)
+    usual = normalisation_of(raw)
+    spoilt, valid = raw.copy(), np.ones(raw.shape[1:], bool)
+    spoilt[:, :12] = 0  # a border without data
+    spoilt[:, 90:104, 90:104] = 20 * raw.max()  # one bright spot, half a per cent of the field
+    valid[:12] = valid[90:104, 90:104] = False
+    low, high = normalisation_of(spoilt)
+    assert low == 0
+    assert high > 10 * usual.high
+    for mask in (valid, torch.from_numpy(valid)):
+        np.testing.assert_allclose(normalisation_of(spoilt, valid=mask), usual, rtol=0.02)
+    spoilt[:, :12] = np.nan
+    np.testing.assert_allclose(normalisation_of(spoilt, valid=valid), usual, rtol=0.02)
+    raw[:, :12] = np.nan
+    np.testing.assert_allclose(normalisation_of(raw), usual, rtol=0.02)
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.float32, np.float64])
+def test_the_scale_of_an_ordinary_stack_is_bit_identical_with_a_mask(kind):
+    raw = np.random.default_rng(0).poisson(200 * field(48, 48), (9, 96, 96)).astype(kind)
+    plain = np.percentile(raw if kind == np.float64 else raw.astype(np.float32), (0.1, 99.9))
+    for valid in (None, np.ones((96, 96), bool), torch.ones(96, 96, dtype=torch.bool)):
+        assert tuple(normalisation_of(raw, valid=valid)) == tuple(map(float, plain))
+    with pytest.raises(InputError, match="raw.tif holds no pixel with data"):
+        normalisation_of(raw, "raw.tif", np.zeros((96, 96), bool))
