@@ -25,6 +25,7 @@ from bayesdl_sim.figures import profile as profile_figure
 from bayesdl_sim.figures.common import lit_pixels, sr_scale
 from bayesdl_sim.metrics.profiles import line_between, profile
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
+from bayesdl_sim.tools import profile as profile_tool
 from bayesdl_sim.tools.exposure import advice, exposure_ratio, measured_pair, next_exposure
 from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
 from bayesdl_sim.utils.errors import InputError
@@ -86,18 +87,18 @@ def result(folder, tmp_path_factory):
 def test_profile_reads_the_channels_of_its_time_point(result):
     channels = tifffile.imread(result / "out" / "Channels.ome.tif")  # (T, C, H, W)
     for time in (0, 1):
-        found = profile_figure.read_result(result / "out", time)
+        found = profile_tool.read_result(result / "out", time)
         np.testing.assert_array_equal(found.sr, channels[time, 0])
         np.testing.assert_array_equal(found.total, channels[time, 3])
         assert found.pixel_size_nm == pytest.approx(32.5, rel=1e-3)
     with pytest.raises(InputError, match="time points 0 to 1"):
-        profile_figure.read_result(result / "out", 2)
+        profile_tool.read_result(result / "out", 2)
 
 
 def test_profile_draws_the_interval_of_the_line(result):
-    found = profile_figure.read_result(result / "out", 0)
+    found = profile_tool.read_result(result / "out", 0)
     line = line_between((5, 5), (40, 50))
-    figure = profile_figure.draw(found, line, 0.9, found.sr * 3 + 7)
+    figure = profile_tool.draw(found, line, 0.9, found.sr * 3 + 7)
     band, axes = figure.axes[1].collections[0], figure.axes[1]
     heights = np.unique(band.get_paths()[0].vertices[:, 1])
     sr, total = profile(found.sr, line), profile(found.total, line)
@@ -115,7 +116,7 @@ def test_profile_as_a_program(result, tmp_path):
     assert matplotlib.image.imread(tmp_path / "a.png").shape[0] > 300
     with pytest.raises(InputError, match="inside the image of 48 rows and 60 columns"):
         profile_figure.main([*options, "--line", "5", "5", "48", "50"])
-    with pytest.raises(InputError, match="give the line with --line"):
+    with pytest.raises(InputError, match="give the line as"):
         profile_figure.main(options)  # tests have no display
 
 
