@@ -21,6 +21,7 @@ echo "cristae: a real stack of mitochondria"
 
 echo
 echo "Pictures to look at: Overview.png (wide field | SR | aleatoric | epistemic), and SR.png,"
-echo "Aleatoric.png, Epistemic.png and Invented.png (where the frames contradict the SR) one by one, in"
+echo "Aleatoric.png, Epistemic.png and Contradicted.png (where the frames contradict the SR) one by"
+echo "one, in"
 echo "    data/F-actin/BayesDL-results/"
 echo "    data/cristae/BayesDL-results/"

@@ -35,7 +35,7 @@ Written to --save_path (of several stacks: to a subfolder each):
     Epistemic.tif       float32: standard deviation between the members, same units
     Credibility.tif     float32: probability that the error is below --delta
     Lower.tif           with --interval, and Upper.tif: float32, ends of the interval of each pixel
-    Invented.tif        with --misfit: float32, by how many standard deviations the SR is brighter
+    Contradicted.tif    with --misfit: float32, by how many standard deviations the SR is brighter
                         than the frames say, locally; negative: light that it lacks; raw pixels
     Misfit.tif          with --misfit: float32, local chi^2 of the frames re-simulated from the SR;
                         1 where it explains them; raw pixels

@@ -41,7 +41,7 @@ second_core() (
 cp data/F-actin/BayesDL-results/Overview.png "$pictures/demo_overview.png"
 cp data/F-actin/BayesDL-results/Informed.png "$pictures/demo_informed.png"
 "$python" test.py --test_data data/cristae/raw.tif --save_path data/cristae/BayesDL-results --misfit
-cp data/cristae/BayesDL-results/Invented.png "$pictures/cristae_invented.png"
+cp data/cristae/BayesDL-results/Contradicted.png "$pictures/cristae_contradicted.png"
 "$python" -m figures.profile --result data/cristae/BayesDL-results --line 30 28 96 120 \
     --raw data/cristae/raw.tif --save_path "$pictures/profile.png"
 "$python" -m benchmarks.real --save_path "$tables"

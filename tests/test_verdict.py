@@ -154,13 +154,13 @@ def test_maps_of_the_misfit_are_of_the_raw_grid_and_go_with_the_option(script, p
     call(script, posterior, CRISTAE, results, "--misfit")
     sr = torch.from_numpy(tifffile.imread(results / "SR.tif").astype(np.float32))
     seen = resimulate_field(torch.from_numpy(frames.astype(np.float32)), sr)
-    for name, expected in (("Invented", seen.invented), ("Misfit", seen.chi2)):
+    for name, expected in (("Contradicted", seen.invented), ("Misfit", seen.chi2)):
         found, pixel_size_nm = read_tiff(results / f"{name}.tif")
         assert pixel_size_nm == pytest.approx(65.0, rel=1e-3)
         np.testing.assert_allclose(found[0], expected.numpy(), atol=0.05 * float(expected.std()))
         assert (results / f"{name}.png").is_file()
     call(script, posterior, CRISTAE, results)
-    assert not [*results.glob("Invented*"), *results.glob("Misfit*")]
+    assert not [*results.glob("Contradicted*"), *results.glob("Misfit*")]
 
 
 def test_misfit_of_a_tiny_field_is_refused_before_any_work(script, posterior, tmp_path, capsys):

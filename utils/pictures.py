@@ -44,6 +44,7 @@ class _Panel(NamedTuple):
     label: str
     cmap: str
     limits: tuple[float, float] | None = None
+    border: int = 0
 
 
 def write_picture(
@@ -54,17 +55,19 @@ def write_picture(
     label: str = "",
     cmap: str = _INTENSITY,
     limits: tuple[float, float] | None = None,
+    border: int = 0,
 ) -> None:
     """Writes a PNG of an image with colour bar (``label`` tells its units) and scale bar.
 
     Of a time series it shows the first time point, and the title says so. ``limits`` are the values
-    at the ends of the colours (default: `display_limits` of the image).
+    at the ends of the colours (default: `display_limits` of the image). Within ``border`` pixels of
+    the edges the image says nothing: they are hatched.
     """
     image = checked_image(image)
     longest = max(image.shape[-2:])
     # Whole screen pixels per image pixel up to 1400, so that what is seen was measured.
     side = min(longest * max(1, -(-600 // longest)), 1400)
-    _draw(path, [_Panel(image, title, pixel_size_nm, label, cmap, limits)], side)
+    _draw(path, [_Panel(image, title, pixel_size_nm, label, cmap, limits, border)], side)
 
 
 def write_overview(
@@ -116,6 +119,7 @@ def _draw_panel(axes: Any, bar_axes: Any, panel: _Panel, width: float, em: float
     colours = ScalarMappable(Normalize(low, high), panel.cmap)
     axes.imshow(image, cmap=panel.cmap, vmin=low, vmax=high, aspect="auto")
     axes.set_axis_off()
+    _hatch_border(axes, image.shape, panel.border)
     # A long name gets smaller letters (about 0.6 em each) rather than running into its neighbour.
     fitting = min(1.2 * points, (width + em) * 72 / _DPI / (0.62 * max(len(title), 1)))
     axes.set_title(title, fontsize=fitting, pad=0.5 * points, parse_math=False)
@@ -131,6 +135,22 @@ def _draw_panel(axes: Any, bar_axes: Any, panel: _Panel, width: float, em: float
     bar.ax.yaxis.get_offset_text().set_fontsize(0.8 * points)
     if panel.label:
         bar.set_label(panel.label, fontsize=0.9 * points, parse_math=False)
+
+
+def _hatch_border(axes: Any, shape: tuple[int, ...], border: int) -> None:
+    """Hatches the pixels along the four edges."""
+    height, width = shape
+    across, along = min(border, height // 2), min(border, width // 2)
+    if across and along:
+        inner = height - 2 * across
+        for x, y, wide, high in (
+            (0, 0, width, across),
+            (0, height - across, width, across),
+            (0, across, along, inner),
+            (width - along, across, along, inner),
+        ):
+            style = {"facecolor": "lightgrey", "edgecolor": "dimgrey", "linewidth": 0}
+            axes.add_patch(Rectangle((x - 0.5, y - 0.5), wide, high, hatch="////", **style))
 
 
 def draw_scale_bar(

@@ -12,6 +12,7 @@ import numpy as np
 from bayesdl_sim.bayes.calibration.recalibration import Calibration
 from bayesdl_sim.bayes.calibration.stored import find_calibration
 from bayesdl_sim.data.stacks import RawStack
+from bayesdl_sim.inference.output.result_files import MAPS
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import WIDTHS, Reconstruction
 from bayesdl_sim.models.members import MemberFacts, hashes_of
@@ -28,7 +29,7 @@ __all__ = [
 ]
 
 
-CONTRADICTED = 5.0  # standard deviations of Invented
+CONTRADICTED = 5.0  # standard deviations
 
 
 def posterior_facts(
@@ -153,11 +154,13 @@ def result_lines(stack: RawStack, result: Reconstruction) -> list[str]:
         lines.append(f"fringe patterns moved: estimated again at time points {_few(moved)}")
     if "Credibility" in result.channels:
         lines.append(f"mean credibility {result.channels['Credibility'].mean():.2f}")
-    if "Invented" in result.further:
-        share = (np.abs(result.further["Invented"]) > CONTRADICTED).mean()
+    if "Contradicted" in result.further:
+        border = MAPS["Contradicted"].border
+        inner = result.further["Contradicted"][:, border:-border, border:-border]
         lines.append(
             f"contradicted by the frames (over {CONTRADICTED:g} standard deviations): "
-            f"{share:.2%} of the field"
+            f"{(np.abs(inner) > CONTRADICTED).mean():.2%} of the field, without its {border} "
+            "pixels along the edges"
         )
     if "Changed" in result.further:
         rms = float(np.sqrt(np.mean(np.square(result.further["Change"]))))

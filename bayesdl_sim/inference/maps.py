@@ -35,7 +35,7 @@ __all__ = [
 
 DEFAULT_MAPS = ("SR", "Aleatoric", "Epistemic", "Credibility")
 INTERVAL = ("Lower", "Upper")
-MISFIT = ("Invented", "Misfit")
+MISFIT = ("Contradicted", "Misfit")
 CHANGES = ("Change", "Changed")
 DRAW_SEED = 0  # the same maps give the same draws
 LEVELS = (0.5, 0.99)
@@ -137,7 +137,7 @@ def with_misfit(
     maps: dict[str, list[NDArray]] = {name: [] for name in MISFIT}
     for t, sr in enumerate(result.sr):
         found = prepared.resimulate(t, torch.from_numpy(sr))
-        maps["Invented"].append(found.invented.float().numpy())
+        maps["Contradicted"].append(found.invented.float().numpy())
         maps["Misfit"].append(found.chi2.float().numpy())
         progress(t + 1, len(result.sr), "re-simulation")
     return result.with_further({name: np.stack(images) for name, images in maps.items()})

@@ -35,8 +35,8 @@ class Reconstruction:
         pixel_size_nm: of the super-resolved maps, half the raw one; None where unknown.
         verdict: how far to trust the stack and its result; None before it is judged.
         channels: what becomes a channel of `Channels.ome.tif`, by name, in order.
-        further: maps that are files only: Lower and Upper (T, 2H, 2W), Invented and Misfit
-            (T, H, W), Change and Changed (T - 1, 2H, 2W).
+        further: maps that are files only: Lower and Upper (T, 2H, 2W), Contradicted and
+            Misfit (T, H, W), Change and Changed (T - 1, 2H, 2W).
         wide_field: mean of the nine frames (T, H, W) on the same scale.
         raw_scales: how each time point was normalised for the networks.
         factors: what the calibration multiplied the deviations of each time point by.

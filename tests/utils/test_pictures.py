@@ -69,6 +69,23 @@ def assert_readable(figure) -> None:
     assert not [pair for pair in combinations(boxes, 2) if pair[0].overlaps(pair[1])]
 
 
+def test_a_border_that_says_nothing_is_hatched(tmp_path, figures):
+    write_picture(tmp_path / "a.png", ramp(40, 60), "Contradicted", 65.0, border=10)
+    axes = figures[0].axes[0]
+    boxes = [patch.get_bbox() for patch in axes.patches if patch.get_hatch()]
+    covered = np.zeros((40, 60), bool)
+    for box in boxes:
+        rows, columns = (
+            slice(round(a + 0.5), round(b + 0.5)) for a, b in (box.intervaly, box.intervalx)
+        )
+        covered[rows, columns] = True
+    expected = np.ones((40, 60), bool)
+    expected[10:-10, 10:-10] = False
+    np.testing.assert_array_equal(covered, expected)
+    write_picture(tmp_path / "b.png", ramp(40, 60), "SR", 65.0)
+    assert not [patch for patch in figures[1].axes[0].patches if patch.get_hatch()]
+
+
 @pytest.mark.parametrize("shape", [(120, 120), (60, 200), (400, 130), (41, 57)])
 def test_picture_keeps_the_aspect_and_is_readable(tmp_path, figures, shape):
     write_picture(

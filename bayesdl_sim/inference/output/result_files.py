@@ -33,6 +33,8 @@ class MapKind(NamedTuple):
         limits: the values at the ends of the colours; None: by the image.
         symmetric: whether limits by the image lie around zero, so that white means none.
         raw_grid: whether it lies on the pixels of the raw frames, not on the doubled grid.
+        border: pixels along each edge that say nothing: the field goes on outside, the image does
+            not. They are hatched in the picture, and no printed share counts them.
     """
 
     title: str | None = None
@@ -41,6 +43,7 @@ class MapKind(NamedTuple):
     limits: tuple[float, float] | None = None
     raw_grid: bool = False
     symmetric: bool = False
+    border: int = 0
 
 
 _WIDTH = "standard deviation, normalised SR intensity"
@@ -52,11 +55,21 @@ MAPS = {
     "Credibility": MapKind("Credibility", "P(|error| < {delta})", "cividis"),
     "Lower": MapKind(),
     "Upper": MapKind(),
-    "Invented": MapKind(
-        "Invented (+) or lost (-) light", "standard deviations", "RdBu_r", (-6.0, 6.0), True
+    "Contradicted": MapKind(
+        "Light that the frames contradict: too much (+), too little (-)",
+        "standard deviations",
+        "RdBu_r",
+        (-6.0, 6.0),
+        raw_grid=True,
+        border=10,
     ),
     "Misfit": MapKind(
-        "Misfit of the re-simulated frames", "chi^2 per frame", "viridis", (0.0, 4.0), True
+        "Misfit of the re-simulated frames",
+        "chi^2 per frame",
+        "viridis",
+        (0.0, 4.0),
+        raw_grid=True,
+        border=10,
     ),
     "Change": MapKind(
         "Change to the next time point", "normalised SR intensity", "RdBu_r", symmetric=True
@@ -153,7 +166,9 @@ def write_results(
         if kind.title is not None:
             limits = _around_zero(image) if kind.symmetric else kind.limits
             label = _label(kind, facts)
-            write_picture(picture, image, kind.title, pixel_nm, label, kind.colours, limits)
+            write_picture(
+                picture, image, kind.title, pixel_nm, label, kind.colours, limits, kind.border
+            )
     if "Credibility" in images:
         label = _label(MAPS["Credibility"], facts)
         write_informed(folder / INFORMED, images["SR"], images["Credibility"], fine_pixel_nm, label)

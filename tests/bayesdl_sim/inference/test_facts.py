@@ -37,6 +37,15 @@ def test_lines_say_size_widths_and_changes(posterior, movie):
     )
 
 
+def test_the_contradicted_share_leaves_the_border_out(posterior, stack):
+    result = posterior.reconstruct(stack)
+    image = np.zeros((1, 80, 96), np.float32)
+    image[:, :10], image[:, :, -10:] = 9.0, -9.0
+    image[:, 40:46, 40:50] = -6.0
+    lines = result_lines(stack, result.with_further({"Contradicted": image}))
+    assert f"{60 / (60 * 76):.2%} of the field, without its 10 pixels" in "\n".join(lines)
+
+
 def test_members_in_words(posterior):
     assert member_words(posterior.members) == "2 members (sgld, temperature 2)"
     assert member_words(posterior.members[:1]) == "1 member (sgld, temperature 2)"

@@ -93,5 +93,5 @@ def test_misfit_has_a_map_per_time_point(movie):
         sr=sr, scale=Normalisation(0.0, 1.0), wide_field=sr, raw_scales=[], factors=[]
     )
     found = with_misfit(result, PreparedStack(movie), lambda *call: calls.append(call)).further
-    assert found["Invented"].shape == found["Misfit"].shape == (3, 64, 72)
+    assert found["Contradicted"].shape == found["Misfit"].shape == (3, 64, 72)
     assert calls == [(t, 3, "re-simulation") for t in (1, 2, 3)]

@@ -18,13 +18,13 @@ def maps(names, shape=FINE):
 
 def test_maps_keep_their_grid_and_their_pixel_size(tmp_path):
     channels = maps(("SR", "Aleatoric", "Total", "Credibility"))
-    further = maps(("Invented",), RAW)
+    further = maps(("Contradicted",), RAW)
     wide_field = maps(("wide",), RAW)["wide"]
     write_results(tmp_path, channels, further, wide_field, 65.0, {"delta": 0.04})
-    for name, pixel_size_nm in (("SR", 32.5), ("Aleatoric", 32.5), ("Invented", 65.0)):
+    for name, pixel_size_nm in (("SR", 32.5), ("Aleatoric", 32.5), ("Contradicted", 65.0)):
         image, found = read_tiff(tmp_path / f"{name}.tif")
         assert found == pytest.approx(pixel_size_nm, rel=1e-4)
-        assert image[0].shape == (RAW if name == "Invented" else FINE)
+        assert image[0].shape == (RAW if name == "Contradicted" else FINE)
     assert not (tmp_path / "Total.tif").exists()  # a channel only
     assert tifffile.imread(tmp_path / "Channels.ome.tif").shape == (4, *FINE)
     assert read_json(tmp_path / FACTS) == {"delta": 0.04}
