@@ -20,8 +20,8 @@ echo "cristae: a real stack of mitochondria"
     --misfit "$@"
 
 echo
-echo "Pictures to look at: Overview.png (wide field | SR | aleatoric | epistemic), and SR.png,"
-echo "Aleatoric.png, Epistemic.png and Contradicted.png (where the frames contradict the SR) one by"
-echo "one, in"
+echo "Pictures to look at: Overview.png (wide field beside SR and its maps), SR.png,"
+echo "Aleatoric.png, Epistemic.png, Contradicted.png (where the frames contradict the SR) and"
+echo "Patterns.png (the fringes that were found) one by one, in"
 echo "    data/F-actin/BayesDL-results/"
 echo "    data/cristae/BayesDL-results/"

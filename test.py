@@ -42,8 +42,9 @@ Written to --save_path (of several stacks: to a subfolder each):
     Change.tif          with --changes: float32, to the next time point, normalised SR intensity
     Changed.tif         with --changes: float32, -1 or 1 where it is beyond its interval, else 0
     Channels.ome.tif    float32: SR and its maps, their total, and what --exceed and --draws ask for
-    *.png               each with colour bar and scale bar; Overview.png beside wide field;
-                        Informed.png: brightness is the SR, colour is the credibility
+    *.png               each with colour bar and scale bar; Overview.png: all of them beside wide
+                        field, under the verdict; Informed.png: brightness is the SR, colour is
+                        the credibility; Patterns.png: the fringes in the spectra of the frames
     prediction.json     what was made from what: members, scales, versions; written last
 
 One affine scale turns counts into normalised SR intensity, for all time points of a stack together:

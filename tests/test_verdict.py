@@ -64,7 +64,7 @@ def test_real_stack_is_accepted_and_the_verdict_is_stored(script, posterior, tmp
     rows = [{name: 1e6 + float(rng.normal()) for name in SCORES} for _ in range(40)]
     write_gate(posterior, [rows], members, {})
     call(script, posterior, CRISTAE, tmp_path / "out")
-    assert "verdict: accept (p = 1.000)" in capsys.readouterr().out
+    assert "verdict: accept (p = 1.000: at most 100 in 100 good stacks" in capsys.readouterr().out
     expected = {"decision": "accept", "p_value": 1.0, "reasons": [], "forced": False}
     assert verdict_in(tmp_path / "out") == expected
 
@@ -132,7 +132,7 @@ def test_scores_are_compared_with_the_gate_of_these_members(script, posterior, t
     rows = [{name: -1e6 + float(rng.normal()) for name in SCORES} for _ in range(40)]
     write_gate(posterior, [rows], members, {})
     call(script, posterior, CRISTAE, tmp_path / "out")
-    assert "verdict: warn (p = 0.024)" in capsys.readouterr().out
+    assert "verdict: warn (p = 0.024: at most 2 in 100 good stacks" in capsys.readouterr().out
     verdict = verdict_in(tmp_path / "out")
     assert verdict["p_value"] == pytest.approx(1 / 41)
     assert set(verdict["reasons"]) <= set(SCORES.values())

@@ -6,6 +6,7 @@ itself (for a super-resolved map half of the raw one) in nm; None leaves it out.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import atomic_path
 
 __all__ = [
+    "Panel",
     "checked_image",
     "display_limits",
     "draw_scale_bar",
@@ -35,6 +37,17 @@ _INTENSITY, _UNCERTAINTY = "magma", "viridis"
 _UNCERTAIN_WORDS = ("aleatoric", "epistemic", "total", "uncertainty", "sigma")
 _DPI = 100
 _SHOWN = (0.1, 99.9)  # percentiles at the ends of the colours, so that one hot pixel dims nothing
+
+
+class Panel(NamedTuple):
+    """An image of an overview: (H, W) or (T, H, W), the label of its colour bar, and colours.
+
+    The label names the unit.
+    """
+
+    image: ArrayLike
+    label: str = ""
+    cmap: str = _INTENSITY
 
 
 class _Panel(NamedTuple):
@@ -71,24 +84,35 @@ def write_picture(
 
 
 def write_overview(
-    path: str | Path, panels: Mapping[str, ArrayLike], pixel_size_nm: float | None
+    path: str | Path,
+    panels: Mapping[str, ArrayLike | Panel],
+    pixel_size_nm: float | None,
+    heading: str = "",
 ) -> None:
     """Writes one PNG with a row of panels (title -> image) of one field, each with its bars.
 
     Panels may have different pixels (wide field beside a super-resolved image): ``pixel_size_nm``
-    is that of the finest. Titles that name an uncertainty get the uncertainties' colours.
+    is that of the finest. Of plain images, those whose titles name an uncertainty get the
+    uncertainties' colours. A ``heading`` stands above the row, in lines as long as it.
     """
-    images = {title: checked_image(image) for title, image in panels.items()}
+    shown = {title: _as_panel(title, panel) for title, panel in panels.items()}
+    images = {title: checked_image(panel.image) for title, panel in shown.items()}
     finest = max(image.shape[-1] for image in images.values())
     drawn = []
     for title, image in images.items():
         size = None if pixel_size_nm is None else pixel_size_nm * finest / image.shape[-1]
-        uncertain = any(word in title.lower() for word in _UNCERTAIN_WORDS)
-        drawn.append(_Panel(image, title, size, "", _UNCERTAINTY if uncertain else _INTENSITY))
-    _draw(path, drawn, side=560)
+        drawn.append(_Panel(image, title, size, shown[title].label, shown[title].cmap))
+    _draw(path, drawn, side=560, heading=heading)
 
 
-def _draw(path: str | Path, panels: list[_Panel], side: int) -> None:
+def _as_panel(title: str, panel: ArrayLike | Panel) -> Panel:
+    if isinstance(panel, Panel):
+        return panel
+    uncertain = any(word in title.lower() for word in _UNCERTAIN_WORDS)
+    return Panel(panel, "", _UNCERTAINTY if uncertain else _INTENSITY)
+
+
+def _draw(path: str | Path, panels: list[_Panel], side: int, heading: str = "") -> None:
     """Lays the panels out in screen pixels; ``side`` is the longer side of each image."""
     height, width = panels[0].image.shape[-2:]
     height, width = (round(side * length / max(height, width)) for length in (height, width))
@@ -96,7 +120,9 @@ def _draw(path: str | Path, panels: list[_Panel], side: int) -> None:
     em = max(14.0, min(side / (24 if len(panels) > 1 else 32), width / 14))
     labelled = any(panel.label for panel in panels)
     left, column = 0.8 * em, width + (7.0 if labelled else 5.6) * em
-    total = (left + len(panels) * column, height + 3.2 * em)
+    wide = left + len(panels) * column
+    lines = textwrap.wrap(heading, max(20, int(wide / (0.62 * em)))) if heading else []
+    total = (wide, height + (3.2 + 1.5 * len(lines)) * em)
     figure = Figure(figsize=(total[0] / _DPI, total[1] / _DPI), dpi=_DPI, facecolor="white")
 
     def axes(x: float, wide: float):
@@ -105,6 +131,10 @@ def _draw(path: str | Path, panels: list[_Panel], side: int) -> None:
     for index, panel in enumerate(panels):
         x = left + index * column
         _draw_panel(axes(x, width), axes(x + width + 0.5 * em, 0.8 * em), panel, width, em)
+    if lines:
+        points, top = em * 72 / _DPI, 1 - 0.4 * em / total[1]
+        style = {"fontsize": points, "va": "top", "linespacing": 1.3, "parse_math": False}
+        figure.text(left / total[0], top, "\n".join(lines), **style)
     with atomic_path(path) as partial:
         figure.savefig(partial, format="png", dpi=_DPI)
 

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bayesdl_sim.bayes.calibration.recalibration import Calibration
 from bayesdl_sim.bayes.calibration.stored import find_calibration
 from bayesdl_sim.data.stacks import RawStack
+from bayesdl_sim.inference.fringes import fringe_facts, fringe_sentence
 from bayesdl_sim.inference.output.result_files import MAPS
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import WIDTHS, Reconstruction
@@ -21,6 +23,7 @@ from bayesdl_sim.utils.run_log import provenance
 
 __all__ = [
     "calibration_of",
+    "lit",
     "member_words",
     "posterior_facts",
     "result_lines",
@@ -30,6 +33,7 @@ __all__ = [
 
 
 CONTRADICTED = 5.0  # standard deviations
+LIT_SHARE = 0.2
 
 
 def posterior_facts(
@@ -38,7 +42,7 @@ def posterior_facts(
     """The entries about the posterior: members with their SHA-256, calibration, versions."""
     return {
         "checkpoint": {
-            "folder": str(folder),
+            "folder": Path(folder).resolve().name,
             "network": members[0].network,
             "members": [
                 {
@@ -96,6 +100,7 @@ def stack_facts(prepared: PreparedStack, result: Reconstruction) -> dict[str, An
             "(high - low) times the map"
             + ("; each time point by its own raw_counts" if result.released else ""),
         },
+        "patterns": fringe_facts(prepared),
         "patterns_estimated_at": [t + 1 for t in sorted(prepared.estimated)],
         "deviations_multiplied_by": result.factors,
         "channels": list(result.channels),
@@ -149,11 +154,14 @@ def result_lines(stack: RawStack, result: Reconstruction) -> list[str]:
         f"{printable(stack.source)}: {series}{frames} frames of {height}x{width} px, pixel {size}",
         f"{result.seconds:.1f} s; mean uncertainty: {', '.join(means) or 'not modelled'}",
     ]
+    fringes = fringe_sentence(result.facts.get("patterns", []))
+    lines += [fringes] if fringes else []
     moved = result.facts.get("patterns_estimated_at", [])[1:]
     if moved:
         lines.append(f"fringe patterns moved: estimated again at time points {_few(moved)}")
     if "Credibility" in result.channels:
-        lines.append(f"mean credibility {result.channels['Credibility'].mean():.2f}")
+        credible = result.channels["Credibility"][lit(result.sr)].mean()
+        lines.append(f"mean credibility of the lit pixels (the brightest fifth) {credible:.2f}")
     if "Contradicted" in result.further:
         border = MAPS["Contradicted"].border
         inner = result.further["Contradicted"][:, border:-border, border:-border]
@@ -170,6 +178,11 @@ def result_lines(stack: RawStack, result: Reconstruction) -> list[str]:
             f"{share:.2%} of the pixels"
         )
     return lines
+
+
+def lit(sr: NDArray) -> NDArray[np.bool_]:
+    """The brightest fifth of the pixels: a mean over all would speak of the background."""
+    return sr >= np.nanquantile(sr, 1 - LIT_SHARE)
 
 
 def _few(numbers: Sequence[int], most: int = 8) -> str:

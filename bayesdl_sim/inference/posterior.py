@@ -21,6 +21,7 @@ from bayesdl_sim.inference.facts import (
     stack_facts,
     warnings_of,
 )
+from bayesdl_sim.inference.fringes import fringe_spectra
 from bayesdl_sim.inference.judging.gate import Gate, Verdict, read_gate
 from bayesdl_sim.inference.judging.verdict import judge_frames, judge_result
 from bayesdl_sim.inference.maps import (
@@ -233,6 +234,8 @@ class Posterior:
             result = with_misfit(result, prepared, progress)
         wanted = {name: image for name, image in result.further.items() if name in maps}
         result = replace(result, further=wanted)
+        if prepared.estimated:
+            result = replace(result, spectra=fringe_spectra(prepared.counts(0)))
         return replace(result, facts=facts | stack_facts(prepared, result))
 
     def judge(

@@ -42,6 +42,8 @@ class Reconstruction:
         factors: what the calibration multiplied the deviations of each time point by.
         judged_epistemic: epistemic uncertainty before calibration, by judged time point, over the
             square that the verdict looks at: as the validation cells of the gate have it.
+        spectra: (3, h, w), see `fringes.fringe_spectra`, of the first time point; None where the
+            fringes were not looked for.
         seconds: of the prediction.
         facts: what prediction.json says about members, settings and stack.
         released: whether the convention is that of the released code.
@@ -60,6 +62,7 @@ class Reconstruction:
     raw_scales: list[Normalisation]
     factors: list[float]
     judged_epistemic: dict[int, Map] = field(default_factory=dict)
+    spectra: Map | None = None
     seconds: float = 0.0
     facts: dict[str, Any] = field(default_factory=dict)
     released: bool = False
@@ -88,7 +91,15 @@ class Reconstruction:
         cut = np.floor(65535 * self.sr) / 65535 if self.released else None
         raw_pixel_nm = None if self.pixel_size_nm is None else 2 * self.pixel_size_nm
         write_results(
-            folder, self.channels, self.further, self.wide_field, raw_pixel_nm, stored, cut
+            folder,
+            self.channels,
+            self.further,
+            self.wide_field,
+            raw_pixel_nm,
+            stored,
+            cut,
+            spectra=self.spectra,
+            heading=f"verdict: {self.verdict.sentence()}" if self.verdict else "",
         )
         return folder
 

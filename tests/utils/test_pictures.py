@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bayesdl_sim.utils import pictures
-from bayesdl_sim.utils.pictures import write_overview, write_picture
+from bayesdl_sim.utils.pictures import Panel, write_overview, write_picture
 
 
 def ramp(height: int = 30, width: int = 50) -> np.ndarray:
@@ -67,6 +67,19 @@ def assert_readable(figure) -> None:
         assert box.x1 <= figure.bbox.x1
         assert box.y1 <= figure.bbox.y1
     assert not [pair for pair in combinations(boxes, 2) if pair[0].overlaps(pair[1])]
+
+
+def test_overview_has_units_and_a_heading_in_lines(tmp_path, figures):
+    heading = "verdict: warn: " + "the sample moved between the orientations; " * 8
+    panels = {"SR": Panel(ramp(60, 60), "normalised SR intensity"), "Credibility": ramp(60, 60)}
+    write_overview(tmp_path / "a.png", panels, 31.3, heading)
+    (figure,) = figures
+    (words,) = figure.texts
+    box = words.get_window_extent()
+    assert box.x1 < figure.bbox.x1
+    assert box.y0 > max(axes.title.get_window_extent().y1 for axes in figure.axes)
+    assert " ".join(words.get_text().split()) == heading.strip()
+    assert figure.axes[1].get_ylabel() == "normalised SR intensity"
 
 
 def test_a_border_that_says_nothing_is_hatched(tmp_path, figures):

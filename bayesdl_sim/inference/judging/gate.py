@@ -91,7 +91,10 @@ class Verdict(NamedTuple):
 
     def sentence(self) -> str:
         """The verdict as one line."""
-        chance = "" if self.p_value is None else f" (p = {self.p_value:.3f})"
+        chance = ""
+        if self.p_value is not None:
+            alike = f"at most {100 * self.p_value:.0f} in 100 good stacks look as unusual"
+            chance = f" (p = {self.p_value:.3f}: {alike})"
         return f"{self.decision}{chance}" + (": " if self.reasons else "") + "; ".join(self.reasons)
 
 

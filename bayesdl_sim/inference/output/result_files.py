@@ -10,17 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesdl_sim.data.formats.tiff_writer import write_channels, write_map, write_sr
+from bayesdl_sim.inference.output.fringe_picture import write_fringes
 from bayesdl_sim.inference.output.informed import write_informed
 from bayesdl_sim.utils.errors import InputError, writable_folder
 from bayesdl_sim.utils.files import write_json
-from bayesdl_sim.utils.pictures import write_overview, write_picture
+from bayesdl_sim.utils.pictures import Panel, write_overview, write_picture
 
 __all__ = ["CHANNELS", "FACTS", "MAPS", "MapKind", "file_names", "result_folders", "write_results"]
 
 CHANNELS = "Channels.ome.tif"
 FACTS = "prediction.json"
 INFORMED = "Informed.png"
-OVERVIEW = ("SR", "Aleatoric", "Epistemic")  # beside the wide field
+FRINGES = "Patterns.png"
+OVERVIEW = ("SR", "Aleatoric", "Epistemic", "Credibility")  # beside the wide field
 
 
 class MapKind(NamedTuple):
@@ -132,6 +134,9 @@ def write_results(
     raw_pixel_nm: float | None,
     facts: dict[str, Any],
     sr_counts: NDArray | None = None,
+    *,
+    spectra: NDArray | None = None,
+    heading: str = "",
 ) -> None:
     """All files of one stack; the facts last, so that they stand for a complete set.
 
@@ -143,6 +148,8 @@ def write_results(
         wide_field: (T, H, W) on the scale of the SR, for the overview.
         raw_pixel_nm: of the raw frames; None where unknown.
         facts: to store; "delta" is the tolerance of the credibility.
+        spectra: of the fringes, for their picture; None leaves it out.
+        heading: of the overview.
         sr_counts: what `SR.tif` holds where that is not the rounded "SR", in [0, 1].
 
     Raises:
@@ -175,9 +182,16 @@ def write_results(
     else:
         (folder / INFORMED).unlink(missing_ok=True)
     write_channels(folder / CHANNELS, channels, fine_pixel_nm)
-    panels = {"Wide field": wide_field}
-    panels |= {MAPS[name].title: images[name] for name in OVERVIEW if name in images}
-    write_overview(folder / "Overview.png", panels, fine_pixel_nm)
+    panels = {"Wide field": Panel(wide_field, "normalised SR intensity", MAPS["SR"].colours)}
+    for name in OVERVIEW:
+        if name in images:
+            kind = MAPS[name]
+            panels[kind.title] = Panel(images[name], _label(kind, facts), kind.colours)
+    write_overview(folder / "Overview.png", panels, fine_pixel_nm, heading)
+    if spectra is not None and facts.get("patterns"):
+        write_fringes(folder / FRINGES, spectra, facts["patterns"][0])
+    else:
+        (folder / FRINGES).unlink(missing_ok=True)
     write_json(folder / FACTS, facts)
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bayesdl_sim.inference.facts import member_words, result_lines, stack_facts, warnings_of
+from bayesdl_sim.inference.facts import lit, member_words, result_lines, stack_facts, warnings_of
 from bayesdl_sim.inference.maps import CHANGES, DEFAULT_MAPS
 
 
@@ -35,6 +35,22 @@ def test_lines_say_size_widths_and_changes(posterior, movie):
         "of unknown size (set pixel_size_nm)"
         in result_lines(unknown, posterior.reconstruct(unknown))[0]
     )
+
+
+def test_credibility_is_that_of_the_lit_pixels(posterior, stack):
+    result = posterior.reconstruct(stack)
+    sr = np.zeros((1, 10, 10), np.float32)
+    sr[0, :2] = 1.0
+    credible = np.ones((1, 10, 10), np.float32)
+    credible[0, :2] = 0.25
+    shown = replace(result, sr=sr, channels={"SR": sr, "Credibility": credible})
+    assert lit(sr).sum() == 20
+    assert "lit pixels (the brightest fifth) 0.25" in "\n".join(result_lines(stack, shown))
+
+
+def test_the_folder_of_members_is_named_without_its_place(posterior):
+    assert posterior.facts["checkpoint"]["folder"] == posterior.folder.name
+    assert "/" not in posterior.facts["checkpoint"]["folder"]
 
 
 def test_the_contradicted_share_leaves_the_border_out(posterior, stack):

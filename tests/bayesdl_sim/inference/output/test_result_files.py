@@ -28,6 +28,7 @@ def test_maps_keep_their_grid_and_their_pixel_size(tmp_path):
     assert not (tmp_path / "Total.tif").exists()  # a channel only
     assert tifffile.imread(tmp_path / "Channels.ome.tif").shape == (4, *FINE)
     assert read_json(tmp_path / FACTS) == {"delta": 0.04}
+    assert not (tmp_path / "Patterns.png").exists()  # nobody looked for fringes
 
 
 def test_what_an_earlier_run_left_is_removed(tmp_path):

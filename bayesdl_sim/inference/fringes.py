@@ -1,0 +1,117 @@
+"""The fringes of a stack as a microscopist checks them: numbers, one sentence, and spectra."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
+from bayesdl_sim.physics.patterns.bands import taper
+from bayesdl_sim.physics.patterns.estimation import Estimate
+
+__all__ = ["FOUND", "fringe_facts", "fringe_sentence", "fringe_spectra"]
+
+FOUND = 0.5  # probability of a pattern
+SIDE = 256  # of a spectrum, at most
+
+
+def fringe_facts(prepared: PreparedStack) -> list[dict[str, Any]]:
+    """The pattern of every orientation, for each time point at which patterns were estimated.
+
+    Phases are those at the centre of the first raw pixel, angles run from the columns to the rows;
+    both in degrees. Errors are standard errors. Lengths in nm where the pixel size is known.
+    """
+    return [
+        {"time_point": t + 1, **_facts(prepared.patterns(t), prepared.stack.pixel_size_nm)}
+        for t in sorted(prepared.estimated)
+    ]
+
+
+def _facts(found: Estimate, pixel_nm: float | None) -> dict[str, Any]:
+    light = found.illumination
+    orientations = []
+    for o, (k, error) in enumerate(zip(light.frequency, found.frequency_error, strict=True)):
+        orientations.append(
+            {
+                "period_nm": None if pixel_nm is None else round(pixel_nm / k, 2),
+                "period_error_nm": None if pixel_nm is None else round(pixel_nm * error / k**2, 2),
+                "frequency_cycles_per_pixel": round(k, 6),
+                "angle_deg": round(math.degrees(light.angle[o]), 3),
+                "phases_deg": [round(math.degrees(phase) % 360, 1) for phase in light.phase[o]],
+                "phase_error_deg": round(math.degrees(found.phase_error[o]), 1),
+                "modulation": round(light.modulation[o], 3),
+                "modulation_error": round(found.modulation_error[o], 3),
+                "probability": round(found.probability[o], 4),
+                "confidence": round(found.confidence[o], 2),
+            }
+        )
+    cutoff = found.optics.cutoff
+    return {
+        "evidence": round(found.evidence, 2),
+        "cutoff_cycles_per_pixel": round(cutoff, 4),
+        "wide_field_limit_nm": None if pixel_nm is None else round(pixel_nm / cutoff, 1),
+        "orientations": orientations,
+    }
+
+
+def fringe_sentence(facts: Sequence[Mapping[str, Any]]) -> str:
+    """What the fringes did for the result, as one line; empty where none were looked for.
+
+    "fringes found in 3 of 3 orientations, period 181 nm, modulation 0.31 to 0.42", or a warning
+    that the result is a deconvolved wide-field image, with the resolution of one.
+    """
+    if not facts:
+        return ""
+    first = facts[0]
+    found = [row for row in first["orientations"] if row["probability"] > FOUND]
+    if not found:
+        limit = first["wide_field_limit_nm"]
+        length = "" if limit is None else f", about {limit:.0f} nm"
+        return (
+            "WARNING: no fringes were found: this is a denoised, deconvolved wide-field image, "
+            f"with the resolution of wide field{length}"
+        )
+    periods = [row["period_nm"] or 1 / row["frequency_cycles_per_pixel"] for row in found]
+    unit, digits = ("px", 2) if found[0]["period_nm"] is None else ("nm", 0)
+    depths = [row["modulation"] for row in found]
+    words = (
+        f"fringes found in {len(found)} of {ORIENTATIONS} orientations, period "
+        f"{_span(periods, digits)} {unit}, modulation {_span(depths, 2)}"
+    )
+    if len(found) < ORIENTATIONS:
+        words += ": along the others the resolution is that of wide field"
+    return words
+
+
+def _span(values: Sequence[float], digits: int) -> str:
+    low, high = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def fringe_spectra(frames: Tensor) -> NDArray[np.float32]:
+    """Power of the differences between the three frames of each orientation.
+
+    The wide field cancels; copies of its spectrum stay, around plus and minus each carrier.
+
+    Args:
+        frames: (9, H, W), counts.
+
+    Returns:
+        (3, h, w), frequency 0 in the middle, from -0.5 to 0.5 cycles per raw pixel; at most 256
+        a side, means over neighbouring frequencies beyond that.
+    """
+    frames = torch.nan_to_num(frames.float())
+    threes = frames.reshape(ORIENTATIONS, PHASES, *frames.shape[1:])
+    window = taper(tuple(frames.shape[1:]), frames.device).to(frames)
+    spectra = torch.fft.fft2((threes - threes.mean(dim=1, keepdim=True)) * window)
+    power = torch.fft.fftshift(spectra.abs().square().sum(dim=1), dim=(1, 2))
+    size = [min(SIDE, side) for side in power.shape[1:]]
+    small = torch.nn.functional.adaptive_avg_pool2d(power[None], size)[0]
+    return small.numpy().astype(np.float32)
