@@ -1,7 +1,14 @@
 """Reconstructs raw 2D-SIM stacks: super-resolved image, aleatoric and epistemic uncertainty.
 
-    # One stack: a TIFF or MRC file of 9 images (9 T: a time series), or a folder of nine frames
+    # One stack: a file of 9 images (9 T: a time series) in TIFF, MRC, DeltaVision, CZI or ND2, by
+    # content, or a folder of nine frames
     python test.py --test_data data/F-actin/raw.tif --save_path results/F-actin
+
+    # Files of other orders, planes between the frames, colours, or frames side by side
+    python test.py --test_data raw.tif --order phase,orientation --save_path results/raw
+    python test.py --test_data omx.dv --order orientation,z,phase --plane 3 --save_path results/z3
+    python test.py --test_data raw.ome.tif --channel 561 --save_path results/raw_561
+    python test.py --test_data nsim.tif --mosaic 3x3 --frames 1-9 --save_path results/nsim
 
     # A folder of stacks, with the members of your own training
     python test.py --test_data my_stacks --pretrained_G checkpoint/F-actin/BayesDL-SIM \

@@ -1,15 +1,18 @@
 """Random bytes and random headers through every reader: an image, or `InputError`, nothing else."""
 
+import gzip
 import struct
 import tempfile
 from pathlib import Path
 
 import numpy as np
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayesdl_sim.data.formats.mrc import mrc_shape, read_mrc
 from bayesdl_sim.data.formats.tiff import read_image, read_tiff, tiff_header
+from bayesdl_sim.data.stacks import read_stacks
 from bayesdl_sim.utils.errors import InputError
 
 READERS = {".mrc": (read_mrc, mrc_shape), ".tif": (read_tiff, read_image, tiff_header)}
@@ -79,3 +82,28 @@ def test_random_tiff_directories(entries, order, rest):
     if images is not None and image is not None:
         assert images[0].shape[1:] == image.shape
         assert header is not None
+
+
+def test_damaged_files_of_every_format_are_read_or_refused(tmp_path):
+    """Bytes of whole files changed at random, headers and metadata above all, and files cut."""
+    frames = np.random.default_rng(0).poisson(60, (9, 20, 24)).astype(np.uint16)
+    header = struct.pack("<4i", 24, 20, 9, 6).ljust(96, b"\0") + struct.pack("<h", -16224)
+    tifffile.imwrite(tmp_path / "a.tif", frames, ome=True, metadata={"axes": "CYX"})
+    tifffile.imwrite(tmp_path / "b.tif", frames, imagej=True, metadata={"axes": "ZYX"})
+    (tmp_path / "c.dv").write_bytes(header.ljust(1024, b"\0") + frames.tobytes())
+    (tmp_path / "d.gz").write_bytes(gzip.compress((tmp_path / "b.tif").read_bytes()))
+    rng = np.random.default_rng(1)
+    for path in sorted(tmp_path.iterdir()):
+        whole = np.frombuffer(path.read_bytes(), np.uint8)
+        for _ in range(40):
+            damaged = whole.copy()
+            places = rng.integers(0, rng.choice([300, 2500, len(whole)]), rng.choice([1, 2, 8]))
+            damaged[places % len(whole)] = rng.integers(0, 256, len(places))
+            cut = len(whole) if rng.random() < 0.8 else rng.integers(len(whole))
+            path.write_bytes(damaged[:cut].tobytes())
+            try:
+                stacks = read_stacks(path)
+            except InputError as error:
+                assert path.name in str(error)  # noqa: PT017
+            else:
+                assert all(stack.raw.shape[1] == 9 for stack in stacks)
