@@ -1,7 +1,7 @@
 """Simulates one raw stack from an image that is taken as the fluorophore structure.
 
     python -m DatasetGenerate.from_image --image SR.tif --save_path DIR --signal 100 --seed 0 \
-        --sharpen 20 --saturate 99.9
+        --crop 300 300 512 512 --sharpen 20 --saturate 99.9
 
 Writes raw.tif (nine frames of counts), gt.tif (what a reconstruction should show) and
 parameters.json. The image lies on the super-resolution grid: two of its pixels to a raw pixel.
@@ -10,7 +10,7 @@ The demo stack `data/F-actin/raw.tif` was made so, from a published reconstructi
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,7 +36,7 @@ from bayesdl_sim.physics.reconstruction.deconvolution import sharpened
 from bayesdl_sim.utils.errors import InputError, require_file, run_script, writable_folder
 from bayesdl_sim.utils.files import atomic_path, sha256, write_json
 
-__all__ = ["main", "optics_from", "simulate_stack", "structure_from"]
+__all__ = ["cropped", "main", "optics_from", "simulate_stack", "structure_from"]
 
 BACKGROUND_PERCENTILE = 0.5
 SMALLEST = 64  # image pixels
@@ -91,6 +91,23 @@ def structure_from(
     if density.max() == 0:
         raise InputError(f"{path} is constant or nearly so: choose an image with a structure")
     return (density / density.max()).astype(np.float32), background
+
+
+def cropped(image: np.ndarray, crop: Sequence[int] | None, path: str | Path) -> np.ndarray:
+    """A part of an image: top, left, height and width in pixels; None is all of it.
+
+    Raises:
+        InputError: a part that reaches out of the image.
+    """
+    if crop is None:
+        return image
+    top, left, height, width = crop
+    if min(crop) < 0 or top + height > image.shape[0] or left + width > image.shape[1]:
+        raise InputError(
+            f"crop: expected top, left, height and width of a part of {path}, which is "
+            f"{image.shape[0]}x{image.shape[1]} px; found {' '.join(map(str, crop))}"
+        )
+    return image[top : top + height, left : left + width]
 
 
 def optics_from(
@@ -173,6 +190,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help="percentile of the image above which all is equally bright (100: cut nothing)",
     )
     parser.add_argument(
+        "--crop",
+        type=int,
+        nargs=4,
+        metavar=("TOP", "LEFT", "HEIGHT", "WIDTH"),
+        help="part of the image to take, in its pixels (all of it)",
+    )
+    parser.add_argument(
         "--sharpen",
         type=int,
         default=0,
@@ -206,6 +230,7 @@ def main(argv: list[str] | None = None) -> None:
     """Reads the image, simulates the stack and writes it."""
     args = parse_args(argv)
     image = read_image(require_file(args.image, "image of the structure"))
+    image = cropped(image, args.crop, args.image)
     optics = optics_from(args.otf, args.pixel_size_nm, args.na, args.emission_nm)
     sharpen = partial(_sharpen, args.microscope, optics, args.sharpen) if args.sharpen else None
     structure, background = structure_from(image, args.image, args.saturate, sharpen)
@@ -217,6 +242,7 @@ def main(argv: list[str] | None = None) -> None:
         "generator": "DatasetGenerate.from_image",
         "image": args.image.name,
         "image_sha256": sha256(args.image),
+        "crop": args.crop,
         "background": background,
         "saturate_percentile": args.saturate,
         "sharpen_steps": args.sharpen,

@@ -211,3 +211,14 @@ def test_sharpening_gives_content_that_the_image_lacks(image, tmp_path):
     assert fine(sharp) > 1.5 * fine(plain)
     with pytest.raises(InputError, match="--sharpen: expected 0 or more"):
         simulate(image, tmp_path / "c", "--sharpen", "-1")
+
+
+def test_a_part_of_the_image_can_be_taken(image, tmp_path):
+    _, part, facts = simulate(image, tmp_path / "a", "--crop", "10", "32", "64", "96")
+    assert facts["crop"] == [10, 32, 64, 96]
+    assert part.shape == (64, 96)
+    assert pearson(part, tifffile.imread(image)[10:74, 32:128].astype(float)) > 0.9
+    with pytest.raises(InputError, match="crop: expected"):
+        simulate(image, tmp_path / "b", "--crop", "40", "32", "64", "96")
+    with pytest.raises(InputError, match="crop: expected"):
+        simulate(image, tmp_path / "b", "--crop", "-1", "0", "64", "64")
