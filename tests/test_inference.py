@@ -341,7 +341,7 @@ def check_provenance(results, posterior):
     facts = json.loads((results / "prediction.json").read_text())
     assert facts["source"]["file"] == "cell.tif"
     assert facts["source"]["raw_pixel_size_nm"] == pytest.approx(PIXEL_NM, rel=1e-5)
-    assert facts["checkpoint"]["folder"] == str(posterior)
+    assert facts["checkpoint"]["folder"] == posterior.name
     members = facts["checkpoint"]["members"]
     assert [member["sha256"] for member in members] == [
         sha256(member_path(posterior, index)) for index in (1, 2, 3)
@@ -496,7 +496,7 @@ def test_stacks_of_one_name_do_not_overwrite_each_other(script, posterior, tmp_p
     write_tiff(stacks / "cell.tif", counts(0, (20, 24)))
     write_tiff(stacks / "Cell.tiff", counts(1, (20, 24)))
     call(script, posterior, "--test_data", stacks, "--save_path", tmp_path / "out")
-    found = sorted(path.name for path in (tmp_path / "out").iterdir())
+    found = sorted(path.name for path in (tmp_path / "out").glob("[!.]*"))
     assert found == ["Cell_tiff", "cell_tif"]
 
 

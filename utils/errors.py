@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import re
 import sys
 import tempfile
 import unicodedata
@@ -21,6 +22,7 @@ __all__ = [
     "writable_folder",
 ]
 
+_SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
 _NOT_SHOWN = ("Cc", "Cs", "Cf")  # control characters, lone surrogates, direction marks
 
 
@@ -89,6 +91,8 @@ def _in_plain_words(error: Exception) -> str | None:
     where = f" ({error.filename})" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"disk full{where}: free some space or choose another folder, then run it again"
+    if error.errno is None and _SHORT_WRITE.search(str(error)):  # NumPy knows no more than that
+        return "disk full: free some space or choose another folder, then run it again"
     if error.errno == errno.EROFS or isinstance(error, PermissionError):
         return f"permission denied{where}: choose a folder in which you may read and write"
     if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError)):

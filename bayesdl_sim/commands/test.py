@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -36,6 +36,8 @@ from bayesdl_sim.utils.errors import (
     require_file,
     writable_folder,
 )
+from bayesdl_sim.utils.folders.lock import owned_folder
+from bayesdl_sim.utils.folders.staging import remove_leftovers
 
 __all__ = ["main"]
 
@@ -49,13 +51,32 @@ def main(argv: Sequence[str] | None = None) -> None:
     sources = [entry.source for entry in stacks]
     folders = result_folders(sources, settings.save_path, [entry.name for entry in stacks])
     posterior = open_posterior(settings)
-    writable_folder(settings.save_path)
+    with _owned(settings.save_path):
+        _process_all(stacks, folders, settings, posterior)
+
+
+@contextmanager
+def _owned(folder: Path) -> Iterator[None]:
+    """The folder for this run alone, made if missing, without what a killed run left in it."""
+    with owned_folder(writable_folder(folder)):
+        remove_leftovers(folder)
+        yield
+
+
+def _process_all(
+    stacks: Sequence[StackEntry],
+    folders: Sequence[Path],
+    settings: TestSettings,
+    posterior: Posterior,
+) -> None:
+    """One stack after the other; `InputError` at the end names those that failed."""
     failures = []
     for entry, folder in zip(stacks, folders, strict=True):
         source = printable(entry.source)
         advice = f"{source}: not enough memory for this stack: crop it, or split the series"
         try:
-            with out_of_memory_says(advice):
+            inner = nullcontext() if folder == settings.save_path else _owned(folder)
+            with out_of_memory_says(advice), inner:
                 process(entry, folder, settings, posterior)
         except (InputError, PermissionError) as error:
             if len(stacks) == 1:

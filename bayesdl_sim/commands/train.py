@@ -20,7 +20,7 @@ from bayesdl_sim.training.settings.step1 import (
 )
 from bayesdl_sim.training.settings.step2 import Step2Settings, TailSettings
 from bayesdl_sim.utils.errors import InputError, strict_bool, writable_folder
-from bayesdl_sim.utils.lock import owned_folder
+from bayesdl_sim.utils.folders.lock import owned_folder
 from bayesdl_sim.utils.released import RELEASED_OPTIONS, accept_without_effect, first_gpu
 
 __all__ = ["main", "parse_args"]

@@ -67,6 +67,7 @@ def test_a_full_disk_is_named():
         (PermissionError(13, "Permission denied", "a/b.tif"), "permission denied (a/b.tif)"),
         (OSError(30, "Read-only file system", "a/b.tif"), "permission denied (a/b.tif)"),
         (FileNotFoundError(2, "No such file or directory", "c.tif"), "(c.tif)"),
+        (OSError("1024 requested and 0 written"), "disk full"),
         (MemoryError(), "not enough memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"), "not enough memory"),
         (type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory"), "not enough memory"),

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from bayesdl_sim.data.formats.tiff_writer import write_channels, write_map, write_sr
 from bayesdl_sim.inference.output.fringe_picture import write_fringes
 from bayesdl_sim.inference.output.informed import write_informed
-from bayesdl_sim.utils.errors import InputError, writable_folder
+from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import write_json
+from bayesdl_sim.utils.folders.staging import staged
 from bayesdl_sim.utils.pictures import Panel, write_overview, write_picture
 
 __all__ = ["CHANNELS", "FACTS", "MAPS", "MapKind", "file_names", "result_folders", "write_results"]
@@ -21,7 +22,7 @@ __all__ = ["CHANNELS", "FACTS", "MAPS", "MapKind", "file_names", "result_folders
 CHANNELS = "Channels.ome.tif"
 FACTS = "prediction.json"
 INFORMED = "Informed.png"
-FRINGES = "Patterns.png"
+FRINGES, BESIDE = "Patterns.png", "Overview.png"
 OVERVIEW = ("SR", "Aleatoric", "Epistemic", "Credibility")  # beside the wide field
 
 
@@ -87,6 +88,11 @@ def file_names() -> set[str]:
     return {CHANNELS, *(f"{name}.tif" for name in MAPS)}
 
 
+def _all_names() -> set[str]:
+    """Every file that may be written."""
+    return file_names() | {FACTS, INFORMED, FRINGES, BESIDE, *(f"{name}.png" for name in MAPS)}
+
+
 def result_folders(
     stacks: Sequence[Path], save_path: Path, names: Sequence[str] | None = None
 ) -> list[Path]:
@@ -138,9 +144,10 @@ def write_results(
     spectra: NDArray | None = None,
     heading: str = "",
 ) -> None:
-    """All files of one stack; the facts last, so that they stand for a complete set.
+    """All files of one stack; they take the place of an earlier result together, the facts last.
 
-    What an earlier run left in the folder, and this one does not write, is removed.
+    An earlier result stays as it was until all files are written, and if that fails. Of it, what
+    this result does not hold is removed.
 
     Args:
         channels: name -> (T, 2H, 2W), with "SR"; all of them go to `CHANNELS`.
@@ -155,44 +162,58 @@ def write_results(
     Raises:
         InputError: the folder cannot be written; a map that is not finite.
     """
-    writable_folder(folder)
-    (folder / FACTS).unlink(missing_ok=True)
     fine_pixel_nm = None if raw_pixel_nm is None else raw_pixel_nm / 2
     images = {**channels, **further}
-    for name, kind in MAPS.items():
-        file, picture = folder / f"{name}.tif", folder / f"{name}.png"
-        if name not in images:
-            file.unlink(missing_ok=True)
-            picture.unlink(missing_ok=True)
-            continue
-        image, pixel_nm = images[name], raw_pixel_nm if kind.raw_grid else fine_pixel_nm
-        if name == "SR":
-            write_sr(file, image if sr_counts is None else sr_counts, pixel_nm)
-        else:
-            write_map(file, image, pixel_nm)
-        if kind.title is not None:
-            limits = _around_zero(image) if kind.symmetric else kind.limits
-            label = _label(kind, facts)
-            write_picture(
-                picture, image, kind.title, pixel_nm, label, kind.colours, limits, kind.border
-            )
+    with staged(folder, _all_names(), FACTS) as partial:
+        for name, kind in MAPS.items():
+            if name in images:
+                pixel_nm = raw_pixel_nm if kind.raw_grid else fine_pixel_nm
+                _write_map(partial, name, images[name], pixel_nm, facts, sr_counts)
+        write_channels(partial / CHANNELS, channels, fine_pixel_nm)
+        _write_together(partial, images, wide_field, fine_pixel_nm, facts, heading)
+        if spectra is not None and facts.get("patterns"):
+            write_fringes(partial / FRINGES, spectra, facts["patterns"][0])
+        write_json(partial / FACTS, facts)
+
+
+def _write_map(
+    folder: Path,
+    name: str,
+    image: NDArray,
+    pixel_nm: float | None,
+    facts: dict[str, Any],
+    sr_counts: NDArray | None,
+) -> None:
+    """One map as TIFF, and as a picture if it has one."""
+    kind, file = MAPS[name], folder / f"{name}.tif"
+    if name == "SR":
+        write_sr(file, image if sr_counts is None else sr_counts, pixel_nm)
+    else:
+        write_map(file, image, pixel_nm)
+    if kind.title is not None:
+        limits = _around_zero(image) if kind.symmetric else kind.limits
+        style = (_label(kind, facts), kind.colours, limits, kind.border)
+        write_picture(folder / f"{name}.png", image, kind.title, pixel_nm, *style)
+
+
+def _write_together(
+    folder: Path,
+    images: Mapping[str, NDArray],
+    wide_field: NDArray,
+    fine_pixel_nm: float | None,
+    facts: dict[str, Any],
+    heading: str,
+) -> None:
+    """The pictures of more than one map."""
     if "Credibility" in images:
         label = _label(MAPS["Credibility"], facts)
         write_informed(folder / INFORMED, images["SR"], images["Credibility"], fine_pixel_nm, label)
-    else:
-        (folder / INFORMED).unlink(missing_ok=True)
-    write_channels(folder / CHANNELS, channels, fine_pixel_nm)
     panels = {"Wide field": Panel(wide_field, "normalised SR intensity", MAPS["SR"].colours)}
     for name in OVERVIEW:
         if name in images:
             kind = MAPS[name]
             panels[kind.title] = Panel(images[name], _label(kind, facts), kind.colours)
-    write_overview(folder / "Overview.png", panels, fine_pixel_nm, heading)
-    if spectra is not None and facts.get("patterns"):
-        write_fringes(folder / FRINGES, spectra, facts["patterns"][0])
-    else:
-        (folder / FRINGES).unlink(missing_ok=True)
-    write_json(folder / FACTS, facts)
+    write_overview(folder / BESIDE, panels, fine_pixel_nm, heading)
 
 
 def _label(kind: MapKind, facts: dict[str, Any]) -> str:

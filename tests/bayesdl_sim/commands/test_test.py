@@ -14,6 +14,7 @@ from bayesdl_sim.data.stacks import read_stack
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
 from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
 from bayesdl_sim.utils.errors import InputError
+from bayesdl_sim.utils.folders.lock import owned_folder
 
 CRISTAE = Path(__file__).resolve().parents[3] / "data" / "cristae" / "raw.tif"
 PHASE_MAJOR = [0, 3, 6, 1, 4, 7, 2, 5, 8]
@@ -87,7 +88,7 @@ def test_colours_have_results_of_their_own(reconstruct, tmp_path, frames):
         tmp_path / "raw.ome.tif", np.stack([frames, other]), ome=True, metadata=metadata
     )
     out, printed = reconstruct(tmp_path / "raw.ome.tif")
-    assert sorted(path.name for path in out.iterdir()) == ["raw_488", "raw_561"]
+    assert sorted(path.name for path in out.glob("[!.]*")) == ["raw_488", "raw_561"]
     assert "axes CZYX 2x9x96x96 read as 2 colours of nine frames" in printed
     assert printed.count("verdict:") == 2
     assert source_of(out / "raw_561")["channel"] == "561"
@@ -138,3 +139,22 @@ def test_a_damaged_file_does_not_stop_the_others(reconstruct, tmp_path, frames):
     with pytest.raises(InputError, match=r"2 of 3 stacks .*bad.tif.*frames\\x1b\[2J.tif"):
         reconstruct(folder)
     assert (tmp_path / "out" / "good" / "SR.tif").is_file()
+
+
+def test_a_folder_in_use_is_left_alone_and_its_owner_named(reconstruct, frames, tmp_path):
+    tifffile.imwrite(tmp_path / "raw.tif", frames[:, :24, :24])
+    out, _ = reconstruct(tmp_path / "raw.tif")
+    before = {path.name: path.read_bytes() for path in out.glob("[!.]*")}
+    with owned_folder(out), pytest.raises(InputError, match=r"in use by .*\(process \d+ on "):
+        reconstruct(tmp_path / "raw.tif")
+    assert {path.name: path.read_bytes() for path in out.glob("[!.]*")} == before
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(reconstruct, frames, tmp_path):
+    tifffile.imwrite(tmp_path / "raw.tif", frames[:, :24, :24])
+    left = tmp_path / "out" / ".result.0123.partial"
+    left.mkdir(parents=True)
+    (left / "SR.tif").write_bytes(b"half")
+    out, _ = reconstruct(tmp_path / "raw.tif")
+    assert not left.exists()
+    assert sr_of(out) != b"half"

@@ -33,7 +33,7 @@ PHASE_MAJOR = [0, 3, 6, 1, 4, 7, 2, 5, 8]
 
 def files_of(folder):
     """Name -> bytes of every file; of the OME-TIFF, whose header has a UUID, the channels."""
-    found = {path.name: path.read_bytes() for path in folder.iterdir()}
+    found = {path.name: path.read_bytes() for path in folder.glob("[!.]*")}
     found["Channels.ome.tif"] = tifffile.imread(folder / "Channels.ome.tif").tobytes()
     facts = json.loads(found["prediction.json"])
     found["prediction.json"] = {k: v for k, v in facts.items() if k != "seconds"}
@@ -182,7 +182,7 @@ def test_a_refused_movie_asks_no_network(guess_members, stack_of, cristae, tmp_p
               "--pretrained_G", str(guess_members), "--device", "cpu"])  # fmt: skip
     assert calls == []
     assert len(checked) == 4
-    assert list((tmp_path / "out").iterdir()) == []
+    assert list((tmp_path / "out").glob("[!.]*")) == []
 
 
 def test_every_time_point_is_predicted_once_even_with_changes(members, movie, monkeypatch):
@@ -238,7 +238,7 @@ def test_notes_say_what_is_missing(save_members, tmp_path):
     for words in ("1 member (sgld, temperature 2)", "no uncertainty tail", "shows no spread"):
         assert words in notes
     assert not posterior.has_tail
-    assert Path(posterior.facts["checkpoint"]["folder"]) == tmp_path
+    assert Path(posterior.facts["checkpoint"]["folder"]) == Path(tmp_path.name)
 
 
 def test_a_stack_prepared_for_another_scale_is_prepared_again(posterior, stack):

@@ -14,7 +14,7 @@ from bayesdl_sim.training.settings.shared import RunSettings
 from bayesdl_sim.utils.checkpoints import list_members, load_checkpoint, save_checkpoint
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import read_json, write_json
-from bayesdl_sim.utils.lock import owned_folder
+from bayesdl_sim.utils.folders.lock import owned_folder
 
 
 def same_members(a, b):

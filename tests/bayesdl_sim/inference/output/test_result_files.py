@@ -5,6 +5,7 @@ import pytest
 import tifffile
 
 from bayesdl_sim.data.formats.tiff import read_tiff
+from bayesdl_sim.inference.output import result_files
 from bayesdl_sim.inference.output.result_files import FACTS, MAPS, file_names, write_results
 from bayesdl_sim.utils.files import read_json
 
@@ -29,6 +30,20 @@ def test_maps_keep_their_grid_and_their_pixel_size(tmp_path):
     assert tifffile.imread(tmp_path / "Channels.ome.tif").shape == (4, *FINE)
     assert read_json(tmp_path / FACTS) == {"delta": 0.04}
     assert not (tmp_path / "Patterns.png").exists()  # nobody looked for fringes
+
+
+def test_a_full_disk_leaves_the_earlier_result_as_it_was(tmp_path, monkeypatch):
+    wide_field = maps(("wide",), RAW)["wide"]
+    write_results(tmp_path, maps(("SR", "Total")), {}, wide_field, None, {})
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full(*_):
+        raise OSError("1000 requested and 0 written")
+
+    monkeypatch.setattr(result_files, "write_channels", full)
+    with pytest.raises(OSError, match="requested"):
+        write_results(tmp_path, maps(("SR", "Aleatoric")), {}, wide_field, None, {})
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_what_an_earlier_run_left_is_removed(tmp_path):

@@ -10,11 +10,11 @@ import pytest
 
 from bayesdl_sim.utils import lock
 from bayesdl_sim.utils.errors import InputError
-from bayesdl_sim.utils.lock import owned_folder
+from bayesdl_sim.utils.folders.lock import owned_folder
 
 HOLD = """
 import sys, time
-from bayesdl_sim.utils.lock import owned_folder
+from bayesdl_sim.utils.folders.lock import owned_folder
 with owned_folder(sys.argv[1]):
     print("held", flush=True)
     time.sleep(60)

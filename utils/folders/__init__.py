@@ -1,0 +1,1 @@
+"""Folders of results: one owner at a time, and sets of files that appear together."""

@@ -1,0 +1,53 @@
+"""A set of files that appears in its folder together: the earlier set stays until then."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from bayesdl_sim.utils.errors import writable_folder
+
+__all__ = ["remove_leftovers", "staged"]
+
+_START, _END = ".result.", ".partial"
+
+
+@contextlib.contextmanager
+def staged(folder: str | Path, names: Collection[str], last: str) -> Iterator[Path]:
+    """A hidden folder whose files take their places in ``folder`` once the block has succeeded.
+
+    It lies inside ``folder``, hence on the same disk, so that files only change their names. When
+    the block fails, by a full disk for instance, ``folder`` stays as it was. Files of other names
+    that lie there are left alone.
+
+    Args:
+        folder: made where it is missing.
+        names: of the files that make a set; those that the block did not write are removed.
+        last: of them, the one that stands for a complete set: the first to go, the last to come.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    folder = writable_folder(folder)
+    partial = folder / f"{_START}{secrets.token_hex(4)}{_END}"
+    partial.mkdir()
+    try:
+        yield partial
+        written = sorted(path.name for path in partial.iterdir())
+        (folder / last).unlink(missing_ok=True)
+        for name in set(names) - set(written):
+            (folder / name).unlink(missing_ok=True)
+        for name in sorted(written, key=last.__eq__):
+            os.replace(partial / name, folder / name)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def remove_leftovers(folder: str | Path) -> None:
+    """Removes the hidden folders that killed runs left; call it as the folder's only user."""
+    for path in Path(folder).glob(f"{_START}*{_END}"):
+        shutil.rmtree(path, ignore_errors=True)
