@@ -24,7 +24,7 @@ from bayesdl_sim.dlbi.sampling.held_out import (
     held_out_frames,
     isolated_emissions,
 )
-from bayesdl_sim.dlbi.sampling.posterior import Posterior, Sums
+from bayesdl_sim.dlbi.sampling.posterior import Posterior, Structure, Sums
 from bayesdl_sim.dlbi.sampling.priors import Blinking, blinking_of
 from bayesdl_sim.utils.errors import InputError
 
@@ -90,6 +90,8 @@ def refine(
     *,
     generator: np.random.Generator | torch.Generator,
     brightness: float | None = None,
+    probability: ArrayLike | None = None,
+    credible_width: ArrayLike | None = None,
     progress: Callable[[int, int], None] | None = None,
     budget: float = 1.0,
 ) -> RefinedStructure:
@@ -97,7 +99,7 @@ def refine(
 
     Args:
         movie: (T, H, W) in electrons: the variance of a pixel that does not blink is its mean.
-        density: (8H, 8W), the structure so far, non-negative, in any unit.
+        density: (8H, 8W), the structure so far: expected number of fluorophores in a fine pixel.
         sigma_px: standard deviation of the Gaussian point spread function, camera pixels.
         background: electrons per pixel and frame.
         noise: standard deviation of noise beyond shot noise, electrons.
@@ -105,6 +107,8 @@ def refine(
         initial: (3,), with it.
         generator: source of all random numbers; the same state gives the same bytes.
         brightness: mean electrons of an emission; estimated where it is left out.
+        probability: (8H, 8W), that of the structure so far; Poisson numbers where it is left out.
+        credible_width: (8H, 8W), that of the structure so far, in the same way.
         progress: called with the sweeps done and the sweeps there will be at most.
         budget: number of sweeps relative to the default.
 
@@ -119,7 +123,7 @@ def refine(
     width = pixel_width(sigma_px)
     known = None if transition is None else _table(transition, initial)
     blinking = blinking_of(movie, background, width, known, brightness)
-    prior = density / density.sum() * blinking.fluorophores
+    prior = Structure.of(density, probability, credible_width)
     sweeps = _sweeps(blinking, movie.shape, budget)
     first = max(round(FIRST_PHASE * sweeps), 2)
 
@@ -130,9 +134,9 @@ def refine(
     mixture, sums, done, positions = Mixture(0.0, 0.0, 0.0), None, 0, np.empty((0, 2))
     if len(emissions.errors) >= FEWEST:
         field = Field(movie, background, width, noise, hidden)
-        sampler = _sampler(field, prior, blinking, generator)
+        sampler = _sampler(field, density, blinking, generator)
         found = _run(sampler, blinking, first, generator, _told(progress, 0, sweeps), heat=True)
-        mixture, done = best_mixture(prior, found.mean, emissions), first
+        mixture, done = best_mixture(density, found.mean, emissions), first
     if mixture.weight > 0:
         sampler = sampler.moved(Field(movie, background, width, noise))
         sums = _run(
@@ -141,6 +145,8 @@ def refine(
         positions, done = camera_position(sampler.places[sampler.present]), sweeps
     if progress is not None:
         progress(sweeps, sweeps)
+    if sums is not None:
+        prior = prior.scaled(sums.mean.sum())
     posterior = Posterior(prior=prior, sums=sums, mixture=mixture)
     return RefinedStructure(
         density=posterior.mean.astype(np.float32),

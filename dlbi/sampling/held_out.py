@@ -120,8 +120,8 @@ def best_mixture(prior: NDArray, sampled: NDArray, emissions: Emissions) -> Mixt
     """The mixture of two structures under which held-out emissions are most likely.
 
     An emission at r with the error e has the likelihood ((1 - w) prior + w sampled) blurred by e,
-    at r. The smallest weight within one standard error of the best is taken; none is taken where
-    the best gains less than two standard errors over the prior alone.
+    at r. Chosen is the mixture whose gain over the prior alone is largest after one standard error
+    is taken off; none, where that is not positive for any.
 
     Args:
         prior: (8H, 8W), any unit.
@@ -145,12 +145,8 @@ def best_mixture(prior: NDArray, sampled: NDArray, emissions: Emissions) -> Mixt
         for weight in WEIGHTS:
             mixed = (1 - weight) * alone + weight * other
             gains[weight, blur] = np.log((mixed + floor) / (alone + floor))
-    best = max(gains, key=lambda key: gains[key].mean())
-    error_of_mean = gains[best].std() / np.sqrt(len(fine[0]))
-    if gains[best].mean() <= max(2 * error_of_mean, SMALLEST_GAIN):
+    sure = {key: gain.mean() - gain.std() / np.sqrt(len(gain)) for key, gain in gains.items()}
+    weight, blur = max(sure, key=sure.__getitem__)
+    if sure[weight, blur] <= SMALLEST_GAIN:
         return Mixture(0.0, 0.0, 0.0)
-    for weight in WEIGHTS:
-        behind = gains[best] - gains[weight, best[1]]
-        if behind.mean() <= behind.std() / np.sqrt(len(behind)):
-            break
-    return Mixture(weight, best[1], float(gains[weight, best[1]].mean()))
+    return Mixture(weight, blur, float(gains[weight, blur].mean()))

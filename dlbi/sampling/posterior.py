@@ -1,14 +1,15 @@
 """Posterior of the number of fluorophores in each fine pixel, gathered from sweeps."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter
 
 from bayesdl_sim.dlbi.sampling.held_out import Mixture
 
-__all__ = ["Posterior", "Sums"]
+__all__ = ["Posterior", "Structure", "Sums"]
 
 NORMAL_90 = 3.2897  # width of the central 90 % of a normal law, in standard deviations
 
@@ -51,43 +52,78 @@ class Sums:
         return 1 - self._empty / max(self.count, 1)
 
 
+class Structure(NamedTuple):
+    """A structure with its own uncertainty; (8H, 8W) each.
+
+    Args:
+        mean: expected number of fluorophores in a fine pixel.
+        probability: that there is one.
+        variance: of the number.
+    """
+
+    mean: NDArray[np.float64]
+    probability: NDArray[np.float64]
+    variance: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls,
+        mean: NDArray,
+        probability: ArrayLike | None = None,
+        credible_width: ArrayLike | None = None,
+    ) -> "Structure":
+        """With Poisson numbers where nothing else is known."""
+        if probability is None:
+            probability = -np.expm1(-mean)
+        width = NORMAL_90 * np.sqrt(mean) if credible_width is None else credible_width
+        variance = (np.asarray(width, dtype=np.float64) / NORMAL_90) ** 2
+        return cls(mean, np.asarray(probability, dtype=np.float64), variance)
+
+    def scaled(self, fluorophores: float) -> "Structure":
+        """The same structure with another number of fluorophores; probabilities stay."""
+        factor = fluorophores / self.mean.sum()
+        return Structure(factor * self.mean, self.probability, factor * self.variance)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Posterior:
     """Mixture of a prior structure (Poisson numbers) and sampled emitters.
 
     Args:
-        prior: (8H, 8W), expected number of fluorophores in a fine pixel.
+        prior: the structure before.
         sums: of the sweeps; None where there are none, and the weight is 0.
         mixture: weight and blur of the sampled part.
     """
 
-    prior: NDArray[np.float64]
+    prior: Structure
     sums: Sums | None
     mixture: Mixture
 
     @property
     def mean(self) -> NDArray[np.float64]:
-        return self._mixed(self.prior, "mean")
+        return self._mixed("mean")
 
     @property
     def probability(self) -> NDArray[np.float64]:
         """That a fine pixel holds at least one fluorophore."""
-        return self._mixed(1 - np.exp(-self.prior), "probability")
+        return self._mixed("probability")
 
     @property
     def credible_width(self) -> NDArray[np.float64]:
         """Width of the central 90 % of the number in a pixel, in the normal approximation."""
-        variance = self._mixed(self.prior, "variance")
+        variance = self._mixed("variance")
         if self.sums is not None:
             weight = self.mixture.weight
-            apart = self.prior - self._blurred(self.sums.mean)
+            apart = self.prior.mean - self._blurred(self.sums.mean)
             variance = variance + weight * (1 - weight) * apart**2
         return NORMAL_90 * np.sqrt(np.maximum(variance, 0))
 
     def draws(self, count: int, generator: np.random.Generator) -> NDArray[np.int64]:
         """Draws (count, 8H, 8W): sweeps thinned to their weight, the rest Poisson of the prior."""
         weight = self.mixture.weight
-        drawn = generator.poisson((1 - weight) * self.prior, size=(count, *self.prior.shape))
+        drawn = generator.poisson(
+            (1 - weight) * self.prior.mean, size=(count, *self.prior.mean.shape)
+        )
         if self.sums is None:
             return drawn
         for number in drawn:
@@ -96,7 +132,8 @@ class Posterior:
             number += np.bincount(kept, minlength=number.size).reshape(number.shape)
         return drawn
 
-    def _mixed(self, prior: NDArray, name: str) -> NDArray[np.float64]:
+    def _mixed(self, name: str) -> NDArray[np.float64]:
+        prior = getattr(self.prior, name)
         if self.sums is None or self.mixture.weight == 0:
             return prior
         weight = self.mixture.weight

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bayesdl_sim.dlbi.sampling.held_out import Mixture
-from bayesdl_sim.dlbi.sampling.posterior import Posterior, Sums
+from bayesdl_sim.dlbi.sampling.posterior import Posterior, Structure, Sums
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def sums():
 
 def test_without_samples_it_is_the_structure():
     prior = np.random.default_rng(0).random((16, 16))
-    posterior = Posterior(prior=prior, sums=None, mixture=Mixture(0.0, 0.0, 0.0))
+    posterior = Posterior(prior=Structure.of(prior), sums=None, mixture=Mixture(0.0, 0.0, 0.0))
     np.testing.assert_array_equal(posterior.mean, prior)
     np.testing.assert_allclose(posterior.probability, 1 - np.exp(-prior))
     np.testing.assert_allclose(posterior.credible_width, 3.2897 * np.sqrt(prior), rtol=1e-6)
@@ -29,14 +29,14 @@ def test_without_samples_it_is_the_structure():
 
 def test_number_of_fluorophores_is_mixed(sums):
     prior = np.full((16, 16), 20 / 256)
-    posterior = Posterior(prior=prior, sums=sums, mixture=Mixture(0.25, 0.0, 0.1))
+    posterior = Posterior(prior=Structure.of(prior), sums=sums, mixture=Mixture(0.25, 0.0, 0.1))
     assert posterior.mean.sum() == pytest.approx(0.75 * 20 + 0.25 * 12)
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.4, 1.0])
 def test_draws_have_the_mean(sums, weight):
     prior = np.full((16, 16), 0.1)
-    posterior = Posterior(prior=prior, sums=sums, mixture=Mixture(weight, 0.0, 0.1))
+    posterior = Posterior(prior=Structure.of(prior), sums=sums, mixture=Mixture(weight, 0.0, 0.1))
     draws = posterior.draws(3000, np.random.default_rng(0))
     error = draws.std(0) / np.sqrt(3000) + 1e-3
     assert np.max(np.abs(draws.mean(0) - posterior.mean) / error) < 5
@@ -44,7 +44,15 @@ def test_draws_have_the_mean(sums, weight):
 
 def test_probability_stays_below_one_and_width_above_zero(sums):
     prior = np.full((16, 16), 3.0)
-    posterior = Posterior(prior=prior, sums=sums, mixture=Mixture(0.5, 0.7, 0.1))
+    posterior = Posterior(prior=Structure.of(prior), sums=sums, mixture=Mixture(0.5, 0.7, 0.1))
     assert posterior.probability.min() >= 0
     assert posterior.probability.max() <= 1
     assert posterior.credible_width.min() > 0
+
+
+def test_what_is_known_of_the_structure_is_kept():
+    mean = np.full((4, 4), 0.5)
+    structure = Structure.of(mean, probability=mean / 4, credible_width=mean * 2)
+    posterior = Posterior(prior=structure, sums=None, mixture=Mixture(0.0, 0.0, 0.0))
+    np.testing.assert_allclose(posterior.probability, mean / 4)
+    np.testing.assert_allclose(posterior.credible_width, mean * 2)
