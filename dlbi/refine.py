@@ -49,7 +49,9 @@ class RefinedStructure:
     """Posterior of the density of fluorophores on the eightfold grid.
 
     Args:
-        density: (8H, 8W), posterior mean of the number of fluorophores in a fine pixel.
+        density: (8H, 8W), posterior mean of the number of fluorophores in a fine pixel. Its sum is
+            that of the structure given: sampled emitters sharpen the structure, but two that are
+            seldom on and close may be sampled as one, so that their number is a lower bound.
         probability: (8H, 8W), that a fine pixel holds a fluorophore.
         credible_width: (8H, 8W), width of the central 90 % of that number, normal approximation.
         weight: share of the sampled emitters in the result; the rest is the structure given.
@@ -145,8 +147,6 @@ def refine(
         positions, done = camera_position(sampler.places[sampler.present]), sweeps
     if progress is not None:
         progress(sweeps, sweeps)
-    if sums is not None:
-        prior = prior.scaled(sums.mean.sum())
     posterior = Posterior(prior=prior, sums=sums, mixture=mixture)
     return RefinedStructure(
         density=posterior.mean.astype(np.float32),

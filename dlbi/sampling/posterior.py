@@ -79,15 +79,10 @@ class Structure(NamedTuple):
         variance = (np.asarray(width, dtype=np.float64) / NORMAL_90) ** 2
         return cls(mean, np.asarray(probability, dtype=np.float64), variance)
 
-    def scaled(self, fluorophores: float) -> "Structure":
-        """The same structure with another number of fluorophores; probabilities stay."""
-        factor = fluorophores / self.mean.sum()
-        return Structure(factor * self.mean, self.probability, factor * self.variance)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Posterior:
-    """Mixture of a prior structure (Poisson numbers) and sampled emitters.
+    """Mixture of a prior structure and sampled emitters, with the number of the former.
 
     Args:
         prior: the structure before.
@@ -114,12 +109,12 @@ class Posterior:
         variance = self._mixed("variance")
         if self.sums is not None:
             weight = self.mixture.weight
-            apart = self.prior.mean - self._blurred(self.sums.mean)
+            apart = self.prior.mean - self._scale * self._blurred(self.sums.mean)
             variance = variance + weight * (1 - weight) * apart**2
         return NORMAL_90 * np.sqrt(np.maximum(variance, 0))
 
     def draws(self, count: int, generator: np.random.Generator) -> NDArray[np.int64]:
-        """Draws (count, 8H, 8W): sweeps thinned to their weight, the rest Poisson of the prior."""
+        """Draws (count, 8H, 8W): Poisson of the prior, and of the emitters of a sweep."""
         weight = self.mixture.weight
         drawn = generator.poisson(
             (1 - weight) * self.prior.mean, size=(count, *self.prior.mean.shape)
@@ -128,16 +123,22 @@ class Posterior:
             return drawn
         for number in drawn:
             places = self.sums.draws[generator.integers(len(self.sums.draws))]
-            kept = places[generator.random(len(places)) < weight]
-            number += np.bincount(kept, minlength=number.size).reshape(number.shape)
+            copies = generator.poisson(weight * self._scale, size=len(places))
+            number += np.bincount(places, copies, number.size).reshape(number.shape).astype(int)
         return drawn
+
+    @property
+    def _scale(self) -> float:
+        """Fluorophores of the prior for each sampled emitter."""
+        return float(self.prior.mean.sum() / max(self.sums.mean.sum(), 1e-12))
 
     def _mixed(self, name: str) -> NDArray[np.float64]:
         prior = getattr(self.prior, name)
         if self.sums is None or self.mixture.weight == 0:
             return prior
         weight = self.mixture.weight
-        return (1 - weight) * prior + weight * self._blurred(getattr(self.sums, name))
+        scale = 1.0 if name == "probability" else self._scale
+        return (1 - weight) * prior + weight * scale * self._blurred(getattr(self.sums, name))
 
     def _blurred(self, image: NDArray) -> NDArray[np.float64]:
         return gaussian_filter(image, self.mixture.blur) if self.mixture.blur else image

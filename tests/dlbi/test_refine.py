@@ -51,8 +51,9 @@ def test_a_sparse_movie_sharpens_the_structure(sparse_toy, blurred, result):
     assert agreement(result.density, truth) > agreement(blurred, truth) + 0.2
 
 
-def test_number_of_fluorophores_is_about_right(result):
-    assert 15 < result.density.sum() < 45
+def test_number_of_fluorophores_is_kept_and_sampled(blurred, result):
+    assert result.density.sum() == pytest.approx(blurred.sum(), rel=1e-3)
+    assert 15 < len(result.positions) < 45
     assert result.blinking.fluorophores > 10
 
 

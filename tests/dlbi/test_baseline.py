@@ -1,0 +1,26 @@
+"""The 3B analysis as a stage."""
+
+import numpy as np
+import torch
+
+from bayesdl_sim.dlbi.movies.reading import Movie
+from bayesdl_sim.dlbi.stages import baseline
+from bayesdl_sim.dlbi.stages.pipeline import Settings, prepare
+from tests.dlbi.toys import toy
+
+FAST = np.array([[0.3, 0.7, 0.0], [0.3, 0.7, 0.0], [0.0, 0.0, 1.0]])
+
+
+def test_stage_runs_on_a_movie(monkeypatch):
+    positions = 3 + 12 * np.random.default_rng(0).random((12, 2))
+    counts = toy(positions, frames=50, shape=(18, 20), table=FAST).movie + 100
+    movie = Movie.of(torch.from_numpy(counts).float(), "toy")
+    monkeypatch.setattr(baseline, "PASSES", 3)
+    settings = Settings()
+    result = baseline.three_b_result(movie, prepare(movie, settings), settings)
+    assert result.name == "3b"
+    for image in (result.structure, result.probability, result.uncertainty):
+        assert image.shape == (144, 160)
+        assert image.dtype == np.float32
+    assert len(result.facts["spots"]) == 3
+    assert result.facts["frames"] == 50
