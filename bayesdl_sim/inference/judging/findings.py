@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["SMALLEST_FIELD", "Finding", "findings"]
+__all__ = ["SMALLEST_FIELD", "Finding", "findings", "fringe_sentence"]
 
 SMALLEST_FIELD = 64  # raw pixels; smaller ones hold too little of anything
 PHASE_TOLERANCE_DEG, PHASE_LIMIT_DEG = 5.0, 20.0
@@ -25,6 +25,9 @@ HOT_TOLERANCE = 1e-3
 PATTERN_RANGE = (0.17, 0.40)  # cycles per raw pixel, of the training sets
 PIXEL_RANGE_NM = (55.0, 100.0)  # of the training sets
 CLEAR = 6.0  # confidence of a pattern
+PROBABLE = 0.5  # that the fringes of an orientation are real
+CLIPPED_TOLERANCE = 0.02  # of the values
+EXPONENT_TOLERANCE = 0.3  # of a noise variance that grows as light^1
 
 
 class Finding(NamedTuple):
@@ -50,6 +53,7 @@ def findings(
     if min(field) < SMALLEST_FIELD:
         return []
     found = [*_frame_faults(checks), *_pattern_faults(checks), *_camera_faults(checks)]
+    found += [*_value_faults(checks), *_unused_fringes(checks, pixel_size_nm)]
     if pixel_size_nm is not None and not PIXEL_RANGE_NM[0] <= pixel_size_nm <= PIXEL_RANGE_NM[1]:
         found.append(Finding(False, f"pixels of {pixel_size_nm:g} nm, training had 55 to 100 nm"))
     return found
@@ -123,6 +127,51 @@ def _camera_faults(checks: Mapping[str, Any]) -> list[Finding]:
     if checks["hot_share"] > HOT_TOLERANCE:
         found.append(Finding(False, f"{checks['hot_share']:.2%} of the pixels are hot"))
     return found
+
+
+def _value_faults(checks: Mapping[str, Any]) -> list[Finding]:
+    """Pixels without data, a cut background and counts that are none any more: warnings."""
+    found = []
+    if checks["missing"]:
+        found.append(Finding(False, checks["missing"]))
+    share = checks["clipped_share"]
+    if share > CLIPPED_TOLERANCE:
+        reason = f"{share:.0%} of the values are clipped at the lowest one"
+        found.append(Finding(False, f"{reason}: the uncertainties do not hold there"))
+    exponent, error = checks["noise_exponent"], checks["noise_exponent_error"]
+    if 1 - exponent > max(3 * error, EXPONENT_TOLERANCE) and share <= CLIPPED_TOLERANCE:
+        found.append(
+            Finding(
+                False,
+                "the noise does not grow with the light as a camera's does: were the values stored "
+                "with a gamma, or filtered?",
+            )
+        )
+    return found
+
+
+def _unused_fringes(checks: Mapping[str, Any], pixel_size_nm: float | None) -> list[Finding]:
+    if max(checks["pattern_probability"]) > PROBABLE:
+        return []
+    resolution = 1 / checks["cutoff"]  # raw pixels
+    size = f"{resolution * pixel_size_nm:.0f} nm" if pixel_size_nm else f"{resolution:.1f} pixels"
+    reason = "no fringes were used: this is a denoised, deconvolved wide-field image, resolution"
+    return [Finding(False, f"{reason} about {size}")]
+
+
+def fringe_sentence(checks: Mapping[str, Any], pixel_size_nm: float | None = None) -> str:
+    """What the fringes are, for a verdict: "fringes found in 3 of 3 orientations, period 181 nm".
+
+    Args:
+        checks: `physics.reconstruction.raw_checks.RawChecks` as a dictionary.
+    """
+    pairs = zip(checks["pattern_probability"], checks["frequency"], strict=True)
+    used = [frequency for probability, frequency in pairs if probability > PROBABLE]
+    if not used:
+        return "no fringes found"
+    period = len(used) / sum(used)  # raw pixels
+    size = f"{period * pixel_size_nm:.0f} nm" if pixel_size_nm else f"{period:.1f} pixels"
+    return f"fringes found in {len(used)} of {len(checks['frequency'])} orientations, period {size}"
 
 
 def _beyond(

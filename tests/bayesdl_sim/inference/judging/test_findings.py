@@ -2,7 +2,7 @@
 
 import pytest
 
-from bayesdl_sim.inference.judging.findings import findings
+from bayesdl_sim.inference.judging.findings import findings, fringe_sentence
 
 FIELD = (128, 128)
 GOOD = {
@@ -23,6 +23,12 @@ GOOD = {
     "hot_share": 0.0,
     "snr": 9.0,
     "fine_share": 0.02,
+    "missing": "",
+    "clipped_share": 0.0,
+    "noise_exponent": 1.0,
+    "noise_exponent_error": 0.05,
+    "pattern_probability": (1.0, 0.99, 1.0),
+    "cutoff": 0.32,
 }
 
 
@@ -46,6 +52,10 @@ def test_nothing_is_found_in_a_good_stack():
         ({"drift_px": 3.0}, True, "moved by 3.0"),
         ({"drift_px": 1.0}, False, "moved by 1.0"),
         ({"hot_share": 0.01}, False, "hot"),
+        ({"missing": "a border of 12 rows holds no data"}, False, "12 rows"),
+        ({"clipped_share": 0.2}, False, "20% of the values are clipped"),
+        ({"noise_exponent": 0.3}, False, "gamma"),
+        ({"pattern_probability": (0.1, 0.2, 0.0)}, False, "no fringes were used"),
         ({"frequency": (0.155, 0.155, 0.156)}, False, "pattern frequency"),
     ],
 )
@@ -76,3 +86,31 @@ def test_small_field_and_unusual_pixel_size():
     (found,) = findings(GOOD, FIELD, 200.0)
     assert not found.refuse
     assert "200 nm" in found.reason
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"clipped_share": 0.001},
+        {"noise_exponent": float("nan"), "noise_exponent_error": float("inf")},
+        {"noise_exponent": 0.6, "noise_exponent_error": 0.2},
+        {"pattern_probability": (0.1, 0.9, 0.2)},
+    ],
+)
+def test_what_the_values_do_not_prove_is_not_claimed(change):
+    assert findings(GOOD | change, FIELD) == []
+
+
+def test_resolution_without_fringes_is_that_of_the_lens():
+    (found,) = findings(GOOD | {"pattern_probability": (0.0, 0.0, 0.0)}, FIELD, 64.0)
+    assert "about 200 nm" in found.reason
+
+
+def test_fringes_are_said_with_their_period():
+    assert fringe_sentence(GOOD, 65.0) == "fringes found in 3 of 3 orientations, period 267 nm"
+    two = GOOD | {"pattern_probability": (1.0, 0.1, 0.9)}
+    assert fringe_sentence(two).startswith(
+        "fringes found in 2 of 3 orientations, period 4.1 pixels"
+    )
+    none = GOOD | {"pattern_probability": (0.0, 0.1, 0.2)}
+    assert fringe_sentence(none) == "no fringes found"

@@ -1,0 +1,211 @@
+"""What the fringes contribute: patterns found per light level, and what they gain in the image.
+
+    python -m benchmarks.fringes --save_path runs/benchmarks
+    python -m benchmarks.fringes --cells 4 --size 128 --patterns_only     # a quick look
+
+Patterns are found where all three frequencies are within half a Fourier sample of the true ones and
+all nine phases, in the middle of the field, within 15 degrees: with nothing known of the optics,
+and with aperture, wavelength and pixel size.
+
+The fringe gain is what the true order of the frames gains over a control: every pixel's nine values
+in random order, which keeps wide field and noise and destroys the fringes. True patterns in the
+first guess say how much there was to gain.
+"""
+
+import argparse
+import cmath
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from bayesdl_sim.benchmarks.shared.common import open_posterior
+from bayesdl_sim.benchmarks.shared.console import arguments, at_least
+from bayesdl_sim.data.inputs import network_input
+from bayesdl_sim.data.normalise import normalisation_of
+from bayesdl_sim.evaluation.report.tables import write_tables
+from bayesdl_sim.evaluation.scenes import Scene, simulated_cells
+from bayesdl_sim.inference.posterior import Posterior
+from bayesdl_sim.inference.series import CONVENTIONS
+from bayesdl_sim.metrics.images import quality
+from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES, Illumination
+from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
+from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
+from bayesdl_sim.physics.reconstruction.deconvolution import deconvolved_wide_field
+from bayesdl_sim.physics.reconstruction.first_guess import first_guess
+from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled
+from bayesdl_sim.utils.errors import run_script
+
+__all__ = ["found", "gain_rows", "main", "pattern_errors", "pattern_rows", "shuffled"]
+
+FREQUENCY_LIMIT, PHASE_LIMIT_DEG = 0.5, 15.0  # Fourier samples, degrees
+PROBABLE = 0.5
+SHUFFLED, MEASURED, TRUE = "frames shuffled", "as measured", "true patterns"
+Image = Callable[[Tensor, Estimate | None], np.ndarray]
+
+
+def shuffled(raw: Tensor, generator: torch.Generator) -> Tensor:
+    """Every pixel's nine values in random order: (9, H, W) counts without fringes."""
+    return raw.gather(0, torch.rand(raw.shape, generator=generator).argsort(dim=0))
+
+
+def pattern_errors(light: Illumination, true: Illumination, size: int) -> list[tuple[float, float]]:
+    """Per orientation the error of the frequency in Fourier samples, and of the phases in degrees.
+
+    The largest of the three phases counts, in the middle of the field, where an error of the wave
+    vector does not.
+    """
+    middle, rows = (size - 1) / 2 * (1 + 1j), []
+    for o in range(ORIENTATIONS):
+        ours, theirs = (cmath.rect(p.frequency[o], p.angle[o]) for p in (light, true))
+        sign = 1 if abs(ours - theirs) <= abs(ours + theirs) else -1  # -k, -phase: the same fringes
+        errors = []
+        for p in range(PHASES):
+            here, there = (
+                pattern.phase[o][p] + 2 * math.pi * (wave * middle.conjugate()).real
+                for pattern, wave in ((light, ours), (true, theirs))
+            )
+            errors.append(abs(math.remainder(sign * here - there, 2 * math.pi)))
+        rows.append((abs(sign * ours - theirs) * size, math.degrees(max(errors))))
+    return rows
+
+
+def found(errors: Iterable[tuple[float, float]]) -> bool:
+    """Whether all orientations are within the limits."""
+    return all(f < FREQUENCY_LIMIT and p < PHASE_LIMIT_DEG for f, p in errors)
+
+
+def nominal(optics: Optics) -> Optics:
+    """What every lab knows: aperture, wavelength and pixel size, but no aberrations."""
+    return Optics(optics.na, optics.emission_nm, optics.pixel_size_nm, TYPICAL_OPTICS.damping)
+
+
+def pattern_rows(scene: Scene) -> list[dict[str, Any]]:
+    """One row per level: found or not, and trusted or not, without and with nominal optics."""
+    rows, size = [], scene.raw.shape[-1]
+    for level, raw in enumerate(scene.raw, start=1):
+        row = {"level": level, "signal, e-/px": scene.signals[level - 1]}
+        for name, optics in (("optics unknown", None), ("optics known", nominal(scene.optics))):
+            patterns = estimate(raw, optics)
+            right = found(pattern_errors(patterns.illumination, scene.illumination, size))
+            row[f"found, {name}"] = right
+            row[f"trusted, {name}"] = right and min(patterns.probability) > PROBABLE
+        rows.append(row)
+    return rows
+
+
+def gain_rows(
+    scene: Scene, methods: dict[str, Image], generator: torch.Generator
+) -> list[dict[str, Any]]:
+    """PSNR of one cell, a row per level: wide field, and each method with and without fringes."""
+    rows = []
+    for level, raw in enumerate(scene.raw, start=1):
+        row: dict[str, Any] = {"level": level, "signal, e-/px": scene.signals[level - 1]}
+        plain = {
+            "wide field": wide_field_upsampled(raw).numpy(),
+            "wide field, deconvolved": deconvolved_wide_field(
+                raw, TYPICAL_OPTICS, float(raw.mean(dim=0).flatten().quantile(0.01))
+            ),
+        }
+        row |= {name: quality(image, scene.target).psnr for name, image in plain.items()}
+        control, patterns = shuffled(raw, generator), estimate(raw)
+        for name, make in methods.items():
+            images = {
+                SHUFFLED: make(control, None),
+                MEASURED: make(raw, patterns),
+                TRUE: make(raw, with_true_patterns(patterns, scene.illumination)),
+            }
+            row |= {f"{name}, {k}": quality(v, scene.target).psnr for k, v in images.items()}
+        rows.append(row)
+    return rows
+
+
+def with_true_patterns(patterns: Estimate, light: Illumination) -> Estimate:
+    """The estimate with patterns that no experiment knows, and no doubt about them."""
+    certain, none = (1.0,) * ORIENTATIONS, (0.0,) * ORIENTATIONS
+    return replace(patterns, illumination=light, probability=certain, phase_error=none)
+
+
+def network(posterior: Posterior) -> Image:
+    """The posterior mean, of a first guess with given patterns."""
+
+    def image(raw: Tensor, patterns: Estimate | None) -> np.ndarray:
+        norm = normalisation_of(raw)
+        guess = first_guess(raw, patterns).numpy() / np.float32(norm.scale)
+        shown = network_input(norm.apply(raw.numpy()), guess, posterior.inputs)
+        shown = torch.from_numpy(shown)[None].to(posterior.device)
+        predict = CONVENTIONS[posterior.convention]
+        return predict(posterior.functions, shown, posterior.likelihood).mean[0, 0].cpu().numpy()
+
+    return image
+
+
+def by_level(rows: list[dict[str, Any]], mean: bool) -> list[dict[str, Any]]:
+    """Sums (or means) of the rows of each level; the signal is its median."""
+    table = []
+    for level in sorted({row["level"] for row in rows}):
+        members = [row for row in rows if row["level"] == level]
+        names = [n for n in members[0] if n not in ("level", "signal, e-/px")]
+        summary = {"signal, e-/px": float(np.median([m["signal, e-/px"] for m in members]))}
+        summary["stacks"] = len(members)
+        for name in names:
+            values = [m[name] for m in members]
+            summary[name] = float(np.mean(values)) if mean else int(np.sum(values))
+        table.append(summary)
+    return table
+
+
+def gain_table(rows: list[dict[str, Any]], methods: Iterable[str]) -> list[dict[str, Any]]:
+    """`by_level`, with the fringe gain and its share of what true patterns would give."""
+    table = by_level(rows, mean=True)
+    for row in table:
+        for name in methods:
+            gain = row[f"{name}, {MEASURED}"] - row[f"{name}, {SHUFFLED}"]
+            possible = row[f"{name}, {TRUE}"] - row[f"{name}, {SHUFFLED}"]
+            row[f"{name}, fringe gain"] = gain
+            row[f"{name}, share"] = gain / possible if possible > 0.1 else math.nan
+    return table
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = arguments("fringes", "Patterns found, and what fringes gain, on simulated cells.")
+    parser.add_argument("--cells", type=int, default=12)
+    parser.add_argument("--levels", type=int, default=3, help="signal levels, 2-400 e-/px")
+    parser.add_argument("--size", type=int, default=192, help="raw field, pixels per side")
+    parser.add_argument("--seed", type=int, default=20261, help="not that of a training set")
+    parser.add_argument(
+        "--patterns_only", action="store_true", help="no images, and no network: patterns alone"
+    )
+    args = parser.parse_args(argv)
+    at_least(args, cells=1, levels=1, size=32, seed=0)
+    return args
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measures all cells and prints the tables."""
+    args = parse_args(argv)
+    methods: dict[str, Image] = {}
+    if not args.patterns_only:
+        methods["Wiener"] = lambda raw, patterns: first_guess(raw, patterns).numpy()
+        methods["BayesDL-SIM"] = network(open_posterior(args))
+    generator = torch.Generator().manual_seed(args.seed)
+    patterns, gains = [], []
+    cells = simulated_cells(args.seed, args.cells, args.levels, args.size)
+    for scene in tqdm(cells, "cells", args.cells):
+        patterns += pattern_rows(scene)
+        gains += gain_rows(scene, methods, generator) if methods else []
+    tables = {"Patterns found": by_level(patterns, mean=False)}
+    if methods:
+        tables["Fringe gain, PSNR in dB"] = gain_table(gains, methods)
+    facts = {"cells": args.cells, "levels": args.levels, "size": args.size, "seed": args.seed}
+    write_tables("fringes", tables, args.save_path, facts, patterns + gains)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,73 @@
+"""The fringe benchmark counts what is right, and its control holds no fringes."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from bayesdl_sim.benchmarks.fringes import (
+    found,
+    gain_rows,
+    gain_table,
+    main,
+    pattern_errors,
+    shuffled,
+)
+from bayesdl_sim.evaluation.scenes import simulated_cells
+from bayesdl_sim.physics.reconstruction.first_guess import first_guess
+
+
+@pytest.fixture(scope="module")
+def scene():
+    """A cell of one bright level."""
+    (scene,) = simulated_cells(77, 1, 1, 96)
+    return scene
+
+
+def test_true_patterns_have_no_error_in_either_direction(scene):
+    light = scene.illumination
+    assert pattern_errors(light, light, 96) == [(0.0, 0.0)] * 3
+    opposite = replace(
+        light,
+        frequency=tuple(-k for k in light.frequency),
+        phase=tuple(tuple(-p for p in three) for three in light.phase),
+    )
+    for frequency, phase in pattern_errors(opposite, light, 96):
+        assert frequency == pytest.approx(0, abs=1e-9)
+        assert phase == pytest.approx(0, abs=1e-6)
+
+
+def test_errors_have_their_units(scene):
+    light = scene.illumination
+    phase = tuple(tuple(p + 0.2 for p in three) for three in light.phase)
+    assert pattern_errors(replace(light, phase=phase), light, 96)[1][1] == pytest.approx(
+        11.46, abs=0.01
+    )
+    longer = replace(light, frequency=tuple(k + 0.005 for k in light.frequency))
+    assert pattern_errors(longer, light, 100)[0][0] == pytest.approx(0.5, abs=1e-6)
+    assert found([(0.4, 14.0)] * 3)
+    assert not found([(0.4, 14.0), (0.4, 16.0), (0.1, 1.0)])
+
+
+def test_shuffled_frames_keep_the_wide_field(scene):
+    control = shuffled(scene.raw[0], torch.Generator().manual_seed(0))
+    torch.testing.assert_close(control.mean(dim=0), scene.raw[0].mean(dim=0))
+    assert not torch.equal(control, scene.raw[0])
+
+
+def test_gain_is_measured_against_the_control(scene):
+    methods = {"Wiener": lambda raw, patterns: first_guess(raw, patterns).numpy()}
+    rows = gain_rows(scene, methods, torch.Generator().manual_seed(0))
+    (row,) = gain_table(rows, methods)
+    expected = row["Wiener, as measured"] - row["Wiener, frames shuffled"]
+    assert row["Wiener, fringe gain"] == pytest.approx(expected)
+    assert row["Wiener, true patterns"] > row["wide field"]
+
+
+def test_command_writes_its_table(tmp_path, capsys):
+    options = ["--cells", "1", "--levels", "1", "--size", "64", "--patterns_only"]
+    main([*options, "--save_path", str(tmp_path)])
+    assert "Patterns found" in capsys.readouterr().out
+    stored = json.loads((tmp_path / "fringes.json").read_text())
+    assert stored["tables"]["Patterns found"][0]["stacks"] == 1
