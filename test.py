@@ -48,6 +48,8 @@ Written to --save_path (of several stacks: to a subfolder each):
                         1 where it explains them; raw pixels
     Change.tif          with --changes: float32, to the next time point, normalised SR intensity
     Changed.tif         with --changes: float32, -1 or 1 where it is beyond its interval, else 0
+    Channels.tif        the channels of the next one as a hyperstack of ImageJ (Fiji), each with
+                        its name, colours and contrast (left out beyond 4 GB)
     Channels.ome.tif    float32: SR and its maps, their total, and what --exceed and --draws ask for
     *.png               each with colour bar and scale bar; Overview.png: all of them beside wide
                         field, under the verdict; Informed.png: brightness is the SR, colour is

@@ -6,6 +6,8 @@ itself (for a super-resolved map half of the raw one) in nm; None leaves it out.
 
 from __future__ import annotations
 
+import hashlib
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import atomic_path
 from bayesdl_sim.utils.pictures import checked_image, display_limits, time_points
 
-__all__ = ["write_channels", "write_counts", "write_map", "write_sr"]
+__all__ = ["write_channels", "write_counts", "write_hyperstack", "write_map", "write_sr"]
 
 _IMAGEJ_LIMIT = 2**32 - 2**26  # bytes; ImageJ's TIFF has 32-bit offsets
 
@@ -47,26 +49,28 @@ def write_counts(path: str | Path, frames: ArrayLike, pixel_size_nm: float | Non
 
 
 def write_channels(
-    path: str | Path, images: Mapping[str, ArrayLike], pixel_size_nm: float | None
+    path: str | Path,
+    images: Mapping[str, ArrayLike],
+    pixel_size_nm: float | None,
+    colours: Mapping[str, NDArray] | None = None,
 ) -> None:
-    """Writes named images of one size as the channels of one float32 OME-TIFF (CYX or TCYX)."""
-    channels = {name: checked_image(image) for name, image in images.items()}
-    shapes = {image.shape for image in channels.values()}
-    if len(shapes) != 1:
-        raise InputError(f"{path}: the channels are expected to have one size, found {shapes}")
-    (shape,) = shapes
+    """Writes named images of one size as the channels of one float32 OME-TIFF (CYX or TCYX).
 
-    def planes() -> Iterator[NDArray]:
-        # Plane by plane, so that a long time series is never held twice.
-        for together in zip(*(time_points(image) for image in channels.values()), strict=True):
-            yield from together
+    Its UUID is made from the content: equal channels give equal bytes, wherever they are written.
 
+    Args:
+        colours: name -> (3, 256) uint8, from dark to bright; the brightest colours the channel.
+    """
+    channels, shape = _channels_of(path, images)
     metadata: dict[str, Any] = {"axes": "TCYX" if len(shape) == 3 else "CYX"}
     metadata["Channel"] = {"Name": list(channels)}
+    if colours is not None:
+        metadata["Channel"]["Color"] = [_ome_colour(colours[name]) for name in channels]
+    metadata["UUID"] = f"urn:uuid:{_uuid_of(channels, pixel_size_nm)}"
     with atomic_path(path) as partial:
         tifffile.imwrite(
             partial,
-            planes(),
+            _planes(channels),
             shape=(*shape[:-2], len(channels), *shape[-2:]),
             dtype=np.float32,
             ome=True,
@@ -74,6 +78,82 @@ def write_channels(
             metadata=metadata | _ome_size(pixel_size_nm),
             **_resolution(pixel_size_nm, "CENTIMETER"),
         )
+
+
+def write_hyperstack(
+    path: str | Path,
+    images: Mapping[str, ArrayLike],
+    pixel_size_nm: float | None,
+    colours: Mapping[str, NDArray],
+    limits: Mapping[str, tuple[float, float]],
+) -> bool:
+    """Writes the same channels as a hyperstack of ImageJ, each with its own colours and contrast.
+
+    Args:
+        colours: name -> (3, 256) uint8, from dark to bright.
+        limits: name -> the values at the two ends of the colours.
+
+    Returns:
+        Whether it was written: a series of over 4 GB has no place in a TIFF of ImageJ.
+    """
+    channels, shape = _channels_of(path, images)
+    if sum(image.nbytes for image in channels.values()) >= _IMAGEJ_LIMIT:
+        return False
+    times = shape[0] if len(shape) == 3 else 1
+    metadata: dict[str, Any] = {
+        "axes": "TCYX" if len(shape) == 3 else "CYX",
+        "mode": "color",
+        "Labels": list(channels) * times,
+        "LUTs": [colours[name] for name in channels],
+        "Ranges": tuple(float(end) for name in channels for end in limits[name]),
+    }
+    first = next(iter(channels))
+    metadata["min"], metadata["max"] = (float(end) for end in limits[first])
+    if pixel_size_nm is not None:
+        metadata["unit"] = "um"
+    with atomic_path(path) as partial:
+        tifffile.imwrite(
+            partial,
+            _planes(channels),
+            shape=(*shape[:-2], len(channels), *shape[-2:]),
+            dtype=np.float32,
+            imagej=True,
+            photometric="minisblack",
+            metadata=metadata,
+            **_resolution(pixel_size_nm, "NONE", per_nm=1000),
+        )
+    return True
+
+
+def _channels_of(
+    path: str | Path, images: Mapping[str, ArrayLike]
+) -> tuple[dict[str, NDArray[np.float32]], tuple[int, ...]]:
+    """The checked channels, and the one shape that they have."""
+    channels = {name: checked_image(image) for name, image in images.items()}
+    shapes = {image.shape for image in channels.values()}
+    if len(shapes) != 1:
+        raise InputError(f"{path}: the channels are expected to have one size, found {shapes}")
+    return channels, shapes.pop()
+
+
+def _planes(channels: Mapping[str, NDArray]) -> Iterator[NDArray]:
+    """Plane by plane, so that a long time series is never held twice."""
+    for together in zip(*(time_points(image) for image in channels.values()), strict=True):
+        yield from together
+
+
+def _uuid_of(channels: Mapping[str, NDArray], pixel_size_nm: float | None) -> uuid.UUID:
+    """A UUID of the content; tifffile's own would hold the computer's network address."""
+    digest = hashlib.sha256(repr((list(channels), pixel_size_nm)).encode())
+    for plane in _planes(channels):
+        digest.update(np.ascontiguousarray(plane))
+    return uuid.UUID(bytes=digest.digest()[:16], version=5)
+
+
+def _ome_colour(colours: NDArray) -> int:
+    """The brightest colour as OME's signed number of red, green, blue and opacity."""
+    red, green, blue = (int(value) for value in colours[:, -1])
+    return int(np.array([red << 24 | green << 16 | blue << 8 | 255], np.uint32).view(np.int32)[0])
 
 
 def _write_single(path: str | Path, image: NDArray, pixel_size_nm: float | None) -> None:

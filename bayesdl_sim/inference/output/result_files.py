@@ -7,19 +7,26 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib import colormaps
 from numpy.typing import NDArray
 
-from bayesdl_sim.data.formats.tiff_writer import write_channels, write_map, write_sr
+from bayesdl_sim.data.formats.tiff_writer import (
+    write_channels,
+    write_hyperstack,
+    write_map,
+    write_sr,
+)
 from bayesdl_sim.inference.output.fringe_picture import write_fringes
 from bayesdl_sim.inference.output.informed import write_informed
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import write_json
 from bayesdl_sim.utils.folders.staging import staged
-from bayesdl_sim.utils.pictures import Panel, write_overview, write_picture
+from bayesdl_sim.utils.pictures import Panel, display_limits, write_overview, write_picture
 
 __all__ = ["CHANNELS", "FACTS", "MAPS", "MapKind", "file_names", "result_folders", "write_results"]
 
 CHANNELS = "Channels.ome.tif"
+HYPERSTACK = "Channels.tif"
 FACTS = "prediction.json"
 INFORMED = "Informed.png"
 FRINGES, BESIDE = "Patterns.png", "Overview.png"
@@ -83,9 +90,13 @@ MAPS = {
 }
 
 
+OTHER = MapKind(colours="gray")  # Exceedance, draws
+PROBABILITIES = ("Credibility", "Exceedance")
+
+
 def file_names() -> set[str]:
     """Every TIFF that may be written."""
-    return {CHANNELS, *(f"{name}.tif" for name in MAPS)}
+    return {CHANNELS, HYPERSTACK, *(f"{name}.tif" for name in MAPS)}
 
 
 def _all_names() -> set[str]:
@@ -169,7 +180,10 @@ def write_results(
             if name in images:
                 pixel_nm = raw_pixel_nm if kind.raw_grid else fine_pixel_nm
                 _write_map(partial, name, images[name], pixel_nm, facts, sr_counts)
-        write_channels(partial / CHANNELS, channels, fine_pixel_nm)
+        colours = {name: _lut(MAPS.get(name, OTHER).colours) for name in channels}
+        limits = {name: _limits(name, image) for name, image in channels.items()}
+        write_channels(partial / CHANNELS, channels, fine_pixel_nm, colours)
+        write_hyperstack(partial / HYPERSTACK, channels, fine_pixel_nm, colours, limits)
         _write_together(partial, images, wide_field, fine_pixel_nm, facts, heading)
         if spectra is not None and facts.get("patterns"):
             write_fringes(partial / FRINGES, spectra, facts["patterns"][0])
@@ -214,6 +228,16 @@ def _write_together(
             kind = MAPS[name]
             panels[kind.title] = Panel(images[name], _label(kind, facts), kind.colours)
     write_overview(folder / BESIDE, panels, fine_pixel_nm, heading)
+
+
+def _lut(colours: str) -> NDArray[np.uint8]:
+    """A colour map of matplotlib as ImageJ has them: (3, 256)."""
+    return (255 * colormaps[colours](np.arange(256))[:, :3].T).round().astype(np.uint8)
+
+
+def _limits(name: str, image: NDArray) -> tuple[float, float]:
+    """The values at the ends of a channel's colours."""
+    return (0.0, 1.0) if name in PROBABILITIES else display_limits(image)
 
 
 def _label(kind: MapKind, facts: dict[str, Any]) -> str:

@@ -1,5 +1,9 @@
 """TIFFs keep values, pixel size and names."""
 
+import shutil
+import subprocess
+import uuid
+
 import numpy as np
 import pytest
 import tifffile
@@ -9,6 +13,7 @@ from bayesdl_sim.data.formats.tiff import read_tiff
 from bayesdl_sim.data.formats.tiff_writer import (
     write_channels,
     write_counts,
+    write_hyperstack,
     write_map,
     write_sr,
 )
@@ -121,3 +126,92 @@ def test_counts_keep_their_numbers_and_pixel_size(tmp_path):
 def test_what_is_no_count_is_not_written_as_one(tmp_path, wrong):
     with pytest.raises(InputError, match="whole counts"):
         write_counts(tmp_path / "movie.tif", wrong, None)
+
+
+GREY = np.tile(np.arange(256, dtype=np.uint8), (3, 1))
+RED = GREY * np.array([[1], [0], [0]], np.uint8)
+MACRO = """
+open(getArgument());
+Stack.getDimensions(width, height, channels, slices, frames);
+getPixelSize(unit, w, h);
+report = "size " + width + " " + height + " " + channels + " " + frames + "\\n";
+report = report + "pixel " + unit + " " + w + "\\n";
+for (c = 1; c <= channels; c++) {
+    Stack.setChannel(c);
+    getMinAndMax(low, high);
+    getLut(reds, greens, blues);
+    report = report + getInfo("slice.label") + " " + low + " " + high + " " + reds[255] + " ";
+    report = report + greens[255] + "\\n";
+}
+print(report);
+File.saveString(report, getArgument() + ".txt");
+run("Quit");
+"""
+
+
+def channels_of_two(times=2):
+    return {
+        "SR": np.stack([ramp(12, 20)] * times),
+        "Credibility": np.stack([1 - ramp(12, 20)] * times),
+    }
+
+
+def test_hyperstack_has_names_colours_and_contrast(tmp_path):
+    path, images = tmp_path / "Channels.tif", channels_of_two()
+    limits = {"SR": (0.1, 0.9), "Credibility": (0.0, 1.0)}
+    assert write_hyperstack(path, images, 31.3, {"SR": GREY, "Credibility": RED}, limits)
+    with tifffile.TiffFile(path) as tiff:
+        assert tiff.is_imagej
+        assert tiff.series[0].axes == "TCYX"
+        found = tiff.imagej_metadata
+        assert (found["channels"], found["frames"], found["mode"]) == (2, 2, "color")
+        assert found["unit"] == "um"
+        assert size_in_um(tiff.pages[0]) == pytest.approx(0.0313, rel=1e-6)
+        assert found["Labels"] == ["SR", "Credibility"] * 2
+        assert found["Ranges"] == (0.1, 0.9, 0.0, 1.0)
+        np.testing.assert_array_equal(found["LUTs"][1], RED)
+        np.testing.assert_array_equal(tiff.asarray()[:, 1], images["Credibility"])
+
+
+def test_hyperstack_beyond_imagejs_limit_is_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(tiff_writer, "_IMAGEJ_LIMIT", 1000)
+    limits = dict.fromkeys(("SR", "Credibility"), (0.0, 1.0))
+    colours = {"SR": GREY, "Credibility": RED}
+    assert not write_hyperstack(tmp_path / "a.tif", channels_of_two(), None, colours, limits)
+    assert not (tmp_path / "a.tif").exists()
+
+
+def test_equal_channels_are_equal_bytes_without_the_network_address(tmp_path):
+    images, colours = channels_of_two(), {"SR": GREY, "Credibility": RED}
+    for name in ("a.ome.tif", "b.ome.tif"):
+        write_channels(tmp_path / name, images, 31.3, colours)
+    assert (tmp_path / "a.ome.tif").read_bytes() == (tmp_path / "b.ome.tif").read_bytes()
+    write_channels(tmp_path / "c.ome.tif", images | {"SR": 0.5 * images["SR"]}, 31.3, colours)
+    uuids = []
+    for name in ("a.ome.tif", "c.ome.tif"):
+        with tifffile.TiffFile(tmp_path / name) as tiff:
+            ome = tifffile.xml2dict(tiff.ome_metadata)["OME"]
+            uuids.append(ome["UUID"])
+            assert f"{uuid.getnode():012x}" not in ome["UUID"]
+            channels = ome["Image"]["Pixels"]["Channel"]
+            assert [channel["Name"] for channel in channels] == ["SR", "Credibility"]
+            assert channels[1]["Color"] == int.from_bytes(b"\xff\x00\x00\xff", signed=True)
+    assert uuids[0] != uuids[1]
+
+
+@pytest.mark.skipif(
+    not (shutil.which("imagej") and shutil.which("xvfb-run")), reason="needs imagej and xvfb-run"
+)
+def test_imagej_itself_shows_names_micrometres_and_contrast(tmp_path):
+    path, limits = tmp_path / "Channels.tif", {"SR": (0.1, 0.9), "Credibility": (0.0, 1.0)}
+    write_hyperstack(path, channels_of_two(), 31.3, {"SR": GREY, "Credibility": RED}, limits)
+    (tmp_path / "look.ijm").write_text(MACRO)
+    command = ["xvfb-run", "-a", "imagej", "-b", str(tmp_path / "look.ijm"), str(path)]
+    subprocess.run(command, capture_output=True, timeout=120, check=False)
+    size, pixel, first, second = (tmp_path / "Channels.tif.txt").read_text().split("\n")[:4]
+    assert size == "size 20 12 2 2"
+    _, unit, width = pixel.split()
+    assert unit in ("um", "µm", "micron", "microns")
+    assert float(width) == pytest.approx(0.0313, rel=1e-3)
+    assert first == "SR 0.1 0.9 255 255"
+    assert second == "Credibility 0 1 255 0"

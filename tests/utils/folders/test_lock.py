@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from bayesdl_sim.utils import lock
 from bayesdl_sim.utils.errors import InputError
+from bayesdl_sim.utils.folders import lock
 from bayesdl_sim.utils.folders.lock import owned_folder
 
 HOLD = """
