@@ -1,0 +1,1 @@
+"""What kills, crowds, full disks and damaged files do to the programs."""
