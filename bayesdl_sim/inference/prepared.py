@@ -12,8 +12,11 @@ from torch import Tensor
 from bayesdl_sim.data.inputs import InputSpec, network_input
 from bayesdl_sim.data.normalise import Normalisation, min_max_of, normalisation_of
 from bayesdl_sim.data.stacks import RawStack
+from bayesdl_sim.physics.missing import filled, missing_pixels
+from bayesdl_sim.physics.patterns.bands import prepare
 from bayesdl_sim.physics.patterns.constancy import FringeResponse, fringe_response, patterns_hold
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
+from bayesdl_sim.physics.patterns.noise import outshining
 from bayesdl_sim.physics.reconstruction.first_guess import first_guess
 from bayesdl_sim.physics.reconstruction.raw_checks import RawChecks, raw_checks
 from bayesdl_sim.physics.reconstruction.resimulation import (
@@ -55,15 +58,22 @@ class PreparedStack:
         """The frames of one time point (9, H, W), in counts."""
         return torch.from_numpy(np.array(self.stack.raw[t], np.float32))
 
+    def missing(self, t: int) -> Tensor:
+        """The pixels (H, W) that hold no data at one time point, see `physics.missing`."""
+        return self._once("missing", t, lambda: missing_pixels(self.counts(t)))
+
     def norm(self, t: int) -> Normalisation:
         """The intensity scale that the networks see one time point on.
+
+        Pixels without data, and a spot many times brighter than the structure, are left out of it.
 
         Raises:
             InputError: the frames are constant.
         """
-        scale_of = min_max_of if self.min_max else normalisation_of
-        source = str(self.stack.source)
-        return self._once("norm", t, lambda: scale_of(self.stack.raw[t], source))
+        source, raw = str(self.stack.source), self.stack.raw[t]
+        if self.min_max:
+            return self._once("norm", t, lambda: min_max_of(raw, source))
+        return self._once("norm", t, lambda: normalisation_of(raw, source, self._typical(t)))
 
     def patterns(self, t: int) -> Estimate:
         """The fringe patterns of one time point, of the whole field."""
@@ -75,6 +85,8 @@ class PreparedStack:
         if inputs.first_guess:
             guess = first_guess(self.counts(t), self.patterns(t)).numpy() / np.float32(norm.scale)
         raw = self.stack.raw[t]
+        if bool(self.missing(t).any()):
+            raw = filled(self.counts(t), self.missing(t)).numpy()
         # The released code divides in float64 and rounds once, when it makes a tensor.
         raw = raw.astype(np.float64) if self.min_max else raw
         return torch.from_numpy(network_input(norm.apply(raw), guess, inputs))[None]
@@ -107,6 +119,12 @@ class PreparedStack:
     def resimulate(self, t: int, sr: Tensor) -> Resimulation:
         """The re-simulation of an image (2H, 2W) over the whole field."""
         return resimulate_field(self.counts(t), sr, patterns=self.patterns(t))
+
+    def _typical(self, t: int) -> Tensor | None:
+        """The pixels (H, W) that are structure or background; None if all are."""
+        spots, missing = outshining(prepare(self.counts(t))), self.missing(t)
+        atypical = missing if spots is None else missing | spots
+        return ~atypical if bool(atypical.any()) else None
 
     def _patterns(self, t: int) -> Estimate:
         """The nearest estimate of an earlier time point, if it still holds, or one of this."""

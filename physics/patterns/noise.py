@@ -19,6 +19,7 @@ __all__ = [
     "noise_line",
     "noise_variance",
     "noise_weight",
+    "outshining",
     "spot_brightness",
     "spot_weight",
 ]
@@ -29,6 +30,7 @@ BRIGHTNESS_BINS = 24
 SMOOTHING = 10.0  # raw pixels, of the brightness that the noise is taken to follow
 SPOT, SPOT_PERCENTILE = 2.0, 99.5  # times this percentile of the light
 SPOT_POWER = 3
+OUTSHINING = 4.0  # times the same percentile: beyond it a spot is left out of the intensity scale
 SPOT_REACH = 4  # raw pixels around a spot that its lens blurs it over
 LEAST_NOISE = 0.05  # of the mean variance: no pixel is trusted beyond measure
 
@@ -153,6 +155,25 @@ def spot_weight(frames: Tensor) -> Tensor | None:
     ).clamp(min=1e-12)
     weight = (limit / around[0, 0]).clamp(max=1.0) ** SPOT_POWER
     return gaussian(weight, 0.5 * SPOT_REACH)
+
+
+def outshining(frames: Tensor) -> Tensor | None:
+    """The pixels (H, W) of spots so bright that one intensity scale cannot fit the structure too.
+
+    Only where the brightest point exceeds `OUTSHINING` times the 99.5th percentile of the light:
+    the brightest points of ordinary structures, beads among them, stay below three times.
+
+    Args:
+        frames: (9, H, W) without background.
+
+    Returns:
+        None where there is no such spot.
+    """
+    light, usual = _light(frames)
+    if not float(light.max()) > OUTSHINING * usual > 0:
+        return None
+    around = torch.nn.functional.max_pool2d(light[None, None], 2 * SPOT_REACH + 1, 1, SPOT_REACH)
+    return around[0, 0] > SPOT * usual
 
 
 def spot_brightness(frames: Tensor) -> float:

@@ -1,9 +1,12 @@
 """What is measured of a stack is measured once, and is what the rooms measure alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from bayesdl_sim.data.inputs import input_spec
 from bayesdl_sim.data.normalise import min_max_of, normalisation_of
 from bayesdl_sim.inference import prepared as module
 from bayesdl_sim.inference.facts import result_lines
@@ -12,6 +15,8 @@ from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.physics.patterns.estimation import estimate
 from bayesdl_sim.physics.reconstruction.first_guess import first_guess
 from bayesdl_sim.physics.reconstruction.resimulation import examine
+
+GUESS = {"frames": None, "first_guess": True}
 
 
 @pytest.fixture
@@ -107,3 +112,53 @@ def test_shared_patterns_change_a_first_guess_by_little(stack_of, cristae):
     shared = first_guess(prepared.counts(1), prepared.patterns(1))
     assert prepared.estimated == [0]
     assert float((shared - alone).abs().mean()) < 0.05 * float(alone.std())
+
+
+def with_frames(stack, change):
+    """The stack with a change made to a copy of its frames (9, H, W)."""
+    raw = np.array(stack.raw, np.float32)
+    change(raw[0])
+    return replace(stack, raw=raw)
+
+
+def test_a_border_without_data_hardly_changes_what_the_networks_see(stack):
+    def cut(frames):
+        frames[:, :10] = 0
+        frames[:, :, -7:] = 0
+
+    inputs = input_spec({"options": {"in_channels": 13}, "inputs": GUESS})
+    whole, prepared = PreparedStack(stack), PreparedStack(with_frames(stack, cut))
+    missing = prepared.missing(0)
+    assert missing[:10].all()
+    assert missing[:, -7:].all()
+    assert not missing[10:, :-7].any()
+    assert prepared.norm(0).low > 0
+    assert prepared.norm(0).high == pytest.approx(whole.norm(0).high, rel=0.1)
+    shown, expected = (p.network_input(0, inputs)[0, :, 14:-4, 4:-11] for p in (prepared, whole))
+    scale = prepared.norm(0).scale / whole.norm(0).scale
+    rest = shown * scale - expected
+    assert torch.isfinite(prepared.network_input(0, inputs)).all()
+    assert (rest - rest.mean()).abs().mean() < 0.1 * expected.std()
+
+
+def test_a_dead_column_is_filled_not_shown(stack):
+    def kill(frames):
+        frames[:, :, 40] = 100
+
+    inputs = input_spec({"options": {"in_channels": 13}, "inputs": GUESS})
+    shown = PreparedStack(with_frames(stack, kill)).network_input(0, inputs)[0, :9]
+    jump = (shown[..., 40] - (shown[..., 39] + shown[..., 41]) / 2).abs().mean()
+    usual = (shown[..., 60] - (shown[..., 59] + shown[..., 61]) / 2).abs().mean()
+    assert jump < 1.5 * usual
+
+
+def test_a_spot_twenty_times_as_bright_does_not_set_the_intensity_scale(stack):
+    rows, columns = np.mgrid[: stack.raw.shape[-2], : stack.raw.shape[-1]]
+    spot = np.exp(-((rows - 20) ** 2 + (columns - 70) ** 2) / 3)
+
+    def add(frames):
+        frames += (20 * (frames.max() - frames.min()) * spot).astype(np.float32)
+
+    usual, found = PreparedStack(stack).norm(0), PreparedStack(with_frames(stack, add)).norm(0)
+    assert found.high < 1.5 * usual.high
+    assert normalisation_of(with_frames(stack, add).raw[0]).high > 5 * usual.high
