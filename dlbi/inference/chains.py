@@ -24,6 +24,8 @@ STATES = 3
 # Log odds of one frame beyond which nothing changes: exp(-300) is zero for any sampler, and the
 # product of two such odds is still a number.
 LARGEST_LOG_ODDS = 300.0
+# Likelihood of bleached against living states beyond which nothing changes either.
+LARGEST_CORNER = 1e120
 # Chains scanned at once: their matrices of 200 frames then fit into the second-level cache.
 CHAINS_AT_ONCE = 64
 SUM_TOLERANCE = 1e-6
@@ -173,14 +175,17 @@ def _suffixes(upper: NDArray, corner: NDArray, last: NDArray) -> NDArray[np.floa
 def _products(
     upper: NDArray, corner: NDArray, right: NDArray, right_corner: NDArray
 ) -> tuple[NDArray, NDArray]:
-    """Matrix products, scaled to a largest element of 1 in the first two columns."""
+    """Matrix products, scaled to a largest element of 1 in the first two rows.
+
+    Where nothing bleaches, the corner could still grow without limit: it is capped.
+    """
     product = upper[:, 0, None] * right[None, 0]
     product += upper[:, 1, None] * right[None, 1]
     product[:, 2] += upper[:, 2] * right_corner
-    scale = np.maximum(product[0, :2], product[1, :2])
-    scale = 1 / np.maximum(scale[0], scale[1])
+    scale = np.maximum(product[0], product[1])
+    scale = 1 / np.maximum(np.maximum(scale[0], scale[1]), scale[2])
     product *= scale
-    return product, corner * right_corner * scale
+    return product, np.minimum(corner * right_corner * scale, LARGEST_CORNER)
 
 
 def _applied(upper: NDArray, corner: NDArray, vector: NDArray) -> NDArray[np.float64]:
@@ -189,7 +194,7 @@ def _applied(upper: NDArray, corner: NDArray, vector: NDArray) -> NDArray[np.flo
     np.multiply(upper[:, 0], vector[0], out=result[:2])
     result[:2] += upper[:, 1] * vector[1]
     result[:2] += upper[:, 2] * vector[2]
-    np.multiply(corner, vector[2], out=result[2])
+    np.minimum(corner * vector[2], LARGEST_CORNER, out=result[2])
     return result
 
 

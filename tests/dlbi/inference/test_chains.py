@@ -132,3 +132,20 @@ def test_laws_are_checked(transition, initial, name):
 
 def test_emitting_fraction():
     assert WHITE.emitting_fraction == pytest.approx(0.305 / (0.305 + 0.79))
+
+
+@pytest.mark.parametrize("bleach", [0.0, 0.02])
+def test_long_darkness_of_a_fluorophore_that_hardly_stays_dark(bleach):
+    # Living states lose against bleached ones by (0.1)**2000 here: no number holds that.
+    switching = Switching(
+        [[0.5, 0.5, 0], [0.9 - bleach, 0.1, bleach], [0, 0, 1]], [0.45, 0.45, 0.1]
+    )
+    log_odds = np.full((400, 2000), -8.0)
+    log_odds[:, :3] = 8.0
+    states = sample_chains(log_odds, switching, np.random.default_rng(0))
+    slow = sample_chains_by_recursion(log_odds[:100], switching, np.random.default_rng(1))
+    assert np.all(switching.transition[states[:, :-1], states[:, 1:]] > 0)
+    first = (states == 2).argmax(1) if bleach else (states[:, 0] == 2)
+    expected = (slow == 2).argmax(1) if bleach else (slow[:, 0] == 2)
+    error = np.sqrt(expected.var() / 100 + first.var() / 400) + 1e-9
+    assert abs(first.mean() - expected.mean()) < 4.5 * error
