@@ -10,7 +10,7 @@ from typing import Any
 
 from bayesdl_sim.bayes.credibility import DELTA
 from bayesdl_sim.data.layouts import FrameLayout
-from bayesdl_sim.inference.maps import CHANGES, DEFAULT_MAPS, INTERVAL, MISFIT, MapSettings
+from bayesdl_sim.inference.maps import CHANGES, DEFAULT_MAPS, INTERVAL, MISFIT, SHARP, MapSettings
 from bayesdl_sim.inference.series import CONVENTIONS
 from bayesdl_sim.models.members import shipped_folder
 from bayesdl_sim.utils.errors import InputError
@@ -76,6 +76,8 @@ def parse_args(argv: Sequence[str] | None = None) -> TestSettings:
             maps, numbers = maps + group, numbers | {name: getattr(args, name)}
     if args.misfit:
         maps += MISFIT
+    if args.apodisation == "sharp":
+        maps += SHARP
     return TestSettings(
         test_data=args.test_data,
         save_path=args.save_path,
@@ -163,6 +165,13 @@ def _map_options(group: Any) -> None:
         action="store_true",
         help="map where the frames contradict the result, by sending it back through the "
         "microscope (some seconds per stack of 502x502)",
+    )
+    add(
+        "--apodisation",
+        choices=["soft", "sharp"],
+        default="soft",
+        help="sharp: also write Sharp.tif, the SR with the contrast of its finest detail restored "
+        "(uncertainties stay those of SR)",
     )
     add(
         "--changes",

@@ -35,6 +35,7 @@ from bayesdl_sim.inference.maps import (
     require_possible,
     with_interval,
     with_misfit,
+    with_sharp,
     with_trust,
 )
 from bayesdl_sim.inference.prepared import PreparedStack
@@ -232,6 +233,8 @@ class Posterior:
         result = replace(result, verdict=judge_result(prepared, result, self.gate))
         if set(maps) & {*MISFIT}:
             result = with_misfit(result, prepared, progress)
+        if "Sharp" in maps:
+            result = with_sharp(result, prepared)
         wanted = {name: image for name, image in result.further.items() if name in maps}
         result = replace(result, further=wanted)
         if prepared.estimated:

@@ -63,6 +63,7 @@ MAPS = {
     "Aleatoric": MapKind("Aleatoric uncertainty", _WIDTH),
     "Epistemic": MapKind("Epistemic uncertainty", _WIDTH),
     "Credibility": MapKind("Credibility", "P(|error| < {delta})", "cividis"),
+    "Sharp": MapKind("Super-resolved, sharp convention", "normalised SR intensity", "magma"),
     "Lower": MapKind(),
     "Upper": MapKind(),
     "Contradicted": MapKind(

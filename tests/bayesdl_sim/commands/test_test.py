@@ -158,3 +158,14 @@ def test_what_a_killed_run_left_is_removed_by_the_next(reconstruct, frames, tmp_
     out, _ = reconstruct(tmp_path / "raw.tif")
     assert not left.exists()
     assert sr_of(out) != b"half"
+
+
+def test_sharp_convention_is_a_file_of_its_own(reconstruct, tmp_path, frames):
+    tifffile.imwrite(tmp_path / "raw.tif", frames)
+    soft, _ = reconstruct(tmp_path / "raw.tif", folder="soft")
+    sharp, _ = reconstruct(tmp_path / "raw.tif", "--apodisation", "sharp", folder="sharp")
+    assert not (soft / "Sharp.tif").exists()
+    image = tifffile.imread(sharp / "Sharp.tif")
+    assert image.dtype == np.float32
+    assert image.shape == (192, 192)
+    assert sr_of(sharp) == sr_of(soft)  # the verdict and the uncertainties speak of SR

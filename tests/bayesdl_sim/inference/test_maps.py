@@ -1,8 +1,11 @@
 """Maps that a reconstruction can hold: their numbers, and when they cannot be had."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import special
+from scipy.ndimage import gaussian_filter
 
 from bayesdl_sim.bayes.calibration.recalibration import Bounds
 from bayesdl_sim.data.normalise import Normalisation
@@ -10,11 +13,13 @@ from bayesdl_sim.inference.maps import (
     CHANGES,
     INTERVAL,
     MISFIT,
+    SHARP,
     MapSettings,
     require_maps,
     require_possible,
     with_interval,
     with_misfit,
+    with_sharp,
     with_trust,
 )
 from bayesdl_sim.inference.prepared import PreparedStack
@@ -95,3 +100,32 @@ def test_misfit_has_a_map_per_time_point(movie):
     found = with_misfit(result, PreparedStack(movie), lambda *call: calls.append(call)).further
     assert found["Contradicted"].shape == found["Misfit"].shape == (3, 64, 72)
     assert calls == [(t, 3, "re-simulation") for t in (1, 2, 3)]
+
+
+def test_sharp_map_has_more_fine_contrast_where_fringes_were_found(stack):
+    prepared = PreparedStack(stack)
+    assert min(prepared.patterns(0).probability) > 0.9  # the real cristae
+    sr = np.repeat(np.repeat(stack.raw.mean(axis=1), 2, axis=1), 2, axis=2).astype(np.float32)
+    sr = gaussian_filter(sr, (0, 2, 2))
+    result = Reconstruction(
+        sr=sr, scale=Normalisation(0.0, 1.0), wide_field=sr, raw_scales=[], factors=[]
+    )
+    sharp = with_sharp(result, prepared).further
+    assert (*sharp,) == SHARP
+
+    def fine(image):
+        return (image - gaussian_filter(image, (0, 4, 4))).std()
+
+    assert fine(sharp["Sharp"]) > 1.2 * fine(sr)
+    assert sharp["Sharp"].mean() == pytest.approx(sr.mean(), rel=0.01)
+
+
+def test_nothing_is_sharpened_without_fringes(stack, monkeypatch):
+    prepared = PreparedStack(stack)
+    doubtful = replace(prepared.patterns(0), probability=(1.0, 1.0, 0.2))
+    monkeypatch.setattr(prepared, "patterns", lambda t: doubtful)
+    sr = np.random.default_rng(1).random((1, 64, 64), np.float32)
+    result = Reconstruction(
+        sr=sr, scale=Normalisation(0.0, 1.0), wide_field=sr, raw_scales=[], factors=[]
+    )
+    np.testing.assert_array_equal(with_sharp(result, prepared).further["Sharp"], sr)
