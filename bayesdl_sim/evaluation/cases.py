@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from bayesdl_sim.data.formats.tiff import read_image
+from bayesdl_sim.data.formats.opening import read_images
 from bayesdl_sim.data.normalise import Normalisation, normalisation_of, target_normalisation
 from bayesdl_sim.data.sets.layout import DatasetTree
 from bayesdl_sim.data.stacks import read_stack
+from bayesdl_sim.evaluation.alignment import moved, shift_of_targets
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
 from bayesdl_sim.utils.errors import InputError
 
@@ -132,8 +133,18 @@ def list_stacks(
     return pairs
 
 
-def read_case(tree: DatasetTree, cell: int, level: int, settings: CaseSettings) -> Case:
+def read_case(
+    tree: DatasetTree,
+    cell: int,
+    level: int,
+    settings: CaseSettings,
+    shift_px: tuple[float, float] = (0.0, 0.0),
+) -> Case:
     """One stack and its target from the disk.
+
+    Args:
+        shift_px: rows and columns by which the target is moved, of `shift_of_targets`; stack and
+            target are then cut by the two raw pixels a side that the movement touches.
 
     Raises:
         InputError: unreadable files, or a target that does not show the same field.
@@ -142,9 +153,11 @@ def read_case(tree: DatasetTree, cell: int, level: int, settings: CaseSettings) 
     raw = stack.raw[0]
     norm = normalisation_of(raw, str(stack.source))
     path = tree.gt_path(cell)
-    target = read_image(path).astype(np.float32)
+    target = moved(np.squeeze(read_images(path)[0]).astype(np.float32), shift_px)
     if target.shape != tuple(2 * side for side in raw.shape[1:]):
         raise InputError(f"{path} is {target.shape} px, expected twice the frames {raw.shape[1:]}")
+    if shift_px != (0.0, 0.0):
+        raw, target = raw[:, 2:-2, 2:-2], target[4:-4, 4:-4]
     scale = target_normalisation(target, raw.mean(axis=0, dtype=np.float64), norm, str(path))
     facts = tree.spec.details.get("cells", {}).get(str(cell), {})
     optics = facts.get("microscope", {}).get("optics", {})
@@ -176,14 +189,23 @@ def each_case(
 ) -> Iterator[tuple[str, Case | str]]:
     """Name and case of each stack, with a progress bar; the reason instead where one is unreadable.
 
+    Targets of another half-pixel convention are moved onto the frames, and the shift is printed.
+
     Args:
         pairs: of `list_stacks`.
         what: title of the bar.
     """
+    shift_px = shift_of_targets(tree, sorted({cell for cell, _ in pairs}))
+    if shift_px != (0.0, 0.0):
+        rows, columns = shift_px
+        print(
+            f"targets are moved by {rows:+.2f} rows and {columns:+.2f} columns (of the doubled "
+            "grid) onto the frames: their program has another half-pixel convention"
+        )
     # Not drawn where nobody watches: a log would hold one line per step.
     for cell, level in tqdm(pairs, desc=what, unit="stack", disable=None):
         try:
-            case: Case | str = read_case(tree, cell, level, settings)
+            case: Case | str = read_case(tree, cell, level, settings, shift_px)
         except InputError as error:
             case = str(error)
         yield f"cell {cell}, level {level}", case
