@@ -19,9 +19,15 @@ echo "cristae: a real stack of mitochondria"
     --pretrained_G checkpoint/F-actin/pretrained_G --save_path data/cristae/BayesDL-results \
     --misfit "$@"
 
+echo "blinking: a simulated movie of a blinking fluorophore, on a grid eight times finer"
+"$python" -m dlbi.reconstruct --movie data/blinking/movie.tif \
+    --save_path data/blinking/BayesDL-results
+
 echo
 echo "Pictures to look at: Overview.png (wide field beside SR and its maps), SR.png,"
 echo "Aleatoric.png, Epistemic.png, Contradicted.png (where the frames contradict the SR) and"
 echo "Patterns.png (the fringes that were found) one by one, in"
 echo "    data/F-actin/BayesDL-results/"
 echo "    data/cristae/BayesDL-results/"
+echo "and Overview.png (mean image | structure | probability | uncertainty) in"
+echo "    data/blinking/BayesDL-results/"

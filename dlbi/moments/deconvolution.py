@@ -12,11 +12,20 @@ from bayesdl_sim.dlbi.moments.calibration import Calibration
 from bayesdl_sim.dlbi.moments.imaging import Imaging, imaging_of
 from bayesdl_sim.dlbi.moments.statistics import Moments
 
-__all__ = ["Density", "Evidence", "density_of", "evidence_of", "half_difference", "richardson_lucy"]
+__all__ = [
+    "Density",
+    "Evidence",
+    "density_of",
+    "evidence_of",
+    "half_difference",
+    "polished",
+    "richardson_lucy",
+]
 
 CHECKPOINTS = (20, 30, 45, 70, 100, 150, 220, 300)  # iterations at which held-out frames judge
 MAX_EXTRAPOLATION = 0.98
 TINY = 1e-8
+ALIVE = 1e-3  # of the mean light, in every pixel of an estimate that is polished
 
 
 class Fluctuation(NamedTuple):
@@ -104,7 +113,11 @@ def evidence_of(
 
 
 def richardson_lucy(
-    evidence: Evidence, iterations: int, background: float, keep: tuple[int, ...] = ()
+    evidence: Evidence,
+    iterations: int,
+    background: float,
+    keep: tuple[int, ...] = (),
+    start: Tensor | None = None,
 ) -> tuple[Solution, dict[int, Solution]]:
     """Accelerated expectation maximisation (Richardson-Lucy where the mean is the only evidence).
 
@@ -116,12 +129,13 @@ def richardson_lucy(
         iterations: number of steps.
         background: electrons per pixel to begin with; it is estimated along.
         keep: iterations whose solutions are also returned.
+        start: light to begin with, on the padded grid; None: the same everywhere.
 
     Source: Biggs and Andrews, Appl. Opt. 36, 1766 (1997), for the acceleration.
     """
     shape, step = evidence.imaging.fine_shape, _Step(evidence)
     light = float((evidence.mean - background).clamp(min=0).mean()) * evidence.mean.numel()
-    x = torch.full(shape, max(light, TINY) / (shape[0] * shape[1]))
+    x = torch.full(shape, max(light, TINY) / (shape[0] * shape[1])) if start is None else start
     b = torch.tensor(max(background, TINY))
     before, move, last, kept = None, None, None, {}
     for number in range(1, iterations + 1):
@@ -213,6 +227,25 @@ def density_of(
         pulse=solution.pulses[0] if solution.pulses else 0.0,
         iterations=iterations,
     )
+
+
+def polished(moments: Moments, calibration: Calibration, density: Density, light: Tensor) -> Tensor:
+    """Steps of the likelihood from another estimate, such as a network's: (8H, 8W).
+
+    Half as many as stage 2 took from a flat start: where the movie says much, they undo what it
+    contradicts, and where it says little, they change little.
+
+    Args:
+        light: (8H, 8W) electrons per frame and fine pixel to begin with.
+    """
+    imaging = imaging_of(tuple(moments.mean.shape), calibration.sigma_px)
+    start = density.light.clone()
+    # A pixel of exactly zero would stay so whatever the movie says.
+    imaging.crop(start).copy_(light + ALIVE * light.mean())
+    evidence = evidence_of(moments, calibration, imaging)
+    steps = density.iterations // 2
+    solution, _ = richardson_lucy(evidence, steps, density.background, start=start)
+    return imaging.crop(solution.light)
 
 
 def half_difference(moments: Moments, calibration: Calibration, iterations: int) -> Tensor:

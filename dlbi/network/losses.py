@@ -13,7 +13,7 @@ from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits, sm
 from bayesdl_sim.dlbi.network.samples import Sample
 from bayesdl_sim.dlbi.network.unrolled import Structure
 
-__all__ = ["Losses", "blurred", "losses_of"]
+__all__ = ["SIGMA", "Losses", "blurred", "losses_of"]
 
 SIGMA = 1.7  # fine pixels: 80 nm full width at 20 nm
 SHARP_SIGMA = 0.8

@@ -73,7 +73,11 @@ class NetworkPosterior:
 
     @torch.no_grad()
     def predict(self, features: Features, calibrate: bool = True) -> Predicted:
-        """Asks each member once, of a field that is turned and flipped differently for each."""
+        """Asks each member once, of a field that is turned and flipped differently for each.
+
+        Args:
+            calibrate: whether the probability goes through the map fitted on held-out scenes.
+        """
         density, probability, brightness = Welford(), Welford(), []
         for number, member in enumerate(self.members):
             light, occupied, log_brightness = self._ask(member, turned(features, number))

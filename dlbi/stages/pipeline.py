@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bayesdl_sim.dlbi.moments.calibration import Calibration, calibrate
-from bayesdl_sim.dlbi.moments.deconvolution import Density, density_of, half_difference
+from bayesdl_sim.dlbi.moments.deconvolution import Density, density_of, half_difference, polished
 from bayesdl_sim.dlbi.moments.imaging import Imaging
 from bayesdl_sim.dlbi.moments.statistics import Moments, MomentSums
 from bayesdl_sim.dlbi.movies.checks import check_moments
@@ -22,6 +22,7 @@ from bayesdl_sim.dlbi.movies.drift import Drift, block_means, corrected, measure
 from bayesdl_sim.dlbi.movies.reading import Movie
 from bayesdl_sim.dlbi.network.features import chosen_frames, features_of
 from bayesdl_sim.dlbi.network.posterior import NetworkPosterior, Predicted, load_posterior
+from bayesdl_sim.dlbi.refine import refine
 
 __all__ = [
     "DEFAULT_STAGE",
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 STAGES = ("moments", "network", "bayes")
-DEFAULT_STAGE = "network"
+DEFAULT_STAGE = "bayes"
 BAYES_FRAMES = 400  # of a longer movie the Bayesian stage sees the beginning
 Progress = Callable[[str], None]
 
@@ -157,6 +158,9 @@ def run_stages(
         )
         features = features_of(prepared.moments, prepared.calibration, density, prepared.frames)
         predicted = posterior.predict(features)
+        light = predicted.density * predicted.brightness_e
+        light = polished(prepared.moments, prepared.calibration, density, light)
+        predicted = replace(predicted, density=light / predicted.brightness_e)
         results.append(_network_result(posterior, predicted, started))
     if settings.stage == "bayes":
         progress("bayes")
@@ -225,8 +229,6 @@ def _bayes_result(
         count += len(pieces[-1])
         if count == BAYES_FRAMES:
             break
-    from bayesdl_sim.dlbi.refine import refine
-
     calibration = prepared.calibration
     refined = refine(
         calibration.electrons(torch.cat(pieces)).numpy(),
@@ -235,11 +237,14 @@ def _bayes_result(
         density.background,
         generator=torch.Generator().manual_seed(settings.seed),
     )
+    # Where held-out emissions ask for nothing of the samples, the network's maps stand: its
+    # probability is calibrated, and its number of fluorophores is learned.
+    changed = refined.weight > 0
     return StageResult(
         name="bayes",
-        structure=refined.density,
-        probability=refined.probability,
-        uncertainty=refined.credible_width,
+        structure=refined.density if changed else before.structure,
+        probability=refined.probability if changed else before.probability,
+        uncertainty=refined.credible_width if changed else before.uncertainty,
         seconds=time.perf_counter() - started,
         facts={
             "frames": count,

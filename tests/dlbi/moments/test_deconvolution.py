@@ -11,6 +11,8 @@ from bayesdl_sim.dlbi.moments.deconvolution import (
     Fluctuation,
     density_of,
     evidence_of,
+    half_difference,
+    polished,
     richardson_lucy,
 )
 from bayesdl_sim.dlbi.moments.imaging import Imaging, imaging_of
@@ -111,3 +113,35 @@ def test_same_movie_same_estimate(cell, estimate):
     again = density_of(cell[1], estimate[0])
     assert torch.equal(again.light, estimate[1].light)
     assert again.iterations == estimate[1].iterations
+
+
+def test_polishing_undoes_what_the_movie_contradicts(cell, estimate):
+    calibration, density = estimate
+    light = Imaging.crop(density.light).clone()
+    light[:128] *= 0.2  # a network that loses half of the field
+    imaging = imaging_of((32, 36), calibration.sigma_px)
+    evidence = evidence_of(cell[1], calibration, imaging, share=0)
+
+    def misfit(field):
+        padded = density.light.clone()
+        imaging.crop(padded).copy_(field)
+        expected = imaging.forward(padded) + density.background
+        return float((expected - evidence.mean).square().mean().sqrt())
+
+    better = polished(cell[1], calibration, density, light)
+    assert misfit(better) < 0.15 * misfit(light)
+    assert bool((better >= 0).all())
+
+
+def test_polishing_leaves_the_density_untouched(cell, estimate):
+    calibration, density = estimate
+    before = density.light.clone()
+    polished(cell[1], calibration, density, torch.ones((256, 288)))
+    assert torch.equal(density.light, before)
+
+
+def test_halves_of_a_movie_differ_where_there_is_light(cell, estimate):
+    calibration, density = estimate
+    difference = half_difference(cell[1], calibration, density.iterations)
+    bright = density.light > density.light.quantile(0.99)
+    assert float(difference[bright].mean()) > 5 * float(difference[~bright].mean())
