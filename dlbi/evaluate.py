@@ -18,7 +18,8 @@ from tqdm import tqdm
 from bayesdl_sim.dlbi.scoring.cases import STANDARD, cases_of, standard_cases
 from bayesdl_sim.dlbi.scoring.judging import Judged, judge, tables, write_pictures
 from bayesdl_sim.dlbi.simulation.spots import KERNELS
-from bayesdl_sim.dlbi.stages.pipeline import DEFAULT_STAGE, STAGES, Settings
+from bayesdl_sim.dlbi.stages.baseline import CHOICES
+from bayesdl_sim.dlbi.stages.pipeline import DEFAULT_STAGE, Settings
 from bayesdl_sim.utils.devices import choose_device, choose_precision
 from bayesdl_sim.utils.errors import InputError, run_script, writable_folder
 from bayesdl_sim.utils.files import write_json
@@ -38,7 +39,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--data", help="folder that python -m dlbi.simulate wrote (default: eight unseen cases)")
     add("--cases", type=int, default=len(STANDARD), help="number of the unseen cases (default all)")
     add("--kernel", choices=KERNELS, default="gaussian", help="spots of the unseen cases")
-    add("--stage", choices=STAGES, default=DEFAULT_STAGE, help="last stage")
+    add("--stage", choices=CHOICES, default=DEFAULT_STAGE, help="last stage; 3b: baseline")
     add("--pretrained_G", type=Path, help="folder of members (default: the shipped ones)")
     add("--seed", type=int, default=0, help="seed of the Bayesian stage")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:n")

@@ -16,13 +16,12 @@ from pathlib import Path
 
 from bayesdl_sim.dlbi.blinking import FINE
 from bayesdl_sim.dlbi.movies.reading import open_movie
+from bayesdl_sim.dlbi.stages.baseline import CHOICES, run_stages_or_baseline
 from bayesdl_sim.dlbi.stages.pipeline import (
     DEFAULT_STAGE,
-    STAGES,
     Prepared,
     Settings,
     StageResult,
-    run_stages,
 )
 from bayesdl_sim.dlbi.stages.results import write_results
 from bayesdl_sim.utils.devices import choose_device, choose_precision
@@ -40,7 +39,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--movie", required=True, help="TIFF file of all frames, or folder of single frames")
     add("--save_path", required=True, help="folder for the results")
-    add("--stage", choices=STAGES, default=DEFAULT_STAGE, help="last stage")
+    add("--stage", choices=CHOICES, default=DEFAULT_STAGE, help="last stage; 3b: baseline")
     add("--pixel_size_nm", type=float, help="camera pixel in the sample, nm; else from the file")
     add("--fwhm_nm", type=float, help="full width at half maximum of a spot, nm; else estimated")
     add("--gain", type=float, help="counts per electron; else estimated")
@@ -80,7 +79,7 @@ def main(argv: list[str] | None = None) -> None:
         dtype=choose_precision(args.precision, device),
     )
     started = time.perf_counter()
-    prepared, results = run_stages(
+    prepared, results = run_stages_or_baseline(
         movie, settings, lambda stage: print(f"stage {stage} ...", flush=True)
     )
     record = {

@@ -24,7 +24,8 @@ from bayesdl_sim.dlbi.scoring.scores import (
     paper_scores,
     truth_scores,
 )
-from bayesdl_sim.dlbi.stages.pipeline import Settings, run_stages
+from bayesdl_sim.dlbi.stages.baseline import run_stages_or_baseline
+from bayesdl_sim.dlbi.stages.pipeline import Settings
 from bayesdl_sim.metrics.images import rse, rsp
 from bayesdl_sim.utils.pictures import write_overview
 
@@ -63,7 +64,7 @@ class Judged:
 
 def judge(case: Case, settings: Settings) -> Judged:
     """Runs all stages and all plain methods on a case."""
-    prepared, results = run_stages(case.movie, settings)
+    prepared, results = run_stages_or_baseline(case.movie, settings)
     moments, width = prepared.moments, case.fwhm_px
     plain: dict[str, Callable[[], NDArray]] = {
         "mean image": lambda: mean_image(moments),

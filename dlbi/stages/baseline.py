@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from bayesdl_sim.dlbi.movies.drift import corrected
 from bayesdl_sim.dlbi.movies.reading import Movie
-from bayesdl_sim.dlbi.stages.pipeline import Prepared, Settings, StageResult
+from bayesdl_sim.dlbi.stages.pipeline import (
+    STAGES,
+    Prepared,
+    Progress,
+    Settings,
+    StageResult,
+    run_stages,
+)
 from bayesdl_sim.dlbi.three_b import three_b
 
-__all__ = ["three_b_result"]
+__all__ = ["CHOICES", "run_stages_or_baseline", "three_b_result"]
+
+CHOICES = (*STAGES, "3b")
 
 FRAMES = 400  # of a longer movie the beginning, as in the Bayesian stage
 PASSES = 60
@@ -46,3 +56,14 @@ def three_b_result(movie: Movie, prepared: Prepared, settings: Settings) -> Stag
         seconds=time.perf_counter() - started,
         facts={"frames": count, "passes": PASSES, "spots": list(found.counts)},
     )
+
+
+def run_stages_or_baseline(
+    movie: Movie, settings: Settings, progress: Progress = lambda text: None
+) -> tuple[Prepared, list[StageResult]]:
+    """Runs the stages up to the one that is asked for; for 3b, the moments and the 3B analysis."""
+    if settings.stage != "3b":
+        return run_stages(movie, settings, progress)
+    prepared, results = run_stages(movie, replace(settings, stage="moments"), progress)
+    progress("3b")
+    return prepared, [*results, three_b_result(movie, prepared, settings)]

@@ -24,3 +24,13 @@ def test_stage_runs_on_a_movie(monkeypatch):
         assert image.dtype == np.float32
     assert len(result.facts["spots"]) == 3
     assert result.facts["frames"] == 50
+
+
+def test_baseline_is_a_choice_of_the_commands(monkeypatch, tmp_path, movie_folder):
+    from bayesdl_sim.dlbi import reconstruct
+
+    monkeypatch.setattr(baseline, "PASSES", 2)
+    movie = next(movie_folder.glob("*/movie.tif"))
+    words = ["--movie", str(movie), "--save_path", str(tmp_path / "out"), "--stage", "3b"]
+    reconstruct.main([*words, "--pixel_size_nm", "100"])
+    assert (tmp_path / "out" / "Structure.tif").is_file()
