@@ -41,6 +41,7 @@ from bayesdl_sim.data.sets.layout import PARTS
 from bayesdl_sim.DatasetGenerate.conversion import Plan, Source, kind_of
 from bayesdl_sim.DatasetGenerate.measured_set import Description, convert_set
 from bayesdl_sim.DatasetGenerate.selection import CELLS_HELP, numbers_in, share_out
+from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.errors import InputError, require_folder, run_script
 
 __all__ = ["main", "parse_args"]
@@ -152,7 +153,7 @@ def _missing(cell: CellFiles, levels: list[int], per_level: bool) -> str | None:
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         prog="python -m DatasetGenerate.from_biosr",
         description="Converts a structure of BioSR into a data set.",
         allow_abbrev=False,

@@ -33,6 +33,7 @@ from bayesdl_sim.physics.image_formation import (
 from bayesdl_sim.physics.microscopes import Microscope, biosr_microscope
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.reconstruction.deconvolution import sharpened
+from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.errors import InputError, require_file, run_script, writable_folder
 from bayesdl_sim.utils.files import atomic_path, sha256, write_json
 
@@ -172,7 +173,7 @@ def write_raw(path: Path, raw: np.ndarray, pixel_size_nm: float) -> None:
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         prog="python -m DatasetGenerate.from_image",
         description="Simulates one raw SIM stack from an image.",
         allow_abbrev=False,

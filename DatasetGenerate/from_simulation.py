@@ -36,6 +36,7 @@ from bayesdl_sim.DatasetGenerate.simulation import (
 )
 from bayesdl_sim.DatasetGenerate.workers import worker_pool
 from bayesdl_sim.physics.structures.mixture import KINDS
+from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.errors import InputError, run_script, writable_folder
 from bayesdl_sim.utils.files import read_json, write_json
 
@@ -73,7 +74,7 @@ def _write(path: Path, image: np.ndarray) -> None:
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         prog="python -m DatasetGenerate.from_simulation",
         description="Writes a simulated SIM data set.",
         allow_abbrev=False,

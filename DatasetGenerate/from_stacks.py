@@ -36,6 +36,7 @@ from bayesdl_sim.data.sets.layout import FRAMES, PARTS, SCALE
 from bayesdl_sim.DatasetGenerate.conversion import Plan, Source, kind_of
 from bayesdl_sim.DatasetGenerate.measured_set import Description, convert_set
 from bayesdl_sim.DatasetGenerate.selection import CELLS_HELP, share_out
+from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.errors import InputError, run_script, strict_bool
 
 __all__ = ["find_files", "main", "pair_up", "parse_args"]
@@ -115,7 +116,7 @@ def _brightness(path: Path) -> float:
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         prog="python -m DatasetGenerate.from_stacks",
         description="Converts raw stacks and their targets into a data set.",
         allow_abbrev=False,

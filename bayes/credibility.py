@@ -15,11 +15,10 @@ import torch
 from torch import Tensor
 
 from bayesdl_sim.bayes.likelihoods import interval_half_width
+from bayesdl_sim.bayes.tolerance import DELTA
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["DELTA", "credibility", "draws", "exceedance", "interval", "trust_maps"]
-
-DELTA = 0.04  # of the range of the image: ten grey levels of a screen that shows 255
+__all__ = ["credibility", "draws", "exceedance", "interval", "trust_maps"]
 
 
 def credibility(total: Tensor, delta: float = DELTA) -> Tensor:

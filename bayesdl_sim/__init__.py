@@ -22,7 +22,7 @@ if not Path(__file__).with_name("physics").is_dir():
 # Where each public name is defined; loaded when it is first used, so that an import is quick.
 _PUBLIC = {
     "InputError": "utils.errors",
-    "MapSettings": "inference.maps",
+    "MapSettings": "inference.settings",
     "Posterior": "inference.posterior",
     "Reconstruction": "inference.reconstruction",
     "read_stack": "data.stacks",

@@ -20,6 +20,7 @@ from bayesdl_sim.dlbi.scoring.judging import Judged, judge, tables, write_pictur
 from bayesdl_sim.dlbi.simulation.spots import KERNELS
 from bayesdl_sim.dlbi.stages.baseline import CHOICES
 from bayesdl_sim.dlbi.stages.pipeline import DEFAULT_STAGE, Settings
+from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.devices import choose_device, choose_precision
 from bayesdl_sim.utils.errors import InputError, run_script, writable_folder
 from bayesdl_sim.utils.files import write_json
@@ -29,7 +30,7 @@ __all__ = ["main", "parse_args"]
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         prog="python -m dlbi.evaluate",
         description="Scores every stage and plain methods against the truth.",
         allow_abbrev=False,

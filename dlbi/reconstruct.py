@@ -24,6 +24,7 @@ from bayesdl_sim.dlbi.stages.pipeline import (
     StageResult,
 )
 from bayesdl_sim.dlbi.stages.results import write_results
+from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.devices import choose_device, choose_precision
 from bayesdl_sim.utils.errors import InputError, run_script, writable_folder
 
@@ -31,7 +32,7 @@ __all__ = ["main", "parse_args"]
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         prog="python -m dlbi.reconstruct",
         description="Reconstructs a structure from a movie of a blinking fluorophore.",
         allow_abbrev=False,

@@ -34,6 +34,7 @@ from bayesdl_sim.dlbi.simulation.spots import KERNELS
 from bayesdl_sim.dlbi.simulation.switching import FLUOROPHORES
 from bayesdl_sim.physics.camera import Camera
 from bayesdl_sim.physics.structures.mixture import KINDS
+from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.errors import InputError, run_script, writable_folder
 from bayesdl_sim.utils.files import write_json
 
@@ -41,7 +42,7 @@ __all__ = ["main", "parse_args", "write_movie"]
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         prog="python -m dlbi.simulate",
         description="Simulates movies of blinking fluorophores.",
         allow_abbrev=False,

@@ -19,6 +19,7 @@ from bayesdl_sim.dlbi.network.paper_training import PaperSettings, fit_paper
 from bayesdl_sim.dlbi.network.reliability import write_calibration
 from bayesdl_sim.dlbi.network.samples import write_sample
 from bayesdl_sim.dlbi.network.training import RunSettings, TrainingSettings, fit
+from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.devices import choose_device, choose_precision
 from bayesdl_sim.utils.errors import InputError, run_script, writable_folder
 from bayesdl_sim.utils.resume import refuse_used_folder
@@ -30,7 +31,7 @@ HELD_OUT_SEED = 1  # added to the seed of the set: scenes that no step of traini
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         prog="python -m dlbi.train",
         description="Trains a network for blinking movies on simulated scenes.",
         allow_abbrev=False,

@@ -27,8 +27,9 @@ import torch
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from bayesdl_sim.bayes.credibility import DELTA, credibility
+from bayesdl_sim.bayes.credibility import credibility
 from bayesdl_sim.bayes.prediction import Prediction
+from bayesdl_sim.bayes.tolerance import DELTA
 from bayesdl_sim.benchmarks.shared.common import open_posterior, posterior_of
 from bayesdl_sim.benchmarks.shared.console import at_least
 from bayesdl_sim.benchmarks.uncertainty import normalised_targets

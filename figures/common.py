@@ -10,6 +10,7 @@ from torch import Tensor
 from bayesdl_sim.benchmarks.shared.console import arguments
 from bayesdl_sim.data.normalise import Normalisation
 from bayesdl_sim.physics.image_formation import LIT_SHARE
+from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import atomic_path, read_json
 
@@ -39,7 +40,7 @@ def options(name: str, description: str, network: bool = True) -> argparse.Argum
 
 def results_options(name: str, description: str) -> argparse.ArgumentParser:
     """The options of a figure that draws what a benchmark has measured."""
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         prog=f"python -m figures.{name}", description=description, allow_abbrev=False
     )
     parser.add_argument("--results", type=Path, default=Path("runs/benchmarks"))

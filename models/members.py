@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-import bayesdl_sim
 from bayesdl_sim.models.bayesdl import BayesDL, Member, Output, load_member
 from bayesdl_sim.models.released import is_released, list_released, load_released
 from bayesdl_sim.models.tiling import predict_tiled
@@ -27,10 +26,8 @@ __all__ = [
     "member_functions",
     "open_member",
     "open_members",
-    "shipped_folder",
 ]
 
-SHIPPED = Path("checkpoint", "F-actin", "pretrained_G")
 TILE = 512  # raw pixels
 HELD_BYTES = 2**30  # of members that stay in memory: 200 of the shipped ones
 
@@ -143,21 +140,6 @@ def first_member(path: Path) -> Path:
 def hashes_of(members: Iterable[MemberFacts]) -> dict[str, str]:
     """File name -> SHA-256: what a calibration or a gate was fitted for."""
     return {member.path.name: member.sha256 for member in members}
-
-
-def shipped_folder() -> Path:
-    """The folder of the shipped members, beside the code in a checkout and inside it in a wheel.
-
-    Raises:
-        InputError: the installation lacks it.
-    """
-    for base in bayesdl_sim.__path__:
-        if (Path(base) / SHIPPED).is_dir():
-            return Path(base) / SHIPPED
-    raise InputError(
-        f"the shipped posterior is missing: no folder {SHIPPED} beside the code; install again, or "
-        "name a folder of members"
-    )
 
 
 def _function(

@@ -347,7 +347,10 @@ def check_provenance(results, posterior):
         sha256(member_path(posterior, index)) for index in (1, 2, 3)
     ]
     assert members[0]["sampler"]["temperature"] == 2.0
-    assert facts["run"] == {"device": "cpu", "precision": "fp32", "tile": 512}
+    assert facts["run"] == {"device": "cpu", "precision": "fp32", "tile": 512} | {
+        "threads": facts["run"]["threads"]
+    }
+    assert facts["run"]["threads"] >= 1
     assert facts["provenance"]["torch"] == torch.__version__
     assert facts["not_modelled"] == []
 
@@ -456,7 +459,7 @@ def test_results_of_the_other_stacks_are_kept(posterior, tmp_path):
 @pytest.mark.parametrize(
     ("place", "error", "words"),
     [
-        ("commands.test.read_stack", MemoryError(), "crop it, or split the series"),
+        ("commands.test_run.in_proved_order", MemoryError(), "crop it, or split the series"),
         (
             "models.members.predict_tiled",
             RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 99 bytes"),

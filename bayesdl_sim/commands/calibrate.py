@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from bayesdl_sim.commands.data_options import (
@@ -16,6 +15,7 @@ from bayesdl_sim.commands.data_options import (
 from bayesdl_sim.evaluation.calibrate import GATE_SEED, CalibrationSettings, calibrate
 from bayesdl_sim.inference.judging.findings import SMALLEST_FIELD
 from bayesdl_sim.inference.judging.gate import LEAST_CELLS
+from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["main", "parse_args"]
@@ -23,7 +23,7 @@ __all__ = ["main", "parse_args"]
 
 def parse_args(argv: list[str] | None = None) -> CalibrationSettings:
     """The settings that a command line asks for."""
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         description="Calibrates a BayesDL posterior on validation cells.", allow_abbrev=False
     )
     data = parser.add_argument_group("data")

@@ -16,6 +16,7 @@ from bayesdl_sim.commands.data_options import (
 )
 from bayesdl_sim.evaluation.cases import CaseSettings
 from bayesdl_sim.evaluation.evaluate import EvaluationSettings, evaluate
+from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.errors import InputError, strict_bool
 
 __all__ = ["main", "parse_args"]
@@ -23,7 +24,7 @@ __all__ = ["main", "parse_args"]
 
 def parse_args(argv: list[str] | None = None) -> EvaluationSettings:
     """The settings that a command line asks for."""
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         description="Evaluates a BayesDL posterior on the cells of a data set.", allow_abbrev=False
     )
     _add_options(parser)

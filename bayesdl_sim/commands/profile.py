@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from bayesdl_sim.tools.profile import write_profile
+from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["main", "parse_args"]
@@ -11,7 +12,7 @@ __all__ = ["main", "parse_args"]
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         prog="python -m figures.profile",
         description="Draws the super-resolved profile along a line with its interval.",
         allow_abbrev=False,

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bayesdl_sim.bayes.credibility import DELTA
+from bayesdl_sim.bayes.tolerance import DELTA
 from bayesdl_sim.data.layouts import FrameLayout
-from bayesdl_sim.inference.maps import CHANGES, DEFAULT_MAPS, INTERVAL, MISFIT, SHARP, MapSettings
-from bayesdl_sim.inference.series import CONVENTIONS
-from bayesdl_sim.models.members import shipped_folder
+from bayesdl_sim.inference.settings import (
+    CHANGES,
+    CONVENTION_NAMES,
+    DEFAULT_MAPS,
+    INTERVAL,
+    MISFIT,
+    SHARP,
+    MapSettings,
+)
+from bayesdl_sim.models.shipped import shipped_folder
+from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.released import NETWORK_OPTIONS, accept_without_effect
 
@@ -33,6 +40,7 @@ class TestSettings:
         mode, frames: what the members must have been trained on; None: anything.
         maps, numbers: see `Posterior.reconstruct`.
         force: write results that are refused.
+        threads: that compute; None: see `console.threads`.
     """
 
     test_data: Path
@@ -53,11 +61,12 @@ class TestSettings:
     maps: tuple[str, ...] = DEFAULT_MAPS
     numbers: MapSettings = MapSettings()
     force: bool = False
+    threads: int | None = None
 
 
 def parse_args(argv: Sequence[str] | None = None) -> TestSettings:
     """The command line as settings; the checkpoint knows its network, so no flag describes one."""
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         description="Reconstructs raw 2D-SIM stacks: super-resolved image, aleatoric and epistemic "
         "uncertainty, and a verdict.",
         allow_abbrev=False,
@@ -104,6 +113,7 @@ def parse_args(argv: Sequence[str] | None = None) -> TestSettings:
         maps=maps,
         numbers=MapSettings(**numbers),
         force=args.force,
+        threads=args.threads,
     )
 
 
@@ -206,6 +216,7 @@ def _expert_options(group: Any) -> None:
     add = group.add_argument
     add("--device", default="auto", help="auto, cpu, cuda or cuda:n (default %(default)s)")
     add("--gpu_id", type=int, help="number of the GPU")
+    add("--threads", type=int, help="threads of the CPU (default: the cores that may be used)")
     add(
         "--precision",
         choices=["auto", "fp32", "bf16"],
@@ -225,7 +236,7 @@ def _expert_options(group: Any) -> None:
     )
     add(
         "--convention",
-        choices=list(CONVENTIONS),
+        choices=list(CONVENTION_NAMES),
         default="total_variance",
         help="uncertainties by the law of total variance, or with the arithmetic of the released "
         "code, to compare with its results (default %(default)s)",

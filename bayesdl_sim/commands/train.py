@@ -19,6 +19,7 @@ from bayesdl_sim.training.settings.step1 import (
     Step1Settings,
 )
 from bayesdl_sim.training.settings.step2 import Step2Settings, TailSettings
+from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.errors import InputError, strict_bool, writable_folder
 from bayesdl_sim.utils.folders.lock import owned_folder
 from bayesdl_sim.utils.released import RELEASED_OPTIONS, accept_without_effect, first_gpu
@@ -30,7 +31,7 @@ MC_DROPOUT_RATE = 0.2  # of channels, where no rate is given
 
 def parse_args(argv: list[str] | None = None) -> Step1Settings | Step2Settings:
     """The command line, with the names of the original scripts where they exist, as settings."""
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         description="Trains BayesDL-SIM: step 1 (SGLD) or step 2 (--train_type uncertainty_tail).",
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,  # the defaults stand in the settings

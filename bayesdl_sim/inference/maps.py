@@ -1,32 +1,25 @@
-"""Which maps a reconstruction can hold, the numbers they depend on, and how each is made."""
+"""Which maps a stack and its members can have, and how each is made."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from bayesdl_sim.bayes.calibration.recalibration import Bounds
-from bayesdl_sim.bayes.credibility import DELTA, trust_maps
+from bayesdl_sim.bayes.credibility import trust_maps
 from bayesdl_sim.data.stacks import RawStack
 from bayesdl_sim.inference.judging.findings import SMALLEST_FIELD
 from bayesdl_sim.inference.output.result_files import MAPS
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
+from bayesdl_sim.inference.settings import CHANGES, INTERVAL, MISFIT, MapSettings
 from bayesdl_sim.physics.reconstruction.apodisation import sharper
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = [
-    "CHANGES",
-    "DEFAULT_MAPS",
-    "INTERVAL",
-    "MISFIT",
-    "SHARP",
-    "MapSettings",
     "Progress",
     "require_maps",
     "require_possible",
@@ -36,48 +29,10 @@ __all__ = [
     "with_trust",
 ]
 
-DEFAULT_MAPS = ("SR", "Aleatoric", "Epistemic", "Credibility")
-INTERVAL = ("Lower", "Upper")
-MISFIT = ("Contradicted", "Misfit")
-CHANGES = ("Change", "Changed")
-SHARP = ("Sharp",)
 DRAW_SEED = 0  # the same maps give the same draws
-LEVELS = (0.5, 0.99)
 EVEN_ODDS = 0.5  # that the pattern of an orientation is real
 
 Progress = Callable[[int, int, str], None]  # (done, total, what)
-
-
-@dataclass(frozen=True, kw_only=True)
-class MapSettings:
-    """The numbers that maps depend on; deviations and thresholds in normalised SR intensity.
-
-    Attributes:
-        delta: Credibility is the probability of an error below it.
-        exceed: threshold of the channel Exceedance; None leaves it out.
-        draws: number of channels that are drawn from the predictive distribution.
-        interval: probability of the interval from Lower to Upper.
-        changes: level of the credible interval that Changed compares a change with.
-
-    Raises:
-        InputError: a value that makes no sense.
-    """
-
-    delta: float = DELTA
-    exceed: float | None = None
-    draws: int = 0
-    interval: float = 0.9
-    changes: float = 0.95
-
-    def __post_init__(self) -> None:
-        if not 0 < self.delta < math.inf:
-            raise InputError(f"delta: expected a positive tolerance, found {self.delta}")
-        if self.draws < 0:
-            raise InputError(f"draws: expected 0 or more, found {self.draws}")
-        for name in ("interval", "changes"):
-            level = getattr(self, name)
-            if not LEVELS[0] <= level <= LEVELS[1]:
-                raise InputError(f"{name}: expected a level of 0.5 to 0.99, found {level}")
 
 
 def require_maps(maps: Sequence[str], has_total: bool, released: bool) -> None:

@@ -25,11 +25,6 @@ from bayesdl_sim.inference.fringes import fringe_spectra
 from bayesdl_sim.inference.judging.gate import Gate, Verdict, read_gate
 from bayesdl_sim.inference.judging.verdict import judge_frames, judge_result
 from bayesdl_sim.inference.maps import (
-    CHANGES,
-    DEFAULT_MAPS,
-    INTERVAL,
-    MISFIT,
-    MapSettings,
     Progress,
     require_maps,
     require_possible,
@@ -41,13 +36,14 @@ from bayesdl_sim.inference.maps import (
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import WIDTHS, Reconstruction
 from bayesdl_sim.inference.series import CONVENTIONS, predict_stack
+from bayesdl_sim.inference.settings import CHANGES, DEFAULT_MAPS, INTERVAL, MISFIT, MapSettings
 from bayesdl_sim.models.members import (
     TILE,
     MemberFacts,
     hashes_of,
     open_members,
-    shipped_folder,
 )
+from bayesdl_sim.models.shipped import shipped_folder
 from bayesdl_sim.utils.devices import choose_device, choose_precision
 from bayesdl_sim.utils.errors import InputError
 
@@ -139,6 +135,7 @@ class Posterior:
             *([] if gate else [NO_GATE]),
         ]
         run = {"device": str(device), "precision": arithmetic}
+        run["threads"] = torch.get_num_threads()
         run["tile"] = tile if described[0].is_local else None
         facts = posterior_facts(folder, described, applied, found is not None)
         return cls(

@@ -16,9 +16,10 @@ from bayesdl_sim.bayes.prediction import Prediction, predict
 from bayesdl_sim.bayes.released import predict_released
 from bayesdl_sim.data.normalise import Normalisation
 from bayesdl_sim.inference.judging.verdict import judged_times
-from bayesdl_sim.inference.maps import CHANGES, Progress
+from bayesdl_sim.inference.maps import Progress
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
+from bayesdl_sim.inference.settings import CHANGES
 from bayesdl_sim.utils.errors import InputError
 
 if TYPE_CHECKING:

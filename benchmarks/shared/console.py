@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.errors import InputError, writable_folder
 
 __all__ = ["arguments", "at_least"]
@@ -19,7 +20,7 @@ def arguments(
     saved: str = "folder for JSON and CSV; none: print only",
 ) -> argparse.ArgumentParser:
     """The options that benchmarks have in common; figures name their room and what they save."""
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         prog=f"python -m {room}.{name}", description=description, allow_abbrev=False
     )
     parser.add_argument("--save_path", type=Path, default=save_path, help=saved)

@@ -8,13 +8,13 @@ import torch
 from scipy import stats
 
 from bayesdl_sim.bayes.credibility import (
-    DELTA,
     credibility,
     draws,
     exceedance,
     interval,
     trust_maps,
 )
+from bayesdl_sim.bayes.tolerance import DELTA
 from bayesdl_sim.utils.errors import InputError
 
 

@@ -6,8 +6,8 @@ import torch
 
 from bayesdl_sim.bayes.calibration.recalibration import Calibration
 from bayesdl_sim.bayes.calibration.stored import write_calibrations
-from bayesdl_sim.inference.maps import CHANGES, DEFAULT_MAPS, INTERVAL, MISFIT, MapSettings
 from bayesdl_sim.inference.posterior import Posterior
+from bayesdl_sim.inference.settings import CHANGES, DEFAULT_MAPS, INTERVAL, MISFIT, MapSettings
 from bayesdl_sim.models import members as members_module
 
 # torch takes the other device for its own `meta`, on which copies do nothing.

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from bayesdl_sim.inference.facts import lit, member_words, result_lines, stack_facts, warnings_of
-from bayesdl_sim.inference.maps import CHANGES, DEFAULT_MAPS
+from bayesdl_sim.inference.settings import CHANGES, DEFAULT_MAPS
 
 
 def test_stack_facts_lead_back_to_counts(posterior, stack):

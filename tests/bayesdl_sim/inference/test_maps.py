@@ -10,11 +10,6 @@ from scipy.ndimage import gaussian_filter
 from bayesdl_sim.bayes.calibration.recalibration import Bounds
 from bayesdl_sim.data.normalise import Normalisation
 from bayesdl_sim.inference.maps import (
-    CHANGES,
-    INTERVAL,
-    MISFIT,
-    SHARP,
-    MapSettings,
     require_maps,
     require_possible,
     with_interval,
@@ -24,6 +19,7 @@ from bayesdl_sim.inference.maps import (
 )
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
+from bayesdl_sim.inference.settings import CHANGES, INTERVAL, MISFIT, SHARP, MapSettings
 from bayesdl_sim.utils.errors import InputError
 
 

@@ -1,0 +1,219 @@
+"""What the command `test` does: reads, judges, reconstructs and writes every stack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bayesdl_sim.bayes.calibration.recalibration import KINDS
+from bayesdl_sim.commands.test_options import TestSettings
+from bayesdl_sim.data.folders import find_stacks
+from bayesdl_sim.data.formats.opening import read_images
+from bayesdl_sim.data.fringe_order import in_proved_order
+from bayesdl_sim.data.inputs import require_inputs
+from bayesdl_sim.data.stacks import RawStack, StackEntry, list_stacks
+from bayesdl_sim.inference.facts import result_lines
+from bayesdl_sim.inference.judging.gate import Verdict
+from bayesdl_sim.inference.output.result_files import result_folders
+from bayesdl_sim.inference.posterior import Posterior
+from bayesdl_sim.inference.reconstruction import Reconstruction
+from bayesdl_sim.inference.settings import INTERVAL
+from bayesdl_sim.metrics.images import Quality, quality
+from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled
+from bayesdl_sim.utils.console.progress import Progress
+from bayesdl_sim.utils.devices import choose_device
+from bayesdl_sim.utils.errors import (
+    InputError,
+    is_out_of_memory,
+    printable,
+    require_file,
+    writable_folder,
+)
+from bayesdl_sim.utils.folders.lock import owned_folder
+from bayesdl_sim.utils.folders.staging import remove_leftovers
+
+__all__ = ["run"]
+
+
+def run(settings: TestSettings) -> None:
+    """Reconstructs all stacks; one that fails does not stop the others."""
+    stacks = list(_stacks_of(settings))
+    if settings.target is not None and len(stacks) > 1:
+        raise InputError(f"target: is for one stack, but {settings.test_data} holds {len(stacks)}")
+    sources = [entry.source for entry in stacks]
+    folders = result_folders(sources, settings.save_path, [entry.name for entry in stacks])
+    posterior = open_posterior(settings)
+    with _owned(settings.save_path):
+        _process_all(stacks, folders, settings, posterior)
+
+
+@contextmanager
+def _owned(folder: Path) -> Iterator[None]:
+    """The folder for this run alone, made if missing, without what a killed run left in it."""
+    with owned_folder(writable_folder(folder)):
+        remove_leftovers(folder)
+        yield
+
+
+def _process_all(
+    stacks: Sequence[StackEntry],
+    folders: Sequence[Path],
+    settings: TestSettings,
+    posterior: Posterior,
+) -> None:
+    """One stack after the other; `InputError` at the end names those that failed."""
+    failures = []
+    for entry, folder in zip(stacks, folders, strict=True):
+        source = printable(entry.source)
+        advice = f"{source}: not enough memory for this stack: crop it, or split the series"
+        try:
+            inner = nullcontext() if folder == settings.save_path else _owned(folder)
+            with out_of_memory_says(advice), inner:
+                process(entry, folder, settings, posterior)
+        except (InputError, PermissionError) as error:
+            if len(stacks) == 1:
+                raise
+            print(f"{source} ({printable(entry.name)}): NOT reconstructed")
+            failures.append(str(error))
+    if failures:
+        raise InputError(
+            f"{len(failures)} of {len(stacks)} stacks could not be reconstructed (the results of "
+            f"the others are kept): {' | '.join(failures)}"
+        )
+
+
+def _stacks_of(settings: TestSettings) -> Iterator[StackEntry]:
+    """All stacks; a file that cannot be read is one that says so when its turn comes."""
+    for path in find_stacks(settings.test_data, settings.layout):
+        try:
+            yield from list_stacks(path, settings.layout)
+        except InputError as error:
+            name = path.name if path.is_dir() else path.stem
+            yield StackEntry(name=name, source=path, read=partial(_refused, error))
+
+
+def _refused(error: InputError) -> RawStack:
+    raise error
+
+
+def open_posterior(settings: TestSettings) -> Posterior:
+    """Opens the posterior, and prints what it is and what it lacks."""
+    posterior = Posterior.load(
+        settings.folder,
+        choose_device(settings.device, settings.gpu_id),
+        settings.members,
+        precision=settings.precision,
+        tile=settings.tile,
+        convention=settings.convention,
+        calibration=settings.calibration,
+    )
+    require_inputs(posterior.inputs, settings.mode, settings.frames)
+    print(*posterior.notes, sep="\n")
+    posterior.require_maps(settings.maps)
+    if {*INTERVAL} <= {*settings.maps}:
+        level = settings.numbers.interval
+        print(f"interval of {level:.0%}: {KINDS[posterior.calibration.bounds(level).kind]}")
+    return posterior
+
+
+def process(entry: StackEntry, folder: Path, settings: TestSettings, posterior: Posterior) -> None:
+    """Reads, judges, reconstructs and writes one stack."""
+    source = printable(entry.source)
+    stack = in_proved_order(entry.read())
+    for note in stack.notes:
+        print(f"{source}: {note}")
+    stack = replace(stack, pixel_size_nm=settings.pixel_size_nm or stack.pixel_size_nm)
+    target = None if settings.target is None else read_target(settings.target, stack)
+    height, width = stack.raw.shape[-2:]
+    if not posterior.is_local and max(height, width) > settings.tile:
+        print(
+            f"{source}: {height}x{width} px are computed at once, not in tiles of {settings.tile} "
+            "px: this network averages over the whole field, and tiles would change its result"
+        )
+    smaller = (
+        f"use a smaller tile (now {settings.tile})" if posterior.is_local else "crop the stack"
+    )
+    prepared = posterior.prepare(stack)
+    _refuse(source, posterior.judge(prepared), settings.force)
+    with (
+        Progress(printable(stack.name)) as progress,
+        out_of_memory_says(
+            f"{source}: not enough memory for {height}x{width} px; {smaller} or the device cpu"
+        ),
+    ):
+        result = posterior.reconstruct(prepared, settings.maps, progress, settings=settings.numbers)
+    print(f"{source}: verdict: {result.verdict.sentence()}")
+    scores = {} if target is None else compare(result.sr, stack.raw, target)
+    quality_facts = {name: score._asdict() for name, score in scores.items()}
+    result.save(folder, {"quality": quality_facts} if scores else None)
+    report(stack, result, scores, folder)
+
+
+def _refuse(source: str, verdict: Verdict, force: bool) -> None:
+    if verdict.decision == "refuse" and not force:
+        print(f"{source}: verdict: {verdict.sentence()}")
+        raise InputError(
+            f"{source}: refused, nothing is written: {'; '.join(verdict.reasons)}; repair the "
+            "stack, or use --force to write the result all the same"
+        )
+
+
+@contextmanager
+def out_of_memory_says(advice: str) -> Iterator[None]:
+    """One line with what to do, instead of a traceback."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise InputError(advice) from None
+
+
+def read_target(path: Path, stack: RawStack) -> NDArray:
+    """Ground truth (T, 2H, 2W) of a stack, in any units.
+
+    Raises:
+        InputError: unreadable, or not on the doubled grid of the raw frames.
+    """
+    target, _ = read_images(require_file(path, "ground truth"))
+    times, _, height, width = stack.raw.shape
+    expected = (times, 2 * height, 2 * width)
+    if target.shape != expected:
+        raise InputError(
+            f"{path} holds {target.shape[0]} image(s) of {target.shape[1]}x{target.shape[2]} px, "
+            f"but the ground truth of {stack.source} is expected to be {times} of "
+            f"{expected[1]}x{expected[2]} px (twice the raw frames)"
+        )
+    return target
+
+
+def compare(sr: NDArray, raw: NDArray, target: NDArray) -> dict[str, Quality]:
+    """SR and bicubic wide field against the ground truth, averaged over time points."""
+    wide_field = [wide_field_upsampled(torch.from_numpy(frames)).numpy() for frames in raw]
+    scores = {}
+    for name, images in {"wide field": wide_field, "SR": sr}.items():
+        rows = [quality(image, truth) for image, truth in zip(images, target, strict=True)]
+        scores[name] = Quality(*np.mean(rows, axis=0).tolist())
+    return scores
+
+
+def report(
+    stack: RawStack, result: Reconstruction, scores: dict[str, Quality], folder: Path
+) -> None:
+    """A few lines per stack."""
+    for number, line in enumerate(result_lines(stack, result)):
+        print(f"{'   ' if number else ''}{line}")
+    for name, score in scores.items():
+        print(
+            f"   {name:>10}: PSNR {score.psnr:.2f} dB, SSIM {score.ssim:.3f}, NRMSE "
+            f"{score.nrmse:.3f} (legacy {score.psnr_legacy:.2f} dB, {score.ssim_legacy:.3f}, "
+            f"{score.nrmse_legacy:.3f})"
+        )
+    print(f"   results in {folder}")
