@@ -177,7 +177,7 @@ def _run(
     what belongs to a neighbour that has not been moved into its place yet.
     """
     sums = Sums(sampler.base.shape)
-    settled = SETTLED[0 if heat else 1] * sweeps
+    settled = min(SETTLED[0 if heat else 1] * sweeps, sweeps - 1)
     heated = HEATED * sweeps if heat else 0
     for number in range(sweeps):
         power = min(1.0, COLDEST + (1 - COLDEST) * number / heated) if heated else 1.0

@@ -128,7 +128,7 @@ def best_mixture(prior: NDArray, sampled: NDArray, emissions: Emissions) -> Mixt
         sampled: (8H, 8W), any unit.
         emissions: of frames that `sampled` never saw.
     """
-    if len(emissions.positions) < FEWEST:
+    if len(emissions.positions) < FEWEST or not sampled.sum() > 0:
         return Mixture(0.0, 0.0, 0.0)
     error = float(np.median(emissions.errors)) * FINE
     fine = ((emissions.positions + 0.5) * FINE - 0.5).T

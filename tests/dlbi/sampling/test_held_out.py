@@ -91,3 +91,8 @@ def test_few_emissions_decide_nothing(points):
     structure, emissions = points
     few = Emissions(emissions.positions[:20], emissions.errors[:20])
     assert best_mixture(gaussian_filter(structure, 8), structure, few).weight == 0
+
+
+def test_samples_without_emitters_get_none(points):
+    structure, emissions = points
+    assert best_mixture(structure, 0 * structure, emissions).weight == 0
