@@ -61,7 +61,7 @@ def structure_from(
     """Turns an image into a fluorophore density: its background is taken off, its maximum is 1.
 
     The background is a low percentile, not the minimum, which a single dark pixel would decide.
-    A few bright clumps may decide the maximum likewise, and with it the scale of every comparison
+    A few bright clumps may decide the maximum, too, and with it the scale of every comparison
     with the target; `saturate` cuts them off.
 
     Args:

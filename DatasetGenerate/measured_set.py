@@ -70,7 +70,7 @@ def convert_set(
             print(f"  {name}: {reason}", file=sys.stderr)
         raise InputError(
             f"{len(failed)} of {len(failed) + len(done)} cells were left out, for the reasons "
-            "above; the others are converted. Mend the files and run the same command again"
+            "above; the others are converted. Fix the files and run the same command again"
         )
 
 

@@ -14,7 +14,7 @@ __all__ = ["Change", "MemberImage", "change_between", "marked", "predict_series"
 
 
 class Change(NamedTuple):
-    """From each image of a series to the next; maps (T - 1, 1, 2H, 2W).
+    """Change from each image of a series to the next; maps (T - 1, 1, 2H, 2W).
 
     Attributes:
         difference: mean of the members' differences, later minus earlier.
@@ -111,7 +111,7 @@ def predict_series(
 
 
 def _change(steps: Welford, noise: Tensor) -> Change:
-    """From the members' differences, and the variance of the noise of both images."""
+    """Change from the differences of the members and the variance of the noise of both images."""
     spread = steps.variance
     return Change(steps.mean, noise.sqrt(), spread.sqrt(), (noise + spread).sqrt())
 

@@ -8,11 +8,11 @@
     python -m benchmarks.accuracy --cells 6 --levels 3 --size 96 --others runs/others
 
 Every cell has its own structure and microscope. The Wiener filter estimates the patterns from the
-frames. It is told nothing (that image is what the network starts from), or the nominal optics
+frames. It is given no optics (that image is what the network starts from), or the nominal optics
 (aperture, wavelength, pixel size: what every lab knows), or the OTF that made the frames (what a
 careful lab has measured at best); with --oracle also the true patterns. The row "tuned" is the
 last but with the constant of the filter and a Gaussian post-blur that are best at each light level
-on these very stacks. The network is told nothing.
+on these very stacks. The network is given no optics.
 """
 
 import argparse
@@ -47,7 +47,7 @@ from bayesdl_sim.utils.errors import run_script, writable_folder
 __all__ = ["bars", "main", "mean_by", "method_table", "score_scenes", "standard_methods"]
 
 WIDE_FIELD, OURS = "wide field", "BayesDL-SIM"
-GUESS = "Wiener, told nothing"
+GUESS = "Wiener, typical optics"
 NOMINAL = "Wiener, nominal optics"
 WIENER = "Wiener, true OTF"
 TUNED = "Wiener, true OTF, tuned per level"

@@ -1,4 +1,4 @@
-"""A new structure from three cells: a shipped member trained further, against training anew.
+"""A new structure from three cells: a shipped member trained further, against one from scratch.
 
     python -m benchmarks.fine_tuning --save_path runs/benchmarks
     python -m benchmarks.fine_tuning --minutes 0.3 --size 96      # a quick look
@@ -30,9 +30,9 @@ from bayesdl_sim.metrics.images import quality
 from bayesdl_sim.utils.errors import InputError, run_script
 from bayesdl_sim.utils.files import atomic_path
 
-__all__ = ["ANEW", "TUNED", "main", "times_and_scores", "write_curves", "write_set"]
+__all__ = ["SCRATCH", "TUNED", "main", "times_and_scores", "write_curves", "write_set"]
 
-TUNED, ANEW = "from the shipped member", "from scratch"
+TUNED, SCRATCH = "from the shipped member", "from scratch"
 EPOCHS = 16  # of both, and so many points of a curve
 BATCH = 8
 TRIALS = (4, 32)  # patches per stack, to learn what an epoch takes
@@ -76,7 +76,7 @@ def untouched(root: Path, args: argparse.Namespace) -> float:
 
 
 def options(args: argparse.Namespace, patches_per_stack: int, epochs: int) -> list[Any]:
-    """Of both runs; every validation field is scored."""
+    """Times and scores of both runs; every validation field is scored."""
     return [
         "--SGLD", "False", "--epoch", epochs, "--batch_size", BATCH, "--seed", args.seed,
         "--patches_per_stack", patches_per_stack, "--patch_size", min(64, args.size),
@@ -116,7 +116,7 @@ def table(curves: dict[str, tuple[np.ndarray, np.ndarray]], start: float) -> lis
         for name, (seconds, psnr) in curves.items():
             last = max(0, round(share * len(psnr)) - 1)
             row |= {f"{name}, s": float(seconds[last]), f"{name}, dB": float(psnr[last])}
-        gap = row[f"{TUNED}, dB"] - row[f"{ANEW}, dB"]
+        gap = row[f"{TUNED}, dB"] - row[f"{SCRATCH}, dB"]
         gain = row[f"{TUNED}, dB"] - start
         row |= {"better by, dB": gap, "gain over the member, dB": gain}
         rows.append(row | {"holds": "yes" if gap > 0 and gain > 0 else "NO"})
@@ -130,7 +130,7 @@ def write_curves(
     figure = Figure((6.4, 4.2), layout="constrained")
     axes = figure.subplots()
     axes.axhline(start, color="0.5", linestyle=":", label="the shipped member, not trained further")
-    for name, colour in ((TUNED, "tab:red"), (ANEW, "tab:blue")):
+    for name, colour in ((TUNED, "tab:red"), (SCRATCH, "tab:blue")):
         seconds, psnr = curves[name]
         if name == TUNED:
             seconds, psnr = np.append(0, seconds), np.append(start, psnr)
@@ -170,7 +170,7 @@ def main(argv: list[str] | None = None) -> None:
         member = ["--init_from", args.pretrained_G.resolve(), "--lr", args.lr]
         runs = {
             TUNED: train(root, work, "tuned", [*common, *member]),
-            ANEW: train(root, work, "anew", common),
+            SCRATCH: train(root, work, "scratch", common),
         }
         start = untouched(root, args)
         curves = {name: times_and_scores(run) for name, run in runs.items()}

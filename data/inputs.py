@@ -45,7 +45,7 @@ class InputSpec(NamedTuple):
 
     @property
     def channels(self) -> int:
-        """Of the input in all."""
+        """Number of input channels."""
         frames = FRAMES if self.frames is None else 1 + len(self.frames)
         return frames + SUB_PIXELS * self.first_guess
 
@@ -58,7 +58,7 @@ class InputSpec(NamedTuple):
         return f"the wide field and frames {', '.join(map(str, self.frames))}"
 
     def to_config(self) -> dict[str, Any]:
-        """As a checkpoint stores it."""
+        """The spec as a checkpoint stores it."""
         frames = None if self.frames is None else list(self.frames)
         return {"frames": frames, "first_guess": self.first_guess}
 

@@ -13,7 +13,7 @@ drawn beside it. Two stacks have no truth: between and beyond them, the variance
 taken to follow `A + B / exposure`, light that does not help and light that does, with A and B from
 the mean variance at the two; how often the second exposure is the first is measured on the wide
 fields. Extrapolation by more than a few times is a guess, and printed as such. The simulation tries
-this rule too: every exposure is foretold from the two before it.
+this rule too: every exposure is predicted from the two before it.
 """
 
 import argparse
@@ -59,7 +59,7 @@ COLOURS = ("tab:red", "black", "tab:green")
 COLUMNS = {
     "credibility": "credibility",
     "share that is right": "right",
-    "foretold from the two before": "foretold",
+    "predicted from the two before": "predicted",
 }
 FARTHEST = 1000.0  # times the lower exposure
 
@@ -119,11 +119,11 @@ def records_of(scene: Scene, posterior: Posterior, delta: float) -> list[dict[st
         if target is not None:
             error = (target - mean).abs() / scale.scale
             right = float((error < delta)[lit].float().mean())
-        rows.append(row | {"right": right, "foretold": foretold(scene, prediction, level, delta)})
+        rows.append(row | {"right": right, "predicted": predicted(scene, prediction, level, delta)})
     return rows
 
 
-def foretold(scene: Scene, prediction: Prediction, level: int, delta: float) -> float:
+def predicted(scene: Scene, prediction: Prediction, level: int, delta: float) -> float:
     """The credibility at a level that the two levels before let expect; NaN where there are none.
 
     Source: `bayesdl_sim.tools.exposure.measured_pair`, as for two stacks.
@@ -168,7 +168,7 @@ def simulate(args: argparse.Namespace, posterior: Posterior) -> Figure:
     else:
         print(f"credibility {args.goal:g} is reached at {found:.3g} electrons per lit pixel")
     names = ("stated credibility", "share that is right (truth known)",
-             "foretold from the two exposures before")  # fmt: skip
+             "predicted from the two exposures before")  # fmt: skip
     curves = {
         name: (args.exposures_e, [math.nan if row[key] == "" else row[key] for row in rows], style)
         for name, key, style in zip(names, COLUMNS, ("o-", "s--", "x"), strict=True)

@@ -54,7 +54,7 @@ def variances(problem: LinearSim, fields: int, chains: int, seed: int) -> dict[s
 
 
 def slope(rows: Sequence[dict[str, Any]], name: str) -> float:
-    """Of the logarithm of the variance against that of the number of fields."""
+    """Slope of the logarithm of the variance against that of the number of fields."""
     far = [row for row in rows if row["training fields"] >= ASYMPTOTIC]
     x, y = (np.log([row[key] for row in far]) for key in ("training fields", name))
     return float(np.polyfit(x, y, 1)[0])

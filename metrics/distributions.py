@@ -95,29 +95,29 @@ def crps_ensemble(target: ArrayLike, draws: ArrayLike) -> float:
     return float(np.mean(np.abs(draws - target).mean(axis=0) - spread))
 
 
-def observed_frequency(told: ArrayLike, expected: ArrayLike = QUANTILES) -> NDArray[np.float64]:
+def observed_frequency(cdf: ArrayLike, expected: ArrayLike = QUANTILES) -> NDArray[np.float64]:
     """The share of pixels whose target lies below each quantile of its own prediction.
 
     Args:
-        told: what each pixel's prediction says is the probability of a smaller value than its
+        cdf: what each pixel's prediction says is the probability of a smaller value than its
             target; `Phi(error / sigma)` of a Gaussian.
         expected: probabilities p.
 
     Returns:
-        The share of `told <= p` for each p; p itself where the prediction is calibrated.
+        The share of `cdf <= p` for each p; p itself where the prediction is calibrated.
     """
-    told = np.sort(np.asarray(told, np.float64), axis=None)
-    if not told.size or not (told[0] >= 0 and told[-1] <= 1):  # also catches NaN
+    cdf = np.sort(np.asarray(cdf, np.float64), axis=None)
+    if not cdf.size or not (cdf[0] >= 0 and cdf[-1] <= 1):  # also catches NaN
         raise InputError("expected at least one predicted probability, each between 0 and 1")
-    return np.searchsorted(told, np.asarray(expected), side="right") / told.size
+    return np.searchsorted(cdf, np.asarray(expected), side="right") / cdf.size
 
 
-def quantile_calibration_error(told: ArrayLike) -> float:
+def quantile_calibration_error(cdf: ArrayLike) -> float:
     """Mean of `|observed - expected|` frequency over the quantiles 1 % to 99 %; 0 is calibrated.
 
     Source: Kuleshov, Fenner and Ermon, ICML 2018, equation 9 with absolute differences.
     """
-    return float(np.mean(np.abs(observed_frequency(told) - QUANTILES)))
+    return float(np.mean(np.abs(observed_frequency(cdf) - QUANTILES)))
 
 
 def ence(error: ArrayLike, sigma: ArrayLike, bins: int = BINS) -> float:

@@ -111,7 +111,7 @@ class BayesDL(nn.Module):
 
     @property
     def stride(self) -> int:
-        """Of the trunk."""
+        """Stride of the trunk, in raw pixels."""
         return self.trunk.stride
 
     @property
@@ -124,7 +124,7 @@ class BayesDL(nn.Module):
 
     @property
     def receptive_radius(self) -> int:
-        """Of the trunk with its heads, in raw pixels."""
+        """Receptive radius of the trunk with its heads, in raw pixels."""
         return self.trunk.receptive_radius
 
     def forward(self, raw: Tensor) -> Output:

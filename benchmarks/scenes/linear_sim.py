@@ -76,7 +76,7 @@ def linear_sim(noise: float = 0.5, modulation: float = 0.9) -> LinearSim:
 
 
 def _smooth_covariance(side: int) -> Tensor:
-    """Of unit-variance fields on a periodic square: white noise after a Gaussian of `GRAIN`."""
+    """Covariance of unit-variance fields on a periodic square: white noise, blurred by `GRAIN`."""
     place = torch.arange(side, dtype=torch.float64)
     apart = (place[:, None] - place).abs()
     apart = torch.minimum(apart, side - apart)

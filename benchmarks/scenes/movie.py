@@ -49,7 +49,7 @@ class Movie(NamedTuple):
 
     @property
     def changed(self) -> Tensor:
-        """From each time point to the next, where the truth has changed: (T - 1, 2H, 2W)."""
+        """Map from each time point to the next of where the truth has changed: (T - 1, 2H, 2W)."""
         return self.target.diff(dim=0).abs() > CHANGED
 
     @property

@@ -39,7 +39,7 @@ def wiener_variants(scene: Scene) -> dict[str, list[np.ndarray]]:
 
 
 def best_variants(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Of a method with variants, the one that is best at each level by its mean PSNR.
+    """The variant of a method that is best at each level by its mean PSNR.
 
     It is chosen on the very stacks that it is judged on, in the favour of the baseline.
     """

@@ -156,7 +156,7 @@ def _header(path: Path) -> _Header:
 
 
 def _byte_order(head: bytes) -> str:
-    """By the machine stamp; without one, the order in which the mode is a mode."""
+    """Byte order by the machine stamp; without one, the order in which the mode is a mode."""
     stamp = head[212:214]
     if stamp in (b"DD", b"DA"):
         return "<"

@@ -13,7 +13,7 @@ from bayesdl_sim.utils.errors import InputError
 __all__ = ["ToldOptics", "stored_optics"]
 
 SEED = 77
-# Shares of the stacks; the rest is told nothing, as most users tell it.
+# Shares of the stacks; the rest is given nothing, as by most users.
 TRUE_SHARE, NOMINAL_SHARE, WRONG_SHARE = 0.15, 0.25, 0.10
 WRONG_BY = 0.04  # relative standard deviation of a cut-off that is told wrongly
 

@@ -47,7 +47,7 @@ from bayesdl_sim.utils.errors import InputError
 torch.set_num_threads(1)
 METHODS = (
     "wide field",
-    "Wiener, told nothing",
+    "Wiener, typical optics",
     "Wiener, nominal optics",
     "Wiener, true OTF",
     "BayesDL-SIM",
@@ -128,7 +128,7 @@ def test_bars_say_yes_to_a_perfect_posterior_and_no_to_wide_field(cell):
     def compare(ours):
         methods = {
             "wide field": wide_field_images,
-            "Wiener, told nothing": wiener_images,
+            "Wiener, typical optics": wiener_images,
             "Wiener, nominal optics": wiener_images,
             "Wiener, true OTF": wiener_images,
             "BayesDL-SIM": ours,

@@ -59,7 +59,7 @@ def test_fine_tuning_gives_both_curves(tmp_path, monkeypatch, in_process):
     fine_tuning.main([*words, "--device", "cpu"])
     with open(tmp_path / "fine_tuning.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["training"] for row in rows] == [fine_tuning.TUNED] * 2 + [fine_tuning.ANEW] * 2
+    assert [row["training"] for row in rows] == [fine_tuning.TUNED] * 2 + [fine_tuning.SCRATCH] * 2
     assert all(0 < float(row["psnr"]) < 60 for row in rows)
     assert (tmp_path / "fine_tuning.png").stat().st_size > 10_000
 
@@ -81,7 +81,7 @@ def test_table_says_where_the_bar_holds():
     seconds = np.array([1.0, 2, 3, 4])
     curves = {
         fine_tuning.TUNED: (seconds, np.array([20.0, 21, 22, 23])),
-        fine_tuning.ANEW: (seconds, np.array([15.0, 22, 21, 21])),
+        fine_tuning.SCRATCH: (seconds, np.array([15.0, 22, 21, 21])),
     }
     rows = fine_tuning.table(curves, start=19.0)
     assert [row["holds"] for row in rows] == ["yes", "NO", "yes", "yes"]
