@@ -40,7 +40,8 @@ Written to --save_path (of several stacks: to a subfolder each):
     SR.tif              uint16: normalised SR intensity in [0, 1], times 65535
     Aleatoric.tif       float32: standard deviation of the data, in normalised SR intensity
     Epistemic.tif       float32: standard deviation between the members, same units
-    Credibility.tif     float32: probability that the error is below --delta
+    Credibility.tif     float32: probability that the error is below --delta, a share of the range
+                        of the structure (0.5 to 99.5 percentile); 0 where there are no data
     Lower.tif           with --interval, and Upper.tif: float32, ends of the interval of each pixel
     Contradicted.tif    with --misfit: float32, by how many standard deviations the SR is brighter
                         than the frames say, locally; negative: light that it lacks; raw pixels

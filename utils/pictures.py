@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -146,15 +147,16 @@ def _draw_panel(axes: Any, bar_axes: Any, panel: _Panel, width: float, em: float
         image = image[0]
     points = em * 72 / _DPI
     low, high = panel.limits or display_limits(image)
-    colours = ScalarMappable(Normalize(low, high), panel.cmap)
-    axes.imshow(image, cmap=panel.cmap, vmin=low, vmax=high, aspect="auto")
+    cmap = colormaps[panel.cmap].with_extremes(bad="silver")  # no data
+    colours = ScalarMappable(Normalize(low, high), cmap)
+    axes.imshow(image, cmap=cmap, vmin=low, vmax=high, aspect="auto")
     axes.set_axis_off()
     _hatch_border(axes, image.shape, panel.border)
     # A long name gets smaller letters (about 0.6 em each) rather than running into its neighbour.
     fitting = min(1.2 * points, (width + em) * 72 / _DPI / (0.62 * max(len(title), 1)))
     axes.set_title(title, fontsize=fitting, pad=0.5 * points, parse_math=False)
     draw_scale_bar(axes, image.shape, panel.pixel_size_nm, points)
-    below, above = image.min() < low, image.max() > high
+    below, above = np.nanmin(image) < low, np.nanmax(image) > high
     extend = ("both" if above else "min") if below else ("max" if above else "neither")
     bar = axes.figure.colorbar(colours, cax=bar_axes, extend=extend, extendfrac=0.03)
     bar.locator = MaxNLocator(5)
@@ -230,7 +232,7 @@ def display_limits(image: NDArray) -> tuple[float, float]:
     """The values at the two ends of the colours, never equal: percentiles, so that one hot pixel
     dims nothing."""
     some = image.reshape(-1)[:: max(1, image.size // 4_000_000)]  # enough, and no copy of a film
-    low, high = (float(limit) for limit in np.percentile(some, _SHOWN))
+    low, high = (float(limit) for limit in np.nanpercentile(some, _SHOWN))
     return (low, high) if high > low else (low, low + 1.0)
 
 
@@ -240,12 +242,15 @@ def time_points(image: NDArray) -> NDArray:
 
 
 def checked_image(image: ArrayLike) -> NDArray[np.float32]:
-    """The image as float32 (H, W) or, for more than one time point, (T, H, W)."""
+    """The image as float32 (H, W) or, for more than one time point, (T, H, W).
+
+    NaN stands for pixels without data.
+    """
     image = np.asarray(image, dtype=np.float32)
     if image.ndim == 3 and len(image) == 1:
         image = image[0]
     if image.ndim not in (2, 3) or image.size == 0:
         raise InputError(f"expected an image (H, W) or (T, H, W), found shape {image.shape}")
-    if not np.isfinite(image).all():
-        raise InputError("a map holds values that are not finite (NaN or infinity)")
+    if np.isinf(image).any() or np.isnan(image).all():
+        raise InputError("a map holds values that are not finite (infinity, or nothing but NaN)")
     return image

@@ -194,8 +194,8 @@ def _map_options(group: Any) -> None:
         "--delta",
         type=float,
         default=DELTA,
-        help="tolerated error: Credibility.tif is the probability of a smaller one "
-        "(default %(default)s)",
+        help="tolerated error as a share of the range of the structure: Credibility.tif is the "
+        "probability of a smaller one (default %(default)s)",
     )
     add(
         "--exceed",

@@ -199,7 +199,10 @@ def compare(sr: NDArray, raw: NDArray, target: NDArray) -> dict[str, Quality]:
     wide_field = [wide_field_upsampled(torch.from_numpy(frames)).numpy() for frames in raw]
     scores = {}
     for name, images in {"wide field": wide_field, "SR": sr}.items():
-        rows = [quality(image, truth) for image, truth in zip(images, target, strict=True)]
+        rows = [
+            quality(np.where(gap, 0, image), np.where(gap, 0, truth))
+            for image, truth, gap in zip(images, target, np.isnan(sr), strict=True)
+        ]
         scores[name] = Quality(*np.mean(rows, axis=0).tolist())
     return scores
 

@@ -149,7 +149,7 @@ def result_lines(stack: RawStack, result: Reconstruction) -> list[str]:
         else "of unknown size (set pixel_size_nm)"
     )
     maps = {name: getattr(result, name.lower()) for name in WIDTHS}
-    means = [f"{name.lower()} {m.mean():.2g}" for name, m in maps.items() if m is not None]
+    means = [f"{name.lower()} {np.nanmean(m):.2g}" for name, m in maps.items() if m is not None]
     lines = [
         f"{printable(stack.source)}: {series}{frames} frames of {height}x{width} px, pixel {size}",
         f"{result.seconds:.1f} s; mean uncertainty: {', '.join(means) or 'not modelled'}",
@@ -162,6 +162,9 @@ def result_lines(stack: RawStack, result: Reconstruction) -> list[str]:
     if "Credibility" in result.channels:
         credible = result.channels["Credibility"][lit(result.sr)].mean()
         lines.append(f"mean credibility of the lit pixels (the brightest fifth) {credible:.2f}")
+    empty = float(np.isnan(result.sr).mean())
+    if empty:
+        lines.append(f"{empty:.2%} of the pixels hold no data: NaN in the maps, not credible")
     if "Contradicted" in result.further:
         border = MAPS["Contradicted"].border
         inner = result.further["Contradicted"][:, border:-border, border:-border]

@@ -79,12 +79,20 @@ def with_interval(result: Reconstruction, bounds: Bounds) -> Reconstruction:
 
 
 def with_trust(
-    result: Reconstruction, settings: MapSettings, credibility: bool = True
+    result: Reconstruction,
+    settings: MapSettings,
+    credibility: bool = True,
+    tolerance: float | None = None,
 ) -> Reconstruction:
-    """Adds how far to trust each pixel, and the channels of `exceed` and `draws`."""
+    """Adds how far to trust each pixel, and the channels of `exceed` and `draws`.
+
+    Args:
+        tolerance: the tolerated error in normalised SR intensity; None: `settings.delta`.
+    """
+    tolerance = settings.delta if tolerance is None else tolerance
     mean, total = torch.from_numpy(result.sr), torch.from_numpy(result.total)
     generator = torch.Generator().manual_seed(DRAW_SEED)
-    added = trust_maps(mean, total, generator, settings.delta, settings.exceed, settings.draws)
+    added = trust_maps(mean, total, generator, tolerance, settings.exceed, settings.draws)
     if not credibility:
         del added["Credibility"]
     return result.with_channels({name: image.numpy() for name, image in added.items()})

@@ -22,6 +22,7 @@ from bayesdl_sim.inference.facts import (
     warnings_of,
 )
 from bayesdl_sim.inference.fringes import fringe_spectra
+from bayesdl_sim.inference.gaps import gaps_of, structure_range, with_gaps
 from bayesdl_sim.inference.judging.gate import Gate, Verdict, read_gate
 from bayesdl_sim.inference.judging.verdict import judge_frames, judge_result
 from bayesdl_sim.inference.maps import (
@@ -219,23 +220,25 @@ class Posterior:
         known = {name: getattr(result, name.lower()) for name in names}
         known = {name: image for name, image in known.items() if image is not None}
         result = result.with_channels({"SR": result.sr} | known)
-        facts = self.facts | {"delta": settings.delta}
+        gaps = gaps_of(prepared)
+        tolerance = settings.delta * structure_range(result.sr, gaps)
+        facts = self.facts | {"delta": settings.delta, "tolerance": tolerance}
         if set(maps) & {*INTERVAL}:
             bounds = self.calibration.bounds(settings.interval)
             kind = {"level": settings.interval, "meaning": KINDS[bounds.kind]}
             facts |= {"interval": kind | bounds._asdict()}
             result = with_interval(result, bounds)
         if result.total is not None:
-            result = with_trust(result, settings, "Credibility" in maps)
+            result = with_trust(result, settings, "Credibility" in maps, tolerance)
         result = replace(result, verdict=judge_result(prepared, result, self.gate))
         if set(maps) & {*MISFIT}:
             result = with_misfit(result, prepared, progress)
         if "Sharp" in maps:
             result = with_sharp(result, prepared)
         wanted = {name: image for name, image in result.further.items() if name in maps}
-        result = replace(result, further=wanted)
-        if prepared.estimated:
-            result = replace(result, spectra=fringe_spectra(prepared.counts(0)))
+        spectra = fringe_spectra(prepared.counts(0)) if prepared.estimated else None
+        result = replace(result, further=wanted, spectra=spectra)
+        result = result if gaps is None else with_gaps(result, gaps)
         return replace(result, facts=facts | stack_facts(prepared, result))
 
     def judge(

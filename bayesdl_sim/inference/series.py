@@ -15,6 +15,7 @@ from bayesdl_sim.bayes.likelihoods import standard_deviation
 from bayesdl_sim.bayes.prediction import Prediction, predict
 from bayesdl_sim.bayes.released import predict_released
 from bayesdl_sim.data.normalise import Normalisation
+from bayesdl_sim.inference.gaps import fine, gaps_of
 from bayesdl_sim.inference.judging.verdict import judged_times
 from bayesdl_sim.inference.maps import Progress
 from bayesdl_sim.inference.prepared import PreparedStack
@@ -80,7 +81,11 @@ def predict_stack(
             maps["mean"][t] += norm.low
     _require_usable(maps, stack.source)
     scales = [prepared.norm(t) for t in range(times)]
-    scale = scales[0] if released else _to_sr_scale([*maps.values(), *epistemic.values()])
+    scale = (
+        scales[0]
+        if released
+        else _to_sr_scale([*maps.values(), *epistemic.values()], gaps_of(prepared))
+    )
     known = _known(posterior)
     return Reconstruction(
         sr=maps["mean"],
@@ -186,15 +191,17 @@ def _require_usable(maps: dict[str, NDArray], source: object) -> None:
         )
 
 
-def _to_sr_scale(counts: Sequence[NDArray]) -> Normalisation:
+def _to_sr_scale(counts: Sequence[NDArray], gaps: NDArray | None = None) -> Normalisation:
     """Counts -> normalised SR intensity, `(x - low) / (high - low)` over all time points.
 
     Args:
         counts: the mean first, then deviations; changed in place, since of a long time series the
             maps are the largest thing in memory.
+        gaps: see `gaps.gaps_of`; they do not count.
     """
     mean = counts[0]
-    scale = Normalisation(float(mean.min()), float(mean.max()))
+    values = mean if gaps is None else mean[~fine(gaps)]
+    scale = Normalisation(float(values.min()), float(values.max()))
     mean -= np.float32(scale.low)
     for image in counts:
         image /= np.float32(scale.scale)

@@ -32,10 +32,11 @@ LEVELS = (0.5, 0.99)
 
 @dataclass(frozen=True, kw_only=True)
 class MapSettings:
-    """The numbers that maps depend on; deviations and thresholds in normalised SR intensity.
+    """The numbers that maps depend on; thresholds in normalised SR intensity.
 
     Attributes:
-        delta: Credibility is the probability of an error below it.
+        delta: Credibility is the probability of an error below this share of the range of the
+            structure, see `gaps.structure_range`.
         exceed: threshold of the channel Exceedance; None leaves it out.
         draws: number of channels that are drawn from the predictive distribution.
         interval: probability of the interval from Lower to Upper.

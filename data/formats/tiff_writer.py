@@ -26,11 +26,14 @@ _IMAGEJ_LIMIT = 2**32 - 2**26  # bytes; ImageJ's TIFF has 32-bit offsets
 
 
 def write_sr(path: str | Path, image01: ArrayLike, pixel_size_nm: float | None) -> None:
-    """Writes the super-resolved image as uint16: normalised intensity, cut to [0, 1], x 65535."""
+    """Writes the super-resolved image as uint16: normalised intensity, cut to [0, 1], x 65535.
+
+    Pixels without data, NaN in ``image01``, are 0: whole numbers have no NaN.
+    """
     image = checked_image(image01)
     counts = np.empty(image.shape, np.uint16)
     for page, out in zip(time_points(image), time_points(counts), strict=True):
-        out[...] = np.rint(np.clip(page, 0, 1) * 65535)
+        out[...] = np.rint(np.nan_to_num(np.clip(page, 0, 1), nan=0.0) * 65535)
     _write_single(path, counts, pixel_size_nm)
 
 

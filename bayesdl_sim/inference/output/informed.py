@@ -69,7 +69,9 @@ def write_informed(
     Raises:
         InputError: see `informed_colours`.
     """
-    sr, credible = np.asarray(sr, np.float32), np.asarray(credibility, np.float32)
+    sr = np.asarray(sr, np.float32)
+    sr = np.where(np.isnan(sr), np.nanmin(sr), sr)  # black where there are no data
+    credible = np.asarray(credibility, np.float32)
     title = "Super-resolved, coloured by credibility"
     if sr.ndim == 3:
         title += f" (time point 1 of {len(sr)})" if len(sr) > 1 else ""

@@ -166,7 +166,7 @@ def write_results(
         further: maps that are files only.
         wide_field: (T, H, W) on the scale of the SR, for the overview.
         raw_pixel_nm: of the raw frames; None where unknown.
-        facts: to store; "delta" is the tolerance of the credibility.
+        facts: to store; "tolerance" is that of the credibility.
         spectra: of the fringes, for their picture; None leaves it out.
         heading: of the overview.
         sr_counts: what `SR.tif` holds where that is not the rounded "SR", in [0, 1].
@@ -242,9 +242,9 @@ def _limits(name: str, image: NDArray) -> tuple[float, float]:
 
 
 def _label(kind: MapKind, facts: dict[str, Any]) -> str:
-    return kind.label.replace("{delta}", f"{facts.get('delta', 0):g}")
+    return kind.label.replace("{delta}", f"{facts.get('tolerance', 0):.2g}")
 
 
 def _around_zero(image: NDArray) -> tuple[float, float]:
-    most = float(np.percentile(np.abs(image), 99.9)) or 1.0
+    most = float(np.nanpercentile(np.abs(image), 99.9)) or 1.0
     return -most, most
