@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from bayesdl_sim.commands.data_options import (
-    SHIPPED,
     add_run_options,
     at_least,
     cell_numbers,
@@ -15,6 +14,7 @@ from bayesdl_sim.commands.data_options import (
 from bayesdl_sim.evaluation.calibrate import GATE_SEED, CalibrationSettings, calibrate
 from bayesdl_sim.inference.judging.findings import SMALLEST_FIELD
 from bayesdl_sim.inference.judging.gate import LEAST_CELLS
+from bayesdl_sim.models.shipped import shipped_folder
 from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.errors import InputError
 
@@ -40,7 +40,7 @@ def parse_args(argv: list[str] | None = None) -> CalibrationSettings:
     data.add_argument(
         "--pretrained_G",
         type=Path,
-        default=SHIPPED,
+        default=shipped_folder(),
         help="folder of members; the files are written there (%(default)s)",
     )
     gate = parser.add_argument_group("gate, which the verdict of test.py compares stacks with")

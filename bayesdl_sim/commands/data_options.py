@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from bayesdl_sim.evaluation.predicting import PosteriorSettings, Sampling
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["add_run_options", "at_least", "cell_numbers", "posterior_settings", "sampling"]
-
-SHIPPED = Path("checkpoint/F-actin/pretrained_G")
 
 
 def cell_numbers(words: str) -> tuple[int, ...]:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from bayesdl_sim.bayes.calibration.stored import CALIBRATION_FILE
 from bayesdl_sim.commands.data_options import (
-    SHIPPED,
     add_run_options,
     at_least,
     cell_numbers,
@@ -16,6 +15,7 @@ from bayesdl_sim.commands.data_options import (
 )
 from bayesdl_sim.evaluation.cases import CaseSettings
 from bayesdl_sim.evaluation.evaluate import EvaluationSettings, evaluate
+from bayesdl_sim.models.shipped import shipped_folder
 from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.errors import InputError, strict_bool
 
@@ -75,7 +75,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--emission_nm", type=float, help="wavelength, if the set does not know it")
     posterior = parser.add_argument_group("posterior")
     posterior.add_argument(
-        "--pretrained_G", type=Path, default=SHIPPED, help="folder of members (%(default)s)"
+        "--pretrained_G",
+        type=Path,
+        default=shipped_folder(),
+        help="folder of members (%(default)s)",
     )
     posterior.add_argument(
         "--compare", type=Path, nargs="+", default=[], help="other folders of members"

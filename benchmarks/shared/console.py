@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from bayesdl_sim.models.shipped import shipped_folder
 from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.errors import InputError, writable_folder
 
@@ -29,7 +30,7 @@ def arguments(
         parser.add_argument(
             "--pretrained_G",
             type=Path,
-            default=Path("checkpoint/F-actin/pretrained_G"),
+            default=shipped_folder(),
             help="folder of members",
         )
         parser.add_argument("--members", type=int, help="use this many (default: all)")
