@@ -40,6 +40,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--data", help="folder that python -m dlbi.simulate wrote (default: eight unseen cases)")
     add("--cases", type=int, default=len(STANDARD), help="number of the unseen cases (default all)")
     add("--kernel", choices=KERNELS, default="gaussian", help="spots of the unseen cases")
+    add("--labelling", type=float, default=1.0, help="factor of their number of fluorophores")
     add("--stage", choices=CHOICES, default=DEFAULT_STAGE, help="last stage; 3b: baseline")
     add("--pretrained_G", type=Path, help="folder of members (default: the shipped ones)")
     add("--seed", type=int, default=0, help="seed of the Bayesian stage")
@@ -48,6 +49,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if not 1 <= args.cases <= len(STANDARD):
         raise InputError(f"cases: expected 1 to {len(STANDARD)}, found {args.cases}")
+    if not args.labelling > 0:
+        raise InputError(f"labelling: expected a positive factor, found {args.labelling}")
     return args
 
 
@@ -62,7 +65,11 @@ def main(argv: list[str] | None = None) -> None:
         device=device,
         dtype=choose_precision(args.precision, device),
     )
-    cases = cases_of(args.data) if args.data else standard_cases(args.kernel, args.cases)
+    cases = (
+        cases_of(args.data)
+        if args.data
+        else standard_cases(args.kernel, args.cases, args.labelling)
+    )
     judged: list[Judged] = []
     for case in tqdm(cases, desc="cases", unit="case"):
         judged.append(judge(case, settings))

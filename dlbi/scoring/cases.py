@@ -54,11 +54,14 @@ class Case:
     fwhm_px: float
 
 
-def standard_cases(kernel: str = "gaussian", count: int = len(STANDARD)) -> Iterator[Case]:
+def standard_cases(
+    kernel: str = "gaussian", count: int = len(STANDARD), labelling: float = 1.0
+) -> Iterator[Case]:
     """The first `count` of eight simulated cases, the same every time.
 
     Args:
         kernel: shape of the spots; `airy` is one that no stage has seen.
+        labelling: factor of the number of fluorophores.
     """
     for number, (name, density, expected, switching, photons, fwhm) in enumerate(STANDARD[:count]):
         generator = torch.Generator().manual_seed(SEED + number)
@@ -66,7 +69,8 @@ def standard_cases(kernel: str = "gaussian", count: int = len(STANDARD)) -> Iter
         jitter = 0.0 if kernel == "airy" else 0.05  # widths of Airy spots are slow to compute
         microscopy = Microscopy(fwhm_px=fwhm, photons=photons, kernel=kernel, width_jitter=jitter)
         fluorophore = FLUOROPHORES[switching]
-        movie = simulate_movie(cell, expected, FRAMES, generator, fluorophore, microscopy)
+        number_expected = expected * labelling
+        movie = simulate_movie(cell, number_expected, FRAMES, generator, fluorophore, microscopy)
         yield Case(
             name=name,
             movie=Movie.of(movie.counts, name),

@@ -59,6 +59,13 @@ def test_standard_cases_repeat_and_cover_what_was_asked():
         assert sum(switching in name for name in names) >= 2
 
 
+def test_labelling_is_a_factor_of_the_fluorophores():
+    plain, dense = (
+        next(standard_cases(count=1, labelling=factor)).fluorophores.sum() for factor in (1, 2)
+    )
+    assert dense / plain == pytest.approx(2, rel=0.1)
+
+
 def test_cases_of_a_folder(movie_folder):
     cases = list(cases_of(movie_folder))
     assert [case.name for case in cases] == ["movie_1", "movie_2"]
