@@ -40,6 +40,7 @@ second_core() (
     --save_path data/F-actin/BayesDL-results --misfit
 cp data/F-actin/BayesDL-results/Overview.png "$pictures/demo_overview.png"
 cp data/F-actin/BayesDL-results/Informed.png "$pictures/demo_informed.png"
+"$python" -m figures.control --save_path "$pictures"
 "$python" test.py --test_data data/cristae/raw.tif --save_path data/cristae/BayesDL-results --misfit
 cp data/cristae/BayesDL-results/Contradicted.png "$pictures/cristae_contradicted.png"
 "$python" -m figures.profile --result data/cristae/BayesDL-results --line 30 28 96 120 \

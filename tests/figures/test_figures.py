@@ -15,6 +15,7 @@ from bayesdl_sim.benchmarks.scenes.kept_out import SCENARIOS
 from bayesdl_sim.benchmarks.scenes.movie import simulate_movie
 from bayesdl_sim.figures import (
     acquisition,
+    control,
     error_estimation,
     live,
     novelty,
@@ -325,3 +326,26 @@ def test_scale_and_lit_pixels_are_those_of_a_result():
     scale = sr_scale(mean)
     assert scale.apply(mean).flatten().tolist() == [0, 0.25, 0.5, 1]
     assert lit_pixels(mean).flatten().tolist() == [False, True, True, True]
+
+
+def test_control_shows_shuffled_frames_beside_the_true_order(folder, tmp_path):
+    rng = np.random.default_rng(4)
+    tifffile.imwrite(tmp_path / "raw.tif", rng.poisson(100.0, (9, 32, 36)).astype(np.uint16))
+    tifffile.imwrite(tmp_path / "gt.tif", rng.random((64, 72), np.float32))
+    control.main(
+        ["--pretrained_G", str(folder), "--device", "cpu", "--precision", "fp32", "--side", "40"]
+        + ["--raw", str(tmp_path / "raw.tif"), "--target", str(tmp_path / "gt.tif")]
+        + ["--save_path", str(tmp_path / "pictures")]
+    )
+    picture = matplotlib.image.imread(tmp_path / "pictures" / "control.png")
+    assert picture.shape[1] > 3 * picture.shape[0]  # four panels in a row
+
+
+def test_panels_of_the_control_name_their_scores():
+    truth = np.random.default_rng(5).random((32, 32))
+    figure = control.panels({"half": truth**2, "truth": truth}, (slice(0, 16), slice(0, 16)))
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles[0].startswith("half, ")
+    assert titles[0].endswith(" dB")
+    assert titles[1] == "truth"
+    assert figure.axes[0].images[0].get_array().shape == (16, 16)
