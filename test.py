@@ -55,6 +55,8 @@ Written to --save_path (of several stacks: to a subfolder each):
     *.png               each with colour bar and scale bar; Overview.png: all of them beside wide
                         field, under the verdict; Informed.png: brightness is the SR, colour is
                         the credibility; Patterns.png: the fringes in the spectra of the frames
+    report.html         one file to read: overview, fringes, verdict, a profile (Profile.png), a
+                        methods paragraph, versions
     prediction.json     what was made from what: members, scales, versions; written last
 
 One affine scale turns counts into normalised SR intensity, for all time points of a stack together:

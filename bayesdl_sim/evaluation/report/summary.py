@@ -20,7 +20,6 @@ from bayesdl_sim.evaluation.groups import (
     lit_fifth,
     signal_deciles,
 )
-from bayesdl_sim.evaluation.report.page import finite, picture, table, text, write_page
 from bayesdl_sim.evaluation.report.tables import write_csv
 from bayesdl_sim.evaluation.scoring import CALIBRATED, LEVELS
 from bayesdl_sim.evaluation.stacks import Results
@@ -28,6 +27,7 @@ from bayesdl_sim.metrics.bootstrap import Estimate, table_of_means
 from bayesdl_sim.metrics.image_scores import IMAGE_SCORES
 from bayesdl_sim.utils.files import atomic_path, write_json
 from bayesdl_sim.utils.pictures import write_overview
+from bayesdl_sim.utils.report.page import finite, picture, table, text, write_page
 
 __all__ = ["REPORT", "lines_of", "summarise", "write_results"]
 

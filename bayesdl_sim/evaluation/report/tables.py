@@ -8,27 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from bayesdl_sim.utils.files import atomic_path, write_json
+from bayesdl_sim.utils.report.page import number_text
 from bayesdl_sim.utils.run_log import provenance
 
-__all__ = ["markdown", "number_text", "write_csv", "write_tables"]
+__all__ = ["markdown", "write_csv", "write_tables"]
 
 Rows = Sequence[Mapping[str, Any]]
-
-
-def number_text(value: Any) -> str:
-    """A value as a table shows it: three to four significant figures, a dash for what is absent."""
-    if value is None or (isinstance(value, float) and value != value):
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "NO"
-    if not isinstance(value, float):
-        return str(value)
-    size = abs(value)
-    if size == 0:
-        return "0"
-    if size >= 1000 or size < 1e-3:
-        return f"{value:.3g}"
-    return f"{value:.{2 if size >= 10 else 3 if size >= 0.1 else 4}f}"
 
 
 def markdown(rows: Rows) -> str:

@@ -18,6 +18,7 @@ from bayesdl_sim.data.formats.tiff_writer import (
 )
 from bayesdl_sim.inference.output.fringe_picture import write_fringes
 from bayesdl_sim.inference.output.informed import write_informed
+from bayesdl_sim.inference.output.stack_report import PROFILE, REPORT, write_stack_report
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import write_json
 from bayesdl_sim.utils.folders.staging import staged
@@ -102,7 +103,15 @@ def file_names() -> set[str]:
 
 def _all_names() -> set[str]:
     """Every file that may be written."""
-    return file_names() | {FACTS, INFORMED, FRINGES, BESIDE, *(f"{name}.png" for name in MAPS)}
+    return file_names() | {
+        FACTS,
+        INFORMED,
+        FRINGES,
+        BESIDE,
+        PROFILE,
+        REPORT,
+        *(f"{name}.png" for name in MAPS),
+    }
 
 
 def result_folders(
@@ -188,6 +197,7 @@ def write_results(
         _write_together(partial, images, wide_field, fine_pixel_nm, facts, heading)
         if spectra is not None and facts.get("patterns"):
             write_fringes(partial / FRINGES, spectra, facts["patterns"][0])
+        write_stack_report(partial, channels, wide_field, facts, heading)
         write_json(partial / FACTS, facts)
 
 

@@ -4,9 +4,10 @@ import csv
 
 import pytest
 
-from bayesdl_sim.evaluation.report.tables import markdown, number_text, write_csv, write_tables
+from bayesdl_sim.evaluation.report.tables import markdown, write_csv, write_tables
 from bayesdl_sim.metrics.bootstrap import Estimate
 from bayesdl_sim.utils.files import read_json
+from bayesdl_sim.utils.report.page import number_text
 
 
 @pytest.mark.parametrize(

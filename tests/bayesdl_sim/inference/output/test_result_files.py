@@ -56,4 +56,5 @@ def test_what_an_earlier_run_left_is_removed(tmp_path):
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {
         "SR.tif", "SR.png", "Channels.ome.tif", "Channels.tif", "Overview.png", FACTS,
+        "Profile.png", "report.html",
     }  # fmt: skip

@@ -6,10 +6,10 @@ import json
 import numpy as np
 import pytest
 
-from bayesdl_sim.evaluation.report.page import finite, picture, table, text, write_page
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import write_json
 from bayesdl_sim.utils.pictures import write_overview
+from bayesdl_sim.utils.report.page import finite, picture, table, text, write_page
 
 
 def test_table_marks_what_was_missed_and_escapes_names():

@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bayesdl_sim.evaluation.report.tables import number_text
 from bayesdl_sim.utils.errors import require_file
 from bayesdl_sim.utils.files import atomic_path
 
-__all__ = ["finite", "picture", "table", "text", "write_page"]
+__all__ = ["finite", "number_text", "picture", "table", "text", "write_page"]
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em;
@@ -39,6 +38,22 @@ def finite(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def number_text(value: Any) -> str:
+    """A value as a table shows it: three to four significant figures, a dash for what is absent."""
+    if value is None or (isinstance(value, float) and value != value):
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "NO"
+    if not isinstance(value, float):
+        return str(value)
+    size = abs(value)
+    if size == 0:
+        return "0"
+    if size >= 1000 or size < 1e-3:
+        return f"{value:.3g}"
+    return f"{value:.{2 if size >= 10 else 3 if size >= 0.1 else 4}f}"
 
 
 def text(words: str) -> str:

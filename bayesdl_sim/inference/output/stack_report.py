@@ -1,0 +1,141 @@
+"""The report of one stack: a single HTML file for people, with everything inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from bayesdl_sim.utils.files import atomic_path
+from bayesdl_sim.utils.report.page import picture, table, text, write_page
+
+__all__ = ["PROFILE", "REPORT", "methods", "write_stack_report"]
+
+REPORT = "report.html"
+PROFILE = "Profile.png"
+_BAND = 1.645  # standard deviations on either side: 90 % of a Gaussian
+MEANING = {
+    "accept": "The stack and its result look like those that the posterior was validated with.",
+    "warn": "Something is unusual: look at the reasons before you trust fine detail.",
+    "refuse": "The raw frames are faulty; the result was written only because it was forced.",
+    "not judged": "Nothing speaks against the stack, but nothing was compared either.",
+}
+_CAPTIONS = {
+    "Overview.png": "Wide field, super-resolved image, its uncertainties and its credibility.",
+    "Informed.png": "Brightness is the super-resolved intensity, colour is the credibility.",
+    "Patterns.png": "Power of the differences between frames; circles mark the carriers.",
+}
+
+
+def write_stack_report(
+    folder: Path,
+    channels: Mapping[str, NDArray],
+    wide_field: NDArray,
+    facts: Mapping[str, Any],
+    verdict: str = "",
+) -> None:
+    """Writes `REPORT` and `PROFILE` beside the pictures that the report holds.
+
+    Args:
+        folder: with the pictures of this result.
+        channels: name -> (T, 2H, 2W), with "SR".
+        wide_field: (T, H, W), on the scale of the SR.
+        facts: of prediction.json; what is absent is left out.
+        verdict: one line.
+    """
+    _draw_profile(folder / PROFILE, channels["SR"][0], channels.get("Total"), wide_field[0])
+    decision = (facts.get("verdict") or {}).get("decision", "")
+    words = [text(line) for line in (verdict, MEANING.get(decision, "")) if line]
+    shown = {
+        name: picture(folder / name, caption)
+        for name, caption in _CAPTIONS.items()
+        if (folder / name).is_file()
+    }
+    sections = {"Verdict": words or [text("not judged")], "Overview": [shown["Overview.png"]]}
+    if "Informed.png" in shown:
+        sections["How far to trust it"] = [shown["Informed.png"]]
+    if "Patterns.png" in shown:
+        sections["Fringes"] = [shown["Patterns.png"], table(_orientations(facts))]
+    caption = "The row of pixels through the brightest point; the band holds 90 %."
+    sections["Profile"] = [picture(folder / PROFILE, caption)]
+    sections["Methods, to paste"] = [text(methods(facts))]
+    sections["Versions"] = [table(_versions(facts))]
+    name = facts.get("source", {}).get("file", "one stack")
+    write_page(folder / REPORT, f"BayesDL-SIM: {name}", sections)
+
+
+def methods(facts: Mapping[str, Any]) -> str:
+    """A paragraph for a methods section, from what prediction.json says."""
+    source, members = facts.get("source", {}), facts.get("checkpoint", {}).get("members", [])
+    size, pixel = source.get("frame_size"), source.get("raw_pixel_size_nm")
+    field = f" of {size[0]} x {size[1]} pixels" if size else ""
+    sampling = f" (raw pixel {pixel:g} nm)" if pixel else ""
+    words = (
+        f"Raw 2D-SIM stacks{field}{sampling}, three orientations with three phases each, were "
+        "reconstructed with BayesDL-SIM on a grid of half the raw pixel size"
+    )
+    if members:
+        words += f", as the mean of {len(members)} network(s) sampled from the posterior"
+    words += "."
+    if "Aleatoric" in facts.get("channels", ()) and "Epistemic" in facts.get("channels", ()):
+        words += (
+            " Aleatoric uncertainty is the predicted standard deviation of the data, epistemic "
+            "uncertainty the standard deviation between the networks"
+        )
+        applied = facts.get("calibration", {}).get("applied")
+        words += ", calibrated on held-out cells." if applied else ", not calibrated."
+    if "tolerance" in facts:
+        words += (
+            " Credibility is the probability of an error below "
+            f"{100 * facts['delta']:g} % of the range of the structure."
+        )
+    patterns = facts.get("patterns")
+    if patterns and patterns[0]["orientations"][0]["period_nm"]:
+        periods = ", ".join(f"{row['period_nm']:.0f}" for row in patterns[0]["orientations"])
+        words += f" Fringe periods estimated from the frames were {periods} nm."
+    commit = facts.get("provenance", {}).get("git_commit")
+    return words + (f" Software revision: {commit}." if commit else "")
+
+
+def _orientations(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = []
+    for number, row in enumerate(facts["patterns"][0]["orientations"], start=1):
+        rows.append(
+            {
+                "orientation": number,
+                "period, nm": row["period_nm"],
+                "angle, degrees": row["angle_deg"],
+                "phases, degrees": ", ".join(f"{phase:.0f}" for phase in row["phases_deg"]),
+                "modulation": row["modulation"],
+                "probability that it is real": row["probability"],
+            }
+        )
+    return rows
+
+
+def _versions(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = [{"what": k, "version": v} for k, v in facts.get("provenance", {}).items()]
+    for member in facts.get("checkpoint", {}).get("members", []):
+        rows.append({"what": member["file"], "version": f"SHA-256 {member['sha256']}"})
+    return rows
+
+
+def _draw_profile(path: Path, sr: NDArray, total: NDArray | None, wide_field: NDArray) -> None:
+    """SR with its band, and wide field, along the row of the brightest SR pixel."""
+    row = int(np.nanargmax(sr)) // sr.shape[1]
+    place = (np.arange(sr.shape[1]) + 0.5) / 2  # raw pixels
+    figure = Figure(figsize=(9, 3.2), dpi=100, layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(np.arange(wide_field.shape[1]) + 0.5, wide_field[row // 2], label="wide field")
+    axes.plot(place, sr[row], label="super-resolved")
+    if total is not None:
+        half = _BAND * total[0][row]
+        axes.fill_between(place, sr[row] - half, sr[row] + half, alpha=0.3, color="C1")
+    axes.set(xlabel="raw pixels", ylabel="normalised SR intensity", title=f"row {row + 1}")
+    axes.legend(frameon=False)
+    with atomic_path(path) as partial:
+        figure.savefig(partial, format="png")
