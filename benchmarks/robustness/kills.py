@@ -26,7 +26,8 @@ from bayesdl_sim.benchmarks.robustness.programs import (
     run,
     start,
 )
-from bayesdl_sim.benchmarks.shared.console import arguments, at_least, report
+from bayesdl_sim.benchmarks.shared.console import arguments, at_least
+from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.utils.errors import InputError, run_script
 
 __all__ = ["main", "parse_args"]
@@ -128,7 +129,7 @@ def main(argv: list[str] | None = None) -> None:
         })  # fmt: skip
     facts = {"seed": args.seed, "undisturbed_s": {n: round(e[2], 2) for n, e in expected.items()}}
     records = [trial._asdict() for trial in trials]
-    report("kills", {"Killed and started again": rows}, args.save_path, facts, records)
+    write_tables("kills", {"Killed and started again": rows}, args.save_path, facts, records)
 
 
 if __name__ == "__main__":

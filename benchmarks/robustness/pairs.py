@@ -22,7 +22,8 @@ from bayesdl_sim.benchmarks.robustness.programs import (
     run,
     start,
 )
-from bayesdl_sim.benchmarks.shared.console import arguments, at_least, report
+from bayesdl_sim.benchmarks.shared.console import arguments, at_least
+from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.utils.errors import run_script
 
 __all__ = ["main", "parse_args"]
@@ -76,7 +77,9 @@ def main(argv: list[str] | None = None) -> None:
             "the other said so": sum(record["said"] for record in own),
             "not mixed": sum(record["unmixed"] for record in own),
         })  # fmt: skip
-    report("pairs", {"Two runs on one folder": rows}, args.save_path, {"seed": args.seed}, records)
+    write_tables(
+        "pairs", {"Two runs on one folder": rows}, args.save_path, {"seed": args.seed}, records
+    )
 
 
 def _race(name: str, words: list[str], out: Path, delay: float, possible: list) -> dict:
