@@ -43,9 +43,10 @@ def posterior(tmp_path):
 
 
 @pytest.fixture
-def shuffled(tmp_path):
-    path = tmp_path / "shuffled.tif"
-    tifffile.imwrite(path, tifffile.imread(CRISTAE)[PHASE_MAJOR])
+def doubled(tmp_path):
+    """A stack whose last exposure is stored twice; no other order of the frames cures that."""
+    path = tmp_path / "doubled.tif"
+    tifffile.imwrite(path, tifffile.imread(CRISTAE)[[0, 1, 2, 3, 4, 5, 6, 8, 8]])
     return path
 
 
@@ -77,20 +78,20 @@ def test_nothing_is_accepted_without_a_gate(script, posterior, tmp_path, capsys)
     assert verdict_in(tmp_path / "out")["decision"] == "not judged"
 
 
-def test_shuffled_frames_are_refused_with_the_reason(script, posterior, shuffled, tmp_path, capsys):
+def test_doubled_frames_are_refused_with_the_reason(script, posterior, doubled, tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
-        run_script(lambda: call(script, posterior, shuffled, tmp_path / "out"))
+        run_script(lambda: call(script, posterior, doubled, tmp_path / "out"))
     assert ended.value.code == 2
     printed = capsys.readouterr()
     assert "verdict: refuse: frames" in printed.out
     assert printed.err.count("\n") == 1
-    assert "order of phases first" in printed.err
+    assert "frames 8 and 9 are copies of one exposure" in printed.err
     assert "--force" in printed.err
     assert list((tmp_path / "out").glob("[!.]*")) == []
 
 
-def test_force_writes_what_was_refused_and_says_so(script, posterior, shuffled, tmp_path):
-    call(script, posterior, shuffled, tmp_path / "out", "--force")
+def test_force_writes_what_was_refused_and_says_so(script, posterior, doubled, tmp_path):
+    call(script, posterior, doubled, tmp_path / "out", "--force")
     verdict = verdict_in(tmp_path / "out")
     assert (verdict["decision"], verdict["forced"]) == ("refuse", True)
     assert (tmp_path / "out" / "SR.tif").is_file()
@@ -104,17 +105,17 @@ def test_one_wide_field_nine_times_is_refused(script, posterior, tmp_path, capsy
     assert "copies of one exposure" in capsys.readouterr().err
 
 
-def test_refused_stack_does_not_stop_the_others(script, posterior, shuffled, tmp_path, capsys):
+def test_refused_stack_does_not_stop_the_others(script, posterior, doubled, tmp_path, capsys):
     stacks = tmp_path / "stacks"
     stacks.mkdir()
     tifffile.imwrite(stacks / "good.tif", tifffile.imread(CRISTAE))
-    shuffled.rename(stacks / "shuffled.tif")
+    doubled.rename(stacks / "doubled.tif")
     with pytest.raises(SystemExit) as ended:
         run_script(lambda: call(script, posterior, stacks, tmp_path / "out"))
     assert ended.value.code == 2
     assert "1 of 2 stacks" in capsys.readouterr().err
     assert verdict_in(tmp_path / "out" / "good")["decision"] == "not judged"
-    assert not (tmp_path / "out" / "shuffled" / "SR.tif").exists()
+    assert not (tmp_path / "out" / "doubled" / "SR.tif").exists()
 
 
 def test_refused_time_point_refuses_the_series(script, posterior, tmp_path, capsys):

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from bayesdl_sim.inference.fringes import fringe_sentence
 from bayesdl_sim.utils.files import atomic_path
 from bayesdl_sim.utils.report.page import picture, table, text, write_page
 
@@ -49,7 +50,8 @@ def write_stack_report(
     """
     _draw_profile(folder / PROFILE, channels["SR"][0], channels.get("Total"), wide_field[0])
     decision = (facts.get("verdict") or {}).get("decision", "")
-    words = [text(line) for line in (verdict, MEANING.get(decision, "")) if line]
+    lines = (verdict, MEANING.get(decision, ""), fringe_sentence(facts.get("patterns", [])))
+    words = [text(line) for line in lines if line]
     shown = {
         name: picture(folder / name, caption)
         for name, caption in _CAPTIONS.items()
@@ -60,7 +62,10 @@ def write_stack_report(
         sections["How far to trust it"] = [shown["Informed.png"]]
     if "Patterns.png" in shown:
         sections["Fringes"] = [shown["Patterns.png"], table(_orientations(facts))]
-    caption = "The row of pixels through the brightest point; the band holds 90 %."
+    caption = (
+        "The row of pixels through the brightest point; the band is 1.645 standard deviations of "
+        "the total uncertainty on either side, 90 % of a Gaussian."
+    )
     sections["Profile"] = [picture(folder / PROFILE, caption)]
     sections["Methods, to paste"] = [text(methods(facts))]
     sections["Versions"] = [table(_versions(facts))]
