@@ -124,7 +124,7 @@ def test_report_of_a_small_set(evaluate, small_set, posterior, tmp_path, capsys)
 def test_calibration_goes_from_calibrate_to_test(
     calibrate, infer, small_set, posterior, tmp_path, capsys
 ):
-    calibrate(options(small_set, posterior))
+    calibrate(options(small_set, posterior, "--gate_cells", "0"))
     said = capsys.readouterr().out
     assert "no finite interval can keep it with 1 cells" in said
     path = posterior / "calibration.json"
@@ -193,7 +193,7 @@ def test_calibration_goes_from_calibrate_to_test(
 def test_stored_calibration_is_used_by_the_report(
     evaluate, calibrate, small_set, posterior, tmp_path
 ):
-    calibrate(options(small_set, posterior))
+    calibrate(options(small_set, posterior, "--gate_cells", "0"))
     path = posterior / "calibration.json"
     file = read_json(path)
     changed = {**file["by_members"][1], "scale": 3.5, "probability_map": None}
