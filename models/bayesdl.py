@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from bayesdl_sim.models.dfcan import DFCAN
 from bayesdl_sim.models.dropout import fix_dropout
 from bayesdl_sim.models.rcan import RCAN, ReleasedTail
+from bayesdl_sim.models.stored_shapes import UNFIT, require_fitting
 from bayesdl_sim.models.unet import UNet
 from bayesdl_sim.utils.checkpoints import load_checkpoint
-from bayesdl_sim.utils.errors import InputError
+from bayesdl_sim.utils.errors import InputError, require_file
 
 __all__ = [
     "BACKBONES",
@@ -36,6 +37,7 @@ TAIL_RANGES = {
     "student": ((14.0, -2.0), (5.0, 0.75)),
 }
 MEMBER_FORMAT = "BayesDL-SIM member"
+REASON_LENGTH = 160  # characters of what does not fit
 WIDENED = "head.weight"  # of the U-Net: the one layer that sees the input
 
 
@@ -252,19 +254,31 @@ def load_member(
     Raises:
         InputError: not a member, or parameters that do not fit its own configuration.
     """
+    if content is None:
+        content = require_file(path, "checkpoint").read_bytes()
     payload = load_checkpoint(path, content)
     if payload.get("format") != MEMBER_FORMAT:
         raise InputError(f"{path}: expected a {MEMBER_FORMAT}, found a {payload.get('format')}")
     try:
-        network = build_network(payload["network"])
+        config, sampler, training = (
+            _entries(payload, n) for n in ("network", "sampler", "training")
+        )
+        require_fitting(payload["state"], config, build_network, len(content))
+        network = build_network(config)
         network.load_state_dict(payload["state"])
-        sampler, training = payload["sampler"], payload["training"]
         _as_sampled(network, sampler)
-    except (KeyError, TypeError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:120]
+    except UNFIT as error:  # an `InputError` too: it does not know the file
+        reason = " ".join(str(error).split())[:REASON_LENGTH]
         raise InputError(
             f"{path}: the parameters do not fit a network of this version ({reason}); "
             "copy or train the member again"
         ) from None
     network = network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
     return Member(network, sampler, training)
+
+
+def _entries(payload: dict[str, Any], name: str) -> dict[str, Any]:
+    value = payload[name]
+    if not (isinstance(value, dict) and all(isinstance(key, str) for key in value)):
+        raise TypeError(f"{name}: expected named entries, found a {type(value).__name__}")
+    return value

@@ -1,6 +1,7 @@
 """Members of the released BayesDL-SIM: bare state dicts, whose shapes define the network."""
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ from torch import Tensor
 
 from bayesdl_sim.models.bayesdl import BayesDL, Member, build_network, network_config
 from bayesdl_sim.models.rcan import TAIL_PARTS
+from bayesdl_sim.models.stored_shapes import UNFIT, require_fitting
 from bayesdl_sim.utils.checkpoints import load_state
-from bayesdl_sim.utils.errors import InputError, require_folder
+from bayesdl_sim.utils.errors import InputError, require_file, require_folder
 
 __all__ = [
     "is_released",
@@ -57,14 +59,20 @@ def load_released(
     """
     match = _FILE_NAME.fullmatch(path.name)
     named = (match and match[1]) or "gauss"
-    network = network_from_released(load_state(path, content), named, str(path))
+    if content is None:
+        content = require_file(path, "checkpoint").read_bytes()
+    state = load_state(path, content)
+    network = network_from_released(state, named, str(path), len(content))
     network = network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
     # The released code scales every stack by its smallest and largest count.
     return Member(network, {"kind": "released"}, {"normalisation": "min-max"})
 
 
 def network_from_released(
-    state: dict[str, Tensor], likelihood: str = "gauss", name: str = "the state dict"
+    state: dict[str, Tensor],
+    likelihood: str = "gauss",
+    name: str = "the state dict",
+    size: int | None = None,
 ) -> BayesDL:
     """Builds the network that a released state dict belongs to, and fills it.
 
@@ -72,17 +80,21 @@ def network_from_released(
         state: released names (head, body, tail, uncer_tail; with or without `module.`).
         likelihood: "gauss" or "laplace", for a tail that could be either.
         name: the file, for the error message.
+        size: of the file in bytes; the network needs no more memory. None does not limit it.
 
     Raises:
         InputError: not the released network; it names the first parameter that does not fit.
     """
     state = {key.removeprefix(_PARALLEL): value for key, value in state.items()}
     try:
-        network = build_network(_config(state, likelihood))
-        network.load_state_dict(_renamed(_without_dropout(state)))
+        config = _config(state, likelihood)
+        renamed = _renamed(_without_dropout(state))
+        require_fitting(renamed, config, build_network, sys.maxsize if size is None else size)
+        network = build_network(config)
+        network.load_state_dict(renamed)
     except KeyError as error:
         reason = f"{error.args[0]} is missing"
-    except (RuntimeError, ValueError, IndexError, ZeroDivisionError) as error:
+    except UNFIT as error:
         reason = " ".join(str(error).split())[:160]
     else:
         return network

@@ -19,8 +19,9 @@ from bayesdl_sim.data.stacks import read_stack
 from bayesdl_sim.metrics.profiles import Line, line_between, profile
 from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled
 from bayesdl_sim.utils.errors import InputError, require_folder
-from bayesdl_sim.utils.files import atomic_path, read_json
+from bayesdl_sim.utils.files import atomic_path
 from bayesdl_sim.utils.pictures import display_limits, draw_scale_bar
+from bayesdl_sim.utils.schema import list_of, optional, read_record, text
 
 __all__ = ["Result", "draw", "read_result", "write_profile"]
 
@@ -44,7 +45,8 @@ def read_result(folder: Path, time: int) -> Result:
         InputError: no complete result, no total uncertainty in it, or no such time point.
     """
     folder = require_folder(folder, "result")
-    names = read_json(folder / "prediction.json").get("channels", [])
+    facts = {"channels": optional(list_of(text()))}
+    names = read_record(folder / "prediction.json", facts, "result").get("channels", [])
     if not {"SR", "Total"} <= set(names):
         raise InputError(
             f"{folder} has no total uncertainty (channels: {', '.join(names)}): a profile with an "

@@ -9,6 +9,7 @@ earlier run was lost or mixed right after the kill, and if no process is left.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import time
@@ -44,6 +45,7 @@ class Trial(NamedTuple):
     equal: bool
     earlier_kept: bool
     orphans: int
+    differing: str
     message: str
 
 
@@ -51,6 +53,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = arguments("robustness.kills", "Kills programs at random moments.", network=False)
     parser.add_argument("--kills", type=int, default=60, help="over all programs (%(default)s)")
+    parser.add_argument("--minutes", type=float, help="start no further kill after so long")
     parser.add_argument("--programs", nargs="+", choices=list(PROGRAMS), default=list(PROGRAMS))
     parser.add_argument("--work", type=Path, required=True, help="folder for inputs and results")
     parser.add_argument("--seed", type=int, default=0, help="moments of the kills")
@@ -72,12 +75,13 @@ def undisturbed(name: str, inputs: Path, out: Path) -> tuple[dict[str, str], dic
 
 
 def processes_in(group: int) -> int:
-    """How many processes of a group still run."""
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return 0
-    return 1
+    """How many processes of a group still run; those that only wait to be reaped have ended."""
+    count = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # ended meanwhile
+            state, _, found = stat.read_text().rpartition(")")[2].split()[:3]
+            count += int(found) == group and state not in "ZX"
+    return count
 
 
 def kill_once(name: str, inputs: Path, out: Path, moment: float, expected: tuple) -> Trial:
@@ -88,21 +92,25 @@ def kill_once(name: str, inputs: Path, out: Path, moment: float, expected: tuple
     process = start(words)
     time.sleep(moment)
     process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.wait()
     deadline = time.monotonic() + GRACE_S
     while processes_in(process.pid) and time.monotonic() < deadline:
         time.sleep(0.1)
     orphans = processes_in(process.pid)
     if orphans:
         os.killpg(process.pid, signal.SIGKILL)
-    kept = not earlier or contents(results) in (earlier, final)
+    now = contents(results) if earlier else {}
+    kept = now in (earlier, final)
     message = ""
     for _ in range(MOST_RESTARTS):
         done = run(words)
         if done.returncode == 0:
             break
         message = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "no message"
-    return Trial(name, round(moment, 3), contents(results) == final, kept, orphans, message)
+    found = contents(results)
+    differing = [n for n in sorted(found.keys() | final.keys()) if found.get(n) != final.get(n)]
+    shown = " ".join(differing[:5])
+    return Trial(name, round(moment, 3), not differing, kept, orphans, shown, message)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -112,11 +120,15 @@ def main(argv: list[str] | None = None) -> None:
     inputs = make_inputs(args.work.resolve())
     out = args.work.resolve() / "out"
     expected = {name: undisturbed(name, inputs, out) for name in args.programs}
-    trials = []
+    trials, began = [], time.monotonic()
     for number in tqdm(range(args.kills), "kills", unit="kill"):
+        if args.minutes and time.monotonic() - began > 60 * args.minutes:
+            break
         name = args.programs[number % len(args.programs)]
         moment = float(rng.uniform(0, expected[name][2]))
         trials.append(kill_once(name, inputs, out, moment, expected[name]))
+        if not (trials[-1].equal and trials[-1].earlier_kept and not trials[-1].orphans):
+            tqdm.write(str(trials[-1]))
     rows = []
     for name in args.programs:
         own = [trial for trial in trials if trial.program == name]

@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -111,11 +112,25 @@ def make_inputs(folder: Path) -> Path:
 
 
 def prepare(name: str, inputs: Path, out: Path) -> list[str]:
-    """Makes the folder ready and returns the command: what the program goes on from is run first.
+    """Makes the folder ready and returns the command.
+
+    What the program goes on from is made once and kept in a folder beside `out`.
 
     Raises:
         InputError: the program before this one failed.
     """
+    program = PROGRAMS[name]
+    kept = out.with_name(f"{out.name} before {re.sub('[^a-z0-9]+', '-', name)}")
+    if not kept.is_dir():
+        _fill(name, inputs, out)
+        shutil.copytree(out, kept)
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.copytree(kept, out)
+    return _filled(program, inputs, out)
+
+
+def _fill(name: str, inputs: Path, out: Path) -> None:
+    """What lies in the folder before the program starts."""
     program = PROGRAMS[name]
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
@@ -127,7 +142,6 @@ def prepare(name: str, inputs: Path, out: Path) -> list[str]:
         done = run([word.replace("a.tif", "b.tif") for word in _filled(program, inputs, out)])
         if done.returncode:
             raise InputError(f"{name}, the run before: {done.stderr.strip()[-300:]}")
-    return _filled(program, inputs, out)
 
 
 def start(words: Sequence[str], **options: Any) -> subprocess.Popen:

@@ -17,6 +17,17 @@ from pathlib import Path
 from bayesdl_sim.data.formats.tiff import tiff_header
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import read_json, write_json
+from bayesdl_sim.utils.schema import (
+    anything,
+    checked,
+    list_of,
+    mapping_of,
+    maybe,
+    number,
+    optional,
+    text,
+    whole,
+)
 
 __all__ = ["FRAMES", "PARTS", "SCALE", "DatasetSpec", "DatasetTree", "split_cells"]
 
@@ -75,6 +86,7 @@ class DatasetSpec:
                 f"{path} lacks the entries {', '.join(missing)}: write it again with "
                 "DatasetGenerate, or delete it to have the set described from its folders"
             )
+        payload = checked(payload, _KINDS, path, "data set")
         spec = cls(**{name: payload[name] for name in names if name in payload})
         _check_spec(spec, path)
         object.__setattr__(spec, "size", tuple(spec.size))  # JSON has no tuples
@@ -206,6 +218,22 @@ class DatasetTree:
             seed=None,
             splits=split_cells(cells),
         )
+
+
+_CELLS = list_of(whole(least=1))
+_KINDS = {
+    "sample": text(),
+    "microscope": text(),
+    "size": list_of(whole(least=1), length=2),
+    "levels": whole(least=1),
+    "cells": whole(least=1),
+    "pixel_size_nm": maybe(number(above=0)),
+    "seed": maybe(whole(least=0)),
+    "splits": mapping_of(_CELLS),
+    "details": optional(mapping_of(anything())),
+    "frames": optional(whole(least=1)),
+    "scale": optional(whole(least=1)),
+}
 
 
 def _check_spec(spec: DatasetSpec, path: str | Path) -> None:

@@ -1,5 +1,7 @@
 """BayesDL: the tail never moves the trunk, members survive the disk, errors name the file."""
 
+import resource
+
 import pytest
 import torch
 
@@ -176,3 +178,47 @@ def test_a_member_cannot_lose_channels_or_widen_another_backbone(tmp_path):
     for name, channels in (("unet", 4), ("rcan", 13)):
         with pytest.raises(InputError, match="cannot be made to take"):
             with_inputs(load_member(tmp_path / f"{name}.pth"), {}, channels, seed=0)
+
+
+def doctored(path, **changes):
+    """A member file whose payload was changed after the check that its writer makes."""
+    save(path)
+    payload = torch.load(path, weights_only=True)
+    for place, value in changes.items():
+        *parents, last = place.split("__")
+        entry = payload
+        for parent in parents:
+            entry = entry[parent]
+        entry[last] = value
+    torch.save(payload, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"network__options__width": 10**7}, "expected the shape"),
+        ({"network__options__levels": 12}, "is missing"),
+        ({"network__options__levels": 10**5}, "fewer parameters than its layers"),
+        ({"network__options__blocks": 10**5}, "fewer parameters than its layers"),
+        ({"network__options__width": 10**30}, "do not fit"),
+        ({"network__options": None}, "do not fit"),
+        ({"network": [1]}, "network: expected named entries"),
+        ({"network__backbone": []}, "do not fit"),
+        ({"sampler": 3}, "sampler: expected named entries"),
+        ({"sampler": {"kind": "mc_dropout", "seed": -1}}, "do not fit"),
+        ({"training": {2: 2}}, "training: expected named entries"),
+        ({"state": {"head.weight": 4}}, "found a int"),
+        ({"state__trunk.head.weight": torch.zeros(1).expand(10**7, 10**7)}, "more numbers than"),
+        ({"state__trunk.head.weight": torch.zeros(4, 9, 3, 3, dtype=torch.int8)}, "floating-point"),
+    ],
+)
+def test_a_member_that_lies_about_its_network_takes_no_memory(tmp_path, changes, words):
+    path = doctored(tmp_path / "member_01.pth", **changes)
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    with pytest.raises(InputError, match=words) as caught:
+        load_member(path)
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    assert str(path) in str(caught.value)
+    assert after.ru_maxrss - before.ru_maxrss < 200_000  # kB
+    assert after.ru_utime - before.ru_utime < 1.0

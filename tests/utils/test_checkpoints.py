@@ -4,6 +4,7 @@ import io
 import os
 import pickle
 import pickletools
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -189,3 +190,24 @@ def test_folder_without_members_is_named(tmp_path):
         list_members(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="from 1"):
         member_path(tmp_path, 0)
+
+
+def test_entries_larger_than_their_file_are_refused(tmp_path):
+    """Zeros of a gigabyte deflate to a megabyte; reading them to compare sums would never end."""
+    path = tmp_path / "member_01.pth"
+    save_checkpoint(path, {"state": torch.zeros(300_000)})
+    with zipfile.ZipFile(path) as stored, zipfile.ZipFile(tmp_path / "b.pth", "w") as deflated:
+        for entry in stored.infolist():
+            deflated.writestr(entry.filename, stored.read(entry), zipfile.ZIP_DEFLATED)
+    with pytest.raises(InputError, match="damaged, truncated or no checkpoint"):
+        load_checkpoint(tmp_path / "b.pth")
+
+
+@pytest.mark.parametrize(
+    "version", [torch.zeros(3), 2**200, [1], None], ids=["tensor", "long", "list", "none"]
+)
+def test_versions_that_are_no_number(tmp_path, version):
+    path = tmp_path / "member_01.pth"
+    torch.save({"format": "BayesDL-SIM member", "version": version}, path)
+    with pytest.raises(InputError, match="expected version 1"):
+        load_checkpoint(path)

@@ -121,3 +121,17 @@ def test_zero_padded_names_are_refused_not_skipped(write_tree):
     (tree.root / "Raw" / "cell_3").rename(tree.root / "Raw" / "cell_03")
     with pytest.raises(InputError, match="without zeros"):
         tree.cells()
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [("levels", "2"), ("size", [48]), ("cells", 1e9), ("seed", []), ("details", 3), ("sample", {})],
+)
+def test_entries_of_another_type_are_named(tmp_path, entry, value):
+    splits = {"train": [3], "validation": [2], "test": [1]}
+    spec = DatasetSpec("MT", "random", (48, 48), 2, 3, 62.6, 1, splits)
+    spec.to_json(tmp_path / "dataset.json")
+    payload = json.loads((tmp_path / "dataset.json").read_text())
+    (tmp_path / "dataset.json").write_text(json.dumps(payload | {entry: value}))
+    with pytest.raises(InputError, match=rf"dataset\.json is no valid data set file: {entry}"):
+        DatasetSpec.from_json(tmp_path / "dataset.json")
