@@ -83,7 +83,12 @@ def test_released_convention_gives_the_released_maps(script, stack, posterior, t
     expected = np.mean(np.exp(log_vars[:, 0] / 2), axis=0)
     np.testing.assert_allclose(aleatoric, expected, rtol=1e-6)
     assert facts["convention"] == "released"
-    assert facts["run"] == {"device": "cpu", "precision": "fp32", "tile": None}
+    assert facts["run"] == {
+        "device": "cpu",
+        "precision": "fp32",
+        "tile": None,
+        "threads": 1,
+    }
     assert facts["checkpoint"]["network"]["backbone"] == "rcan"
 
 

@@ -50,7 +50,7 @@ def test_a_notebook_gives_the_files_of_the_command(members, tmp_path):
     assert result.save(tmp_path / "notebook") == tmp_path / "notebook"
     command, notebook = files_of(tmp_path / "command"), files_of(tmp_path / "notebook")
     assert sorted(command) == sorted(notebook)
-    assert len(command) == 18
+    assert len(command) == 22
     for name, content in command.items():
         assert notebook[name] == content, name
 

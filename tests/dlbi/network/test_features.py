@@ -68,7 +68,7 @@ def test_fluctuations_are_standardised(counts, features):
 def test_all_inputs_are_finite_for_a_dim_movie():
     generator = torch.Generator().manual_seed(3)
     density = draw_density("beads", (16, 16), 20.0, generator, 0.1)
-    microscopy = Microscopy(photons=300.0, background_e=0.0)
+    microscopy = Microscopy(photons=900.0, background_e=0.0)
     movie = simulate_movie(density, 6.0, 30, generator, microscopy=microscopy)
     moments = moments_of(movie.counts)
     calibration = replace(calibrate(moments), gain=2.2)
