@@ -19,7 +19,7 @@ from skimage.registration import phase_cross_correlation
 
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["LARGEST_SHIFT_PX", "Registered", "register"]
+__all__ = ["BORDER_PX", "LARGEST_SHIFT_PX", "Registered", "register"]
 
 LARGEST_SHIFT_PX = 1.5  # super-resolved pixels; conventions differ by 0.5 or 1, not by more
 PER_PIXEL = 50  # steps of the search

@@ -3,6 +3,7 @@
 import gc
 import importlib
 import json
+import re
 import runpy
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import tifffile
 import torch
 from matplotlib.image import imread
 from scipy import special
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, shift
 
 import bayesdl_sim.models.members
 from bayesdl_sim.bayes.prediction import predict
@@ -543,6 +544,20 @@ def test_comparison_with_a_target(script, posterior, tmp_path, capsys):
     scores = json.loads((tmp_path / "out" / "prediction.json").read_text())["quality"]
     assert set(scores) == {"SR", "wide field"}
     assert all(np.isfinite(list(score.values())).all() for score in scores.values())
+
+
+def test_a_target_of_another_half_pixel_convention_is_moved(script, posterior, tmp_path, capsys):
+    path = ROOT / "data" / "cristae" / "raw.tif"
+    options = ("--test_data", path, "--pretrained_G", posterior, "--target", tmp_path / "gt.tif")
+    call(script, posterior, "--test_data", path, "--save_path", tmp_path / "first")
+    sr = tifffile.imread(tmp_path / "first" / "SR.tif").astype(np.float32)
+    tifffile.imwrite(tmp_path / "gt.tif", shift(sr, (0.5, 0.5), mode="nearest"))
+    capsys.readouterr()
+    call(script, posterior, *options, "--save_path", tmp_path / "out")
+    printed = capsys.readouterr().out
+    assert re.search(r"ground truth moved by -0.[45]", printed)
+    scores = json.loads((tmp_path / "out" / "prediction.json").read_text())["quality"]
+    assert scores["SR"]["psnr"] > 30  # the target is the SR itself, interpolated twice
 
 
 # --- Bad input -----------------------------------------------------------------------------------

@@ -195,16 +195,39 @@ def read_target(path: Path, stack: RawStack) -> NDArray:
 
 
 def compare(sr: NDArray, raw: NDArray, target: NDArray) -> dict[str, Quality]:
-    """SR and bicubic wide field against the ground truth, averaged over time points."""
+    """SR and bicubic wide field against the ground truth, averaged over time points.
+
+    A truth of another half-pixel convention is moved onto the SR, which is printed, and all images
+    are then cut by the pixels that the movement touches.
+    """
     wide_field = [wide_field_upsampled(torch.from_numpy(frames)).numpy() for frames in raw]
+    target, inner = _aligned(target, sr)
     scores = {}
     for name, images in {"wide field": wide_field, "SR": sr}.items():
         rows = [
-            quality(np.where(gap, 0, image), np.where(gap, 0, truth))
+            quality(np.where(gap, 0, image)[inner], np.where(gap, 0, truth)[inner])
             for image, truth, gap in zip(images, target, np.isnan(sr), strict=True)
         ]
         scores[name] = Quality(*np.mean(rows, axis=0).tolist())
     return scores
+
+
+def _aligned(target: NDArray, sr: NDArray) -> tuple[NDArray, tuple[slice, slice]]:
+    """The truth on the pixels of the SR, and the rows and columns that can be compared."""
+    # Loaded only here: without a truth nothing needs them, and they are slow to load.
+    from bayesdl_sim.evaluation.alignment import SMALLEST_PX, moved
+    from bayesdl_sim.metrics.registration import BORDER_PX, register
+
+    shift_px = register(target[0], sr[0]).shift_px if min(sr.shape[1:]) > 4 * BORDER_PX else (0, 0)
+    if np.hypot(*shift_px) < SMALLEST_PX:
+        return target, (slice(None), slice(None))
+    rows, columns = shift_px
+    print(
+        f"   ground truth moved by {rows:+.2f} rows and {columns:+.2f} columns onto the SR: its "
+        "program has another half-pixel convention"
+    )
+    inner = slice(BORDER_PX, -BORDER_PX)
+    return np.stack([moved(truth, shift_px) for truth in target]), (inner, inner)
 
 
 def report(

@@ -22,7 +22,7 @@ from bayesdl_sim.metrics.registration import LARGEST_SHIFT_PX, register
 from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["moved", "shift_of_targets"]
+__all__ = ["SMALLEST_PX", "moved", "shift_of_targets"]
 
 MOST_CELLS = 12  # measured of a set, evenly picked
 SMALLEST_PX = 0.2  # super-resolved pixels; conventions differ by 0.5 or 1
