@@ -9,7 +9,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT_LINES, MODULE_LINES, FUNCTION_LINES, FOLDER_MODULES = 250, 300, 60, 12
 TESTS_PER_LINE = 0.6
-NOT_YET = {}
 
 
 def modules():
@@ -47,11 +46,7 @@ def too_large(root_relative, source):
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_size_of_a_module_and_its_functions(path):
     relative = path.relative_to(ROOT)
-    found = list(too_large(relative, path.read_text(encoding="utf-8")))
-    if relative.as_posix() in NOT_YET:
-        assert found, f"{relative} is small enough now: take it off NOT_YET"
-    else:
-        assert found == []
+    assert list(too_large(relative, path.read_text(encoding="utf-8"))) == []
 
 
 def test_folders_hold_few_modules():
