@@ -93,12 +93,7 @@ def quality(image: ArrayLike, target: ArrayLike) -> Quality:
         InputError: when the shapes differ, the target is constant, a value is not finite or the
             image is smaller than the window of SSIM (11 pixels).
     """
-    image, target = _pair(image, target)
-    if min(target.shape) < _SSIM_WINDOW:
-        raise InputError(f"SSIM needs at least 11 x 11 pixels, found an image of {target.shape}")
-    if target.max() == target.min():
-        raise InputError("the target is constant: there is nothing to compare with")
-    target = min_max(target)
+    image, target = _scored_pair(image, target)
     return Quality(*_scores(affine_fit(image, target), target), *_scores(min_max(image), target))
 
 
@@ -126,12 +121,7 @@ def ms_ssim(image: ArrayLike, target: ArrayLike) -> float:
 
     Source: Wang, Simoncelli and Bovik, Asilomar 2003, equation 7.
     """
-    image, target = _pair(image, target)
-    if min(target.shape) < _SSIM_WINDOW:
-        raise InputError(f"SSIM needs at least 11 x 11 pixels, found an image of {target.shape}")
-    if target.max() == target.min():
-        raise InputError("the target is constant: there is nothing to compare with")
-    target = min_max(target)
+    image, target = _scored_pair(image, target)
     image = affine_fit(image, target)
     scales = min(len(_SCALE_WEIGHTS), 1 + int(np.log2(min(target.shape) / _SSIM_WINDOW)))
     weights = np.array(_SCALE_WEIGHTS[:scales]) / sum(_SCALE_WEIGHTS[:scales])
@@ -277,6 +267,16 @@ def _image(image: ArrayLike) -> NDArray[np.float64]:
     if not np.isfinite(image).all():
         raise InputError("an image holds values that are not finite (NaN or infinity)")
     return image
+
+
+def _scored_pair(image: ArrayLike, target: ArrayLike) -> tuple[NDArray, NDArray]:
+    """Image and min-max scaled target, if SSIM can be taken of them."""
+    image, target = _pair(image, target)
+    if min(target.shape) < _SSIM_WINDOW:
+        raise InputError(f"SSIM needs at least 11 x 11 pixels, found an image of {target.shape}")
+    if target.max() == target.min():
+        raise InputError("the target is constant: there is nothing to compare with")
+    return image, min_max(target)
 
 
 def _pair(image: ArrayLike, target: ArrayLike) -> tuple[NDArray, NDArray]:

@@ -70,17 +70,8 @@ def write_channels(
     if colours is not None:
         metadata["Channel"]["Color"] = [_ome_colour(colours[name]) for name in channels]
     metadata["UUID"] = f"urn:uuid:{_uuid_of(channels, pixel_size_nm)}"
-    with atomic_path(path) as partial:
-        tifffile.imwrite(
-            partial,
-            _planes(channels),
-            shape=(*shape[:-2], len(channels), *shape[-2:]),
-            dtype=np.float32,
-            ome=True,
-            photometric="minisblack",
-            metadata=metadata | _ome_size(pixel_size_nm),
-            **_resolution(pixel_size_nm, "CENTIMETER"),
-        )
+    tags = _resolution(pixel_size_nm, "CENTIMETER") | {"ome": True}
+    _write_planes(path, channels, shape, metadata | _ome_size(pixel_size_nm), tags)
 
 
 def write_hyperstack(
@@ -114,17 +105,8 @@ def write_hyperstack(
     metadata["min"], metadata["max"] = (float(end) for end in limits[first])
     if pixel_size_nm is not None:
         metadata["unit"] = "um"
-    with atomic_path(path) as partial:
-        tifffile.imwrite(
-            partial,
-            _planes(channels),
-            shape=(*shape[:-2], len(channels), *shape[-2:]),
-            dtype=np.float32,
-            imagej=True,
-            photometric="minisblack",
-            metadata=metadata,
-            **_resolution(pixel_size_nm, "NONE", per_nm=1000),
-        )
+    tags = _resolution(pixel_size_nm, "NONE", per_nm=1000) | {"imagej": True}
+    _write_planes(path, channels, shape, metadata, tags)
     return True
 
 
@@ -137,6 +119,26 @@ def _channels_of(
     if len(shapes) != 1:
         raise InputError(f"{path}: the channels are expected to have one size, found {shapes}")
     return channels, shapes.pop()
+
+
+def _write_planes(
+    path: str | Path,
+    channels: Mapping[str, NDArray],
+    shape: tuple[int, ...],
+    metadata: Mapping[str, Any],
+    tags: Mapping[str, Any],
+) -> None:
+    """Writes channels of one shape; `tags` name the flavour of the TIFF and its pixel size."""
+    with atomic_path(path) as partial:
+        tifffile.imwrite(
+            partial,
+            _planes(channels),
+            shape=(*shape[:-2], len(channels), *shape[-2:]),
+            dtype=np.float32,
+            photometric="minisblack",
+            metadata=metadata,
+            **tags,
+        )
 
 
 def _planes(channels: Mapping[str, NDArray]) -> Iterator[NDArray]:
