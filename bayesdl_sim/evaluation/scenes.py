@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bayesdl_sim.data.sets.told_optics import stored_optics
+from bayesdl_sim.data.sets.known_optics import stored_optics
 from bayesdl_sim.data.stacks import RawStack
 from bayesdl_sim.DatasetGenerate.simulation import Recipe, measured_optics, simulate_cell
 from bayesdl_sim.physics.illumination import Illumination

@@ -14,9 +14,9 @@ from bayesdl_sim.data.inputs import NINE_FRAMES, FirstGuess, InputSpec, network_
 from bayesdl_sim.data.normalise import Normalisation
 from bayesdl_sim.data.sets.cache import open_cache
 from bayesdl_sim.data.sets.guesses import guesses_of
+from bayesdl_sim.data.sets.known_optics import KnownOptics
 from bayesdl_sim.data.sets.layout import FRAMES, PARTS, SCALE, DatasetSpec, DatasetTree
 from bayesdl_sim.data.sets.patches import crop_pair, draw_symmetry
-from bayesdl_sim.data.sets.told_optics import ToldOptics
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["Patches", "SimDataset", "Stack"]
@@ -56,7 +56,7 @@ class SimDataset:
         cache_dir: folder of the memory-mapped copy; default `.cache` inside `root`.
         inputs: what the network is shown.
         first_guess: how its first guess is made; only an input without one goes without it.
-        tell_optics: whether the first guess is told the optics of some stacks (`ToldOptics`).
+        tell_optics: whether the first guess knows the optics of some stacks (`KnownOptics`).
 
     Raises:
         InputError: unknown part or cell, or whatever is wrong with the tree (see `open_cache`).
@@ -88,8 +88,8 @@ class SimDataset:
         self._stacks = [stack for stack in self._cache.stacks if stack.cell in set(self.cells)]
         self.inputs, self._guesses = inputs, None
         if inputs.first_guess:
-            told = ToldOptics(self.spec) if tell_optics else None
-            self._guesses = guesses_of(self._cache, self._stacks, first_guess, part, told)
+            known = KnownOptics(self.spec) if tell_optics else None
+            self._guesses = guesses_of(self._cache, self._stacks, first_guess, part, known)
 
     def __len__(self) -> int:
         """Number of stacks, i.e. (cell, level) pairs."""

@@ -10,8 +10,9 @@ from tqdm import tqdm
 
 from bayesdl_sim.data.inputs import FirstGuess
 from bayesdl_sim.data.sets.cache import Cache, CachedStack
+from bayesdl_sim.data.sets.known_optics import KnownOptics
 from bayesdl_sim.data.sets.room import ADVICE, in_bytes, require_room
-from bayesdl_sim.data.sets.told_optics import ToldOptics
+from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import atomic_path
 
@@ -23,20 +24,22 @@ def guesses_of(
     stacks: list[CachedStack],
     guess: FirstGuess,
     part: str,
-    told: ToldOptics | None = None,
+    known_optics: KnownOptics | None = None,
 ) -> np.ndarray:
     """Normalised first guesses (stacks, 2H, 2W) float16, memory-mapped, in the order of `stacks`.
 
     Args:
         stacks: of one part of the data set.
         part: its name, which the file has too.
-        told: what the guess is told of the optics of each stack; None tells it nothing.
+        known_optics: what the guess knows of the optics of each stack; None is nothing.
 
     Raises:
         InputError: no room for the file.
     """
-    rows = repr([stack.raw_row for stack in stacks]).encode()
-    kind = "first_guess" if told is None else "told_guess"
+    optics = [known_optics and known_optics(stack.cell, stack.level) for stack in stacks]
+    entries = [stack.raw_row for stack in stacks]
+    rows = repr(entries if known_optics is None else (entries, optics)).encode()
+    kind = "first_guess" if known_optics is None else "informed_guess"
     name = f"{kind}-{guess.version}-{part}-{hashlib.sha256(rows).hexdigest()[:8]}.npy"
     path = cache.folder / name
     try:
@@ -46,9 +49,8 @@ def guesses_of(
     height, width = cache.raw.shape[-2:]
     shape = (len(stacks), 2 * height, 2 * width)
 
-    def one(stack: CachedStack) -> np.ndarray:
-        optics = None if told is None else told(stack.cell, stack.level)
-        known = {} if optics is None else {"optics": optics}
+    def one(stack: CachedStack, known_here: Optics | None) -> np.ndarray:
+        known = {} if known_here is None else {"optics": known_here}
         return guess.normalised(cache.raw[stack.raw_row], stack.norm, **known).astype("<f2")
 
     size = 2 * math.prod(shape)
@@ -59,7 +61,7 @@ def guesses_of(
             header = {"descr": "<f2", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
             with ThreadPoolExecutor(os.cpu_count()) as pool:
-                guesses = pool.map(one, stacks)
+                guesses = pool.map(one, stacks, optics)
                 for image in tqdm(guesses, f"first guesses, {part}", len(stacks), unit="stack"):
                     file.write(image.tobytes())
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What the first guess is told of the optics of a simulated stack: the truth, roughly, nothing."""
+"""What the first guess knows of the optics of a simulated stack: the truth, roughly, nothing."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,12 +10,12 @@ from bayesdl_sim.data.sets.layout import DatasetSpec
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["ToldOptics", "stored_optics"]
+__all__ = ["KnownOptics", "stored_optics"]
 
 SEED = 77
 # Shares of the stacks; the rest is given nothing, as by most users.
 TRUE_SHARE, NOMINAL_SHARE, WRONG_SHARE = 0.15, 0.25, 0.10
-WRONG_BY = 0.04  # relative standard deviation of a cut-off that is told wrongly
+WRONG_BY = 0.04  # relative standard deviation of a cut-off that is given wrongly
 
 
 def stored_optics(stored: Mapping[str, Any]) -> Optics:
@@ -40,13 +40,13 @@ def stored_optics(stored: Mapping[str, Any]) -> Optics:
     )
 
 
-class ToldOptics:
-    """Optics told at random, a function of cell and level alone.
+class KnownOptics:
+    """Optics given at random, a function of cell and level alone.
 
-    A network whose first guess has always been told the truth relies on it, and one that has never
-    been told cannot use it. So of the stacks of a set 15 % are told their OTF, 25 % the aperture,
+    A network whose first guess always has the truth relies on it, and one whose guess never has
+    any optics cannot use them. So 15 % of the stacks of a set get their OTF, 25 % the aperture,
     wavelength and pixel size with the damping of a typical objective, 10 % the same with a cut-off
-    that is wrong by a few per cent, and half nothing.
+    that is wrong by a few per cent, and half of them nothing.
 
     Args:
         spec: of a simulated set.
@@ -69,7 +69,7 @@ class ToldOptics:
             ) from error
 
     def __call__(self, cell: int, level: int) -> Optics | None:
-        """What is told of the optics of a stack; None is nothing."""
+        """What is known of the optics of a stack; None is nothing."""
         true = self._optics[cell]
         rng = np.random.default_rng([SEED, cell, level])
         place = rng.random()

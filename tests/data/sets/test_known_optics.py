@@ -8,8 +8,8 @@ import torch
 
 from bayesdl_sim.data.inputs import FirstGuess, InputSpec
 from bayesdl_sim.data.sets.datasets import SimDataset
+from bayesdl_sim.data.sets.known_optics import KnownOptics, stored_optics
 from bayesdl_sim.data.sets.layout import DatasetSpec
-from bayesdl_sim.data.sets.told_optics import ToldOptics, stored_optics
 from bayesdl_sim.DatasetGenerate import from_simulation, simulation
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
 from bayesdl_sim.utils.errors import InputError
@@ -21,7 +21,7 @@ SPEC = DatasetSpec("mixed", "random", (32, 32), 2, 400, None, 3, {}, {"cells": C
 
 @pytest.fixture(scope="module")
 def told():
-    return [ToldOptics(SPEC)(cell, level) for cell in range(1, 401) for level in (1, 2)]
+    return [KnownOptics(SPEC)(cell, level) for cell in range(1, 401) for level in (1, 2)]
 
 
 def share(told, condition):
@@ -44,7 +44,7 @@ def test_the_others_get_truth_nominal_values_or_wrong_ones(told):
 
 
 def test_the_same_stack_is_told_the_same(told):
-    again = ToldOptics(SPEC)
+    again = KnownOptics(SPEC)
     assert [again(cell, 2) for cell in range(1, 401)] == told[1::2]
 
 
@@ -58,9 +58,9 @@ def test_measured_otfs_are_read_back():
 
 def test_a_set_of_others_cannot_tell():
     with pytest.raises(InputError, match="tell_optics"):
-        ToldOptics(replace(SPEC, details={}))
+        KnownOptics(replace(SPEC, details={}))
     with pytest.raises(InputError, match="tell_optics"):
-        ToldOptics(replace(SPEC, details={"cells": {"1": {}}}))
+        KnownOptics(replace(SPEC, details={"cells": {"1": {}}}))
 
 
 def test_guesses_are_made_with_what_was_told(tmp_path):
@@ -77,7 +77,7 @@ def test_guesses_are_made_with_what_was_told(tmp_path):
     guess = FirstGuess(make, 1)
     told = SimDataset(tmp_path / "set", "train", inputs=shown, first_guess=guess, tell_optics=True)
     plain = SimDataset(tmp_path / "set", "train", inputs=shown, first_guess=guess)
-    draws = ToldOptics(told.spec)
+    draws = KnownOptics(told.spec)
     cutoffs = []
     for index in range(len(told)):
         stack = told.stack(index)
