@@ -22,7 +22,7 @@ import torch
 from bayesdl_sim.data.formats.otf import MEASURED_OTFS, read_radial_otf
 from bayesdl_sim.data.formats.tiff import read_image
 from bayesdl_sim.data.formats.tiff_writer import write_map
-from bayesdl_sim.DatasetGenerate.simulation import PHASE_ORIGIN, describe_microscope
+from bayesdl_sim.DatasetGenerate.simulation import PHASE_ORIGIN
 from bayesdl_sim.physics.image_formation import (
     Grid,
     expected_frames,
@@ -253,7 +253,7 @@ def main(argv: list[str] | None = None) -> None:
         "otf": args.otf.name,
         "frequency_unit": "cycles per raw pixel",
         "phase_origin": PHASE_ORIGIN,
-        "microscope": describe_microscope(stack.microscope),
+        "microscope": stack.microscope.to_dict(),
     }
     write_json(folder / "parameters.json", facts)
     write_map(folder / "gt.tif", stack.target, args.pixel_size_nm / 2)

@@ -25,13 +25,13 @@ import tifffile
 import torch
 from tqdm import tqdm
 
+from bayesdl_sim.data.formats.otf import measured_optics
 from bayesdl_sim.data.sets.layout import DatasetSpec, DatasetTree, split_cells
 from bayesdl_sim.DatasetGenerate.outliers import OUTLIERS
 from bayesdl_sim.DatasetGenerate.simulation import (
     MIXED,
     PHASE_ORIGIN,
     Recipe,
-    measured_optics,
     simulate_cell,
 )
 from bayesdl_sim.DatasetGenerate.workers import worker_pool

@@ -1,9 +1,8 @@
 """Which cells of a measured set are converted, and which part each belongs to (`--cells`)."""
 
-import re
-
 from bayesdl_sim.data.sets.layout import PARTS, split_cells
 from bayesdl_sim.utils.errors import InputError
+from bayesdl_sim.utils.number_list import ranges_in
 
 __all__ = ["CELLS_HELP", "numbers_in", "share_out"]
 
@@ -21,13 +20,13 @@ def numbers_in(text: str, available: list[int], option: str) -> list[int]:
     Raises:
         InputError: not such a list, or nothing of it available.
     """
+    try:
+        ranges = ranges_in(text)
+    except ValueError:
+        raise InputError(f"{option}: expected numbers such as 1-5,8,11- ; found {text!r}") from None
     chosen = set()
-    for piece in text.split(","):
-        match = re.fullmatch(r"(\d+)(-?)(\d*)", piece.strip())
-        if not match or (match[3] and not match[2]):
-            raise InputError(f"{option}: expected numbers such as 1-5,8,11- ; found {text!r}")
-        first = int(match[1])
-        last = int(match[3]) if match[3] else (max(available) if match[2] else first)
+    for piece, (first, last) in zip(text.split(","), ranges, strict=True):
+        last = max(available) if last is None else last
         found = {number for number in available if first <= number <= last}
         if not found:
             raise InputError(

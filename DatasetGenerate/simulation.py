@@ -1,16 +1,15 @@
 """Simulates the cells of a data set: structure, microscope, exposures; each from its own seed."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from bayesdl_sim.data.formats.otf import MEASURED_OTFS, read_radial_otf
 from bayesdl_sim.data.normalise import normalisation_of, target_normalisation
 from bayesdl_sim.DatasetGenerate.outliers import ODDITIES, ORDINARY, OUTLIERS, oddity_of
 from bayesdl_sim.physics.image_formation import Grid, grid_for, raw_counts, soften, target_image
-from bayesdl_sim.physics.microscopes import Microscope, biosr_microscope, random_microscope
+from bayesdl_sim.physics.microscopes import biosr_microscope, random_microscope
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.structures.mixture import draw
 from bayesdl_sim.physics.structures.texture import with_texture
@@ -30,8 +29,6 @@ __all__ = [
     "Cell",
     "Recipe",
     "SIGNAL_RANGE_E",
-    "describe_microscope",
-    "measured_optics",
     "simulate_cell",
 ]
 
@@ -116,7 +113,7 @@ def _simulate(recipe: Recipe, entropy: list[int], number: int, optics: list[Opti
         "structure": kind,
         "softness_nm": softness_nm,
         "signal_e": signals,
-        "microscope": describe_microscope(microscope),
+        "microscope": microscope.to_dict(),
     }
     if recipe.microscope == "wide":
         details["uneven_light"] = stand.light is not None or stand.orientation_light is not None
@@ -178,30 +175,3 @@ def _signal_levels(recipe: Recipe, generator: torch.Generator) -> list[float]:
     else:
         place = torch.linspace(0, 1, recipe.levels)
     return [round(low * (high / low) ** p, 4) for p in place.tolist()]
-
-
-def describe_microscope(microscope: Microscope) -> dict[str, Any]:
-    """All parameters for JSON; a measured curve is named by its cut-off, not listed."""
-    details = asdict(microscope)
-    details["optics"]["radial_otf"] = microscope.optics.radial_otf is not None
-    details["optics"]["cutoff"] = microscope.optics.cutoff
-    return _rounded(details)
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, 6)
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_rounded(item) for item in value]
-    return value
-
-
-def measured_optics() -> list[Optics]:
-    """The measured OTFs of the TIRF-SIM behind BioSR, at its pixel of 62.6 nm."""
-    optics = []
-    for path, na, emission_nm in MEASURED_OTFS:
-        curve = read_radial_otf(path)
-        optics.append(Optics(na, emission_nm, 62.6, 1.0, curve.modulus, curve.step_per_um))
-    return optics

@@ -15,9 +15,9 @@ import torch
 from bayesdl_sim.benchmarks.accuracy import bars, mean_by, score_scenes, standard_methods
 from bayesdl_sim.benchmarks.shared.common import open_posterior
 from bayesdl_sim.benchmarks.shared.console import arguments, at_least
+from bayesdl_sim.data.formats.otf import measured_optics
 from bayesdl_sim.data.formats.tiff import read_image
 from bayesdl_sim.data.stacks import read_stack
-from bayesdl_sim.DatasetGenerate.simulation import measured_optics
 from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.evaluation.scenes import Scene
 from bayesdl_sim.utils.errors import InputError, run_script

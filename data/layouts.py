@@ -17,6 +17,7 @@ import numpy as np
 from bayesdl_sim.data.formats.image_file import Series
 from bayesdl_sim.data.frame_order import check_words, split_axis
 from bayesdl_sim.utils.errors import InputError
+from bayesdl_sim.utils.number_list import numbers_of, ranges_in
 
 __all__ = ["FRAMES", "MIN_SIZE", "WANTED", "Arrangement", "FrameLayout", "NotAStack", "arrange"]
 
@@ -80,17 +81,15 @@ class FrameLayout:
 
     def chosen_frames(self) -> list[int]:
         """Numbers of the chosen images, from 0."""
-        numbers = []
-        for piece in str(self.frames).split(","):
-            match = re.fullmatch(r"(\d{1,7})(?:-(\d{1,7}))?", piece.strip())
-            first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
-            if not 1 <= first <= last:
-                raise InputError(
-                    f"frames: expected numbers from 1 such as 1-9 or 1-9,11-19; found "
-                    f"{self.frames!r}"
-                )
-            numbers += range(first - 1, last)
-        return numbers
+        try:
+            numbers = numbers_of(ranges_in(str(self.frames)))
+        except ValueError:
+            numbers = [0]
+        if min(numbers) < 1:
+            raise InputError(
+                f"frames: expected numbers from 1 such as 1-9 or 1-9,11-19; found {self.frames!r}"
+            )
+        return [number - 1 for number in numbers]
 
     def tiles(self) -> tuple[int, int]:
         """Rows and columns of frames in an image; (1, 1) without a mosaic."""

@@ -1,8 +1,11 @@
 """Whole microscopes: the one behind BioSR, and random ones over the measured ranges."""
 
+from __future__ import annotations
+
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import torch
 
@@ -39,6 +42,28 @@ class Microscope:
     haze_fraction: float = 0.0
     haze_sigma_nm: float = 500.0
     background: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """All parameters for JSON, to six decimals; of a measured OTF only which one it is."""
+        return _rounded(asdict(self) | {"optics": self.optics.to_dict()})
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any], measured: Sequence[Optics] = ()) -> Microscope:
+        """The microscope that `to_dict` has described.
+
+        Args:
+            measured: optics with the measured OTFs, see `Optics.from_dict`.
+        """
+        light = stored["illumination"]
+        phase = tuple(tuple(steps) for steps in light["phase"])
+        flat = {name: tuple(values) for name, values in light.items() if name != "phase"}
+        others = {n: v for n, v in stored.items() if n not in ("optics", "illumination", "camera")}
+        return cls(
+            Optics.from_dict(stored["optics"], measured),
+            Illumination(phase=phase, **flat),
+            Camera(**stored["camera"]),
+            **others,
+        )
 
 
 def random_microscope(generator: torch.Generator, measured: Sequence[Optics] = ()) -> Microscope:
@@ -158,3 +183,13 @@ def _illumination(
 
 def _normal(generator: torch.Generator, sigma: float = 1.0) -> float:
     return sigma * torch.randn((), generator=generator).item()
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 6)
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(item) for item in value]
+    return value

@@ -1,9 +1,15 @@
 """Detection optics: the optical transfer function of the microscope and that of the target."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["TYPICAL_OPTICS", "Optics", "apply_otf", "frequency_grid", "otf", "target_otf"]
 
@@ -35,6 +41,33 @@ class Optics:
     def cutoff(self) -> float:
         """Cut-off frequency 2 NA / emission, in cycles per raw pixel."""
         return 2.0 * self.na / self.emission_nm * self.pixel_size_nm
+
+    def to_dict(self) -> dict[str, Any]:
+        """The parameters for JSON; a measured curve is named by its cut-off, not listed."""
+        measured = self.radial_otf is not None
+        return asdict(self) | {"radial_otf": measured, "cutoff": self.cutoff}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any], measured: Sequence[Optics] = ()) -> Optics:
+        """The optics that `to_dict` has described.
+
+        Args:
+            measured: optics with a measured OTF, of which the one of the same aperture and
+                wavelength lends its curve.
+
+        Raises:
+            InputError: a measured OTF that none of these has.
+        """
+        own = (stored["na"], stored["emission_nm"], stored["pixel_size_nm"], stored["damping"])
+        if not stored["radial_otf"]:
+            return cls(*own)
+        for known in measured:
+            if (known.na, known.emission_nm) == own[:2]:
+                return cls(*own, known.radial_otf, known.radial_step_per_um)
+        raise InputError(
+            f"a cell has a measured OTF of NA {own[0]} at {own[1]} nm, but this version holds none "
+            "such: simulate the set again"
+        )
 
 
 # Cut-off 0.34 cycles per pixel and moderate aberrations, in the middle of what microscopes have:

@@ -6,22 +6,18 @@ import argparse
 
 from bayesdl_sim.evaluation.predicting import PosteriorSettings, Sampling
 from bayesdl_sim.utils.errors import InputError
+from bayesdl_sim.utils.number_list import numbers_of, ranges_in
 
 __all__ = ["add_run_options", "at_least", "cell_numbers", "posterior_settings", "sampling"]
 
 
 def cell_numbers(words: str) -> tuple[int, ...]:
     """`1-3,7` -> 1, 2, 3, 7: type of a command-line option."""
-    numbers: set[int] = set()
     try:
-        for part in words.split(","):
-            first, _, last = part.partition("-")
-            numbers.update(range(int(first), int(last or first) + 1))
+        numbers = numbers_of(ranges_in(words))
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected e.g. 1-30,42, found {words!r}") from None
-    if not numbers:
-        raise argparse.ArgumentTypeError(f"no cell in {words!r}")
-    return tuple(sorted(numbers))
+    return tuple(sorted(set(numbers)))
 
 
 def add_run_options(run: argparse._ArgumentGroup) -> None:

@@ -6,17 +6,18 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bayesdl_sim.data.sets.known_optics import stored_optics
+from bayesdl_sim.data.formats.otf import measured_optics
 from bayesdl_sim.data.stacks import RawStack
-from bayesdl_sim.DatasetGenerate.simulation import Recipe, measured_optics, simulate_cell
+from bayesdl_sim.DatasetGenerate.simulation import Recipe, simulate_cell
 from bayesdl_sim.physics.illumination import Illumination
 from bayesdl_sim.physics.image_formation import Grid, grid_for
+from bayesdl_sim.physics.microscopes import Microscope
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.utils.errors import InputError
 
@@ -71,22 +72,15 @@ def simulated_cells(seed: int, cells: int, levels: int, size: int) -> Iterator[S
     for number in range(1, cells + 1):
         cell = simulate_cell(recipe, number, measured)
         details = cell.details
+        microscope = Microscope.from_dict(details["microscope"], measured)
         yield Scene(
             name=details["structure"],
             raw=torch.from_numpy(cell.raw.astype(np.float32)),
             target=cell.target,
             signals=tuple(details["signal_e"]),
-            optics=stored_optics(details["microscope"]["optics"]),
-            illumination=field_patterns(
-                _illumination(details["microscope"]["illumination"]), grid_for((size, size))
-            ),
+            optics=microscope.optics,
+            illumination=field_patterns(microscope.illumination, grid_for((size, size))),
         )
-
-
-def _illumination(stored: dict[str, Any]) -> Illumination:
-    flat = ("frequency", "angle", "modulation", "brightness")
-    phase = tuple(tuple(steps) for steps in stored["phase"])
-    return Illumination(phase=phase, **{name: tuple(stored[name]) for name in flat})
 
 
 def field_patterns(illumination: Illumination, grid: Grid) -> Illumination:

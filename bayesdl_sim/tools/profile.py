@@ -1,33 +1,32 @@
 """The super-resolved profile along a line of a result, with its interval band.
 
-The picture goes beside the result as `Profile.png`. With the raw stack, its wide field is drawn
-too, after the affine fit along the line that is nearest to the super-resolved profile.
+The picture takes the place of the result's `Profile.png`, which test.py draws along the row of the
+brightest point. With the raw stack, its wide field is drawn too.
 """
 
 from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib as mpl
-import numpy as np
 import torch
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from bayesdl_sim.bayes.credibility import interval
 from bayesdl_sim.data.formats.tiff import read_tiff
 from bayesdl_sim.data.stacks import read_stack
-from bayesdl_sim.metrics.profiles import Line, line_between, profile
+from bayesdl_sim.inference.output.profile_picture import (
+    PROFILE,
+    draw_profile,
+    write_profile_picture,
+)
+from bayesdl_sim.metrics.profiles import line_between
 from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled
 from bayesdl_sim.utils.errors import InputError, require_folder
-from bayesdl_sim.utils.files import atomic_path
-from bayesdl_sim.utils.pictures import display_limits, draw_scale_bar
+from bayesdl_sim.utils.pictures import display_limits
 from bayesdl_sim.utils.schema import list_of, optional, read_record, text
 
-__all__ = ["Result", "draw", "read_result", "write_profile"]
+__all__ = ["Result", "read_result", "write_profile"]
 
 CHANNELS = "Channels.ome.tif"
-DPI = 120
-POINTS = 9.0  # height of the letters on the image
 
 
 class Result(NamedTuple):
@@ -58,47 +57,6 @@ def read_result(folder: Path, time: int) -> Result:
         raise InputError(f"time: {folder} has the time points 0 to {times - 1}, found {time}")
     here = dict(zip(names, images[time * len(names) :], strict=False))
     return Result(here["SR"], here["Total"], pixel_size_nm)
-
-
-def draw(result: Result, line: Line, level: float, wide_field: NDArray | None = None) -> Figure:
-    """The image with the line on it, and the profile with the band of its interval.
-
-    Args:
-        level: probability of the interval.
-        wide_field: (2H, 2W), any units.
-    """
-    size = result.pixel_size_nm
-    apart = float(np.hypot(line.rows[1] - line.rows[0], line.columns[1] - line.columns[0]))
-    along = np.arange(len(line.rows)) * apart * (1 if size is None else size / 1000)
-    ours, total = (torch.from_numpy(profile(x, line)) for x in (result.sr, result.total))
-    lower, upper = (end.numpy() for end in interval(ours, total, level))
-    figure = Figure(figsize=(11, 4), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(1, 1.7))
-    low, high = display_limits(result.sr)
-    left.imshow(result.sr, cmap="magma", vmin=low, vmax=high)
-    left.plot(line.columns, line.rows, color="cyan", linewidth=1.5)
-    left.plot(line.columns[0], line.rows[0], "o", color="cyan", markersize=4)
-    left.set_axis_off()
-    draw_scale_bar(left, result.sr.shape, size, POINTS)
-    right.fill_between(
-        along, lower, upper, color="tab:red", alpha=0.2, linewidth=0, label=f"{level:.0%} interval"
-    )
-    right.plot(along, ours.numpy(), color="tab:red", label="super-resolved")
-    if wide_field is not None:
-        right.plot(along, _fitted(profile(wide_field, line), ours.numpy()), color="tab:gray",
-                   label="wide field, fitted")  # fmt: skip
-    unit = "px" if size is None else "µm"
-    right.set(xlabel=f"along the line, from the dot, {unit}", ylabel="normalised SR intensity")
-    right.set_xlim(0, along[-1])
-    right.grid(alpha=0.3)
-    right.legend(frameon=False)
-    return figure
-
-
-def _fitted(values: NDArray, target: NDArray) -> NDArray:
-    """The affine function of the values nearest to the target in least squares."""
-    terms = np.stack([values, np.ones_like(values)], axis=1)
-    return terms @ np.linalg.lstsq(terms, target, rcond=None)[0]
 
 
 def clicked_line(sr: NDArray) -> tuple[float, float, float, float]:
@@ -175,8 +133,8 @@ def write_profile(
             f"found ({y0:g}, {x0:g}) and ({y1:g}, {x1:g})"
         )
     wide_field = None if raw is None else wide_field_of(raw, time, result.sr.shape)
-    figure = draw(result, line_between((y0, x0), (y1, x1)), level, wide_field)
-    path = path or folder / "Profile.png"
-    with atomic_path(path) as partial:
-        figure.savefig(partial, dpi=DPI)
+    line = line_between((y0, x0), (y1, x1))
+    figure = draw_profile(*result[:2], line, result.pixel_size_nm, level, wide_field)
+    path = path or folder / PROFILE
+    write_profile_picture(path, figure)
     return path

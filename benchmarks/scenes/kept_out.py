@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from bayesdl_sim.benchmarks.scenes.charts import CHARTS
+from bayesdl_sim.data.formats.otf import measured_optics
 from bayesdl_sim.DatasetGenerate.simulation import (
     MIXED_SHARES,
     SIGNAL_RANGE_E,
-    measured_optics,
 )
 from bayesdl_sim.evaluation.scenes import Scene, field_patterns
 from bayesdl_sim.physics.image_formation import (

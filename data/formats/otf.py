@@ -7,9 +7,10 @@ from typing import NamedTuple
 import mrcfile
 import numpy as np
 
+from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.utils.errors import InputError, require_file
 
-__all__ = ["MEASURED_OTFS", "RadialOtf", "read_radial_otf"]
+__all__ = ["MEASURED_OTFS", "RadialOtf", "measured_optics", "read_radial_otf"]
 
 FOLDER = Path(__file__).parents[1] / "OTF"
 # (file, numerical aperture, emission in nm): chosen so that 2 NA / emission is the frequency at
@@ -19,6 +20,7 @@ MEASURED_OTFS = (
     (FOLDER / "TIRF560_cam2_0_z21_OTF2d.mrc", 1.41, 591.0),
     (FOLDER / "TIRF647_cam2_0_z21_OTF2d.mrc", 1.26, 690.0),
 )
+MEASURED_PIXEL_NM = 62.6  # of that microscope
 
 
 class RadialOtf(NamedTuple):
@@ -49,3 +51,14 @@ def read_radial_otf(path: str | Path) -> RadialOtf:
         )
     modulus = np.abs(line[0]).astype(np.float64)
     return RadialOtf(tuple((modulus / modulus[0]).round(6).tolist()), round(step, 6))
+
+
+def measured_optics() -> list[Optics]:
+    """The measured OTFs of the TIRF-SIM behind BioSR, at its pixel of 62.6 nm."""
+    optics = []
+    for path, na, emission_nm in MEASURED_OTFS:
+        curve = read_radial_otf(path)
+        optics.append(
+            Optics(na, emission_nm, MEASURED_PIXEL_NM, 1.0, curve.modulus, curve.step_per_um)
+        )
+    return optics

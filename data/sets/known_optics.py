@@ -1,43 +1,18 @@
 """What the first guess knows of the optics of a simulated stack: the truth, roughly, nothing."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
-from bayesdl_sim.data.formats.otf import MEASURED_OTFS, read_radial_otf
+from bayesdl_sim.data.formats.otf import measured_optics
 from bayesdl_sim.data.sets.layout import DatasetSpec
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["KnownOptics", "stored_optics"]
+__all__ = ["KnownOptics"]
 
 SEED = 77
 # Shares of the stacks; the rest is given nothing, as by most users.
 TRUE_SHARE, NOMINAL_SHARE, WRONG_SHARE = 0.15, 0.25, 0.10
 WRONG_BY = 0.04  # relative standard deviation of a cut-off that is given wrongly
-
-
-def stored_optics(stored: Mapping[str, Any]) -> Optics:
-    """The optics that `dataset.json` describes; it names a measured OTF, but does not list it.
-
-    Args:
-        stored: entry "optics" of a cell's microscope.
-
-    Raises:
-        InputError: a measured OTF that is none of `MEASURED_OTFS`.
-    """
-    own = (stored["na"], stored["emission_nm"], stored["pixel_size_nm"], stored["damping"])
-    if not stored["radial_otf"]:
-        return Optics(*own)
-    for path, na, emission_nm in MEASURED_OTFS:
-        if (na, emission_nm) == own[:2]:
-            curve = read_radial_otf(path)
-            return Optics(*own, curve.modulus, curve.step_per_um)
-    raise InputError(
-        f"a cell has a measured OTF of NA {own[0]} at {own[1]} nm, but this version holds none "
-        "such: simulate the set again"
-    )
 
 
 class KnownOptics:
@@ -58,8 +33,9 @@ class KnownOptics:
     def __init__(self, spec: DatasetSpec) -> None:
         try:
             cells = spec.details["cells"]
+            measured = measured_optics()
             self._optics = {
-                int(cell): stored_optics(facts["microscope"]["optics"])
+                int(cell): Optics.from_dict(facts["microscope"]["optics"], measured)
                 for cell, facts in cells.items()
             }
         except (KeyError, TypeError, AttributeError) as error:

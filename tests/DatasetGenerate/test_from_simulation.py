@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bayesdl_sim.data.formats.otf import MEASURED_OTFS
+from bayesdl_sim.data.formats.otf import MEASURED_OTFS, measured_optics
 from bayesdl_sim.data.formats.tiff import read_image
 from bayesdl_sim.data.sets.datasets import SimDataset
 from bayesdl_sim.data.sets.layout import PARTS, DatasetTree
@@ -189,7 +189,7 @@ def recipe(seed):
 
 
 def optics():
-    measured = simulation.measured_optics()
+    measured = measured_optics()
     assert len(measured) == len(MEASURED_OTFS)
     return measured
 
@@ -207,7 +207,7 @@ def test_wide_microscopes_give_other_cells_that_say_so(tmp_path):
 def test_ordinary_cells_stay_as_they_were():
     """Test cells of the benchmarks are made by seed: a new option must not change them."""
     recipe = simulation.Recipe("mixed", "random", 2, 48, 20261, 90.0)
-    cell = simulation.simulate_cell(recipe, 1, simulation.measured_optics())
+    cell = simulation.simulate_cell(recipe, 1, measured_optics())
     assert (cell.details["structure"], cell.details["signal_e"]) == ("CCPs", [15.3039, 30.9679])
     assert cell.details["microscope"]["optics"]["cutoff"] == 0.335752
     assert cell.raw.mean(axis=(1, 2, 3)) == pytest.approx([113.382, 125.284], abs=0.01)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from bayesdl_sim.benchmarks.scenes.kept_out import PHASE_MAJOR, SCENARIOS
+from bayesdl_sim.data.formats.otf import measured_optics
 from bayesdl_sim.data.sets.datasets import SimDataset
 from bayesdl_sim.DatasetGenerate import simulation
 from bayesdl_sim.DatasetGenerate.outliers import ODDITIES, ORDINARY, oddity_of
@@ -26,7 +27,7 @@ def test_an_outlier_that_never_shows_its_target_is_named(monkeypatch):
     monkeypatch.setattr(simulation, "MOST_ATTEMPTS", 2)
     recipe = simulation.Recipe("outliers", "random", levels=1, size=32, seed=0)
     with pytest.raises(InputError, match=r"none of 2 draws of outlier 1 \(discs\)"):
-        simulation.simulate_cell(recipe, 1, simulation.measured_optics())
+        simulation.simulate_cell(recipe, 1, measured_optics())
 
 
 def test_ordinary_cells_are_what_they_were():

@@ -24,6 +24,7 @@ from bayesdl_sim.figures import (
 )
 from bayesdl_sim.figures import profile as profile_figure
 from bayesdl_sim.figures.common import lit_pixels, sr_scale
+from bayesdl_sim.inference.output.profile_picture import draw_profile
 from bayesdl_sim.metrics.profiles import line_between, profile
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
 from bayesdl_sim.tools import profile as profile_tool
@@ -99,7 +100,7 @@ def test_profile_reads_the_channels_of_its_time_point(result):
 def test_profile_draws_the_interval_of_the_line(result):
     found = profile_tool.read_result(result / "out", 0)
     line = line_between((5, 5), (40, 50))
-    figure = profile_tool.draw(found, line, 0.9, found.sr * 3 + 7)
+    figure = draw_profile(found.sr, found.total, line, found.pixel_size_nm, 0.9, found.sr * 3 + 7)
     band, axes = figure.axes[1].collections[0], figure.axes[1]
     heights = np.unique(band.get_paths()[0].vertices[:, 1])
     sr, total = profile(found.sr, line), profile(found.total, line)

@@ -18,7 +18,8 @@ from bayesdl_sim.data.formats.tiff_writer import (
 )
 from bayesdl_sim.inference.output.fringe_picture import write_fringes
 from bayesdl_sim.inference.output.informed import write_informed
-from bayesdl_sim.inference.output.stack_report import PROFILE, REPORT, write_stack_report
+from bayesdl_sim.inference.output.profile_picture import PROFILE
+from bayesdl_sim.inference.output.stack_report import REPORT, write_stack_report
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import write_json
 from bayesdl_sim.utils.folders.staging import staged

@@ -7,18 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
+import torch
 from numpy.typing import NDArray
 
 from bayesdl_sim.inference.fringes import fringe_sentence
-from bayesdl_sim.utils.files import atomic_path
+from bayesdl_sim.inference.output.profile_picture import (
+    PROFILE,
+    brightest_row,
+    draw_profile,
+    write_profile_picture,
+)
+from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled
 from bayesdl_sim.utils.report.page import picture, table, text, write_page
 
-__all__ = ["PROFILE", "REPORT", "methods", "write_stack_report"]
+__all__ = ["REPORT", "methods", "write_stack_report"]
 
 REPORT = "report.html"
-PROFILE = "Profile.png"
-_BAND = 1.645  # standard deviations on either side: 90 % of a Gaussian
 MEANING = {
     "accept": "The stack and its result look like those that the posterior was validated with.",
     "warn": "Something is unusual: look at the reasons before you trust fine detail.",
@@ -48,7 +52,7 @@ def write_stack_report(
         facts: of prediction.json; what is absent is left out.
         verdict: one line.
     """
-    _draw_profile(folder / PROFILE, channels["SR"][0], channels.get("Total"), wide_field[0])
+    _write_profile(folder / PROFILE, channels, wide_field[0], facts)
     decision = (facts.get("verdict") or {}).get("decision", "")
     lines = (verdict, MEANING.get(decision, ""), fringe_sentence(facts.get("patterns", [])))
     words = [text(line) for line in lines if line]
@@ -63,8 +67,8 @@ def write_stack_report(
     if "Patterns.png" in shown:
         sections["Fringes"] = [shown["Patterns.png"], table(_orientations(facts))]
     caption = (
-        "The row of pixels through the brightest point; the band is 1.645 standard deviations of "
-        "the total uncertainty on either side, 90 % of a Gaussian."
+        "The row of pixels through the brightest point; the band is the 90 % interval of the total "
+        "uncertainty, the wide field is fitted to the profile."
     )
     sections["Profile"] = [picture(folder / PROFILE, caption)]
     sections["Methods, to paste"] = [text(methods(facts))]
@@ -129,18 +133,18 @@ def _versions(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def _draw_profile(path: Path, sr: NDArray, total: NDArray | None, wide_field: NDArray) -> None:
-    """SR with its band, and wide field, along the row of the brightest SR pixel."""
-    row = int(np.nanargmax(sr)) // sr.shape[1]
-    place = (np.arange(sr.shape[1]) + 0.5) / 2  # raw pixels
-    figure = Figure(figsize=(9, 3.2), dpi=100, layout="constrained")
-    axes = figure.add_subplot()
-    axes.plot(np.arange(wide_field.shape[1]) + 0.5, wide_field[row // 2], label="wide field")
-    axes.plot(place, sr[row], label="super-resolved")
-    if total is not None:
-        half = _BAND * total[0][row]
-        axes.fill_between(place, sr[row] - half, sr[row] + half, alpha=0.3, color="C1")
-    axes.set(xlabel="raw pixels", ylabel="normalised SR intensity", title=f"row {row + 1}")
-    axes.legend(frameon=False)
-    with atomic_path(path) as partial:
-        figure.savefig(partial, format="png")
+def _write_profile(
+    path: Path, channels: Mapping[str, NDArray], wide_field: NDArray, facts: Mapping[str, Any]
+) -> None:
+    """The profile of the first time point through its brightest point."""
+    sr, total = channels["SR"][0], channels.get("Total")
+    size = facts.get("source", {}).get("raw_pixel_size_nm")
+    doubled = wide_field_upsampled(torch.from_numpy(np.asarray(wide_field))[None]).numpy()
+    figure = draw_profile(
+        sr,
+        None if total is None else total[0],
+        brightest_row(sr),
+        None if size is None else size / 2,
+        wide_field=doubled,
+    )
+    write_profile_picture(path, figure)

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from bayesdl_sim.data.formats.otf import measured_optics
 from bayesdl_sim.data.inputs import FirstGuess, InputSpec
 from bayesdl_sim.data.sets.datasets import SimDataset
-from bayesdl_sim.data.sets.known_optics import KnownOptics, stored_optics
+from bayesdl_sim.data.sets.known_optics import KnownOptics
 from bayesdl_sim.data.sets.layout import DatasetSpec
-from bayesdl_sim.DatasetGenerate import from_simulation, simulation
+from bayesdl_sim.DatasetGenerate import from_simulation
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
 from bayesdl_sim.utils.errors import InputError
 
@@ -33,7 +34,7 @@ def test_half_of_the_stacks_are_told_nothing(told):
 
 
 def test_the_others_get_truth_nominal_values_or_wrong_ones(told):
-    true = stored_optics(TRUE)
+    true = Optics.from_dict(TRUE)
     nominal = replace(true, damping=TYPICAL_OPTICS.damping)
     assert share(told, lambda o: o == true) == pytest.approx(0.15, abs=0.04)
     assert share(told, lambda o: o == nominal) == pytest.approx(0.25, abs=0.05)
@@ -49,11 +50,12 @@ def test_the_same_stack_is_told_the_same(told):
 
 
 def test_measured_otfs_are_read_back():
-    measured = simulation.measured_optics()[1]
+    measured = measured_optics()[1]
     facts = {"na": measured.na, "emission_nm": measured.emission_nm, "pixel_size_nm": 62.6}
-    assert stored_optics(facts | {"damping": 1.0, "radial_otf": True}) == measured
+    facts |= {"damping": 1.0, "radial_otf": True}
+    assert Optics.from_dict(facts, measured_optics()) == measured
     with pytest.raises(InputError, match="simulate the set again"):
-        stored_optics(facts | {"damping": 1.0, "radial_otf": True, "na": 1.11})
+        Optics.from_dict(facts | {"na": 1.11}, measured_optics())
 
 
 def test_a_set_of_others_cannot_tell():
