@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from bayesdl_sim.data.layouts import MIN_SIZE
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["check_counts", "clipped_share"]
+__all__ = ["CountFacts", "check_counts", "clipped_share", "count_facts", "count_warnings"]
 
 LARGEST = float(np.finfo(np.float32).max)
 MOST_NEGATIVE = 0.5  # share of the values; more is no camera's read noise
@@ -18,6 +20,23 @@ WRAPPED = (-1000, 30000)  # counts: 16-bit values that ran over reach from here 
 CLIPPED = 0.05  # share of the values at the lowest one, which also has to stand out
 STANDS_OUT = 4.0  # times as many values as in the next bin; light thins out gradually
 BINS = 50  # between the lowest value and the median of the others
+MANY_NEGATIVE = 0.05  # share of the values
+
+
+class CountFacts(NamedTuple):
+    """Shares of a stack's values, or of those of one time point, that are odd.
+
+    Attributes:
+        negative: below zero.
+        clipped: cut off at the lowest one; 0 where none stand out.
+        missing: share of the pixels that hold no data, NaN.
+        lowest: the smallest count.
+    """
+
+    negative: float
+    clipped: float
+    missing: float
+    lowest: float
 
 
 def check_counts(frames: np.ndarray, path: str | Path, gaps: bool = False) -> None:
@@ -86,6 +105,40 @@ def clipped_share(frames: np.ndarray) -> float:
         width = max(width, 1.0)
     following = int((above <= lowest + width).sum())
     return share if share * values.size > STANDS_OUT * following else 0.0
+
+
+def count_facts(frames: np.ndarray, path: str | Path) -> CountFacts:
+    """Checks frames (n, H, W) of counts with `check_counts`, and says what is odd about them."""
+    check_counts(frames, path, gaps=True)
+    return CountFacts(
+        negative=float(np.mean(frames < 0)),
+        clipped=clipped_share(frames),
+        missing=float(np.mean(np.isnan(frames).any(axis=0))),
+        lowest=float(np.nanmin(frames)),
+    )
+
+
+def count_warnings(facts: Sequence[CountFacts]) -> list[str]:
+    """What may be wrong with a stack, in sentences for people.
+
+    Args:
+        facts: of the whole, or one by one of its time points.
+    """
+    negative, clipped, missing, _ = np.mean(facts, axis=0)
+    lowest, found = min(fact.lowest for fact in facts), []
+    if negative > MANY_NEGATIVE:
+        found.append(
+            f"{negative:.0%} of the values are negative, more than read noise makes: do not "
+            "subtract the background"
+        )
+    if clipped:
+        found.append(
+            f"{clipped:.0%} of the values are clipped at the lowest one, {lowest:g}: do not "
+            "subtract the background, and leave the camera's offset in"
+        )
+    if missing:
+        found.append(f"{missing:.1%} of the pixels hold no data (NaN)")
+    return found
 
 
 def _check_negative(

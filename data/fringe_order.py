@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from bayesdl_sim.data.frame_order import ORDERS, FrameOrder
+from bayesdl_sim.data.frames import FramesOnDisk
 from bayesdl_sim.data.stacks import RawStack
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS
 from bayesdl_sim.physics.patterns.bands import prepare
@@ -166,10 +167,16 @@ def in_proved_order(stack: RawStack) -> RawStack:
     )
     return replace(
         stack,
-        raw=np.ascontiguousarray(stack.raw[:, list(order)]),
+        raw=_in_order(stack.raw, order),
         notes=(*stack.notes, note),
         order=order,
     )
+
+
+def _in_order(raw: np.ndarray | FramesOnDisk, order: tuple[int, ...]) -> np.ndarray | FramesOnDisk:
+    if isinstance(raw, FramesOnDisk):
+        return raw.in_order(order)
+    return np.ascontiguousarray(raw[:, list(order)])
 
 
 def _refuse_five_phases(groups: list[FringeGroup]) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from bayesdl_sim.data.formats.image_file import Channel, ImageFile, Series
+from bayesdl_sim.data.formats.image_file import Channel, ImageFile, Page, Series
 from bayesdl_sim.data.layouts import Arrangement, FrameLayout, NotAStack, arrange
 from bayesdl_sim.utils.errors import InputError
 
@@ -60,7 +61,12 @@ def merged(parts: list[Series]) -> Series:
         return np.concatenate([part.read().reshape(-1, *part.size) for part in parts])
 
     shape = (sum(part.images for part in parts), *parts[0].size)
-    return Series(axes="Q", shape=shape, dtype=parts[0].dtype, read=read)
+    pages = partial(_merged_pages, parts) if all(part.images == 1 for part in parts) else None
+    return Series(axes="Q", shape=shape, dtype=parts[0].dtype, read=read, pages=pages)
+
+
+def _merged_pages(parts: list[Series]) -> Page:
+    return lambda number: parts[number].read().reshape(parts[number].size)
 
 
 def named_channels(series: Series, count: int) -> list[Channel]:

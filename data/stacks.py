@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bayesdl_sim.data.counts import check_counts, clipped_share
+from bayesdl_sim.data.counts import count_facts, count_warnings
 from bayesdl_sim.data.folders import file_of_frames, frame_files
 from bayesdl_sim.data.formats.image_file import Channel, ImageFile, Series
 from bayesdl_sim.data.formats.opening import open_image_file
+from bayesdl_sim.data.frames import FramesOnDisk, frames_on_disk
 from bayesdl_sim.data.layouts import Arrangement, FrameLayout
 from bayesdl_sim.data.selection import (
     chosen_channels,
@@ -34,7 +35,6 @@ __all__ = [
 ]
 
 SQUARE = 0.01  # relative difference of width and height of a pixel that is still square
-MANY_NEGATIVE = 0.05  # share of the values
 ENDING = re.compile(r"(\.ome)?\.[A-Za-z0-9]{1,5}(\.gz)?$", re.IGNORECASE)
 
 
@@ -44,7 +44,8 @@ class RawStack:
 
     Attributes:
         raw: float32 (T, 9, H, W) in counts, orientation-major; T = 1 unless a time series. NaN
-            where the file holds no data.
+            where the file holds no data. Of a stack that was opened, not read, its time points are
+            read as they are asked for, and have not been checked.
         pixel_size_nm: width of a pixel; None where the file does not say.
         name: for result files; with the colour, position and plane where the file has several.
         source: the file or folder.
@@ -58,7 +59,7 @@ class RawStack:
             the stated one.
     """
 
-    raw: np.ndarray
+    raw: np.ndarray | FramesOnDisk
     pixel_size_nm: float | None
     name: str
     source: Path
@@ -79,11 +80,18 @@ class StackEntry:
         name: that of the `RawStack`.
         source: the file or folder.
         read: gives the `RawStack`; raises `InputError` where it is none.
+        open: gives the same without its pixels, see `RawStack.raw`; None where its file can only be
+            read whole.
+        times: number of time points; 0 where that is not known.
+        size: height and width of a frame.
     """
 
     name: str
     source: Path
     read: Callable[[], RawStack]
+    open: Callable[[], RawStack] | None = None
+    times: int = 0
+    size: tuple[int, int] = (0, 0)
 
 
 def read_stack(path: str | Path, layout: FrameLayout | None = None) -> RawStack:
@@ -159,10 +167,21 @@ def _entries(file: ImageFile, layout: FrameLayout, stem: str, label: str = "") -
                     notes=(*_read_as(file, series, arrangement, len(positions)), *left_out),
                 )
                 place.pixels.users += 1
-                entries.append(
-                    StackEntry(name=place.name, source=file.path, read=partial(_read, place))
-                )
+                entries.append(_entry(place))
     return entries
+
+
+def _entry(place: _Place) -> StackEntry:
+    series, arrangement = place.pixels.series, place.arrangement
+    by_page = series.pages is not None and not arrangement.frames_last
+    return StackEntry(
+        name=place.name,
+        source=place.file.path,
+        read=partial(_read, place),
+        open=partial(_open, place) if by_page else None,
+        times=arrangement.count("time"),
+        size=arrangement.size,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,23 +220,35 @@ def _read(place: _Place) -> RawStack:
         frames = place.arrangement.cut(place.pixels.take(), *place.numbers)
         times, count, height, width = frames.shape
         flat = frames.reshape(times * count, height, width)
-        check_counts(flat, path, gaps=True)
-        negative = float(np.mean(flat < 0))
-        clipped = clipped_share(flat)
+        facts = count_facts(flat, path)
         raw = np.array(frames, dtype=np.float32, order="C")
     except MemoryError:
         raise _too_large(place.pixels.series, path) from None
+    opened = _stack(place, raw)
+    return replace(
+        opened,
+        warnings=(*opened.warnings, *count_warnings([facts])),
+        negative_share=facts.negative,
+        clipped_share=facts.clipped,
+    )
+
+
+def _open(place: _Place) -> RawStack:
+    series = place.pixels.series
+    return _stack(place, frames_on_disk(series, place.arrangement, place.numbers))
+
+
+def _stack(place: _Place, raw: np.ndarray | FramesOnDisk) -> RawStack:
+    """The stack with what its file says about it."""
     return RawStack(
         raw=raw,
         pixel_size_nm=place.file.pixel_size_nm,
         name=place.name,
-        source=path,
+        source=place.file.path,
         notes=place.notes,
-        warnings=tuple(_warnings(place.file, raw, negative, clipped)),
+        warnings=tuple(_file_warnings(place.file)),
         channel=place.channel.name if place.arrangement.count("channel") > 1 else "",
         wavelength_nm=place.channel.wavelength_nm,
-        negative_share=negative,
-        clipped_share=clipped,
     )
 
 
@@ -238,26 +269,13 @@ def _read_as(
         )
 
 
-def _warnings(file: ImageFile, raw: np.ndarray, negative: float, clipped: float) -> Iterator[str]:
+def _file_warnings(file: ImageFile) -> Iterator[str]:
     width, height = file.pixel_size_nm, file.pixel_height_nm
     if width and height and abs(width / height - 1) > SQUARE:
         yield (
             f"pixels are {width:g} nm wide and {height:g} nm high, but square ones are expected: "
             "check the pixel size of the file"
         )
-    if negative > MANY_NEGATIVE:
-        yield (
-            f"{negative:.0%} of the values are negative, more than read noise makes: do not "
-            "subtract the background"
-        )
-    if clipped:
-        yield (
-            f"{clipped:.0%} of the values are clipped at the lowest one, {np.nanmin(raw):g}: do "
-            "not subtract the background, and leave the camera's offset in"
-        )
-    missing = float(np.mean(np.isnan(raw).any(axis=(0, 1))))
-    if missing:
-        yield f"{missing:.1%} of the pixels hold no data (NaN)"
 
 
 def _for_a_file_name(text: str) -> str:

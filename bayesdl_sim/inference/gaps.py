@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import WIDTHS, Reconstruction
+from bayesdl_sim.inference.settings import CHANGES
 
 __all__ = ["fine", "gaps_of", "structure_range", "with_gaps"]
 
@@ -40,15 +41,25 @@ def structure_range(sr: NDArray, gaps: NDArray[np.bool_] | None = None) -> float
     return float(high - low) or 1.0
 
 
-def with_gaps(result: Reconstruction, gaps: NDArray[np.bool_]) -> Reconstruction:
-    """The result with NaN where there are no data, and a credibility of zero there."""
+def with_gaps(
+    result: Reconstruction, gaps: NDArray[np.bool_], before: NDArray[np.bool_] | None = None
+) -> Reconstruction:
+    """The result with NaN where there are no data, and a credibility of zero there.
+
+    Args:
+        before: gaps (1, H, W) of the time point before, where the result is the next of a series.
+    """
     names = ("sr", *(name.lower() for name in WIDTHS), "wide_field")
     images = {name: getattr(result, name) for name in names}
     filled = {name: _emptied(image, gaps) for name, image in images.items() if image is not None}
     channels = {name: _emptied(image, gaps) for name, image in result.channels.items()}
     if "Credibility" in channels:
         channels["Credibility"] = np.nan_to_num(channels["Credibility"], nan=0.0)
-    further = {name: _emptied(image, gaps) for name, image in result.further.items()}
+    both = gaps if before is None else gaps | before
+    further = {
+        name: _emptied(image, both if name in CHANGES else gaps)
+        for name, image in result.further.items()
+    }
     return replace(result, **filled, channels=channels, further=further)
 
 

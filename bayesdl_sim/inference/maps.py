@@ -83,15 +83,17 @@ def with_trust(
     settings: MapSettings,
     credibility: bool = True,
     tolerance: float | None = None,
+    number: int = 0,
 ) -> Reconstruction:
     """Adds how far to trust each pixel, and the channels of `exceed` and `draws`.
 
     Args:
         tolerance: the tolerated error in normalised SR intensity; None: `settings.delta`.
+        number: of the time point, from 0, where it is one of a series: each has its own draws.
     """
     tolerance = settings.delta if tolerance is None else tolerance
     mean, total = torch.from_numpy(result.sr), torch.from_numpy(result.total)
-    generator = torch.Generator().manual_seed(DRAW_SEED)
+    generator = torch.Generator().manual_seed(DRAW_SEED + number)
     added = trust_maps(mean, total, generator, tolerance, settings.exceed, settings.draws)
     if not credibility:
         del added["Credibility"]

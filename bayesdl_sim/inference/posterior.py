@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from bayesdl_sim.bayes.calibration.recalibration import KINDS, Calibration
+from bayesdl_sim.bayes.calibration.recalibration import Calibration
 from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.data.inputs import InputSpec, input_spec
 from bayesdl_sim.data.stacks import RawStack
@@ -18,26 +18,16 @@ from bayesdl_sim.inference.facts import (
     calibration_of,
     member_words,
     posterior_facts,
-    stack_facts,
     warnings_of,
 )
-from bayesdl_sim.inference.fringes import fringe_spectra
-from bayesdl_sim.inference.gaps import gaps_of, structure_range, with_gaps
 from bayesdl_sim.inference.judging.gate import Gate, Verdict, read_gate
 from bayesdl_sim.inference.judging.verdict import judge_frames, judge_result
-from bayesdl_sim.inference.maps import (
-    Progress,
-    require_maps,
-    require_possible,
-    with_interval,
-    with_misfit,
-    with_sharp,
-    with_trust,
-)
+from bayesdl_sim.inference.making import reconstruct
+from bayesdl_sim.inference.maps import Progress, require_maps
 from bayesdl_sim.inference.prepared import PreparedStack
-from bayesdl_sim.inference.reconstruction import WIDTHS, Reconstruction
-from bayesdl_sim.inference.series import CONVENTIONS, predict_stack
-from bayesdl_sim.inference.settings import CHANGES, DEFAULT_MAPS, INTERVAL, MISFIT, MapSettings
+from bayesdl_sim.inference.reconstruction import Reconstruction
+from bayesdl_sim.inference.series import CONVENTIONS
+from bayesdl_sim.inference.settings import DEFAULT_MAPS, MapSettings
 from bayesdl_sim.models.members import (
     TILE,
     MemberFacts,
@@ -209,37 +199,9 @@ class Posterior:
             InputError: a map that this stack or these members cannot have, or a stack that cannot
                 be one.
         """
-        settings, progress = settings or MapSettings(), progress or _silent
         prepared = self.prepare(stack)
         self.require_maps(maps)
-        require_possible(prepared.stack, maps)
-        judge_frames(prepared)  # first, so that every way here measures in the same order
-        level = settings.changes if set(maps) & {*CHANGES} else None
-        result = predict_stack(self, prepared, progress, level)
-        names = [name for name in WIDTHS if name in maps or name == "Total"]
-        known = {name: getattr(result, name.lower()) for name in names}
-        known = {name: image for name, image in known.items() if image is not None}
-        result = result.with_channels({"SR": result.sr} | known)
-        gaps = gaps_of(prepared)
-        tolerance = settings.delta * structure_range(result.sr, gaps)
-        facts = self.facts | {"delta": settings.delta, "tolerance": tolerance}
-        if set(maps) & {*INTERVAL}:
-            bounds = self.calibration.bounds(settings.interval)
-            kind = {"level": settings.interval, "meaning": KINDS[bounds.kind]}
-            facts |= {"interval": kind | bounds._asdict()}
-            result = with_interval(result, bounds)
-        if result.total is not None:
-            result = with_trust(result, settings, "Credibility" in maps, tolerance)
-        result = replace(result, verdict=judge_result(prepared, result, self.gate))
-        if set(maps) & {*MISFIT}:
-            result = with_misfit(result, prepared, progress)
-        if "Sharp" in maps:
-            result = with_sharp(result, prepared)
-        wanted = {name: image for name, image in result.further.items() if name in maps}
-        spectra = fringe_spectra(prepared.counts(0)) if prepared.estimated else None
-        result = replace(result, further=wanted, spectra=spectra)
-        result = result if gaps is None else with_gaps(result, gaps)
-        return replace(result, facts=facts | stack_facts(prepared, result))
+        return reconstruct(self, prepared, maps, settings or MapSettings(), progress or _silent)
 
     def judge(
         self, stack: RawStack | PreparedStack, result: Reconstruction | None = None

@@ -54,6 +54,11 @@ class PreparedStack:
     def __len__(self) -> int:
         return len(self.stack.raw)
 
+    @property
+    def field(self) -> tuple[int, int]:
+        """Height and width in raw pixels."""
+        return self.stack.raw.shape[-2], self.stack.raw.shape[-1]
+
     def counts(self, t: int) -> Tensor:
         """The frames of one time point (9, H, W), in counts."""
         return torch.from_numpy(np.array(self.stack.raw[t], np.float32))

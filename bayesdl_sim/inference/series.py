@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,10 +27,25 @@ from bayesdl_sim.utils.errors import InputError
 if TYPE_CHECKING:
     from bayesdl_sim.inference.posterior import Posterior
 
-__all__ = ["CONVENTIONS", "predict_stack"]
+__all__ = ["CONVENTIONS", "Earlier", "predict_stack"]
 
 CONVENTIONS = {"total_variance": predict, "released": predict_released}
 Outputs = list[Any]  # of the members, for one time point
+
+
+@dataclass
+class Earlier:
+    """What a change needs of the time point before.
+
+    Attributes:
+        images: mean and variance of each member, in counts; empty before the first time point.
+        factor: of the calibration there.
+        gaps: pixels (1, H, W) without data there; None where all hold some.
+    """
+
+    images: list[MemberImage] = field(default_factory=list)
+    factor: float = 0.0
+    gaps: NDArray[np.bool_] | None = None
 
 
 def predict_stack(
@@ -37,6 +53,8 @@ def predict_stack(
     prepared: PreparedStack,
     progress: Progress,
     changes: float | None = None,
+    scale: Normalisation | None = None,
+    earlier: Earlier | None = None,
 ) -> Reconstruction:
     """Posterior predictive of every time point, on one intensity scale unless released.
 
@@ -45,6 +63,8 @@ def predict_stack(
 
     Args:
         changes: level of the credible interval of Change and Changed; None: they are not wanted.
+        scale: counts at 0 and 1; None: smallest and largest value of the mean of these time points.
+        earlier: the time point before these, for their changes; the last of these takes its place.
 
     Raises:
         InputError: the members predict nothing that can be shown.
@@ -56,7 +76,7 @@ def predict_stack(
     }
     began, judged, epistemic, factors = time.perf_counter(), judged_times(prepared), {}, []
     steps: list[tuple[NDArray, NDArray]] = []
-    earlier: list[MemberImage] = []
+    earlier = Earlier() if earlier is None else earlier
     for t in range(times):
         norm, outputs = prepared.norm(t), _Outputs(posterior, prepared, t, progress)
         keep: Outputs | None = None if changes is None else []
@@ -66,9 +86,10 @@ def predict_stack(
         factors.append(factor)
         if keep is not None:
             later = _in_counts(keep, norm, posterior.likelihood)
-            if earlier:
-                steps.append(_change(earlier, later, max(factors[-2:]), changes))
-            earlier = later
+            if earlier.images:
+                larger = max(earlier.factor, factor)
+                steps.append(_change(earlier.images, later, larger, changes))
+            earlier.images, earlier.factor = later, factor
         if t in judged:
             rows, columns = prepared.fine_square(t)
             epistemic[t] = prediction.epistemic[0, 0, rows, columns].cpu().numpy()
@@ -81,11 +102,11 @@ def predict_stack(
             maps["mean"][t] += norm.low
     _require_usable(maps, stack.source)
     scales = [prepared.norm(t) for t in range(times)]
-    scale = (
-        scales[0]
-        if released
-        else _to_sr_scale([*maps.values(), *epistemic.values()], gaps_of(prepared))
-    )
+    if released:
+        scale = scales[0]
+    else:
+        images = [*maps.values(), *epistemic.values()]
+        scale = _to_sr_scale(images, gaps_of(prepared), scale)
     known = _known(posterior)
     return Reconstruction(
         sr=maps["mean"],
@@ -191,17 +212,21 @@ def _require_usable(maps: dict[str, NDArray], source: object) -> None:
         )
 
 
-def _to_sr_scale(counts: Sequence[NDArray], gaps: NDArray | None = None) -> Normalisation:
+def _to_sr_scale(
+    counts: Sequence[NDArray], gaps: NDArray | None = None, scale: Normalisation | None = None
+) -> Normalisation:
     """Counts -> normalised SR intensity, `(x - low) / (high - low)` over all time points.
 
     Args:
         counts: the mean first, then deviations; changed in place, since of a long time series the
             maps are the largest thing in memory.
         gaps: see `gaps.gaps_of`; they do not count.
+        scale: that is used; None: smallest and largest value of the mean.
     """
     mean = counts[0]
-    values = mean if gaps is None else mean[~fine(gaps)]
-    scale = Normalisation(float(values.min()), float(values.max()))
+    if scale is None:
+        values = mean if gaps is None else mean[~fine(gaps)]
+        scale = Normalisation(float(values.min()), float(values.max()))
     mean -= np.float32(scale.low)
     for image in counts:
         image /= np.float32(scale.scale)

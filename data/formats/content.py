@@ -13,9 +13,10 @@ from typing import BinaryIO
 
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["content_of", "image_files", "is_image_file", "opened_bytes"]
+__all__ = ["content_of", "image_files", "is_image_file", "opened_bytes", "packed"]
 
 HEAD_BYTES = 1024
+GZIP = b"\x1f\x8b"
 MOST_COMPRESSED = 2**34  # bytes after decompression; more is no raw SIM stack
 # Files with these endings are meant as images: they are listed even if damaged, and then named.
 ENDINGS = (".tif", ".tiff", ".btf", ".lsm", ".mrc", ".dv", ".czi", ".nd2", ".tif.gz", ".mrc.gz")
@@ -57,7 +58,7 @@ def content_of(path: str | Path) -> str:
         raise InputError(f"{path} is missing: an image file was expected there")
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
-    if head[:2] == b"\x1f\x8b":
+    if head[:2] == GZIP:
         with contextlib.suppress(OSError, EOFError, zlib.error), gzip.open(path) as file:
             head = file.read(HEAD_BYTES)
     for beginning, content in BEGINNINGS.items():
@@ -80,6 +81,12 @@ def is_image_file(path: Path) -> bool:
     return path.name.lower().endswith(ENDINGS) or content_of(path) in READ_HERE
 
 
+def packed(path: str | Path) -> bool:
+    """Whether a file is compressed as a whole, by gzip."""
+    with Path(path).open("rb") as file:
+        return file.read(2) == GZIP
+
+
 @contextlib.contextmanager
 def opened_bytes(path: str | Path) -> Iterator[tuple[BinaryIO, int]]:
     """The open file and its length; of a gzip file what it holds.
@@ -89,13 +96,13 @@ def opened_bytes(path: str | Path) -> Iterator[tuple[BinaryIO, int]]:
     """
     path = Path(path)
     with path.open("rb") as file:
-        if file.read(2) != b"\x1f\x8b":
+        if file.read(2) != GZIP:
             file.seek(0)
             yield file, path.stat().st_size
             return
     try:
-        with gzip.open(path) as packed:
-            content = packed.read(MOST_COMPRESSED + 1)
+        with gzip.open(path) as unpacked:
+            content = unpacked.read(MOST_COMPRESSED + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(
             f"{path} cannot be unpacked ({error}): the file is damaged or truncated; copy it again "

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["Channel", "ImageFile", "Series"]
+__all__ = ["Channel", "ImageFile", "Page", "Series"]
+
+Page = Callable[[int], np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,9 @@ class Series:
         read: gives the pixels in that shape.
         name: of the series, for people; may be empty.
         channels: of the axis C; empty where the file says nothing.
+        pages: opens the file for reading image by image, and gives a function from the number of
+            an image, in C order of `shape`, to its (H, W) pixels; None where the format can only
+            be read whole.
     """
 
     axes: str
@@ -45,6 +50,7 @@ class Series:
     read: Callable[[], np.ndarray]
     name: str = ""
     channels: tuple[Channel, ...] = ()
+    pages: Callable[[], Page] | None = None
 
     @property
     def size(self) -> tuple[int, int]:

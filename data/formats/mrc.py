@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bayesdl_sim.data.formats.content import DELTAVISION, opened_bytes
-from bayesdl_sim.data.formats.image_file import Channel, ImageFile, Series
+from bayesdl_sim.data.formats.content import DELTAVISION, opened_bytes, packed
+from bayesdl_sim.data.formats.image_file import Channel, ImageFile, Page, Series
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["mrc_shape", "open_mrc", "read_mrc"]
@@ -83,6 +83,7 @@ def open_mrc(path: str | Path) -> ImageFile:
         dtype=header.dtype,
         read=partial(_read, path, header, (*shape, *size)),
         channels=tuple(Channel(wavelength_nm=float(wave)) for wave in header.wavelengths),
+        pages=None if packed(path) else partial(_pages, path, header),
     )
     return ImageFile(
         path=path,
@@ -92,6 +93,20 @@ def open_mrc(path: str | Path) -> ImageFile:
         pixel_size_nm=header.pixel_size_nm,
         pixel_height_nm=header.pixel_height_nm,
     )
+
+
+def _pages(path: Path, header: _Header) -> Page:
+    """A function from the number of an image to its pixels, read as they are asked for."""
+    size = header.shape[1:]
+
+    def page(number: int) -> np.ndarray:
+        offset = header.data_at + number * math.prod(size) * header.dtype.itemsize
+        values = np.fromfile(path, header.dtype, math.prod(size), offset=offset)
+        if values.size != math.prod(size):  # the file became shorter meanwhile
+            raise _not_mrc(path)
+        return values.reshape(size).astype(header.dtype.newbyteorder("="))
+
+    return page
 
 
 def _read(path: Path, header: _Header, shape: tuple[int, ...] | None = None) -> np.ndarray:

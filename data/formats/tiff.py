@@ -13,10 +13,11 @@ from typing import BinaryIO
 import numpy as np
 import tifffile
 
-from bayesdl_sim.data.formats.content import opened_bytes
-from bayesdl_sim.data.formats.image_file import ImageFile, Series
+from bayesdl_sim.data.formats.content import opened_bytes, packed
+from bayesdl_sim.data.formats.image_file import ImageFile, Page, Series
 from bayesdl_sim.data.formats.tiff_axes import FORMATS, axes_of, leading_axes
 from bayesdl_sim.data.formats.tiff_metadata import channels_of, pixel_sizes_nm
+from bayesdl_sim.data.formats.tiff_pages import has_pages, opened_pages
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["iterate_tiff", "open_tiff", "read_image", "read_tiff", "tiff_header"]
@@ -35,7 +36,7 @@ def open_tiff(path: str | Path) -> ImageFile:
     """
     path = Path(path)
     with _opened(path) as file:
-        channels = channels_of(file)
+        channels, by_page = channels_of(file), not packed(path)
         series = []
         for index, part in enumerate(file.series):
             axes, shape = axes_of(part, file)
@@ -48,6 +49,7 @@ def open_tiff(path: str | Path) -> ImageFile:
                     read=partial(_read_series, path, index),
                     name=str(part.name or ""),
                     channels=channels[index] if index < len(channels) else (),
+                    pages=partial(_pages, path, index) if by_page and has_pages(part) else None,
                 )
             )
         if not series:
@@ -71,6 +73,12 @@ def _check_grey(
         raise _coloured(path)
     if part.dtype is None or part.dtype.kind not in "uif":
         raise _no_counts(part, path)
+
+
+def _pages(path: Path, index: int) -> Page:
+    with _opened(path) as file:
+        _check_complete(file, [file.series[index]], path)
+    return opened_pages(path, index)
 
 
 def _read_series(path: Path, index: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from bayesdl_sim.inference.judging.gate import Gate, Verdict, judge, stack_score
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 
-__all__ = ["findings_at", "judge_frames", "judge_result", "judged_times", "scores_at"]
+__all__ = ["findings_at", "judge_frames", "judge_result", "judged_times", "scores_at", "worst"]
 
 JUDGED_TIMES = 4  # time points of a series that the verdict looks at, evenly spread
 SEVERITY = ("accept", "not judged", "warn", "refuse")
@@ -30,17 +30,23 @@ def judge_frames(prepared: PreparedStack) -> Verdict:
     verdicts = []
     for t in judged_times(prepared):
         verdicts.append(judge(findings_at(prepared, t)))
-    return _worst(verdicts)
+    return worst(verdicts)
 
 
-def judge_result(prepared: PreparedStack, result: Reconstruction, gate: Gate | None) -> Verdict:
-    """The verdict of the raw frames and of the result that was made from them."""
+def judge_result(
+    prepared: PreparedStack, result: Reconstruction, gate: Gate | None, together: int | None = None
+) -> Verdict:
+    """The verdict of the raw frames and of the result that was made from them.
+
+    Args:
+        together: time points that are judged together, where these are only some of them.
+    """
     verdicts, times = [], judged_times(prepared)
     for t in times:
         scores = scores_at(prepared, t, result.sr[t], result.judged_epistemic.get(t))
         comparable = gate if gate is not None and set(gate.scores) == set(scores) else None
-        verdicts.append(judge(findings_at(prepared, t), scores, comparable, len(times)))
-    return _worst(verdicts)
+        verdicts.append(judge(findings_at(prepared, t), scores, comparable, together or len(times)))
+    return worst(verdicts)
 
 
 def scores_at(
@@ -67,7 +73,8 @@ def findings_at(prepared: PreparedStack, t: int) -> list[Finding]:
     return of_the_file + findings(checks, prepared.judged_field(t), stack.pixel_size_nm)
 
 
-def _worst(verdicts: list[Verdict]) -> Verdict:
+def worst(verdicts: list[Verdict]) -> Verdict:
+    """The gravest of the verdicts on time points; those of no time point are not judged."""
     if not verdicts:
         return Verdict("not judged", None, (f"the field has less than {SMALLEST_FIELD} pixels",))
     return max(verdicts, key=lambda verdict: SEVERITY.index(verdict.decision))

@@ -1,0 +1,106 @@
+"""How a prepared stack becomes a judged reconstruction, whole or one time point of a series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesdl_sim.bayes.calibration.recalibration import KINDS
+from bayesdl_sim.data.normalise import Normalisation
+from bayesdl_sim.inference.facts import stack_facts
+from bayesdl_sim.inference.fringes import fringe_spectra
+from bayesdl_sim.inference.gaps import gaps_of, structure_range, with_gaps
+from bayesdl_sim.inference.judging.verdict import judge_frames, judge_result
+from bayesdl_sim.inference.maps import (
+    Progress,
+    require_possible,
+    with_interval,
+    with_misfit,
+    with_sharp,
+    with_trust,
+)
+from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.reconstruction import WIDTHS, Reconstruction
+from bayesdl_sim.inference.series import Earlier, predict_stack
+from bayesdl_sim.inference.settings import CHANGES, INTERVAL, MISFIT, MapSettings
+
+if TYPE_CHECKING:
+    from bayesdl_sim.inference.posterior import Posterior
+
+__all__ = ["OnePoint", "reconstruct"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnePoint:
+    """What one time point of a series shares with the others.
+
+    Attributes:
+        number: of the time point, from 0.
+        scale: of all time points.
+        structure: range of the structure in normalised SR intensity, which the tolerance of the
+            credibility is a share of; None: that of this time point.
+        judged: how many time points are judged together, if this one is; 0 where it is not.
+        earlier: what the members predicted of the time point before; this one is put in its place.
+    """
+
+    number: int
+    scale: Normalisation
+    structure: float | None = None
+    judged: int = 0
+    earlier: Earlier = field(default_factory=Earlier)
+
+
+def reconstruct(
+    posterior: Posterior,
+    prepared: PreparedStack,
+    maps: Sequence[str],
+    settings: MapSettings,
+    progress: Progress,
+    point: OnePoint | None = None,
+) -> Reconstruction:
+    """Reconstructs and judges a stack, see `Posterior.reconstruct`.
+
+    Args:
+        point: the stack is this time point of a series; None: it is all there is.
+    """
+    if point is None:
+        require_possible(prepared.stack, maps)
+        judge_frames(prepared)  # first, so that every way here measures in the same order
+    scale, earlier = (None, Earlier()) if point is None else (point.scale, point.earlier)
+    level = settings.changes if set(maps) & {*CHANGES} else None
+    result = predict_stack(posterior, prepared, progress, level, scale, earlier)
+    names = [name for name in WIDTHS if name in maps or name == "Total"]
+    known = {name: getattr(result, name.lower()) for name in names}
+    known = {name: image for name, image in known.items() if image is not None}
+    result = result.with_channels({"SR": result.sr} | known)
+    gaps = gaps_of(prepared)
+    structure = None if point is None else point.structure
+    structure = structure or structure_range(result.sr, gaps)
+    facts = posterior.facts | {"delta": settings.delta, "tolerance": settings.delta * structure}
+    if set(maps) & {*INTERVAL}:
+        bounds = posterior.calibration.bounds(settings.interval)
+        kind = {"level": settings.interval, "meaning": KINDS[bounds.kind]}
+        facts |= {"interval": kind | bounds._asdict()}
+        result = with_interval(result, bounds)
+    if result.total is not None:
+        number = 0 if point is None else point.number
+        result = with_trust(result, settings, "Credibility" in maps, facts["tolerance"], number)
+    judged = None if point is None else point.judged
+    if judged != 0:
+        verdict = judge_result(prepared, result, posterior.gate, judged)
+        result = replace(result, verdict=verdict)
+    if set(maps) & {*MISFIT}:
+        result = with_misfit(result, prepared, progress)
+    if "Sharp" in maps:
+        result = with_sharp(result, prepared)
+    wanted = {name: image for name, image in result.further.items() if name in maps}
+    spectra = fringe_spectra(prepared.counts(0)) if prepared.estimated and not point else None
+    result = replace(result, further=wanted, spectra=spectra)
+    if gaps is not None or earlier.gaps is not None:
+        here = np.zeros((len(prepared), *prepared.field), bool) if gaps is None else gaps
+        result = with_gaps(result, here, earlier.gaps)
+    earlier.gaps = gaps
+    return replace(result, facts=facts | stack_facts(prepared, result))

@@ -1,0 +1,133 @@
+"""TIFF files page by page: read as the pages are asked for, written each in its place.
+
+A file that is written has its final size and all its headers from the start, so that pages may come
+in any order, from several processes, and again after an interruption: the bytes are the same.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import ArrayLike
+
+from bayesdl_sim.data.formats.image_file import Page
+from bayesdl_sim.utils.errors import InputError
+from bayesdl_sim.utils.files import atomic_path
+
+__all__ = ["PagedTiff", "has_pages", "opened_pages"]
+
+
+def has_pages(part: tifffile.TiffPageSeries) -> bool:
+    """Whether the images of a series follow each other as the file names its axes."""
+    count = math.prod(part.shape[:-2])
+    return part.axes.endswith("YX") and (part.dataoffset is not None or len(part.pages) == count)
+
+
+def opened_pages(path: Path, index: int) -> Page:
+    """A function from the number of an image of a series to its (H, W) pixels.
+
+    The file stays open as long as the function lives.
+
+    Args:
+        path: of a file whose series has been checked, see `tiff.open_tiff` and `has_pages`.
+        index: of the series.
+    """
+    file = tifffile.TiffFile(path)
+    part = file.series[index]
+    size, offset = part.shape[-2:], part.dataoffset
+    stored = part.dtype.newbyteorder(file.byteorder)
+
+    def page(number: int) -> np.ndarray:
+        if offset is None:
+            return np.asarray(part.pages[number].asarray()).reshape(size)
+        start = offset + number * math.prod(size) * stored.itemsize
+        values = np.fromfile(path, stored, math.prod(size), offset=start)
+        if values.size != math.prod(size):
+            raise InputError(
+                f"{path} became shorter while it was read (image {number + 1} is missing): copy it "
+                "again from its source"
+            )
+        return values.reshape(size).astype(part.dtype.newbyteorder("="), copy=False)
+
+    return page
+
+
+class PagedTiff:
+    """An uncompressed TIFF of (pages, H, W), made whole and empty, and filled page by page.
+
+    Args:
+        path: made if it is missing; else it must be of the same shape and type.
+        shape: of all images, rows and columns last.
+        dtype: of the pixels.
+        tags: arguments of `tifffile.imwrite` that make the header.
+    """
+
+    def __init__(
+        self, path: str | Path, shape: tuple[int, ...], dtype: Any, tags: Mapping[str, Any]
+    ) -> None:
+        self.path, self.size = Path(path), shape[-2:]
+        if not self.path.exists():
+            with atomic_path(self.path) as partial:
+                tifffile.imwrite(partial, shape=shape, dtype=dtype, **tags)
+        with tifffile.TiffFile(self.path) as file:
+            part = file.series[0]
+            self.offset = part.dataoffset
+            self.stored = np.dtype(dtype).newbyteorder(file.byteorder)
+            self.nbytes = math.prod(shape) * self.stored.itemsize
+            if self.offset is None or math.prod(part.shape) != math.prod(shape):
+                raise InputError(
+                    f"{self.path} is not the file that was begun: delete its folder and run again"
+                )
+        self._file = os.open(self.path, os.O_RDWR)
+
+    def write(self, number: int, image: ArrayLike) -> None:
+        """Puts one page in its place."""
+        values = np.ascontiguousarray(image, self.stored)
+        if values.shape != self.size:
+            raise ValueError(f"expected a page {self.size}, found {values.shape}")
+        _write_all(self._file, memoryview(values).cast("B"), self.offset + number * values.nbytes)
+
+    def write_rows(self, number: int, first: int, rows: ArrayLike) -> None:
+        """Puts some whole rows of a page in their place, from row `first` on."""
+        values = np.ascontiguousarray(rows, self.stored)
+        start = (number * self.size[0] + first) * self.size[1] * self.stored.itemsize
+        _write_all(self._file, memoryview(values).cast("B"), self.offset + start)
+
+    def read(self, number: int) -> np.ndarray:
+        """One page, in the type of this computer."""
+        count = math.prod(self.size)
+        start = self.offset + number * count * self.stored.itemsize
+        values = np.fromfile(self.path, self.stored, count, offset=start).reshape(self.size)
+        return values.astype(self.stored.newbyteorder("="), copy=False)
+
+    def replace(self, old: bytes, new: bytes) -> None:
+        """Replaces a text of the header, wherever it stands before or after the pixels, by one of
+        the same length."""
+        if len(old) != len(new):
+            raise ValueError("a header keeps its length")
+        pixels_end = self.offset + self.nbytes
+        for first, stop in ((0, self.offset), (pixels_end, os.fstat(self._file).st_size)):
+            place = (text := os.pread(self._file, stop - first, first)).find(old)
+            while place >= 0:
+                _write_all(self._file, memoryview(new), first + place)
+                place = text.find(old, place + len(old))
+
+    def flush(self) -> None:
+        """Returns when all pages that were written are on the disk."""
+        os.fsync(self._file)
+
+    def close(self) -> None:
+        """Ends the use of the file."""
+        os.close(self._file)
+
+
+def _write_all(file: int, content: memoryview, start: int) -> None:
+    while content:
+        written = os.pwrite(file, content, start)
+        content, start = content[written:], start + written

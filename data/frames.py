@@ -1,0 +1,94 @@
+"""The frames of a long series, read time point by time point as they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from bayesdl_sim.data.formats.image_file import Page, Series
+from bayesdl_sim.data.layouts import FRAMES, Arrangement
+
+__all__ = ["FramesOnDisk", "frames_on_disk"]
+
+
+class FramesOnDisk:
+    """Counts (T, 9, H, W) as an array is asked for them: `shape`, `len`, `[t]`.
+
+    The time point that was read last is kept, no other.
+
+    Args:
+        page: number of an image -> its pixels.
+        numbers: (T, 9), the frame of each place: its image, times the tiles of an image, plus its
+            tile.
+        tiles: rows and columns of frames in an image.
+        size: height and width of a frame.
+    """
+
+    dtype = np.dtype(np.float32)
+    ndim = 4
+
+    def __init__(
+        self, page: Page, numbers: np.ndarray, tiles: tuple[int, int], size: tuple[int, int]
+    ) -> None:
+        self.page, self.numbers, self.tiles, self.size = page, numbers, tiles, size
+        self._last: tuple[int, np.ndarray] | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(T, 9, H, W)."""
+        return len(self.numbers), FRAMES, *self.size
+
+    @property
+    def nbytes(self) -> int:
+        """Size in memory, if all of it were read."""
+        return int(np.prod([float(side) for side in self.shape])) * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, t: int) -> np.ndarray:
+        t = range(len(self))[t]
+        if self._last is None or self._last[0] != t:
+            self._last = (t, self.stored(t).astype(np.float32))
+        return self._last[1]
+
+    def stored(self, t: int) -> np.ndarray:
+        """One time point (9, H, W) in the type of the file."""
+        columns = self.tiles[1]
+        (height, width), count = self.size, self.tiles[0] * columns
+        frames, image, held = [], -1, np.empty(0)
+        for number in self.numbers[t].tolist():
+            if number // count != image:
+                image = number // count
+                held = self.page(image)
+            row, column = divmod(number % count, columns)
+            place = slice(row * height, (row + 1) * height)
+            frames.append(held[place, column * width : (column + 1) * width])
+        return np.stack(frames)
+
+    def in_order(self, order: Sequence[int]) -> FramesOnDisk:
+        """The same with the nine frames of every time point in another order."""
+        return FramesOnDisk(self.page, self.numbers[:, list(order)], self.tiles, self.size)
+
+
+def frames_on_disk(
+    series: Series, arrangement: Arrangement, place: tuple[int, int, int]
+) -> FramesOnDisk | None:
+    """The frames of one stack of a series; None where its file can only be read whole.
+
+    Args:
+        place: colour, position and plane, see `Arrangement.cut`.
+    """
+    if series.pages is None or arrangement.frames_last:
+        return None
+    # The arrangement is applied to the numbers of the frames in place of their pixels.
+    rows, columns = arrangement.tiles
+    numbers = np.arange(series.images * rows * columns).reshape(*series.shape[:-2], rows, columns)
+    return FramesOnDisk(
+        series.pages(),
+        replace(arrangement, size=(1, 1)).cut(numbers, *place).reshape(-1, FRAMES),
+        arrangement.tiles,
+        arrangement.size,
+    )
