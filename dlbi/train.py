@@ -19,6 +19,7 @@ from bayesdl_sim.dlbi.network.paper_training import PaperSettings, fit_paper
 from bayesdl_sim.dlbi.network.reliability import write_calibration
 from bayesdl_sim.dlbi.network.samples import write_sample
 from bayesdl_sim.dlbi.network.training import RunSettings, TrainingSettings, fit
+from bayesdl_sim.dlbi.simulation.scenes import DENSE_PER_PIXEL, PER_PIXEL
 from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.devices import choose_device, choose_precision
 from bayesdl_sim.utils.errors import InputError, run_script, writable_folder
@@ -28,6 +29,7 @@ __all__ = ["main", "parse_args"]
 
 SCENE_SIZE = 48  # camera pixels
 HELD_OUT_SEED = 1  # added to the seed of the set: scenes that no step of training sees
+DENSE_SEED = 2  # added for scenes with dense labelling
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -48,6 +50,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add = moments.add_argument
     add("--set_dir", type=Path, help="folder of scenes (default: scenes in save_path)")
     add("--scenes", type=int, default=80, help="number of scenes to train on")
+    add("--dense", type=int, default=0, help="further scenes with dense labelling")
     add("--held_out", type=int, default=24, help="scenes that calibrate the probability")
     add("--crop", type=int, default=24, help="side of a crop, camera pixels")
     add("--steps", type=int, default=900, help="steps of Adam at the full learning rate")
@@ -99,12 +102,16 @@ def _train_moments(args: argparse.Namespace, folder: Path) -> None:
     """Scenes, training, members, calibration."""
     scenes = writable_folder(args.set_dir or folder / "scenes")
     held_out = writable_folder(scenes / "held_out")
-    for place, seed, count in (
-        (scenes, args.seed + 1, args.scenes),
-        (held_out, args.seed + 1 + HELD_OUT_SEED, args.held_out),
+    first = args.seed + 1
+    held_out_dense = round(args.held_out * args.dense / (args.scenes + args.dense))
+    for place, seed, count, per_pixel in (
+        (scenes, first, args.scenes, PER_PIXEL),
+        (scenes, first + DENSE_SEED, args.dense, DENSE_PER_PIXEL),
+        (held_out, first + HELD_OUT_SEED, args.held_out - held_out_dense, PER_PIXEL),
+        (held_out, first + DENSE_SEED + HELD_OUT_SEED, held_out_dense, DENSE_PER_PIXEL),
     ):
         for number in tqdm(range(count), desc=f"scenes in {place.name}", unit="scene"):
-            write_sample(place, seed, number, SCENE_SIZE)
+            write_sample(place, seed, number, SCENE_SIZE, per_pixel)
     settings = TrainingSettings(
         width=args.width or 32,
         batch=args.batch_size or 4,

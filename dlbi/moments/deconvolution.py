@@ -25,6 +25,7 @@ __all__ = [
 CHECKPOINTS = (20, 30, 45, 70, 100, 150, 220, 300)  # iterations at which held-out frames judge
 MAX_EXTRAPOLATION = 0.98
 TINY = 1e-8
+LEAST_VARIANCE = 0.2  # of a pixel, relative to shot noise and to the median of all pixels
 ALIVE = 1e-3  # of the mean light, in every pixel of an estimate that is polished
 
 
@@ -88,7 +89,8 @@ def evidence_of(
 
     The mean of T frames of Poisson-like electrons has the variance mean / T: its weight is T. A
     variance estimated from T frames with the total variance V has a variance of about 2 V^2 / T
-    (a lag covariance half of it), so `weight = expected / (2 V^2 / T)`, times `share`.
+    (a lag covariance half of it), so `weight = expected / (2 V^2 / T)`, times `share`. A pixel that
+    never changes (dead, or always saturated) says nothing of fluctuations: its weight is 0.
 
     Args:
         share: weight of the fluctuations; 0 leaves them out. They see the same emissions as the
@@ -97,12 +99,13 @@ def evidence_of(
     mean = calibration.electrons(moments.mean).clamp(min=TINY)
     scale = calibration.gain**2
     variance = (moments.variance / scale).clamp(min=TINY)
+    alive = variance > LEAST_VARIANCE * torch.maximum(mean, variance.median())
     fluctuations = []
     for image, spread in ((variance - mean, 2.0), (moments.lag / scale, 1.0)):
         if share > 0 and image.mean() > 0:
             image = image.clamp(min=TINY)
             expected = image.clamp(min=0.02 * float(image.mean()))
-            weight = share * moments.frames * expected / (spread * variance.square())
+            weight = alive * share * moments.frames * expected / (spread * variance.square())
             fluctuations.append(Fluctuation(image, weight))
     return Evidence(
         mean=mean,

@@ -13,6 +13,7 @@ from torch import Tensor
 from bayesdl_sim.dlbi.moments.calibration import calibrate
 from bayesdl_sim.dlbi.moments.deconvolution import density_of
 from bayesdl_sim.dlbi.moments.statistics import moments_of
+from bayesdl_sim.dlbi.movies.checks import check_moments
 from bayesdl_sim.dlbi.network.features import (
     Features,
     chosen_frames,
@@ -21,12 +22,13 @@ from bayesdl_sim.dlbi.network.features import (
     turn,
     turned,
 )
-from bayesdl_sim.dlbi.simulation.scenes import random_scene
+from bayesdl_sim.dlbi.simulation.scenes import PER_PIXEL, random_scene
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import atomic_path
 
 __all__ = ["Sample", "batches", "list_samples", "load_sample", "make_sample", "write_sample"]
 
+HALF_RANGE = 6.5e4  # what half precision can hold; one infinity would spoil a whole training
 FRAMES_TRAINED = 32  # frames of a crop that the encoder sees in a step of training
 
 
@@ -45,18 +47,24 @@ class Sample:
     brightness: Tensor
 
 
-def make_sample(seed: int, number: int, size: int) -> Sample:
+def make_sample(
+    seed: int, number: int, size: int, per_pixel: tuple[float, float] = PER_PIXEL
+) -> Sample:
     """Draws a scene of `size` x `size` camera pixels and takes it through stage 2.
 
-    A scene that stage 2 refuses (nothing blinks in it) is drawn again.
+    A scene that the command would refuse (saturated, or nothing blinks in it) is drawn again.
+
+    Args:
+        per_pixel: least and most expected fluorophores per camera pixel.
     """
     for attempt in range(100):
         entropy = np.random.SeedSequence([seed, number, attempt]).generate_state(1, np.uint64)[0]
         generator = torch.Generator().manual_seed(int(entropy >> np.uint64(1)))
-        scene = random_scene((size, size), generator)
+        scene = random_scene((size, size), generator, per_pixel=per_pixel)
         counts = scene.movie.counts
         moments = moments_of(counts)
         try:
+            check_moments(moments)
             calibration = calibrate(moments)
         except InputError:
             continue
@@ -71,16 +79,22 @@ def make_sample(seed: int, number: int, size: int) -> Sample:
     raise RuntimeError(f"no usable scene for seed {seed}, number {number}")
 
 
-def write_sample(folder: Path, seed: int, number: int, size: int) -> Path:
-    """Makes and writes one scene, unless its file is there already."""
+def write_sample(
+    folder: Path,
+    seed: int,
+    number: int,
+    size: int,
+    per_pixel: tuple[float, float] = PER_PIXEL,
+) -> Path:
+    """Makes and writes one scene, unless its file is there already; arguments of `make_sample`."""
     path = folder / f"scene_{seed}_{number:05d}.npz"
     if not path.is_file():
-        sample = make_sample(seed, number, size)
+        sample = make_sample(seed, number, size, per_pixel)
         arrays = {
             field.name: getattr(sample.features, field.name).numpy() for field in fields(Features)
         }
         for name in ("padded", "camera", "frames"):
-            arrays[name] = arrays[name].astype(np.float16)
+            arrays[name] = np.clip(arrays[name], -HALF_RANGE, HALF_RANGE).astype(np.float16)
         with atomic_path(path) as partial:
             np.savez(
                 partial,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -178,6 +179,11 @@ def fit(
             group["lr"] = training.rate()
         losses = training.step(stream.next(), training.adam)
         recent.append(losses.image.item())
+        if not math.isfinite(recent[-1]):
+            raise InputError(
+                f"{set_folder}: the loss of step {training.step_number} is {recent[-1]}, a finite "
+                "number was expected: a scene holds infinities; remove it and start again"
+            )
         bar.update()
         if training.step_number % REPORT_EVERY == 0:
             mean = sum(recent) / len(recent)

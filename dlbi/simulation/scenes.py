@@ -14,7 +14,15 @@ from bayesdl_sim.physics.camera import Camera
 from bayesdl_sim.physics.structures.mixture import draw
 from bayesdl_sim.utils.sampling import uniform
 
-__all__ = ["Scene", "draw_density", "random_fluorophore", "random_microscopy", "random_scene"]
+__all__ = [
+    "DENSE_PER_PIXEL",
+    "PER_PIXEL",
+    "Scene",
+    "draw_density",
+    "random_fluorophore",
+    "random_microscopy",
+    "random_scene",
+]
 
 SHARES = {
     "MT": 0.55,
@@ -26,6 +34,7 @@ SHARES = {
 }
 FINE_NM = (12.5, 20.0)  # fine pixels of cameras with 100 to 160 nm
 PER_PIXEL = (0.1, 2.5)  # expected fluorophores per camera pixel of the field
+DENSE_PER_PIXEL = (2.5, 25.0)  # the same where every binding site is labelled
 FRAMES = (20, 400)
 ON_FRACTION = (0.01, 0.6)
 FWHM_PX = (2.2, 4.0)
@@ -100,20 +109,24 @@ def random_microscopy(generator: torch.Generator) -> Microscopy:
 
 
 def random_scene(
-    shape: tuple[int, int], generator: torch.Generator, frames: int | None = None
+    shape: tuple[int, int],
+    generator: torch.Generator,
+    frames: int | None = None,
+    per_pixel: tuple[float, float] = PER_PIXEL,
 ) -> Scene:
     """Draws everything: structure, fluorophore, microscope; the longer of two lengths.
 
     Args:
         shape: (H, W) camera pixels.
         frames: length of the movie; None draws it.
+        per_pixel: least and most expected fluorophores per camera pixel.
     """
     kinds, shares = list(SHARES), torch.tensor(list(SHARES.values()))
     kind = kinds[int(torch.multinomial(shares, 1, generator=generator))]
     fine_nm = uniform(generator, *FINE_NM)
     density = draw_density(kind, shape, fine_nm, generator)
     area = (shape[0] + 2 * MARGIN) * (shape[1] + 2 * MARGIN)
-    expected = area * _log_uniform(generator, *PER_PIXEL)
+    expected = area * _log_uniform(generator, *per_pixel)
     fluorophore, microscopy = random_fluorophore(generator), random_microscopy(generator)
     if frames is None:
         frames = round(max(_log_uniform(generator, *FRAMES), _log_uniform(generator, *FRAMES)))

@@ -16,6 +16,7 @@ from bayesdl_sim.dlbi.moments.deconvolution import (
     richardson_lucy,
 )
 from bayesdl_sim.dlbi.moments.imaging import Imaging, imaging_of
+from bayesdl_sim.dlbi.moments.statistics import moments_of
 from bayesdl_sim.dlbi.scoring.scores import truth_scores
 from bayesdl_sim.dlbi.simulation.spots import FWHM_PER_SIGMA
 
@@ -43,6 +44,25 @@ def test_one_step_is_that_of_richardson_and_lucy(cell):
     light = float((evidence.mean - 5).clamp(min=0).mean()) * evidence.mean.numel()
     start = torch.full(imaging.fine_shape, light / first.light.numel())
     torch.testing.assert_close(first.light, plain_step(evidence, start, 5.0), rtol=5e-3, atol=0.02)
+
+
+@pytest.mark.parametrize("value", [60.0, 60000.0])  # dead, saturated
+def test_a_pixel_that_never_changes_says_nothing_of_fluctuations(cell, value):
+    calibration = calibrate(cell[1])
+    imaging = imaging_of((32, 36), calibration.sigma_px)
+    counts = cell[0].counts.clone()
+    counts[:, 20, 20] = value
+    changed, whole = (evidence_of(m, calibration, imaging) for m in (moments_of(counts), cell[1]))
+    for fluctuation, before in zip(changed.fluctuations, whole.fluctuations, strict=True):
+        assert fluctuation.weight[20, 20] == 0
+        others = torch.ones((32, 36), dtype=torch.bool)
+        others[20, 20] = False
+        torch.testing.assert_close(
+            fluctuation.weight[others], before.weight[others], rtol=0.02, atol=0
+        )
+    assert (whole.fluctuations[0].weight > 0).all()
+    density = density_of(moments_of(counts), calibration, iterations=20)
+    assert density.pulse > 1.0
 
 
 def test_acceleration_does_not_lower_the_likelihood(cell):

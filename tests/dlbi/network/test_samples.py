@@ -3,8 +3,16 @@
 import torch
 
 from bayesdl_sim.dlbi.moments.imaging import Imaging
+from bayesdl_sim.dlbi.network import samples as making
 from bayesdl_sim.dlbi.network.features import CAMERA_CHANNELS, chosen_frames, crop_features
-from bayesdl_sim.dlbi.network.samples import batches, list_samples, make_sample
+from bayesdl_sim.dlbi.network.samples import (
+    batches,
+    list_samples,
+    load_sample,
+    make_sample,
+    write_sample,
+)
+from bayesdl_sim.dlbi.simulation.scenes import DENSE_PER_PIXEL, random_scene
 
 
 def test_a_scene_is_read_back_as_it_was_made(scenes, samples):
@@ -15,6 +23,36 @@ def test_a_scene_is_read_back_as_it_was_made(scenes, samples):
     )
     torch.testing.assert_close(made.brightness, samples[0].brightness)
     assert list_samples(scenes[0]) == scenes[1]
+
+
+def test_a_saturated_scene_is_drawn_again(monkeypatch):
+    scenes = iter([random_scene, random_scene])
+    bright = []
+
+    def saturated_first(*args, **options):
+        scene = next(scenes)(*args, **options)
+        if not bright:
+            bright.append(scene)
+            scene.movie.counts[:, :4, :4] = 65535.0
+        return scene
+
+    monkeypatch.setattr(making, "random_scene", saturated_first)
+    made = make_sample(7, 0, 24)
+    assert next(scenes, None) is None  # both were drawn
+    assert not torch.equal(made.fluorophores[0], bright[0].movie.fluorophores)
+
+
+def test_dense_scenes_have_more_fluorophores(tmp_path):
+    dense = make_sample(7, 0, 24, per_pixel=DENSE_PER_PIXEL)
+    assert dense.fluorophores.sum() > 2.0 * make_sample(7, 0, 24).fluorophores.sum()
+
+
+def test_what_is_stored_in_half_precision_stays_finite(tmp_path, monkeypatch):
+    sample = make_sample(7, 0, 24)
+    sample.features.camera[0, 1, 3, 3] = 1e9
+    monkeypatch.setattr(making, "make_sample", lambda *args: sample)
+    stored = load_sample(write_sample(tmp_path, 7, 0, 24))
+    assert torch.isfinite(stored.features.camera).all()
 
 
 def test_shapes(samples):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -44,6 +45,16 @@ def test_same_seed_same_members(tmp_path, scenes):
         paths = fit(SETTINGS, run_in(tmp_path / name, members=1), scenes[0])
         states.append(load_checkpoint(paths[0])["state"])
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_a_scene_with_infinities_ends_a_training_at_once(tmp_path, scenes):
+    for path in scenes[1]:
+        with np.load(path) as stored:
+            arrays = dict(stored)
+        arrays["camera"][:, 1] = np.inf
+        np.savez(tmp_path / path.name, **arrays)
+    with pytest.raises(InputError, match="loss of step 1 is nan"):
+        fit(SETTINGS, run_in(tmp_path / "run"), tmp_path)
 
 
 def test_an_empty_set(tmp_path):
