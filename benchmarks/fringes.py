@@ -9,7 +9,8 @@ and with aperture, wavelength and pixel size.
 
 The fringe gain is what the true order of the frames gains over a control: every pixel's nine values
 in random order, which keeps wide field and noise and destroys the fringes. True patterns in the
-first guess say how much there was to gain.
+first guess say how much there was to gain. The share of the finest detail that a result says its
+fringes carry is compared with the squared error that they really took off.
 """
 
 import argparse
@@ -27,12 +28,15 @@ from tqdm import tqdm
 from bayesdl_sim.benchmarks.shared.common import open_posterior
 from bayesdl_sim.benchmarks.shared.console import arguments, at_least
 from bayesdl_sim.data.inputs import network_input
-from bayesdl_sim.data.normalise import normalisation_of
+from bayesdl_sim.data.normalise import normalisation_of, target_normalisation
 from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.evaluation.scenes import Scene, simulated_cells
+from bayesdl_sim.inference.fringe_share import beyond_wide_field, fringe_share
 from bayesdl_sim.inference.posterior import Posterior
+from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.series import CONVENTIONS
 from bayesdl_sim.metrics.images import quality
+from bayesdl_sim.physics.fringeless import shuffled
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES, Illumination
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
@@ -41,17 +45,13 @@ from bayesdl_sim.physics.reconstruction.first_guess import first_guess
 from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled
 from bayesdl_sim.utils.errors import run_script
 
-__all__ = ["found", "gain_rows", "main", "pattern_errors", "pattern_rows", "shuffled"]
+__all__ = ["found", "gain_rows", "main", "pattern_errors", "pattern_rows", "true_share"]
 
 FREQUENCY_LIMIT, PHASE_LIMIT_DEG = 0.5, 15.0  # Fourier samples, degrees
 PROBABLE = 0.5
+NETWORK = "BayesDL-SIM"
 SHUFFLED, MEASURED, TRUE = "frames shuffled", "as measured", "true patterns"
 Image = Callable[[Tensor, Estimate | None], np.ndarray]
-
-
-def shuffled(raw: Tensor, generator: torch.Generator) -> Tensor:
-    """Every pixel's nine values in random order: (9, H, W) counts without fringes."""
-    return raw.gather(0, torch.rand(raw.shape, generator=generator).argsort(dim=0))
 
 
 def pattern_errors(light: Illumination, true: Illumination, size: int) -> list[tuple[float, float]]:
@@ -100,11 +100,20 @@ def pattern_rows(scene: Scene) -> list[dict[str, Any]]:
 
 
 def gain_rows(
-    scene: Scene, methods: dict[str, Image], generator: torch.Generator
+    scene: Scene,
+    methods: dict[str, Image],
+    generator: torch.Generator,
+    posterior: Posterior | None = None,
 ) -> list[dict[str, Any]]:
-    """PSNR of one cell, a row per level: wide field, and each method with and without fringes."""
+    """PSNR of one cell, a row per level: wide field, and each method with and without fringes.
+
+    Args:
+        posterior: of the method "BayesDL-SIM", whose stated share of the detail is compared with
+            the true one; None: it is not.
+    """
     rows = []
     for level, raw in enumerate(scene.raw, start=1):
+        prepared = PreparedStack(scene.stack(level - 1))
         row: dict[str, Any] = {"level": level, "signal, e-/px": scene.signals[level - 1]}
         plain = {
             "wide field": wide_field_upsampled(raw).numpy(),
@@ -113,7 +122,7 @@ def gain_rows(
             ),
         }
         row |= {name: quality(image, scene.target).psnr for name, image in plain.items()}
-        control, patterns = shuffled(raw, generator), estimate(raw)
+        control, patterns = shuffled(raw, generator), prepared.patterns(0)
         for name, make in methods.items():
             images = {
                 SHUFFLED: make(control, None),
@@ -121,8 +130,35 @@ def gain_rows(
                 TRUE: make(raw, with_true_patterns(patterns, scene.illumination)),
             }
             row |= {f"{name}, {k}": quality(v, scene.target).psnr for k, v in images.items()}
+            if posterior is not None and name == NETWORK:
+                row["share of the detail, stated"] = stated_share(posterior, prepared)
+                row["share of the detail, true"] = true_share(raw, scene, images)
         rows.append(row)
     return rows
+
+
+def stated_share(posterior: Posterior, prepared: PreparedStack) -> float:
+    """What a result says of its fringes; 0 where none were found."""
+    if max(prepared.patterns(0).probability) <= PROBABLE:
+        return 0.0
+    share = fringe_share(posterior.functions[0], prepared, posterior.inputs)
+    return math.nan if share is None else share
+
+
+def true_share(raw: Tensor, scene: Scene, images: dict[str, np.ndarray | Tensor]) -> float:
+    """The squared error that fringes took off, over the power of the image, beyond the cut-off.
+
+    `(|D0 - T|^2 - |D - T|^2) / |D|^2` with D and D0 of the whole posterior and the target T in
+    their units: what `inference.fringe_share` states without a truth.
+    """
+    norm = target_normalisation(scene.target, raw.mean(dim=0).numpy(), normalisation_of(raw))
+    target = torch.from_numpy(norm.apply(scene.target))
+    detail, control, truth = (
+        beyond_wide_field(torch.as_tensor(image), scene.optics.cutoff)
+        for image in (images[MEASURED], images[SHUFFLED], target)
+    )
+    before, after = (float((x - truth).abs().square().sum()) for x in (control, detail))
+    return (before - after) / float(detail.abs().square().sum())
 
 
 def with_true_patterns(patterns: Estimate, light: Illumination) -> Estimate:
@@ -191,15 +227,17 @@ def main(argv: list[str] | None = None) -> None:
     """Measures all cells and prints the tables."""
     args = parse_args(argv)
     methods: dict[str, Image] = {}
+    posterior = None
     if not args.patterns_only:
         methods["Wiener"] = lambda raw, patterns: first_guess(raw, patterns).numpy()
-        methods["BayesDL-SIM"] = network(open_posterior(args))
+        posterior = open_posterior(args)
+        methods[NETWORK] = network(posterior)
     generator = torch.Generator().manual_seed(args.seed)
     patterns, gains = [], []
     cells = simulated_cells(args.seed, args.cells, args.levels, args.size)
     for scene in tqdm(cells, "cells", args.cells):
         patterns += pattern_rows(scene)
-        gains += gain_rows(scene, methods, generator) if methods else []
+        gains += gain_rows(scene, methods, generator, posterior) if methods else []
     tables = {"Patterns found": by_level(patterns, mean=False)}
     if methods:
         tables["Fringe gain, PSNR in dB"] = gain_table(gains, methods)

@@ -15,11 +15,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from bayesdl_sim.benchmarks.demo import read_scene
-from bayesdl_sim.benchmarks.fringes import shuffled
 from bayesdl_sim.benchmarks.shared.common import open_posterior
 from bayesdl_sim.benchmarks.shared.console import at_least
 from bayesdl_sim.figures.common import options, save
 from bayesdl_sim.metrics.images import quality
+from bayesdl_sim.physics.fringeless import shuffled
 from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled
 from bayesdl_sim.utils.errors import run_script
 

@@ -101,6 +101,7 @@ def stack_facts(prepared: PreparedStack, result: Reconstruction) -> dict[str, An
             + ("; each time point by its own raw_counts" if result.released else ""),
         },
         "patterns": fringe_facts(prepared),
+        "fringe_share": None if result.fringe_share is None else round(result.fringe_share, 4),
         "patterns_estimated_at": [t + 1 for t in sorted(prepared.estimated)],
         "deviations_multiplied_by": result.factors,
         "channels": list(result.channels),
@@ -154,7 +155,7 @@ def result_lines(stack: RawStack, result: Reconstruction) -> list[str]:
         f"{printable(stack.source)}: {series}{frames} frames of {height}x{width} px, pixel {size}",
         f"{result.seconds:.1f} s; mean uncertainty: {', '.join(means) or 'not modelled'}",
     ]
-    fringes = fringe_sentence(result.facts.get("patterns", []))
+    fringes = fringe_sentence(result.facts.get("patterns", []), result.fringe_share)
     lines += [fringes] if fringes else []
     moved = result.facts.get("patterns_estimated_at", [])[1:]
     if moved:

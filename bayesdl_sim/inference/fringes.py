@@ -61,11 +61,16 @@ def _facts(found: Estimate, pixel_nm: float | None) -> dict[str, Any]:
     }
 
 
-def fringe_sentence(facts: Sequence[Mapping[str, Any]]) -> str:
+def fringe_sentence(facts: Sequence[Mapping[str, Any]], share: float | None = None) -> str:
     """What the fringes did for the result, as one line; empty where none were looked for.
 
-    "fringes found in 3 of 3 orientations, period 181 nm, modulation 0.31 to 0.42", or a warning
-    that the result is a deconvolved wide-field image, with the resolution of one.
+    "fringes found in 3 of 3 orientations, period 181 nm, modulation 0.31 to 0.42; they carry 83 %
+    of the detail beyond the cut-off of wide field", or a warning that the result is a deconvolved
+    wide-field image, with the resolution of one.
+
+    Args:
+        facts: of `fringe_facts`.
+        share: of `inference.fringe_share`, where it is known.
     """
     if not facts:
         return ""
@@ -86,7 +91,9 @@ def fringe_sentence(facts: Sequence[Mapping[str, Any]]) -> str:
         f"{_span(periods, digits)} {unit}, modulation {_span(depths, 2)}"
     )
     if len(found) < ORIENTATIONS:
-        words += ": along the others the resolution is that of wide field"
+        words += " (along the others the resolution is that of wide field)"
+    if share is not None:
+        words += f"; they carry {100 * share:.0f} % of the detail beyond the cut-off of wide field"
     return words
 
 

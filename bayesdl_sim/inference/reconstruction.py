@@ -42,6 +42,8 @@ class Reconstruction:
         factors: what the calibration multiplied the deviations of each time point by.
         judged_epistemic: epistemic uncertainty before calibration, by judged time point, over the
             square that the verdict looks at: as the validation cells of the gate have it.
+        fringe_share: of the detail beyond wide field's cut-off, see `inference.fringe_share`; None
+            without fringes.
         spectra: (3, h, w), see `fringes.fringe_spectra`, of the first time point; None where the
             fringes were not looked for.
         seconds: of the prediction.
@@ -62,6 +64,7 @@ class Reconstruction:
     raw_scales: list[Normalisation]
     factors: list[float]
     judged_epistemic: dict[int, Map] = field(default_factory=dict)
+    fringe_share: float | None = None
     spectra: Map | None = None
     seconds: float = 0.0
     facts: dict[str, Any] = field(default_factory=dict)

@@ -7,13 +7,16 @@ import pytest
 import torch
 
 from bayesdl_sim.benchmarks.fringes import (
+    MEASURED,
+    SHUFFLED,
     found,
     gain_rows,
     gain_table,
     main,
     pattern_errors,
-    shuffled,
+    true_share,
 )
+from bayesdl_sim.data.normalise import normalisation_of, target_normalisation
 from bayesdl_sim.evaluation.scenes import simulated_cells
 from bayesdl_sim.physics.reconstruction.first_guess import first_guess
 
@@ -50,10 +53,15 @@ def test_errors_have_their_units(scene):
     assert not found([(0.4, 14.0), (0.4, 16.0), (0.1, 1.0)])
 
 
-def test_shuffled_frames_keep_the_wide_field(scene):
-    control = shuffled(scene.raw[0], torch.Generator().manual_seed(0))
-    torch.testing.assert_close(control.mean(dim=0), scene.raw[0].mean(dim=0))
-    assert not torch.equal(control, scene.raw[0])
+def test_the_true_share_is_that_of_the_squared_error(scene):
+    raw = scene.raw[0]
+    blank = torch.zeros(scene.target.shape)
+    norm = target_normalisation(scene.target, raw.mean(dim=0).numpy(), normalisation_of(raw))
+    perfect = torch.from_numpy(norm.apply(scene.target))
+    share = true_share(raw, scene, {MEASURED: perfect, SHUFFLED: blank})
+    assert share == pytest.approx(1.0, abs=1e-6)
+    share = true_share(raw, scene, {MEASURED: perfect, SHUFFLED: perfect})
+    assert share == pytest.approx(0.0, abs=1e-6)
 
 
 def test_gain_is_measured_against_the_control(scene):

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["SMALLEST_FIELD", "Finding", "findings", "fringe_sentence"]
+__all__ = ["SMALLEST_FIELD", "Finding", "findings"]
 
 SMALLEST_FIELD = 64  # raw pixels; smaller ones hold too little of anything
 PHASE_TOLERANCE_DEG, PHASE_LIMIT_DEG = 5.0, 20.0
@@ -157,21 +157,6 @@ def _unused_fringes(checks: Mapping[str, Any], pixel_size_nm: float | None) -> l
     size = f"{resolution * pixel_size_nm:.0f} nm" if pixel_size_nm else f"{resolution:.1f} pixels"
     reason = "no fringes were used: this is a denoised, deconvolved wide-field image, resolution"
     return [Finding(False, f"{reason} about {size}")]
-
-
-def fringe_sentence(checks: Mapping[str, Any], pixel_size_nm: float | None = None) -> str:
-    """What the fringes are, for a verdict: "fringes found in 3 of 3 orientations, period 181 nm".
-
-    Args:
-        checks: `physics.reconstruction.raw_checks.RawChecks` as a dictionary.
-    """
-    pairs = zip(checks["pattern_probability"], checks["frequency"], strict=True)
-    used = [frequency for probability, frequency in pairs if probability > PROBABLE]
-    if not used:
-        return "no fringes found"
-    period = len(used) / sum(used)  # raw pixels
-    size = f"{period * pixel_size_nm:.0f} nm" if pixel_size_nm else f"{period:.1f} pixels"
-    return f"fringes found in {len(used)} of {len(checks['frequency'])} orientations, period {size}"
 
 
 def _beyond(

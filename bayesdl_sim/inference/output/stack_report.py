@@ -54,7 +54,8 @@ def write_stack_report(
     """
     _write_profile(folder / PROFILE, channels, wide_field[0], facts)
     decision = (facts.get("verdict") or {}).get("decision", "")
-    lines = (verdict, MEANING.get(decision, ""), fringe_sentence(facts.get("patterns", [])))
+    fringes = fringe_sentence(facts.get("patterns", []), facts.get("fringe_share"))
+    lines = (verdict, MEANING.get(decision, ""), fringes)
     words = [text(line) for line in lines if line]
     shown = {
         name: picture(folder / name, caption)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bayesdl_sim.inference.judging.findings import findings, fringe_sentence
+from bayesdl_sim.inference.judging.findings import findings
 
 FIELD = (128, 128)
 GOOD = {
@@ -104,13 +104,3 @@ def test_what_the_values_do_not_prove_is_not_claimed(change):
 def test_resolution_without_fringes_is_that_of_the_lens():
     (found,) = findings(GOOD | {"pattern_probability": (0.0, 0.0, 0.0)}, FIELD, 64.0)
     assert "about 200 nm" in found.reason
-
-
-def test_fringes_are_said_with_their_period():
-    assert fringe_sentence(GOOD, 65.0) == "fringes found in 3 of 3 orientations, period 267 nm"
-    two = GOOD | {"pattern_probability": (1.0, 0.1, 0.9)}
-    assert fringe_sentence(two).startswith(
-        "fringes found in 2 of 3 orientations, period 4.1 pixels"
-    )
-    none = GOOD | {"pattern_probability": (0.0, 0.1, 0.2)}
-    assert fringe_sentence(none) == "no fringes found"
