@@ -2,4 +2,6 @@
 
 __all__ = ["DELTA"]
 
-DELTA = 0.04  # of the range of the image: ten grey levels of a screen that shows 255
+# Share of the range of the image. Two points at Rayleigh's distance are told apart by a dip of 26 %
+# of their height: an error below half of that neither closes such a dip nor invents one.
+DELTA = 0.13

@@ -21,7 +21,7 @@ first_core() (
     "$python" evaluate.py --root_dir runs/eval --cells 1-30 --calibration_cells 31-60 \
         --save_path runs/evaluation
     "$python" -m benchmarks.misuse --cells 40 --scenes 5 --save_path "$tables"
-    "$python" -m figures.acquisition --tables "$tables" --save_path "$pictures"
+    "$python" -m figures.acquisition --delta 0.04 --tables "$tables" --save_path "$pictures"
     "$python" -m figures.live --tables "$tables" --save_path "$pictures"
     "$python" -m figures.novelty --tables "$tables" --save_path "$pictures"
     "$python" -m figures.training_size --tables "$tables" --save_path "$pictures"

@@ -11,7 +11,8 @@ import numpy as np
 from bayesdl_sim.bayes.calibration.recalibration import KINDS
 from bayesdl_sim.data.normalise import Normalisation
 from bayesdl_sim.inference.facts import stack_facts
-from bayesdl_sim.inference.fringes import fringe_spectra
+from bayesdl_sim.inference.fringe_share import fringe_share
+from bayesdl_sim.inference.fringes import FOUND, fringe_spectra
 from bayesdl_sim.inference.gaps import gaps_of, structure_range, with_gaps
 from bayesdl_sim.inference.judging.verdict import judge_frames, judge_result
 from bayesdl_sim.inference.maps import (
@@ -99,8 +100,17 @@ def reconstruct(
     wanted = {name: image for name, image in result.further.items() if name in maps}
     spectra = fringe_spectra(prepared.counts(0)) if prepared.estimated and not point else None
     result = replace(result, further=wanted, spectra=spectra)
+    if point is None or point.number == 0:
+        result = replace(result, fringe_share=_fringe_share(posterior, prepared))
     if gaps is not None or earlier.gaps is not None:
         here = np.zeros((len(prepared), *prepared.field), bool) if gaps is None else gaps
         result = with_gaps(result, here, earlier.gaps)
     earlier.gaps = gaps
     return replace(result, facts=facts | stack_facts(prepared, result))
+
+
+def _fringe_share(posterior: Posterior, prepared: PreparedStack) -> float | None:
+    """`fringe_share` of the first time point by the first member; None without fringes."""
+    if posterior.convention == "released" or max(prepared.patterns(0).probability) <= FOUND:
+        return None
+    return fringe_share(posterior.functions[0], prepared, posterior.inputs)

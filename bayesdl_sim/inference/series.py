@@ -16,8 +16,6 @@ from bayesdl_sim.bayes.likelihoods import standard_deviation
 from bayesdl_sim.bayes.prediction import Prediction, predict
 from bayesdl_sim.bayes.released import predict_released
 from bayesdl_sim.data.normalise import Normalisation
-from bayesdl_sim.inference.fringe_share import fringe_share
-from bayesdl_sim.inference.fringes import FOUND
 from bayesdl_sim.inference.gaps import fine, gaps_of
 from bayesdl_sim.inference.judging.verdict import judged_times
 from bayesdl_sim.inference.maps import Progress
@@ -119,18 +117,10 @@ def predict_stack(
         wide_field=scale.apply(stack.raw.mean(axis=1)),
         raw_scales=scales,
         factors=factors,
-        fringe_share=None if released else _fringe_share(posterior, prepared),
         judged_epistemic=epistemic if "epistemic" in known else {},
         seconds=time.perf_counter() - began,
         released=released,
     )
-
-
-def _fringe_share(posterior: Posterior, prepared: PreparedStack) -> float | None:
-    """`fringe_share` of the first time point by the first member; None without fringes."""
-    if max(prepared.patterns(0).probability) <= FOUND:
-        return None
-    return fringe_share(posterior.functions[0], prepared, posterior.inputs)
 
 
 class _Outputs:

@@ -40,5 +40,5 @@ def test_methods_say_only_what_is_known(page):
     assert "80 x 96 pixels (raw pixel 65 nm)" in words
     assert "mean of 2 network(s)" in words
     assert "not calibrated" in words
-    assert "below 4 % of the range of the structure" in words
+    assert "below 13 % of the range of the structure" in words
     assert methods({}).endswith("half the raw pixel size.")
