@@ -22,7 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bayesdl_sim.bayes.calibration.held_out import gaussian_log_density, variance_scale
-from bayesdl_sim.bayes.calibration.image_features import features_of
+from bayesdl_sim.bayes.calibration.image_features import brightness_of, features_of
 from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.benchmarks.scenes.kept_out import SCENARIOS, kept_out_scene
 from bayesdl_sim.benchmarks.shared.common import open_posterior, posterior_of
@@ -106,7 +106,8 @@ def samples_of(scene: Scene, prediction: Prediction, cell: int) -> list[Sample]:
         mean, total = prediction.mean[level], prediction.total[level].clamp(min=1e-6)
         pixels = (image.flatten().numpy() for image in (target, mean, total))
         features = features_of(mean, prediction.total[level])
-        known = {"structure": scene.name, "features": features}
+        brightness = brightness_of(mean.numpy()).ravel()
+        known = {"structure": scene.name, "features": features, "brightness": brightness}
         found.append(Sample(cell, level + 1, scene.signals[level], *pixels, **known))
     return found
 

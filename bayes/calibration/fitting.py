@@ -14,6 +14,7 @@ from bayesdl_sim.bayes.calibration.conformal import cells_needed, conformal_fact
 from bayesdl_sim.bayes.calibration.held_out import variance_scale
 from bayesdl_sim.bayes.calibration.image_features import (
     FeatureScale,
+    FittedPixels,
     ImageFeatures,
     fit_feature_scale,
 )
@@ -27,15 +28,18 @@ ALPHAS = (0.05, 0.1, 0.2)
 FOLDS = 5  # groups of cells that the factor by features and the probability map are tried on
 TAILS = np.array([SMALLEST_TAIL, 0.001, 0.0025, 0.005])
 GRID = np.concatenate([[0.0], TAILS, QUANTILES, 1 - TAILS[::-1], [1.0]])  # of the probability map
-Standardised = tuple[NDArray, ImageFeatures | None]  # error / sigma of a stack, and its features
 
 
 class CalibrationStack(NamedTuple):
-    """Pixels (n,) of one stack to fit on; without features, no factor by them is fitted."""
+    """Pixels (n,) of one stack to fit on; without features, no factor by them is fitted.
+
+    Without their brightness (`image_features.brightness_of`), that factor is one for all pixels.
+    """
 
     error: ArrayLike
     sigma: ArrayLike
     features: ImageFeatures | None = None
+    brightness: NDArray | None = None
 
 
 def fit_calibration(
@@ -46,7 +50,7 @@ def fit_calibration(
 ) -> Calibration:
     """Fits the scale, the probability map and the conformal factors on validation cells.
 
-    A factor by image-level features (`bayes.calibration.image_features`) is kept only if, fitted
+    A factor by features of the image (`bayes.calibration.image_features`) is kept only if, fitted
     without a group of cells, it lowers the negative log-likelihood on that group; deviations are
     multiplied by it first. The scale is `c^2 = < z^2 >` (`variance_scale`), every cell with the
     same weight. The probability map is the cells' mean distribution of `Phi(z / c)`, monotone by
@@ -67,7 +71,10 @@ def fit_calibration(
     """
     if not cells:
         raise InputError("expected at least one validation cell to calibrate on, found none")
-    stacks = [[(_standardised(stack), stack.features) for stack in cell] for cell in cells]
+    stacks = [
+        [FittedPixels(_standardised(stack), stack.features, stack.brightness) for stack in cell]
+        for cell in cells
+    ]
     without, with_it = _held_out_nll(stacks)
     by_features = _feature_scale(stacks) if with_it < without else None
     z = [_cell(cell, by_features) for cell in stacks]
@@ -103,33 +110,35 @@ def _standardised(stack: CalibrationStack) -> NDArray:
     return np.ravel(np.asarray(stack.error, np.float64) / stack.sigma)
 
 
-def _cell(stacks: Sequence[Standardised], by_features: FeatureScale | None) -> NDArray:
+def _cell(stacks: Sequence[FittedPixels], by_features: FeatureScale | None) -> NDArray:
     """Standardised errors of all stacks of a cell, after the factor by features."""
     if by_features is None:
-        return np.concatenate([z for z, _ in stacks])
-    return np.concatenate([z / by_features.factor(features) for z, features in stacks])
+        return np.concatenate([stack.z for stack in stacks])
+    return np.concatenate(
+        [stack.z / by_features.factor(stack.features, stack.brightness) for stack in stacks]
+    )
 
 
-def _feature_scale(cells: Sequence[Sequence[Standardised]]) -> FeatureScale:
+def _feature_scale(cells: Sequence[Sequence[FittedPixels]]) -> FeatureScale:
     return fit_feature_scale([stack for cell in cells for stack in cell])
 
 
-def _held_out_nll(cells: Sequence[Sequence[Standardised]]) -> tuple[float, float]:
+def _held_out_nll(cells: Sequence[Sequence[FittedPixels]]) -> tuple[float, float]:
     """Gaussian NLL per pixel on cells left out of the fit, without and with the factor by features.
 
     Up to a term that both have. Equal, so that no factor is kept, where there are fewer cells than
     groups, or a stack without features.
     """
-    if len(cells) < FOLDS or any(features is None for cell in cells for _, features in cell):
+    if len(cells) < FOLDS or any(stack.features is None for cell in cells for stack in cell):
         return 0.0, 0.0
     found: list[list[float]] = [[], []]
     for fold in _folds(len(cells)):
         rest = [stacks for i, stacks in enumerate(cells) if i not in fold]
         for values, by_features in zip(found, (None, _feature_scale(rest)), strict=True):
             scale = _scale([_cell(stacks, by_features) for stacks in rest])
-            for z, features in (stack for i in fold for stack in cells[i]):
-                factor = scale * (1.0 if by_features is None else by_features.factor(features))
-                values.append(float(np.log(factor) + 0.5 * np.mean((z / factor) ** 2)))
+            for z, *known in (stack for i in fold for stack in cells[i]):
+                factor = scale * (1.0 if by_features is None else by_features.factor(*known))
+                values.append(float(np.mean(np.log(factor) + 0.5 * (z / factor) ** 2)))
     return float(np.mean(found[0])), float(np.mean(found[1]))
 
 

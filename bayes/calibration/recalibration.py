@@ -11,7 +11,12 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
-from bayesdl_sim.bayes.calibration.image_features import FeatureScale, ImageFeatures, features_of
+from bayesdl_sim.bayes.calibration.image_features import (
+    FeatureScale,
+    ImageFeatures,
+    brightness_of,
+    features_of,
+)
 from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.utils.errors import InputError
 
@@ -39,7 +44,8 @@ class Calibration:
 
     Attributes:
         scale: c; aleatoric, epistemic and total are multiplied by it.
-        by_features: None, or what else they are multiplied by, image by image.
+        by_features: None, or what else they are multiplied by, image by image, and from
+            background to structure.
         probability_map: None, or `{"expected": p, "observed": q}`: after scaling, a share q of the
             pixels lies below the Gaussian quantile p. Used for intervals.
         conformal: `{"alpha": a, "factor": lambda, "cells_needed": n}` per risk; lambda is None
@@ -55,21 +61,33 @@ class Calibration:
     members: dict[str, str] = field(default_factory=dict)
     fitted_on: dict[str, Any] = field(default_factory=dict)
 
-    def factor(self, features: ImageFeatures | None) -> float:
-        """What the standard deviations of an image with these features are multiplied by."""
+    def factor(
+        self, features: ImageFeatures | None, brightness: ArrayLike | None = None
+    ) -> float | NDArray[np.float64]:
+        """What the standard deviations of an image with these features are multiplied by.
+
+        Args:
+            brightness: of its pixels, see `image_features.brightness_of`.
+
+        Returns:
+            One number for all pixels, or one for each.
+        """
         if self.by_features is None or features is None:
             return self.scale
-        return self.scale * self.by_features.factor(features)
+        return self.scale * self.by_features.factor(features, brightness)
 
-    def factors(self, prediction: Prediction) -> list[float]:
-        """`factor` of every image of a batch (B, 1, 2H, 2W) as predicted."""
-        pairs = zip(prediction.mean, prediction.total, strict=True)
-        return [self.factor(features_of(mean, total)) for mean, total in pairs]
+    def factors(self, prediction: Prediction) -> NDArray[np.float32]:
+        """`factor` of every pixel of a batch as predicted: (B, 1, 2H, 2W), or (B, 1, 1, 1)."""
+        found = []
+        for mean, total in zip(prediction.mean, prediction.total, strict=True):
+            lit = brightness_of(mean.float().cpu().numpy()) if self.by_features else None
+            found.append(np.atleast_3d(self.factor(features_of(mean, total), lit)))
+        return np.stack(found).astype(np.float32)
 
     def apply(self, prediction: Prediction) -> Prediction:
         """The batch (B, 1, 2H, 2W) with its three standard deviations multiplied by `factors`."""
         mean, *deviations = prediction
-        factors = torch.tensor(self.factors(prediction)).to(mean)[:, None, None, None]
+        factors = torch.from_numpy(self.factors(prediction)).to(mean)
         return Prediction(mean, *(factors * image for image in deviations))
 
     def probability(self, z: ArrayLike) -> NDArray[np.float64]:
@@ -121,8 +139,9 @@ class Calibration:
             )
         if tried := facts.get("nll_held_out"):
             lines.append(
-                f"a further factor by image-level features {_kept(self.by_features)} (NLL on cells "
-                f"left out: {tried['without']:.3f} without, {tried['with_it']:.3f} with it)"
+                f"further factors by features of the image, of its background and of its "
+                f"structure: {_kept(self.by_features)} (NLL on cells left out: "
+                f"{tried['without']:.3f} without, {tried['with_it']:.3f} with them)"
             )
         return lines + [_risk_line(entry, facts) for entry in self.conformal]
 

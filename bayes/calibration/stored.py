@@ -33,7 +33,8 @@ __all__ = ["CALIBRATION_FILE", "find_calibration", "read_calibrations", "write_c
 
 CALIBRATION_FILE = "calibration.json"
 FORMAT = "BayesDL-SIM calibration"
-VERSION = 3
+VERSION = 4  # 3 knew no weights of the structure
+NESTED = (3, VERSION)
 OLDER = (1, 2)  # held one calibration, of all members; the first knew no factor by features
 LARGEST_EXPONENT = 100.0  # e^100 is no factor of a standard deviation
 
@@ -67,18 +68,19 @@ def _rising(value: Any, place: str) -> list[float]:
 
 
 def _feature_scale(value: Any, place: str) -> FeatureScale:
-    """A scale whose factors are finite and positive for every image."""
-    kinds = {"weights": list_of(_NUMBER, length=3), "low": _PAIR, "high": _PAIR}
+    """A scale whose factors are finite and positive for every pixel of every image."""
+    three = list_of(_NUMBER, length=3)
+    kinds = {"weights": three, "low": _PAIR, "high": _PAIR, "lit_weights": optional(maybe(three))}
     found = record(kinds)(value, place)
     low, high = (ImageFeatures(*found[name]) for name in ("low", "high"))
-    scale = FeatureScale(tuple(found["weights"]), low, high)
-    _, *slopes = scale.weights
-    exponents = [
-        w * end for features in (low, high) for w, end in zip(slopes, features, strict=True)
-    ]
-    if max(map(abs, [scale.weights[0], *exponents])) > LARGEST_EXPONENT:
-        raise Misfit(place, "weights that give a usual factor", "ones that do not")
-    return scale
+    lit = found.get("lit_weights")
+    for constant, *slopes in (found["weights"], lit or found["weights"]):
+        exponents = [
+            w * end for features in (low, high) for w, end in zip(slopes, features, strict=True)
+        ]
+        if max(map(abs, [constant, *exponents])) > LARGEST_EXPONENT:
+            raise Misfit(place, "weights that give a usual factor", "ones that do not")
+    return FeatureScale(tuple(found["weights"]), low, high, None if lit is None else tuple(lit))
 
 
 def _probability_map(value: Any, place: str) -> dict[str, list[float]]:
@@ -140,7 +142,7 @@ def read_calibrations(path: str | Path) -> list[Calibration]:
         InputError: missing or damaged file, another format, or numbers that make no sense.
     """
     payload = read_json(path)
-    if payload.get("format") != FORMAT or payload.get("version") not in (*OLDER, VERSION):
+    if payload.get("format") != FORMAT or payload.get("version") not in (*OLDER, *NESTED):
         raise InputError(
             f"{path}: expected a {FORMAT!r} of version {VERSION}, found {payload.get('format')!r} "
             f"{payload.get('version')!r}; make it again with calibrate.py"
@@ -231,7 +233,7 @@ def find_calibration(
         return None, f"WARNING: uncertainties are not calibrated: {reason}"
     words = f"calibration: {path}, standard deviations x {found.scale:.3f}"
     if found.by_features is not None:
-        words += " and a factor by image-level features"
+        words += " and a factor by features of the image"
     return found, words
 
 

@@ -193,7 +193,11 @@ def calibrations_of(
         if count == 1 and not posterior.has_tail:
             continue
         cells = [
-            [CalibrationStack(s.error, s.sigma, s.features) for s in stacks if s.cell == number]
+            [
+                CalibrationStack(s.error, s.sigma, s.features, s.brightness)
+                for s in stacks
+                if s.cell == number
+            ]
             for number in numbers
         ]
         calibrations.append(fit_calibration(cells, members=dict(members[:count]), fitted_on=facts))

@@ -121,7 +121,9 @@ def lit_fifth(samples: Sequence[Sample], calibration: Calibration) -> dict[str, 
                 name = f"{low:g}-{high:g} e-/px"
         if name is not None:
             bright = sample.mean >= np.quantile(sample.mean, 1 - LIT_SHARE)
-            parts = {n: getattr(sample, n)[bright] for n in ("target", "mean", "sigma")}
+            names_known = ("target", "mean", "sigma", "brightness")
+            known = {name: getattr(sample, name) for name in names_known}
+            parts = {name: x[bright] for name, x in known.items() if x is not None}
             lit.append(sample._replace(**parts, draws=None))
             names.append(name)
     rising = sorted(range(len(lit)), key=lambda i: np.nan_to_num(lit[i].signal_e))

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
-from bayesdl_sim.bayes.calibration.image_features import features_of
+from bayesdl_sim.bayes.calibration.image_features import brightness_of, features_of
 from bayesdl_sim.bayes.likelihoods import standard_deviation
 from bayesdl_sim.bayes.prediction import Prediction, predict, predict_nested
 from bayesdl_sim.data.normalise import min_max_of
@@ -185,6 +185,7 @@ def _sample(
         np.maximum(sigma, SMALLEST_SIGMA),
         structure=case.structure,
         features=features_of(maps.mean, maps.total),
+        brightness=brightness_of(maps.mean).ravel()[index],
     )
 
 

@@ -46,7 +46,7 @@ CONSTANT = "one constant"
 class Sample(NamedTuple):
     """Sampled pixels (n,) of one stack, in normalised intensity; `draws` (DRAWS, n).
 
-    `features` are those of the whole image.
+    `features` are those of the whole image, `brightness` is that of the sampled pixels in it.
     """
 
     cell: int
@@ -58,10 +58,11 @@ class Sample(NamedTuple):
     draws: NDArray | None = None
     structure: str = ""
     features: ImageFeatures | None = None
+    brightness: NDArray | None = None
 
     def calibrated(self, calibration: Calibration) -> NDArray:
         """Sigma as that calibration corrects it."""
-        return calibration.factor(self.features) * self.sigma
+        return calibration.factor(self.features, self.brightness) * self.sigma
 
     @property
     def error(self) -> NDArray:
@@ -119,6 +120,6 @@ def distribution_scores(
     return scores
 
 
-def fair_crps(sample: Sample, scale: float) -> float:
-    """CRPS of the members' mixture itself, spread by `scale` about its mean."""
+def fair_crps(sample: Sample, scale: float | NDArray) -> float:
+    """CRPS of the members' mixture itself, spread by `scale`, of all or (n,), about its mean."""
     return crps_ensemble(sample.target, sample.mean + scale * (sample.draws - sample.mean))

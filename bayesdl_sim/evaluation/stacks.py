@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesdl_sim.bayes.calibration.image_features import features_of
+from bayesdl_sim.bayes.calibration.image_features import brightness_of, features_of
 from bayesdl_sim.bayes.calibration.recalibration import Calibration
 from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.evaluation.baselines import WIDE_FIELD, Baselines, classical_images
@@ -122,7 +122,8 @@ class Scorer:
     def _uncertainty_rows(self, case: Case, samples: Sequence[Sample]) -> list[dict[str, Any]]:
         """One row per predictor of one stack."""
         rows = []
-        factor = {AS_PREDICTED: 1.0, CALIBRATED: self.calibration.factor(samples[0].features)}
+        known = samples[0].features, samples[0].brightness
+        factor = {AS_PREDICTED: 1.0, CALIBRATED: self.calibration.factor(*known)}
         choices = predictors(samples[0], self.baselines, self.calibration)
         for name, (sigma, rule) in choices.items():
             row = {**_facts(case), "method": name}
@@ -135,7 +136,8 @@ class Scorer:
             rule = posterior.calibration
             row = {**_facts(case), "method": label}
             row |= distribution_scores(sample, sample.calibrated(rule), rule)
-            rows.append(row | {"crps_fair": fair_crps(sample, rule.factor(sample.features))})
+            spread = rule.factor(sample.features, sample.brightness)
+            rows.append(row | {"crps_fair": fair_crps(sample, spread)})
         return rows
 
 
@@ -165,7 +167,7 @@ def _example(
     pictures = {
         name.capitalize() if name == WIDE_FIELD else name: image for name, image in images.items()
     }
-    factor = calibration.factor(features_of(maps.mean, maps.total))
+    factor = calibration.factor(features_of(maps.mean, maps.total), brightness_of(maps.mean))
     uncertainty = {
         "|error|": np.abs(case.target - maps.mean),
         "Aleatoric uncertainty": factor * maps.aleatoric,

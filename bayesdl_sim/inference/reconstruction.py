@@ -39,7 +39,8 @@ class Reconstruction:
             Misfit (T, H, W), Change and Changed (T - 1, 2H, 2W).
         wide_field: mean of the nine frames (T, H, W) on the same scale.
         raw_scales: how each time point was normalised for the networks.
-        factors: what the calibration multiplied the deviations of each time point by.
+        factors: what the calibration multiplied the deviations of each time point by, mean over
+            the pixels.
         judged_epistemic: epistemic uncertainty before calibration, by judged time point, over the
             square that the verdict looks at: as the validation cells of the gate have it.
         fringe_share: of the detail beyond wide field's cut-off, see `inference.fringe_share`; None

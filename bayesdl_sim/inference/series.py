@@ -39,12 +39,12 @@ class Earlier:
 
     Attributes:
         images: mean and variance of each member, in counts; empty before the first time point.
-        factor: of the calibration there.
+        factor: of the calibration there, of each pixel or of all.
         gaps: pixels (1, H, W) without data there; None where all hold some.
     """
 
     images: list[MemberImage] = field(default_factory=list)
-    factor: float = 0.0
+    factor: NDArray[np.float32] | float = 0.0
     gaps: NDArray[np.bool_] | None = None
 
 
@@ -82,18 +82,18 @@ def predict_stack(
         keep: Outputs | None = None if changes is None else []
         predictor = CONVENTIONS[posterior.convention]
         prediction = predictor(outputs.functions(keep), outputs.shown, posterior.likelihood)
-        (factor,) = posterior.calibration.factors(prediction)
-        factors.append(factor)
+        factor = posterior.calibration.factors(prediction)[0, 0]
+        factors.append(float(factor.mean()))
         if keep is not None:
             later = _in_counts(keep, norm, posterior.likelihood)
             if earlier.images:
-                larger = max(earlier.factor, factor)
+                larger = np.maximum(earlier.factor, factor)
                 steps.append(_change(earlier.images, later, larger, changes))
             earlier.images, earlier.factor = later, factor
         if t in judged:
             rows, columns = prepared.fine_square(t)
             epistemic[t] = prediction.epistemic[0, 0, rows, columns].cpu().numpy()
-        _store(maps, t, prediction, np.float32(factor))
+        _store(maps, t, prediction, factor)
         if not released:
             # Each time point has its own scale before the network; in counts they compare.
             for image in (*(image[t] for image in maps.values()), epistemic.get(t)):
@@ -147,7 +147,7 @@ class _Outputs:
             self.progress(number, self.total, "members")
 
 
-def _store(maps: dict[str, NDArray], t: int, prediction: Prediction, factor: np.float32) -> None:
+def _store(maps: dict[str, NDArray], t: int, prediction: Prediction, factor: NDArray) -> None:
     """Copies a prediction to the maps of its time point, with calibrated deviations."""
     for name, image in prediction._asdict().items():
         image = image[0, 0].cpu().numpy()
@@ -164,7 +164,7 @@ def _in_counts(outputs: Outputs, norm: Normalisation, likelihood: str) -> list[M
 
 
 def _change(
-    earlier: list[MemberImage], later: list[MemberImage], factor: float, level: float
+    earlier: list[MemberImage], later: list[MemberImage], factor: NDArray, level: float
 ) -> tuple[NDArray, NDArray]:
     """Difference in counts, and its sign where it is certain, (2H, 2W) each.
 
@@ -173,7 +173,7 @@ def _change(
             beyond doubt.
     """
     change = change_between(earlier, later)
-    certain = marked(change.difference, factor * change.total, level)
+    certain = marked(change.difference, torch.as_tensor(factor) * change.total, level)
     difference = change.difference[0, 0].cpu().numpy()
     return difference, np.sign(difference) * certain[0, 0].cpu().numpy()
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bayesdl_sim.bayes.calibration.fitting import CalibrationStack
-from bayesdl_sim.bayes.calibration.image_features import features_of
+from bayesdl_sim.bayes.calibration.image_features import brightness_of, features_of
 
 
 def cells(number, seed=0, factor=1.0, pixels=3000, skewed=False):
@@ -34,6 +34,23 @@ def with_features(number, slope, contrast=None, seed=0, pixels=2000):
     return found
 
 
+def with_structure(number, seed=0, pixels=4000):
+    """Cells of dim stacks: deviations of the background are twice the errors, others are right.
+
+    A fifth of the pixels is structure, of brightness around 1; the rest is background.
+    """
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(number):
+        lit = rng.random(pixels) < 0.2
+        mean = lit + 0.02 * rng.normal(size=pixels)
+        sigma = np.exp(rng.uniform(-3, -1)) * rng.uniform(0.5, 1.5, pixels)
+        error = np.where(lit, 1.0, 0.5) * sigma * rng.normal(size=pixels)
+        known = features_of(mean, sigma), brightness_of(mean)
+        found.append([CalibrationStack(error, sigma, *known)])
+    return found
+
+
 @pytest.fixture(name="cells", scope="session")
 def cells_fixture():
     """The function `cells`."""
@@ -44,3 +61,9 @@ def cells_fixture():
 def with_features_fixture():
     """The function `with_features`."""
     return with_features
+
+
+@pytest.fixture(name="with_structure", scope="session")
+def with_structure_fixture():
+    """The function `with_structure`."""
+    return with_structure

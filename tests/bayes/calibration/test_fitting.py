@@ -101,6 +101,25 @@ def test_every_kind_of_stack_is_calibrated_by_its_features(with_features):
         assert abs(np.mean((stack.error / stack.sigma) ** 2) - 1) > 0.5
 
 
+def test_structure_of_dim_stacks_keeps_its_interval(with_structure):
+    """One factor for all pixels would narrow what is right, to mend what is too wide."""
+    calibration = fit_calibration(with_structure(40))
+    assert calibration.by_features.lit_weights is not None
+    (stack,), *_ = with_structure(1, seed=9, pixels=50_000)
+    lit = stack.brightness > 0.5
+    factor = calibration.factor(stack.features, stack.brightness)
+    low, high, _ = calibration.bounds(0.9, guaranteed=False)
+    z = stack.error / (factor * stack.sigma)
+    for part in (lit, ~lit):
+        assert np.mean((z[part] >= low) & (z[part] <= high)) == pytest.approx(0.9, abs=0.015)
+        assert np.mean(z[part] ** 2) == pytest.approx(1.0, abs=0.06)
+    plain = [[s._replace(brightness=None) for s in cell] for cell in with_structure(40)]
+    one = fit_calibration(plain)
+    z = stack.error / (one.factor(stack.features) * stack.sigma)
+    low, high, _ = one.bounds(0.9, guaranteed=False)
+    assert np.mean((z[lit] >= low) & (z[lit] <= high)) < 0.85
+
+
 def test_nothing_to_fit_on(cells):
     with pytest.raises(InputError, match="validation cell"):
         fit_calibration([])

@@ -1,5 +1,6 @@
 """A calibration: the intervals that it states and the deviations that it multiplies."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -37,6 +38,19 @@ def test_apply_measures_each_image_of_a_batch():
     contrast = mean.flatten(1).std(dim=1, correction=0)
     for image in found[1:]:
         torch.testing.assert_close(image[:, 0, 0, 0], 2.0 * contrast * 0.1)
-    assert rule.factors(Prediction(mean, sigma, sigma, sigma)) == pytest.approx(
-        [2.0 * c for c in contrast.tolist()]
-    )
+    factors = rule.factors(Prediction(mean, sigma, sigma, sigma))
+    assert factors.shape == (2, 1, 1, 1)
+    assert factors.ravel() == pytest.approx([2.0 * c for c in contrast.tolist()])
+
+
+def test_apply_tells_background_from_structure():
+    limits = ImageFeatures(-9.0, -9.0), ImageFeatures(9.0, 9.0)
+    rule = Calibration(1.5, FeatureScale((0.0, 0.0, 0.0), *limits, (2.0, 0.0, 0.0)))
+    mean = torch.zeros(1, 1, 20, 20)
+    mean[..., 12:, :] = 1.0
+    sigma = torch.full_like(mean, 0.1)
+    found = rule.apply(Prediction(mean, sigma, sigma, sigma))
+    for image in found[1:]:
+        torch.testing.assert_close(image[..., :12, :], 1.5 * sigma[..., :12, :])
+        torch.testing.assert_close(image[..., 12:, :], 1.5 * np.e * sigma[..., 12:, :])
+        assert image.dtype == torch.float32

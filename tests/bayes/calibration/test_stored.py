@@ -28,13 +28,13 @@ JSON = st.recursive(
 
 
 @pytest.fixture
-def pair(cells, with_features):
-    """Calibrations of one and of two members, one of them with a factor by features."""
+def pair(cells, with_structure):
+    """Calibrations of one and of two members, one of them with factors by features."""
     facts = {"set": "x", "cell_numbers": [1, 2, 3]}
     one = fit_calibration(cells(10, skewed=True), members=FIRST, fitted_on=facts)
-    two = fit_calibration(with_features(30, slope=1.0), members=MEMBERS, fitted_on=facts)
+    two = fit_calibration(with_structure(30), members=MEMBERS, fitted_on=facts)
     assert one.probability_map is not None
-    assert two.by_features is not None
+    assert two.by_features.lit_weights is not None
     return [one, two]
 
 
@@ -89,6 +89,15 @@ def test_members_that_are_not_nested_are_not_written(path, pair):
         write_calibrations(path, [odd, pair[1]])
 
 
+def test_a_file_without_weights_of_the_structure_is_read(path, pair):
+    stored = read_json(path)
+    del stored["by_members"][1]["by_features"]["lit_weights"]
+    write_json(path, stored | {"version": 3})
+    one, two = read_calibrations(path)
+    assert one == pair[0]
+    assert two.by_features == replace(pair[1].by_features, lit_weights=None)
+
+
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_file_of_one_calibration_is_of_all_its_members(tmp_path, pair, version):
     path = tmp_path / CALIBRATION_FILE
@@ -99,7 +108,7 @@ def test_a_file_of_one_calibration_is_of_all_its_members(tmp_path, pair, version
     found, _ = find_calibration(tmp_path, None, MEMBERS)
     assert found.scale == pair[1].scale
     assert found.by_features == (pair[1].by_features if version == 2 else None)
-    assert ("by image-level features" in " ".join(found.describe())) == (version == 2)
+    assert ("by features of the image" in " ".join(found.describe())) == (version == 2)
     assert find_calibration(tmp_path, None, FIRST)[0] is None
 
 
@@ -122,6 +131,15 @@ ZERO = [0.0, 0.0]
         {"by_features": {"weights": [1.0], "low": ZERO, "high": ZERO}},
         {"by_features": {"weights": [1.0, 0.0, None], "low": ZERO, "high": ZERO}},
         {"by_features": {"weights": [1e5, 0.0, 0.0], "low": ZERO, "high": ZERO}},
+        {"by_features": {"weights": [0.0] * 3, "low": ZERO, "high": ZERO, "lit_weights": [1.0]}},
+        {
+            "by_features": {
+                "weights": [0.0] * 3,
+                "low": ZERO,
+                "high": ZERO,
+                "lit_weights": [1e5] * 3,
+            }
+        },
         {"fitted_on": []},
     ],
 )
