@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +14,16 @@ from bayesdl_sim.data.formats.image_file import Channel, ImageFile, Page, Series
 from bayesdl_sim.data.layouts import Arrangement, FrameLayout, NotAStack, arrange
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["chosen_channels", "chosen_number", "merged", "named_channels", "stack_series"]
+__all__ = [
+    "chosen_channels",
+    "chosen_number",
+    "file_warnings",
+    "merged",
+    "named_channels",
+    "stack_series",
+]
+
+SQUARE = 0.01  # relative difference of width and height of a pixel that is still square
 
 
 def stack_series(
@@ -150,3 +159,13 @@ def _by_size(series: list[Series]) -> list[Series]:
 
 def _count(part: Series) -> str:
     return "1 image" if part.images == 1 else f"{part.images} images"
+
+
+def file_warnings(file: ImageFile) -> Iterator[str]:
+    """What a file says that cannot be right, in sentences for people."""
+    width, height = file.pixel_size_nm, file.pixel_height_nm
+    if width and height and abs(width / height - 1) > SQUARE:
+        yield (
+            f"pixels are {width:g} nm wide and {height:g} nm high, but square ones are expected: "
+            "check the pixel size of the file"
+        )

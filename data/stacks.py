@@ -21,6 +21,7 @@ from bayesdl_sim.data.layouts import Arrangement, FrameLayout
 from bayesdl_sim.data.selection import (
     chosen_channels,
     chosen_number,
+    file_warnings,
     named_channels,
     stack_series,
 )
@@ -34,7 +35,6 @@ __all__ = [
     "read_stacks",
 ]
 
-SQUARE = 0.01  # relative difference of width and height of a pixel that is still square
 ENDING = re.compile(r"(\.ome)?\.[A-Za-z0-9]{1,5}(\.gz)?$", re.IGNORECASE)
 
 
@@ -84,6 +84,7 @@ class StackEntry:
             read whole.
         times: number of time points; 0 where that is not known.
         size: height and width of a frame.
+        layout: what chooses this stack alone.
     """
 
     name: str
@@ -92,6 +93,7 @@ class StackEntry:
     open: Callable[[], RawStack] | None = None
     times: int = 0
     size: tuple[int, int] = (0, 0)
+    layout: FrameLayout = FrameLayout()
 
 
 def read_stack(path: str | Path, layout: FrameLayout | None = None) -> RawStack:
@@ -157,7 +159,13 @@ def _entries(file: ImageFile, layout: FrameLayout, stem: str, label: str = "") -
                 suffix += [channels[c].name] if len(channels) > 1 else []
                 suffix += [f"P{number + 1}"] if len(positions) > 1 else []
                 suffix += [f"Z{z + 1}"] if planes > 1 else []
+                chosen = {
+                    "channel": channels[c].name if len(channels) > 1 else layout.channel,
+                    "position": number + 1 if len(positions) > 1 else layout.position,
+                    "plane": z + 1 if planes > 1 else layout.plane,
+                }
                 place = _Place(
+                    layout=replace(layout, **chosen),
                     name="_".join([stem, *map(_for_a_file_name, suffix)]),
                     file=file,
                     arrangement=arrangement,
@@ -177,6 +185,7 @@ def _entry(place: _Place) -> StackEntry:
     return StackEntry(
         name=place.name,
         source=place.file.path,
+        layout=place.layout,
         read=partial(_read, place),
         open=partial(_open, place) if by_page else None,
         times=arrangement.count("time"),
@@ -186,8 +195,9 @@ def _entry(place: _Place) -> StackEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class _Place:
-    """Where a stack lies in its file."""
+    """Where a stack lies in its file, and the layout that chooses it alone."""
 
+    layout: FrameLayout
     name: str
     file: ImageFile
     arrangement: Arrangement
@@ -246,7 +256,7 @@ def _stack(place: _Place, raw: np.ndarray | FramesOnDisk) -> RawStack:
         name=place.name,
         source=place.file.path,
         notes=place.notes,
-        warnings=tuple(_file_warnings(place.file)),
+        warnings=tuple(file_warnings(place.file)),
         channel=place.channel.name if place.arrangement.count("channel") > 1 else "",
         wavelength_nm=place.channel.wavelength_nm,
     )
@@ -266,15 +276,6 @@ def _read_as(
             f"{f'axes {series}' if file.named_axes else plain} read as {arrangement}"
             + (how if arrangement.tiles != (1, 1) else "")
             + (", which lie in the last axis" if arrangement.frames_last else "")
-        )
-
-
-def _file_warnings(file: ImageFile) -> Iterator[str]:
-    width, height = file.pixel_size_nm, file.pixel_height_nm
-    if width and height and abs(width / height - 1) > SQUARE:
-        yield (
-            f"pixels are {width:g} nm wide and {height:g} nm high, but square ones are expected: "
-            "check the pixel size of the file"
         )
 
 

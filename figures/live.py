@@ -35,7 +35,8 @@ from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.metrics.images import pearson
 from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled
 from bayesdl_sim.utils.errors import InputError, run_script
-from bayesdl_sim.utils.pictures import display_limits, draw_scale_bar
+from bayesdl_sim.utils.pictures import draw_scale_bar
+from bayesdl_sim.utils.report.contrast import display_limits
 
 __all__ = ["Reconstructed", "consistency", "draw", "main", "marks", "reconstruct"]
 

@@ -23,11 +23,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import atomic_path
+from bayesdl_sim.utils.report.contrast import display_limits
 
 __all__ = [
     "Panel",
     "checked_image",
-    "display_limits",
     "draw_scale_bar",
     "time_points",
     "write_overview",
@@ -37,7 +37,6 @@ __all__ = [
 _INTENSITY, _UNCERTAINTY = "magma", "viridis"
 _UNCERTAIN_WORDS = ("aleatoric", "epistemic", "total", "uncertainty", "sigma")
 _DPI = 100
-_SHOWN = (0.1, 99.9)  # percentiles at the ends of the colours, so that one hot pixel dims nothing
 
 
 class Panel(NamedTuple):
@@ -226,14 +225,6 @@ def _scale_bar(width: int, pixel_size_nm: float | None) -> tuple[float, str]:
         return length, f"{length:g} px"
     text = f"{length / 1000:g} µm" if length >= 1000 else f"{length:g} nm"
     return length / unit, text
-
-
-def display_limits(image: NDArray) -> tuple[float, float]:
-    """The values at the two ends of the colours, never equal: percentiles, so that one hot pixel
-    dims nothing."""
-    some = image.reshape(-1)[:: max(1, image.size // 4_000_000)]  # enough, and no copy of a film
-    low, high = (float(limit) for limit in np.nanpercentile(some, _SHOWN))
-    return (low, high) if high > low else (low, low + 1.0)
 
 
 def time_points(image: NDArray) -> NDArray:

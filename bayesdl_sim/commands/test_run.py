@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +13,11 @@ from numpy.typing import NDArray
 
 from bayesdl_sim.bayes.calibration.recalibration import KINDS
 from bayesdl_sim.commands.test_options import TestSettings
-from bayesdl_sim.data.folders import find_stacks
 from bayesdl_sim.data.formats.opening import read_images
+from bayesdl_sim.data.found_stacks import found_stacks
 from bayesdl_sim.data.fringe_order import in_proved_order
 from bayesdl_sim.data.inputs import require_inputs
-from bayesdl_sim.data.stacks import RawStack, StackEntry, list_stacks
+from bayesdl_sim.data.stacks import RawStack, StackEntry
 from bayesdl_sim.inference.facts import result_lines
 from bayesdl_sim.inference.judging.gate import Verdict
 from bayesdl_sim.inference.output.result_files import result_folders
@@ -44,7 +43,7 @@ __all__ = ["run"]
 
 def run(settings: TestSettings) -> None:
     """Reconstructs all stacks; one that fails does not stop the others."""
-    stacks = list(_stacks_of(settings))
+    stacks = list(found_stacks(settings.test_data, settings.layout))
     if settings.target is not None and len(stacks) > 1:
         raise InputError(f"target: is for one stack, but {settings.test_data} holds {len(stacks)}")
     sources = [entry.source for entry in stacks]
@@ -87,20 +86,6 @@ def _process_all(
             f"{len(failures)} of {len(stacks)} stacks could not be reconstructed (the results of "
             f"the others are kept): {' | '.join(failures)}"
         )
-
-
-def _stacks_of(settings: TestSettings) -> Iterator[StackEntry]:
-    """All stacks; a file that cannot be read is one that says so when its turn comes."""
-    for path in find_stacks(settings.test_data, settings.layout):
-        try:
-            yield from list_stacks(path, settings.layout)
-        except InputError as error:
-            name = path.name if path.is_dir() else path.stem
-            yield StackEntry(name=name, source=path, read=partial(_refused, error))
-
-
-def _refused(error: InputError) -> RawStack:
-    raise error
 
 
 def open_posterior(settings: TestSettings) -> Posterior:

@@ -21,7 +21,7 @@ from bayesdl_sim.inference.output.profile_picture import (
 from bayesdl_sim.metrics.profiles import line_between
 from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled
 from bayesdl_sim.utils.errors import InputError, require_folder
-from bayesdl_sim.utils.pictures import display_limits
+from bayesdl_sim.utils.report.contrast import display_limits
 from bayesdl_sim.utils.schema import list_of, optional, read_record, text
 
 __all__ = ["Result", "read_result", "write_profile"]

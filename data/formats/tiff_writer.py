@@ -18,7 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import atomic_path
-from bayesdl_sim.utils.pictures import checked_image, display_limits, time_points
+from bayesdl_sim.utils.pictures import checked_image, time_points
+from bayesdl_sim.utils.report.contrast import display_limits
 
 __all__ = ["write_channels", "write_counts", "write_hyperstack", "write_map", "write_sr"]
 

@@ -1,1 +1,1 @@
-"""Reports as single HTML files."""
+"""Reports as single HTML files, and the contrast that images are shown with."""

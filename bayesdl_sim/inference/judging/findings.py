@@ -31,10 +31,17 @@ EXPONENT_TOLERANCE = 0.3  # of a noise variance that grows as light^1
 
 
 class Finding(NamedTuple):
-    """A fault of the raw stack: `refuse` or warn, and the reason in words."""
+    """A fault of the raw stack.
+
+    Attributes:
+        refuse: or warn.
+        reason: in words.
+        frames: that are at fault, counted from 1; none where it is not some frames alone.
+    """
 
     refuse: bool
     reason: str
+    frames: tuple[int, ...] = ()
 
 
 def findings(
@@ -65,10 +72,12 @@ def _frame_faults(checks: Mapping[str, Any]) -> list[Finding]:
     if checks["copies"]:
         pairs = ", ".join(f"{a} and {b}" for a, b in checks["copies"][:3])
         more = " and others" if len(checks["copies"]) > 3 else ""
-        found.append(Finding(True, f"frames {pairs}{more} are copies of one exposure"))
-    dark = [str(f + 1) for f, light in enumerate(checks["brightness"]) if light < DARK]
+        alike = tuple(sorted({frame for pair in checks["copies"] for frame in pair}))
+        found.append(Finding(True, f"frames {pairs}{more} are copies of one exposure", alike))
+    dark = tuple(f + 1 for f, light in enumerate(checks["brightness"]) if light < DARK)
     if dark:
-        found.append(Finding(True, f"frame {' and '.join(dark)} is dark or missing"))
+        named = " and ".join(map(str, dark))
+        found.append(Finding(True, f"frame {named} is dark or missing", dark))
     groups = [g for g in checks["groups"] if len(g) >= LEAST_GROUP]
     mixed = [g for g in groups if len({(frame - 1) // 3 for frame in g}) > 1]
     if mixed:
@@ -79,6 +88,7 @@ def _frame_faults(checks: Mapping[str, Any]) -> list[Finding]:
                 True,
                 f"frames {named} show the same fringes, but belong to different orientations: "
                 f"wrong order, or an orientation is missing{order}",
+                tuple(sorted(frame for group in mixed for frame in group)),
             )
         )
     return found

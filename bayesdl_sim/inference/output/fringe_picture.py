@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bayesdl_sim.utils.files import atomic_path
 
-__all__ = ["write_fringes"]
+__all__ = ["draw_spectrum", "fringe_figure", "write_fringes"]
 
 _SIZE, _DPI = (13.5, 6.4), 100
 _RING = 0.02  # cycles per raw pixel, radius of the mark of a carrier
@@ -30,11 +30,18 @@ def write_fringes(path: str | Path, spectra: NDArray, facts: Mapping[str, Any]) 
         spectra: (3, h, w), see `fringes.fringe_spectra`.
         facts: of one time point, see `fringes.fringe_facts`.
     """
+    figure = fringe_figure(spectra, facts)
+    with atomic_path(path) as partial:
+        figure.savefig(partial, format="png", dpi=_DPI)
+
+
+def fringe_figure(spectra: NDArray, facts: Mapping[str, Any]) -> Figure:
+    """The picture as a figure of matplotlib; see `write_fringes`."""
     figure = Figure(figsize=_SIZE, dpi=_DPI, layout="constrained")
     rows = facts["orientations"]
     for number, (spectrum, row) in enumerate(zip(spectra, rows, strict=True), start=1):
         axes = figure.add_subplot(1, len(rows), number)
-        _draw(axes, spectrum, row, facts["cutoff_cycles_per_pixel"])
+        draw_spectrum(axes, spectrum, row, facts["cutoff_cycles_per_pixel"])
         axes.set_title(_title(number, row), fontsize=11)
     figure.suptitle("Fringes: power of the differences between the frames of each orientation")
     lines = [
@@ -43,11 +50,11 @@ def write_fringes(path: str | Path, spectra: NDArray, facts: Mapping[str, Any]) 
         Line2D([], [], color="tab:cyan", ls="--", label="cut-off of the lens"),
     ]
     figure.legend(handles=lines, loc="outside lower center", ncols=3, frameon=False)
-    with atomic_path(path) as partial:
-        figure.savefig(partial, format="png", dpi=_DPI)
+    return figure
 
 
-def _draw(axes: Any, spectrum: NDArray, row: Mapping[str, Any], cutoff: float) -> None:
+def draw_spectrum(axes: Any, spectrum: NDArray, row: Mapping[str, Any], cutoff: float) -> None:
+    """One spectrum (h, w) with its carriers and the cut-off, on axes of matplotlib."""
     shown = np.log10(np.maximum(spectrum, 1e-12))
     low, high = np.percentile(shown, _SHOWN)
     axes.imshow(

@@ -17,7 +17,8 @@ from skimage.color import lab2rgb
 
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import atomic_path
-from bayesdl_sim.utils.pictures import display_limits, draw_scale_bar
+from bayesdl_sim.utils.pictures import draw_scale_bar
+from bayesdl_sim.utils.report.contrast import display_limits
 
 __all__ = ["informed_colours", "write_informed"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,9 +13,10 @@ from numpy.typing import NDArray
 from bayesdl_sim.bayes.credibility import interval
 from bayesdl_sim.metrics.profiles import Line, profile
 from bayesdl_sim.utils.files import atomic_path
-from bayesdl_sim.utils.pictures import display_limits, draw_scale_bar
+from bayesdl_sim.utils.pictures import draw_scale_bar
+from bayesdl_sim.utils.report.contrast import display_limits
 
-__all__ = ["PROFILE", "brightest_row", "draw_profile", "write_profile_picture"]
+__all__ = ["PROFILE", "brightest_row", "draw_curve", "draw_profile", "write_profile_picture"]
 
 PROFILE = "Profile.png"
 DPI = 120
@@ -46,10 +48,6 @@ def draw_profile(
         wide_field: (2H, 2W), any units; drawn after the affine fit along the line that is nearest
             to the super-resolved profile.
     """
-    apart = float(np.hypot(line.rows[1] - line.rows[0], line.columns[1] - line.columns[0]))
-    scale = 1 if pixel_size_nm is None else pixel_size_nm / 1000
-    along = np.arange(len(line.rows)) * apart * scale
-    ours = profile(sr, line)
     figure = Figure(figsize=(11, 4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.7))
     low, high = display_limits(sr)
@@ -58,22 +56,39 @@ def draw_profile(
     left.plot(line.columns[0], line.rows[0], "o", color="cyan", markersize=4)
     left.set_axis_off()
     draw_scale_bar(left, sr.shape, pixel_size_nm, POINTS)
+    draw_curve(right, sr, total, line, pixel_size_nm, level, wide_field)
+    return figure
+
+
+def draw_curve(
+    axes: Any,
+    sr: NDArray,
+    total: NDArray | None,
+    line: Line,
+    pixel_size_nm: float | None,
+    level: float = 0.9,
+    wide_field: NDArray | None = None,
+) -> None:
+    """The profile alone, on axes of matplotlib; see `draw_profile`."""
+    apart = float(np.hypot(line.rows[1] - line.rows[0], line.columns[1] - line.columns[0]))
+    scale = 1 if pixel_size_nm is None else pixel_size_nm / 1000
+    along = np.arange(len(line.rows)) * apart * scale
+    ours = profile(sr, line)
     if total is not None:
         lower, upper = _band(ours, profile(total, line), level)
-        right.fill_between(
+        axes.fill_between(
             along, lower, upper, color="tab:red", alpha=0.2, linewidth=0,
             label=f"{level:.0%} interval",
         )  # fmt: skip
-    right.plot(along, ours, color="tab:red", label="super-resolved")
+    axes.plot(along, ours, color="tab:red", label="super-resolved")
     if wide_field is not None:
         fitted = _fitted(profile(wide_field, line), ours)
-        right.plot(along, fitted, color="tab:gray", label="wide field, fitted")
+        axes.plot(along, fitted, color="tab:gray", label="wide field, fitted")
     unit = "px" if pixel_size_nm is None else "µm"
-    right.set(xlabel=f"along the line, from the dot, {unit}", ylabel="normalised SR intensity")
-    right.set_xlim(0, along[-1])
-    right.grid(alpha=0.3)
-    right.legend(frameon=False)
-    return figure
+    axes.set(xlabel=f"along the line, from the dot, {unit}", ylabel="normalised SR intensity")
+    axes.set_xlim(0, along[-1])
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
 
 
 def write_profile_picture(path: Path, figure: Figure) -> None:

@@ -1,10 +1,10 @@
-"""The files of one reconstructed stack: which maps there are, how each is stored and shown."""
+"""The files of one reconstructed stack: how each map is stored and shown."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -18,83 +18,28 @@ from bayesdl_sim.data.formats.tiff_writer import (
 )
 from bayesdl_sim.inference.output.fringe_picture import write_fringes
 from bayesdl_sim.inference.output.informed import write_informed
+from bayesdl_sim.inference.output.map_kinds import (
+    CHANNELS,
+    FACTS,
+    MAPS,
+    OTHER,
+    PROBABILITIES,
+    MapKind,
+)
 from bayesdl_sim.inference.output.profile_picture import PROFILE
 from bayesdl_sim.inference.output.stack_report import REPORT, write_stack_report
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import write_json
 from bayesdl_sim.utils.folders.staging import staged
-from bayesdl_sim.utils.pictures import Panel, display_limits, write_overview, write_picture
+from bayesdl_sim.utils.pictures import Panel, write_overview, write_picture
+from bayesdl_sim.utils.report.contrast import display_limits
 
-__all__ = ["CHANNELS", "FACTS", "MAPS", "MapKind", "file_names", "result_folders", "write_results"]
+__all__ = ["file_names", "result_folders", "write_results"]
 
-CHANNELS = "Channels.ome.tif"
 HYPERSTACK = "Channels.tif"
-FACTS = "prediction.json"
 INFORMED = "Informed.png"
 FRINGES, BESIDE = "Patterns.png", "Overview.png"
 OVERVIEW = ("SR", "Aleatoric", "Epistemic", "Credibility")  # beside the wide field
-
-
-class MapKind(NamedTuple):
-    """How a map is shown.
-
-    Attributes:
-        title: of its picture; None: no picture.
-        label: what its colours mean; "{delta}" stands for the tolerance of the credibility.
-        colours: a colour map of matplotlib.
-        limits: the values at the ends of the colours; None: by the image.
-        symmetric: whether limits by the image lie around zero, so that white means none.
-        raw_grid: whether it lies on the pixels of the raw frames, not on the doubled grid.
-        border: pixels along each edge that say nothing: the field goes on outside, the image does
-            not. They are hatched in the picture, and no printed share counts them.
-    """
-
-    title: str | None = None
-    label: str = ""
-    colours: str = "viridis"
-    limits: tuple[float, float] | None = None
-    raw_grid: bool = False
-    symmetric: bool = False
-    border: int = 0
-
-
-_WIDTH = "standard deviation, normalised SR intensity"
-# Every map that may be a file NAME.tif (and NAME.png); others are channels only.
-MAPS = {
-    "SR": MapKind("Super-resolved", "normalised SR intensity", "magma"),
-    "Aleatoric": MapKind("Aleatoric uncertainty", _WIDTH),
-    "Epistemic": MapKind("Epistemic uncertainty", _WIDTH),
-    "Credibility": MapKind("Credibility", "P(|error| < {delta})", "cividis"),
-    "Sharp": MapKind("Super-resolved, sharp convention", "normalised SR intensity", "magma"),
-    "Lower": MapKind(),
-    "Upper": MapKind(),
-    "Contradicted": MapKind(
-        "Light that the frames contradict: too much (+), too little (-)",
-        "standard deviations",
-        "RdBu_r",
-        (-6.0, 6.0),
-        raw_grid=True,
-        border=10,
-    ),
-    "Misfit": MapKind(
-        "Misfit of the re-simulated frames",
-        "chi^2 per frame",
-        "viridis",
-        (0.0, 4.0),
-        raw_grid=True,
-        border=10,
-    ),
-    "Change": MapKind(
-        "Change to the next time point", "normalised SR intensity", "RdBu_r", symmetric=True
-    ),
-    "Changed": MapKind(
-        "Change beyond its credible interval", "-1: darker, 1: brighter", "RdBu_r", (-1.0, 1.0)
-    ),
-}
-
-
-OTHER = MapKind(colours="gray")  # Exceedance, draws
-PROBABILITIES = ("Credibility", "Exceedance")
 
 
 def file_names() -> set[str]:

@@ -1,0 +1,145 @@
+"""One stack from its frames to its verdict, told part by part, and to be stopped in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from threading import Lock
+from typing import Any
+
+from numpy.typing import NDArray
+
+from bayesdl_sim.data.stacks import RawStack
+from bayesdl_sim.inference.facts import result_lines
+from bayesdl_sim.inference.fringes import fringe_facts, fringe_spectra
+from bayesdl_sim.inference.judging.findings import SMALLEST_FIELD, Finding
+from bayesdl_sim.inference.judging.gate import Verdict
+from bayesdl_sim.inference.judging.verdict import findings_at, judged_times
+from bayesdl_sim.inference.maps import Progress
+from bayesdl_sim.inference.posterior import Posterior
+from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.reconstruction import Reconstruction
+from bayesdl_sim.inference.settings import DEFAULT_MAPS, MISFIT, MapSettings
+
+__all__ = ["PARTS", "Outcome", "Stopped", "maps_of", "reconstruct", "shipped"]
+
+PARTS = ("posterior", "fringes", "members", "re-simulation")
+_OPENING = Lock()
+
+
+class Stopped(Exception):
+    """The user has stopped the work."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What is known of a stack at the end.
+
+    Attributes:
+        stack: with its frames in the order that was used.
+        verdict: of the result, or of the frames alone where they were refused.
+        findings: faults of the first time point that has any.
+        time: that time point.
+        spectra: (3, h, w) of it, see `fringes.fringe_spectra`.
+        patterns: of it, see `fringes.fringe_facts`; None where none were looked for.
+        result: None where the frames were refused.
+        lines: what was found, for people.
+    """
+
+    stack: RawStack
+    verdict: Verdict
+    findings: tuple[Finding, ...] = ()
+    time: int = 0
+    spectra: NDArray | None = None
+    patterns: dict[str, Any] | None = None
+    result: Reconstruction | None = None
+    lines: tuple[str, ...] = ()
+
+
+@cache
+def _shipped() -> Posterior:
+    return Posterior.shipped()
+
+
+def shipped() -> Posterior:
+    """The shipped posterior, opened once; safe to call from several threads."""
+    with _OPENING:
+        return _shipped()
+
+
+def maps_of(stack: RawStack) -> tuple[str, ...]:
+    """The maps that the plugin shows; a field that is too small has no misfit."""
+    fits = min(stack.raw.shape[-2:]) >= SMALLEST_FIELD
+    return DEFAULT_MAPS + (MISFIT if fits else ())
+
+
+def reconstruct(
+    stack: RawStack,
+    opener: Callable[[], Posterior],
+    progress: Progress,
+    *,
+    settings: MapSettings | None = None,
+    forced: bool = False,
+) -> Outcome:
+    """Judges the frames, and reconstructs the stack unless they are refused.
+
+    Args:
+        opener: gives the posterior.
+        progress: called with (done, total, part) as the work goes on; raises `Stopped` to end it.
+        forced: reconstruct what is refused, too.
+
+    Raises:
+        InputError: a stack that cannot be one.
+        Stopped: as `progress` raises it.
+    """
+    progress(0, 1, "posterior")
+    posterior = opener()
+    progress(1, 1, "posterior")
+    prepared = posterior.prepare(stack)
+    found, time = _faults(prepared, progress)
+    verdict = posterior.judge(prepared)
+    if verdict.decision == "refuse" and not forced:
+        spectra, patterns = _fringes(prepared, time)
+        return Outcome(
+            stack=stack,
+            verdict=verdict,
+            findings=tuple(found),
+            time=time,
+            spectra=spectra,
+            patterns=patterns,
+        )
+    progress(0, len(prepared) * len(posterior.members), "members")
+    result = posterior.reconstruct(prepared, maps_of(stack), progress, settings=settings)
+    spectra, patterns = _fringes(prepared, time)
+    return Outcome(
+        stack=stack,
+        verdict=result.verdict,
+        findings=tuple(found),
+        time=time,
+        spectra=spectra,
+        patterns=patterns,
+        result=result,
+        lines=tuple(result_lines(stack, result)),
+    )
+
+
+def _faults(prepared: PreparedStack, progress: Progress) -> tuple[list[Finding], int]:
+    """Findings and number of the first time point that is refused, else that has any, else 0."""
+    times, noticed = judged_times(prepared), []
+    for number, t in enumerate(times):
+        progress(number, len(times), "fringes")
+        found = findings_at(prepared, t)
+        noticed.append((not any(finding.refuse for finding in found), not found, t, found))
+    progress(1, 1, "fringes")
+    *_, time, found = min(noticed, key=lambda item: item[:3], default=(True, True, 0, []))
+    return found, time
+
+
+def _fringes(prepared: PreparedStack, time: int) -> tuple[NDArray | None, dict[str, Any] | None]:
+    """Spectra and patterns of a time point; of a series, those that hold at it."""
+    rows = fringe_facts(prepared)
+    if not rows:
+        return None, None
+    held = [row for row in rows if row["time_point"] <= time + 1]
+    return fringe_spectra(prepared.counts(time)), (held or rows)[-1]

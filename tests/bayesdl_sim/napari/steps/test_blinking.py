@@ -1,0 +1,38 @@
+"""DLBI in the plugin: maps that lie on the movie; and one kind line where the folder is missing."""
+
+import importlib.util
+
+import pytest
+
+from bayesdl_sim.napari.samples import sample_path
+from bayesdl_sim.napari.steps import blinking
+from bayesdl_sim.napari.steps.layers import MARK
+from bayesdl_sim.utils.errors import InputError
+
+here = pytest.mark.skipif(
+    importlib.util.find_spec("bayesdl_sim.dlbi") is None, reason="the folder dlbi/ is not there"
+)
+
+
+@here
+def test_maps_are_eight_times_finer_and_lie_on_the_movie():
+    told = []
+    path = sample_path("blinking", "movie.tif")
+    found = blinking.movie_layers(path, lambda *step: told.append(step), stage="moments")
+    kinds = [options["metadata"][MARK]["kind"] for _, options, _ in found.layers]
+    assert kinds == ["mean image", "fluorophore uncertainty", "probability", "structure"]
+    (mean, coarse, _), *maps = found.layers
+    for image, options, _ in maps:
+        assert image.shape == (8 * mean.shape[0], 8 * mean.shape[1])
+        edge = options["translate"][0] - options["scale"][0] / 2
+        assert edge == pytest.approx(coarse["translate"][0] - coarse["scale"][0] / 2)
+        assert 8 * options["scale"][0] == pytest.approx(coarse["scale"][0])
+    assert list(dict.fromkeys(part for _, _, part in told)) == ["reading", "moments"]
+    assert found.sentences[0].startswith("100 frames, spots ")
+
+
+def test_without_the_folder_it_says_so(monkeypatch):
+    monkeypatch.setattr(blinking, "find_spec", lambda name: None)
+    assert not blinking.is_there()
+    with pytest.raises(InputError, match="holds no DLBI"):
+        blinking.movie_layers(sample_path("blinking", "movie.tif"), lambda *step: None)
