@@ -8,6 +8,7 @@ import tifffile
 
 from bayesdl_sim.inference.facts import result_lines
 from bayesdl_sim.inference.gaps import fine, gaps_of, structure_range
+from bayesdl_sim.inference.judging.verdict import scores_at
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.settings import CHANGES, DEFAULT_MAPS
 
@@ -41,6 +42,19 @@ def test_maps_are_nan_and_not_credible_without_data(posterior, framed, tmp_path)
     assert (tifffile.imread(tmp_path / "SR.tif")[:16] == 0).all()
     assert np.isnan(tifffile.imread(tmp_path / "Epistemic.tif")[:16]).all()
     assert "10.00% of the pixels hold no data" in "\n".join(result_lines(framed, result))
+
+
+def test_nan_frames_are_judged_as_those_with_a_border_of_zeros(posterior, framed):
+    """The scores of the verdict look at no pixel without data."""
+    holes = replace(framed, raw=np.where(framed.raw == 0, np.nan, framed.raw))
+    with_nan, with_zeros = posterior.reconstruct(holes), posterior.reconstruct(framed)
+    np.testing.assert_array_equal(with_nan.sr, with_zeros.sr)
+    scores = [
+        scores_at(PreparedStack(stack), 0, np.nan_to_num(result.sr[0]), None)
+        for stack, result in ((holes, with_nan), (framed, with_zeros))
+    ]
+    assert scores[0] == scores[1]
+    assert np.isfinite(list(scores[0].values())).all()
 
 
 def test_a_change_needs_data_at_both_time_points(posterior, movie):
