@@ -20,6 +20,7 @@ __all__ = [
     "TILE",
     "MemberFacts",
     "OpenMember",
+    "apply_member",
     "describe_members",
     "first_member",
     "hashes_of",
@@ -142,6 +143,24 @@ def hashes_of(members: Iterable[MemberFacts]) -> dict[str, str]:
     return {member.path.name: member.sha256 for member in members}
 
 
+def apply_member(
+    network: BayesDL,
+    raw: Tensor,
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+    tile: int = TILE,
+) -> Output:
+    """A network on network inputs (B, F, H, W), as every prediction runs it.
+
+    Args:
+        network: on that device, in evaluation mode.
+        dtype, tile: as in `open_members`.
+    """
+    raw = raw.to(device).contiguous(memory_format=torch.channels_last)
+    with torch.no_grad(), exact_arithmetic(), autocast(device, dtype):
+        return predict_tiled(network, raw, tile)
+
+
 def _function(
     facts: MemberFacts,
     network: BayesDL | None,
@@ -151,9 +170,7 @@ def _function(
 ) -> Callable[[Tensor], Output]:
     def apply(raw: Tensor) -> Output:
         used = _read_again(facts, device) if network is None else network
-        raw = raw.to(device).contiguous(memory_format=torch.channels_last)
-        with torch.no_grad(), exact_arithmetic(), autocast(device, dtype):
-            return predict_tiled(used, raw, tile)
+        return apply_member(used, raw, device, dtype, tile)
 
     return apply
 

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from bayesdl_sim.commands.bayesdl import VERBS
 from bayesdl_sim.utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 ROOMS_WITH_PROGRAMS = ("DatasetGenerate", "benchmarks", "figures", "dlbi")
 FENCE = re.compile(r"^ *(```+|~~~+)")
-STARTS = re.compile(r'^\$? *("?\$python"?|\.venv/bin/python|python3?|sh|bash) ')
+STARTS = re.compile(r'^\$? *("?\$python"?|\.venv/bin/python|python3?|sh|bash|bayesdl) ')
 
 
 def code_lines(text):
@@ -70,6 +71,8 @@ def documents():
         ]
     ):
         yield path, list(code_lines(path.read_text(encoding="utf-8")))
+    for path in sorted((ROOT / ".github").rglob("*.md")):
+        yield path, list(code_lines(path.read_text(encoding="utf-8")))
     for path in [*sorted(ROOT.glob("*.sh")), *sorted(ROOT.glob("*/*.sh")), ROOT / ".ci" / "run"]:
         yield path, shell_lines(path.read_text(encoding="utf-8"))
     programs = [*ROOT.glob("*.py")]
@@ -98,7 +101,18 @@ def parser_of(program):
     if program.endswith(".py"):
         # By path: `import test` would find the standard library's.
         return runpy.run_path(str(ROOT / program))["parse_args"]
-    return importlib.import_module(f"bayesdl_sim.{program}").parse_args
+    module = f"bayesdl_sim.{program}"
+    if (ROOT / module.replace(".", "/") / "__main__.py").is_file():
+        module += ".__main__"
+    return importlib.import_module(module).parse_args
+
+
+def module_of(verb):
+    """The module behind `bayesdl VERB`, with its whole name."""
+    if verb in ("-h", "--help"):
+        verb = "doctor"
+    assert verb in VERBS, f"no verb {verb}"
+    return f"bayesdl_sim.{VERBS[verb][0]}"
 
 
 def check(words):
@@ -108,13 +122,19 @@ def check(words):
         script = rest[0].removeprefix("$root/")
         assert (ROOT / script).is_file(), f"no script {script}"
         return
+    if interpreter == "bayesdl":
+        rest = ["-m", "bayesdl_sim", *rest]
     if rest[0] == "-m":
         program, options = rest[1], rest[2:]
+        if program == "bayesdl_sim":
+            program, options = module_of(options[0]), options[1:]
         if program == "pip":
             for flag, value in zip(options, options[1:], strict=False):
                 if flag == "-r":
                     assert (ROOT / value.removeprefix("$root/")).is_file(), f"no file {value}"
-        if program.split(".")[0] not in ROOMS_WITH_PROGRAMS:
+        if program.startswith("bayesdl_sim."):
+            program = program.removeprefix("bayesdl_sim.")
+        elif program.split(".")[0] not in ROOMS_WITH_PROGRAMS:
             return
     elif rest[0].endswith(".py"):
         program, options = rest[0], rest[1:]
@@ -189,6 +209,9 @@ def test_set_up_asks_for_what_is_required():
         "python train.py --SGLD perhaps",
         "sh no_such.sh",
         "python -m pip install -r no_such.txt",
+        "python -m bayesdl_sim paint",
+        "bayesdl test --test_data raw.tif",
+        "bayesdl export --save_path DIR --formats paper",
     ],
 )
 def test_a_wrong_command_is_noticed(line):

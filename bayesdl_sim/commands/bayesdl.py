@@ -25,6 +25,8 @@ VERBS = {  # verb: module with a `main`, what it does
     "from-image": ("DatasetGenerate.from_image", "simulates one raw stack from an image"),
     "from-biosr": ("DatasetGenerate.from_biosr", "converts a structure of BioSR to a data set"),
     "from-stacks": ("DatasetGenerate.from_stacks", "converts your stacks and targets"),
+    "export": ("tools.export.__main__", "writes a package for the BioImage Model Zoo, and ONNX"),
+    "doctor": ("commands.doctor", "says what is installed, and checks that it computes"),
 }
 
 

@@ -1,0 +1,1 @@
+"""A posterior for other programs: BioImage Model Zoo package, and ONNX of its network."""
