@@ -117,7 +117,7 @@ def own_memory() -> int | None:
     """Bytes of this process that belong to no file; None where the system does not tell."""
     if not ROLLUP.is_file():
         return None
-    lines = dict(line.split(":", 1) for line in ROLLUP.read_text().splitlines()[1:])
+    lines = dict(line.split(":", 1) for line in ROLLUP.read_text(encoding="utf-8").splitlines()[1:])
     return 1024 * int(lines["Anonymous"].split()[0])
 
 

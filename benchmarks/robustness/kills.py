@@ -79,7 +79,7 @@ def processes_in(group: int) -> int:
     count = 0
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # ended meanwhile
-            state, _, found = stat.read_text().rpartition(")")[2].split()[:3]
+            state, _, found = stat.read_text(encoding="ascii").rpartition(")")[2].split()[:3]
             count += int(found) == group and state not in "ZX"
     return count
 
