@@ -86,9 +86,25 @@ function isWindows() {
 
 // One word of a command line, whatever it holds.
 function quoted(word) {
-    if (isWindows())
-        return "\"" + replace(word, "%", "%%") + "\"";
-    return "'" + replace(word, "'", "'\\\\''") + "'";
+    backslash = fromCharCode(92);
+    if (isWindows()) {
+        safe = substituted(word, "%", "%%");
+        return "" + fromCharCode(34) + safe + fromCharCode(34);
+    }
+    safe = substituted(word, "'", "'" + backslash + "''");
+    return "'" + safe + "'";
+}
+
+// replace() reads a regular expression, and its backslashes differ between versions of ImageJ.
+function substituted(text, old, new) {
+    done = "";
+    rest = text;
+    while (indexOf(rest, old) >= 0) {
+        cut = indexOf(rest, old);
+        done = done + substring(rest, 0, cut) + new;
+        rest = substring(rest, cut + lengthOf(old), lengthOf(rest));
+    }
+    return done + rest;
 }
 
 function reconstruct() {
@@ -102,7 +118,7 @@ function reconstruct() {
     showStatus("BayesDL-SIM: reconstructing " + title + " ...");
     line = commandLine(raw, results);
     printed = runProgram(work, line);
-    printed = withName(printed, raw, title);
+    printed = substituted(printed, raw, title); // instead of a path that means nothing
     gone = File.delete(raw); // without a name the log would show a 1
     print("BayesDL-SIM: " + title);
     print(printed);
@@ -112,18 +128,6 @@ function reconstruct() {
         exit("BayesDL-SIM: no result of " + title + ".\n \n" + reason);
     }
     showStatus("BayesDL-SIM: " + title + " done");
-}
-
-// The text with the path of the temporary file as the title of the image.
-function withName(text, path, title) {
-    shown = "";
-    rest = text;
-    while (indexOf(rest, path) >= 0) {
-        cut = indexOf(rest, path);
-        shown = shown + substring(rest, 0, cut) + title;
-        rest = substring(rest, cut + lengthOf(path));
-    }
-    return shown + rest;
 }
 
 // Saves the open image without renaming it.
@@ -167,8 +171,11 @@ function runProgram(work, line) {
         File.saveString(line + " > " + quoted(logFile) + " 2>&1\n", script);
         exec("sh", script);
     }
-    text = File.openAsString(logFile);
-    gone = File.delete(logFile);
+    text = "error: the program did not start: " + line;
+    if (File.exists(logFile)) {
+        text = File.openAsString(logFile);
+        gone = File.delete(logFile);
+    }
     gone = File.delete(script);
     return text;
 }

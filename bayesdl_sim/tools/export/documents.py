@@ -11,6 +11,7 @@ from matplotlib.image import imsave
 from numpy.typing import NDArray
 from scipy.ndimage import zoom
 
+from bayesdl_sim.bayes.tolerance import DELTA
 from bayesdl_sim.utils.pictures import display_limits
 
 __all__ = ["CITATIONS", "channel_names", "cover_picture", "environment", "readme"]
@@ -85,6 +86,7 @@ def readme(
         name=name,
         members=members,
         version=version,
+        delta=DELTA,
         frames="\n".join(frames),
         calibration="\n".join(f"- {line}" for line in calibration),
     )
@@ -120,7 +122,7 @@ Each is batch x 1 x 2y x 2x.
 | `mean` | super-resolved image, scaled to 0..1 by its smallest and largest value |
 | `aleatoric` | standard deviation that the data leave: noise, weak fringes, limited support |
 | `epistemic` | standard deviation between the members |
-| `credibility` | probability that the error is below 4 % of the range of the structure |
+| `credibility` | probability that the error is below {delta:.0%} of the range of the structure |
 | `calibrated` | total standard deviation |
 
 The three standard deviations are calibrated and have the scale of `mean`. Pixels without data are

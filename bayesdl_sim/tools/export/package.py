@@ -13,13 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from bayesdl_sim.bayes.tolerance import DELTA
 from bayesdl_sim.data.stacks import RawStack
-from bayesdl_sim.inference.module import (
-    OUTPUTS,
-    PosteriorModule,
-    module_arguments,
-    module_state,
-)
 from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.tools.export.documents import (
     CITATIONS,
@@ -27,6 +22,12 @@ from bayesdl_sim.tools.export.documents import (
     cover_picture,
     environment,
     readme,
+)
+from bayesdl_sim.tools.export.module import (
+    OUTPUTS,
+    PosteriorModule,
+    module_arguments,
+    module_state,
 )
 from bayesdl_sim.tools.export.onnx_network import ONNX_FILE, require_packages
 from bayesdl_sim.tools.machine import project_version
@@ -47,7 +48,7 @@ DESCRIPTIONS = {
     "mean": "super-resolved image, scaled to 0..1 by its own range",
     "aleatoric": "standard deviation that the data leave, calibrated",
     "epistemic": "standard deviation between the members, calibrated",
-    "credibility": "probability of an error below 4 % of the range of the structure",
+    "credibility": f"probability of an error below {DELTA:.0%} of the range of the structure",
     "calibrated": "total standard deviation, calibrated",
 }
 

@@ -7,31 +7,18 @@ import pytest
 import torch
 
 from bayesdl_sim.bayes.prediction import predict
-from bayesdl_sim.inference.module import OUTPUTS
 from bayesdl_sim.inference.posterior import Posterior
-from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
+from bayesdl_sim.models.bayesdl import build_network
 from bayesdl_sim.tools.export.__main__ import main, parse_args
 from bayesdl_sim.tools.export.documents import channel_names, cover_picture, environment, readme
+from bayesdl_sim.tools.export.module import OUTPUTS
 from bayesdl_sim.tools.export.onnx_network import MemberEnsemble, require_packages
-from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
 from bayesdl_sim.utils.errors import InputError
-
-INPUTS = {"frames": None, "first_guess": True}
 
 
 @pytest.fixture(scope="module")
-def members(tmp_path_factory):
-    """Two tiny members with tails that take nine frames and a first guess."""
-    folder = tmp_path_factory.mktemp("members")
-    config = network_config("unet", "gauss", INPUTS, in_channels=13, width=4, levels=2, blocks=1)
-    for index in (1, 2):
-        network = build_network(config, seed=index)
-        with torch.no_grad():
-            generator = torch.Generator().manual_seed(index)
-            network.tail.output.weight.normal_(generator=generator)
-        payload = member_payload(network, {"kind": "sgld", "temperature": 2.0}, {})
-        save_checkpoint(member_path(folder, index), payload)
-    return folder
+def members(save_tiny_members, tmp_path_factory):
+    return save_tiny_members(tmp_path_factory.mktemp("members"))
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +69,7 @@ def test_the_package_holds_what_the_zoo_asks_for(exported):
         description = archive.read("rdf.yaml").decode()
     expected = {"rdf.yaml", "members.pt", "raw.npy", "cover.png", "README.md", "network.onnx"}
     assert expected | {f"{name}.npy" for name in OUTPUTS} <= names
-    for words in ("format_version: 0.5", "Tiny members", "bayesdl_sim.inference.module",
+    for words in ("format_version: 0.5", "Tiny members", "bayesdl_sim.tools.export.module",
                   "orientation3_phase2", "whole fields", "Apache-2.0",
                   "10.1038/s41467-025-60093-w"):  # fmt: skip
         assert words in description

@@ -7,21 +7,21 @@ import torch
 from bayesdl_sim.bayes.calibration.image_features import FeatureScale, ImageFeatures
 from bayesdl_sim.bayes.calibration.recalibration import Calibration
 from bayesdl_sim.bayes.calibration.stored import write_calibrations
-from bayesdl_sim.inference.module import OUTPUTS, PosteriorModule, module_arguments, module_state
 from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.models.bayesdl import build_network, member_payload
+from bayesdl_sim.tools.export.module import OUTPUTS, PosteriorModule, module_arguments, module_state
 from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
 from bayesdl_sim.utils.errors import InputError
 
 
 @pytest.fixture(scope="module")
-def calibrated(save_members, tmp_path_factory):
+def calibrated(save_tiny_members, tmp_path_factory):
     """Members with a first guess, calibrated by a scale and by features of the image."""
-    folder = save_members(tmp_path_factory.mktemp("calibrated"), guess=True)
+    folder = save_tiny_members(tmp_path_factory.mktemp("calibrated"))
     low, high = ImageFeatures(-3.0, -3.0), ImageFeatures(1.0, 1.0)
     fitted = Calibration(
         scale=0.7,
-        by_features=FeatureScale((0.4, 0.2, -0.3), low, high),
+        by_features=FeatureScale((0.4, 0.2, -0.3), low, high, (0.1, 0.3, -0.2)),
         members=Posterior.load(folder, "cpu").hashes,
         fitted_on={"cells": 3, "pixels": 9},
     )
@@ -75,6 +75,7 @@ def test_arguments_are_plain_and_state_has_every_member(calibrated):
     arguments, state = module_arguments(calibrated), module_state(calibrated)
     assert arguments["members"] == 2
     assert arguments["by_features"]["weights"] == [0.4, 0.2, -0.3]
+    assert arguments["by_features"]["lit_weights"] == [0.1, 0.3, -0.2]
     prefixes = {name.split(".")[1] for name in state}
     assert prefixes == {"0", "1"}
     first = state["members.0.trunk.output.weight"]

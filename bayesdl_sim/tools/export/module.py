@@ -6,7 +6,7 @@ arguments, so that a package of the BioImage Model Zoo can hold them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -60,7 +60,7 @@ class PosteriorModule(nn.Module):
         network: Mapping[str, Any],
         members: int,
         scale: float = 1.0,
-        by_features: Mapping[str, Sequence[float]] | None = None,
+        by_features: Mapping[str, Any] | None = None,
         delta: float = DELTA,
         tile: int = TILE,
     ) -> None:
@@ -161,16 +161,24 @@ def module_state(posterior: Posterior) -> dict[str, Tensor]:
     return state
 
 
-def _feature_scale(stored: Mapping[str, Sequence[float]] | None) -> FeatureScale | None:
+def _feature_scale(stored: Mapping[str, Any] | None) -> FeatureScale | None:
     if stored is None:
         return None
-    low, high = (ImageFeatures(*stored[end]) for end in ("low", "high"))
-    return FeatureScale(tuple(stored["weights"]), low, high)
+    lit = stored["lit_weights"]
+    return FeatureScale(
+        weights=tuple(stored["weights"]),
+        low=ImageFeatures(*stored["low"]),
+        high=ImageFeatures(*stored["high"]),
+        lit_weights=None if lit is None else tuple(lit),
+    )
 
 
-def _plain(fields: Mapping[str, Any]) -> dict[str, list[float]]:
+def _plain(fields: Mapping[str, Any]) -> dict[str, list[float] | None]:
     """Tuples as lists, which YAML has."""
-    return {name: [float(value) for value in values] for name, values in fields.items()}
+    return {
+        name: None if values is None else [float(value) for value in values]
+        for name, values in fields.items()
+    }
 
 
 def _maps_of(result: Reconstruction) -> tuple[np.ndarray, ...]:
