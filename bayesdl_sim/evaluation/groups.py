@@ -16,6 +16,7 @@ __all__ = [
     "BAR_LEVEL",
     "GROUP_BAND",
     "LIT_BAND",
+    "SIGNAL_BANDS_E",
     "Group",
     "bars",
     "by_structure",
@@ -106,28 +107,41 @@ def by_structure(samples: Sequence[Sample], calibration: Calibration) -> dict[st
     return _grouped(samples, [sample.structure or "unknown" for sample in samples], calibration)
 
 
-def lit_fifth(samples: Sequence[Sample], calibration: Calibration) -> dict[str, Group]:
+def lit_fifth(
+    samples: Sequence[Sample], calibration: Calibration, per_structure: bool = False
+) -> dict[str, Group]:
     """The brightest fifth of the pixels of each stack, by its posterior mean, per band of signal.
 
     A dark background is easily covered, and hides in an average what happens on the structure.
     Stacks of unknown signal form one group; those beyond the bands are left out.
+
+    Args:
+        per_structure: one group for each structure and band.
     """
     lit: list[Sample] = []
     names = []
-    for sample in samples:
-        name = "unknown signal" if np.isnan(sample.signal_e) else None
-        for low, high in SIGNAL_BANDS_E:
-            if low <= sample.signal_e < high:
-                name = f"{low:g}-{high:g} e-/px"
+    for sample in sorted(samples, key=lambda sample: np.nan_to_num(sample.signal_e)):
+        name = _band(sample.signal_e)
         if name is not None:
             bright = sample.mean >= np.quantile(sample.mean, 1 - LIT_SHARE)
-            names_known = ("target", "mean", "sigma", "brightness")
-            known = {name: getattr(sample, name) for name in names_known}
-            parts = {name: x[bright] for name, x in known.items() if x is not None}
+            known = {n: getattr(sample, n) for n in ("target", "mean", "sigma", "brightness")}
+            parts = {n: x[bright] for n, x in known.items() if x is not None}
             lit.append(sample._replace(**parts, draws=None))
-            names.append(name)
-    rising = sorted(range(len(lit)), key=lambda i: np.nan_to_num(lit[i].signal_e))
-    return _grouped([lit[i] for i in rising], [names[i] for i in rising], calibration)
+            names.append(f"{sample.structure or 'unknown'}, {name}" if per_structure else name)
+    groups = _grouped(lit, names, calibration)
+    if per_structure:  # by name, rising signals within
+        groups = dict(sorted(groups.items(), key=lambda pair: pair[0].split(",")[0]))
+    return groups
+
+
+def _band(signal_e: float) -> str | None:
+    """Name of the band of a signal; None beyond the bands."""
+    if np.isnan(signal_e):
+        return "unknown signal"
+    for low, high in SIGNAL_BANDS_E:
+        if low <= signal_e < high:
+            return f"{low:g}-{high:g} e-/px"
+    return None
 
 
 def _grouped(

@@ -72,6 +72,9 @@ def summarise(results: Results, calibration: Calibration, seed: int) -> Tables:
         "Per intensity decile": by_intensity,
         "Per signal decile": by_signal,
         "Lit fifth of the pixels per band of signal": lit,
+        "Lit fifth per structure and band": group_calibration(
+            lit_fifth(results.samples, calibration, per_structure=True), calibration
+        ),
         "Per structure": group_calibration(by_structure(results.samples, calibration), calibration),
         "Conformal risk": conformal_risks(results.samples, calibration),
     }

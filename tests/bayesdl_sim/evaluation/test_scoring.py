@@ -142,6 +142,12 @@ def test_lit_fifth_shows_what_a_dark_background_hides():
     assert everything[0]["coverage, as predicted"] > 0.8
     unknown = [sample._replace(signal_e=float("nan")) for sample in found]
     assert list(lit_fifth(unknown, Calibration())) == ["unknown signal"]
+    kinds = [s._replace(structure="MT" if s.cell % 2 else "ER") for s in worse]
+    per_structure = lit_fifth(kinds, Calibration(), per_structure=True)
+    assert list(per_structure) == [
+        f"{kind}, {band} e-/px" for kind in ("ER", "MT") for band in ("3-13", "13-60")
+    ]
+    assert sum(group.error.size for group in per_structure.values()) == 16 * 400
 
 
 def test_deciles_hold_every_pixel_once_and_in_order(known):

@@ -1,6 +1,6 @@
 """Does the interval hold with any number of members? Each has a calibration of its own.
 
-    python -m benchmarks.member_counts --root_dir runs/eval_many --cells 151-300
+    python -m benchmarks.intervals.member_counts --root_dir runs/eval_many --cells 151-300
 
 One row per number of members, in the shipped order: coverage of the 90 % interval over all sampled
 pixels and over the lit fifth, mean z^2 after calibration, and the error of the mean.
@@ -30,12 +30,13 @@ from bayesdl_sim.utils.errors import run_script
 
 __all__ = ["main", "parse_args", "row"]
 
+ROOM = "benchmarks.intervals"
 LEVEL = 0.9
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = arguments("member_counts", "The interval with 1 to K members.")
+    parser = arguments("member_counts", "The interval with 1 to K members.", room=ROOM)
     parser.add_argument("--root_dir", type=Path, required=True, help="data set with ground truth")
     parser.add_argument("--cells", type=cell_numbers, required=True, help="e.g. 151-300")
     parser.add_argument("--pixels", type=int, default=8192, help="sampled per stack (%(default)s)")
