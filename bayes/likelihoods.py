@@ -1,7 +1,9 @@
 """Likelihoods of step 2: what the tail's maps say about a pixel, given the mean.
 
 The tail's channels are `log sigma^2` (gauss), `log b` (laplace), or `log lambda` and `log nu`
-(student: precision and degrees of freedom), as in the released training code.
+(student: precision and degrees of freedom), as in the released training code. A network that was
+distilled from a posterior (`bayes.distillation`) gives the log-variances of the data and of the
+model; together they are a Gaussian of the total variance.
 """
 
 import math
@@ -16,6 +18,7 @@ from torch import Tensor
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = [
+    "DISTILLED",
     "LIKELIHOODS",
     "Likelihood",
     "find_likelihood",
@@ -129,7 +132,7 @@ def standard_deviation(kind: str, parameters: Tensor) -> Tensor:
     is infinite for two degrees of freedom or fewer.
 
     Args:
-        kind: key of `LIKELIHOODS`.
+        kind: key of `LIKELIHOODS`, or `DISTILLED` for the total of a distilled network.
         parameters: the tail's output for that likelihood, (B, 1 or 2, 2H, 2W).
 
     Returns:
@@ -143,6 +146,8 @@ def standard_deviation(kind: str, parameters: Tensor) -> Tensor:
 
 def find_likelihood(kind: str) -> Likelihood:
     """Looks a likelihood up by the name given on the command line; `InputError` if unknown."""
+    if kind == DISTILLED:
+        return _DISTILLED
     if kind not in LIKELIHOODS:
         known = ", ".join(sorted(LIKELIHOODS))
         raise InputError(f"unknown likelihood {kind!r}: choose one of {known}")
@@ -192,6 +197,11 @@ def _student_maps(parameters: Tensor) -> tuple[Tensor, Tensor]:
     return parameters[:, :1], parameters[:, 1:]
 
 
+def _distilled_log_var(parameters: Tensor) -> Tensor:
+    """`log(sigma_data^2 + sigma_model^2)`: (B, 2, 2H, 2W) -> (B, 1, 2H, 2W)."""
+    return torch.logsumexp(_full_precision(parameters), dim=1, keepdim=True)
+
+
 def _require_one_shape(what: str, mean: Tensor, parameter: Tensor, target: Tensor) -> None:
     if not mean.shape == parameter.shape == target.shape:
         raise InputError(
@@ -215,3 +225,11 @@ LIKELIHOODS = {
     "laplace": Likelihood(laplace_nll, _laplace_deviation, _laplace_half_width),
     "student": Likelihood(student_nll, _student_deviation, _student_half_width),
 }
+
+DISTILLED = "distilled"
+# Not one that step 2 fits, and so not among the others.
+_DISTILLED = Likelihood(
+    lambda mean, parameters, target: gauss_nll(mean, _distilled_log_var(parameters), target),
+    lambda parameters: _gauss_deviation(_distilled_log_var(parameters)),
+    lambda parameters, level: _gauss_half_width(_distilled_log_var(parameters), level),
+)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from bayesdl_sim.bayes.likelihoods import standard_deviation
+from bayesdl_sim.bayes.likelihoods import DISTILLED, standard_deviation
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["Prediction", "Welford", "predict", "predict_nested"]
@@ -96,7 +96,8 @@ def predict(members: Iterable[Member], raw: Tensor, likelihood: str = "gauss") -
             one, so that a generator may load each from disk: memory does not grow with their
             number.
         raw: normalised frames, (B, 9, H, W).
-        likelihood: what the second output parametrises, a key of `bayes.likelihoods.LIKELIHOODS`.
+        likelihood: what the second output parametrises, a key of `bayes.likelihoods.LIKELIHOODS`,
+            or `DISTILLED` for a single network that gives both variances by itself.
 
     Returns:
         `Prediction` in float32 (float64 for members in float64).
@@ -106,6 +107,8 @@ def predict(members: Iterable[Member], raw: Tensor, likelihood: str = "gauss") -
 
     Source: Kendall and Gal, NeurIPS 2017, eq. 9, with the unbiased variance of the draws.
     """
+    if likelihood == DISTILLED:
+        return _distilled(members, raw)
     means, variances = Welford(), Welford()
     for _ in _accumulated(members, raw, likelihood, means, variances):
         pass
@@ -119,6 +122,9 @@ def predict_nested(
 
     The last one is that of `predict`, bit for bit. Arguments and errors are those of `predict`.
     """
+    if likelihood == DISTILLED:
+        yield _distilled(members, raw)
+        return
     means, variances = Welford(), Welford()
     for _ in _accumulated(members, raw, likelihood, means, variances):
         yield _prediction(means, variances)
@@ -140,6 +146,18 @@ def _accumulated(
                 "tail, unlike those before it: use members of one run"
             )
         yield means.count
+
+
+@torch.no_grad()
+def _distilled(members: Iterable[Member], raw: Tensor) -> Prediction:
+    """What a single distilled network says by itself."""
+    outputs = [member(raw) for member in members]
+    if len(outputs) != 1:
+        raise InputError(f"expected one distilled network, found {len(outputs)}")
+    mean, parameters = outputs[0]
+    aleatoric, epistemic = parameters.float().exp().split(1, dim=1)
+    total = (aleatoric + epistemic).sqrt()
+    return Prediction(mean.float(), aleatoric.sqrt(), epistemic.sqrt(), total)
 
 
 def _prediction(means: Welford, variances: Welford) -> Prediction:

@@ -17,8 +17,10 @@ from bayesdl_sim.utils.errors import InputError, require_file
 
 __all__ = [
     "BACKBONES",
+    "DISTILLED",
     "BayesDL",
     "Member",
+    "UncertaintyTail",
     "build_network",
     "load_member",
     "member_payload",
@@ -35,7 +37,10 @@ TAIL_RANGES = {
     "laplace": (tuple(0.5 * (log_var - math.log(2)) for log_var in LOG_VAR_RANGE),),
     # Precision, and degrees of freedom from 150 down to 2.1: the deviation exists above 2.
     "student": ((14.0, -2.0), (5.0, 0.75)),
+    # Log-variances of the data and of the model: members may agree to 5e-5.
+    "distilled": (LOG_VAR_RANGE, (-20.0, 2.0)),
 }
+DISTILLED = "distilled"
 MEMBER_FORMAT = "BayesDL-SIM member"
 REASON_LENGTH = 160  # characters of what does not fit
 WIDENED = "head.weight"  # of the U-Net: the one layer that sees the input
@@ -133,9 +138,12 @@ class BayesDL(nn.Module):
         """(B, F, H, W) normalised frames -> `Output` on the doubled grid."""
         features = self.trunk.features(raw)
         mean = self.trunk.mean(features, raw)
+        if self.tail is None:
+            return Output(mean, None)
+        if self.config["likelihood"] == DISTILLED:  # its trunk is to know both uncertainties
+            return Output(mean, self.tail(features, mean.detach()))
         # The tail never moves the trunk, whatever the flags: no gradient goes back through it.
-        log_var = None if self.tail is None else self.tail(features.detach(), mean.detach())
-        return Output(mean, log_var)
+        return Output(mean, self.tail(features.detach(), mean.detach()))
 
 
 class Member(NamedTuple):

@@ -1,4 +1,4 @@
-"""Where the shipped members lie."""
+"""Where the shipped members lie, and the student beside members."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 import bayesdl_sim
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["shipped_folder"]
+__all__ = ["STUDENT_FOLDER", "shipped_folder", "student_folder"]
 
 SHIPPED = Path("checkpoint", "F-actin", "pretrained_G")
+STUDENT_FOLDER = "student"  # in the folder of the members
 
 
 def shipped_folder() -> Path:
@@ -25,3 +26,18 @@ def shipped_folder() -> Path:
         f"the shipped posterior is missing: no folder {SHIPPED} beside the code; install again, or "
         "name a folder of members"
     )
+
+
+def student_folder(folder: str | Path) -> Path:
+    """Where the student of a folder of members lies.
+
+    Raises:
+        InputError: there is none.
+    """
+    path = Path(folder) / STUDENT_FOLDER
+    if not path.is_dir():
+        raise InputError(
+            f"fast: no student in {folder}: expected {path}; distil one from these members with "
+            "python -m bayesdl_sim.commands.distil, or leave fast out"
+        )
+    return path

@@ -1,0 +1,63 @@
+"""Settings of a distillation. Without PyTorch, so that a command line is read quickly."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bayesdl_sim.training.settings.checks import require_positive
+from bayesdl_sim.utils.errors import InputError
+
+__all__ = ["DistilSettings"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistilSettings:
+    """What a student learns from, and how long.
+
+    Attributes:
+        pretrained_G: folder of the members: the teacher.
+        root_dirs: data sets whose stacks are shown to both; their training cells.
+        save_path: folder of the student.
+        work: folder of the teacher's predictions and of the state of an interrupted run.
+        start_from: numbers of the members, from 1, whose mean weights the student starts with.
+        patches: per data set, how many.
+        held_out: patches of the first set that are only scored.
+        patch_size: side, raw pixels.
+        steps: of Adam.
+        batch_size: patches per step.
+        lr: largest step size.
+        seed: of patches and batches.
+        sample: name of the structure, stored with the student.
+        device, gpu_id, precision: where and how both are computed.
+    """
+
+    pretrained_G: Path
+    root_dirs: tuple[Path, ...]
+    save_path: Path
+    work: Path
+    patches: tuple[int, ...]
+    start_from: tuple[int, ...] = (1,)
+    held_out: int = 48
+    patch_size: int = 96
+    steps: int = 3000
+    batch_size: int = 4
+    lr: float = 4e-4
+    seed: int = 0
+    sample: str = "F-actin"
+    device: str = "auto"
+    gpu_id: int | None = None
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        require_positive(self, "held_out", "patch_size", "steps", "batch_size", "lr")
+        if len(self.patches) != len(self.root_dirs):
+            raise InputError(
+                f"patches: expected one number per data set, {len(self.root_dirs)}, found "
+                f"{len(self.patches)}"
+            )
+        if min(self.patches) < 1:
+            raise InputError(f"patches: expected 1 or more of each set, found {min(self.patches)}")
+        if self.patches[0] <= self.held_out:
+            raise InputError(
+                f"held_out: expected fewer than the {self.patches[0]} patches of the first set, "
+                f"found {self.held_out}"
+            )
