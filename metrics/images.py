@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.optimize import minimize_scalar
-from scipy.stats import norm, rankdata
-from skimage.metrics import structural_similarity
+from scipy.special import ndtri
 
 from bayesdl_sim.utils.errors import InputError
 
@@ -34,6 +33,7 @@ __all__ = [
 
 _SSIM_WINDOW = 11  # pixels; a Gaussian of sigma 1.5 cut at 3.5 sigma
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of MS-SSIM, from fine to coarse
+_COARSE_SIDE = 256  # pixels of the wide field
 _WIDEST_RSF = 12.0  # pixels of the super-resolved grid, about three times a wide-field PSF
 
 
@@ -100,6 +100,9 @@ def quality(image: ArrayLike, target: ArrayLike) -> Quality:
 def _scores(image: NDArray, target: NDArray) -> tuple[float, float, float]:
     error = float(np.mean((image - target) ** 2))
     psnr = -10 * np.log10(error) if error > 0 else np.inf
+    # Loaded only here: a reconstruction without a truth needs neither this nor `scipy.stats`.
+    from skimage.metrics import structural_similarity
+
     ssim = structural_similarity(
         target, image, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1
     )
@@ -186,22 +189,31 @@ def resolution_scale(sr: ArrayLike, wide_field: ArrayLike) -> ResolutionScaled:
             f"size, found {sr.shape}"
         )
 
-    def scaled(sigma: float) -> NDArray:
-        blurred = gaussian_filter(sr, sigma, mode="nearest")
-        height, width = wide_field.shape
-        binned = blurred.reshape(height, factor, width, factor).mean(axis=(1, 3))
-        return affine_fit(binned, wide_field)
+    def error(sigma: float, sr: NDArray = sr, wide_field: NDArray = wide_field) -> float:
+        return float(np.mean((_scaled(sr, wide_field, sigma) - wide_field) ** 2))
 
-    def error(sigma: float) -> float:
-        return float(np.mean((scaled(sigma) - wide_field) ** 2))
-
-    # The coarse search keeps the fine one out of a side minimum, which noisy images have.
+    # A coarse search, in the middle of a large field, keeps the fine one out of a side minimum.
     coarse = np.arange(0.0, _WIDEST_RSF + 1)
-    best = float(coarse[np.argmin([error(sigma) for sigma in coarse])])
+    cut = [max(0, side - _COARSE_SIDE) // 2 for side in wide_field.shape]
+    middle = _inner(sr, *(factor * n for n in cut)), _inner(wide_field, *cut)
+    best = float(coarse[np.argmin([error(sigma, *middle) for sigma in coarse])])
     around = (max(best - 1, 0.0), min(best + 1, _WIDEST_RSF))
     fine = float(minimize_scalar(error, bounds=around, options={"xatol": 0.01}).x)
     sigma = min(best, fine, key=error)
-    return ResolutionScaled(scaled(sigma), sigma)
+    return ResolutionScaled(_scaled(sr, wide_field, sigma), sigma)
+
+
+def _scaled(sr: NDArray, wide_field: NDArray, sigma: float) -> NDArray:
+    """The image blurred by a Gaussian, binned to the grid of the wide field and fitted to it."""
+    height, width = wide_field.shape
+    factor = sr.shape[0] // height
+    blurred = gaussian_filter(sr, sigma, mode="nearest")
+    binned = blurred.reshape(height, factor, width, factor).mean(axis=(1, 3))
+    return affine_fit(binned, wide_field)
+
+
+def _inner(image: NDArray, rows: int, columns: int) -> NDArray:
+    return image[rows : len(image) - rows, columns : image.shape[1] - columns]
 
 
 def rsp(sr: ArrayLike, wide_field: ArrayLike) -> float:
@@ -241,7 +253,7 @@ def coverage(target: ArrayLike, mean: ArrayLike, sigma: ArrayLike, level: float 
         raise InputError(
             "coverage needs finite images and standard deviations that are not negative"
         )
-    return float(np.mean(np.abs(target - mean) <= norm.ppf((1 + level) / 2) * sigma))
+    return float(np.mean(np.abs(target - mean) <= ndtri((1 + level) / 2) * sigma))
 
 
 def auroc(negative: ArrayLike, positive: ArrayLike) -> float:
@@ -249,6 +261,8 @@ def auroc(negative: ArrayLike, positive: ArrayLike) -> float:
 
     The area under the ROC curve by ranks (Mann and Whitney 1947): 0.5 is chance, 1 is perfect.
     """
+    from scipy.stats import rankdata  # slow to load
+
     negative = np.asarray(negative, dtype=np.float64).ravel()
     positive = np.asarray(positive, dtype=np.float64).ravel()
     if not (negative.size and positive.size):

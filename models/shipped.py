@@ -38,6 +38,6 @@ def student_folder(folder: str | Path) -> Path:
     if not path.is_dir():
         raise InputError(
             f"fast: no student in {folder}: expected {path}; distil one from these members with "
-            "python -m bayesdl_sim.commands.distil, or leave fast out"
+            "bayesdl distil, or leave fast out"
         )
     return path

@@ -73,8 +73,9 @@ def test_wheel_holds_one_name_and_the_shipped_posterior(wheel):
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"bayesdl_sim"}
     folder = "bayesdl_sim/checkpoint/F-actin/pretrained_G/"
-    shipped = (ROOT / "checkpoint" / "F-actin" / "pretrained_G").iterdir()
-    assert {folder + path.name for path in shipped} <= set(names)
+    home = ROOT / "checkpoint" / "F-actin" / "pretrained_G"
+    shipped = [path for path in home.rglob("*") if path.is_file()]
+    assert {folder + path.relative_to(home).as_posix() for path in shipped} <= set(names)
     assert "bayesdl_sim/py.typed" in names
     assert wheel.stat().st_size < 60e6
 

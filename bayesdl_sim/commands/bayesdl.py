@@ -21,6 +21,7 @@ VERBS = {  # verb: module with a `main`, what it does
     "train": ("commands.train", "trains step 1 (members) or step 2 (uncertainty tails)"),
     "evaluate": ("commands.evaluate", "scores a posterior on a data set with ground truth"),
     "calibrate": ("commands.calibrate", "fits calibration and gate on validation cells"),
+    "distil": ("commands.distil", "distils a posterior into the one network of test --fast"),
     "simulate": ("DatasetGenerate.from_simulation", "writes a simulated data set"),
     "from-image": ("DatasetGenerate.from_image", "simulates one raw stack from an image"),
     "from-biosr": ("DatasetGenerate.from_biosr", "converts a structure of BioSR to a data set"),

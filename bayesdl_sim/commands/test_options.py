@@ -35,7 +35,7 @@ class TestSettings:
         layout: order of the frames, and which colour, position and plane.
         target: ground truth of a single stack; None: there is none.
         pixel_size_nm: of the raw frames; None: as the file says.
-        folder, members, convention, calibration, device, gpu_id, precision, tile: see
+        folder, members, fast, convention, calibration, device, gpu_id, precision, tile: see
             `Posterior.load`.
         mode, frames: what the members must have been trained on; None: anything.
         maps, numbers: see `Posterior.reconstruct`.
@@ -50,6 +50,7 @@ class TestSettings:
     pixel_size_nm: float | None = None
     folder: Path = field(default_factory=shipped_folder)
     members: int | None = None
+    fast: bool = False
     convention: str = "total_variance"
     calibration: Path | None = None
     device: str = "auto"
@@ -102,6 +103,7 @@ def parse_args(argv: Sequence[str] | None = None) -> TestSettings:
         pixel_size_nm=args.pixel_size_nm,
         folder=args.pretrained_G or shipped_folder(),
         members=args.members,
+        fast=args.fast,
         convention=args.convention,
         calibration=args.calibration,
         device=args.device,
@@ -139,6 +141,11 @@ def _everyday_options(group: Any) -> None:
         "(default: the shipped posterior)",
     )
     add("--members", type=int, help="use the first so many members only (default: all)")
+    add(
+        "--fast",
+        action="store_true",
+        help="the student of the members, one network instead of all: for previews and laptops",
+    )
     add("--target", type=Path, help="ground truth (TIFF or MRC) of one stack, to compare with")
     add("--force", action="store_true", help="write results that the verdict refuses")
 

@@ -94,6 +94,7 @@ def open_posterior(settings: TestSettings) -> Posterior:
         settings.folder,
         choose_device(settings.device, settings.gpu_id),
         settings.members,
+        fast=settings.fast,
         precision=settings.precision,
         tile=settings.tile,
         convention=settings.convention,

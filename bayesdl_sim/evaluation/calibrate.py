@@ -141,7 +141,8 @@ def nested_scores(scene: Scene, posterior: Posterior) -> list[dict[str, float]]:
     nested = predict_nested(posterior.functions, shown, posterior.likelihood)
     for count, prediction in enumerate(nested, start=1):
         mean, _, epistemic, _ = (image[0, 0].float().cpu().numpy() for image in prediction)
-        square = epistemic[prepared.fine_square(0)] if count > 1 else None
+        known = count > 1 or posterior.is_student
+        square = epistemic[prepared.fine_square(0)] if known else None
         scores.append(scores_at(prepared, 0, mean, square))
     return scores
 

@@ -82,7 +82,7 @@ def open_posterior(
 
 def states_uncertainty(posterior: Posterior) -> bool:
     """False for a single member without a tail."""
-    return posterior.has_tail or len(posterior.members) > 1
+    return posterior.has_tail or posterior.has_epistemic
 
 
 def require_uncertainty(posterior: Posterior) -> None:

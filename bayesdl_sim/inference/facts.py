@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from bayesdl_sim.bayes.calibration.recalibration import Calibration
@@ -17,6 +18,7 @@ from bayesdl_sim.inference.fringes import fringe_facts, fringe_sentence
 from bayesdl_sim.inference.output.map_kinds import MAPS
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import WIDTHS, Reconstruction
+from bayesdl_sim.models.bayesdl import DISTILLED
 from bayesdl_sim.models.members import MemberFacts, hashes_of
 from bayesdl_sim.utils.errors import InputError, printable
 from bayesdl_sim.utils.run_log import provenance
@@ -27,6 +29,7 @@ __all__ = [
     "member_words",
     "posterior_facts",
     "result_lines",
+    "run_facts",
     "stack_facts",
     "warnings_of",
 ]
@@ -62,6 +65,12 @@ def posterior_facts(
         },
         "provenance": provenance(),
     }
+
+
+def run_facts(device: torch.device, precision: str, tile: int | None) -> dict[str, Any]:
+    """The entry about the computer: device, arithmetic, threads, and pieces in raw pixels."""
+    threads = torch.get_num_threads()
+    return {"device": str(device), "precision": precision, "threads": threads, "tile": tile}
 
 
 def calibration_of(
@@ -112,6 +121,8 @@ def stack_facts(prepared: PreparedStack, result: Reconstruction) -> dict[str, An
 
 def member_words(members: Sequence[MemberFacts]) -> str:
     """How many members, of which sampler, at which temperature."""
+    if members[0].network["likelihood"] == DISTILLED:
+        return f"a student of {len(members[0].sampler.get('of', {}))} members"
     kinds = sorted({str(member.sampler.get("kind", "unknown sampler")) for member in members})
     temperatures = sorted({member.sampler.get("temperature") for member in members} - {None})
     words = f"{len(members)} member{'s' if len(members) > 1 else ''} ({' and '.join(kinds)}"
@@ -128,7 +139,7 @@ def warnings_of(members: Sequence[MemberFacts], convention: str) -> list[str]:
             "WARNING: these members have no uncertainty tail: aleatoric uncertainty is not "
             "modelled and not written (step 2 of the training adds it)"
         )
-    if len(members) == 1:
+    if len(members) == 1 and members[0].network["likelihood"] != DISTILLED:
         lines.append(
             "WARNING: one member shows no spread: epistemic uncertainty is unknown and not written"
         )

@@ -35,12 +35,13 @@ EVEN_ODDS = 0.5  # that the pattern of an orientation is real
 Progress = Callable[[int, int, str], None]  # (done, total, what)
 
 
-def require_maps(maps: Sequence[str], has_total: bool, released: bool) -> None:
+def require_maps(maps: Sequence[str], has_total: bool, comparable: bool) -> None:
     """`InputError` if a map is unknown, or cannot be had from the members.
 
     Args:
         has_total: whether the members predict a total uncertainty.
-        released: whether the convention is that of the released code.
+        comparable: whether each member gives time points that can be compared: not in the
+            convention of the released code, and not for a student.
     """
     unknown = [name for name in maps if name not in MAPS]
     if unknown:
@@ -52,8 +53,11 @@ def require_maps(maps: Sequence[str], has_total: bool, released: bool) -> None:
             f"{' and '.join(names)}: needs a total uncertainty, that is several members with an "
             "uncertainty tail; choose other members, or leave it out"
         )
-    if "changes" in names and released:
-        raise InputError("changes: belongs to the convention total_variance; leave one of them out")
+    if "changes" in names and not comparable:
+        raise InputError(
+            "changes: belongs to the convention total_variance, where time points are compared "
+            "member by member; leave it out, or convention released, or fast"
+        )
 
 
 def require_possible(stack: RawStack, maps: Sequence[str]) -> None:

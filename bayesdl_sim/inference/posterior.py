@@ -18,6 +18,7 @@ from bayesdl_sim.inference.facts import (
     calibration_of,
     member_words,
     posterior_facts,
+    run_facts,
     warnings_of,
 )
 from bayesdl_sim.inference.judging.gate import Gate, Verdict, read_gate
@@ -28,12 +29,9 @@ from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.series import CONVENTIONS
 from bayesdl_sim.inference.settings import DEFAULT_MAPS, MapSettings
-from bayesdl_sim.models.members import (
-    TILE,
-    MemberFacts,
-    hashes_of,
-    open_members,
-)
+from bayesdl_sim.inference.students import folder_of, student_notes
+from bayesdl_sim.models.bayesdl import DISTILLED
+from bayesdl_sim.models.members import TILE, MemberFacts, hashes_of, open_members
 from bayesdl_sim.models.shipped import shipped_folder
 from bayesdl_sim.utils.devices import choose_device, choose_precision
 from bayesdl_sim.utils.errors import InputError
@@ -85,6 +83,7 @@ class Posterior:
         device: str | torch.device = "auto",
         members: int | None = None,
         *,
+        fast: bool = False,
         precision: str = "auto",
         tile: int = TILE,
         convention: str = "total_variance",
@@ -96,6 +95,7 @@ class Posterior:
             folder: with member_01.pth ..., or SGLD_gauss_#1.pth ... of the released code.
             device: auto, cpu, cuda or cuda:n.
             members: the first so many only; None: all.
+            fast: the student of these members instead, one network for all of them.
             precision: auto, fp32 or bf16.
             tile: raw pixels; larger fields are computed in pieces, with the same result.
             convention: total_variance, or released for the arithmetic of the released code.
@@ -105,11 +105,9 @@ class Posterior:
             InputError: no members, members that do not belong together or cannot be used, or an
                 option that makes no sense.
         """
-        folder = Path(folder)
+        folder = folder_of(folder, fast, members, convention)
         if tile < SMALLEST_TILE:
             raise InputError(f"tile: expected {SMALLEST_TILE} raw pixels or more, found {tile}")
-        if convention not in CONVENTIONS:
-            raise InputError(f"convention: expected {' or '.join(CONVENTIONS)}, not {convention!r}")
         device = choose_device(device) if isinstance(device, str) else device
         exact = convention == "released" and precision == "auto"
         dtype = choose_precision("fp32" if exact else precision, device)
@@ -122,12 +120,11 @@ class Posterior:
         notes = [
             f"posterior: {member_words(described)} of {folder}; {device}, {arithmetic}",
             *warnings_of(described, convention),
+            *(student_notes(described) if fast else []),
             words,
             *([] if gate else [NO_GATE]),
         ]
-        run = {"device": str(device), "precision": arithmetic}
-        run["threads"] = torch.get_num_threads()
-        run["tile"] = tile if described[0].is_local else None
+        run = run_facts(device, arithmetic, tile if described[0].is_local else None)
         facts = posterior_facts(folder, described, applied, found is not None)
         return cls(
             folder=folder,
@@ -149,14 +146,23 @@ class Posterior:
         return bool(self.members[0].network["likelihood"])
 
     @property
+    def is_student(self) -> bool:
+        """Whether it is one network that gives both uncertainties, see `bayes.distillation`."""
+        return self.likelihood == DISTILLED
+
+    @property
+    def has_epistemic(self) -> bool:
+        """Whether an epistemic uncertainty is known: of several members, or of a student."""
+        return len(self.members) > 1 or self.is_student
+
+    @property
     def states_total(self) -> bool:
         """Whether the total uncertainty is known.
 
-        It is that of several members with tails. A single one shows no spread; its tail stands for
-        the total where a calibration of this very member has made it so.
+        It is that of several members with tails, or of a student. A single member shows no spread;
+        its tail stands for the total where a calibration of this very member has made it so.
         """
-        calibrated = bool(self.calibration.fitted_on)
-        return self.has_tail and (len(self.members) > 1 or calibrated)
+        return self.has_tail and (self.has_epistemic or bool(self.calibration.fitted_on))
 
     @property
     def likelihood(self) -> str:
@@ -255,7 +261,8 @@ class Posterior:
 
     def require_maps(self, maps: Sequence[str]) -> None:
         """`InputError` if a map is unknown, or cannot be had from these members."""
-        require_maps(maps, self.states_total, self.convention == "released")
+        comparable = self.convention != "released" and not self.is_student
+        require_maps(maps, self.states_total, comparable)
 
 
 def _silent(done: int, total: int, what: str) -> None:

@@ -191,7 +191,7 @@ def _change_maps(
 def _known(posterior: Posterior) -> list[str]:
     """The deviations that the members predict: a map of zeros would read as certainty."""
     known = ["aleatoric"] if posterior.has_tail else []
-    known += ["epistemic"] if len(posterior.members) > 1 else []
+    known += ["epistemic"] if posterior.has_epistemic else []
     return [*known, "total"] if posterior.states_total else known
 
 

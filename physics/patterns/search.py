@@ -146,7 +146,9 @@ def _best_fan(
         totals.append(parts[-1].sum(dim=0))
     total = torch.stack(totals)
     best = int(total.argmax())
-    sense, row, column = (int(i) for i in torch.unravel_index(torch.tensor(best), total.shape))
+    # Not by torch.unravel_index, whose first call loads half a second of PyTorch's compiler.
+    sense, place = divmod(best, total.shape[1] * total.shape[2])
+    row, column = divmod(place, total.shape[2])
     r, a = float(radius[row, 0]), float(angle[0, column])
     evidence = float(total.flatten().logsumexp(dim=0)) - math.log(total.numel())
     evidences = parts[sense][:, row, column].tolist()

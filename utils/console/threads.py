@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from bayesdl_sim.utils.console.allocation import reuse_freed_memory
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["set_threads", "usable_cores"]
@@ -24,7 +25,7 @@ def usable_cores() -> int:
 
 
 def set_threads(threads: int | None = None) -> None:
-    """Sets the environment that OpenMP reads when PyTorch is loaded.
+    """Sets the environment that OpenMP reads when PyTorch is loaded, and how memory is reused.
 
     What the user has set there stays, unless a number of threads is asked for.
 
@@ -36,6 +37,7 @@ def set_threads(threads: int | None = None) -> None:
     """
     if threads is not None and threads < 1:
         raise InputError(f"threads: expected 1 or more, found {threads}")
+    reuse_freed_memory()
     for name, value in WAITING.items():
         os.environ.setdefault(name, value)
     if threads is not None:

@@ -14,6 +14,7 @@ from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
 from bayesdl_sim.utils.files import atomic_path
+from bayesdl_sim.utils.pictures import PNG
 
 __all__ = ["draw_spectrum", "fringe_figure", "write_fringes"]
 
@@ -32,7 +33,7 @@ def write_fringes(path: str | Path, spectra: NDArray, facts: Mapping[str, Any]) 
     """
     figure = fringe_figure(spectra, facts)
     with atomic_path(path) as partial:
-        figure.savefig(partial, format="png", dpi=_DPI)
+        figure.savefig(partial, format="png", dpi=_DPI, pil_kwargs=PNG)
 
 
 def fringe_figure(spectra: NDArray, facts: Mapping[str, Any]) -> Figure:

@@ -17,7 +17,7 @@ from skimage.color import lab2rgb
 
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import atomic_path
-from bayesdl_sim.utils.pictures import draw_scale_bar
+from bayesdl_sim.utils.pictures import PNG, draw_scale_bar
 from bayesdl_sim.utils.report.contrast import display_limits
 
 __all__ = ["informed_colours", "write_informed"]
@@ -90,7 +90,7 @@ def write_informed(
     draw_scale_bar(axes, sr.shape, pixel_size_nm, points)
     _draw_legend(legend, (low, high), label, 0.8 * points)
     with atomic_path(path) as partial:
-        figure.savefig(partial, format="png", dpi=_DPI)
+        figure.savefig(partial, format="png", dpi=_DPI, pil_kwargs=PNG)
 
 
 def _layout(shape: tuple[int, ...]) -> tuple[Figure, Any, Any]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bayesdl_sim.bayes.credibility import interval
 from bayesdl_sim.metrics.profiles import Line, profile
 from bayesdl_sim.utils.files import atomic_path
-from bayesdl_sim.utils.pictures import draw_scale_bar
+from bayesdl_sim.utils.pictures import PNG, draw_scale_bar
 from bayesdl_sim.utils.report.contrast import display_limits
 
 __all__ = ["PROFILE", "brightest_row", "draw_curve", "draw_profile", "write_profile_picture"]
@@ -94,7 +94,7 @@ def draw_curve(
 def write_profile_picture(path: Path, figure: Figure) -> None:
     """Writes the figure of `draw_profile` as PNG, whole or not at all."""
     with atomic_path(path) as partial:
-        figure.savefig(partial, format="png", dpi=DPI)
+        figure.savefig(partial, format="png", dpi=DPI, pil_kwargs=PNG)
 
 
 def _band(ours: NDArray, total: NDArray, level: float) -> tuple[NDArray, NDArray]:

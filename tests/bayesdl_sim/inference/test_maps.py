@@ -49,17 +49,17 @@ def test_numbers_that_make_no_sense(values, words):
 
 
 def test_unknown_maps_are_named():
-    require_maps(("SR", *INTERVAL, *CHANGES), has_total=True, released=False)
+    require_maps(("SR", *INTERVAL, *CHANGES), has_total=True, comparable=True)
     with pytest.raises(InputError, match=r"maps: expected some of SR, .* found 'Speckle'"):
-        require_maps(("SR", "Speckle"), has_total=True, released=False)
+        require_maps(("SR", "Speckle"), has_total=True, comparable=True)
 
 
 def test_intervals_need_a_total_uncertainty():
-    require_maps(("SR", "Credibility"), has_total=False, released=False)
+    require_maps(("SR", "Credibility"), has_total=False, comparable=True)
     with pytest.raises(InputError, match="interval and changes: needs a total uncertainty"):
-        require_maps((*INTERVAL, *CHANGES), has_total=False, released=False)
+        require_maps((*INTERVAL, *CHANGES), has_total=False, comparable=True)
     with pytest.raises(InputError, match="changes: belongs to the convention total_variance"):
-        require_maps(CHANGES, has_total=True, released=True)
+        require_maps(CHANGES, has_total=True, comparable=False)
 
 
 def test_maps_that_a_stack_is_too_small_or_too_short_for(stack, stack_of, cristae):

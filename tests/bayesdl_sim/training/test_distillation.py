@@ -1,0 +1,126 @@
+"""A student is fitted to its teacher: lessons kept, interruptions, and what is learnt."""
+
+import numpy as np
+import pytest
+import torch
+
+from bayesdl_sim.bayes.prediction import predict
+from bayesdl_sim.commands.distil import main, parse_args
+from bayesdl_sim.models.bayesdl import DISTILLED
+from bayesdl_sim.models.members import describe_members, hashes_of, member_functions, open_members
+from bayesdl_sim.training.distillation import fit, teacher
+from bayesdl_sim.training.distillation.fit import distil, rank_correlation
+from bayesdl_sim.training.distillation.teacher import Lessons, shard_path, teach
+from bayesdl_sim.utils.checkpoints import load_checkpoint, member_path
+from bayesdl_sim.utils.errors import InputError
+
+
+@pytest.fixture
+def words(finished, small_set, tmp_path):
+    """A command line for the smallest distillation."""
+    return ["--root_dir", str(small_set), "--pretrained_G", str(finished), "--patches", "24",
+            "--held_out", "8", "--patch_size", "24", "--steps", "12", "--lr", "3e-3",
+            "--work", str(tmp_path / "work"), "--save_path", str(tmp_path / "student"),
+            "--device", "cpu", "--precision", "fp32"]  # fmt: skip
+
+
+def test_lessons_are_the_teachers_predictions(words, finished):
+    settings = parse_args(words)
+    lessons = teach(settings, open_members(finished))
+    assert (lessons.count, lessons.held_out) == (24, 8)
+    lesson = lessons.lesson(np.array([3, 17]))
+    found = predict(member_functions(finished), lesson.raw)
+    torch.testing.assert_close(lesson.mean, found.mean, atol=2e-3, rtol=0)
+    aleatoric, epistemic = lesson.parameters.exp().sqrt().split(1, dim=1)
+    torch.testing.assert_close(aleatoric, found.aleatoric, atol=1e-5, rtol=0.02)
+    torch.testing.assert_close(epistemic, found.epistemic, atol=1e-4, rtol=0.05)
+
+
+def test_lessons_are_kept(words, finished, monkeypatch):
+    settings, members = parse_args(words), open_members(finished)
+    teach(settings, members)
+    shard_path(settings.work / "lessons", 1).unlink()
+    asked = []
+    monkeypatch.setattr(teacher, "predict", lambda *a: asked.append(1) or predict(*a))
+    teach(settings, members)
+    assert len(asked) == 1
+    other = parse_args([*words, "--patch_size", "32"])
+    with pytest.raises(InputError, match="predictions of other members, or for other patches"):
+        teach(other, members)
+
+
+def test_a_turned_lesson_is_the_lesson_of_the_turned_stack():
+    """Frames, guess, teacher and truth turn together; the guess's sub-pixels change places."""
+    fine = torch.arange(16.0).reshape(1, 1, 4, 4)
+    guess = torch.nn.functional.pixel_unshuffle(fine, 2)
+    raw = torch.cat([torch.arange(4.0).reshape(1, 1, 2, 2).expand(1, 9, 2, 2), guess], dim=1)
+    for turns in range(4):
+        turned = teacher._posed("raw", raw, turns, True)
+        image = teacher._posed("mean", fine, turns, True)
+        assert torch.equal(torch.nn.functional.pixel_shuffle(turned[:, 9:], 2), image)
+        assert torch.equal(turned[:, 0], torch.rot90(raw[:, 0], turns, (-2, -1)).flip(-1))
+
+
+def test_a_student_learns_and_says_whose_it_is(words, finished, monkeypatch):
+    monkeypatch.setattr(fit, "EVERY", 12)
+    settings = parse_args([*words, "--steps", "60"])
+    distil(settings)
+    payload = load_checkpoint(member_path(settings.save_path, 1))
+    assert payload["network"]["likelihood"] == DISTILLED
+    assert payload["sampler"]["of"] == hashes_of(describe_members(finished))
+    log = np.genfromtxt(settings.work / "student.csv", delimiter=",", names=True)
+    assert log["step"].tolist() == [11, 23, 35, 47, 59]
+    assert log["loss"][-1] < 0.7 * log["loss"][0]
+    lesson = Lessons(settings.work / "lessons", 3, 8).lesson(np.arange(8))
+    (student,) = member_functions(settings.save_path)
+    found = predict([student], lesson.raw, DISTILLED)
+    epistemic = lesson.parameters[:, 1:]
+    off = (2 * found.epistemic.log() - epistemic).abs().mean()
+    assert off < 0.5 * (epistemic + 9.0).abs().mean()  # it began in the middle of its range
+
+
+def test_an_interrupted_run_ends_the_same(words, tmp_path, monkeypatch):
+    monkeypatch.setattr(fit, "EVERY", 4)
+    distil(parse_args(words))
+    stop = tmp_path / "stopped"
+    again = [*words, "--work", str(stop), "--save_path", str(stop / "student")]
+    descend, calls = fit._descend, []
+
+    def killed(*args):
+        calls.append(1)
+        if len(calls) == 7:
+            raise KeyboardInterrupt
+        return descend(*args)
+
+    monkeypatch.setattr(fit, "_descend", killed)
+    with pytest.raises(KeyboardInterrupt):
+        distil(parse_args(again))
+    distil(parse_args(again))
+    one, other = (load_checkpoint(member_path(folder, 1))["state"]
+                  for folder in (tmp_path / "student", stop / "student"))  # fmt: skip
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_rank_correlation_is_that_of_scipy():
+    from scipy.stats import spearmanr
+
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=200)
+    b = a + rng.normal(size=200)
+    assert rank_correlation(a, b) == pytest.approx(spearmanr(a, b).statistic)
+
+
+@pytest.mark.parametrize(("more", "message"), [
+    (["--patches", "8", "9"], "one number per data set, 1, found 2"),
+    (["--held_out", "24"], "held_out: expected fewer than the 24 patches"),
+    (["--patches", "0"], "patches: expected 1 or more"),
+    (["--steps", "0"], "steps: expected a positive number"),
+])  # fmt: skip
+def test_settings_that_make_no_sense(words, more, message):
+    with pytest.raises(InputError, match=message):
+        parse_args([*words, *more])
+
+
+def test_unknown_members_to_start_from(words):
+    with pytest.raises(InputError, match="start_from: expected members from 1 to 2, found 3"):
+        main([*words, "--start_from", "1", "3"])
