@@ -1,6 +1,7 @@
 """Command line of the training: options into the settings of step 1 or step 2, then the step."""
 
 import argparse
+import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,7 @@ from bayesdl_sim.training.settings.step1 import (
 )
 from bayesdl_sim.training.settings.step2 import Step2Settings, TailSettings
 from bayesdl_sim.utils.console.options import CommandLine
-from bayesdl_sim.utils.errors import InputError, strict_bool, writable_folder
-from bayesdl_sim.utils.folders.lock import owned_folder
+from bayesdl_sim.utils.errors import InputError, run_script, strict_bool
 from bayesdl_sim.utils.released import RELEASED_OPTIONS, accept_without_effect, first_gpu
 
 __all__ = ["main", "parse_args"]
@@ -165,6 +165,11 @@ def _add_run(group: Any) -> None:
         "--precision", choices=choices_of(NumericsSettings, "precision"), help="auto (default), ..."
     )
     add("--seed", type=int, help="seed of weights, patches and noise (42)")
+    add(
+        "--chains", type=int,
+        help="run so many chains side by side, one process each, with seeds from --seed on, and "
+        "collect their members in turns (1)",
+    )  # fmt: skip
     add("--stop_after", type=int, help="end step 1 after this epoch, before its last")
     add("--resume", action="store_true", help="go on after an interruption")
 
@@ -240,11 +245,23 @@ def _network(given: dict[str, Any], posterior: str) -> NetworkSettings:
 
 def main(argv: list[str] | None = None) -> None:
     """Step 1 or step 2, in a run folder that belongs to this process alone meanwhile."""
-    settings = parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    settings = parse_args(words)
     # Loaded here, so that --help and mistakes in the command line do not wait for PyTorch.
+    if settings.run.chains > 1:
+        from bayesdl_sim.training.parallel.chains import run_chains
+
+        run_chains(words, settings)
+        return
+    from bayesdl_sim.training.parallel.replicas import replicated
+
     if isinstance(settings, Step2Settings):
         from bayesdl_sim.training.step2 import fit_uncertainty_tail as fit
     else:
         from bayesdl_sim.training.step1 import fit_reconstruction as fit
-    with owned_folder(writable_folder(settings.run.folder)):
-        fit(settings)
+    with replicated(settings) as own:
+        fit(own)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -9,6 +9,7 @@ from bayesdl_sim.bayes.energy import reconstruction_energy
 from bayesdl_sim.bayes.functional_prior import prior_function
 from bayesdl_sim.data.sets.datasets import Patches
 from bayesdl_sim.models.bayesdl import BayesDL
+from bayesdl_sim.training.parallel.replicas import average_gradients, average_value
 from bayesdl_sim.training.run import Run, to_device
 from bayesdl_sim.utils.devices import autocast
 from bayesdl_sim.utils.errors import InputError
@@ -40,6 +41,7 @@ def energy_gradient(
 ) -> float:
     """Leaves the gradient of the step-1 energy in the network; returns the energy.
 
+    Of replicas, both are means over all of them.
     With outliers it is that of `bayes.functional_prior`: both go through the network at once.
 
     Args:
@@ -63,7 +65,8 @@ def energy_gradient(
     if outliers is not None:
         goal = prior_function(truth, settings.outlier_gain)
         energy = energy + reconstruction_energy(mean[len(target) :], goal, *settings.weights).total
-    value = require_finite(energy, where)
+    value = require_finite(average_value(energy), where)
     network.zero_grad(set_to_none=True)
     energy.backward()
+    average_gradients(network.parameters())
     return value

@@ -15,6 +15,7 @@ from bayesdl_sim.data.sets.layout import DatasetTree
 from bayesdl_sim.models.members import open_member
 from bayesdl_sim.physics.reconstruction.first_guess import FIRST_GUESS_VERSION, first_guess
 from bayesdl_sim.training.identity import identity_of, run_record, trunks_hash
+from bayesdl_sim.training.parallel.replicas import first_goes_first, place
 from bayesdl_sim.training.settings.shared import InputSettings
 from bayesdl_sim.training.settings.step1 import Step1Settings
 from bayesdl_sim.training.settings.step2 import Step2Settings
@@ -75,17 +76,24 @@ class Run:
         data = self.settings.data
         return part.steps(data.batch_size, data.patches_per_stack)
 
-    def batches(self, part: SimDataset, epoch: int) -> Iterator[Patches]:
-        """One epoch of a part."""
-        data = self.settings.data
+    def batches(
+        self, part: SimDataset, epoch: int, share: tuple[int, int] | None = None
+    ) -> Iterator[Patches]:
+        """One epoch of a part: of each batch the share of this process."""
+        data, share = self.settings.data, share or place()
         return part.batches(
-            epoch, self.seed, data.batch_size, data.patch_size, data.patches_per_stack
+            epoch,
+            self.seed,
+            data.batch_size,
+            data.patch_size,
+            data.patches_per_stack,
+            share=share,
         )
 
     def endless(self, part: SimDataset) -> Iterator[Patches]:
-        """Batches of a part without end, none of them one of a training epoch."""
+        """Whole batches of a part without end, none of them one of a training epoch."""
         for epoch in itertools.count(BEYOND_TRAINING):
-            yield from self.batches(part, epoch)
+            yield from self.batches(part, epoch, share=(0, 1))
 
     def outlier_batches(self, epoch: int) -> Iterator[Patches | None]:
         """Endless batches of outliers for an epoch; None for each where there are no outliers."""
@@ -94,7 +102,7 @@ class Run:
             return
         size, patch = self.settings.energy.outlier_batch_size, self.settings.data.patch_size
         for lap in itertools.count(1):
-            yield from self.outliers.batches(epoch, self.seed + lap, size, patch)
+            yield from self.outliers.batches(epoch, self.seed + lap, size, patch, share=place())
 
 
 def open_run(
@@ -136,11 +144,12 @@ def open_run(
         )
 
     told = settings.data.tell_optics
-    train = part(root, "train", settings.data.train_cells, told)
-    validation = part(root, "validation", None, told)
-    outliers = None
-    if outlier_dir is not None:
-        outliers = part(find_dataset(outlier_dir, "outliers"), "train")
+    with first_goes_first():  # it makes the copies of the sets that the others open
+        train = part(root, "train", settings.data.train_cells, told)
+        validation = part(root, "validation", None, told)
+        outliers = None
+        if outlier_dir is not None:
+            outliers = part(find_dataset(outlier_dir, "outliers"), "train")
     contents = {"root_dir": train.sha256, "outlier_dir": outliers.sha256 if outliers else ""}
     contents |= dict.fromkeys(("init_from", "pretrained_G"), trunks_hash(members))
     run = Run(

@@ -12,6 +12,7 @@ from bayesdl_sim.models.dropout import seed_dropout
 from bayesdl_sim.models.members import first_member
 from bayesdl_sim.training.networks import initial_network
 from bayesdl_sim.training.objective import energy_gradient
+from bayesdl_sim.training.parallel.replicas import place
 from bayesdl_sim.training.posteriors import POSTERIORS, Move
 from bayesdl_sim.training.run import Run, check_record, open_run, write_record
 from bayesdl_sim.training.settings.step1 import Step1Settings
@@ -59,7 +60,8 @@ def fit_reconstruction(settings: Step1Settings) -> int:
             break
         began, losses = time.time(), []
         network.train()
-        seed_dropout(network, run.seed, epoch)
+        number = place().number  # other masks in every replica; the first has those of a lone run
+        seed_dropout(network, run.seed, epoch, *([number] if number else []))
         data = zip(steps, run.batches(run.train, epoch), run.outlier_batches(epoch), strict=False)
         name = f"epoch {epoch + 1}/{settings.sampler.epoch}"
         with tqdm(data, name, len(steps), leave=False, unit="step") as bar:

@@ -14,6 +14,7 @@ from bayesdl_sim.models.bayesdl import BayesDL, load_member, member_payload, wit
 from bayesdl_sim.models.released import is_released, list_released
 from bayesdl_sim.training.identity import trunk_hash
 from bayesdl_sim.training.objective import require_finite
+from bayesdl_sim.training.parallel.replicas import average_gradients, average_value
 from bayesdl_sim.training.run import Run, check_record, open_run, to_device, write_record
 from bayesdl_sim.training.settings.step2 import Step2Settings
 from bayesdl_sim.training.summary import write_summary
@@ -138,9 +139,10 @@ def _descend(run: Run, network: BayesDL, patches: Any, adam: torch.optim.Adam, w
     with autocast(run.device, run.dtype):
         mean, log_var = network(raw)
     loss = find_likelihood(run.settings.tail.likelihood).nll(mean.detach(), log_var, target)
-    value = require_finite(loss, where)
+    value = require_finite(average_value(loss), where)
     adam.zero_grad(set_to_none=True)
     loss.backward()
+    average_gradients(network.tail.parameters())
     adam.step()
     return value
 

@@ -139,6 +139,7 @@ class SimDataset:
         patch_size: int,
         patches_per_stack: int = 1,
         augment: bool | None = None,
+        share: tuple[int, int] = (0, 1),
     ) -> Iterator[Patches]:
         """One epoch of random crops; (seed, epoch) determine it entirely.
 
@@ -151,9 +152,11 @@ class SimDataset:
             patch_size: P in raw pixels.
             patches_per_stack: crops per stack and epoch.
             augment: flips, turns and orders of the frames; default where the microscope is random.
+            share: (n, N): every N-th patch of each batch, from the n-th, for one of N processes.
 
         Raises:
-            InputError: the patch is larger than the field, or a number below 1.
+            InputError: the patch is larger than the field, a number below 1, or a batch that N
+                processes cannot share alike.
         """
         if min(batch_size, patch_size, patches_per_stack) < 1:
             raise InputError(
@@ -171,24 +174,40 @@ class SimDataset:
         starts = range(0, self.steps(batch_size, patches_per_stack) * batch_size, batch_size)
         chunks = (order[start : start + batch_size] for start in starts)
         # A generator expression, so that the checks above run at the call, not at the first batch.
-        return (self._gather(chunk, patch_size, augment, rng) for chunk in chunks)
+        if min(batch_size, len(order)) % share[1]:
+            raise InputError(
+                f"{self.part}: a batch of {min(batch_size, len(order))} patches cannot be shared "
+                f"by {share[1]} processes alike: use fewer of them, or patches_per_stack"
+            )
+        return (self._gather(chunk, patch_size, augment, rng, share) for chunk in chunks)
 
     def _gather(
-        self, indices: np.ndarray, size: int, augment: bool, rng: np.random.Generator
+        self,
+        indices: np.ndarray,
+        size: int,
+        augment: bool,
+        rng: np.random.Generator,
+        share: tuple[int, int],
     ) -> Patches:
-        raw = np.empty((len(indices), self.inputs.channels, size, size), np.float32)
-        target = np.empty((len(indices), 1, 2 * size, 2 * size), np.float32)
-        for slot, index in enumerate(indices):
+        first, step = share
+        count = len(range(first, len(indices), step))
+        raw = np.empty((count, self.inputs.channels, size, size), np.float32)
+        target = np.empty((count, 1, 2 * size, 2 * size), np.float32)
+        for number, index in enumerate(indices):
             entry = self._stacks[index]
             top = int(rng.integers(self.size[0] - size + 1))
             left = int(rng.integers(self.size[1] - size + 1))
+            # Drawn for every patch: all processes follow one stream of chance.
+            symmetry = draw_symmetry(rng) if augment else None
+            if number % step != first:
+                continue
+            slot = number // step
             whole = self._cache.raw[entry.raw_row], self._cache.target[entry.target_row]
             frames, image = crop_pair(*whole, top, left, size)
             guess = None
             if self._guesses is not None:
                 _, guess = crop_pair(whole[0], self._guesses[index], top, left, size)
-            if augment:
-                symmetry = draw_symmetry(rng)
+            if symmetry is not None:
                 frames, image = symmetry.pose(frames[symmetry.order]), symmetry.pose(image)
                 guess = None if guess is None else symmetry.pose(guess)
             raw[slot] = network_input(entry.norm.apply(frames), guess, self.inputs)

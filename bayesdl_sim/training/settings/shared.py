@@ -103,6 +103,7 @@ class RunSettings:
         gpu_id: number of the GPU.
         cache_dir: where copies of data sets are kept; None: `.cache` in each set.
         stop_after: end step 1 after this epoch.
+        chains: so many runs of these settings side by side, each with a seed of its own.
         resume: go on after an interruption.
     """
 
@@ -111,8 +112,10 @@ class RunSettings:
     gpu_id: int | None = None
     cache_dir: Path | None = None
     stop_after: int | None = None
+    chains: int = 1
     resume: bool = False
 
     def __post_init__(self) -> None:
+        require_positive(self, "chains")
         if self.stop_after is not None:
             require_positive(self, "stop_after")
