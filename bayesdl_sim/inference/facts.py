@@ -20,7 +20,9 @@ from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import WIDTHS, Reconstruction
 from bayesdl_sim.models.bayesdl import DISTILLED
 from bayesdl_sim.models.members import MemberFacts, hashes_of
+from bayesdl_sim.utils.checkpoints import list_members
 from bayesdl_sim.utils.errors import InputError, printable
+from bayesdl_sim.utils.files import sha256
 from bayesdl_sim.utils.run_log import provenance
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "result_lines",
     "run_facts",
     "stack_facts",
+    "student_notes",
     "warnings_of",
 ]
 
@@ -149,6 +152,22 @@ def warnings_of(members: Sequence[MemberFacts], convention: str) -> list[str]:
             "count, but these members were trained with percentiles: for comparison only"
         )
     return lines
+
+
+def student_notes(opened: Sequence[MemberFacts]) -> list[str]:
+    """What a user should know about a student: whose it is, and whether they still lie there."""
+    stored = opened[0].sampler.get("of", {})
+    folder = opened[0].path.parent.parent
+    try:
+        present = {path.name: sha256(path) for path in list_members(folder)}
+    except InputError:
+        return []  # it was copied without them
+    if present == stored:
+        return []
+    return [
+        f"WARNING: the student was distilled from other members than those in {folder}: its "
+        "calibration holds, but it no longer stands for them (distil it again)"
+    ]
 
 
 def result_lines(stack: RawStack, result: Reconstruction) -> list[str]:

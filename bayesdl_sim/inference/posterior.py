@@ -19,6 +19,7 @@ from bayesdl_sim.inference.facts import (
     member_words,
     posterior_facts,
     run_facts,
+    student_notes,
     warnings_of,
 )
 from bayesdl_sim.inference.judging.gate import Gate, Verdict, read_gate
@@ -29,10 +30,9 @@ from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.series import CONVENTIONS
 from bayesdl_sim.inference.settings import DEFAULT_MAPS, MapSettings
-from bayesdl_sim.inference.students import folder_of, student_notes
 from bayesdl_sim.models.bayesdl import DISTILLED
 from bayesdl_sim.models.members import TILE, MemberFacts, hashes_of, open_members
-from bayesdl_sim.models.shipped import shipped_folder
+from bayesdl_sim.models.shipped import shipped_folder, student_folder
 from bayesdl_sim.utils.devices import choose_device, choose_precision
 from bayesdl_sim.utils.errors import InputError
 
@@ -105,7 +105,13 @@ class Posterior:
             InputError: no members, members that do not belong together or cannot be used, or an
                 option that makes no sense.
         """
-        folder = folder_of(folder, fast, members, convention)
+        if convention not in CONVENTIONS:
+            raise InputError(f"convention: expected {' or '.join(CONVENTIONS)}, not {convention!r}")
+        if fast and members is not None:
+            raise InputError("members: the student of fast is one network; leave one of them out")
+        if fast and convention == "released":
+            raise InputError("convention released needs members: leave fast out")
+        folder = student_folder(folder) if fast else Path(folder)
         if tile < SMALLEST_TILE:
             raise InputError(f"tile: expected {SMALLEST_TILE} raw pixels or more, found {tile}")
         device = choose_device(device) if isinstance(device, str) else device

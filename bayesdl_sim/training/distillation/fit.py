@@ -14,8 +14,8 @@ from bayesdl_sim.bayes.schedule import warm_up_cosine
 from bayesdl_sim.metrics.images import quality
 from bayesdl_sim.models.bayesdl import BayesDL, member_payload
 from bayesdl_sim.models.members import MemberFacts, OpenMember, hashes_of, open_member, open_members
-from bayesdl_sim.models.students import as_student
 from bayesdl_sim.training.distillation.settings import DistilSettings
+from bayesdl_sim.training.distillation.start import as_student
 from bayesdl_sim.training.distillation.teacher import Lesson, Lessons, teach
 from bayesdl_sim.training.objective import require_finite
 from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint

@@ -1,4 +1,4 @@
-"""A student: one network that stands for a whole posterior."""
+"""The network that a distillation begins with."""
 
 from collections.abc import Sequence
 
