@@ -31,6 +31,7 @@ __all__ = [
     "Sample",
     "correlate",
     "field_of",
+    "filtered",
     "reference",
     "refine",
     "sample_of",
@@ -42,6 +43,7 @@ ANNULUS = (0.15, 0.42)  # cycles per raw pixel, of wave vectors that are searche
 OTF_FLOOR = 0.005  # below it, the sample is not worth a division
 BORDER = 10  # raw pixels over which images and products fall to zero; at most:
 BORDER_SHARE = 0.12  # of a side
+STRENGTH_REACH = 2  # raw pixels around a point, over which the strength of a band is averaged
 RIDGE = 1e-3  # of the largest template power: keeps scores without a template from exploding
 
 
@@ -162,12 +164,14 @@ class Reference(NamedTuple):
     Attributes:
         sample: in real space.
         weight: `O(f) / P(f)`, the filter of the moved band.
+        likeness: autocorrelation of that band after the filter, 1 in the origin.
         template: real-space product, its origin in the middle, whose Fourier transform at k has
             the power of the template as its modulus.
     """
 
     sample: Tensor
     weight: Tensor
+    likeness: Tensor
     template: Tensor
 
 
@@ -188,45 +192,77 @@ def reference(sample: Sample, first: Tensor, field: Field, noise: float) -> Refe
     half = (..., slice(shape[1] // 2 + 1))
     ours = torch.fft.irfft2((field.transfer * weight)[half], s=shape)
     template = ours * sample.correlation * field.lag
-    return Reference(sample.image, weight, torch.fft.fftshift(template))
+    likeness = ours / ours[0, 0].clamp(min=1e-30)
+    return Reference(sample.image, weight, likeness, torch.fft.fftshift(template))
 
 
-def correlate(ref: Reference, band: Tensor, field: Field) -> Tensor:
-    """Real-space product whose Fourier transform at k is the correlation with the template of k.
+def filtered(ref: Reference, band: Tensor, field: Field) -> Tensor:
+    """The moved band as it is compared with the sample, in real space (h, w).
 
     The second taper comes after the filter, since a filter of tapered fields is tilted near their
     borders, and that moves the peak.
 
     Args:
-        band: (h, w) of `Field.spectra`; half of it is the band of a real image, whose product is
-            real, too.
+        band: (h, w) of `Field.spectra`; half of it is the band of a real image, which stays real.
     """
     shape = tuple(field.transfer.shape)
-    filtered = band * ref.weight[:, : band.shape[1]]
+    spectrum = band * ref.weight[:, : band.shape[1]]
     whole = band.shape[1] == shape[1]
-    image = torch.fft.ifft2(filtered) if whole else torch.fft.irfft2(filtered, s=shape)
-    return image * (ref.sample * field.inner)
+    return field.inner * (
+        torch.fft.ifft2(spectrum) if whole else torch.fft.irfft2(spectrum, s=shape)
+    )
 
 
-def score_map(ref: Reference, product: Tensor, field: Field) -> Tensor:
+def correlate(ref: Reference, band: Tensor, field: Field) -> Tensor:
+    """Real-space product whose Fourier transform at k is the correlation with the template of k.
+
+    Args:
+        band: as in `filtered`.
+    """
+    return filtered(ref, band, field) * ref.sample
+
+
+def score_map(ref: Reference, image: Tensor, field: Field) -> Tensor:
     """How well each wave vector explains the moved band: (2h, 2w), at half frequencies.
 
-    `|<template, first>| / |template|`, over the median of its ring, so that noise alone scores
-    about 1 at every radius, also where the sample itself gives a background. Zero where
-    `ANNULUS` is far.
+    With the filtered band b and the sample s, `|sum b s exp(-ikr)|^2 / V(k)`, where V is its mean
+    if every point of b had a random phase:
+
+        V(k) = sum_rr' L(r - r') (a s)(r) (a s)(r') exp(-ik(r - r')),
+
+    a the local strength of b and L its autocorrelation. What a few points have in common by chance
+    thus never exceeds their number, whatever their brightness. The score is the root of that over
+    ln 2, so that noise has a median of 1; at least, it is over the median of its ring, since the
+    sample itself gives a background where exposures differ. Zero where `ANNULUS` is far.
+
+    Args:
+        image: (h, w) of `filtered`.
     """
-    shape = (2 * product.shape[0], 2 * product.shape[1])
+    shape = (2 * image.shape[0], 2 * image.shape[1])
+    product = image * ref.sample
     if product.is_complex():
         found = torch.fft.fft2(product, s=shape).flatten()[field.places]
     else:
         found = torch.fft.rfft2(product, s=shape).flatten()[field.halves]
-    squared = power(torch.fft.rfft2(ref.template, s=shape)).flatten().sqrt()
-    ridge = RIDGE * squared.max() + 1e-30
-    score = power(found) / (squared[field.halves] + ridge)
+    usual = _of_random_phases(ref, image, field, shape)
+    score = power(found) / (math.log(2.0) * (usual[field.halves] + RIDGE * usual.max() + 1e-30))
     median = torch.stack([ring.median() for ring in score.split(field.counts)])
     counts = torch.tensor(field.counts, device=score.device)
-    score = (score / median.clamp(min=1e-30).repeat_interleave(counts)).sqrt()
+    score = (score / median.clamp(min=1.0).repeat_interleave(counts)).sqrt()
     return score.new_zeros(shape).flatten().index_copy(0, field.places, score).reshape(shape)
+
+
+def _of_random_phases(
+    ref: Reference, image: Tensor, field: Field, shape: tuple[int, int]
+) -> Tensor:
+    """V of `score_map`, flattened half plane."""
+    strength = power(image) if image.is_complex() else image.square()
+    size = 2 * STRENGTH_REACH + 1
+    local = torch.nn.functional.avg_pool2d(strength[None, None], size, 1, STRENGTH_REACH)[0, 0]
+    lit = local.sqrt() * ref.sample
+    alike = torch.fft.irfft2(power(torch.fft.rfft2(lit)), s=tuple(lit.shape))
+    template = torch.fft.fftshift(ref.likeness * alike * field.lag)
+    return torch.fft.rfft2(template, s=shape).abs().flatten()
 
 
 def refine(ref: Reference, product: Tensor, ky: float, kx: float) -> tuple[float, float]:

@@ -15,29 +15,35 @@ from bayesdl_sim.physics.patterns.bands import equalise, prepare, separate, unmi
 from bayesdl_sim.physics.patterns.correlation import (
     Field,
     Reference,
+    Sample,
     correlate,
     field_of,
+    filtered,
     reference,
     refine,
-    sample_of,
     score_map,
 )
 from bayesdl_sim.physics.patterns.cutoff import fit_optics, with_cutoff
-from bayesdl_sim.physics.patterns.noise import noise_variance, noise_weight, spot_weight
-from bayesdl_sim.physics.patterns.overlap import mixture, modulation, overlap
+from bayesdl_sim.physics.patterns.noise import (
+    noise_bins,
+    noise_line,
+    noise_variance,
+    noise_weight,
+    spot_weight,
+)
+from bayesdl_sim.physics.patterns.overlap import mixture, modulation, overlap, plausible
 from bayesdl_sim.physics.patterns.phases import NOMINAL, phases_from_mixture, turned
+from bayesdl_sim.physics.patterns.positive import positive_sample
 from bayesdl_sim.physics.patterns.search import Fan, find_fan
 
 __all__ = ["Estimate", "estimate"]
 
-TRIED_CUTOFFS = (0.30, 0.36)  # cycles per raw pixel, where the optics are unknown
+WIDE_CUTOFF = 0.36  # cycles per raw pixel, for unknown optics: too wide costs less than too narrow
 ROUNDS = 3  # of wave vector and phases
 LOW_SHARES = (0.3, 0.1, 0.0)  # of the cut-off: frequencies left out because of haze
 CLEAR_ERROR = 0.2  # relative
-MODULATION_RANGE = (0.02, 1.0)
-MODULATION_GUESS = (0.5, 0.3)  # mean and standard deviation where the stack does not tell
-# Log odds against fringes, before a stack is seen: for a whole fan, and for one orientation of it.
-PRIOR_FAN, PRIOR_ORIENTATION = -5.0, -3.0
+# Log odds of fringes before a stack is seen: for a whole fan, and for one orientation of it.
+PRIOR_FAN, PRIOR_ORIENTATION = -2.0, -1.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +54,8 @@ class Estimate:
         illumination: wave vectors, phases, modulation and brightness.
         confidence: per orientation, the height of the correlation peak over its background:
             up to 4.5 in a stack without fringes, above 6 a clear peak.
-        evidence: log of the Bayes factor of three such patterns against none.
+        evidence: log of the Bayes factor of three such patterns against none; below 0 in a stack
+            without fringes.
         probability: per orientation, that its pattern is real, 0..1.
         frequency_error: per orientation, standard error in cycles per raw pixel, along any axis.
         phase_error: per orientation, standard error in rad of the phases in the field's middle.
@@ -117,19 +124,20 @@ def estimate(raw: Tensor, optics: Optics | None = None) -> Estimate:
     # In units of the noise: the numbers stay within what single precision holds.
     unit = math.sqrt(noise) if noise > 0 else max(float(frames.abs().max()), 1.0)
     frames, noise = frames / unit, noise / unit**2
-    weight = noise_weight(frames, valid)
-    field = field_of(known, weight if spots is None else weight * spots)
+    bins = noise_bins(frames, valid)
+    weight = noise_weight(frames, valid, bins)
+    glass = optics or with_cutoff(WIDE_CUTOFF)
+    field = field_of(glass, weight if spots is None else weight * spots)
     triples = [_triple(three, field) for three in frames.split(PHASES)]
     wide = torch.stack([triple.spectra.mean(dim=0) for triple in triples]).mean(dim=0)
     bands = [_bands(triple, NOMINAL)[0] for triple in triples]
-    tried = [optics] if optics else [with_cutoff(cutoff) for cutoff in TRIED_CUTOFFS]
-    found = [_search(wide, bands, field.through(glass), noise, glass) for glass in tried]
-    best = max(found, key=lambda one: one.fan.evidence)
+    sample = positive_sample(frames.mean(dim=0), glass, noise_line(frames, valid, bins), field)
+    best = _search(sample, bands, field, noise, glass)
     if optics is None:
         variances = (noise / (ORIENTATIONS * PHASES), noise / PHASES)
         trust = _sigmoid(best.fan.evidence + PRIOR_FAN)
         glass = fit_optics(wide, bands, best.fan.waves, best.field, variances, trust)
-        best = _seen_through(best, wide, bands, noise, glass)
+        best = _seen_through(best, sample, bands, noise, glass)
     zero, _ = separate(frames, (NOMINAL,) * ORIENTATIONS)
     brightness = _brightness(zero, field.window)
     rows = [
@@ -168,27 +176,26 @@ class _Row:
 
 
 def _search(
-    wide: Tensor, bands: list[Tensor], field: Field, noise: float, optics: Optics
+    sample: Sample, bands: list[Tensor], field: Field, noise: float, optics: Optics
 ) -> _Search:
-    references = _references(wide, bands, field, noise)
+    references = _references(sample, bands, field, noise)
     maps = [
-        score_map(ref, correlate(ref, band, field), field)
+        score_map(ref, filtered(ref, band, field), field)
         for ref, band in zip(references, bands, strict=True)
     ]
     return _Search(optics=optics, field=field, references=references, fan=find_fan(maps))
 
 
 def _seen_through(
-    search: _Search, wide: Tensor, bands: list[Tensor], noise: float, optics: Optics
+    search: _Search, sample: Sample, bands: list[Tensor], noise: float, optics: Optics
 ) -> _Search:
     """The same fan of wave vectors with other optics."""
     field = search.field.through(optics)
-    references = _references(wide, bands, field, noise)
+    references = _references(sample, bands, field, noise)
     return replace(search, optics=optics, field=field, references=references)
 
 
-def _references(wide: Tensor, bands: list[Tensor], field: Field, noise: float) -> list[Reference]:
-    sample = sample_of(wide, field, noise / (ORIENTATIONS * PHASES))
+def _references(sample: Sample, bands: list[Tensor], field: Field, noise: float) -> list[Reference]:
     return [reference(sample, band, field, noise / PHASES) for band in bands]
 
 
@@ -231,23 +238,9 @@ def _orientation(
         depth, error = modulation(both.above(share * search.optics.cutoff))
         if error < CLEAR_ERROR:
             break
-    depth, error = _plausible(depth / brightness, error)
+    depth, error = plausible(depth / brightness, error)
     energy = math.log(2.0) * search.fan.heights[o] ** 2
     return _Row(wave=wave, phases=phases, depth=depth, depth_error=error, energy=energy)
-
-
-def _plausible(depth: float, error: float) -> tuple[float, float]:
-    """Modulation drawn towards what is usual, as far as its relative `error` is large.
-
-    Returns:
-        The modulation and its standard error.
-    """
-    usual, spread = MODULATION_GUESS
-    if not math.isfinite(error):
-        return usual, spread
-    measured, prior = 1 / max(error * depth, 1e-6) ** 2, 1 / spread**2
-    depth = (measured * depth + prior * usual) / (measured + prior)
-    return min(max(depth, MODULATION_RANGE[0]), MODULATION_RANGE[1]), (measured + prior) ** -0.5
 
 
 def _brightness(zero: Tensor, window: Tensor) -> tuple[float, float, float]:
@@ -284,7 +277,10 @@ def _collect(
         ),
         confidence=tuple(fan.heights),
         evidence=fan.evidence,
-        probability=tuple(joint * _sigmoid(e + PRIOR_ORIENTATION) for e in fan.evidences),
+        probability=tuple(
+            joint * share * _sigmoid(e + PRIOR_ORIENTATION)
+            for e, share in zip(fan.evidences, fan.certainties, strict=True)
+        ),
         frequency_error=tuple(math.sqrt(3) / (math.pi * side) * error for error in phase_error),
         phase_error=phase_error,
         modulation_error=tuple(row.depth_error for row in rows),

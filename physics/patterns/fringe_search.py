@@ -23,15 +23,15 @@ from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.patterns.bands import frequencies
 from bayesdl_sim.physics.patterns.correlation import (
     ANNULUS,
-    correlate,
     field_of,
+    filtered,
     reference,
     sample_of,
     score_map,
     values_at,
 )
 from bayesdl_sim.physics.patterns.noise import noise_weight
-from bayesdl_sim.physics.patterns.search import find_fan, log_evidence
+from bayesdl_sim.physics.patterns.search import find_fan, height_of, log_evidence
 
 __all__ = ["CLEAR", "FringeGroup", "frame_differences", "fringe_groups"]
 
@@ -103,8 +103,9 @@ def fringe_groups(
     maps, products = [], []
     for difference in field.half_spectra(frame_differences(frames, field.window)):
         ref = reference(sample, difference, field, 1.0)
-        products.append(correlate(ref, difference, field))
-        maps.append(score_map(ref, products[-1], field))
+        image = filtered(ref, difference, field)
+        products.append(image * ref.sample)
+        maps.append(score_map(ref, image, field))
     fy, fx = frequencies(tuple(maps[0].shape), frames.device)
     radius = torch.hypot(fy, fx)
     scores = torch.stack(maps).masked_fill((radius < ANNULUS[0]) | (radius > ANNULUS[1]), 0.0)
@@ -149,10 +150,7 @@ def _by_fan(scores: Tensor) -> list[tuple[set[int], tuple[int, int]]]:
     """
     evidence = log_evidence(scores)
     best = evidence.topk(PHASES, dim=0).values.sum(dim=0)
-    best = (best - math.log(math.comb(len(scores), PHASES))).clamp(min=0.0)
-    # The height of a single peak of as much evidence.
-    height = ((best + 1 + (best + 2).log()) / math.log(2.0)).sqrt() * (best > 0)
-    fan = find_fan([height] * ORIENTATIONS)
+    fan = find_fan([height_of(best - math.log(math.comb(len(scores), PHASES)))] * ORIENTATIONS)
     if fan.evidence < CLEAR_FAN:
         return []
     shape = scores.shape[1:]

@@ -11,7 +11,10 @@ from torch import Tensor
 from bayesdl_sim.physics.patterns.bands import frequencies, power
 from bayesdl_sim.physics.patterns.correlation import Field
 
-__all__ = ["Overlap", "mixture", "modulation", "overlap"]
+__all__ = ["Overlap", "mixture", "modulation", "overlap", "plausible"]
+
+MODULATION_RANGE = (0.02, 1.0)
+MODULATION_GUESS = (0.5, 0.3)  # mean and standard deviation where the stack does not tell
 
 
 class Overlap(NamedTuple):
@@ -104,6 +107,20 @@ def modulation(both: Overlap) -> tuple[float, float]:
     of_moved = float((strength * both.noise_moved).sum()) / numerator**2
     of_wide = float((2 * strength * both.noise_wide).sum()) / (total - bias) ** 2
     return 2 * numerator / (total - bias), math.sqrt(of_moved + of_wide)
+
+
+def plausible(depth: float, error: float) -> tuple[float, float]:
+    """Modulation drawn towards what is usual, as far as its relative `error` is large.
+
+    Returns:
+        The modulation and its standard error.
+    """
+    usual, spread = MODULATION_GUESS
+    if not math.isfinite(error):
+        return usual, spread
+    measured, prior = 1 / max(error * depth, 1e-6) ** 2, 1 / spread**2
+    depth = (measured * depth + prior * usual) / (measured + prior)
+    return min(max(depth, MODULATION_RANGE[0]), MODULATION_RANGE[1]), (measured + prior) ** -0.5
 
 
 def mixture(both: Overlap) -> tuple[complex, complex, float]:

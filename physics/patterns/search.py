@@ -13,10 +13,13 @@ from bayesdl_sim.physics.illumination import ORIENTATIONS
 from bayesdl_sim.physics.patterns.bands import frequencies
 from bayesdl_sim.physics.patterns.correlation import ANNULUS
 
-__all__ = ["Fan", "find_fan", "log_evidence"]
+__all__ = ["Fan", "find_fan", "height_of", "log_evidence"]
 
 TURN = math.pi / 3  # between orientations
 SPREAD = 0.008  # cycles per raw pixel: usual deviation of a wave vector from its place in the fan
+SAME_FAN = 3 * SPREAD  # cycles per raw pixel, between the wave vectors of fans that are one
+PEAK = 2.5  # half frequencies around a peak that are its own
+USUAL_ENERGY = 10.0  # of a pattern that is worth a search
 CELL = 0.0025  # cycles per raw pixel, of the map that fans are tried on
 ANGLE_STEP = 0.01  # rad
 # Evidence beyond this is compressed, since sums of exponentials hold 16 digits and no more.
@@ -31,22 +34,35 @@ class Fan(NamedTuple):
         heights: of their peaks in the correlation maps.
         evidence: log of the Bayes factor of such a fan against none, over all places of the fan.
         evidences: the share of each orientation, given the place of the fan.
+        certainties: per orientation, the probability 0..1 that its wave vector is this one and no
+            other place of the maps, if there are fringes at all.
     """
 
     waves: list[tuple[float, float]]
     heights: list[float]
     evidence: float
     evidences: list[float]
+    certainties: list[float]
 
 
 def log_evidence(height: Tensor) -> Tensor:
     """Log of the Bayes factor of a peak against noise, for one place that was named beforehand.
 
-    The power of noise over its median follows an exponential law, so `E = ln 2 height^2` is the
-    log-likelihood that a pattern gains. Its unknown complex amplitude costs `1 + ln E`.
+    The power of noise over its median follows an exponential law, so `E = ln 2 height^2` has mean 1
+    there, and mean `1 + E_0` where a pattern adds a random complex amplitude of energy `E_0`:
+
+        ln p(E | pattern) / p(E | noise) = E E_0 / (1 + E_0) - ln(1 + E_0),
+
+    whose exponential is 1 on average over noise.
     """
-    energy = (math.log(2.0) * height.square()).clamp(min=1.0)
-    return energy - 1 - energy.log()
+    energy = math.log(2.0) * height.square()
+    return energy * (USUAL_ENERGY / (1 + USUAL_ENERGY)) - math.log(1 + USUAL_ENERGY)
+
+
+def height_of(evidence: Tensor) -> Tensor:
+    """The height of a single peak of that `log_evidence`."""
+    energy = (evidence + math.log(1 + USUAL_ENERGY)) * (1 + 1 / USUAL_ENERGY)
+    return (energy.clamp(min=0.0) / math.log(2.0)).sqrt()
 
 
 def find_fan(maps: list[Tensor]) -> Fan:
@@ -55,7 +71,9 @@ def find_fan(maps: list[Tensor]) -> Fan:
     Public stands differ in start angle and sense of rotation, never in this: three weak peaks
     that fit together are found where each alone would drown. The evidence for a fan is the sum
     over the orientations of `ln mean exp(log_evidence)`, the mean over a Gaussian of `SPREAD`
-    around the place of its wave vector.
+    around the place of its wave vector. Few points that fringes light up differently may tell of
+    several wave vectors: `Fan.certainties` is the share that the one which is returned has in all
+    of `exp(log_evidence)`, among the fans and near the place that the fan gives it.
 
     Args:
         maps: three maps of `correlation.score_map`.
@@ -64,52 +82,64 @@ def find_fan(maps: list[Tensor]) -> Fan:
     fy, fx = frequencies(shape, device)
     radius = torch.hypot(fy, fx)
     allowed = (radius > ANNULUS[0]) & (radius < ANNULUS[1])
-    single = [torch.where(allowed, log_evidence(m), 0.0) for m in maps]
+    single = [log_evidence(torch.where(allowed, m, 0.0)) for m in maps]
     # Fringes at k are fringes at -k: which one shows depends on the direction of the phases.
-    both = [torch.maximum(m, m.flip(0, 1).roll((1, 1), (0, 1))) for m in single]
+    both = [torch.logaddexp(m, m.flip(0, 1).roll((1, 1), (0, 1))) - math.log(2.0) for m in single]
     pool = max(1, round(CELL * min(shape)))
     cells = [n / pool for n in shape]
-    evidence, evidences, sense, ky, kx = _best_fan([_blurred(m, pool) for m in both], cells)
+    best = _best_fan([_blurred(m, pool) for m in both], cells)
+    sense, ky, kx = best.sense, best.ky, best.kx
     # The clearest orientation tells where to expect the others.
     places = [_turn(ky, kx, sense * o * TURN) for o in range(ORIENTATIONS)]
-    near = [_highest(m, fy, fx, y, x, SPREAD) for m, (y, x) in zip(both, places, strict=True)]
+    near = [
+        _highest(_near(m, fy, fx, y, x), fy, fx) for m, (y, x) in zip(both, places, strict=True)
+    ]
     anchor = max(range(ORIENTATIONS), key=lambda o: near[o][0])
     _, ky, kx = near[anchor]
-    waves, heights = [], []
+    waves, heights, certainties = [], [], []
     for o, m in enumerate(single):
         y, x = _turn(ky, kx, sense * (o - anchor) * TURN)
-        _, y, x = _highest(m, fy, fx, y, x, SPREAD, mirrored=True)
+        likely = _near(m, fy, fx, y, x, mirrored=True)
+        _, y, x = _highest(likely, fy, fx)
         waves.append((y, x))
         heights.append(float(maps[o][round(y * shape[0]), round(x * shape[1])]))
-    return Fan(waves, heights, evidence, evidences)
+        certainties.append(best.share * _share(likely, fy, fx, y, x))
+    return Fan(waves, heights, best.evidence, best.evidences, certainties)
 
 
-def _highest(
-    evidence: Tensor,
-    fy: Tensor,
-    fx: Tensor,
-    y: float,
-    x: float,
-    spread: float,
-    mirrored: bool = False,
-) -> tuple[float, float, float]:
-    """The best evidence near a place, with a Gaussian prior around it: value, ky and kx."""
+def _near(
+    evidence: Tensor, fy: Tensor, fx: Tensor, y: float, x: float, mirrored: bool = False
+) -> Tensor:
+    """The evidence with a Gaussian prior of `SPREAD` around a place, or it and its mirror."""
     away = (fy - y).square() + (fx - x).square()
     if mirrored:
         away = torch.minimum(away, (fy + y).square() + (fx + x).square())
-    likely = evidence - 0.5 * away / spread**2
-    best = int(likely.argmax())
-    row, column = divmod(best, likely.shape[1])
+    return evidence - 0.5 * away / SPREAD**2
+
+
+def _highest(likely: Tensor, fy: Tensor, fx: Tensor) -> tuple[float, float, float]:
+    """The largest value of a map, and its ky and kx."""
+    row, column = divmod(int(likely.argmax()), likely.shape[1])
     return float(likely[row, column]), float(fy[row, 0]), float(fx[0, column])
+
+
+def _share(likely: Tensor, fy: Tensor, fx: Tensor, y: float, x: float) -> float:
+    """The share of one peak in the sum of `exp(likely)`."""
+    odds = (likely - likely.max()).double().exp()
+    rows = (fy - y).abs() * odds.shape[0] < PEAK
+    columns = (fx - x).abs() * odds.shape[1] < PEAK
+    return float((odds * (rows & columns)).sum() / odds.sum())
 
 
 def _blurred(evidence: Tensor, pool: int) -> Tensor:
     """`ln (Gaussian * exp evidence)` on cells of `pool` frequencies, zero in the middle."""
     centred = torch.fft.fftshift(evidence)
-    if pool > 1:
-        centred = torch.nn.functional.max_pool2d(centred[None, None], pool, ceil_mode=True)[0, 0]
     over = (centred - COMPRESSED).clamp(min=0.0)
     odds = (centred.clamp(max=COMPRESSED) + 8 * over / (over + 200)).double().exp()
+    if pool > 1:
+        odds = torch.nn.functional.avg_pool2d(
+            odds[None, None], pool, ceil_mode=True, count_include_pad=False
+        )[0, 0]
     kernels = []
     for n, whole in zip(odds.shape, evidence.shape, strict=True):
         step = torch.arange(n, dtype=torch.float64, device=odds.device)
@@ -121,10 +151,19 @@ def _blurred(evidence: Tensor, pool: int) -> Tensor:
     return blurred.clamp(min=1e-2).log()
 
 
-def _best_fan(
-    blurred: list[Tensor], cells: list[float]
-) -> tuple[float, list[float], float, float, float]:
-    """Evidence of all fans together and of each orientation; sense and first wave of the best.
+class _Best(NamedTuple):
+    """The best fan: evidence of all fans, of each orientation, sense, first wave, share in all."""
+
+    evidence: float
+    evidences: list[float]
+    sense: float
+    ky: float
+    kx: float
+    share: float
+
+
+def _best_fan(blurred: list[Tensor], cells: list[float]) -> _Best:
+    """The best fan on a grid of radius, angle and sense.
 
     Args:
         cells: how many of the maps' cells, as a fraction, make a frequency of 1 per raw pixel.
@@ -150,9 +189,19 @@ def _best_fan(
     sense, place = divmod(best, total.shape[1] * total.shape[2])
     row, column = divmod(place, total.shape[2])
     r, a = float(radius[row, 0]), float(angle[0, column])
-    evidence = float(total.flatten().logsumexp(dim=0)) - math.log(total.numel())
-    evidences = parts[sense][:, row, column].tolist()
-    return evidence, evidences, (1.0, -1.0)[sense], r * math.sin(a), r * math.cos(a)
+    whole = float(total.flatten().logsumexp(dim=0))
+    # Fringes have no direction: a turn by half a circle is none.
+    turn = torch.remainder(angle - a + math.pi / 2, math.pi) - math.pi / 2
+    alike = (radius - r).square() + (r * turn).square() < SAME_FAN**2
+    near = float(total[sense][alike].logsumexp(dim=0))
+    return _Best(
+        evidence=whole - math.log(total.numel()),
+        evidences=parts[sense][:, row, column].tolist(),
+        sense=(1.0, -1.0)[sense],
+        ky=r * math.sin(a),
+        kx=r * math.cos(a),
+        share=math.exp(min(near - whole, 0.0)),
+    )
 
 
 def _turn(ky: float, kx: float, angle: float) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from bayesdl_sim.physics.reconstruction.wiener import wiener_sim
 
 __all__ = ["FIRST_GUESS_VERSION", "first_guess"]
 
-FIRST_GUESS_VERSION = 3  # counts the changes of what `first_guess` returns
+FIRST_GUESS_VERSION = 4  # counts the changes of what `first_guess` returns
 FAINTEST = 0.02  # modulation; the moved bands then weigh next to nothing
 
 
