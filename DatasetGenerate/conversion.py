@@ -31,7 +31,7 @@ from bayesdl_sim.data.normalise import Normalisation, target_normalisation
 from bayesdl_sim.data.sets.layout import DatasetTree
 from bayesdl_sim.DatasetGenerate.workers import worker_pool
 from bayesdl_sim.utils.errors import InputError
-from bayesdl_sim.utils.files import read_json, write_json
+from bayesdl_sim.utils.files import naming, read_json, write_json
 
 __all__ = ["Kind", "Plan", "Source", "convert", "kind_of", "refuse_other_files"]
 
@@ -291,6 +291,7 @@ def _fill(folder: Path, content: dict[Path, Any], pixel_size_nm: float | None) -
 def _write_image(path: Path, image: np.ndarray, pixel_size_nm: float | None) -> None:
     per_cm = None if pixel_size_nm is None else (1e7 / pixel_size_nm,) * 2
     unit = None if pixel_size_nm is None else "CENTIMETER"
-    tifffile.imwrite(
-        path, image, resolution=per_cm, resolutionunit=unit, metadata=None, software=False
-    )
+    with naming(path):
+        tifffile.imwrite(
+            path, image, resolution=per_cm, resolutionunit=unit, metadata=None, software=False
+        )

@@ -34,14 +34,16 @@ from bayesdl_sim.physics.microscopes import Microscope, biosr_microscope
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.reconstruction.deconvolution import sharpened
 from bayesdl_sim.utils.console.options import CommandLine
-from bayesdl_sim.utils.errors import InputError, require_file, run_script, writable_folder
+from bayesdl_sim.utils.errors import InputError, require_file, run_script
 from bayesdl_sim.utils.files import atomic_path, sha256, write_json
+from bayesdl_sim.utils.folders.staging import results_folder, staged
 
 __all__ = ["cropped", "main", "optics_from", "simulate_stack", "structure_from"]
 
 BACKGROUND_PERCENTILE = 0.5
 SMALLEST = 64  # image pixels
 MICROSCOPES = {"biosr": biosr_microscope}
+FILES = ("gt.tif", "raw.tif", "parameters.json")  # the last one stands for a whole set
 
 
 class Simulated(NamedTuple):
@@ -235,10 +237,18 @@ def main(argv: list[str] | None = None) -> None:
     optics = optics_from(args.otf, args.pixel_size_nm, args.na, args.emission_nm)
     sharpen = partial(_sharpen, args.microscope, optics, args.sharpen) if args.sharpen else None
     structure, background = structure_from(image, args.image, args.saturate, sharpen)
-    folder = writable_folder(args.save_path)
-    refuse_used_folder(folder)
     torch.set_num_threads(1)  # the order of additions, and so the counts, depends on the threads
-    stack = simulate_stack(structure, optics, args.microscope, args.signal, args.seed)
+    refuse_used_folder(args.save_path)
+    with results_folder(args.save_path) as folder:
+        refuse_used_folder(folder)
+        stack = simulate_stack(structure, optics, args.microscope, args.signal, args.seed)
+        _write(folder, stack, args, background)
+    height, width = stack.raw.shape[1:]
+    print(f"9 x {height} x {width} raw frames and their ground truth in {folder}")
+
+
+def _write(folder: Path, stack: Simulated, args: argparse.Namespace, background: float) -> None:
+    """All three files, or none of them."""
     facts: dict[str, Any] = {
         "generator": "DatasetGenerate.from_image",
         "image": args.image.name,
@@ -255,16 +265,15 @@ def main(argv: list[str] | None = None) -> None:
         "phase_origin": PHASE_ORIGIN,
         "microscope": stack.microscope.to_dict(),
     }
-    write_json(folder / "parameters.json", facts)
-    write_map(folder / "gt.tif", stack.target, args.pixel_size_nm / 2)
-    write_raw(folder / "raw.tif", stack.raw, args.pixel_size_nm)
-    height, width = stack.raw.shape[1:]
-    print(f"9 x {height} x {width} raw frames and their ground truth in {folder}")
+    with staged(folder, FILES, FILES[-1]) as partial:
+        write_json(partial / "parameters.json", facts)
+        write_map(partial / "gt.tif", stack.target, args.pixel_size_nm / 2)
+        write_raw(partial / "raw.tif", stack.raw, args.pixel_size_nm)
 
 
 def refuse_used_folder(folder: Path) -> None:
     """A simulated stack must never replace a measured one."""
-    for name in ("raw.tif", "gt.tif", "parameters.json"):
+    for name in FILES:
         if (folder / name).exists():
             raise InputError(f"{folder} already holds {name}: name another folder, or delete it")
 

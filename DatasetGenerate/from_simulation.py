@@ -38,11 +38,13 @@ from bayesdl_sim.DatasetGenerate.workers import worker_pool
 from bayesdl_sim.physics.structures.mixture import KINDS
 from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.errors import InputError, run_script, writable_folder
-from bayesdl_sim.utils.files import read_json, write_json
+from bayesdl_sim.utils.files import naming, read_json, write_json
+from bayesdl_sim.utils.folders.lock import owned_folder
 
 __all__ = ["main", "parse_args", "store_cell", "write_cell"]
 
 UNFINISHED = ".unfinished"  # folder of the recipe and of a record for each cell that is written
+RECIPE = "recipe.json"
 
 
 def write_cell(root: Path, recipe: Recipe, number: int) -> tuple[int, dict[str, Any]]:
@@ -69,7 +71,8 @@ def store_cell(root: Path, number: int, raw: np.ndarray, target: np.ndarray) -> 
 
 def _write(path: Path, image: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    tifffile.imwrite(path, image, metadata=None, software=False)
+    with naming(path):
+        tifffile.imwrite(path, image, metadata=None, software=False)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -122,14 +125,17 @@ def main(argv: list[str] | None = None) -> None:
     recipe = Recipe(
         args.sample, args.microscope, args.levels, args.size, args.seed, args.softest_nm
     )
-    root = writable_folder(args.save_path)
-    _claim(root, {**recipe._asdict(), "cells": args.cells})
     numbers = list(range(1, args.cells + 1))
-    if not _is_complete(root):
-        _write_spec(root, recipe, numbers, {"complete": False})
-        cells = _write_cells(root, recipe, numbers, args.workers)
-        _write_spec(root, recipe, numbers, {"complete": True, "cells": cells})
-    _forget(root)
+    identity = {**recipe._asdict(), "cells": args.cells}
+    root = writable_folder(args.save_path)
+    _refuse_others(root, identity)  # before anything is written, a lock for instance
+    with owned_folder(root):
+        _claim(root, identity)
+        if not _is_complete(root):
+            _write_spec(root, recipe, numbers, {"complete": False})
+            cells = _write_cells(root, recipe, numbers, args.workers)
+            _write_spec(root, recipe, numbers, {"complete": True, "cells": cells})
+        _forget(root)
     stacks = args.cells * args.levels
     print(f"{stacks} stacks of 9 x {args.size} x {args.size} in {root}")
 
@@ -152,12 +158,18 @@ def _write_cells(
 
 
 def _claim(root: Path, identity: dict[str, Any]) -> None:
-    """Takes an empty folder, or goes on with the unfinished set of the same recipe.
+    """Takes an empty folder, or goes on with the unfinished set of the same recipe."""
+    if not _refuse_others(root, identity):
+        write_json(root / UNFINISHED / RECIPE, identity)
+
+
+def _refuse_others(root: Path, identity: dict[str, Any]) -> bool:
+    """Whether the folder holds the unfinished set of this recipe; else it is empty.
 
     Raises:
         InputError: the folder holds anything else.
     """
-    path = root / UNFINISHED / "recipe.json"
+    path = root / UNFINISHED / RECIPE
     if path.is_file():
         before = read_json(path)
         for key, value in identity.items():
@@ -166,14 +178,14 @@ def _claim(root: Path, identity: dict[str, Any]) -> None:
                     f"{root} holds an unfinished set of another kind ({key} {before.get(key)}, now "
                     f"{value}): name a new folder, so that two data sets never mix"
                 )
-        return
-    occupied = [item.name for item in root.iterdir() if item.name != UNFINISHED]
+        return True
+    occupied = [item.name for item in root.iterdir() if not item.name.startswith(".")]
     if occupied:
         raise InputError(
             f"{root} is not empty (it holds {occupied[0]}): name a new folder, so that two data "
             "sets never mix, or delete the unfinished one"
         )
-    write_json(path, identity)
+    return False
 
 
 def _is_complete(root: Path) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from bayesdl_sim.data.sets.layout import PARTS, DatasetSpec, DatasetTree
 from bayesdl_sim.DatasetGenerate.conversion import Plan, Source, convert, refuse_other_files
 from bayesdl_sim.utils.errors import InputError, writable_folder
+from bayesdl_sim.utils.folders.lock import owned_folder
 
 __all__ = ["Description", "convert_set"]
 
@@ -46,6 +47,19 @@ def convert_set(
         InputError: the folder belongs to something else (nothing is written then), or cells were
             left out (all others are converted then).
     """
+    root = writable_folder(plan.root)
+    _claim(DatasetTree(root, plan.order.frames), description)  # refuses before it writes a lock
+    with owned_folder(root):
+        _convert_set(description, plan, sources, failed, workers)
+
+
+def _convert_set(
+    description: Description,
+    plan: Plan,
+    sources: list[Source],
+    failed: dict[str, str],
+    workers: int,
+) -> None:
     tree = DatasetTree(plan.root, plan.order.frames)
     _claim(tree, description)
     refuse_other_files(tree, sources)
@@ -76,7 +90,7 @@ def convert_set(
 
 def _claim(tree: DatasetTree, description: Description) -> None:
     """Takes an empty folder, or goes on with one of the same set."""
-    root = writable_folder(tree.root)
+    root = tree.root
     if not tree.spec_path.is_file():
         occupied = [path.name for path in root.iterdir() if not path.name.startswith(".")]
         if occupied:

@@ -22,11 +22,14 @@ from bayesdl_sim.dlbi.stages.baseline import CHOICES
 from bayesdl_sim.dlbi.stages.pipeline import DEFAULT_STAGE, Settings
 from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.devices import choose_device, choose_precision
-from bayesdl_sim.utils.errors import InputError, run_script, writable_folder
+from bayesdl_sim.utils.errors import InputError, run_script
 from bayesdl_sim.utils.files import write_json
+from bayesdl_sim.utils.folders.staging import results_folder, staged
 from bayesdl_sim.utils.run_log import provenance
 
 __all__ = ["main", "parse_args"]
+
+SCORES = "scores.json"
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -56,7 +59,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    folder = writable_folder(args.save_path)
     device = choose_device(args.device)
     settings = Settings(
         stage=args.stage,
@@ -71,11 +73,12 @@ def main(argv: list[str] | None = None) -> None:
         else standard_cases(args.kernel, args.cases, args.labelling)
     )
     judged: list[Judged] = []
-    for case in tqdm(cases, desc="cases", unit="case"):
-        judged.append(judge(case, settings))
-        write_pictures(folder, judged[-1])
-    scores = {case.name: case.scores for case in judged}
-    write_json(folder / "scores.json", {"cases": scores, "versions": provenance()})
+    with results_folder(args.save_path) as folder, staged(folder, last=SCORES) as partial:
+        for case in tqdm(cases, desc="cases", unit="case"):
+            judged.append(judge(case, settings))
+            write_pictures(partial, judged[-1])
+        scores = {case.name: case.scores for case in judged}
+        write_json(partial / SCORES, {"cases": scores, "versions": provenance()})
     print(tables(judged))
 
 

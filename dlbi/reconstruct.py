@@ -26,7 +26,8 @@ from bayesdl_sim.dlbi.stages.pipeline import (
 from bayesdl_sim.dlbi.stages.results import write_results
 from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.devices import choose_device, choose_precision
-from bayesdl_sim.utils.errors import InputError, run_script, writable_folder
+from bayesdl_sim.utils.errors import InputError, run_script
+from bayesdl_sim.utils.folders.staging import results_folder
 
 __all__ = ["main", "parse_args"]
 
@@ -61,7 +62,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     movie = open_movie(args.movie)
-    folder = writable_folder(args.save_path)
     pixel_size_nm = args.pixel_size_nm or movie.pixel_size_nm
     if args.fwhm_nm and pixel_size_nm is None:
         raise InputError(
@@ -79,15 +79,16 @@ def main(argv: list[str] | None = None) -> None:
         device=device,
         dtype=choose_precision(args.precision, device),
     )
-    started = time.perf_counter()
-    prepared, results = run_stages_or_baseline(
-        movie, settings, lambda stage: print(f"stage {stage} ...", flush=True)
-    )
     record = {
         "movie": str(args.movie),
         "settings": {name: str(value) for name, value in vars(args).items() if value is not None},
     }
-    write_results(folder, prepared, results, pixel_size_nm, record)
+    started = time.perf_counter()
+    with results_folder(args.save_path) as folder:
+        prepared, results = run_stages_or_baseline(
+            movie, settings, lambda stage: print(f"stage {stage} ...", flush=True)
+        )
+        write_results(folder, prepared, results, pixel_size_nm, record)
     print(_summary(prepared, results, pixel_size_nm))
     height, width = (FINE * pixels for pixels in movie.shape)
     print(f"{height} x {width} in {folder}, {time.perf_counter() - started:.1f} s")

@@ -35,8 +35,9 @@ from bayesdl_sim.dlbi.simulation.switching import FLUOROPHORES
 from bayesdl_sim.physics.camera import Camera
 from bayesdl_sim.physics.structures.mixture import KINDS
 from bayesdl_sim.utils.console.options import CommandLine
-from bayesdl_sim.utils.errors import InputError, run_script, writable_folder
+from bayesdl_sim.utils.errors import InputError, run_script
 from bayesdl_sim.utils.files import write_json
+from bayesdl_sim.utils.folders.staging import remove_leftovers, results_folder, staged
 
 __all__ = ["main", "parse_args", "write_movie"]
 
@@ -80,7 +81,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    folder = writable_folder(args.save_path)
+    with results_folder(args.save_path) as folder:
+        _simulate(args, folder)
+    print(f"{args.movies} movies of {args.frames} x {args.size[0]} x {args.size[1]} in {folder}")
+
+
+def _simulate(args: argparse.Namespace, folder: Path) -> None:
+    """Draws and writes all movies."""
     images = list_images(args.images) if args.images else []
     for number in tqdm(range(1, args.movies + 1), desc="simulating", unit="movie"):
         entropy = np.random.SeedSequence([args.seed, number]).generate_state(1, np.uint64)[0]
@@ -110,18 +117,19 @@ def main(argv: list[str] | None = None) -> None:
             "fine_pixel_nm": args.fine_pixel_nm,
             "seed": args.seed,
         }
+        remove_leftovers(folder / f"movie_{number}")
         write_movie(folder / f"movie_{number}", movie, args.fine_pixel_nm, parameters)
-    print(f"{args.movies} movies of {args.frames} x {args.size[0]} x {args.size[1]} in {folder}")
 
 
 def write_movie(folder: Path, movie: BlinkingMovie, fine_nm: float, parameters: dict) -> None:
-    """Writes a movie, its truth on three grids, and how it was made."""
-    write_counts(folder / "movie.tif", movie.counts.numpy(), FINE * fine_nm)
-    write_map(folder / "fluorophores.tif", movie.fluorophores.numpy(), fine_nm)
-    for name, factor in (("4x", 2), ("2x", 4)):
-        coarse = binned(movie.fluorophores, factor).numpy()
-        write_map(folder / f"fluorophores_{name}.tif", coarse, factor * fine_nm)
-    write_json(folder / "parameters.json", parameters)
+    """Writes a movie, its truth on three grids, and how it was made: all of it, or nothing."""
+    with staged(folder, last="parameters.json") as partial:
+        write_counts(partial / "movie.tif", movie.counts.numpy(), FINE * fine_nm)
+        write_map(partial / "fluorophores.tif", movie.fluorophores.numpy(), fine_nm)
+        for name, factor in (("4x", 2), ("2x", 4)):
+            coarse = binned(movie.fluorophores, factor).numpy()
+            write_map(partial / f"fluorophores_{name}.tif", coarse, factor * fine_nm)
+        write_json(partial / "parameters.json", parameters)
 
 
 def _density(args: argparse.Namespace, source: Path | None, generator: torch.Generator) -> Tensor:

@@ -14,6 +14,7 @@ from pathlib import Path
 __all__ = [
     "InputError",
     "is_out_of_memory",
+    "is_short_write",
     "printable",
     "require_file",
     "require_folder",
@@ -77,6 +78,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     return named or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
 
 
+def is_short_write(error: OSError) -> bool:
+    """Whether NumPy wrote less than it should; of a full disk it knows no more than that."""
+    return error.errno is None and _SHORT_WRITE.search(str(error)) is not None
+
+
 def _in_plain_words(error: Exception) -> str | None:
     """One line for the errors that the user can correct; None for a fault of the program."""
     if isinstance(error, InputError):
@@ -91,7 +97,7 @@ def _in_plain_words(error: Exception) -> str | None:
     where = f" ({error.filename})" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"disk full{where}: free some space or choose another folder, then run it again"
-    if error.errno is None and _SHORT_WRITE.search(str(error)):  # NumPy knows no more than that
+    if is_short_write(error):
         return "disk full: free some space or choose another folder, then run it again"
     if error.errno == errno.EROFS or isinstance(error, PermissionError):
         return f"permission denied{where}: choose a folder in which you may read and write"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -12,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bayesdl_sim.utils.errors import InputError, require_file
+from bayesdl_sim.utils.errors import InputError, is_short_write, require_file
 
-__all__ = ["atomic_path", "read_json", "sha256", "write_json"]
+__all__ = ["atomic_path", "naming", "read_json", "sha256", "write_json"]
 
 _STALE_AFTER_S = 24 * 3600
 
@@ -33,13 +34,30 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     # Unique, so that two runs that write the same file never share the temporary one.
     partial = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.partial{path.suffix}")
     try:
-        yield partial
-        with open(partial, "rb+") as handle:
-            os.fsync(handle.fileno())
+        with naming(path):
+            yield partial
+            with open(partial, "rb+") as handle:
+                os.fsync(handle.fileno())
         os.replace(partial, path)
     except BaseException:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def naming(path: str | Path) -> Iterator[None]:
+    """Adds the file to errors of the system that do not say which one they are about.
+
+    A full disk shows when bytes are written, where the name is forgotten; NumPy even forgets why.
+    """
+    try:
+        yield
+    except OSError as error:
+        if is_short_write(error):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from None
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
         raise
 
 

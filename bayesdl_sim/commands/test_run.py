@@ -33,10 +33,8 @@ from bayesdl_sim.utils.errors import (
     is_out_of_memory,
     printable,
     require_file,
-    writable_folder,
 )
-from bayesdl_sim.utils.folders.lock import owned_folder
-from bayesdl_sim.utils.folders.staging import remove_leftovers
+from bayesdl_sim.utils.folders.staging import results_folder
 
 __all__ = ["run"]
 
@@ -49,16 +47,8 @@ def run(settings: TestSettings) -> None:
     sources = [entry.source for entry in stacks]
     folders = result_folders(sources, settings.save_path, [entry.name for entry in stacks])
     posterior = open_posterior(settings)
-    with _owned(settings.save_path):
+    with results_folder(settings.save_path):
         _process_all(stacks, folders, settings, posterior)
-
-
-@contextmanager
-def _owned(folder: Path) -> Iterator[None]:
-    """The folder for this run alone, made if missing, without what a killed run left in it."""
-    with owned_folder(writable_folder(folder)):
-        remove_leftovers(folder)
-        yield
 
 
 def _process_all(
@@ -73,7 +63,7 @@ def _process_all(
         source = printable(entry.source)
         advice = f"{source}: not enough memory for this stack: crop it, or split the series"
         try:
-            inner = nullcontext() if folder == settings.save_path else _owned(folder)
+            inner = nullcontext() if folder == settings.save_path else results_folder(folder)
             with out_of_memory_says(advice), inner:
                 process(entry, folder, settings, posterior)
         except (InputError, PermissionError) as error:

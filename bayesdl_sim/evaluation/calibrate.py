@@ -34,7 +34,8 @@ from bayesdl_sim.evaluation.scoring import OURS, Sample
 from bayesdl_sim.inference.judging.gate import write_gate
 from bayesdl_sim.inference.judging.verdict import scores_at
 from bayesdl_sim.inference.posterior import Posterior
-from bayesdl_sim.utils.errors import InputError, writable_folder
+from bayesdl_sim.utils.errors import InputError
+from bayesdl_sim.utils.folders.staging import results_folder, staged
 from bayesdl_sim.utils.run_log import provenance
 
 __all__ = [
@@ -85,16 +86,18 @@ def calibrate(settings: CalibrationSettings) -> list[Path]:
         InputError: cells or members that cannot be used, or a folder that cannot be written.
     """
     evaluated = open_posterior(settings.pretrained_G, OURS, settings.posterior, "none")
-    writable_folder(settings.pretrained_G)
-    paths = []
-    if settings.root_dir is not None:
-        paths.append(_fit_calibration(settings, evaluated))
-    if settings.gate_cells:
-        paths.append(_fit_gate(settings, evaluated.posterior))
-    return paths
+    # Both files or none of them: an earlier pair stays until the new one is whole.
+    with results_folder(settings.pretrained_G) as folder, staged(folder) as partial:
+        if settings.root_dir is not None:
+            _fit_calibration(settings, evaluated, partial)
+        if settings.gate_cells:
+            _fit_gate(settings, evaluated.posterior, partial)
+        names = sorted(path.name for path in partial.iterdir())
+    print(f"{' and '.join(names)} written to {folder}; test.py uses them")
+    return [folder / name for name in names]
 
 
-def _fit_calibration(settings: CalibrationSettings, evaluated: Evaluated) -> Path:
+def _fit_calibration(settings: CalibrationSettings, evaluated: Evaluated, folder: Path) -> None:
     tree, posterior = DatasetTree(settings.root_dir), evaluated.posterior
     require_uncertainty(posterior)
     cases = CaseSettings(calibration_cells=settings.cells)
@@ -102,21 +105,18 @@ def _fit_calibration(settings: CalibrationSettings, evaluated: Evaluated) -> Pat
     warn_of_training_cells(tree, cells)
     samples = calibration_samples(tree, cells, evaluated, settings.sampling, cases)
     calibrations = calibrations_of(samples, posterior, tree, settings.sampling.seed)
-    path = settings.pretrained_G / CALIBRATION_FILE
-    write_calibrations(path, calibrations)
+    write_calibrations(folder / CALIBRATION_FILE, calibrations)
     print("\n".join(calibrations[-1].describe()))
-    print(f"written to {path} for 1 to {len(posterior.members)} members; test.py applies it")
-    return path
+    print(f"calibrated for 1 to {len(posterior.members)} members")
 
 
-def _fit_gate(settings: CalibrationSettings, posterior: Posterior) -> Path:
+def _fit_gate(settings: CalibrationSettings, posterior: Posterior, folder: Path) -> None:
     count, size, seed = settings.gate_cells, settings.gate_size, settings.gate_seed
     cells = tqdm(simulated_cells(seed, count, 1, size), "cells of the gate", count, disable=None)
     scores = gate_scores(cells, posterior)
     facts = {"cells": len(scores[0]), "size": size, "seed": seed, "provenance": provenance()}
-    path = write_gate(settings.pretrained_G, scores, posterior.hashes, facts)
-    print(f"{len(scores[0])} cells written to {path}; test.py compares stacks with them")
-    return path
+    write_gate(folder, scores, posterior.hashes, facts)
+    print(f"gate of {len(scores[0])} cells")
 
 
 def gate_scores(scenes: Iterable[Scene], posterior: Posterior) -> list[list[dict[str, float]]]:

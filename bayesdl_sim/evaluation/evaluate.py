@@ -33,7 +33,8 @@ from bayesdl_sim.evaluation.report.charts import quality_diagrams, uncertainty_d
 from bayesdl_sim.evaluation.report.summary import REPORT, lines_of, summarise, write_results
 from bayesdl_sim.evaluation.scoring import OURS
 from bayesdl_sim.evaluation.stacks import Results, Scorer
-from bayesdl_sim.utils.errors import InputError, writable_folder
+from bayesdl_sim.utils.errors import InputError
+from bayesdl_sim.utils.folders.staging import results_folder
 from bayesdl_sim.utils.run_log import provenance
 
 __all__ = ["EvaluationSettings", "evaluate"]
@@ -77,7 +78,12 @@ def evaluate(settings: EvaluationSettings) -> None:
     if set(cells.evaluated) & set(cells.fitted):
         print("WARNING: calibration and baselines are fitted on cells that are evaluated too")
     warn_of_training_cells(tree, [*cells.evaluated, *cells.fitted])
-    folder = writable_folder(settings.save_path)
+    with results_folder(settings.save_path) as folder:
+        _evaluate(folder, tree, cells, settings)
+
+
+def _evaluate(folder: Path, tree: DatasetTree, cells: Cells, settings: EvaluationSettings) -> None:
+    """The work, in a folder that belongs to this run alone."""
     posteriors = _open_posteriors(settings)
     require_uncertainty(posteriors[0].posterior)
     baselines, calibration = _fitted(tree, cells, posteriors[0], settings)

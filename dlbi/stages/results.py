@@ -12,11 +12,13 @@ from bayesdl_sim.data.formats.tiff_writer import write_map
 from bayesdl_sim.dlbi.blinking import FINE
 from bayesdl_sim.dlbi.stages.pipeline import Prepared, StageResult, facts_of
 from bayesdl_sim.utils.files import write_json
+from bayesdl_sim.utils.folders.staging import staged
 from bayesdl_sim.utils.pictures import write_overview
 from bayesdl_sim.utils.run_log import provenance
 
 __all__ = ["write_results"]
 
+FACTS = "reconstruction.json"  # stands for a whole set of files
 SHOWN_SIGMA = 1.0  # fine pixels: single bright pixels would not be seen in a small picture
 
 
@@ -28,6 +30,8 @@ def write_results(
     record: dict[str, Any],
 ) -> None:
     """Writes Structure.tif, Probability.tif, Uncertainty.tif, Overview.png, reconstruction.json.
+
+    They replace an earlier set together, once all of them are written.
 
     Args:
         results: of all stages; the maps are those of the last.
@@ -41,8 +45,6 @@ def write_results(
         "Probability": last.probability,
         "Uncertainty": last.uncertainty,
     }
-    for name, image in maps.items():
-        write_map(folder / f"{name}.tif", image, fine_nm)
     shown = np.sqrt(gaussian_filter(last.structure, SHOWN_SIGMA))
     panels = {
         "mean image": prepared.moments.mean.numpy(),
@@ -50,16 +52,17 @@ def write_results(
         "probability": gaussian_filter(last.probability, SHOWN_SIGMA),
         "uncertainty": gaussian_filter(last.uncertainty, SHOWN_SIGMA),
     }
-    write_overview(folder / "Overview.png", panels, fine_nm)
     stages = [{"stage": result.name, **result.facts} for result in results]
-    write_json(
-        folder / "reconstruction.json",
-        {
-            **record,
-            **facts_of(prepared),
-            "pixel_size_nm": pixel_size_nm,
-            "fine_pixel_size_nm": fine_nm,
-            "stages": stages,
-            "versions": provenance(),
-        },
-    )
+    facts = {
+        **record,
+        **facts_of(prepared),
+        "pixel_size_nm": pixel_size_nm,
+        "fine_pixel_size_nm": fine_nm,
+        "stages": stages,
+        "versions": provenance(),
+    }
+    with staged(folder, last=FACTS) as partial:
+        for name, image in maps.items():
+            write_map(partial / f"{name}.tif", image, fine_nm)
+        write_overview(partial / "Overview.png", panels, fine_nm)
+        write_json(partial / FACTS, facts)

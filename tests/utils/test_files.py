@@ -1,5 +1,6 @@
 """A file is whole or absent, whatever happens while it is written."""
 
+import errno
 import hashlib
 import os
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bayesdl_sim.utils.errors import InputError
-from bayesdl_sim.utils.files import atomic_path, read_json, sha256, write_json
+from bayesdl_sim.utils.files import atomic_path, naming, read_json, sha256, write_json
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -133,3 +134,21 @@ def test_sha256_of_a_file_larger_than_one_piece(tmp_path):
     path = tmp_path / "weights.pth"
     path.write_bytes(content)
     assert sha256(path) == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, "No space left on device"), OSError("9 requested and 0 written")],
+)
+def test_a_full_disk_names_the_file(tmp_path, error):
+    """Writing knows no names, and NumPy does not even know the reason."""
+    path = tmp_path / "map.tif"
+    with pytest.raises(OSError, match="No space left") as caught, atomic_path(path):
+        raise error
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(path))
+
+
+def test_an_error_that_names_another_file_keeps_its_name(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught, naming(tmp_path / "map.tif"):
+        (tmp_path / "raw.tif").read_bytes()
+    assert caught.value.filename.endswith("raw.tif")

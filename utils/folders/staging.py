@@ -10,14 +10,17 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from bayesdl_sim.utils.errors import writable_folder
+from bayesdl_sim.utils.folders.lock import owned_folder
 
-__all__ = ["remove_leftovers", "staged"]
+__all__ = ["remove_leftovers", "results_folder", "staged"]
 
 _START, _END = ".result.", ".partial"
 
 
 @contextlib.contextmanager
-def staged(folder: str | Path, names: Collection[str], last: str) -> Iterator[Path]:
+def staged(
+    folder: str | Path, names: Collection[str] = (), last: str | None = None
+) -> Iterator[Path]:
     """A hidden folder whose files take their places in ``folder`` once the block has succeeded.
 
     It lies inside ``folder``, hence on the same disk, so that files only change their names. When
@@ -27,7 +30,8 @@ def staged(folder: str | Path, names: Collection[str], last: str) -> Iterator[Pa
     Args:
         folder: made where it is missing.
         names: of the files that make a set; those that the block did not write are removed.
-        last: of them, the one that stands for a complete set: the first to go, the last to come.
+        last: of them, the one that stands for a complete set: the first to go, the last to come;
+            None: each file stands for itself, and an earlier one stays until it is replaced.
 
     Raises:
         InputError: the folder cannot be written.
@@ -36,15 +40,40 @@ def staged(folder: str | Path, names: Collection[str], last: str) -> Iterator[Pa
     partial = folder / f"{_START}{secrets.token_hex(4)}{_END}"
     partial.mkdir()
     try:
-        yield partial
+        with _named_in(folder, partial):
+            yield partial
         written = sorted(path.name for path in partial.iterdir())
-        (folder / last).unlink(missing_ok=True)
+        if last is not None:
+            (folder / last).unlink(missing_ok=True)
         for name in set(names) - set(written):
             (folder / name).unlink(missing_ok=True)
-        for name in sorted(written, key=last.__eq__):
+        for name in sorted(written, key=lambda name: name == last):
             os.replace(partial / name, folder / name)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _named_in(folder: Path, partial: Path) -> Iterator[None]:
+    """Errors name the file where the user will look for it."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None and Path(error.filename).is_relative_to(partial):
+            error.filename = str(folder / Path(error.filename).relative_to(partial))
+        raise
+
+
+@contextlib.contextmanager
+def results_folder(folder: str | Path) -> Iterator[Path]:
+    """A folder for this process alone: made if missing, without what a killed run left in it.
+
+    Raises:
+        InputError: it cannot be written, or another process works in it.
+    """
+    with owned_folder(writable_folder(folder)) as own:
+        remove_leftovers(own)
+        yield own
 
 
 def remove_leftovers(folder: str | Path) -> None:

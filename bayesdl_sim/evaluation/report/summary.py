@@ -26,6 +26,7 @@ from bayesdl_sim.evaluation.stacks import Results
 from bayesdl_sim.metrics.bootstrap import Estimate, table_of_means
 from bayesdl_sim.metrics.image_scores import IMAGE_SCORES
 from bayesdl_sim.utils.files import atomic_path, write_json
+from bayesdl_sim.utils.folders.staging import staged
 from bayesdl_sim.utils.pictures import write_overview
 from bayesdl_sim.utils.report.page import finite, picture, table, text, write_page
 
@@ -98,7 +99,7 @@ def write_results(
     facts: Mapping[str, Any],
     notes: Sequence[str],
 ) -> None:
-    """All files; report.html last, so that it stands for a complete set.
+    """All files together, report.html last; an earlier report stays until they are written.
 
     Args:
         tables: of `summarise`.
@@ -106,7 +107,19 @@ def write_results(
         facts: further entries of summary.json.
         notes: paragraphs above the tables.
     """
-    (folder / REPORT).unlink(missing_ok=True)
+    earlier = {path.name for path in folder.glob("example_*.png")}
+    with staged(folder, earlier, REPORT) as partial:
+        _write_files(partial, results, tables, figures, facts, notes)
+
+
+def _write_files(
+    folder: Path,
+    results: Results,
+    tables: Tables,
+    figures: Mapping[str, tuple[Figure, str]],
+    facts: Mapping[str, Any],
+    notes: Sequence[str],
+) -> None:
     write_csv(folder / "metrics.csv", results.images)
     write_csv(folder / "uncertainty.csv", results.uncertainty)
     for name, (figure, _) in figures.items():

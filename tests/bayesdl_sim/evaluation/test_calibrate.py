@@ -1,11 +1,14 @@
 """calibrate: for every number of members, what is fitted is what these members would give."""
 
+import errno
+
 import numpy as np
 import pytest
 import torch
 
 from bayesdl_sim.bayes.calibration.stored import read_calibrations
 from bayesdl_sim.data.sets.layout import DatasetTree
+from bayesdl_sim.evaluation import calibrate as module
 from bayesdl_sim.evaluation.calibrate import (
     CalibrationSettings,
     calibrate,
@@ -26,6 +29,7 @@ from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
 from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
 from bayesdl_sim.utils.errors import InputError
+from bayesdl_sim.utils.folders.lock import owned_folder
 
 CPU = PosteriorSettings(device="cpu", precision="fp32")
 
@@ -126,4 +130,36 @@ def test_a_cell_without_a_finite_score_is_left_out(folder, scenes, monkeypatch, 
 def test_seeds_of_training_sets_make_no_gate(folder, tmp_path):
     settings = CalibrationSettings(root_dir=None, pretrained_G=folder, gate_seed=1, posterior=CPU)
     with pytest.raises(InputError, match="seed: 1 makes cells"):
+        calibrate(settings)
+
+
+def test_both_files_are_written_or_none(small_set, tmp_path, monkeypatch):
+    """A gate that cannot be written leaves the earlier calibration as it was."""
+    folder = save_members(tmp_path, 2)
+    (folder / "calibration.json").write_text("earlier", encoding="utf-8")
+    settings = CalibrationSettings(
+        root_dir=small_set,
+        pretrained_G=folder,
+        gate_cells=19,
+        posterior=CPU,
+        sampling=Sampling(pixels=300),
+    )
+
+    def full(*words):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module, "gate_scores", lambda cells, posterior: [[{"snr": 1.0}] * 19])
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "write_gate", full)
+        with pytest.raises(OSError, match="No space left"):
+            calibrate(settings)
+    kept = {path.name: path.read_text("utf-8") for path in folder.glob("[!.]*.json")}
+    assert kept == {"calibration.json": "earlier"}
+    assert [path.name for path in calibrate(settings)] == ["calibration.json", "gate.json"]
+    assert len(read_calibrations(folder / "calibration.json")) == 2
+
+
+def test_members_in_use_are_not_calibrated_twice_at_once(folder):
+    settings = CalibrationSettings(root_dir=None, pretrained_G=folder, posterior=CPU)
+    with owned_folder(folder), pytest.raises(InputError, match="in use by"):
         calibrate(settings)

@@ -1,9 +1,12 @@
 """A set of files is replaced whole: what fails or is killed half-way changes nothing."""
 
+import errno
+
 import pytest
 
 from bayesdl_sim.utils.errors import InputError
-from bayesdl_sim.utils.folders.staging import remove_leftovers, staged
+from bayesdl_sim.utils.files import naming
+from bayesdl_sim.utils.folders.staging import remove_leftovers, results_folder, staged
 
 NAMES = ("a.tif", "b.tif", "facts.json")
 
@@ -67,4 +70,39 @@ def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
         pytest.raises(InputError, match="expected a folder, found the file"),
         staged(tmp_path / "results", NAMES, "facts.json"),
     ):
+        pass
+
+
+def test_without_a_last_file_each_stands_for_itself(tmp_path):
+    """Of two files that are written together, one that is not written again stays."""
+    write(tmp_path, a="1", b="1")
+    with staged(tmp_path) as partial:
+        (partial / "b.tif").write_text("2")
+        (partial / "c.tif").write_text("2")
+    assert contents(tmp_path) == {
+        "a.tif": "1",
+        "b.tif": "2",
+        "c.tif": "2",
+        "facts.json": "facts of a, b",
+    }
+
+
+def test_a_full_disk_is_named_where_the_user_will_look(tmp_path):
+    def fill():
+        with staged(tmp_path) as partial, naming(partial / "a.tif"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        fill()
+    assert caught.value.filename == str(tmp_path / "a.tif")
+
+
+def test_a_folder_of_results_belongs_to_one_run_and_starts_clean(tmp_path):
+    left = tmp_path / "new" / ".result.0123abcd.partial"
+    left.mkdir(parents=True)
+    with results_folder(tmp_path / "new") as folder:
+        assert not left.exists()
+        with pytest.raises(InputError, match="in use by"), results_folder(folder):
+            pass
+    with results_folder(tmp_path / "new"):
         pass
