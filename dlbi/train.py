@@ -18,11 +18,12 @@ from tqdm import tqdm
 from bayesdl_sim.dlbi.network.paper_training import PaperSettings, fit_paper
 from bayesdl_sim.dlbi.network.reliability import write_calibration
 from bayesdl_sim.dlbi.network.samples import write_sample
-from bayesdl_sim.dlbi.network.training import RunSettings, TrainingSettings, fit
+from bayesdl_sim.dlbi.network.training import PROGRESS, RunSettings, TrainingSettings, fit
 from bayesdl_sim.dlbi.simulation.scenes import DENSE_PER_PIXEL, PER_PIXEL
 from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.devices import choose_device, choose_precision
 from bayesdl_sim.utils.errors import InputError, run_script, writable_folder
+from bayesdl_sim.utils.folders.lock import owned_folder
 from bayesdl_sim.utils.resume import refuse_used_folder
 
 __all__ = ["main", "parse_args"]
@@ -78,7 +79,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    folder = writable_folder(args.save_path)
+    with owned_folder(writable_folder(args.save_path)) as folder:
+        _train(args, folder)
+
+
+def _train(args: argparse.Namespace, folder: Path) -> None:
+    """Either generator, in a folder that belongs to this run alone."""
     if args.generator == "paper":
         settings = PaperSettings(
             frames=args.frames,
@@ -93,7 +99,7 @@ def main(argv: list[str] | None = None) -> None:
         )
         print(f"generator in {fit_paper(settings, folder, choose_device(args.device))}")
         return
-    if not args.resume:
+    if not (args.resume and (folder / PROGRESS).is_file()):
         refuse_used_folder(folder)
     _train_moments(args, folder)
 

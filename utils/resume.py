@@ -1,13 +1,26 @@
 """Going on after an interruption: the states of all moving parts of a run in one file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bayesdl_sim.utils.checkpoints import load_checkpoint, save_checkpoint
 from bayesdl_sim.utils.errors import InputError
+from bayesdl_sim.utils.schema import anything, checked, mapping_of, whole
 
 __all__ = ["load_progress", "refuse_used_folder", "require_same", "save_progress"]
+
+_KINDS = {name: mapping_of(anything()) for name in ("identity", "progress", "states")}
+_UNFIT = (
+    KeyError,
+    TypeError,
+    ValueError,
+    IndexError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+)
+_REASON_LENGTH = 200  # characters of torch's own message
 
 
 def save_progress(
@@ -27,17 +40,21 @@ def save_progress(
 
 
 def load_progress(
-    path: Path, parts: Mapping[str, Any], identity: Mapping[str, Any]
+    path: Path, parts: Mapping[str, Any], identity: Mapping[str, Any], counts: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Puts the stored states back into the parts and returns the progress.
 
+    Args:
+        counts: entries of the progress that are whole numbers.
+
     Raises:
         InputError: another setting than in the interrupted run, by name; a file that does not hold
-            the state of every part.
+            the state of every part, or whose states do not fit them.
     """
-    payload = load_checkpoint(path)
-    require_same(payload.get("identity", {}), identity, str(path))
-    states = payload.get("states", {})
+    payload = checked(load_checkpoint(path), _KINDS, path, "progress")
+    checked(payload["progress"], {name: whole(0) for name in counts}, path, "progress")
+    require_same(payload["identity"], identity, str(path))
+    states = payload["states"]
     missing = sorted(set(parts) - set(states))
     if missing:
         raise InputError(
@@ -45,8 +62,15 @@ def load_progress(
             "damaged; delete the folder to start again, or choose another"
         )
     for name, part in parts.items():
-        part.load_state_dict(states[name])
-    return payload.get("progress", {})
+        try:
+            part.load_state_dict(states[name])
+        except _UNFIT as error:
+            reason = " ".join(str(error).split())[:_REASON_LENGTH]
+            raise InputError(
+                f"{path}: the state of the {name} does not fit this run ({reason}); delete the "
+                "folder to start again, or choose another"
+            ) from None
+    return payload["progress"]
 
 
 def require_same(stored: Mapping[str, Any], now: Mapping[str, Any], where: str) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import torch
@@ -44,6 +45,9 @@ def _git_commit() -> str | None:
         return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+MOST_DIGITS = 15  # of an epoch or step; longer ones are damage
 
 
 class EpochLog:
@@ -119,12 +123,10 @@ class EpochLog:
         if not self.path.is_file():
             return None
         with open(self.path, newline="", encoding="utf-8", errors="replace") as handle:
-            rows = list(csv.reader(handle))
+            rows = list(_rows(handle))
         columns = rows[0] if rows else []
         kept = [
-            row
-            for row in rows[1:]
-            if len(row) == len(columns) and row[0].isdigit() and int(row[0]) < first_epoch
+            row for row in rows[1:] if len(row) == len(columns) and _is_before(row[0], first_epoch)
         ]
         if not kept:
             self.path.unlink()
@@ -135,6 +137,16 @@ class EpochLog:
         ):
             csv.writer(out, lineterminator="\n").writerows([columns, *kept])
         return columns
+
+
+def _is_before(text: str, epoch: int) -> bool:
+    return text.isdecimal() and len(text) <= MOST_DIGITS and int(text) < epoch
+
+
+def _rows(handle: TextIO) -> Iterator[list[str]]:
+    """The rows of a CSV up to the first that is none: of a damaged log, what is left of it."""
+    with contextlib.suppress(csv.Error):
+        yield from csv.reader(handle)
 
 
 def _tensorboard(folder: Path, first_epoch: int) -> Any:

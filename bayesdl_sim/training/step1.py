@@ -100,7 +100,7 @@ def _resume(run: Run, parts: dict[str, Any]) -> tuple[int, int]:
     path = run.folder / "latest.pth"
     if not path.is_file():
         return 0, 0
-    progress = load_progress(path, parts, run.identity)
+    progress = load_progress(path, parts, run.identity, ("epoch", "collected"))
     print(f"   resuming after epoch {progress['epoch']}")
     return progress["epoch"], progress["collected"]
 

@@ -154,7 +154,7 @@ def _progress_path(run: Run) -> Path:
 def _progress(run: Run) -> dict[str, Any]:
     """How far the tail that was being fitted is; empty where none was."""
     path = _progress_path(run)
-    return load_progress(path, {}, run.identity) if path.is_file() else {}
+    return load_progress(path, {}, run.identity, ("epoch",)) if path.is_file() else {}
 
 
 def _resume(run: Run, elsewhere: bool) -> None:

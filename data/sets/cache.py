@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -22,12 +22,13 @@ from tqdm import tqdm
 from bayesdl_sim.data.counts import check_counts
 from bayesdl_sim.data.formats.tiff import read_image, tiff_header
 from bayesdl_sim.data.normalise import Normalisation, normalisation_of, target_normalisation
-from bayesdl_sim.data.sets.layout import DatasetTree
+from bayesdl_sim.data.sets.layout import FRAMES, DatasetTree
 from bayesdl_sim.data.sets.room import require_room
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import read_json, write_json
+from bayesdl_sim.utils.schema import anything, list_of, number, read_record, text, whole
 
-__all__ = ["Cache", "CachedStack", "open_cache"]
+__all__ = ["Cache", "CachedStack", "open_cache", "stored_array", "stored_cache"]
 
 VERSION = 2
 STALE_SECONDS = 3600
@@ -71,10 +72,10 @@ def open_cache(tree: DatasetTree, cache_dir: str | Path | None = None) -> Cache:
     pairs = tree.stacks()
     home = Path(cache_dir) if cache_dir is not None else tree.root / ".cache"
     folder = home / _key(tree, pairs)
-    cache = _load(folder)
+    cache = stored_cache(folder)
     if cache is None:
         _build(tree, pairs, home, folder)
-        cache = _load(folder)
+        cache = stored_cache(folder)
     if cache is None:
         raise InputError(f"{folder} was written but cannot be read back: check the disk")
     return cache
@@ -91,20 +92,60 @@ def _key(tree: DatasetTree, pairs: list[tuple[int, int]]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _load(folder: Path) -> Cache | None:
+def stored_cache(folder: Path) -> Cache | None:
     """The finished copy in `folder`; None where there is none or it is damaged."""
     try:
-        index = read_json(folder / "index.json")
-        raw = np.load(folder / "raw.npy", mmap_mode="r")
-        target = np.load(folder / "target.npy", mmap_mode="r")
-        content = str(index["sha256"])
-        stacks = [
-            CachedStack(*row[:4], Normalisation(*row[4]), Normalisation(*row[5]))
-            for row in index["stacks"]
-        ]
-    except (InputError, OSError, ValueError, EOFError, LookupError, TypeError):
+        index = read_record(folder / "index.json", _INDEX)
+    except InputError:
         return None
-    return Cache(raw, target, stacks, folder, content) if len(raw) == len(stacks) else None
+    raw, target = (stored_array(folder / f"{name}.npy") for name in ("raw", "target"))
+    if raw is None or target is None:
+        return None
+    stacks = [
+        CachedStack(*row[:4], Normalisation(*row[4]), Normalisation(*row[5]))
+        for row in index["stacks"]
+    ]
+    cache = Cache(raw, target, stacks, folder, index["sha256"])
+    return cache if _fits(cache) else None
+
+
+def stored_array(path: Path) -> np.ndarray | None:
+    """The array of a `.npy` file, memory-mapped; None where there is none or it is damaged."""
+    try:
+        return np.load(path, mmap_mode="r")
+    except MemoryError:
+        raise
+    except Exception:  # a broken header fails in as many ways as Python code can be broken
+        return None
+
+
+def _row(value: Any, place: str) -> list[Any]:
+    """One stack of the index: cell, level, two rows, two scales of a positive range."""
+    row = list_of(anything(), length=6)(value, place)
+    numbers = [whole(0)(entry, place) for entry in row[:4]]
+    scales = [list_of(number(), length=2)(entry, place) for entry in row[4:]]
+    for low, high in scales:
+        number(above=0)(high - low, place)
+    return [*numbers, *scales]
+
+
+_INDEX = {"sha256": text(), "stacks": list_of(_row, least=1)}
+
+
+def _fits(cache: Cache) -> bool:
+    """Whether the maps have the shapes and types that the index and each other need."""
+    raw, target = cache.raw, cache.target
+    if raw.ndim != 4 or raw.shape[1] != FRAMES or len(raw) != len(cache.stacks):
+        return False
+    height, width = raw.shape[2:]
+    shapes = target.shape[1:] == (2 * height, 2 * width)
+    types = raw.dtype in (np.uint16, np.float32) and target.dtype == np.float32
+    return (
+        shapes
+        and types
+        and [stack.raw_row for stack in cache.stacks] == list(range(len(raw)))
+        and {stack.target_row for stack in cache.stacks} == set(range(len(target)))
+    )
 
 
 def _build(tree: DatasetTree, pairs: list[tuple[int, int]], home: Path, folder: Path) -> None:
@@ -121,7 +162,7 @@ def _build(tree: DatasetTree, pairs: list[tuple[int, int]], home: Path, folder: 
         stacks, content = _decode(tree, pairs, building, size, dtype)
         index = {"root": str(tree.root.resolve()), "sha256": content}
         write_json(building / "index.json", {**index, "stacks": [list(s) for s in stacks]})
-        if _load(folder) is None:  # else another process finished the same copy first
+        if stored_cache(folder) is None:  # else another process finished the same copy first
             shutil.rmtree(folder, ignore_errors=True)  # a damaged copy
             building.rename(folder)
     finally:

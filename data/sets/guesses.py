@@ -4,19 +4,20 @@ import hashlib
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from bayesdl_sim.data.inputs import FirstGuess
-from bayesdl_sim.data.sets.cache import Cache, CachedStack
+from bayesdl_sim.data.sets.cache import Cache, CachedStack, stored_array
 from bayesdl_sim.data.sets.known_optics import KnownOptics
 from bayesdl_sim.data.sets.room import ADVICE, in_bytes, require_room
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import atomic_path
 
-__all__ = ["guesses_of"]
+__all__ = ["guesses_of", "stored_guesses"]
 
 
 def guesses_of(
@@ -42,12 +43,10 @@ def guesses_of(
     kind = "first_guess" if known_optics is None else "informed_guess"
     name = f"{kind}-{guess.version}-{part}-{hashlib.sha256(rows).hexdigest()[:8]}.npy"
     path = cache.folder / name
-    try:
-        return np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError):
-        pass  # not there, or damaged: made again
     height, width = cache.raw.shape[-2:]
     shape = (len(stacks), 2 * height, 2 * width)
+    if (kept := stored_guesses(path, shape)) is not None:
+        return kept
 
     def one(stack: CachedStack, known_here: Optics | None) -> np.ndarray:
         known = {} if known_here is None else {"optics": known_here}
@@ -70,3 +69,10 @@ def guesses_of(
             f"{ADVICE}"
         ) from error
     return np.load(path, mmap_mode="r")
+
+
+def stored_guesses(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+    """The guesses of an earlier run; None where there are none or they are damaged."""
+    guesses = stored_array(path)
+    fits = guesses is not None and guesses.shape == shape and guesses.dtype == np.float16
+    return guesses if fits else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from bayesdl_sim.dlbi.blinking import FINE
 from bayesdl_sim.dlbi.network.features import Features, crop_features, turn_back, turned
 from bayesdl_sim.dlbi.network.unrolled import MomentsGenerator
 from bayesdl_sim.models.dropout import fix_dropout
+from bayesdl_sim.models.stored_shapes import UNFIT, require_fitting
 from bayesdl_sim.utils.checkpoints import list_members, load_checkpoint
 from bayesdl_sim.utils.devices import autocast
 from bayesdl_sim.utils.errors import InputError
-from bayesdl_sim.utils.files import read_json, sha256
+from bayesdl_sim.utils.schema import list_of, number, read_record
 
 __all__ = [
     "CALIBRATION",
@@ -27,12 +29,15 @@ __all__ = [
     "Predicted",
     "calibrated",
     "load_posterior",
+    "read_knots",
+    "read_member",
 ]
 
 SHIPPED = Path(__file__).resolve().parents[2] / "checkpoint" / "blinking" / "pretrained_G"
 CALIBRATION = "calibration.json"
 FORMAT = "BayesDL-SIM DLBI member"
 TILE = 96  # camera pixels
+REASON_LENGTH = 200  # characters of torch's own message
 OVERLAP = 24  # camera pixels around a tile that the network sees beside it
 
 
@@ -79,12 +84,12 @@ class NetworkPosterior:
             calibrate: whether the probability goes through the map fitted on held-out scenes.
         """
         density, probability, brightness = Welford(), Welford(), []
-        for number, member in enumerate(self.members):
-            light, occupied, log_brightness = self._ask(member, turned(features, number))
+        for index, member in enumerate(self.members):
+            light, occupied, log_brightness = self._ask(member, turned(features, index))
             log_brightness = log_brightness.median()
             brightness.append(float(log_brightness))
-            density.add(turn_back(light, number))
-            probability.add(turn_back(torch.sigmoid(occupied), number))
+            density.add(turn_back(light, index))
+            probability.add(turn_back(torch.sigmoid(occupied), index))
         scale = float(features.scale)
         typical = float(np.mean(brightness))
         chance = probability.mean[0]
@@ -138,31 +143,70 @@ def load_posterior(
     folder = Path(folder) if folder is not None else SHIPPED
     device = device or torch.device("cpu")
     paths = list_members(folder)[:limit]
-    members = []
-    for number, path in enumerate(paths):
-        payload = load_checkpoint(path)
-        network = payload.get("network", {})
-        if payload["format"] != FORMAT or network.get("generator") != "moments":
-            raise InputError(
-                f"{path}: expected a member of the moments generator (python -m dlbi.train), found "
-                f"{payload['format']}"
-            )
-        member = MomentsGenerator(network["width"], network["dropout"])
-        member.load_state_dict({name: value.float() for name, value in payload["state"].items()})
-        fix_dropout(member, number)
+    members, hashes = [], []
+    for index, path in enumerate(paths):
+        content = path.read_bytes()  # once: what is hashed is what is used
+        member = read_member(path, content)
+        fix_dropout(member, index)
         members.append(member.to(device, memory_format=torch.channels_last).eval())
-    knots = None
-    if (folder / CALIBRATION).is_file():
-        stored = read_json(folder / CALIBRATION)
-        knots = np.array([stored["stated"], stored["calibrated"]], np.float64)
+        hashes.append(hashlib.sha256(content).hexdigest())
+    calibration = folder / CALIBRATION
     return NetworkPosterior(
         members=tuple(members),
         names=tuple(path.name for path in paths),
-        hashes=tuple(sha256(path) for path in paths),
-        knots=knots,
+        hashes=tuple(hashes),
+        knots=read_knots(calibration) if calibration.is_file() else None,
         device=device,
         dtype=dtype,
     )
+
+
+def read_member(path: Path, content: bytes) -> MomentsGenerator:
+    """The network of one member, from the bytes of its file.
+
+    Raises:
+        InputError: damaged, of another network, or parameters that do not fit it.
+    """
+    payload = load_checkpoint(path, content)
+    network = payload.get("network")
+    kind = network.get("generator") if isinstance(network, dict) else None
+    if payload["format"] != FORMAT or kind != "moments":
+        raise InputError(
+            f"{path}: expected a member of the moments generator (python -m dlbi.train), found "
+            f"{payload['format']}"
+        )
+    try:
+        options = {name: network[name] for name in ("width", "dropout")}
+        config = {"options": options}
+        require_fitting(
+            payload["state"], config, lambda _: MomentsGenerator(**options), len(content)
+        )
+        member = MomentsGenerator(**options)
+        member.load_state_dict({name: value.float() for name, value in payload["state"].items()})
+    except UNFIT as error:
+        reason = " ".join(str(error).split())[:REASON_LENGTH]
+        raise InputError(
+            f"{path}: the parameters do not fit the moments generator ({reason}); copy or train "
+            "the member again"
+        ) from None
+    return member
+
+
+def read_knots(path: Path) -> NDArray[np.float64]:
+    """The map (2, knots) from stated to calibrated probabilities.
+
+    Raises:
+        InputError: damaged, or no map.
+    """
+    shares = list_of(number(0, 1), least=1)
+    stored = read_record(path, {"stated": shares, "calibrated": shares}, "calibration")
+    stated, calibrated_to = stored["stated"], stored["calibrated"]
+    if len(stated) != len(calibrated_to) or stated != sorted(set(stated)):
+        raise InputError(
+            f"{path} is no valid calibration file: expected as many calibrated probabilities as "
+            "rising stated ones; delete it, or train the members again"
+        )
+    return np.array([stated, calibrated_to], np.float64)
 
 
 def calibrated(probability: NDArray, knots: NDArray) -> NDArray[np.float32]:

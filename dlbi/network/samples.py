@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -29,6 +31,7 @@ from bayesdl_sim.utils.files import atomic_path
 __all__ = ["Sample", "batches", "list_samples", "load_sample", "make_sample", "write_sample"]
 
 HALF_RANGE = 6.5e4  # what half precision can hold; one infinity would spoil a whole training
+REASON_LENGTH = 200  # characters of NumPy's own message
 FRAMES_TRAINED = 32  # frames of a crop that the encoder sees in a step of training
 
 
@@ -111,11 +114,35 @@ def list_samples(folder: Path) -> list[Path]:
 
 
 def load_sample(path: Path) -> Sample:
-    """Reads a scene back."""
-    with np.load(path) as stored:
-        arrays = {name: torch.from_numpy(stored[name]).float() for name in stored.files}
-    fluorophores, brightness = arrays.pop("fluorophores"), arrays.pop("brightness")
-    return Sample(features=Features(**arrays), fluorophores=fluorophores, brightness=brightness)
+    """Reads a scene back.
+
+    Raises:
+        InputError: damaged, or no scene.
+    """
+    try:
+        _require_whole(path)
+        with np.load(path) as stored:
+            arrays = {name: torch.from_numpy(stored[name]).float() for name in stored.files}
+        fluorophores, brightness = arrays.pop("fluorophores"), arrays.pop("brightness")
+        return Sample(features=Features(**arrays), fluorophores=fluorophores, brightness=brightness)
+    except (OSError, ValueError, LookupError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        reason = " ".join(str(error).split())[:REASON_LENGTH]
+        raise InputError(
+            f"{path} is damaged or no scene of this version ({reason}); delete it: python -m "
+            "dlbi.train makes it again"
+        ) from None
+
+
+def _require_whole(path: Path) -> None:
+    """Refuses arrays that claim more numbers than their file holds, before memory is taken."""
+    size = path.stat().st_size
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            with archive.open(entry) as file:
+                np.lib.format.read_magic(file)
+                shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+            if entry.file_size > size or math.prod(shape) * dtype.itemsize > size:
+                raise ValueError("it claims more numbers than the file holds")
 
 
 def batches(

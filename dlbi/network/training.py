@@ -22,8 +22,9 @@ from bayesdl_sim.utils.devices import autocast
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.resume import load_progress, save_progress
 
-__all__ = ["MomentsTraining", "TrainingSettings", "fit", "member_name"]
+__all__ = ["PROGRESS", "MomentsTraining", "TrainingSettings", "fit", "member_name"]
 
+PROGRESS = "progress.pth"
 WARM_UP = 100  # steps
 CLIP = 1.0  # norm of the gradient
 SAVE_EVERY = 100  # steps
@@ -129,14 +130,18 @@ class _Stream:
     def __init__(self, folder: Path, settings: TrainingSettings) -> None:
         self.folder, self.settings = folder, settings
         self.loaded: dict[Path, Sample] = {}
-        self.epoch = 0
+        self.epoch = self.used = 0  # epochs begun, and batches taken of the last one
         self.iterator = iter(())
 
-    def restart(self, epoch: int) -> None:
-        self.epoch, self.iterator = epoch, iter(())
+    def restart(self, epoch: int, used: int) -> None:
+        """Goes on after so many batches of an epoch, as counted by `epoch` and `used`."""
+        self.epoch, self.used, self.iterator = max(epoch - 1, 0), 0, iter(())
+        for _ in range(used):
+            self.next()
 
     def next(self) -> Sample:
         for sample in self.iterator:
+            self.used += 1
             return sample
         for path in list_samples(self.folder):
             if path not in self.loaded:
@@ -149,7 +154,7 @@ class _Stream:
         generator = torch.Generator().manual_seed(self.settings.seed * 100003 + self.epoch)
         samples = [self.loaded[path] for path in sorted(self.loaded)]
         self.iterator = batches(samples, self.settings.batch, self.settings.crop, generator)
-        self.epoch += 1
+        self.epoch, self.used = self.epoch + 1, 1
         return next(self.iterator)
 
 
@@ -159,18 +164,18 @@ def fit(
     """Trains on the scenes of a folder and writes the members.
 
     Progress is kept every `SAVE_EVERY` steps in `progress.pth`, so that an interrupted run goes on
-    with `resume`; it then starts at the next epoch of the set.
+    with `resume`, and ends with the same members. Without progress it starts from the beginning.
 
     Returns:
         Files of the members.
     """
     training, stream = MomentsTraining(settings, run), _Stream(set_folder, settings)
     parts = {"network": training.network, "adam": training.adam}
-    identity, progress_file = asdict(settings), run.folder / "progress.pth"
-    if resume:
-        progress = load_progress(progress_file, parts, identity)
+    identity, progress_file = asdict(settings), run.folder / PROGRESS
+    if resume and progress_file.is_file():
+        progress = load_progress(progress_file, parts, identity, ("step", "epoch"))
         training.step_number = progress["step"]
-        stream.restart(progress["epoch"])
+        stream.restart(progress["epoch"], progress.get("used", 0))
     bar = tqdm(total=run.steps + run.cooldown, initial=training.step_number, unit="step")
     recent: list[float] = []
     started = time.monotonic()
@@ -193,11 +198,17 @@ def fit(
             )
             recent.clear()
         if training.step_number % SAVE_EVERY == 0:
-            position = {"step": training.step_number, "epoch": stream.epoch}
-            save_progress(progress_file, parts, identity, **position)
+            _save(progress_file, parts, identity, training, stream)
     bar.close()
-    save_progress(progress_file, parts, identity, step=training.step_number, epoch=stream.epoch)
+    _save(progress_file, parts, identity, training, stream)
     return draw_members(training, stream)
+
+
+def _save(
+    path: Path, parts: dict[str, Any], identity: dict[str, Any], training: Any, stream: _Stream
+) -> None:
+    position = {"step": training.step_number, "epoch": stream.epoch, "used": stream.used}
+    save_progress(path, parts, identity, **position)
 
 
 def draw_members(training: MomentsTraining, stream: _Stream) -> list[Path]:

@@ -16,10 +16,14 @@ from bayesdl_sim.dlbi.movies.reading import Movie, open_movie
 from bayesdl_sim.dlbi.simulation.scenes import draw_density
 from bayesdl_sim.dlbi.simulation.switching import FLUOROPHORES
 from bayesdl_sim.utils.errors import InputError, require_folder
-from bayesdl_sim.utils.files import read_json
+from bayesdl_sim.utils.schema import number, read_record, record
 
 __all__ = ["STANDARD", "Case", "cases_of", "standard_cases"]
 
+PARAMETERS = {
+    "fine_pixel_nm": number(above=0),
+    "microscopy": record({"fwhm_px": number(above=0)}),
+}
 SIZE, FINE_NM, FRAMES = (60, 60), 20.0, 200
 SEED = 20260  # no scene of the training set has it
 # Name, density of the cell, expected fluorophores, switching, photons, FWHM in camera pixels.
@@ -63,8 +67,8 @@ def standard_cases(
         kernel: shape of the spots; `airy` is one that no stage has seen.
         labelling: factor of the number of fluorophores.
     """
-    for number, (name, density, expected, switching, photons, fwhm) in enumerate(STANDARD[:count]):
-        generator = torch.Generator().manual_seed(SEED + number)
+    for index, (name, density, expected, switching, photons, fwhm) in enumerate(STANDARD[:count]):
+        generator = torch.Generator().manual_seed(SEED + index)
         cell = draw_density("MT", SIZE, FINE_NM, generator, density)
         jitter = 0.0 if kernel == "airy" else 0.05  # widths of Airy spots are slow to compute
         microscopy = Microscopy(fwhm_px=fwhm, photons=photons, kernel=kernel, width_jitter=jitter)
@@ -96,7 +100,7 @@ def cases_of(folder: str | Path) -> Iterator[Case]:
             "dlbi.simulate writes them, found none"
         )
     for path in found:
-        parameters = read_json(path / "parameters.json")
+        parameters = read_record(path / "parameters.json", PARAMETERS, "movie's parameters")
         movie, truth = open_movie(path / "movie.tif"), read_image(path / "fluorophores.tif")
         if truth.shape != tuple(FINE * pixels for pixels in movie.shape):
             raise InputError(
@@ -107,6 +111,6 @@ def cases_of(folder: str | Path) -> Iterator[Case]:
             name=path.name,
             movie=movie,
             fluorophores=truth.astype(np.float32),
-            fine_nm=float(parameters["fine_pixel_nm"]),
-            fwhm_px=float(parameters["microscopy"]["fwhm_px"]),
+            fine_nm=parameters["fine_pixel_nm"],
+            fwhm_px=parameters["microscopy"]["fwhm_px"],
         )

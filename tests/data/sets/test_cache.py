@@ -11,7 +11,7 @@ import tifffile
 import bayesdl_sim.data.sets.cache
 import bayesdl_sim.data.sets.room
 from bayesdl_sim.data.normalise import normalisation_of
-from bayesdl_sim.data.sets.cache import open_cache
+from bayesdl_sim.data.sets.cache import open_cache, stored_cache
 from bayesdl_sim.utils.errors import InputError
 
 
@@ -170,3 +170,34 @@ def test_a_truncated_frame_is_named(write_tree):
     path.write_bytes(path.read_bytes()[:-500])
     with pytest.raises(InputError, match=r"level_1.9\.tif cannot be read as TIFF"):
         open_cache(tree)
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        ("index.json", lambda path: rewrite(path, lambda index: index["stacks"][0].pop())),
+        ("index.json", lambda path: rewrite(path, lambda index: index["stacks"].reverse())),
+        ("index.json", lambda path: rewrite(path, lambda index: index.pop("sha256"))),
+        ("index.json", lambda path: rewrite(path, lambda i: i["stacks"][0].__setitem__(4, [9, 9]))),
+        ("raw.npy", lambda path: np.save(path, np.load(path)[:, :5])),
+        ("raw.npy", lambda path: np.save(path, np.load(path).astype(np.float64))),
+        ("target.npy", lambda path: np.save(path, np.load(path)[:, :, :9])),
+        ("target.npy", lambda path: path.write_bytes(path.read_bytes()[:40])),
+        ("target.npy", lambda path: path.write_bytes(path.read_bytes().replace(b"}", b"("))),
+    ],
+)
+def test_a_copy_that_does_not_fit_its_index_is_made_again(write_tree, file, damage):
+    tree = write_tree(levels=(1,))
+    before = open_cache(tree)
+    expected, folder = np.array(before.raw), before.folder
+    damage(folder / file)
+    assert stored_cache(folder) is None
+    after = open_cache(tree)
+    np.testing.assert_array_equal(after.raw, expected)
+    assert after.stacks == before.stacks
+
+
+def rewrite(path, change):
+    index = json.loads(path.read_text(encoding="utf-8"))
+    change(index)
+    path.write_text(json.dumps(index), encoding="utf-8")

@@ -1,5 +1,6 @@
 """Members in a folder: loaded, asked in every orientation, tiled, calibrated."""
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -9,11 +10,12 @@ import torch
 
 from bayesdl_sim.dlbi.network import posterior as posterior_module
 from bayesdl_sim.dlbi.network.features import turn, turn_back, turned
-from bayesdl_sim.dlbi.network.posterior import calibrated, load_posterior
+from bayesdl_sim.dlbi.network.posterior import calibrated, load_posterior, read_knots
 from bayesdl_sim.dlbi.network.reliability import fit_map, write_calibration
 from bayesdl_sim.dlbi.scoring.scores import calibration_error
-from bayesdl_sim.utils.checkpoints import save_checkpoint
+from bayesdl_sim.utils.checkpoints import load_checkpoint, save_checkpoint
 from bayesdl_sim.utils.errors import InputError
+from bayesdl_sim.utils.files import write_json
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +108,48 @@ def test_files_that_are_no_members(tmp_path):
     save_checkpoint(tmp_path / "member_01.pth", {"format": "BayesDL-SIM member", "state": {}})
     with pytest.raises(InputError, match="expected a member of the moments generator"):
         load_posterior(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"network": None}, "expected a member of the moments generator"),
+        ({"network": {"generator": "moments"}}, "do not fit the moments generator"),
+        ({"network": {"generator": "moments", "width": 10**7, "dropout": 0.0}}, "do not fit"),
+        ({"network": {"generator": "moments", "width": "x", "dropout": 0.0}}, "do not fit"),
+        ({"state": {}}, "do not fit"),
+        ({"state": {"stem_fine.weight": torch.zeros(1).expand(10**6, 10**6)}}, "more numbers than"),
+    ],
+)
+def test_a_damaged_member_is_refused_before_it_takes_memory(untrained, tmp_path, change, words):
+    path = tmp_path / "member_01.pth"
+    save_checkpoint(path, {**load_checkpoint(untrained / "member_01.pth"), **change})
+    with pytest.raises(InputError, match=words) as caught:
+        load_posterior(tmp_path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {"stated": [0.0, 1.0]},
+        {"stated": [0.0, 1.0], "calibrated": [0.0]},
+        {"stated": [1.0, 0.0], "calibrated": [0.0, 1.0]},
+        {"stated": [0.0, 1.0], "calibrated": [0.0, 1.5]},
+        {"stated": "ab", "calibrated": [0.0, 1.0]},
+    ],
+)
+def test_a_map_that_is_none_is_refused(tmp_path, stored):
+    write_json(tmp_path / "calibration.json", stored)
+    with pytest.raises(InputError, match="no valid calibration file"):
+        read_knots(tmp_path / "calibration.json")
+
+
+def test_the_hash_is_that_of_the_loaded_bytes(untrained, monkeypatch):
+    """A member that changes between two readings would be named by the hash of another one."""
+    real, reads = Path.read_bytes, []
+    monkeypatch.setattr(Path, "read_bytes", lambda self: reads.append(self.name) or real(self))
+    posterior = load_posterior(untrained)
+    assert [name for name in reads if name.endswith(".pth")] == ["member_01.pth", "member_02.pth"]
+    whole = [hashlib.sha256(real(untrained / name)).hexdigest() for name in posterior.names]
+    assert list(posterior.hashes) == whole

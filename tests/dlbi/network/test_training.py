@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from bayesdl_sim.dlbi.network import training
 from bayesdl_sim.dlbi.network.training import RunSettings, TrainingSettings, fit
 from bayesdl_sim.utils.checkpoints import load_checkpoint
 from bayesdl_sim.utils.errors import InputError
@@ -60,3 +61,25 @@ def test_a_scene_with_infinities_ends_a_training_at_once(tmp_path, scenes):
 def test_an_empty_set(tmp_path):
     with pytest.raises(InputError, match="expected at least 2 scenes"):
         fit(SETTINGS, run_in(tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize("stop", [1, 4, 7])
+def test_an_interrupted_training_ends_with_the_same_members(tmp_path, scenes, monkeypatch, stop):
+    """Interrupted before any progress, within an epoch, and while members are drawn."""
+    settings = replace(SETTINGS, batch=1)  # two steps of an epoch
+    whole = fit(settings, run_in(tmp_path / "whole"), scenes[0])
+    monkeypatch.setattr(training, "SAVE_EVERY", 3)
+    step = training.MomentsTraining.step
+
+    def interrupted(self, sample, optimiser):
+        if self.step_number == stop:
+            raise KeyboardInterrupt
+        return step(self, sample, optimiser)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.MomentsTraining, "step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fit(settings, run_in(tmp_path / "again"), scenes[0])
+    again = fit(settings, run_in(tmp_path / "again"), scenes[0], resume=True)
+    for one, other in zip(whole, again, strict=True):
+        assert one.read_bytes() == other.read_bytes()
