@@ -6,9 +6,21 @@ import torch
 
 from bayesdl_sim.bayes.calibration.recalibration import Calibration
 from bayesdl_sim.bayes.calibration.stored import write_calibrations
+from bayesdl_sim.evaluation.calibrate import nested_scores
+from bayesdl_sim.evaluation.scenes import simulated_cells
+from bayesdl_sim.inference.judging.gate import LEAST_CELLS, write_gate
 from bayesdl_sim.inference.posterior import Posterior
-from bayesdl_sim.inference.settings import CHANGES, DEFAULT_MAPS, INTERVAL, MISFIT, MapSettings
+from bayesdl_sim.inference.settings import (
+    CHANGES,
+    DEFAULT_MAPS,
+    INTERVAL,
+    MISFIT,
+    SHARP,
+    MapSettings,
+)
 from bayesdl_sim.models import members as members_module
+from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
+from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
 
 # torch takes the other device for its own `meta`, on which copies do nothing.
 pytestmark = pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")
@@ -61,6 +73,64 @@ def test_the_released_convention_stays_on_its_device(members, stack, other_devic
         found = Posterior.load(members, other_device.device, **options).reconstruct(stack)
     np.testing.assert_allclose(found.sr, expected.sr, atol=1e-5)
     np.testing.assert_allclose(found.epistemic, expected.epistemic, atol=1e-5)
+
+
+def test_gate_and_verdict_stay_on_their_device(save_members, tmp_path, other_device):
+    """The scores that a gate is made of, and the comparison of a stack with them."""
+    save_members(tmp_path, guess=True)
+    scene = next(iter(simulated_cells(seed=7, cells=1, levels=1, size=64)))
+    here = Posterior.load(tmp_path, "cpu", precision="fp32")
+    rows = nested_scores(scene, here)
+    write_gate(tmp_path, [[row] * LEAST_CELLS for row in rows], here.hashes, {})
+    here = Posterior.load(tmp_path, "cpu", precision="fp32")
+    expected = here.judge(here.prepare(scene.stack()))
+    with other_device.refusing():
+        there = Posterior.load(tmp_path, other_device.device, precision="fp32")
+        found_rows = nested_scores(scene, there)
+        found = there.judge(there.prepare(scene.stack()))
+        of_result = there.reconstruct(scene.stack(), ("SR",)).verdict
+    for ours, theirs in zip(found_rows, rows, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-5)
+    assert found.decision == expected.decision
+    assert of_result.decision in ("accept", "warn", "refuse")
+
+
+def test_tiles_gaps_and_the_sharp_map_stay_on_their_device(members, stack, other_device):
+    stack.raw[:, :, 20:30, 40:60] = 0  # a bar without data
+    maps, options = (*DEFAULT_MAPS, *SHARP), {"precision": "fp32", "tile": 48}
+    expected = maps_of(Posterior.load(members, "cpu", **options).reconstruct(stack, maps))
+    with other_device.refusing():
+        there = Posterior.load(members, other_device.device, **options)
+        found = maps_of(there.reconstruct(stack, maps))
+    for name, image in expected.items():
+        np.testing.assert_allclose(found[name], image, atol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "options"),
+    [
+        ("rcan", {"in_channels": 9, "width": 8, "groups": 1, "blocks": 1, "reduction": 2}),
+        ("dfcan", {"in_channels": 9, "width": 8, "groups": 1, "blocks": 1, "reduction": 2}),
+    ],
+)
+def test_other_networks_stay_on_their_device(stack, tmp_path, other_device, backbone, options):
+    config = network_config(backbone, "gauss", {"frames": None, "first_guess": False}, **options)
+    for index in (1, 2):
+        payload = member_payload(build_network(config, seed=index), {"kind": "ensemble"}, {})
+        save_checkpoint(member_path(tmp_path, index), payload)
+    raw = torch.from_numpy(stack.raw)
+    expected = Posterior.load(tmp_path, "cpu", precision="fp32").predict(raw)
+    with other_device.refusing():
+        found = Posterior.load(tmp_path, other_device.device, precision="fp32").predict(raw)
+    torch.testing.assert_close(found.mean, expected.mean, rtol=1e-4, atol=1e-5)
+
+
+def test_bf16_stays_on_its_device(guess_members, stack, other_device):
+    """Mixed precision casts weights and frames; both casts happen where they are."""
+    with other_device.refusing():
+        there = Posterior.load(guess_members, other_device.device, precision="bf16")
+        result = there.reconstruct(stack)
+    assert np.isfinite(result.sr).all()
 
 
 @pytest.mark.parametrize("call", ["reconstruct", "predict"])
