@@ -4,6 +4,7 @@ import json
 import shutil
 import struct
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -13,9 +14,19 @@ import tifffile
 import torch
 
 from bayesdl_sim.bayes.calibration.stored import read_calibrations
+from bayesdl_sim.data.formats.otf import MEASURED_OTFS, read_radial_otf
 from bayesdl_sim.data.inputs import input_spec
+from bayesdl_sim.data.sets.cache import stored_cache
+from bayesdl_sim.data.sets.guesses import stored_guesses
 from bayesdl_sim.data.sets.layout import DatasetSpec
 from bayesdl_sim.data.stacks import read_stacks
+from bayesdl_sim.dlbi.movies.reading import open_movie
+from bayesdl_sim.dlbi.network.features import Features
+from bayesdl_sim.dlbi.network.posterior import FORMAT as MEMBER
+from bayesdl_sim.dlbi.network.posterior import read_knots, read_member
+from bayesdl_sim.dlbi.network.samples import load_sample
+from bayesdl_sim.dlbi.network.unrolled import MomentsGenerator
+from bayesdl_sim.dlbi.scoring.cases import cases_of
 from bayesdl_sim.inference.judging.gate import read_gate
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
 from bayesdl_sim.models.members import open_member
@@ -24,10 +35,14 @@ from bayesdl_sim.models.shipped import shipped_folder
 from bayesdl_sim.tools.profile import read_result
 from bayesdl_sim.training.run import check_record
 from bayesdl_sim.utils.checkpoints import save_checkpoint
+from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import read_json, write_json
+from bayesdl_sim.utils.resume import load_progress, save_progress
+from bayesdl_sim.utils.run_log import EpochLog
 
 __all__ = ["READERS", "Reader", "write_whole_files"]
 
+GUESSES = (2, 24, 20)  # stacks, rows, columns
 IDENTITY = {"data": {"sample": "MT", "root_dir": "sha256:0"}, "sampler": {"epoch": 6}}
 
 
@@ -56,6 +71,53 @@ def _result(path: Path) -> None:
     read_result(path.parent, time=0)
 
 
+def _progress(path: Path) -> None:
+    load_progress(path, _parts(), IDENTITY, ("epoch", "collected"))
+
+
+def _parts() -> dict[str, Any]:
+    """The moving parts of a small training, after one step."""
+    network = torch.nn.Linear(3, 2)
+    adam = torch.optim.Adam(network.parameters())
+    network(torch.ones(1, 3)).sum().backward()
+    adam.step()
+    return {"network": network, "adam": adam}
+
+
+def _log(path: Path) -> None:
+    EpochLog(path.parent, path.stem, first_epoch=3, tensorboard=False)
+
+
+def _copy(path: Path) -> None:
+    """The copy of a data set that training reads: used whole, or made again."""
+    cache = stored_cache(path.parent)
+    if cache is None:
+        raise InputError(f"{path} is made again")
+    for stack in cache.stacks:
+        stack.norm.apply(cache.raw[stack.raw_row])
+        stack.target_norm.apply(cache.target[stack.target_row])
+
+
+def _guesses(path: Path) -> None:
+    guesses = stored_guesses(path, GUESSES)
+    if guesses is None:
+        raise InputError(f"{path} is made again")
+    np.asarray(guesses, np.float32)
+
+
+def _blinking_member(path: Path) -> None:
+    read_member(path, path.read_bytes())
+
+
+def _movie(path: Path) -> None:
+    for frames in open_movie(path).pieces():
+        frames.sum()
+
+
+def _parameters(path: Path) -> None:
+    list(cases_of(path.parent))
+
+
 READERS = {
     "TIFF (ImageJ)": Reader("stack.tif", read_stacks),
     "TIFF (OME)": Reader("stack.ome.tif", read_stacks),
@@ -67,6 +129,18 @@ READERS = {
     "dataset.json": Reader("dataset.json", DatasetSpec.from_json, "json"),
     "config.json": Reader("config.json", _config, "json"),
     "prediction.json": Reader("prediction.json", _result, "json"),
+    "measured OTF": Reader("otf.mrc", read_radial_otf),
+    "progress of a training": Reader("latest.pth", _progress, "checkpoint"),
+    "log of a training": Reader("log.csv", _log),
+    "copy of a set: index.json": Reader("copy/index.json", _copy, "json"),
+    "copy of a set: raw.npy": Reader("copy/raw.npy", _copy),
+    "copy of a set: target.npy": Reader("copy/target.npy", _copy),
+    "kept first guesses": Reader("guesses.npy", _guesses),
+    "DLBI: member": Reader("blinking.pth", _blinking_member, "checkpoint"),
+    "DLBI: calibration.json": Reader("knots.json", read_knots, "json"),
+    "DLBI: parameters.json": Reader("case/parameters.json", _parameters, "json"),
+    "DLBI: movie.tif": Reader("case/movie.tif", _movie),
+    "DLBI: scene": Reader("scene_1_00000.npz", load_sample),
 }
 
 
@@ -97,3 +171,40 @@ def write_whole_files(folder: Path, rng: np.random.Generator) -> None:
     (folder / "prediction.json").write_text(json.dumps(facts), encoding="utf-8")
     images = rng.random((4, 12, 10)).astype(np.float32)
     tifffile.imwrite(folder / "Channels.ome.tif", images, ome=True, metadata={"axes": "CYX"})
+    _write_training_files(folder, rng)
+    _write_blinking_files(folder, rng)
+
+
+def _write_training_files(folder: Path, rng: np.random.Generator) -> None:
+    """What a training and the copy of its data set leave."""
+    shutil.copyfile(MEASURED_OTFS[0][0], folder / "otf.mrc")
+    save_progress(folder / "latest.pth", _parts(), IDENTITY, epoch=2, collected=1)
+    log = EpochLog(folder, "log", tensorboard=False)
+    for epoch in range(5):
+        log.write(epoch, {"loss": rng.random(), "psnr": rng.random()})
+    copy, (stacks, height, width) = folder / "copy", GUESSES
+    copy.mkdir(exist_ok=True)
+    np.save(copy / "raw.npy", rng.poisson(60, (stacks, 9, height // 2, width // 2)).astype("u2"))
+    np.save(copy / "target.npy", rng.random((stacks, height, width), dtype=np.float32))
+    rows = [[cell + 1, 1, cell, cell, [10.0, 90.0], [0.0, 1.0]] for cell in range(stacks)]
+    write_json(copy / "index.json", {"root": "set", "sha256": "0" * 64, "stacks": rows})
+    np.save(folder / "guesses.npy", rng.random(GUESSES).astype(np.float16))
+
+
+def _write_blinking_files(folder: Path, rng: np.random.Generator) -> None:
+    """What the second system reads: a movie with its truth, a scene, a member, a calibration."""
+    network = MomentsGenerator(8)
+    payload = {"format": MEMBER, "network": {"generator": "moments", **network.settings}}
+    save_checkpoint(folder / "blinking.pth", {**payload, "state": network.state_dict()})
+    knots = np.linspace(0, 1, 5).tolist()
+    write_json(folder / "knots.json", {"stated": knots, "calibrated": knots})
+    case = folder / "case"
+    case.mkdir(exist_ok=True)
+    movie = rng.poisson(60, (24, 16, 18)).astype(np.uint16)
+    tifffile.imwrite(case / "movie.tif", movie, imagej=True, metadata={"axes": "TYX"})
+    tifffile.imwrite(case / "fluorophores.tif", np.zeros((128, 144), np.float32))
+    facts = {"fine_pixel_nm": 20.0, "microscopy": {"fwhm_px": 2.4}, "seed": 0}
+    write_json(case / "parameters.json", facts)
+    scene = {field.name: rng.random((1, 2, 4, 4), dtype=np.float32) for field in fields(Features)}
+    truth = {"fluorophores": np.zeros((1, 32, 32), np.uint8), "brightness": np.ones(1)}
+    np.savez(folder / "scene_1_00000.npz", **scene, **truth)
