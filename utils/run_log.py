@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import os
 import platform
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -14,7 +16,7 @@ import numpy as np
 import torch
 
 from bayesdl_sim.utils.errors import InputError, writable_folder
-from bayesdl_sim.utils.files import atomic_path
+from bayesdl_sim.utils.files import atomic_path, naming
 
 __all__ = ["EpochLog", "provenance"]
 
@@ -75,7 +77,7 @@ class EpochLog:
         self._columns = self._keep_before(first_epoch)
         self._board = None
         if tensorboard:
-            self._board = _tensorboard(self.path.parent / "tensorboard" / name, first_epoch)
+            self._board = _board(self.path.parent / "tensorboard" / name, first_epoch)
 
     def write(self, epoch: int, values: Mapping[str, float]) -> None:
         """Adds one epoch; ``values`` has the same names every time.
@@ -96,8 +98,7 @@ class EpochLog:
         self._append([str(epoch), *(f"{number:.8g}" for number in numbers.values())])
         if self._board is not None:
             for key, number in numbers.items():
-                self._board.add_scalar(key, number, epoch)
-            self._board.flush()
+                self._board.add(self._board.scalar(key, number), epoch)
 
     def image(self, epoch: int, tag: str, array: Any) -> None:
         """Shows a 2-D picture (H, W) in TensorBoard, stretched from darkest to brightest."""
@@ -107,7 +108,7 @@ class EpochLog:
         picture = np.squeeze(np.asarray(picture, dtype=np.float32))
         low, high = np.percentile(picture, (0.1, 99.9))
         grey = np.clip((picture - low) / max(high - low, 1e-12), 0, 1)
-        self._board.add_image(tag, grey, epoch, dataformats="HW")
+        self._board.add(self._board.image(tag, grey, dataformats="HW"), epoch)
 
     def close(self) -> None:
         """Ends the TensorBoard file; the CSV is complete after every line."""
@@ -115,7 +116,7 @@ class EpochLog:
             self._board.close()
 
     def _append(self, row: list[str]) -> None:
-        with open(self.path, "a", newline="", encoding="utf-8") as handle:
+        with naming(self.path), open(self.path, "a", newline="", encoding="utf-8") as handle:
             csv.writer(handle, lineterminator="\n").writerow(row)
 
     def _keep_before(self, first_epoch: int) -> list[str] | None:
@@ -149,12 +150,48 @@ def _rows(handle: TextIO) -> Iterator[list[str]]:
         yield from csv.reader(handle)
 
 
-def _tensorboard(folder: Path, first_epoch: int) -> Any:
-    """TensorBoard's writer, or None with a notice: the curves are a comfort, not a result."""
+class _Board:
+    """TensorBoard's file, written at once.
+
+    TensorBoard's own writer hands everything to a thread: on a full disk that thread ends with a
+    traceback, and the program learns of it later, or waits for the thread for ever. Its file also
+    bears the computer's name.
+    """
+
+    def __init__(self, folder: Path, first_step: int) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+        from tensorboard.summary.writer.record_writer import RecordWriter
+        from torch.utils.tensorboard.summary import image, scalar
+
+        self._event, self.image, self.scalar = Event, image, scalar
+        self.path = folder / f"events.out.tfevents.{time.time_ns()}.{os.getpid()}"
+        folder.mkdir(parents=True, exist_ok=True)
+        with naming(self.path):
+            self._file = open(self.path, "wb")  # noqa: SIM115, since it stays open
+        self._records = RecordWriter(self._file)
+        self._write(Event(file_version="brain.Event:2"))
+        # Hides what an interrupted run wrote of this and later epochs.
+        self._write(Event(step=first_step, session_log=SessionLog(status=SessionLog.START)))
+
+    def add(self, summary: Any, step: int) -> None:
+        """Adds what `scalar` or `image` made."""
+        self._write(self._event(step=step, summary=summary))
+
+    def close(self) -> None:
+        """Ends the file."""
+        self._file.close()
+
+    def _write(self, event: Any) -> None:
+        event.wall_time = time.time()
+        with naming(self.path):
+            self._records.write(event.SerializeToString())
+            self._records.flush()
+
+
+def _board(folder: Path, first_step: int) -> _Board | None:
+    """TensorBoard's file, or None with a notice: the curves are a comfort, not a result."""
     try:
-        from torch.utils.tensorboard import SummaryWriter
+        return _Board(folder, first_step)
     except ImportError:
         print("TensorBoard is not installed: the curves are in the CSV only")
         return None
-    # Hides what an interrupted run wrote of this and later epochs.
-    return SummaryWriter(str(folder), purge_step=first_epoch)

@@ -1,8 +1,11 @@
 """Provenance, and the log of every epoch."""
 
 import csv
+import errno
 import json
+import platform
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -88,3 +91,28 @@ def test_missing_tensorboard_costs_the_curves_only(tmp_path, monkeypatch, capsys
     log.close()
     assert "TensorBoard is not installed" in capsys.readouterr().out
     assert rows(tmp_path / "log.csv") == [["epoch", "loss"], ["1", "0.5"]]
+
+
+def test_a_full_disk_ends_the_log_at_once_and_names_the_file(tmp_path, monkeypatch):
+    """TensorBoard's own writer would fail in a thread, with a traceback, and be waited for."""
+    pytest.importorskip("tensorboard")
+    threads = threading.active_count()
+    log = EpochLog(tmp_path)
+
+    class Full:
+        def write(self, data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(log._board, "_records", Full())
+    with pytest.raises(OSError, match="No space left") as caught:
+        log.write(1, {"loss": 0.5})
+    assert "events.out.tfevents" in caught.value.filename
+    assert threading.active_count() == threads
+
+
+def test_the_curves_do_not_name_the_computer(tmp_path):
+    pytest.importorskip("tensorboard")
+    EpochLog(tmp_path).close()
+    (path,) = (tmp_path / "tensorboard" / "log").iterdir()
+    assert platform.node() not in path.name
+    assert platform.node().encode() not in path.read_bytes()
