@@ -17,6 +17,7 @@ import numpy as np
 import tifffile
 
 from bayesdl_sim.benchmarks.robustness.running import run
+from bayesdl_sim.benchmarks.robustness.second_system import WING, wing_is_here
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["PROGRAMS", "Program", "filled", "make_inputs", "prepare", "rival"]
@@ -123,6 +124,8 @@ PROGRAMS = {
         "scores", other=("movie_1", "movie_2"), replaces=True,
     ),
 }  # fmt: skip
+if not wing_is_here():
+    PROGRAMS = {name: value for name, value in PROGRAMS.items() if not name.startswith(WING)}
 
 
 def make_inputs(folder: Path) -> Path:
@@ -137,8 +140,8 @@ def make_inputs(folder: Path) -> Path:
     shutil.rmtree(inputs, ignore_errors=True)
     line = f"-m DatasetGenerate.from_simulation --sample F-actin --save_path {inputs}/set --cells 6"
     _run_or_refuse("the inputs", f"{line} --levels 1 --size 64 --workers 1".split())
-    movies = filled(PROGRAMS["dlbi.simulate"].words, inputs, inputs)
-    _run_or_refuse("the inputs", movies)
+    if wing_is_here():
+        _run_or_refuse("the inputs", filled(PROGRAMS["dlbi.simulate"].words, inputs, inputs))
     for kind in ("stacks", "two", "others", "targets"):
         (inputs / kind).mkdir()
     for number, name in enumerate(STACKS, start=1):

@@ -3,30 +3,26 @@
 import json
 import shutil
 import struct
-from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tifffile
 import torch
 
 from bayesdl_sim.bayes.calibration.stored import read_calibrations
+from bayesdl_sim.benchmarks.robustness.second_system import (
+    Reader,
+    wing_readers,
+    write_wing_files,
+)
 from bayesdl_sim.data.formats.otf import MEASURED_OTFS, read_radial_otf
 from bayesdl_sim.data.inputs import input_spec
 from bayesdl_sim.data.sets.cache import stored_cache
 from bayesdl_sim.data.sets.guesses import stored_guesses
 from bayesdl_sim.data.sets.layout import DatasetSpec
 from bayesdl_sim.data.stacks import read_stacks
-from bayesdl_sim.dlbi.movies.reading import open_movie
-from bayesdl_sim.dlbi.network.features import Features
-from bayesdl_sim.dlbi.network.posterior import FORMAT as MEMBER
-from bayesdl_sim.dlbi.network.posterior import read_knots, read_member
-from bayesdl_sim.dlbi.network.samples import load_sample
-from bayesdl_sim.dlbi.network.unrolled import MomentsGenerator
-from bayesdl_sim.dlbi.scoring.cases import cases_of
 from bayesdl_sim.inference.judging.gate import read_gate
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
 from bayesdl_sim.models.members import open_member
@@ -44,14 +40,6 @@ __all__ = ["READERS", "Reader", "write_whole_files"]
 
 GUESSES = (2, 24, 20)  # stacks, rows, columns
 IDENTITY = {"data": {"sample": "MT", "root_dir": "sha256:0"}, "sampler": {"epoch": 6}}
-
-
-class Reader(NamedTuple):
-    """A file name, what reads the file, and its form, a key of `damage.DAMAGES`."""
-
-    file: str
-    read: Callable[[Path], Any]
-    form: str = "binary"
 
 
 def _member(path: Path) -> None:
@@ -105,19 +93,6 @@ def _guesses(path: Path) -> None:
     np.asarray(guesses, np.float32)
 
 
-def _blinking_member(path: Path) -> None:
-    read_member(path, path.read_bytes())
-
-
-def _movie(path: Path) -> None:
-    for frames in open_movie(path).pieces():
-        frames.sum()
-
-
-def _parameters(path: Path) -> None:
-    list(cases_of(path.parent))
-
-
 READERS = {
     "TIFF (ImageJ)": Reader("stack.tif", read_stacks),
     "TIFF (OME)": Reader("stack.ome.tif", read_stacks),
@@ -136,11 +111,7 @@ READERS = {
     "copy of a set: raw.npy": Reader("copy/raw.npy", _copy),
     "copy of a set: target.npy": Reader("copy/target.npy", _copy),
     "kept first guesses": Reader("guesses.npy", _guesses),
-    "DLBI: member": Reader("blinking.pth", _blinking_member, "checkpoint"),
-    "DLBI: calibration.json": Reader("knots.json", read_knots, "json"),
-    "DLBI: parameters.json": Reader("case/parameters.json", _parameters, "json"),
-    "DLBI: movie.tif": Reader("case/movie.tif", _movie),
-    "DLBI: scene": Reader("scene_1_00000.npz", load_sample),
+    **wing_readers(),
 }
 
 
@@ -172,7 +143,7 @@ def write_whole_files(folder: Path, rng: np.random.Generator) -> None:
     images = rng.random((4, 12, 10)).astype(np.float32)
     tifffile.imwrite(folder / "Channels.ome.tif", images, ome=True, metadata={"axes": "CYX"})
     _write_training_files(folder, rng)
-    _write_blinking_files(folder, rng)
+    write_wing_files(folder, rng)
 
 
 def _write_training_files(folder: Path, rng: np.random.Generator) -> None:
@@ -189,22 +160,3 @@ def _write_training_files(folder: Path, rng: np.random.Generator) -> None:
     rows = [[cell + 1, 1, cell, cell, [10.0, 90.0], [0.0, 1.0]] for cell in range(stacks)]
     write_json(copy / "index.json", {"root": "set", "sha256": "0" * 64, "stacks": rows})
     np.save(folder / "guesses.npy", rng.random(GUESSES).astype(np.float16))
-
-
-def _write_blinking_files(folder: Path, rng: np.random.Generator) -> None:
-    """What the second system reads: a movie with its truth, a scene, a member, a calibration."""
-    network = MomentsGenerator(8)
-    payload = {"format": MEMBER, "network": {"generator": "moments", **network.settings}}
-    save_checkpoint(folder / "blinking.pth", {**payload, "state": network.state_dict()})
-    knots = np.linspace(0, 1, 5).tolist()
-    write_json(folder / "knots.json", {"stated": knots, "calibrated": knots})
-    case = folder / "case"
-    case.mkdir(exist_ok=True)
-    movie = rng.poisson(60, (24, 16, 18)).astype(np.uint16)
-    tifffile.imwrite(case / "movie.tif", movie, imagej=True, metadata={"axes": "TYX"})
-    tifffile.imwrite(case / "fluorophores.tif", np.zeros((128, 144), np.float32))
-    facts = {"fine_pixel_nm": 20.0, "microscopy": {"fwhm_px": 2.4}, "seed": 0}
-    write_json(case / "parameters.json", facts)
-    scene = {field.name: rng.random((1, 2, 4, 4), dtype=np.float32) for field in fields(Features)}
-    truth = {"fluorophores": np.zeros((1, 32, 32), np.uint8), "brightness": np.ones(1)}
-    np.savez(folder / "scene_1_00000.npz", **scene, **truth)

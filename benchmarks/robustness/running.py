@@ -13,6 +13,7 @@ import importlib
 import io
 import json
 import os
+import re
 import runpy
 import signal
 import sys
@@ -26,6 +27,8 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
+from bayesdl_sim.benchmarks.robustness.second_system import WING, wing_is_here
+
 __all__ = ["Started", "bytes_in", "contents", "load_programs", "run", "sets_of", "start"]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,7 +36,7 @@ LOADED = (
     "commands.test_run", "commands.calibrate", "commands.evaluate", "commands.profile",
     "training.step1", "training.step2", "DatasetGenerate.from_simulation",
     "DatasetGenerate.from_image", "DatasetGenerate.from_stacks", "DatasetGenerate.from_biosr",
-    "dlbi.simulate", "dlbi.reconstruct", "dlbi.evaluate", "dlbi.train", "evaluation.alignment",
+    "evaluation.alignment", "dlbi.simulate", "dlbi.reconstruct", "dlbi.evaluate", "dlbi.train",
 )  # fmt: skip
 LOADED_LATE = (  # by their users, at the first call
     "matplotlib.backends.backend_agg", "torch._dynamo", "torch.utils.tensorboard",
@@ -42,6 +45,7 @@ VOLATILE_KEYS = {"seconds", "provenance", "created", "date", "elapsed_s", "threa
 IGNORED = ("events.out.tfevents*", "*.lock", ".*", "latest*.pth", "progress.pth", "*.log")
 TIMED = ("summary.png", "report.html")  # pages and pictures that show seconds or versions
 POLL_S = 0.002
+CONTROL = re.compile(r"\r|\x1b\[[0-9;]*[A-Za-z]")
 
 
 class Started:
@@ -61,7 +65,8 @@ class Started:
             self.returncode = os.waitstatus_to_exitcode(status)
             with os.fdopen(self._messages, "rb") as file:
                 file.seek(0)
-                self.stderr = file.read().decode(errors="replace")
+                # A bar of progress is drawn over by a later line, which begins in the middle.
+                self.stderr = CONTROL.sub("\n", file.read().decode(errors="replace"))
         return True
 
     def wait(self, meanwhile: Callable[[], Any] = lambda: None) -> Started:
@@ -87,6 +92,8 @@ def load_programs() -> None:
     tqdm.monitor_interval = 0  # no thread of ours, which a fork would not take along
     torch.set_num_threads(1)
     for name in LOADED:
+        if name.startswith(WING) and not wing_is_here():
+            continue
         importlib.import_module(f"bayesdl_sim.{name}")
     for name in LOADED_LATE:
         importlib.import_module(name)
