@@ -56,7 +56,7 @@ _TRAIN = (
     "--device cpu --seed 0 --resume --cache_dir {out}/cache"
 )
 _JUDGED = f"--root_dir {{inputs}}/set --pretrained_G {_RUN} --pixels 200 --seed 0 {_SMALL[12:]}"
-PROGRAMS = {
+_ALL = {
     "test.py, one stack": _program(
         f"test.py --test_data {{inputs}}/stacks/a.tif --save_path {{out}}/one {_SMALL}",
         "one", other=("a.tif", "c.tif"), replaces=True,
@@ -124,8 +124,9 @@ PROGRAMS = {
         "scores", other=("movie_1", "movie_2"), replaces=True,
     ),
 }  # fmt: skip
-if not wing_is_here():
-    PROGRAMS = {name: value for name, value in PROGRAMS.items() if not name.startswith(WING)}
+PROGRAMS = {
+    name: program for name, program in _ALL.items() if not name.startswith(WING) or wing_is_here()
+}
 
 
 def make_inputs(folder: Path) -> Path:

@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from bayesdl_sim.benchmarks.robustness.second_system import WING, wing_is_here
 
-__all__ = ["Started", "bytes_in", "contents", "load_programs", "run", "sets_of", "start"]
+__all__ = ["ROOT", "Started", "bytes_in", "contents", "load_programs", "run", "sets_of", "start"]
 
 ROOT = Path(__file__).resolve().parents[2]
 LOADED = (
@@ -87,10 +87,10 @@ class Started:
         return (self.stderr.strip().splitlines() or ["no message"])[-1]
 
 
-def load_programs() -> None:
-    """Loads what the programs need, once for all that are started."""
+def load_programs(threads: int = 1) -> None:
+    """Loads what the programs need, once for all that are started, which use so many threads."""
     tqdm.monitor_interval = 0  # no thread of ours, which a fork would not take along
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     for name in LOADED:
         if name.startswith(WING) and not wing_is_here():
             continue
