@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,8 +29,26 @@ def outputs_of(path):
     return "".join("".join(output.get("text", [])) for output in outputs)
 
 
-def test_there_is_an_example():
-    assert [path.name for path in NOTEBOOKS] == ["first_stack.ipynb"]
+# Lines without measured numbers, which a run prints and the stored outputs show.
+PRINTED = {
+    "first_stack.ipynb": (
+        "8 members on cpu", "(1, 9, 120, 120) pixel 65 nm", "members 8/8",
+        "super-resolved (1, 240, 240) pixel 32.5 nm", "SR.tif",
+    ),
+    "is_it_real.ipynb": (
+        "accept (p = ", "copied frame: refuse: frames 4 and 5 are copies of one exposure",
+        "exchanged frames: refuse: frames (1, 2, 6) and (3, 4, 5)",
+        "no fringes: refuse: the nine frames differ by noise only",
+    ),
+    "my_optics.ipynb": (
+        "cut-off 0.347 cycles per raw pixel: 188 nm in wide field", "(192, 192)",
+        "100 e-/px: error 0.",
+    ),
+}  # fmt: skip
+
+
+def test_there_are_three_examples():
+    assert [path.name for path in NOTEBOOKS] == sorted(PRINTED)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
@@ -41,11 +60,21 @@ def test_the_notebook_runs_in_an_empty_folder(path, tmp_path):
         text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
-    assert (tmp_path / "first_stack" / "prediction.json").is_file()
+    saved = [child.name for child in tmp_path.iterdir()]
+    assert saved == (["first_stack"] if path.name == "first_stack.ipynb" else [])
     printed = "".join(line.split("\r")[-1] for line in done.stdout.splitlines(keepends=True))
-    # What is printed is what the stored outputs show: lines without measured numbers.
     stored = outputs_of(path)
-    for words in ("8 members on cpu", "(1, 9, 120, 120) pixel 65 nm", "members 8/8",
-                  "super-resolved (1, 240, 240) pixel 32.5 nm", "SR.tif"):  # fmt: skip
+    for words in PRINTED[path.name]:
         assert words in printed
         assert words in stored
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_the_notebook_shows_pictures_and_links_that_lead_somewhere(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+    text = "".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    for target in re.findall(r"\]\(([^)#]+)", text):
+        assert (path.parent / target).is_file(), target
+    assert path.stat().st_size < 500_000

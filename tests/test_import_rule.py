@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "benchmarks": {*CALLED, *BELOW},
     "figures": {"benchmarks", *CALLED, *BELOW},
     "scripts": {*CALLED, *BELOW},  # train.py, test.py, evaluate.py, calibrate.py
+    "docs": set(),  # the hook of the site
     "dlbi": {"data", "physics", "models", "bayes", "metrics", "utils"},
 }
 # Only inside a function, so that everything else works where the folder was deleted.

@@ -13,7 +13,7 @@ import tifffile
 
 ROOT = Path(__file__).resolve().parents[1]
 # What only a checkout has; dlbi may be deleted, and the package is built without it.
-LEFT_OUT = ("tests", "figures", "dlbi")
+LEFT_OUT = ("tests", "figures", "docs", "dlbi")
 NOT_BUILT_FROM = (".git", ".venv", "build", "runs", "tests", "__pycache__", "*-results")
 
 
