@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["addresses", "on_files", "on_page_markdown", "rewritten"]
+__all__ = ["addresses", "on_config", "on_files", "on_page_markdown", "rewritten", "with_guides"]
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = "docs"
@@ -66,6 +66,31 @@ def rewritten(text: str, source: str, known: Mapping[str, str]) -> str:
         return f"{mark}[{words}]({address}{anchor}{name})"
 
     return LINK.sub(changed, text)
+
+
+def with_guides(nav: list[Any], pages: Iterable[str]) -> list[Any]:
+    """The navigation with every page that it does not name at the end of its guides.
+
+    Args:
+        nav: as mkdocs.yml has it.
+        pages: addresses of all pages under docs/.
+    """
+    left = sorted(set(pages) - _named(nav))
+    return [{"Guides": [*entry["Guides"], *left]} if "Guides" in entry else entry for entry in nav]
+
+
+def _named(nav: Any) -> set[str]:
+    if isinstance(nav, str):
+        return {nav}
+    parts = nav.values() if isinstance(nav, dict) else nav
+    return set().union(*map(_named, parts))
+
+
+def on_config(config: Any) -> Any:
+    """Adds guides that the navigation does not name, under the titles that they bear."""
+    pages = [inside for inside in addresses().values() if inside.endswith(".md")]
+    config.nav = with_guides(config.nav, pages)
+    return config
 
 
 def on_files(files: Any, config: Any) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import tifffile
 
-from bayesdl_sim.docs.site_links import LINK, OUTSIDE, addresses, rewritten
+from bayesdl_sim.docs.site_links import LINK, OUTSIDE, addresses, rewritten, with_guides
 
 ROOT = Path(__file__).resolve().parents[1]
 GUIDES = ROOT / "docs" / "guides"
@@ -53,19 +53,25 @@ def test_links_lead_somewhere(path):
             assert anchor in anchors_of(found), f"{path.name}: {target}"
 
 
-def test_every_page_is_in_the_navigation():
+def test_the_navigation_names_pages_that_exist():
     text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    named = set(re.findall(r": ([\w/]+\.md)$", text, re.MULTILINE))
-    pages = {path.relative_to(ROOT / "docs").as_posix() for path in ROOT.glob("docs/**/*.md")}
-    assert pages - named == set()
-    assert named - pages - set(addresses().values()) == set()
+    named = re.findall(r": ([\w/]+\.md)$", text, re.MULTILINE)
+    assert len(named) > 20
+    assert set(named) - set(addresses().values()) == set()
 
 
-def test_guides_are_short_and_listed():
-    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+def test_a_guide_that_the_navigation_does_not_name_joins_it():
+    nav = [{"Home": "index.md"}, {"Guides": [{"First": "guides/a.md"}]}, {"How": ["how/x.md"]}]
+    pages = ["index.md", "guides/a.md", "guides/new.md", "how/x.md"]
+    found = with_guides(nav, pages)
+    assert found[1] == {"Guides": [{"First": "guides/a.md"}, "guides/new.md"]}
+    assert [found[0], found[2]] == [nav[0], nav[2]]
+    assert with_guides(nav, pages[:2]) == nav
+
+
+def test_guides_are_short():
     for path in GUIDES.glob("*.md"):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_GUIDE, path.name
-        assert f"guides/{path.name}" in index, path.name
 
 
 def test_links_are_rewritten_for_the_site():

@@ -102,7 +102,7 @@ def _in_plain_words(error: Exception) -> str | None:
     if error.errno == errno.EROFS or isinstance(error, PermissionError):
         return f"permission denied{where}: choose a folder in which you may read and write"
     if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError)):
-        return f"{error.strerror}{where}: check the path"
+        return f"{error.strerror or error}{where}: check the path"
     return None
 
 

@@ -91,7 +91,8 @@ def write_package(
             format refuses.
     """
     require_packages({"bioimageio.spec": "bioimageio.core"})
-    target = writable_folder(folder) / PACKAGE_FILE
+    folder = writable_folder(folder).resolve()  # the library would look for files from its root
+    target = folder / PACKAGE_FILE
     if len(stack.raw) != 1:
         raise InputError(f"{stack.source}: expected one time point, found {len(stack.raw)}")
     with _work_folder(folder) as work:

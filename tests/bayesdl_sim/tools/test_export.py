@@ -1,5 +1,6 @@
 """Packages for other programs: what they hold, and that those programs get our numbers."""
 
+import os
 import zipfile
 
 import numpy as np
@@ -27,7 +28,8 @@ def exported(members, tmp_path_factory):
     pytest.importorskip("onnxscript", reason="needs the extra [export]")
     pytest.importorskip("bioimageio.spec", reason="needs the extra [export]")
     folder = tmp_path_factory.mktemp("export")
-    main(["--save_path", str(folder), "--pretrained_G", str(members), "--name", "Tiny members"])
+    where = os.path.relpath(folder)  # as people type it
+    main(["--save_path", where, "--pretrained_G", str(members), "--name", "Tiny members"])
     return folder
 
 
