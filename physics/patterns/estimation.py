@@ -38,7 +38,7 @@ from bayesdl_sim.physics.patterns.search import Fan, find_fan
 
 __all__ = ["Estimate", "estimate"]
 
-WIDE_CUTOFF = 0.36  # cycles per raw pixel, for unknown optics: too wide costs less than too narrow
+TRIED_CUTOFFS = (0.28, 0.36)  # cycles per raw pixel, where the optics are unknown
 ROUNDS = 3  # of wave vector and phases
 LOW_SHARES = (0.3, 0.1, 0.0)  # of the cut-off: frequencies left out because of haze
 CLEAR_ERROR = 0.2  # relative
@@ -126,18 +126,21 @@ def estimate(raw: Tensor, optics: Optics | None = None) -> Estimate:
     frames, noise = frames / unit, noise / unit**2
     bins = noise_bins(frames, valid)
     weight = noise_weight(frames, valid, bins)
-    glass = optics or with_cutoff(WIDE_CUTOFF)
-    field = field_of(glass, weight if spots is None else weight * spots)
+    field = field_of(known, weight if spots is None else weight * spots)
     triples = [_triple(three, field) for three in frames.split(PHASES)]
     wide = torch.stack([triple.spectra.mean(dim=0) for triple in triples]).mean(dim=0)
     bands = [_bands(triple, NOMINAL)[0] for triple in triples]
-    sample = positive_sample(frames.mean(dim=0), glass, noise_line(frames, valid, bins), field)
-    best = _search(sample, bands, field, noise, glass)
+    mean, line = frames.mean(dim=0), noise_line(frames, valid, bins)
+    tried, found = [optics] if optics else [with_cutoff(c) for c in TRIED_CUTOFFS], []
+    for glass in tried:
+        sample = positive_sample(mean, glass, line, field)
+        found.append(_search(sample, bands, field.through(glass), noise, glass))
+    best = max(found, key=lambda one: one.fan.evidence)
     if optics is None:
         variances = (noise / (ORIENTATIONS * PHASES), noise / PHASES)
         trust = _sigmoid(best.fan.evidence + PRIOR_FAN)
         glass = fit_optics(wide, bands, best.fan.waves, best.field, variances, trust)
-        best = _seen_through(best, sample, bands, noise, glass)
+        best = _seen_through(best, bands, noise, glass)
     zero, _ = separate(frames, (NOMINAL,) * ORIENTATIONS)
     brightness = _brightness(zero, field.window)
     rows = [
@@ -148,10 +151,11 @@ def estimate(raw: Tensor, optics: Optics | None = None) -> Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class _Search:
-    """One try: optics, the field seen through them, references, the best fan of wave vectors."""
+    """One try: optics, the field seen through them, sample, references, the best fan of waves."""
 
     optics: Optics
     field: Field
+    sample: Sample
     references: list[Reference]
     fan: Fan
 
@@ -183,15 +187,15 @@ def _search(
         score_map(ref, filtered(ref, band, field), field)
         for ref, band in zip(references, bands, strict=True)
     ]
-    return _Search(optics=optics, field=field, references=references, fan=find_fan(maps))
+    return _Search(
+        optics=optics, field=field, sample=sample, references=references, fan=find_fan(maps)
+    )
 
 
-def _seen_through(
-    search: _Search, sample: Sample, bands: list[Tensor], noise: float, optics: Optics
-) -> _Search:
+def _seen_through(search: _Search, bands: list[Tensor], noise: float, optics: Optics) -> _Search:
     """The same fan of wave vectors with other optics."""
     field = search.field.through(optics)
-    references = _references(sample, bands, field, noise)
+    references = _references(search.sample, bands, field, noise)
     return replace(search, optics=optics, field=field, references=references)
 
 
