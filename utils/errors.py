@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import re
 import sys
 import tempfile
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 __all__ = [
     "InputError",
     "is_out_of_memory",
     "is_short_write",
+    "out_of_memory_says",
     "printable",
     "require_file",
     "require_folder",
@@ -81,6 +83,17 @@ def is_out_of_memory(error: BaseException) -> bool:
 def is_short_write(error: OSError) -> bool:
     """Whether NumPy wrote less than it should; of a full disk it knows no more than that."""
     return error.errno is None and _SHORT_WRITE.search(str(error)) is not None
+
+
+@contextlib.contextmanager
+def out_of_memory_says(advice: str) -> Iterator[None]:
+    """One line with what to do, instead of a traceback."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise InputError(advice) from None
 
 
 def _in_plain_words(error: Exception) -> str | None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from bayesdl_sim.bayes.tolerance import DELTA
+from bayesdl_sim.commands.many.options import add_many_options, check_sharing
+from bayesdl_sim.commands.many.shards import WHOLE, Shard, parse_shard
 from bayesdl_sim.data.layouts import FrameLayout
 from bayesdl_sim.inference.settings import (
     CHANGES,
@@ -41,6 +43,12 @@ class TestSettings:
         maps, numbers: see `Posterior.reconstruct`.
         force: write results that are refused.
         threads: that compute; None: see `console.threads`.
+        again: make results that are there already once more.
+        stream: auto, always or never: whether a series is worked on time point by time point.
+        format: of the maps: tiff or zarr.
+        shard: the part of the work that this call does.
+        workers: processes of this computer that share the work; None: this one alone.
+        scheduler: address of a scheduler of dask whose workers do the work; None: there is none.
     """
 
     test_data: Path
@@ -63,6 +71,12 @@ class TestSettings:
     numbers: MapSettings = MapSettings()
     force: bool = False
     threads: int | None = None
+    again: bool = False
+    stream: str = "auto"
+    format: str = "tiff"
+    shard: Shard = WHOLE
+    workers: int | None = None
+    scheduler: str | None = None
 
 
 def parse_args(argv: Sequence[str] | None = None) -> TestSettings:
@@ -75,11 +89,13 @@ def parse_args(argv: Sequence[str] | None = None) -> TestSettings:
     _everyday_options(parser.add_argument_group("everyday"))
     _layout_options(parser.add_argument_group("files that hold more, or in another order"))
     _map_options(parser.add_argument_group("further maps (in normalised SR intensity)"))
+    add_many_options(parser.add_argument_group("many stacks, long series, several processes"))
     _expert_options(parser.add_argument_group("posterior and computer"))
     accept_without_effect(parser, NETWORK_OPTIONS)
     args = parser.parse_args(argv)
     if args.pixel_size_nm is not None and not 0 < args.pixel_size_nm < float("inf"):
         raise InputError(f"pixel_size_nm: expected a positive size, found {args.pixel_size_nm}")
+    check_sharing(args.workers, args.scheduler, args.shard, args.target)
     maps, numbers = DEFAULT_MAPS, {"delta": args.delta, "exceed": args.exceed, "draws": args.draws}
     for name, group in (("interval", INTERVAL), ("changes", CHANGES)):
         if getattr(args, name) is not None:
@@ -116,6 +132,12 @@ def parse_args(argv: Sequence[str] | None = None) -> TestSettings:
         numbers=MapSettings(**numbers),
         force=args.force,
         threads=args.threads,
+        again=args.again,
+        stream=args.stream,
+        format=args.format,
+        shard=WHOLE if args.shard is None else parse_shard(args.shard),
+        workers=args.workers,
+        scheduler=args.scheduler,
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from bayesdl_sim.bayes.calibration.recalibration import KINDS
+from bayesdl_sim.commands.many.cluster import Doing, do_all_on_cluster, require_distributed
+from bayesdl_sim.commands.many.streamed import stream
+from bayesdl_sim.commands.many.work import Job, do_all, jobs_of
 from bayesdl_sim.commands.test_options import TestSettings
 from bayesdl_sim.data.formats.opening import read_images
 from bayesdl_sim.data.found_stacks import found_stacks
@@ -20,62 +24,62 @@ from bayesdl_sim.data.inputs import require_inputs
 from bayesdl_sim.data.stacks import RawStack, StackEntry
 from bayesdl_sim.inference.facts import result_lines
 from bayesdl_sim.inference.judging.gate import Verdict
+from bayesdl_sim.inference.output.names import result_names
 from bayesdl_sim.inference.output.result_files import result_folders
+from bayesdl_sim.inference.output.zarr_pages import require_zarr
 from bayesdl_sim.inference.posterior import Posterior
+from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.settings import INTERVAL
 from bayesdl_sim.metrics.images import Quality, quality
 from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled
 from bayesdl_sim.utils.console.progress import Progress
 from bayesdl_sim.utils.devices import choose_device
-from bayesdl_sim.utils.errors import (
-    InputError,
-    is_out_of_memory,
-    printable,
-    require_file,
-)
-from bayesdl_sim.utils.folders.staging import results_folder
+from bayesdl_sim.utils.errors import InputError, out_of_memory_says, printable, require_file
+from bayesdl_sim.utils.folders.finished import forget, mark_finished
 
-__all__ = ["run"]
+__all__ = ["process_job", "run"]
+
+Keep = Callable[[], AbstractContextManager[None]]
 
 
 def run(settings: TestSettings) -> None:
     """Reconstructs all stacks; one that fails does not stop the others."""
+    if settings.format == "zarr":
+        require_zarr()
     stacks = list(found_stacks(settings.test_data, settings.layout))
     if settings.target is not None and len(stacks) > 1:
         raise InputError(f"target: is for one stack, but {settings.test_data} holds {len(stacks)}")
     sources = [entry.source for entry in stacks]
     folders = result_folders(sources, settings.save_path, [entry.name for entry in stacks])
-    posterior = open_posterior(settings)
-    with results_folder(settings.save_path):
-        _process_all(stacks, folders, settings, posterior)
+    jobs = jobs_of(stacks, folders, settings)
+    if settings.workers is None and settings.scheduler is None:
+        do_all(jobs, settings, open_posterior(settings), process_job)
+        return
+    require_distributed()
+    open_posterior(settings)  # what is wrong with it is said here, once
+    do_all_on_cluster(jobs, settings, Doing(open_posterior, process_job, refuse_frames))
 
 
-def _process_all(
-    stacks: Sequence[StackEntry],
-    folders: Sequence[Path],
-    settings: TestSettings,
-    posterior: Posterior,
+def process_job(
+    job: Job, identity: str, settings: TestSettings, posterior: Posterior, keep: Keep
 ) -> None:
-    """One stack after the other; `InputError` at the end names those that failed."""
-    failures = []
-    for entry, folder in zip(stacks, folders, strict=True):
-        source = printable(entry.source)
-        advice = f"{source}: not enough memory for this stack: crop it, or split the series"
-        try:
-            inner = nullcontext() if folder == settings.save_path else results_folder(folder)
-            with out_of_memory_says(advice), inner:
-                process(entry, folder, settings, posterior)
-        except (InputError, PermissionError) as error:
-            if len(stacks) == 1:
-                raise
-            print(f"{source} ({printable(entry.name)}): NOT reconstructed")
-            failures.append(str(error))
-    if failures:
-        raise InputError(
-            f"{len(failures)} of {len(stacks)} stacks could not be reconstructed (the results of "
-            f"the others are kept): {' | '.join(failures)}"
-        )
+    """Does one stack, whole or as a series, while `keep` keeps the folder of its result."""
+    source = printable(job.entry.source)
+    refuse = partial(refuse_frames, source, posterior, settings.force)
+    if job.streamed:
+        stream(job.entry, job.folder, settings, posterior, identity, refuse, keep)
+        return
+    with keep():
+        forget(job.folder)
+        process(job.entry, job.folder, settings, posterior)
+        written = {path.name for path in job.folder.iterdir()} & result_names()
+        mark_finished(job.folder, identity, written)
+
+
+def refuse_frames(source: str, posterior: Posterior, force: bool, prepared: PreparedStack) -> None:
+    """`InputError` for raw frames that the verdict refuses, unless forced."""
+    _refuse(source, posterior.judge(prepared), force)
 
 
 def open_posterior(settings: TestSettings) -> Posterior:
@@ -128,7 +132,8 @@ def process(entry: StackEntry, folder: Path, settings: TestSettings, posterior: 
     print(f"{source}: verdict: {result.verdict.sentence()}")
     scores = {} if target is None else compare(result.sr, stack.raw, target)
     quality_facts = {name: score._asdict() for name, score in scores.items()}
-    result.save(folder, {"quality": quality_facts} if scores else None)
+    facts = {"quality": quality_facts} if scores else None
+    result.save(folder, facts, form=settings.format)
     report(stack, result, scores, folder)
 
 
@@ -139,17 +144,6 @@ def _refuse(source: str, verdict: Verdict, force: bool) -> None:
             f"{source}: refused, nothing is written: {'; '.join(verdict.reasons)}; repair the "
             "stack, or use --force to write the result all the same"
         )
-
-
-@contextmanager
-def out_of_memory_says(advice: str) -> Iterator[None]:
-    """One line with what to do, instead of a traceback."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise InputError(advice) from None
 
 
 def read_target(path: Path, stack: RawStack) -> NDArray:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ __all__ = [
     "posterior_facts",
     "result_lines",
     "run_facts",
+    "result_numbers",
     "stack_facts",
     "student_notes",
     "warnings_of",
@@ -170,8 +172,32 @@ def student_notes(opened: Sequence[MemberFacts]) -> list[str]:
     ]
 
 
-def result_lines(stack: RawStack, result: Reconstruction) -> list[str]:
-    """The result in a few lines for people."""
+def result_numbers(result: Reconstruction) -> dict[str, float]:
+    """The numbers that `result_lines` needs of the maps; of several time points, their means."""
+    maps = {name: getattr(result, name.lower()) for name in WIDTHS}
+    numbers = {name: float(np.nanmean(m)) for name, m in maps.items() if m is not None}
+    numbers["empty"] = float(np.isnan(result.sr).mean())
+    if "Credibility" in result.channels:
+        numbers["credible"] = float(result.channels["Credibility"][lit(result.sr)].mean())
+    if "Contradicted" in result.further:
+        border = MAPS["Contradicted"].border
+        inner = result.further["Contradicted"][:, border:-border, border:-border]
+        numbers["contradicted"] = float((np.abs(inner) > CONTRADICTED).mean())
+    if "Changed" in result.further:
+        numbers["change_squared"] = float(np.nanmean(np.square(result.further["Change"])))
+        numbers["changed"] = float(np.nanmean(np.abs(result.further["Changed"])))
+    return numbers
+
+
+def result_lines(
+    stack: RawStack, result: Reconstruction, numbers: Mapping[str, float] | None = None
+) -> list[str]:
+    """The result in a few lines for people.
+
+    Args:
+        numbers: of `result_numbers`, where the result does not hold all of its maps.
+    """
+    numbers = result_numbers(result) if numbers is None else numbers
     times, frames, height, width = stack.raw.shape
     series = f"{times} time points of " if times > 1 else ""
     size = (
@@ -179,8 +205,7 @@ def result_lines(stack: RawStack, result: Reconstruction) -> list[str]:
         if stack.pixel_size_nm
         else "of unknown size (set pixel_size_nm)"
     )
-    maps = {name: getattr(result, name.lower()) for name in WIDTHS}
-    means = [f"{name.lower()} {np.nanmean(m):.2g}" for name, m in maps.items() if m is not None]
+    means = [f"{name.lower()} {numbers[name]:.2g}" for name in WIDTHS if name in numbers]
     lines = [
         f"{printable(stack.source)}: {series}{frames} frames of {height}x{width} px, pixel {size}",
         f"{result.seconds:.1f} s; mean uncertainty: {', '.join(means) or 'not modelled'}",
@@ -190,26 +215,23 @@ def result_lines(stack: RawStack, result: Reconstruction) -> list[str]:
     moved = result.facts.get("patterns_estimated_at", [])[1:]
     if moved:
         lines.append(f"fringe patterns moved: estimated again at time points {_few(moved)}")
-    if "Credibility" in result.channels:
-        credible = result.channels["Credibility"][lit(result.sr)].mean()
+    if "credible" in numbers:
+        credible = numbers["credible"]
         lines.append(f"mean credibility of the lit pixels (the brightest fifth) {credible:.2f}")
-    empty = float(np.isnan(result.sr).mean())
-    if empty:
+    if numbers["empty"]:
+        empty = numbers["empty"]
         lines.append(f"{empty:.2%} of the pixels hold no data: NaN in the maps, not credible")
-    if "Contradicted" in result.further:
-        border = MAPS["Contradicted"].border
-        inner = result.further["Contradicted"][:, border:-border, border:-border]
+    if "contradicted" in numbers:
         lines.append(
             f"contradicted by the frames (over {CONTRADICTED:g} standard deviations): "
-            f"{(np.abs(inner) > CONTRADICTED).mean():.2%} of the field, without its {border} "
-            "pixels along the edges"
+            f"{numbers['contradicted']:.2%} of the field, without its "
+            f"{MAPS['Contradicted'].border} pixels along the edges"
         )
-    if "Changed" in result.further:
-        rms = float(np.sqrt(np.mean(np.square(result.further["Change"]))))
-        share = np.abs(result.further["Changed"]).mean()
+    if "changed" in numbers:
+        rms = math.sqrt(numbers["change_squared"])
         lines.append(
             f"from one time point to the next: rms change {rms:.2g}; beyond its interval at "
-            f"{share:.2%} of the pixels"
+            f"{numbers['changed']:.2%} of the pixels"
         )
     return lines
 

@@ -27,11 +27,12 @@ from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import WIDTHS, Reconstruction
 from bayesdl_sim.inference.series import Earlier, predict_stack
 from bayesdl_sim.inference.settings import CHANGES, INTERVAL, MISFIT, MapSettings
+from bayesdl_sim.utils.errors import InputError
 
 if TYPE_CHECKING:
     from bayesdl_sim.inference.posterior import Posterior
 
-__all__ = ["OnePoint", "reconstruct"]
+__all__ = ["OnePoint", "reconstruct", "require_series"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,16 @@ class OnePoint:
     structure: float | None = None
     judged: int = 0
     earlier: Earlier = field(default_factory=Earlier)
+
+
+def require_series(posterior: Posterior, prepared: PreparedStack, maps: Sequence[str]) -> None:
+    """`InputError` if a map cannot be had from this stack, or the stack not point by point."""
+    require_possible(prepared.stack, maps)
+    if posterior.convention == "released":
+        raise InputError(
+            f"{prepared.stack.source}: the convention released gives every time point a scale of "
+            "its own, and is not streamed: set stream to never"
+        )
 
 
 def reconstruct(

@@ -50,6 +50,7 @@ class PreparedStack:
         self.stack, self.min_max = stack, min_max
         self.estimated: list[int] = []
         self._kept: dict[tuple[str, int], object] = {}
+        self._patterns_from: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self.stack.raw)
@@ -83,6 +84,28 @@ class PreparedStack:
     def patterns(self, t: int) -> Estimate:
         """The fringe patterns of one time point, of the whole field."""
         return self._once("patterns", t, lambda: self._patterns(t))
+
+    def patterns_from(self, t: int) -> int | None:
+        """The time point at which the patterns of another were estimated; None: not asked for."""
+        return self._patterns_from.get(t)
+
+    def restore(self, t: int, norm: Normalisation, patterns: Estimate | None, origin: int) -> None:
+        """Takes measurements of one time point from an earlier run.
+
+        Args:
+            patterns: None: they were not asked for.
+            origin: the time point at which they were estimated.
+        """
+        self._kept["norm", t] = norm
+        if patterns is not None:
+            self._kept["patterns", t] = patterns
+            self._patterns_from[t] = origin
+            if origin == t and t not in self.estimated:
+                self.estimated.append(t)
+
+    def forget(self, t: int) -> None:
+        """Drops what was measured of one time point pixel by pixel, so that memory stays small."""
+        self._kept.pop(("missing", t), None)
 
     def network_input(self, t: int, inputs: InputSpec) -> Tensor:
         """What the networks are shown of one time point, (1, F, H, W)."""
@@ -139,8 +162,10 @@ class PreparedStack:
             known = max(earlier)
             light = self.patterns(known).illumination
             if patterns_hold(self._response(known), fringe_response(raw, light)):
+                self._patterns_from[t] = known
                 return self.patterns(known)
         self.estimated.append(t)
+        self._patterns_from[t] = t
         return estimate(raw)
 
     def _response(self, t: int) -> FringeResponse:

@@ -79,18 +79,21 @@ class Reconstruction:
         """The same with more maps that are files only."""
         return replace(self, further=self.further | dict(maps))
 
-    def save(self, folder: str | Path, facts: Mapping[str, Any] | None = None) -> Path:
-        """Writes the files that `test.py` writes: TIFFs, pictures, and last prediction.json.
+    def save(
+        self, folder: str | Path, facts: Mapping[str, Any] | None = None, *, form: str = "tiff"
+    ) -> Path:
+        """Writes the files that `test.py` writes: maps, pictures, and last prediction.json.
 
         Args:
             folder: made where it is missing; what an earlier result left in it is replaced.
             facts: more entries of prediction.json.
+            form: of the maps: tiff, or zarr for OME-Zarr, which needs the extra of that name.
 
         Raises:
             InputError: the folder cannot be written, or a map is not finite.
         """
         folder = Path(folder)
-        stored = self.facts | {"verdict": self._stored_verdict()} | dict(facts or {})
+        stored = self.facts | {"verdict": self.stored_verdict()} | dict(facts or {})
         # The released code cuts where we round.
         cut = np.floor(65535 * self.sr) / 65535 if self.released else None
         raw_pixel_nm = None if self.pixel_size_nm is None else 2 * self.pixel_size_nm
@@ -104,10 +107,12 @@ class Reconstruction:
             cut,
             spectra=self.spectra,
             heading=f"verdict: {self.verdict.sentence()}" if self.verdict else "",
+            form=form,
         )
         return folder
 
-    def _stored_verdict(self) -> dict[str, Any] | None:
+    def stored_verdict(self) -> dict[str, Any] | None:
+        """The verdict as prediction.json has it."""
         if self.verdict is None:
             return None
         return self.verdict._asdict() | {"forced": self.verdict.decision == "refuse"}

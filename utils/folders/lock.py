@@ -25,7 +25,7 @@ COMMAND_LENGTH = 120  # characters of a command line that a message shows
 
 
 @contextlib.contextmanager
-def owned_folder(folder: str | Path) -> Iterator[Path]:
+def owned_folder(folder: str | Path, patience_s: float = 0) -> Iterator[Path]:
     """Keeps a folder for this process alone while the block runs.
 
     The lock is the operating system's (`fcntl.flock`, on Windows `msvcrt.locking`): it ends with
@@ -34,6 +34,7 @@ def owned_folder(folder: str | Path) -> Iterator[Path]:
 
     Args:
         folder: exists and can be written.
+        patience_s: how long to wait for another owner to end.
 
     Raises:
         InputError: another process owns the folder; it says which.
@@ -41,7 +42,7 @@ def owned_folder(folder: str | Path) -> Iterator[Path]:
     folder = Path(folder)
     lock = FileLock(folder / LOCK, thread_local=False)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=patience_s)
     except Timeout:
         raise InputError(
             f"{folder} is in use by {_owner(folder)}: wait until that has ended, or choose another "

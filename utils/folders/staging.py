@@ -12,7 +12,7 @@ from pathlib import Path
 from bayesdl_sim.utils.errors import writable_folder
 from bayesdl_sim.utils.folders.lock import owned_folder
 
-__all__ = ["remove_leftovers", "results_folder", "staged"]
+__all__ = ["remove", "remove_leftovers", "results_folder", "staged", "take_place"]
 
 _START, _END = ".result.", ".partial"
 
@@ -46,9 +46,9 @@ def staged(
         if last is not None:
             (folder / last).unlink(missing_ok=True)
         for name in set(names) - set(written):
-            (folder / name).unlink(missing_ok=True)
+            remove(folder / name)
         for name in sorted(written, key=lambda name: name == last):
-            os.replace(partial / name, folder / name)
+            take_place(partial / name, folder / name)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -65,15 +65,33 @@ def _named_in(folder: Path, partial: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def results_folder(folder: str | Path) -> Iterator[Path]:
+def results_folder(folder: str | Path, patience_s: float = 0) -> Iterator[Path]:
     """A folder for this process alone: made if missing, without what a killed run left in it.
+
+    Args:
+        patience_s: how long to wait for another owner to end.
 
     Raises:
         InputError: it cannot be written, or another process works in it.
     """
-    with owned_folder(writable_folder(folder)) as own:
+    with owned_folder(writable_folder(folder), patience_s) as own:
         remove_leftovers(own)
         yield own
+
+
+def take_place(source: Path, target: Path) -> None:
+    """Moves a file or a folder to where an earlier one of that name may lie."""
+    if source.is_dir():
+        remove(target)
+    os.replace(source, target)
+
+
+def remove(path: Path) -> None:
+    """Removes a file or a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: str | Path) -> None:

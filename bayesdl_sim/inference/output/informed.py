@@ -57,6 +57,7 @@ def write_informed(
     credibility: ArrayLike,
     pixel_size_nm: float | None,
     label: str = "credibility",
+    end: str = "",
 ) -> None:
     """Writes the picture as PNG, with its two-dimensional legend and a scale bar.
 
@@ -66,6 +67,7 @@ def write_informed(
         credibility: same shape, in 0..1.
         pixel_size_nm: of the image; None: the bar is in pixels.
         label: what the legend calls the credibility.
+        end: of the title.
 
     Raises:
         InputError: see `informed_colours`.
@@ -73,7 +75,7 @@ def write_informed(
     sr = np.asarray(sr, np.float32)
     sr = np.where(np.isnan(sr), np.nanmin(sr), sr)  # black where there are no data
     credible = np.asarray(credibility, np.float32)
-    title = "Super-resolved, coloured by credibility"
+    title = f"Super-resolved, coloured by credibility{end}"
     if sr.ndim == 3:
         title += f" (time point 1 of {len(sr)})" if len(sr) > 1 else ""
         sr, credible = sr[0], credible.reshape(-1, *credible.shape[-2:])[0]

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
 from numpy.typing import NDArray
 
 from bayesdl_sim.data.formats.tiff_writer import (
@@ -18,46 +17,27 @@ from bayesdl_sim.data.formats.tiff_writer import (
 )
 from bayesdl_sim.inference.output.fringe_picture import write_fringes
 from bayesdl_sim.inference.output.informed import write_informed
-from bayesdl_sim.inference.output.map_kinds import (
-    CHANNELS,
-    FACTS,
-    MAPS,
-    OTHER,
-    PROBABILITIES,
-    MapKind,
+from bayesdl_sim.inference.output.map_kinds import CHANNELS, FACTS, MAPS, MapKind
+from bayesdl_sim.inference.output.names import (
+    BESIDE,
+    FRINGES,
+    HYPERSTACK,
+    INFORMED,
+    OVERVIEW,
+    channel_colours,
+    channel_limits,
+    file_names,
+    result_names,
 )
-from bayesdl_sim.inference.output.profile_picture import PROFILE
-from bayesdl_sim.inference.output.stack_report import REPORT, write_stack_report
+from bayesdl_sim.inference.output.pages import layout_of
+from bayesdl_sim.inference.output.stack_report import write_stack_report
+from bayesdl_sim.inference.output.zarr_pages import ZarrPages
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import write_json
 from bayesdl_sim.utils.folders.staging import staged
 from bayesdl_sim.utils.pictures import Panel, write_overview, write_picture
-from bayesdl_sim.utils.report.contrast import display_limits
 
-__all__ = ["file_names", "result_folders", "write_results"]
-
-HYPERSTACK = "Channels.tif"
-INFORMED = "Informed.png"
-FRINGES, BESIDE = "Patterns.png", "Overview.png"
-OVERVIEW = ("SR", "Aleatoric", "Epistemic", "Credibility")  # beside the wide field
-
-
-def file_names() -> set[str]:
-    """Every TIFF that may be written."""
-    return {CHANNELS, HYPERSTACK, *(f"{name}.tif" for name in MAPS)}
-
-
-def _all_names() -> set[str]:
-    """Every file that may be written."""
-    return file_names() | {
-        FACTS,
-        INFORMED,
-        FRINGES,
-        BESIDE,
-        PROFILE,
-        REPORT,
-        *(f"{name}.png" for name in MAPS),
-    }
+__all__ = ["result_folders", "write_pictures", "write_results"]
 
 
 def result_folders(
@@ -110,6 +90,7 @@ def write_results(
     *,
     spectra: NDArray | None = None,
     heading: str = "",
+    form: str = "tiff",
 ) -> None:
     """All files of one stack; they take the place of an earlier result together, the facts last.
 
@@ -125,46 +106,92 @@ def write_results(
         spectra: of the fringes, for their picture; None leaves it out.
         heading: of the overview.
         sr_counts: what `SR.tif` holds where that is not the rounded "SR", in [0, 1].
+        form: of the maps: tiff, or zarr for OME-Zarr.
 
     Raises:
         InputError: the folder cannot be written; a map that is not finite.
     """
     fine_pixel_nm = None if raw_pixel_nm is None else raw_pixel_nm / 2
-    images = {**channels, **further}
-    with staged(folder, _all_names(), FACTS) as partial:
-        for name, kind in MAPS.items():
-            if name in images:
-                pixel_nm = raw_pixel_nm if kind.raw_grid else fine_pixel_nm
-                _write_map(partial, name, images[name], pixel_nm, facts, sr_counts)
-        colours = {name: _lut(MAPS.get(name, OTHER).colours) for name in channels}
-        limits = {name: _limits(name, image) for name, image in channels.items()}
-        write_channels(partial / CHANNELS, channels, fine_pixel_nm, colours)
-        write_hyperstack(partial / HYPERSTACK, channels, fine_pixel_nm, colours, limits)
-        _write_together(partial, images, wide_field, fine_pixel_nm, facts, heading)
-        if spectra is not None and facts.get("patterns"):
-            write_fringes(partial / FRINGES, spectra, facts["patterns"][0])
-        write_stack_report(partial, channels, wide_field, facts, heading)
+    with staged(folder, result_names(), FACTS) as partial:
+        if form == "zarr":
+            _write_stores(partial, channels, further, fine_pixel_nm)
+        else:
+            _write_tiffs(partial, channels, further, raw_pixel_nm, sr_counts)
+        write_pictures(
+            partial, channels, further, wide_field, raw_pixel_nm, facts, spectra, heading
+        )
         write_json(partial / FACTS, facts)
 
 
-def _write_map(
+def write_pictures(
     folder: Path,
-    name: str,
-    image: NDArray,
-    pixel_nm: float | None,
+    channels: Mapping[str, NDArray],
+    further: Mapping[str, NDArray],
+    wide_field: NDArray,
+    raw_pixel_nm: float | None,
     facts: dict[str, Any],
+    spectra: NDArray | None,
+    heading: str,
+    times: int = 1,
+) -> None:
+    """Everything for people: the pictures of the maps, those of several, and the report.
+
+    Args:
+        times: time points of the series, where only the first one is given; its maps are then
+            (1, 2H, 2W).
+    """
+    fine_pixel_nm = None if raw_pixel_nm is None else raw_pixel_nm / 2
+    images, end = {**channels, **further}, f" (time point 1 of {times})" if times > 1 else ""
+    for name, kind in MAPS.items():
+        if name in images and kind.title is not None:
+            pixel_nm = raw_pixel_nm if kind.raw_grid else fine_pixel_nm
+            limits = _around_zero(images[name]) if kind.symmetric else kind.limits
+            style = (_label(kind, facts), kind.colours, limits, kind.border)
+            path = folder / f"{name}.png"
+            write_picture(path, images[name], kind.title + end, pixel_nm, *style)
+    _write_together(folder, images, wide_field, fine_pixel_nm, facts, heading, end)
+    if spectra is not None and facts.get("patterns"):
+        write_fringes(folder / FRINGES, spectra, facts["patterns"][0])
+    write_stack_report(folder, channels, wide_field, facts, heading)
+
+
+def _write_tiffs(
+    folder: Path,
+    channels: Mapping[str, NDArray],
+    further: Mapping[str, NDArray],
+    raw_pixel_nm: float | None,
     sr_counts: NDArray | None,
 ) -> None:
-    """One map as TIFF, and as a picture if it has one."""
-    kind, file = MAPS[name], folder / f"{name}.tif"
-    if name == "SR":
-        write_sr(file, image if sr_counts is None else sr_counts, pixel_nm)
-    else:
-        write_map(file, image, pixel_nm)
-    if kind.title is not None:
-        limits = _around_zero(image) if kind.symmetric else kind.limits
-        style = (_label(kind, facts), kind.colours, limits, kind.border)
-        write_picture(folder / f"{name}.png", image, kind.title, pixel_nm, *style)
+    fine_pixel_nm = None if raw_pixel_nm is None else raw_pixel_nm / 2
+    images = {**channels, **further}
+    for name, kind in MAPS.items():
+        if name not in images:
+            continue
+        if name == "SR":
+            shown = images[name] if sr_counts is None else sr_counts
+            write_sr(folder / "SR.tif", shown, fine_pixel_nm)
+        else:
+            pixel_nm = raw_pixel_nm if kind.raw_grid else fine_pixel_nm
+            write_map(folder / f"{name}.tif", images[name], pixel_nm)
+    colours = channel_colours(channels)
+    limits = {name: channel_limits(name, image) for name, image in channels.items()}
+    write_channels(folder / CHANNELS, channels, fine_pixel_nm, colours)
+    write_hyperstack(folder / HYPERSTACK, channels, fine_pixel_nm, colours, limits)
+
+
+def _write_stores(
+    folder: Path,
+    channels: Mapping[str, NDArray],
+    further: Mapping[str, NDArray],
+    fine_pixel_nm: float | None,
+) -> None:
+    """The same maps as OME-Zarr."""
+    layout = layout_of(channels, further, fine_pixel_nm)
+    pages = ZarrPages(folder, layout)
+    for t in range(layout.times):
+        places = {name: t - layout.times + number for name, number in layout.further.items()}
+        here = {name: further[name][place] for name, place in places.items() if place >= 0}
+        pages.write(t, {name: image[t] for name, image in channels.items()}, here)
 
 
 def _write_together(
@@ -174,27 +201,19 @@ def _write_together(
     fine_pixel_nm: float | None,
     facts: dict[str, Any],
     heading: str,
+    end: str,
 ) -> None:
     """The pictures of more than one map."""
     if "Credibility" in images:
         label = _label(MAPS["Credibility"], facts)
-        write_informed(folder / INFORMED, images["SR"], images["Credibility"], fine_pixel_nm, label)
-    panels = {"Wide field": Panel(wide_field, "normalised SR intensity", MAPS["SR"].colours)}
+        maps = (images["SR"], images["Credibility"])
+        write_informed(folder / INFORMED, *maps, fine_pixel_nm, label, end)
+    panels = {f"Wide field{end}": Panel(wide_field, "normalised SR intensity", MAPS["SR"].colours)}
     for name in OVERVIEW:
         if name in images:
             kind = MAPS[name]
-            panels[kind.title] = Panel(images[name], _label(kind, facts), kind.colours)
+            panels[kind.title + end] = Panel(images[name], _label(kind, facts), kind.colours)
     write_overview(folder / BESIDE, panels, fine_pixel_nm, heading)
-
-
-def _lut(colours: str) -> NDArray[np.uint8]:
-    """A colour map of matplotlib as ImageJ has them: (3, 256)."""
-    return (255 * colormaps[colours](np.arange(256))[:, :3].T).round().astype(np.uint8)
-
-
-def _limits(name: str, image: NDArray) -> tuple[float, float]:
-    """The values at the ends of a channel's colours."""
-    return (0.0, 1.0) if name in PROBABILITIES else display_limits(image)
 
 
 def _label(kind: MapKind, facts: dict[str, Any]) -> str:

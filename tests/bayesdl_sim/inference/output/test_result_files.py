@@ -7,7 +7,8 @@ import tifffile
 from bayesdl_sim.data.formats.tiff import read_tiff
 from bayesdl_sim.inference.output import result_files
 from bayesdl_sim.inference.output.map_kinds import FACTS, MAPS
-from bayesdl_sim.inference.output.result_files import file_names, write_results
+from bayesdl_sim.inference.output.names import file_names
+from bayesdl_sim.inference.output.result_files import write_results
 from bayesdl_sim.utils.files import read_json
 
 FINE, RAW = (40, 48), (20, 24)

@@ -1,0 +1,1 @@
+"""Many stacks, long series, several processes: what `test` does beyond a single stack."""

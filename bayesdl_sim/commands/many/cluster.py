@@ -1,0 +1,242 @@
+"""Stacks and chunks of series on the workers of dask.distributed, here or on other machines.
+
+dask is an extra: it is loaded when it is asked for. Every task can be done again: what a worker had
+finished before it died lies on the disk, which all workers share.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import logging
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+from bayesdl_sim.commands.many.shards import WHOLE
+from bayesdl_sim.commands.many.streamed import Keep, begin_series, finish_series, open_run
+from bayesdl_sim.commands.many.work import (
+    PATIENCE_S,
+    Job,
+    do_one,
+    identity_if_open,
+    note_failure,
+    summarise,
+)
+from bayesdl_sim.commands.test_options import TestSettings
+from bayesdl_sim.inference.posterior import Posterior
+from bayesdl_sim.inference.streaming.run import SeriesRun
+from bayesdl_sim.utils.console.progress import Progress
+from bayesdl_sim.utils.console.threads import set_threads
+from bayesdl_sim.utils.errors import InputError, printable
+from bayesdl_sim.utils.folders.staging import results_folder
+
+__all__ = ["Doing", "do_all_on_cluster", "require_distributed"]
+
+CHUNKS = 4  # of a series, per worker: a slow worker holds up a quarter of its share
+DEATHS = 10  # of workers under one task; a task that is too large for its worker ends as a failure
+JOIN_S = 60  # to wait for the scheduler
+_RUNS: dict[tuple[str, str], SeriesRun] = {}  # of this process: folder and identity -> the series
+
+
+class Doing(NamedTuple):
+    """What a worker needs of the command, by name: `commands.test_run` has them."""
+
+    open_posterior: Callable[[TestSettings], Posterior]
+    process: Callable[..., None]
+    refuse: Callable[..., None]
+
+
+class Outcome(NamedTuple):
+    """What a task came to: lines to print, why it failed, and the identity of a series to go on."""
+
+    lines: str = ""
+    failure: str | None = None
+    identity: str | None = None
+
+
+def require_distributed() -> None:
+    """`InputError` where dask.distributed is not installed."""
+    if importlib.util.find_spec("distributed") is None:
+        raise InputError(
+            "workers and scheduler need dask.distributed: pip install 'bayesdl-sim[cluster]', or "
+            "use shard, which needs nothing"
+        )
+
+
+def do_all_on_cluster(jobs: Sequence[Job], settings: TestSettings, doing: Doing) -> None:
+    """Every stack, and chunks of every series, on the workers; then the summary.
+
+    Raises:
+        InputError: the scheduler cannot be reached; at the end, the stacks that failed.
+    """
+    from distributed import as_completed
+
+    failures: dict[str, str] = {}
+    with results_folder(settings.save_path), _client(settings) as client:
+        last = {}
+        for job in jobs:
+            for future in _submit(client, job, settings, doing):
+                last[future] = job
+        with Progress("all stacks") as progress:
+            for number, future in enumerate(as_completed(list(last)), start=1):
+                outcome, job = _outcome(future), last[future]
+                print(outcome.lines, end="")
+                if outcome.failure is not None:
+                    if "NOT reconstructed" not in outcome.lines:
+                        print(f"{printable(job.entry.source)}: NOT reconstructed")
+                    failures[job.name] = outcome.failure
+                    note_failure(job, outcome.failure)
+                progress(number, len(last), "stacks")
+        if failures and len(jobs) == 1:
+            raise InputError(next(iter(failures.values())))
+        names = [job.name for job in jobs if job.name in failures]
+        summarise(jobs, settings, {name: failures[name] for name in names})
+
+
+@contextmanager
+def _client(settings: TestSettings) -> Iterator[Any]:
+    """A client of the scheduler, or of one that is started here with its workers."""
+    import dask
+    from distributed import Client, LocalCluster
+
+    if settings.scheduler is not None:
+        try:
+            client = Client(settings.scheduler, timeout=JOIN_S)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"scheduler: {settings.scheduler} does not answer ({error}): check the address, or "
+                "start it with `dask scheduler`"
+            ) from None
+        with client:
+            yield client
+        return
+    kept = {"distributed.scheduler.allowed-failures": DEATHS}
+    with (
+        dask.config.set(kept),
+        tempfile.TemporaryDirectory() as folder,
+        LocalCluster(
+            n_workers=settings.workers,
+            threads_per_worker=1,
+            dashboard_address=None,
+            silence_logs=logging.ERROR,
+            local_directory=folder,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def _submit(client: Any, job: Job, settings: TestSettings, doing: Doing) -> list[Any]:
+    """The tasks of a job; the last of them says what came out."""
+    send = partial(client.submit, pure=False)
+    if not job.streamed:
+        return [send(_whole, job, settings, doing)]
+    workers = max(1, len(client.scheduler_info()["workers"]))
+    begun = send(_begin, job, settings, doing)
+    count = min(job.entry.times, CHUNKS * workers)
+    edges = [job.entry.times * n // count for n in range(count + 1)]
+    chunks = [
+        send(_points, begun, job, settings, doing, first, stop)
+        for first, stop in zip(edges, edges[1:], strict=False)
+    ]
+    return [send(_finish, begun, chunks, job, settings, doing)]
+
+
+def _outcome(future: Any) -> Outcome:
+    try:
+        return future.result()
+    except Exception as error:  # of the scheduler, or of a fault in a worker
+        words = " ".join(str(error).split())
+        return Outcome(failure=f"a worker could not do it ({type(error).__name__}: {words[:300]})")
+
+
+def _whole(job: Job, settings: TestSettings, doing: Doing) -> Outcome:
+    """In a worker: a stack from its file to its results."""
+    failures: dict[str, str] = {}
+    with redirect_stdout(io.StringIO()) as printed:
+        posterior = _posterior(settings, doing)
+        printed.truncate(printed.seek(0))
+        do_one(job, settings, posterior, doing.process, failures, False, _keep(job, settings))
+    return Outcome(printed.getvalue(), failures.get(job.name))
+
+
+def _begin(job: Job, settings: TestSettings, doing: Doing) -> Outcome:
+    """In a worker: the survey of a series."""
+    with redirect_stdout(io.StringIO()) as printed:
+        try:
+            posterior, keep = _posterior(settings, doing), _keep(job, settings)
+            printed.truncate(printed.seek(0))
+            identity = identity_if_open(job, settings, posterior, keep)
+            if identity is not None:
+                source = printable(job.entry.source)
+                refuse = partial(doing.refuse, source, posterior, settings.force)
+                what = (settings, posterior, identity, refuse, keep)
+                begin_series(job.entry, job.folder, *what)
+        except (InputError, PermissionError) as error:
+            return Outcome(printed.getvalue(), str(error))
+    return Outcome(printed.getvalue(), None, identity)
+
+
+def _points(
+    begun: Outcome, job: Job, settings: TestSettings, doing: Doing, first: int, stop: int
+) -> Outcome:
+    """In a worker: some time points of a series; those that are finished already are left out."""
+    if begun.identity is None:
+        return Outcome()
+    with redirect_stdout(io.StringIO()):
+        try:
+            run = _run(job, settings, doing, begun.identity)
+            run.make(range(first, stop), f"{first:06d}", _silent)
+        except (InputError, PermissionError) as error:
+            return Outcome(failure=str(error))
+    return Outcome()
+
+
+def _finish(
+    begun: Outcome, chunks: list[Outcome], job: Job, settings: TestSettings, doing: Doing
+) -> Outcome:
+    """In a worker: the files of a series take their places."""
+    failure = next((part.failure for part in (begun, *chunks) if part.failure is not None), None)
+    if failure is not None or begun.identity is None:
+        return Outcome(begun.lines, failure)
+    with redirect_stdout(io.StringIO()) as printed:
+        try:
+            run = _run(job, settings, doing, begun.identity)
+            printed.truncate(printed.seek(0))
+            finish_series(run, WHOLE, _keep(job, settings))
+        except (InputError, PermissionError) as error:
+            return Outcome(begun.lines, str(error))
+    return Outcome(begun.lines + printed.getvalue())
+
+
+@lru_cache(maxsize=1)
+def _posterior(settings: TestSettings, doing: Doing) -> Posterior:
+    """Opened once per worker."""
+    set_threads(settings.threads or 1)
+    return doing.open_posterior(settings)
+
+
+def _run(job: Job, settings: TestSettings, doing: Doing, identity: str) -> SeriesRun:
+    """The series that this worker has a part in, after `_begin`, opened once."""
+    key = (str(job.folder), identity)
+    if key not in _RUNS:
+        posterior = _posterior(settings, doing)
+        run = open_run(job.entry, job.folder, settings, posterior, identity)
+        run.begin(_silent)
+        _RUNS.clear()
+        _RUNS[key] = run
+    return _RUNS[key]
+
+
+def _keep(job: Job, settings: TestSettings) -> Keep:
+    """How a worker keeps a folder; that of the whole call is kept by the calling process."""
+    if job.folder == settings.save_path:
+        return nullcontext
+    return partial(results_folder, job.folder, PATIENCE_S)
+
+
+def _silent(done: int, total: int, what: str) -> None:
+    """Nobody watches a worker."""

@@ -1,0 +1,67 @@
+"""What a result is a result of: a hash over input, options and members."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bayesdl_sim.commands.test_options import TestSettings
+from bayesdl_sim.data.formats.content import image_files
+from bayesdl_sim.data.stacks import StackEntry
+from bayesdl_sim.utils.files import sha256
+
+if TYPE_CHECKING:
+    from bayesdl_sim.inference.posterior import Posterior
+
+__all__ = ["identity_of", "input_hash"]
+
+# What changes a result. Where and with how many threads it is computed does not, but for rounding.
+OPTIONS = ("layout", "target", "pixel_size_nm", "tile", "maps", "numbers", "force", "format")
+
+
+def input_hash(source: Path) -> str:
+    """SHA-256 of a file, or of the names and contents of the images of a folder."""
+    if source.is_file():
+        return sha256(source)
+    digest = hashlib.sha256()
+    for path in sorted(image_files(source)):
+        digest.update(f"{path.name}\0{sha256(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def identity_of(
+    entry: StackEntry,
+    settings: TestSettings,
+    posterior: Posterior,
+    streamed: bool,
+    hashes: Mapping[Path, str] | None = None,
+) -> str:
+    """The identity of the result that this call would make of a stack.
+
+    Args:
+        streamed: whether it is a series on a scale that is fixed beforehand.
+        hashes: of inputs, where they are known.
+    """
+    known = (hashes or {}).get(entry.source)
+    options = {name: getattr(settings, name) for name in OPTIONS}
+    options["target"] = None if settings.target is None else sha256(settings.target)
+    options["layout"], options["numbers"] = asdict(settings.layout), asdict(settings.numbers)
+    facts = posterior.facts
+    gate = posterior.gate and {name: list(row) for name, row in posterior.gate.scores.items()}
+    whole: dict[str, Any] = {
+        "input": input_hash(entry.source) if known is None else known,
+        "stack": entry.name,
+        "options": options,
+        "streamed": streamed,
+        "members": posterior.hashes,
+        "calibration": facts["calibration"],
+        "gate": gate,
+        "convention": posterior.convention,
+        "precision": facts["run"]["precision"],
+        "software": facts["provenance"],
+    }
+    return hashlib.sha256(json.dumps(whole, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,0 +1,160 @@
+"""All stacks of a call of `test`: finished ones are skipped, failures listed, a summary written."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from bayesdl_sim.commands.many.identity import identity_of
+from bayesdl_sim.commands.many.shards import WHOLE
+from bayesdl_sim.commands.many.streamed import is_streamed
+from bayesdl_sim.commands.many.summary import FAILED, PAGE, write_summary
+from bayesdl_sim.commands.test_options import TestSettings
+from bayesdl_sim.data.stacks import StackEntry
+from bayesdl_sim.utils.errors import (
+    InputError,
+    out_of_memory_says,
+    printable,
+)
+from bayesdl_sim.utils.files import write_json
+from bayesdl_sim.utils.folders.finished import forget, is_finished
+from bayesdl_sim.utils.folders.staging import results_folder
+
+if TYPE_CHECKING:
+    from bayesdl_sim.inference.posterior import Posterior
+
+__all__ = [
+    "PATIENCE_S",
+    "Job",
+    "do_all",
+    "do_one",
+    "identity_if_open",
+    "jobs_of",
+    "note_failure",
+    "summarise",
+]
+
+PATIENCE_S = 12 * 3600.0  # that one part of shared work waits for another
+
+
+class Job(NamedTuple):
+    """A stack, the folder of its result, and whether it is a series that is streamed."""
+
+    entry: StackEntry
+    folder: Path
+    streamed: bool
+
+    @property
+    def name(self) -> str:
+        """Of the result, unique among all stacks of the call."""
+        return self.folder.name
+
+
+Process = Callable[[Job, str, TestSettings, "Posterior", Callable], None]
+
+
+def jobs_of(
+    stacks: Sequence[StackEntry], folders: Sequence[Path], settings: TestSettings
+) -> list[Job]:
+    """The work of a call; `InputError` if a series was to be streamed and cannot be."""
+    pairs = zip(stacks, folders, strict=True)
+    return [Job(entry, folder, is_streamed(entry, settings)) for entry, folder in pairs]
+
+
+def do_all(
+    jobs: Sequence[Job], settings: TestSettings, posterior: Posterior, process: Process
+) -> None:
+    """One stack after the other, of one part of the work; the last part writes the summary.
+
+    Args:
+        process: does one job of this identity, whose folder the last argument keeps for it.
+
+    Raises:
+        InputError: at the end, naming the stacks that failed.
+    """
+    shard, save_path = settings.shard, settings.save_path
+    alone = shard == WHOLE
+    failures: dict[str, str] = {}
+    with results_folder(save_path) if alone else nullcontext():
+        for index, job in enumerate(jobs):
+            if job.streamed or shard.takes(index):
+                keep = nullcontext if alone and job.folder == save_path else None
+                do_one(job, settings, posterior, process, failures, len(jobs) == 1, keep)
+        with nullcontext() if alone else results_folder(save_path, PATIENCE_S):
+            summarise(jobs, settings, failures)
+
+
+def do_one(
+    job: Job,
+    settings: TestSettings,
+    posterior: Posterior,
+    process: Process,
+    failures: dict[str, str],
+    single: bool,
+    keep: Callable[[], AbstractContextManager] | None = None,
+) -> None:
+    """One stack, unless its result is there already; why it failed goes to `failures`.
+
+    Args:
+        single: it is the only one: its error is raised.
+        keep: keeps its folder; None: with the lock of the folder itself.
+    """
+    source = printable(job.entry.source)
+    if keep is None:
+        patience = 0 if settings.shard == WHOLE else PATIENCE_S
+        keep = partial(results_folder, job.folder, patience)
+    advice = f"{source}: not enough memory for this stack: crop it, or split the series"
+    try:
+        with out_of_memory_says(advice):
+            identity = identity_if_open(job, settings, posterior, keep)
+            if identity is not None:
+                process(job, identity, settings, posterior, keep)
+    except (InputError, PermissionError) as error:
+        if single:
+            raise
+        print(f"{source} ({printable(job.entry.name)}): NOT reconstructed")
+        failures[job.name] = str(error)
+        note_failure(job, str(error))
+
+
+def identity_if_open(
+    job: Job, settings: TestSettings, posterior: Posterior, keep: Callable
+) -> str | None:
+    """The identity of a job that is to be done; None where its result is there already."""
+    (job.folder / FAILED).unlink(missing_ok=True)
+    identity = identity_of(job.entry, settings, posterior, job.streamed)
+    with keep():
+        if settings.again:
+            forget(job.folder)
+        elif is_finished(job.folder, identity):
+            print(f"{printable(job.entry.source)}: finished before, results in {job.folder}")
+            return None
+    return identity
+
+
+def note_failure(job: Job, reason: str) -> None:
+    """Leaves the reason beside the place of the result, for the summary."""
+    with contextlib.suppress(OSError):
+        write_json(job.folder / FAILED, {"error": reason})
+
+
+def summarise(jobs: Sequence[Job], settings: TestSettings, failures: dict[str, str]) -> None:
+    """Writes the summary of several stacks, and names those that failed.
+
+    Raises:
+        InputError: some failed.
+    """
+    if len(jobs) > 1:
+        results = {job.name: job.folder for job in jobs}
+        rows = write_summary(settings.save_path, results)
+        done = sum(row["state"] == "done" for row in rows)
+        print(f"{done} of {len(rows)} stacks done; summary in {settings.save_path / PAGE}")
+    if failures:
+        raise InputError(
+            f"{len(failures)} of {len(jobs)} stacks could not be reconstructed (the results of "
+            f"the others are kept): {' | '.join(failures.values())}"
+        )

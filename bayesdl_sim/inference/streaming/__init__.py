@@ -1,0 +1,1 @@
+"""Long series: surveyed once, then reconstructed and written time point by time point."""

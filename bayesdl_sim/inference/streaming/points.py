@@ -1,0 +1,117 @@
+"""One time point of a series after the other, on the scale that the survey fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bayesdl_sim.inference.facts import result_numbers
+from bayesdl_sim.inference.judging.gate import Verdict
+from bayesdl_sim.inference.making import OnePoint, reconstruct
+from bayesdl_sim.inference.reconstruction import Reconstruction
+from bayesdl_sim.inference.series import Earlier, predict_stack
+from bayesdl_sim.inference.settings import CHANGES, MapSettings
+from bayesdl_sim.inference.streaming.survey import Survey
+
+if TYPE_CHECKING:
+    from bayesdl_sim.inference.posterior import Posterior
+
+__all__ = ["PointMaker", "first_result", "point_entry", "verdict_of"]
+
+
+@dataclass
+class PointMaker:
+    """Makes time points of a series.
+
+    Changes compare a time point with the one before. Where that was not made by this object, since
+    it belongs to an earlier run or to another process, its members are asked again.
+
+    Attributes:
+        posterior, survey, maps, settings: what to make of what.
+        structure: range of the structure in the first time point; None until it has been made.
+    """
+
+    posterior: Posterior
+    survey: Survey
+    maps: Sequence[str]
+    settings: MapSettings
+    structure: float | None = None
+
+    def __post_init__(self) -> None:
+        """Nothing has been made yet."""
+        self._earlier, self._last = Earlier(), -1
+
+    def make(self, t: int) -> Reconstruction:
+        """The reconstruction of one time point, maps (1, 2H, 2W)."""
+        if set(self.maps) & {*CHANGES} and t > 0 and self._last != t - 1:
+            self._earlier = Earlier()
+            self._predict_only(t - 1)
+        judged = self.survey.judged
+        point = OnePoint(
+            number=t,
+            scale=self.survey.scale,
+            structure=self.structure,
+            judged=len(judged) if t in judged else 0,
+            earlier=self._earlier,
+        )
+        one = self.survey.one(t)
+        result = reconstruct(self.posterior, one, self.maps, self.settings, _silent, point)
+        self._last = t
+        return result
+
+    def _predict_only(self, t: int) -> None:
+        one, scale = self.survey.one(t), self.survey.scale
+        level = self.settings.changes
+        predict_stack(self.posterior, one, _silent, level, scale, self._earlier)
+        missing = one.missing(0).numpy()[None]
+        self._earlier.gaps = missing if missing.any() else None
+
+
+def point_entry(t: int, result: Reconstruction, digest: str) -> dict[str, Any]:
+    """What the journal keeps of a finished time point.
+
+    Args:
+        digest: SHA-256 of its maps.
+    """
+    beyond = (result.sr < 0) | (result.sr > 1)
+    return {
+        "t": t,
+        "factor": result.factors[0],
+        "seconds": result.seconds,
+        "numbers": result_numbers(result),
+        "beyond_scale": int(beyond.sum()),
+        "verdict": None if result.verdict is None else result.verdict._asdict(),
+        "digest": digest,
+    }
+
+
+def verdict_of(entry: dict[str, Any]) -> Verdict | None:
+    """The verdict of a journal's entry; None where that time point was not judged."""
+    stored = entry["verdict"]
+    return None if stored is None else Verdict(**stored | {"reasons": tuple(stored["reasons"])})
+
+
+def first_result(
+    survey: Survey, channels: dict, further: dict, entries: Sequence[dict[str, Any]]
+) -> Reconstruction:
+    """The first time point as it lies on the disk, with the facts of all of them."""
+    stack, scale = survey.prepared.stack, survey.scale
+    widths = {name.lower(): channels.get(name) for name in ("Aleatoric", "Epistemic", "Total")}
+    norms = [survey.prepared.norm(t) for t in range(len(survey.prepared))]
+    return Reconstruction(
+        sr=channels["SR"],
+        **widths,
+        scale=scale,
+        pixel_size_nm=None if stack.pixel_size_nm is None else stack.pixel_size_nm / 2,
+        channels=channels,
+        further=further,
+        wide_field=scale.apply(stack.raw[0][None].mean(axis=1)),
+        raw_scales=norms,
+        factors=[entry["factor"] for entry in entries],
+        seconds=sum(entry["seconds"] for entry in entries),
+    )
+
+
+def _silent(done: int, total: int, what: str) -> None:
+    """The time points are what is counted."""

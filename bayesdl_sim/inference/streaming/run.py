@@ -1,0 +1,203 @@
+"""A long series from frames to files: begun once, done in any number of goes, finished once.
+
+Everything lies in the hidden folder of unfinished work (`utils.folders.finished`): the survey, the
+maps, and a journal with a line for every finished time point. A run that is killed goes on after
+the last of them; several processes may do a part of the time points each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from bayesdl_sim.inference.facts import stack_facts
+from bayesdl_sim.inference.fringes import fringe_spectra
+from bayesdl_sim.inference.judging.verdict import worst
+from bayesdl_sim.inference.making import require_series
+from bayesdl_sim.inference.output.map_kinds import FACTS
+from bayesdl_sim.inference.output.names import result_names
+from bayesdl_sim.inference.output.pages import PageLayout, TiffPages, layout_of
+from bayesdl_sim.inference.output.result_files import write_pictures
+from bayesdl_sim.inference.output.zarr_pages import ZarrPages
+from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.reconstruction import Reconstruction
+from bayesdl_sim.inference.settings import CHANGES, MISFIT, SHARP, MapSettings
+from bayesdl_sim.inference.streaming.points import (
+    PointMaker,
+    first_result,
+    point_entry,
+    verdict_of,
+)
+from bayesdl_sim.inference.streaming.survey import Survey, survey_series
+from bayesdl_sim.utils.files import read_json, write_json
+from bayesdl_sim.utils.folders.finished import begun, complete, unfinished_folder
+from bayesdl_sim.utils.folders.journal import Journal, journal_entries
+
+if TYPE_CHECKING:
+    from bayesdl_sim.inference.posterior import Posterior
+
+__all__ = ["SeriesRun"]
+
+FIXED, POINTS = "fixed.json", "points-{}.jsonl"
+Progress = Callable[[int, int, str], None]
+
+
+class SeriesRun:
+    """The work on one series; every process that takes part makes one of these.
+
+    Args:
+        posterior: opened.
+        prepared: the series, its frames on the disk.
+        folder: of the results.
+        identity: of input, options and members: what was begun with another one is thrown away.
+        maps, settings: see `Posterior.reconstruct`.
+        form: of the maps: tiff or zarr.
+
+    Raises:
+        InputError: a map that this stack or these members cannot have.
+    """
+
+    def __init__(
+        self,
+        posterior: Posterior,
+        prepared: PreparedStack,
+        folder: Path,
+        identity: str,
+        maps: Sequence[str],
+        settings: MapSettings,
+        form: str = "tiff",
+    ) -> None:
+        posterior.require_maps(maps)
+        require_series(posterior, prepared, maps)
+        self.posterior, self.prepared, self.folder = posterior, prepared, folder
+        self.identity, self.maps, self.settings = identity, maps, settings
+        self.pages = ZarrPages if form == "zarr" else TiffPages
+
+    def has_begun(self) -> bool:
+        """Whether an earlier run, or another process, has begun this very work."""
+        return begun(self.folder) == self.identity
+
+    def begin(self, progress: Progress) -> None:
+        """Surveys the series and makes its first time point, unless that has been done.
+
+        Only one process at a time may do this, the owner of the folder.
+        """
+        self.partial = unfinished_folder(self.folder, self.identity)
+        guess = self.posterior.inputs.first_guess
+        all_patterns = guess or bool(set(self.maps) & {*MISFIT, *SHARP})
+        self.survey: Survey = survey_series(self.prepared, self.partial, progress, all_patterns)
+        self.maker = PointMaker(self.posterior, self.survey, self.maps, self.settings)
+        if not (self.partial / FIXED).exists():
+            result = self.maker.make(0)
+            tolerance = result.facts["tolerance"]
+            layout = _layout(result, len(self.prepared), self.maps, tolerance)
+            fixed = {"structure": tolerance / self.settings.delta, "layout": asdict(layout)}
+            fixed["fringe_share"] = result.fringe_share
+            pages = self.pages(self.partial, layout)
+            self._keep(pages, 0, result, "first")
+            write_json(self.partial / FIXED, fixed)
+        stored = read_json(self.partial / FIXED)
+        self.maker.structure, self.fringe_share = stored["structure"], stored["fringe_share"]
+        self.layout = _layout_of(stored["layout"])
+
+    def missing(self, numbers: Iterable[int] | None = None) -> list[int]:
+        """The time points, all or some, that are not finished."""
+        done = {entry["t"] for entry in self._entries()}
+        every = range(len(self.prepared)) if numbers is None else numbers
+        return [t for t in every if t not in done]
+
+    def make(self, numbers: Sequence[int], name: str, progress: Progress) -> None:
+        """Makes those time points that are not finished; after `begin`, in any process.
+
+        Args:
+            numbers: of the time points.
+            name: of this part of the work, for its journal: no two processes share one.
+        """
+        # A scheduler that took a worker for dead may have given its part to another.
+        with FileLock(self.partial / f"{name}.lock"):
+            left = self.missing(numbers)
+            if not left:
+                return
+            pages = self.pages(self.partial, self.layout)
+            for number, t in enumerate(left, start=len(numbers) - len(left) + 1):
+                self._keep(pages, t, self.maker.make(t), name)
+                progress(number, len(numbers), "time points")
+            pages.close()
+
+    def finish(self, facts: dict[str, Any] | None = None) -> Reconstruction:
+        """Writes facts and pictures, and puts all files into their places.
+
+        Returns:
+            The first time point, with the facts and the verdict of all.
+        """
+        entries = sorted(self._entries(), key=lambda entry: entry["t"])
+        pages = self.pages(self.partial, self.layout)
+        first, further = pages.first(), pages.first_further()
+        result = first_result(self.survey, first, further, entries)
+        verdicts = [verdict for entry in entries if (verdict := verdict_of(entry)) is not None]
+        result = replace(result, verdict=worst(verdicts), fringe_share=self.fringe_share)
+        stored = self._facts(result, entries) | (facts or {})
+        spectra = fringe_spectra(self.prepared.counts(0)) if self.prepared.estimated else None
+        result = replace(result, facts=stored, spectra=spectra)
+        raw_pixel_nm, times = self.prepared.stack.pixel_size_nm, len(self.prepared)
+        heading = f"verdict: {result.verdict.sentence()}"
+        shown = (result.channels, result.further, result.wide_field, raw_pixel_nm, stored)
+        write_pictures(self.partial, *shown, spectra, heading, times)
+        pages.finish([entry["digest"] for entry in entries])
+        write_json(self.partial / FACTS, stored | {"verdict": result.stored_verdict()})
+        written = {path.name for path in self.partial.iterdir()} & result_names()
+        complete(self.folder, result_names(), FACTS, written)
+        return result
+
+    def numbers(self) -> dict[str, float]:
+        """Means over the time points of what `facts.result_lines` prints."""
+        rows = [entry["numbers"] for entry in self._entries()]
+        names = dict.fromkeys(name for row in rows for name in row)
+        columns = {name: [row[name] for row in rows if name in row] for name in names}
+        return {name: sum(values) / len(values) for name, values in columns.items()}
+
+    def _entries(self) -> list[dict[str, Any]]:
+        return list(journal_entries(self.partial, POINTS.format("*")))
+
+    def _keep(
+        self, pages: TiffPages | ZarrPages, t: int, result: Reconstruction, name: str
+    ) -> None:
+        channels = {name: image[0] for name, image in result.channels.items()}
+        further = {name: image[0] for name, image in result.further.items()}
+        digest = pages.write(t, channels, further)
+        with Journal(self.partial / POINTS.format(name)) as journal:
+            journal.add(point_entry(t, result, digest))
+
+    def _facts(self, result: Reconstruction, entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """The entries of prediction.json about the whole series."""
+        delta, structure = self.settings.delta, self.maker.structure
+        facts = self.posterior.facts | {"delta": delta, "tolerance": delta * structure}
+        facts |= stack_facts(self.prepared, result)
+        beyond = sum(entry["beyond_scale"] for entry in entries)
+        facts["streamed"] = {
+            "meaning": "the scale was fixed by the frames before the first time point was written; "
+            "the tolerance and the colours are those of the first time point; values beyond the "
+            "scale are cut in SR.tif and whole in the channels",
+            "values_beyond_scale": beyond,
+        }
+        return facts
+
+
+def _layout(first: Reconstruction, times: int, maps: Sequence[str], tolerance: float) -> PageLayout:
+    """What the files of the series are, by the first time point."""
+    layout = layout_of(first.channels, first.further, first.pixel_size_nm, times)
+    changes = dict.fromkeys((name for name in CHANGES if name in maps), times - 1)
+    limits = {"Change": (-4 * tolerance, 4 * tolerance), "Changed": (-1.0, 1.0)}
+    limits = {name: limits[name] for name in changes}
+    return replace(layout, further=layout.further | changes, limits=layout.limits | limits)
+
+
+def _layout_of(stored: dict[str, Any]) -> PageLayout:
+    """A layout as JSON gives it back."""
+    lists = ("size", "channels")
+    limits = {name: tuple(ends) for name, ends in stored["limits"].items()}
+    return PageLayout(**stored | {name: tuple(stored[name]) for name in lists} | {"limits": limits})

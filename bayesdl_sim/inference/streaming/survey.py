@@ -1,0 +1,130 @@
+"""The first pass over a long series: every raw frame is checked, nothing is predicted.
+
+It fixes what all time points share before the first one is written: the intensity scale, and which
+of them have fringe patterns of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from bayesdl_sim.data.counts import CountFacts, count_facts, count_warnings
+from bayesdl_sim.data.frames import FramesOnDisk
+from bayesdl_sim.data.normalise import Normalisation
+from bayesdl_sim.data.stacks import RawStack
+from bayesdl_sim.inference.judging.verdict import judged_times
+from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.physics.illumination import Illumination
+from bayesdl_sim.physics.optics import Optics
+from bayesdl_sim.physics.patterns.estimation import Estimate
+from bayesdl_sim.utils.folders.journal import Journal, journal_entries
+
+__all__ = ["Survey", "survey_series"]
+
+SURVEY = "survey.jsonl"
+# The scale of the maps reaches beyond the frames' robust range: a super-resolved image is brighter
+# at its peaks, 1.2 to 1.8 times on measured stacks, and noise goes below the darkest of them.
+BELOW, ABOVE = 0.5, 2.5  # of the range
+
+
+class Survey:
+    """What the first pass found.
+
+    Attributes:
+        prepared: the stack, with the warnings that the counts deserve, and with the scale and the
+            patterns of every time point.
+        scale: counts at 0 and 1 of all maps.
+        judged: time points that the verdict looks at.
+    """
+
+    def __init__(self, prepared: PreparedStack, facts: list[CountFacts]) -> None:
+        stack = prepared.stack
+        prepared.stack = replace(stack, warnings=(*stack.warnings, *count_warnings(facts)))
+        self.prepared = prepared
+        self.judged = judged_times(prepared)
+        norms = [prepared.norm(t) for t in range(len(prepared))]
+        low, high = min(norm.low for norm in norms), max(norm.high for norm in norms)
+        self.scale = Normalisation(low - BELOW * (high - low), high + ABOVE * (high - low))
+
+    def one(self, t: int) -> PreparedStack:
+        """The stack of one time point alone, with what is known of it."""
+        whole = self.prepared
+        stack = replace(whole.stack, raw=whole.stack.raw[t][None])
+        one, origin = PreparedStack(stack, whole.min_max), whole.patterns_from(t)
+        patterns = None if origin is None else whole.patterns(t)
+        one.restore(0, whole.norm(t), patterns, 0)
+        return one
+
+
+def survey_series(
+    prepared: PreparedStack,
+    folder: Path,
+    progress: Callable[[int, int, str], None],
+    all_patterns: bool,
+) -> Survey:
+    """Surveys a series, from where an earlier survey in the same folder ended.
+
+    Args:
+        prepared: the series.
+        folder: of its journal.
+        all_patterns: the patterns of every time point are needed, not only of those that are
+            judged.
+
+    Raises:
+        InputError: a time point that cannot be camera counts, or is constant.
+    """
+    judged, times = judged_times(prepared), len(prepared)
+    facts: dict[int, CountFacts] = {}
+    for entry in journal_entries(folder, SURVEY):
+        facts[entry["t"]] = CountFacts(**entry["counts"])
+        _restore(prepared, entry)
+    # Those that are judged first, as everywhere: patterns depend on what was estimated before.
+    order = [*judged, *(t for t in range(times) if t not in judged)]
+    left = [t for t in order if t not in facts]
+    with Journal(folder / SURVEY) if left else nullcontext() as journal:
+        for t in left:
+            entry = _point(prepared, t, all_patterns or t in judged)
+            facts[t] = CountFacts(**entry["counts"])
+            journal.add(entry)
+            progress(len(facts), times, "first look")
+    return Survey(prepared, [facts[t] for t in range(times)])
+
+
+def _point(prepared: PreparedStack, t: int, with_patterns: bool) -> dict[str, Any]:
+    """What is kept of one time point."""
+    stack: RawStack = prepared.stack
+    frames = stack.raw.stored(t) if isinstance(stack.raw, FramesOnDisk) else stack.raw[t]
+    counts = count_facts(frames, f"{stack.source} at time point {t + 1}")
+    entry = {"t": t, "counts": counts._asdict(), "norm": prepared.norm(t)._asdict()}
+    if with_patterns:
+        patterns, origin = prepared.patterns(t), prepared.patterns_from(t)
+        entry["patterns_from"] = origin
+        if origin == t:
+            entry["patterns"] = asdict(patterns)
+    prepared.forget(t)
+    return entry
+
+
+def _restore(prepared: PreparedStack, entry: dict[str, Any]) -> None:
+    origin = entry.get("patterns_from", -1)
+    patterns = _estimate(entry["patterns"]) if "patterns" in entry else None
+    if patterns is None and origin >= 0:
+        patterns = prepared.patterns(origin)
+    prepared.restore(entry["t"], Normalisation(**entry["norm"]), patterns, origin)
+
+
+def _estimate(stored: dict[str, Any]) -> Estimate:
+    """An estimate as `dataclasses.asdict` gave it, after its way through a file."""
+    parts = {"illumination": Illumination, "optics": Optics}
+    values = {name: _tuples(value) for name, value in stored.items() if name not in parts}
+    for name, kind in parts.items():
+        values[name] = kind(**{key: _tuples(value) for key, value in stored[name].items()})
+    return Estimate(**values)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

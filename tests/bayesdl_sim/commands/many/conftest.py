@@ -1,0 +1,101 @@
+"""A small posterior, a series and a folder of stacks, with what undisturbed runs make of them."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+from bayesdl_sim.commands.test import main
+from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
+from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
+
+ROOT = Path(__file__).resolve().parents[4]
+TIMES = 5
+
+
+class Killed(BaseException):
+    """Ends a run where nobody catches it."""
+
+
+@pytest.fixture(scope="session")
+def few_members(tmp_path_factory):
+    """Two random networks with tails that take nine frames and a first guess."""
+    folder = tmp_path_factory.mktemp("few")
+    inputs = {"frames": None, "first_guess": True}
+    config = network_config("unet", "gauss", inputs, in_channels=13, width=4, levels=2, blocks=1)
+    for index in (1, 2):
+        network = build_network(config, seed=index)
+        with torch.no_grad():
+            network.tail.output.weight.normal_(generator=torch.Generator().manual_seed(index))
+        payload = member_payload(network, {"kind": "sgld", "temperature": 2.0}, {})
+        save_checkpoint(member_path(folder, index), payload)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def noisy():
+    """A function that gives frames (9 T, 64, 64) of a real cell that bleaches."""
+    cell = tifffile.imread(ROOT / "data" / "cristae" / "raw.tif")[:, :64, :64].astype(float)
+
+    def frames(times, seed=0):
+        rng = np.random.default_rng(seed)
+        fading = [rng.poisson(cell * (1 - 0.05 * t)) for t in range(times)]
+        return np.concatenate(fading).astype(np.uint16)
+
+    return frames
+
+
+@pytest.fixture(scope="session")
+def series(tmp_path_factory, noisy):
+    """A file of five time points."""
+    path = tmp_path_factory.mktemp("series") / "movie.tif"
+    tifffile.imwrite(path, noisy(TIMES), photometric="minisblack")
+    return path
+
+
+@pytest.fixture(scope="session")
+def call(few_members):
+    """The command, in this process, with options in plain words."""
+
+    def run(data, save_path, *options):
+        main(
+            ["--test_data", str(data), "--save_path", str(save_path), "--pretrained_G",
+             str(few_members), "--device", "cpu", "--threads", "1", "--pixel_size_nm", "65",
+             "--precision", "fp32", *map(str, options)]
+        )  # fmt: skip
+
+    return run
+
+
+ALL_MAPS = ("--stream", "always", "--changes", "0.9", "--interval", "0.9", "--misfit")
+
+
+@pytest.fixture(scope="session")
+def undisturbed_folder(series, call, tmp_path_factory):
+    """The result of a series that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    call(series, folder, *ALL_MAPS)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def undisturbed(undisturbed_folder):
+    """The hashes of its files."""
+    return hashes(undisturbed_folder)
+
+
+def hashes(folder):
+    """Path -> hash of every file that is not hidden; of the facts, all but the seconds."""
+    found = {}
+    for path in sorted(folder.rglob("[!.]*")):
+        if path.is_file() and not any(part.startswith(".") for part in path.parts[-3:]):
+            content = path.read_bytes()
+            if path.name == "prediction.json":
+                facts = json.loads(content)
+                content = json.dumps({k: v for k, v in facts.items() if k != "seconds"}).encode()
+            found[str(path.relative_to(folder))] = hashlib.sha256(content).hexdigest()
+    return found

@@ -1,0 +1,137 @@
+"""Stacks and chunks of series on dask's workers: the same files, whoever dies meanwhile."""
+
+import contextlib
+import importlib.util
+import os
+import signal
+import threading
+import time
+
+import pytest
+import tifffile
+
+from bayesdl_sim.commands.many import cluster
+from bayesdl_sim.commands.many.cluster import Outcome, require_distributed
+from bayesdl_sim.commands.many.work import Job
+from bayesdl_sim.commands.test_options import parse_args
+from bayesdl_sim.utils.errors import InputError
+from tests.bayesdl_sim.commands.many.conftest import hashes
+from tests.bayesdl_sim.commands.many.test_streamed import entry
+
+OPTIONS = ("--stream", "always")
+
+
+def workers_of_this_process():
+    psutil = pytest.importorskip("psutil")
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if "spawn_main" in " ".join(child.cmdline()):
+                found.append(child.pid)
+    return found
+
+
+def kill_one_at_work(folder, killed):
+    """Kills a worker with SIGKILL as soon as a time point of the series is on the disk."""
+    ended = time.monotonic() + 300
+    while not killed and time.monotonic() < ended:
+        chunks = [
+            path for path in folder.glob("*/.unfinished/points-0*.jsonl") if path.stat().st_size
+        ]
+        if chunks and (found := workers_of_this_process()):
+            os.kill(found[0], signal.SIGKILL)
+            killed.append(found[0])
+        time.sleep(0.01)
+
+
+def test_a_worker_that_is_killed_changes_nothing(call, noisy, tmp_path, capsys):
+    pytest.importorskip("distributed")
+    stacks = tmp_path / "stacks"
+    stacks.mkdir()
+    tifffile.imwrite(stacks / "movie.tif", noisy(6), photometric="minisblack")
+    tifffile.imwrite(stacks / "one.tif", noisy(1, 1)[:, :32, :40])
+    tifffile.imwrite(stacks / "bad.tif", noisy(1)[:8])
+    with pytest.raises(InputError, match=r"1 of 3 stacks .*bad\.tif holds 8 images"):
+        call(stacks, tmp_path / "alone", *OPTIONS)
+    killed = []
+    watcher = threading.Thread(
+        target=kill_one_at_work, args=(tmp_path / "out", killed), daemon=True
+    )
+    watcher.start()
+    with pytest.raises(InputError, match=r"1 of 3 stacks .*bad\.tif holds 8 images"):
+        call(stacks, tmp_path / "out", *OPTIONS, "--workers", "2")
+    watcher.join(1)
+    assert len(killed) == 1
+    assert hashes(tmp_path / "out") == hashes(tmp_path / "alone")
+    printed = capsys.readouterr().out
+    assert printed.count("bad.tif (bad): NOT reconstructed") == 2
+    assert "2 of 3 stacks done" in printed
+
+
+class Threads:
+    """A client whose workers are this thread."""
+
+    def submit(self, function, *given, pure):
+        return function(*given)
+
+    def scheduler_info(self):
+        return {"workers": {"one": {}}}
+
+
+def test_a_series_is_cut_into_chunks_that_hold_every_time_point(tmp_path, monkeypatch):
+    done = []
+    monkeypatch.setattr(cluster, "_begin", lambda *given: Outcome(identity="x"))
+    monkeypatch.setattr(cluster, "_points", lambda *given: done.append(given[-2:]) or Outcome())
+    monkeypatch.setattr(cluster, "_finish", lambda begun, chunks, *given: (begun, chunks))
+    settings = parse_args(["--test_data", "a", "--save_path", str(tmp_path)])
+    for times, parts in ((10, 4), (3, 3), (1000, 4)):
+        done.clear()
+        cluster._submit(Threads(), Job(entry(times), tmp_path, True), settings, None)
+        assert len(done) == parts
+        assert [t for first, stop in done for t in range(first, stop)] == list(range(times))
+
+
+def test_a_failed_chunk_fails_the_series_with_its_reason(tmp_path):
+    begun, chunks = Outcome("read\n", None, "x"), [Outcome(), Outcome(failure="no memory")]
+    job = Job(entry(3), tmp_path, True)
+    assert cluster._finish(begun, chunks, job, None, None) == Outcome("read\n", "no memory")
+    assert cluster._finish(Outcome("finished before\n"), [], job, None, None).failure is None
+
+
+def test_a_fault_of_the_scheduler_is_one_line():
+    class Broken:
+        def result(self):
+            raise RuntimeError("worker\ndied")
+
+    outcome = cluster._outcome(Broken())
+    assert outcome.failure == "a worker could not do it (RuntimeError: worker died)"
+
+
+def test_without_dask_the_message_says_what_to_install(monkeypatch):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        cluster.importlib.util, "find_spec",
+        lambda name: None if name == "distributed" else real(name),
+    )  # fmt: skip
+    with pytest.raises(InputError, match=r"pip install 'bayesdl-sim\[cluster\]', or use shard"):
+        require_distributed()
+
+
+def test_a_scheduler_that_does_not_answer(call, series, tmp_path, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(cluster, "JOIN_S", 0.2)
+    with pytest.raises(InputError, match=r"scheduler: tcp://127.0.0.1:9 does not answer"):
+        call(series, tmp_path, "--scheduler", "tcp://127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--workers", "2", "--shard", "1/2"), "workers and shard: expected one way"),
+        (("--workers", "0"), "workers: expected 1 or more, found 0"),
+        (("--shard", "1/2", "--target", "t.tif"), "shard: a single stack with a target"),
+    ],
+)
+def test_ways_to_share_exclude_each_other(options, words):
+    with pytest.raises(InputError, match=words):
+        parse_args(["--test_data", "a", "--save_path", "b", *options])

@@ -1,0 +1,283 @@
+"""A long series: time point by time point, the same after any interruption and in any parts."""
+
+import gc
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import weakref
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from bayesdl_sim.commands.many.streamed import is_streamed
+from bayesdl_sim.commands.test_options import parse_args
+from bayesdl_sim.data.stacks import StackEntry
+from bayesdl_sim.inference.output.pages import TiffPages
+from bayesdl_sim.inference.streaming import run as run_module
+from bayesdl_sim.inference.streaming import survey as survey_module
+from bayesdl_sim.inference.streaming.points import PointMaker
+from bayesdl_sim.utils.errors import InputError
+from bayesdl_sim.utils.folders import finished, staging
+from tests.bayesdl_sim.commands.many.conftest import ALL_MAPS, ROOT, TIMES, Killed, hashes
+
+
+@pytest.fixture
+def plain(monkeypatch):
+    """No pictures are drawn, which takes longer than all the rest."""
+    monkeypatch.setattr(run_module, "write_pictures", lambda *given: None)
+
+
+def without_pictures(found):
+    return {name: value for name, value in found.items() if not name.endswith(("png", "html"))}
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """The time points that are made, in order."""
+    calls, real = [], PointMaker.make
+    monkeypatch.setattr(PointMaker, "make", lambda self, t: calls.append(t) or real(self, t))
+    return calls
+
+
+def test_counts_of_a_streamed_series_are_those_of_a_whole_one(call, series, tmp_path, plain):
+    call(series, tmp_path / "streamed", "--stream", "always")
+    call(series, tmp_path / "whole", "--stream", "never")
+    counts, deviations = [], []
+    for name in ("streamed", "whole"):
+        facts = json.loads((tmp_path / name / "prediction.json").read_text())
+        low, high = (facts["normalisation"]["sr_counts"][end] for end in ("low", "high"))
+        channels = tifffile.imread(tmp_path / name / "Channels.ome.tif")
+        counts.append(low + (high - low) * channels[:, 0])
+        deviations.append((high - low) * channels[:, 1:4])
+        sr = tifffile.imread(tmp_path / name / "SR.tif")
+        np.testing.assert_allclose(
+            low + (high - low) * sr / 65535.0, counts[-1], atol=(high - low) / 65535
+        )
+    assert counts[0].shape == (TIMES, 128, 128)
+    np.testing.assert_allclose(*counts, rtol=1e-4, atol=1e-2)
+    np.testing.assert_allclose(*deviations, rtol=1e-3, atol=1e-2)
+    assert "streamed" not in facts
+
+
+def test_the_scale_is_that_of_the_frames_and_nothing_is_cut(undisturbed, undisturbed_folder):
+    tmp_path = undisturbed_folder
+    facts = json.loads((tmp_path / "prediction.json").read_text())
+    raw = facts["normalisation"]["raw_counts_per_time_point"]
+    low, high = min(row["low"] for row in raw), max(row["high"] for row in raw)
+    scale = facts["normalisation"]["sr_counts"]
+    assert scale["low"] == pytest.approx(low - 0.5 * (high - low))
+    assert scale["high"] == pytest.approx(low + 3.5 * (high - low))
+    assert facts["streamed"]["values_beyond_scale"] == 0
+    assert len(facts["deviations_multiplied_by"]) == facts["source"]["time_points"] == TIMES
+    assert {"SR.png", "Overview.png", "report.html"} <= set(undisturbed)
+
+
+def test_changes_are_the_differences_of_neighbours(undisturbed_folder):
+    tmp_path = undisturbed_folder
+    sr = tifffile.imread(tmp_path / "Channels.ome.tif")[:, 0]
+    change = tifffile.imread(tmp_path / "Change.tif")
+    np.testing.assert_allclose(change, np.diff(sr, axis=0), atol=1e-5)
+    assert tifffile.imread(tmp_path / "Misfit.tif").shape == (TIMES, 64, 64)
+
+
+@pytest.mark.parametrize("after", [0, 1, 3])
+def test_a_killed_run_goes_on_after_its_last_time_point(
+    after, call, series, undisturbed, made, monkeypatch, tmp_path, plain
+):
+    real = TiffPages.write
+
+    def torn(self, t, channels, further):
+        if t == after:
+            real(self, t, {name: 0 * image for name, image in channels.items()}, {})
+            raise Killed  # half of the files have a wrong page by now
+        return real(self, t, channels, further)
+
+    monkeypatch.setattr(TiffPages, "write", torn)
+    with pytest.raises(Killed):
+        call(series, tmp_path, *ALL_MAPS)
+    assert list(tmp_path.glob("[!.]*")) == []
+    monkeypatch.setattr(TiffPages, "write", real)
+    call(series, tmp_path, *ALL_MAPS)
+    assert made == [*range(after + 1), *range(after, TIMES)]
+    assert hashes(tmp_path) == without_pictures(undisturbed)
+    assert sorted(path.name for path in tmp_path.glob(".*")) == [".finished.json", ".in_use.lock"]
+
+
+def test_the_survey_goes_on_too_and_patterns_are_estimated_once(
+    call, series, undisturbed, monkeypatch, tmp_path, plain
+):
+    counted, estimated = [], []
+    count, estimate = survey_module.count_facts, survey_module.PreparedStack._patterns
+
+    def killed(frames, path):
+        counted.append(path)
+        if len(counted) == 4:
+            raise Killed
+        return count(frames, path)
+
+    monkeypatch.setattr(survey_module, "count_facts", killed)
+    with pytest.raises(Killed):
+        call(series, tmp_path, *ALL_MAPS)
+    monkeypatch.setattr(
+        survey_module.PreparedStack, "_patterns",
+        lambda self, t: estimated.append(t) or estimate(self, t),
+    )  # fmt: skip
+    call(series, tmp_path, *ALL_MAPS)
+    assert len(counted) == 4 + TIMES - 3
+    assert 0 not in estimated  # the first time point was surveyed before
+    assert hashes(tmp_path) == without_pictures(undisturbed)
+
+
+def test_a_kill_while_the_files_take_their_places(
+    call, series, undisturbed, made, monkeypatch, tmp_path, plain
+):
+    moves, real = [], os.replace
+
+    def killed(source, target):
+        if Path(source).parent.name == finished.UNFINISHED:
+            moves.append(target)
+            if len(moves) == 9:
+                raise Killed
+        real(source, target)
+
+    monkeypatch.setattr(staging.os, "replace", killed)
+    with pytest.raises(Killed):
+        call(series, tmp_path, *ALL_MAPS)
+    monkeypatch.setattr(staging.os, "replace", real)
+    call(series, tmp_path, *ALL_MAPS)
+    assert hashes(tmp_path) == without_pictures(undisturbed)
+
+
+def test_sigkill_at_a_moment_of_its_own(series, few_members, undisturbed, call, tmp_path):
+    command = [
+        sys.executable, "test.py", "--test_data", series, "--save_path", tmp_path, "--pretrained_G",
+        few_members, "--device", "cpu", "--threads", "1", "--pixel_size_nm", "65", "--precision",
+        "fp32", *ALL_MAPS,
+    ]  # fmt: skip
+    run = subprocess.Popen([str(word) for word in command], cwd=ROOT, stdout=subprocess.DEVNULL)
+    journal = tmp_path / finished.UNFINISHED / "points-all.jsonl"
+    while run.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n")):
+        time.sleep(0.01)
+    run.send_signal(signal.SIGKILL)
+    assert run.wait() == -signal.SIGKILL
+    call(series, tmp_path, *ALL_MAPS)
+    assert hashes(tmp_path) == undisturbed
+
+
+def test_parts_in_any_order_give_the_whole(
+    call, series, undisturbed, made, tmp_path, capsys, plain
+):
+    for part in ("3/3", "1/3"):
+        call(series, tmp_path, *ALL_MAPS, "--shard", part)
+        assert list(tmp_path.glob("[!.]*")) == []
+    printed = capsys.readouterr().out
+    assert "part 1 of 3 is done (1 time points); 2 of other parts are missing" in printed
+    call(series, tmp_path, *ALL_MAPS, "--shard", "2/3")
+    assert sorted(made) == list(range(TIMES))
+    assert hashes(tmp_path) == without_pictures(undisturbed)
+    call(series, tmp_path, *ALL_MAPS, "--shard", "1/3")
+    assert "finished before" in capsys.readouterr().out
+    assert len(made) == TIMES
+
+
+def test_other_options_begin_again(call, series, made, monkeypatch, tmp_path, plain):
+    real = TiffPages.write
+    monkeypatch.setattr(
+        TiffPages, "write", lambda self, t, *maps: _killed() if t == 2 else real(self, t, *maps)
+    )
+    with pytest.raises(Killed):
+        call(series, tmp_path, "--stream", "always")
+    monkeypatch.setattr(TiffPages, "write", real)
+    call(series, tmp_path, "--stream", "always", "--delta", "0.1")
+    assert made == [0, 1, 2, *range(TIMES)]
+
+
+def _killed():
+    raise Killed
+
+
+def test_a_damaged_time_point_is_named(call, noisy, tmp_path, plain):
+    frames = noisy(6)  # of which 1, 3, 4 and 6 are judged first
+    frames[9 * 1 + 3] = 100
+    tifffile.imwrite(tmp_path / "movie.tif", frames, photometric="minisblack")
+    with pytest.raises(InputError, match="at time point 2 is empty or constant in image 4"):
+        call(tmp_path / "movie.tif", tmp_path / "out", "--stream", "always")
+
+
+def test_warnings_of_the_survey_reach_the_verdict(call, noisy, tmp_path, plain):
+    frames = noisy(3).astype(np.float32)
+    frames[9:18, :6] = np.nan
+    tifffile.imwrite(tmp_path / "movie.tif", frames, photometric="minisblack")
+    call(tmp_path / "movie.tif", tmp_path / "out", *ALL_MAPS)
+    facts = json.loads((tmp_path / "out" / "prediction.json").read_text())
+    reasons = facts["verdict"]["reasons"]
+    assert any("3.1% of the pixels hold no data" in reason for reason in reasons)
+    channels = tifffile.imread(tmp_path / "out" / "Channels.ome.tif")
+    assert np.isnan(channels[1, 0, :12]).all()
+    assert np.isfinite(channels[[0, 2], 0]).all()
+    change = tifffile.imread(tmp_path / "out" / "Change.tif")
+    assert np.isnan(change[:, :12]).all()
+    assert np.isfinite(change[:, 12:]).all()
+
+
+def entry(times, size=(64, 64), opens=True):
+    return StackEntry(
+        name="a", source=Path("a.tif"), read=_killed, open=_killed if opens else None, times=times,
+        size=size,
+    )  # fmt: skip
+
+
+def settings(*options):
+    return parse_args(["--test_data", "a.tif", "--save_path", "b", *options])
+
+
+@pytest.mark.parametrize(
+    ("found", "options", "expected"),
+    [
+        (entry(1), (), False),
+        (entry(1), ("--stream", "always"), False),
+        (entry(16), (), False),
+        (entry(17), (), True),
+        (entry(17), ("--stream", "never"), False),
+        (entry(17, opens=False), (), False),
+        (entry(17), ("--target", "t.tif"), False),
+        (entry(17), ("--convention", "released"), False),
+        (entry(3, (2048, 2048)), (), True),
+        (entry(2), ("--stream", "always"), True),
+    ],
+)
+def test_which_stacks_are_streamed(found, options, expected):
+    assert is_streamed(found, settings(*options)) is expected
+
+
+def test_what_cannot_be_streamed_says_why():
+    for found, options, words in (
+        (entry(3, opens=False), (), "its format can only be read whole"),
+        (entry(3), ("--target", "t.tif"), "a series with a target is compared as a whole"),
+        (entry(3), ("--convention", "released"), "a scale of its own"),
+    ):
+        with pytest.raises(InputError, match=words):
+            is_streamed(found, settings("--stream", "always", *options))
+
+
+def test_memory_does_not_grow_with_the_length(call, noisy, tmp_path, monkeypatch, plain):
+    """No frames and no maps of an earlier time point are held when the next one is made."""
+    alive, most, real = [], [], PointMaker.make
+
+    def watched(self, t):
+        result = real(self, t)
+        gc.collect()
+        most.append(sum(reference() is not None for reference in alive))
+        alive.append(weakref.ref(result))
+        return result
+
+    monkeypatch.setattr(PointMaker, "make", watched)
+    tifffile.imwrite(tmp_path / "movie.tif", noisy(6), photometric="minisblack")
+    call(tmp_path / "movie.tif", tmp_path / "out", "--stream", "always")
+    assert len(most) == 6
+    assert max(most) <= 1

@@ -1,0 +1,104 @@
+"""Work that outlives a kill: what has been finished, and what was begun and can go on.
+
+Two hidden things lie in a folder of results. `.finished.json` names the work whose result is there
+and its files; without it, or with another identity, the result has to be made. `.unfinished/` holds
+the files of work that was begun, until all of them take their places together.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+from bayesdl_sim.utils.errors import writable_folder
+from bayesdl_sim.utils.files import write_json
+from bayesdl_sim.utils.folders.staging import remove, take_place
+
+__all__ = ["begun", "complete", "forget", "is_finished", "mark_finished", "unfinished_folder"]
+
+FINISHED, UNFINISHED = ".finished.json", ".unfinished"
+BEGUN, COMPLETE = "begun.json", "complete.json"
+
+
+def is_finished(folder: str | Path, identity: str) -> bool:
+    """Whether the result of this very work lies in the folder, with all of its files."""
+    found = _read(Path(folder) / FINISHED)
+    if found.get("identity") != identity:
+        return False
+    return all(_size(Path(folder) / name) == size for name, size in found["files"].items())
+
+
+def mark_finished(folder: str | Path, identity: str, names: Iterable[str]) -> None:
+    """Says that the files of these names in the folder are the whole result of this work."""
+    folder = Path(folder)
+    files = {name: _size(folder / name) for name in sorted(names)}
+    write_json(folder / FINISHED, {"identity": identity, "files": files})
+
+
+def forget(folder: str | Path) -> None:
+    """Says that the folder holds no finished result: before any of its files changes."""
+    (Path(folder) / FINISHED).unlink(missing_ok=True)
+
+
+def unfinished_folder(folder: str | Path, identity: str) -> Path:
+    """The hidden folder of work that was begun, made where there is none.
+
+    What was begun with another identity is removed. Only the owner of the folder may call this.
+    """
+    partial = writable_folder(folder) / UNFINISHED
+    if _read(partial / BEGUN).get("identity") != identity:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        write_json(partial / BEGUN, {"identity": identity})
+    return partial
+
+
+def begun(folder: str | Path) -> str | None:
+    """The identity of the work that was begun in a folder; None where there is none."""
+    return _read(Path(folder) / UNFINISHED / BEGUN).get("identity")
+
+
+def complete(folder: str | Path, names: Collection[str], last: str, written: Iterable[str]) -> None:
+    """The files of the unfinished work take their places; it can be called again after a kill.
+
+    Args:
+        folder: of the results.
+        names: of all files that a result may have; those that this one has not are removed.
+        last: of them, the first to go and the last to come.
+        written: names of the files, or folders, of this result, which lie in the hidden folder.
+    """
+    folder = Path(folder)
+    partial = folder / UNFINISHED
+    identity = _read(partial / BEGUN)["identity"]
+    if not (partial / COMPLETE).exists():
+        write_json(partial / COMPLETE, {"files": sorted(written)})
+    written = _read(partial / COMPLETE)["files"]
+    forget(folder)
+    if (partial / last).exists():
+        (folder / last).unlink(missing_ok=True)
+    for name in set(names) - set(written):
+        remove(folder / name)
+    for name in sorted(written, key=last.__eq__):
+        if (partial / name).exists():
+            take_place(partial / name, folder / name)
+    mark_finished(folder, identity, written)
+    shutil.rmtree(partial, ignore_errors=True)
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of all files of a folder; -1 for nothing there."""
+    if path.is_dir():
+        return sum(item.stat().st_size for item in path.rglob("*") if item.is_file())
+    return path.stat().st_size if path.is_file() else -1
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A hidden record; empty where there is none, or where it is damaged."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
