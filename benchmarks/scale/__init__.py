@@ -1,0 +1,1 @@
+"""How far the programs scale: restarts after kills, memory, and cost against size."""
