@@ -57,7 +57,7 @@ def test_the_script_does_a_folder_in_parts(script, noisy, tmp_path, call):
     programs.mkdir()
     for name, text in (
         ("sbatch", SBATCH.replace("{python}", sys.executable)),
-        ("srun", '#!/bin/sh\nexec "$@" --members 2 --precision fp32\n'),
+        ("srun", '#!/bin/sh\nexec "$@" --members 2 --precision fp32 --pixel_size_nm 65\n'),
         ("python", f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n'),
     ):
         (programs / name).write_text(text)

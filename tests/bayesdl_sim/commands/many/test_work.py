@@ -69,7 +69,7 @@ def test_the_summary_has_a_row_and_a_picture_of_every_stack(call, stacks, tmp_pa
     assert list(rows) == ["a", "b", "c", "d"]
     assert rows["a"]["state"] == "done"
     assert (rows["a"]["height"], rows["a"]["width"], rows["a"]["time points"]) == ("32", "40", "1")
-    assert rows["a"]["raw pixel, nm"] == "65"
+    assert float(rows["a"]["raw pixel, nm"]) == 65
     verdict = json.loads((out / "a" / "prediction.json").read_text())["verdict"]
     assert rows["a"]["verdict"] == verdict["decision"]
     assert rows["c"]["state"] == "failed"

@@ -1,0 +1,182 @@
+"""CPU seconds and peak memory of test.py against the size of a field, of a series, of a posterior.
+
+    python -m benchmarks.scale.costs --work runs/costs --save_path runs/costs/tables
+
+Each measurement is a program of its own, on one thread. A straight line `start + slope * size` is
+fitted, and the largest deviation from it is stated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tifffile
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from bayesdl_sim.benchmarks.robustness.programs import start
+from bayesdl_sim.benchmarks.shared.console import arguments, at_least
+from bayesdl_sim.data.stacks import read_stack
+from bayesdl_sim.evaluation.report.tables import write_tables
+from bayesdl_sim.utils.errors import InputError, run_script
+from bayesdl_sim.utils.files import atomic_path
+
+__all__ = ["Cost", "Line", "fitted", "main", "measured", "parse_args", "plot_costs", "write_field"]
+
+CELL = Path(__file__).resolve().parents[2] / "data" / "cristae" / "raw.tif"
+KILOBYTE = 1024  # what Linux counts peaks in
+AXES = {
+    "field": ("raw pixels", lambda size: size**2),
+    "series": ("time points", lambda size: size),
+    "members": ("members", lambda size: size),
+}
+
+
+class Cost(NamedTuple):
+    """What one call took."""
+
+    cpu_s: float
+    peak_gb: float
+
+
+class Line(NamedTuple):
+    """`start + slope * size`, and the largest deviation of a measurement from it, as a share."""
+
+    start: float
+    slope: float
+    deviation: float
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = arguments("scale.costs", "Cost and memory against size.", network=False)
+    add = parser.add_argument
+    add("--fields", type=int, nargs="*", default=[128, 256, 512, 1024], help="sides, raw pixels")
+    add("--series", type=int, nargs="*", default=[17, 50, 100, 200], help="numbers of time points")
+    add("--members", type=int, nargs="*", default=[1, 2, 4, 8], help="numbers of members")
+    add("--side", type=int, default=128, help="of the frames of series and of members")
+    add("--used", type=int, default=2, help="members for fields and series")
+    add("--work", type=Path, required=True, help="folder for inputs and results")
+    args = parser.parse_args(argv)
+    at_least(args, side=16, used=1)
+    return args
+
+
+def write_field(path: Path, side: int, times: int, rng: np.random.Generator) -> Path:
+    """A field of that side: a real cell, mirrored side by side, with shot noise; page by page."""
+    cell = read_stack(CELL).raw[0].astype(np.float64)
+    repeats = -(-side // min(cell.shape[-2:]))
+    rows = np.concatenate([cell if n % 2 == 0 else cell[:, ::-1] for n in range(repeats)], axis=1)
+    tiles = [rows if n % 2 == 0 else rows[:, :, ::-1] for n in range(repeats)]
+    field = np.concatenate(tiles, axis=2)[:, :side, :side]
+    with tifffile.TiffWriter(path, bigtiff=True) as file:
+        for _ in range(times):
+            file.write(rng.poisson(field).astype(np.uint16), contiguous=True)
+    return path
+
+
+def measured(data: Path, out: Path, members: int, *options: str) -> Cost:
+    """Runs test.py on one thread, and removes what it wrote.
+
+    Raises:
+        InputError: it failed.
+    """
+    words = ["test.py", "--test_data", str(data), "--save_path", str(out), "--device", "cpu"]
+    words += ["--threads", "1", "--members", str(members), "--force", *options]
+    process = start(words)
+    _, errors = process.stdout.read(), process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise InputError(f"{data.name} failed: {errors.strip()[-300:]}")
+    shutil.rmtree(out)
+    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * KILOBYTE / 1e9)
+
+
+def fitted(sizes: list[float], seconds: list[float]) -> Line:
+    """The line through the measurements that is nearest to them in relative error."""
+    x, y = np.array(sizes, float), np.array(seconds, float)
+    design = np.stack([np.ones_like(x), x], axis=1) / y[:, None]
+    begin, slope = np.linalg.lstsq(design, np.ones_like(y), rcond=None)[0]
+    deviation = np.abs(y / (begin + slope * x) - 1).max()
+    return Line(float(begin), float(slope), float(deviation))
+
+
+def plot_costs(path: Path, found: dict[str, dict[int, Cost]]) -> None:
+    """One panel for each kind of size: CPU seconds with their line, and peak memory."""
+    figure = Figure(figsize=(4.6 * len(found), 3.8), layout="constrained")
+    for number, (kind, costs) in enumerate(found.items(), start=1):
+        label, amount = AXES[kind]
+        sizes, seconds = [amount(size) for size in costs], [cost.cpu_s for cost in costs.values()]
+        axes = figure.add_subplot(1, len(found), number)
+        axes.loglog(sizes, seconds, "o", color="C0", label="CPU seconds")
+        if len(sizes) > 2:
+            line, dense = fitted(sizes, seconds), np.geomspace(min(sizes), max(sizes), 100)
+            shown = f"straight line, deviation {line.deviation:.0%}"
+            axes.loglog(dense, line.start + line.slope * dense, "-", color="C0", label=shown)
+        axes.loglog(
+            sizes, [cost.peak_gb for cost in costs.values()], "s--", color="C1", label="peak GB"
+        )
+        axes.set(xlabel=label, title=kind)
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False, fontsize=8)
+    with atomic_path(path) as partial:
+        figure.savefig(partial, format="png", dpi=120)
+
+
+def _rows(
+    found: dict[str, dict[int, Cost]],
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The measurements, and the lines through them."""
+    rows, lines = [], []
+    for kind, costs in found.items():
+        label, amount = AXES[kind]
+        for size, cost in costs.items():
+            row = {"kind": kind, "size": size, "CPU s": cost.cpu_s, "peak GB": cost.peak_gb}
+            rows.append(row)
+        if len(costs) > 2:
+            sizes = [amount(size) for size in costs]
+            line = fitted(sizes, [cost.cpu_s for cost in costs.values()])
+            many = 1e6 if kind == "field" else 1
+            lines.append({
+                "kind": kind,
+                "CPU s, start": line.start,
+                "CPU s per unit": many * line.slope,
+                "unit": f"million {label}" if many > 1 else label,
+                "largest deviation, %": 100 * line.deviation,
+            })  # fmt: skip
+    return rows, lines
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Two tables, and a plot where a folder is given."""
+    args = parse_args(argv)
+    work, rng = args.work.resolve(), np.random.default_rng(0)
+    work.mkdir(parents=True, exist_ok=True)
+    data, out = work / "input.tif", work / "out"
+    found: dict[str, dict[int, Cost]] = {}
+    for side in tqdm(args.fields, "fields"):
+        cost = measured(write_field(data, side, 1, rng), out, args.used)
+        found.setdefault("field", {})[side] = cost
+    for times in tqdm(args.series, "series"):
+        write_field(data, args.side, times, rng)
+        cost = measured(data, out, args.used, "--stream", "always")
+        found.setdefault("series", {})[times] = cost
+    for members in tqdm(args.members, "members"):
+        cost = measured(write_field(data, 4 * args.side, 1, rng), out, members)
+        found.setdefault("members", {})[members] = cost
+    data.unlink(missing_ok=True)
+    rows, lines = _rows(found)
+    facts = {"members": args.used, "side": args.side}
+    write_tables("costs", {"Cost": rows, "Straight lines": lines}, args.save_path, facts, rows)
+    if args.save_path is not None:
+        plot_costs(args.save_path / "costs.png", found)
+
+
+if __name__ == "__main__":
+    run_script(main)
