@@ -40,6 +40,10 @@ def parse_args(argv: list[str] | None = None) -> DistilSettings:
     add("--steps", type=int, default=3000, help="(%(default)s)")
     add("--batch_size", type=int, default=4, help="patches per step (%(default)s)")
     add("--lr", type=float, default=4e-4, help="largest step size (%(default)s)")
+    add(
+        "--blend", type=float, default=1.0,
+        help="share of the fitted weights, the rest those of the start (%(default)s: as fitted)",
+    )  # fmt: skip
     add("--seed", type=int, default=0, help="of patches and batches (%(default)s)")
     add("--sample", default="F-actin", help="name of the structure (%(default)s)")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:n (%(default)s)")

@@ -22,7 +22,7 @@ simulate "$work/set" mixed 110 3 128 3 wide
 simulate "$work/outliers" outliers 40 2 128 5 random
 python -m bayesdl_sim.commands.distil --pretrained_G "$members" --root_dir "$work/set" \
     "$work/outliers" --patches 336 48 --held_out 32 --patch_size 80 --start_from 4 8 \
-    --batch_size 2 --steps 700 --lr 4e-4 --work "$work/student"
+    --batch_size 2 --steps 700 --lr 4e-4 --blend 0.7 --work "$work/student"
 [ -f "$work/eval_many/dataset.json" ] || python -m DatasetGenerate.from_simulation --sample mixed \
     --save_path "$work/eval_many" --cells 300 --levels 2 --size 96 --seed 78
 python calibrate.py --root_dir "$work/eval_many" --cells 1-150 --pixels 8192 \

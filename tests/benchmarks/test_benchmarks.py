@@ -347,14 +347,17 @@ def test_speed_measures_both_networks_in_both_precisions(folder, tmp_path, capsy
 
     def instead(case, argv):
         asked.append(case)
-        return {"seconds": 2.0, "peak memory, GB": 0.5}
+        cpu = 0.5 if case.startswith(speed.COMMAND) else 4.0
+        return {"seconds": 2.0, "CPU seconds": cpu, "peak memory, GB": 0.5}
 
     monkeypatch.setattr(speed, "in_fresh_process", instead)
     small = ["--size", "48", "--members", "2", "--repeats", "1"]
     speed.main(options(folder, tmp_path, *small))
     printed = capsys.readouterr().out
-    assert sorted(asked) == sorted(f"{n}:{p}" for n in (speed.OURS, speed.RELEASED)
-                                   for p in speed.PRECISIONS)  # fmt: skip
+    cases = (speed.OURS, speed.RELEASED, speed.COMMAND)  # these members have no student
+    assert sorted(asked) == sorted(f"{n}:{p}" for n in cases for p in speed.PRECISIONS)
+    what = "test.py: times less CPU than 2 members of the released size, fp32"
+    assert f"| {what} | 16.000 | >= 13 | yes |" in printed
     assert (
         "| times faster than 2 members of the released size, fp32 | 2.000 | > 1 | yes |" in printed
     )
@@ -366,6 +369,27 @@ def test_fresh_process_measures_time_and_memory(folder):
     found = speed.in_fresh_process(f"{speed.OURS}:fp32", [*argv, "--threads", "1"])
     assert 0 < found["seconds"] < 60
     assert 0.05 < found["peak memory, GB"] < 4
+
+
+def test_the_whole_command_is_run_on_a_stack_with_fringes(folder, tmp_path, monkeypatch):
+    asked = []
+
+    def instead(command, **options):
+        asked.append(command)
+        stack = tifffile.imread(command[command.index("--test_data") + 1])
+        assert stack.shape == (9, 32, 32)
+        return SimpleNamespace(returncode=0, stdout="", stderr="")
+
+    monkeypatch.setattr(speed.subprocess, "run", instead)
+    args = speed.parse_args(["--pretrained_G", str(folder), "--size", "32", "--members", "2"])
+    found = speed.whole_command(args, speed.COMMAND, "bf16")
+    assert {"seconds", "CPU seconds", "peak memory, GB"} == {*found}
+    speed.whole_command(args, speed.FAST, "fp32")
+    first, second = asked
+    assert first[first.index("--members") + 1] == "2"
+    assert first[first.index("--precision") + 1] == "bf16"
+    assert "--fast" in second
+    assert "--members" not in second
 
 
 def test_failed_measurement_says_why(monkeypatch):

@@ -59,7 +59,9 @@ def distil(settings: DistilSettings) -> StudentScores:
     lessons = teach(settings, members)
     network = as_student([open_member(path) for path in _starts(settings, members)])
     network = network.to(device, memory_format=torch.channels_last).train()
+    start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     _fit(settings, network, lessons, device, dtype)
+    _blend(network, start, settings.blend)
     scores = score(network.eval(), lessons, device, dtype)
     _save(settings, network, [member.facts for member in members], scores)
     print(
@@ -103,6 +105,15 @@ def _fit(
             save_progress(latest, parts, identity, step=step + 1)
             values, began = [], time.time()
     log.close()
+
+
+def _blend(network: BayesDL, start: dict[str, Tensor], share: float) -> None:
+    """`(1 - share) start + share fitted`, weight by weight.
+
+    Source: Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022.
+    """
+    fitted = network.state_dict()
+    network.load_state_dict({n: torch.lerp(start[n], fitted[n], share) for n in fitted})
 
 
 def _descend(
@@ -173,6 +184,7 @@ def _save(
         "step": settings.steps,
         "patches": sum(settings.patches),
         "started_from": list(settings.start_from),
+        "blend": settings.blend,
         **scores._asdict(),
     }
     save_checkpoint(member_path(settings.save_path, 1), member_payload(network, sampler, training))

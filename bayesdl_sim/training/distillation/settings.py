@@ -25,6 +25,8 @@ class DistilSettings:
         steps: of Adam.
         batch_size: patches per step.
         lr: largest step size.
+        blend: share of the fitted weights in the student; the rest is of those that it started
+            with, whose mean is better than the uncertainties of the fit. 1: as fitted.
         seed: of patches and batches.
         sample: name of the structure, stored with the student.
         device, gpu_id, precision: where and how both are computed.
@@ -41,6 +43,7 @@ class DistilSettings:
     steps: int = 3000
     batch_size: int = 4
     lr: float = 4e-4
+    blend: float = 1.0
     seed: int = 0
     sample: str = "F-actin"
     device: str = "auto"
@@ -49,6 +52,8 @@ class DistilSettings:
 
     def __post_init__(self) -> None:
         require_positive(self, "held_out", "patch_size", "steps", "batch_size", "lr")
+        if not 0 < self.blend <= 1:
+            raise InputError(f"blend: expected a share above 0 and up to 1, found {self.blend}")
         if len(self.patches) != len(self.root_dirs):
             raise InputError(
                 f"patches: expected one number per data set, {len(self.root_dirs)}, found "

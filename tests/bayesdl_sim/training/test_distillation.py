@@ -101,6 +101,18 @@ def test_an_interrupted_run_ends_the_same(words, tmp_path, monkeypatch):
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_a_blend_lies_between_the_start_and_the_fit(words, finished):
+    folder = parse_args(words).save_path
+
+    def student(share):
+        distil(parse_args([*words, "--blend", str(share)]))
+        return load_checkpoint(member_path(folder, 1))["state"]["trunk.head.weight"]
+
+    fitted = student(1)
+    start = load_checkpoint(member_path(finished, 1))["state"]["trunk.head.weight"]
+    torch.testing.assert_close(student(0.5), (start + fitted) / 2)
+
+
 def test_rank_correlation_is_that_of_scipy():
     from scipy.stats import spearmanr
 
@@ -114,6 +126,7 @@ def test_rank_correlation_is_that_of_scipy():
     (["--patches", "8", "9"], "one number per data set, 1, found 2"),
     (["--held_out", "24"], "held_out: expected fewer than the 24 patches"),
     (["--patches", "0"], "patches: expected 1 or more"),
+    (["--blend", "0"], "blend: expected a share above 0 and up to 1"),
     (["--steps", "0"], "steps: expected a positive number"),
 ])  # fmt: skip
 def test_settings_that_make_no_sense(words, more, message):

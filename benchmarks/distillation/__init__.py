@@ -1,0 +1,1 @@
+"""How well a student stands for its posterior."""
