@@ -11,6 +11,9 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +22,6 @@ import tifffile
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from bayesdl_sim.benchmarks.robustness.programs import start
 from bayesdl_sim.benchmarks.shared.console import arguments, at_least
 from bayesdl_sim.data.stacks import read_stack
 from bayesdl_sim.evaluation.report.tables import write_tables
@@ -28,7 +30,8 @@ from bayesdl_sim.utils.files import atomic_path
 
 __all__ = ["Cost", "Line", "fitted", "main", "measured", "parse_args", "plot_costs", "write_field"]
 
-CELL = Path(__file__).resolve().parents[2] / "data" / "cristae" / "raw.tif"
+ROOT = Path(__file__).resolve().parents[2]
+CELL = ROOT / "data" / "cristae" / "raw.tif"
 KILOBYTE = 1024  # what Linux counts peaks in
 AXES = {
     "field": ("raw pixels", lambda size: size**2),
@@ -58,7 +61,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--fields", type=int, nargs="*", default=[128, 256, 512, 1024], help="sides, raw pixels")
     add("--series", type=int, nargs="*", default=[17, 50, 100, 200], help="numbers of time points")
-    add("--members", type=int, nargs="*", default=[1, 2, 4, 8], help="numbers of members")
+    add("--counts", type=int, nargs="*", default=[1, 2, 4, 8], help="numbers of members")
     add("--side", type=int, default=128, help="of the frames of series and of members")
     add("--used", type=int, default=2, help="members for fields and series")
     add("--work", type=Path, required=True, help="folder for inputs and results")
@@ -88,12 +91,19 @@ def measured(data: Path, out: Path, members: int, *options: str) -> Cost:
     """
     words = ["test.py", "--test_data", str(data), "--save_path", str(out), "--device", "cpu"]
     words += ["--threads", "1", "--members", str(members), "--force", *options]
-    process = start(words)
-    _, errors = process.stdout.read(), process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise InputError(f"{data.name} failed: {errors.strip()[-300:]}")
+    with tempfile.TemporaryFile("w+") as messages:
+        process = subprocess.Popen(
+            [sys.executable, *words],
+            cwd=ROOT,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=messages,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            messages.seek(0)
+            raise InputError(f"{data.name} failed: {messages.read().strip()[-300:]}")
     shutil.rmtree(out)
     return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * KILOBYTE / 1e9)
 
@@ -167,7 +177,7 @@ def main(argv: list[str] | None = None) -> None:
         write_field(data, args.side, times, rng)
         cost = measured(data, out, args.used, "--stream", "always")
         found.setdefault("series", {})[times] = cost
-    for members in tqdm(args.members, "members"):
+    for members in tqdm(args.counts, "members"):
         cost = measured(write_field(data, 4 * args.side, 1, rng), out, members)
         found.setdefault("members", {})[members] = cost
     data.unlink(missing_ok=True)

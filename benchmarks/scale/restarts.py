@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import shutil
-import signal
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ import numpy as np
 import tifffile
 from tqdm import tqdm
 
-from bayesdl_sim.benchmarks.robustness.programs import contents, run, start
+from bayesdl_sim.benchmarks.robustness.running import contents, load_programs, run, start
 from bayesdl_sim.benchmarks.shared.console import arguments, at_least
 from bayesdl_sim.data.stacks import read_stack
 from bayesdl_sim.evaluation.report.tables import write_tables
@@ -30,7 +30,7 @@ from bayesdl_sim.utils.folders.journal import journal_entries
 __all__ = ["Work", "disturbed", "finished_parts", "lost", "main", "make_work", "parse_args"]
 
 CELL = Path(__file__).resolve().parents[2] / "data" / "cristae" / "raw.tif"
-WARM_UP_S = 0.5  # no kill before the interpreter runs
+WARM_UP_S = 0.05  # no kill before the program runs
 
 
 class Work(NamedTuple):
@@ -118,18 +118,18 @@ def disturbed(
     with tqdm(total=kills, desc=work.name, unit="kill") as bar:
         while True:
             process = start(words)
-            moment = WARM_UP_S + float(rng.uniform(0, limit_s)) if done < kills else 1e9
+            moment = WARM_UP_S + float(rng.uniform(0, limit_s)) if done < kills else math.inf
             ended = time.monotonic() + moment
-            while process.poll() is None and time.monotonic() < ended:
+            while not process.ended() and time.monotonic() < ended:
                 time.sleep(0.005)
-            alive = process.poll() is None
+            alive = not process.ended()
             if alive:
-                process.send_signal(signal.SIGKILL)
+                process.kill()
+                process.wait()
                 done += 1
                 bar.update()
-            _, errors = process.communicate()
-            if not alive and process.returncode:
-                raise InputError(f"{work.name} failed: {errors.strip()[-300:]}")
+            elif process.returncode:
+                raise InputError(f"{work.name} failed: {process.last_line}")
             now = finished_parts(out)
             again += lost(before, now)
             before = now
@@ -145,6 +145,7 @@ def main(argv: list[str] | None = None) -> None:
     """One table: a row for the folder, one for the series."""
     args = parse_args(argv)
     folder, rng = args.work.resolve(), np.random.default_rng(args.seed)
+    load_programs()
     rows, seconds = [], {}
     for work in make_work(folder, args.stacks, args.times, args.side, args.seed):
         words = ["test.py", "--test_data", str(work.data), "--members", str(args.members)]
@@ -152,7 +153,7 @@ def main(argv: list[str] | None = None) -> None:
         began = time.monotonic()
         ended = run([*words, str(folder / "undisturbed")])
         if ended.returncode:
-            raise InputError(f"{work.name} failed undisturbed: {ended.stderr.strip()[-300:]}")
+            raise InputError(f"{work.name} failed undisturbed: {ended.last_line}")
         seconds[work.name] = time.monotonic() - began
         expected, out = contents(folder / "undisturbed"), folder / "out"
         found = disturbed(work, [*words, str(out)], out, args.kills, seconds[work.name] / 2, rng)

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import tifffile
 
-from bayesdl_sim.benchmarks.scale.costs import Cost, fitted, measured, plot_costs, write_field
+from bayesdl_sim.benchmarks.scale.costs import (
+    Cost,
+    fitted,
+    measured,
+    parse_args,
+    plot_costs,
+    write_field,
+)
 from bayesdl_sim.utils.errors import InputError
 
 
@@ -30,6 +37,13 @@ def test_the_plot_holds_every_kind(tmp_path):
     }
     plot_costs(tmp_path / "costs.png", found)
     assert (tmp_path / "costs.png").stat().st_size > 10_000
+
+
+def test_the_command_line_takes_lists_of_sizes(tmp_path):
+    args = parse_args(["--work", str(tmp_path), "--fields", "64", "128", "--counts", "1", "8"])
+    assert (args.fields, args.counts) == ([64, 128], [1, 8])
+    with pytest.raises(InputError, match="--used: expected at least 1"):
+        parse_args(["--work", str(tmp_path), "--used", "0"])
 
 
 def test_a_program_that_fails_says_why(tmp_path):

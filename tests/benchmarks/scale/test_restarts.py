@@ -34,7 +34,7 @@ def test_what_counts_as_lost():
     assert lost({"out/a": 5}, {"out/a": 6, "out/b": 7}) == 1
 
 
-def test_kills_are_counted_and_the_end_is_compared(tmp_path, monkeypatch):
+def test_kills_are_counted_and_the_end_is_compared(tmp_path):
     """With a program that writes a file at a time and goes on where it ended."""
     program = tmp_path / "program.py"
     program.write_text(
@@ -48,7 +48,6 @@ def test_kills_are_counted_and_the_end_is_compared(tmp_path, monkeypatch):
         "        (place.parent / 'x').write_text('{}')\n"
         "        (place.parent / 'x').rename(place)\n"
     )
-    monkeypatch.setattr(restarts, "WARM_UP_S", 0.05)
     work = restarts.Work("small", tmp_path, 6)
     words, rng = [str(program), str(tmp_path / "out")], np.random.default_rng(0)
     found = restarts.disturbed(work, words, tmp_path / "out", 4, 0.15, rng)
