@@ -31,6 +31,7 @@ __all__ = ["Work", "disturbed", "finished_parts", "lost", "main", "make_work", "
 
 CELL = Path(__file__).resolve().parents[2] / "data" / "cristae" / "raw.tif"
 WARM_UP_S = 0.05  # no kill before the program runs
+EARLY = 8  # kills come within this part of the time of the whole, so that most of them find work
 
 
 class Work(NamedTuple):
@@ -156,7 +157,9 @@ def main(argv: list[str] | None = None) -> None:
             raise InputError(f"{work.name} failed undisturbed: {ended.last_line}")
         seconds[work.name] = time.monotonic() - began
         expected, out = contents(folder / "undisturbed"), folder / "out"
-        found = disturbed(work, [*words, str(out)], out, args.kills, seconds[work.name] / 2, rng)
+        found = disturbed(
+            work, [*words, str(out)], out, args.kills, seconds[work.name] / EARLY, rng
+        )
         rows.append({
             "work": work.name,
             "kills": found["kills"],
