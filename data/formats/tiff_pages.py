@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,8 @@ class PagedTiff:
                 raise InputError(
                     f"{self.path} is not the file that was begun: delete its folder and run again"
                 )
-        self._file = os.open(self.path, os.O_RDWR)
+        # Not buffered: what `write` has returned from outlives this process.
+        self._file = open(self.path, "r+b", buffering=0)  # noqa: SIM115
 
     def write(self, number: int, image: ArrayLike) -> None:
         """Puts one page in its place."""
@@ -111,23 +113,24 @@ class PagedTiff:
         the same length."""
         if len(old) != len(new):
             raise ValueError("a header keeps its length")
-        pixels_end = self.offset + self.nbytes
-        for first, stop in ((0, self.offset), (pixels_end, os.fstat(self._file).st_size)):
-            place = (text := os.pread(self._file, stop - first, first)).find(old)
+        for first, stop in ((0, self.offset), (self.offset + self.nbytes, None)):
+            self._file.seek(first)
+            text = self._file.read(-1 if stop is None else stop - first)
+            place = text.find(old)
             while place >= 0:
                 _write_all(self._file, memoryview(new), first + place)
                 place = text.find(old, place + len(old))
 
     def flush(self) -> None:
         """Returns when all pages that were written are on the disk."""
-        os.fsync(self._file)
+        os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Ends the use of the file."""
-        os.close(self._file)
+        self._file.close()
 
 
-def _write_all(file: int, content: memoryview, start: int) -> None:
+def _write_all(file: FileIO, content: memoryview, start: int) -> None:
+    file.seek(start)
     while content:
-        written = os.pwrite(file, content, start)
-        content, start = content[written:], start + written
+        content = content[file.write(content) :]
