@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from bayesdl_sim.dlbi.scoring.cases import STANDARD, cases_of, standard_cases
+from bayesdl_sim.dlbi.scoring.cases import SEED, STANDARD, cases_of, standard_cases
 from bayesdl_sim.dlbi.scoring.judging import Judged, judge, tables, write_pictures
 from bayesdl_sim.dlbi.simulation.spots import KERNELS
 from bayesdl_sim.dlbi.stages.baseline import CHOICES
@@ -44,6 +44,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--cases", type=int, default=len(STANDARD), help="number of the unseen cases (default all)")
     add("--kernel", choices=KERNELS, default="gaussian", help="spots of the unseen cases")
     add("--labelling", type=float, default=1.0, help="factor of their number of fluorophores")
+    add("--case_seed", type=int, default=SEED, help="seed of the first unseen case")
     add("--stage", choices=CHOICES, default=DEFAULT_STAGE, help="last stage; 3b: baseline")
     add("--pretrained_G", type=Path, help="folder of members (default: the shipped ones)")
     add("--seed", type=int, default=0, help="seed of the Bayesian stage")
@@ -70,7 +71,7 @@ def main(argv: list[str] | None = None) -> None:
     cases = (
         cases_of(args.data)
         if args.data
-        else standard_cases(args.kernel, args.cases, args.labelling)
+        else standard_cases(args.kernel, args.cases, args.labelling, args.case_seed)
     )
     judged: list[Judged] = []
     with results_folder(args.save_path) as folder, staged(folder, last=SCORES) as partial:

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from bayesdl_sim.dlbi.inference.blocks import forward_backward, sample_blocks
-from bayesdl_sim.dlbi.inference.chains import EMITTING, STATES, Switching, sample_chains
+from bayesdl_sim.dlbi.inference.chains import EMITTING, Switching, sample_chains
 from bayesdl_sim.dlbi.inference.colouring import colour_classes, disjoint_blocks, random_blocks
 from bayesdl_sim.dlbi.inference.expectations import enumerated, moments_of, shaped_like
 from bayesdl_sim.dlbi.inference.observations import (
@@ -28,6 +28,7 @@ from bayesdl_sim.dlbi.inference.observations import (
     positions_of,
     widths_of,
 )
+from bayesdl_sim.dlbi.inference.scans import STATES
 from bayesdl_sim.dlbi.inference.spots import (
     Patches,
     corners_of,

@@ -7,6 +7,7 @@ against none, so that a chain that never emits has the likelihood 1.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayesdl_sim.dlbi.inference.scans import BLEACHED, STATES, sample_in_scans
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = [
@@ -19,15 +20,12 @@ __all__ = [
     "sample_chains_by_recursion",
 ]
 
-EMITTING, DARK, BLEACHED = 0, 1, 2
-STATES = 3
+EMITTING, DARK = 0, 1
 # Log odds of one frame beyond which nothing changes: exp(-300) is zero for any sampler, and the
 # product of two such odds is still a number.
 LARGEST_LOG_ODDS = 300.0
-# Likelihood of bleached against living states beyond which nothing changes either.
-LARGEST_CORNER = 1e120
 # Chains scanned at once: their matrices of 200 frames then fit into the second-level cache.
-CHAINS_AT_ONCE = 64
+CHAINS_AT_ONCE = 128
 SUM_TOLERANCE = 1e-6
 
 
@@ -112,118 +110,9 @@ def sample_chains(
     for first in range(0, len(log_odds), CHAINS_AT_ONCE):
         part = slice(first, first + CHAINS_AT_ONCE)
         odds = np.clip(log_odds[part].T, -LARGEST_LOG_ODDS, LARGEST_LOG_ODDS)
-        states[part] = _sample_in_scans(
+        states[part] = sample_in_scans(
             np.exp(odds), switching.transition, initial[part].T, uniform[part].T
         ).T
-    return states
-
-
-def _sample_in_scans(
-    odds: NDArray, table: NDArray, initial: NDArray, uniform: NDArray
-) -> NDArray[np.int8]:
-    """States (T, chains) from odds and uniform numbers (T, chains), and first laws (3, chains)."""
-    upper = np.empty((2, STATES, *odds[1:].shape))  # rows emitting and dark of M_1 .. M_(T-1)
-    upper[:, 0] = table[:2, 0, None, None] * odds[1:]
-    upper[:, 1:] = table[:2, 1:, None, None]
-    last = np.ones((STATES, odds.shape[1]))
-    beta = _suffixes(upper, np.ones(odds[1:].shape), last)  # (3, T, chains)
-
-    first = initial * beta[:, 0]
-    first[0] *= odds[0]
-    total = first.sum(0)
-    state = (uniform[0] * total > first[0]).astype(np.int8)
-    state += uniform[0] * total > first[0] + first[1]
-
-    upper *= beta[None, :, 1:]
-    emitting, dark, bleached = upper[:, 0], upper[:, 1], upper[:, 2]
-    point = (emitting + dark + bleached) * uniform[1:]
-    after = (point > emitting).astype(np.int8)
-    after += point > emitting + dark
-    maps = after[0] + STATES * after[1]  # codes 0 .. 8
-    return _images(maps, state)
-
-
-def _suffixes(upper: NDArray, corner: NDArray, last: NDArray) -> NDArray[np.float64]:
-    """M_k M_(k+1) ... M_(n-1) v for k = 0 .. n, up to a factor for each k.
-
-    Args:
-        upper: (2, 3, n, chains), the first two rows of the matrices.
-        corner: (n, chains), their third row being (0, 0, corner).
-        last: (3, chains), the vector v.
-
-    Returns:
-        (3, n + 1, chains).
-    """
-    n = upper.shape[2]
-    suffixes = np.empty((STATES, n + 1, last.shape[1]))
-    suffixes[:, n] = last
-    even = n - n % 2
-    if even < n:
-        vector = _applied(upper[:, :, even], corner[even], last)
-        suffixes[:, even] = vector / np.maximum(vector[0], vector[1])
-    if even:
-        pairs = _products(
-            upper[:, :, 0:even:2], corner[0:even:2], upper[:, :, 1:even:2], corner[1:even:2]
-        )
-        suffixes[:, 0 : even + 1 : 2] = _suffixes(*pairs, suffixes[:, even])
-        suffixes[:, 1:even:2] = _applied(
-            upper[:, :, 1:even:2], corner[1:even:2], suffixes[:, 2 : even + 1 : 2]
-        )
-    return suffixes
-
-
-def _products(
-    upper: NDArray, corner: NDArray, right: NDArray, right_corner: NDArray
-) -> tuple[NDArray, NDArray]:
-    """Matrix products, scaled to a largest element of 1 in the first two rows.
-
-    Where nothing bleaches, the corner could still grow without limit: it is capped.
-    """
-    product = upper[:, 0, None] * right[None, 0]
-    product += upper[:, 1, None] * right[None, 1]
-    product[:, 2] += upper[:, 2] * right_corner
-    scale = np.maximum(product[0], product[1])
-    scale = 1 / np.maximum(np.maximum(scale[0], scale[1]), scale[2])
-    product *= scale
-    return product, np.minimum(corner * right_corner * scale, LARGEST_CORNER)
-
-
-def _applied(upper: NDArray, corner: NDArray, vector: NDArray) -> NDArray[np.float64]:
-    """Matrix times vector."""
-    result = np.empty(vector.shape)
-    np.multiply(upper[:, 0], vector[0], out=result[:2])
-    result[:2] += upper[:, 1] * vector[1]
-    result[:2] += upper[:, 2] * vector[2]
-    np.minimum(corner * vector[2], LARGEST_CORNER, out=result[2])
-    return result
-
-
-def _composition() -> NDArray[np.int8]:
-    """Code of 'first a, then b' at 9 a + b; a map f has the code f(0) + 3 f(1), and f(2) = 2."""
-    images = np.array([[code % STATES, code // STATES, BLEACHED] for code in range(9)])
-    composed = images[None, :, :2]  # (1, b, 2)
-    composed = np.stack([np.stack([images[b][images[a][:2]] for b in range(9)]) for a in range(9)])
-    return (composed[..., 0] + STATES * composed[..., 1]).ravel().astype(np.int8)
-
-
-COMPOSED = _composition()
-IMAGE = np.array(
-    [(c % STATES, c // STATES, BLEACHED) for c in range(9)], dtype=np.int8
-).ravel()  # of state s under the map c, at 3 c + s
-
-
-def _images(maps: NDArray, state: NDArray) -> NDArray[np.int8]:
-    """States (n + 1, chains) that a first state (chains,) runs through under n maps."""
-    n = len(maps)
-    states = np.empty((n + 1, maps.shape[1]), dtype=np.int8)
-    states[0] = state
-    even = n - n % 2
-    if even:
-        pairs = COMPOSED.take(9 * maps[0:even:2] + maps[1:even:2])
-        states[0 : even + 1 : 2] = _images(pairs, state)
-        states[1:even:2] = IMAGE.take(STATES * maps[0:even:2] + states[0:even:2])
-    if even < n:
-        states[n] = IMAGE.take(STATES * maps[even] + states[even])
     return states
 
 

@@ -18,7 +18,7 @@ from bayesdl_sim.dlbi.simulation.switching import FLUOROPHORES
 from bayesdl_sim.utils.errors import InputError, require_folder
 from bayesdl_sim.utils.schema import number, read_record, record
 
-__all__ = ["STANDARD", "Case", "cases_of", "standard_cases"]
+__all__ = ["SEED", "STANDARD", "Case", "cases_of", "standard_cases"]
 
 PARAMETERS = {
     "fine_pixel_nm": number(above=0),
@@ -59,16 +59,20 @@ class Case:
 
 
 def standard_cases(
-    kernel: str = "gaussian", count: int = len(STANDARD), labelling: float = 1.0
+    kernel: str = "gaussian",
+    count: int = len(STANDARD),
+    labelling: float = 1.0,
+    seed: int = SEED,
 ) -> Iterator[Case]:
     """The first `count` of eight simulated cases, the same every time.
 
     Args:
         kernel: shape of the spots; `airy` is one that no stage has seen.
         labelling: factor of the number of fluorophores.
+        seed: of the first case; those that follow have the seeds that follow.
     """
     for index, (name, density, expected, switching, photons, fwhm) in enumerate(STANDARD[:count]):
-        generator = torch.Generator().manual_seed(SEED + index)
+        generator = torch.Generator().manual_seed(seed + index)
         cell = draw_density("MT", SIZE, FINE_NM, generator, density)
         jitter = 0.0 if kernel == "airy" else 0.05  # widths of Airy spots are slow to compute
         microscopy = Microscopy(fwhm_px=fwhm, photons=photons, kernel=kernel, width_jitter=jitter)

@@ -236,6 +236,7 @@ def _bayes_result(
         calibration.sigma_px,
         density.background,
         generator=torch.Generator().manual_seed(settings.seed),
+        probability=before.probability,
     )
     # Where held-out emissions ask for nothing of the samples, the network's maps stand: its
     # probability is calibrated, and its number of fluorophores is learned.

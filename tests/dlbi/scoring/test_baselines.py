@@ -52,6 +52,8 @@ def test_standard_cases_repeat_and_cover_what_was_asked():
     first, second = (next(standard_cases(count=1)) for _ in range(2))
     assert torch.equal(first.movie.counts, second.movie.counts)
     assert first.fluorophores.shape == (480, 480)
+    other = next(standard_cases(count=1, seed=5))
+    assert not torch.equal(first.movie.counts, other.movie.counts)
     names = [name for name, *_ in STANDARD]
     assert sum(name.startswith("mt") for name in names) == 4
     assert sum(name.startswith("tub") for name in names) == 4
