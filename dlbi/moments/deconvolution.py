@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,16 +14,22 @@ from bayesdl_sim.dlbi.moments.imaging import Imaging, imaging_of
 from bayesdl_sim.dlbi.moments.statistics import Moments
 
 __all__ = [
+    "SHORT",
     "Density",
     "Evidence",
     "density_of",
     "evidence_of",
     "half_difference",
+    "held_out_iterations",
     "polished",
     "richardson_lucy",
 ]
 
-CHECKPOINTS = (20, 30, 45, 70, 100, 150, 220, 300)  # iterations at which held-out frames judge
+# Iterations at which held-out frames judge; the network was trained with estimates of at most
+# `SHORT`, and is given such a one where they ask for more.
+CHECKPOINTS = (20, 30, 45, 70, 100, 150, 220, 300, 450, 700, 1000)
+SHORT = 300
+HEAD_START = 150  # iterations that the estimate of the network is worth
 MAX_EXTRAPOLATION = 0.98
 TINY = 1e-8
 LEAST_VARIANCE = 0.2  # of a pixel, relative to shot noise and to the median of all pixels
@@ -73,6 +80,7 @@ class Density:
         pulse: excess variance per mean electron: the electrons of an emission times the share of
             dark frames.
         iterations: number of accelerated iterations that held-out frames asked for.
+        short: the same after `SHORT` iterations, None where these are no more.
     """
 
     light: Tensor
@@ -80,6 +88,7 @@ class Density:
     background: float
     pulse: float
     iterations: int
+    short: Density | None = None
 
 
 def evidence_of(
@@ -121,6 +130,7 @@ def richardson_lucy(
     background: float,
     keep: tuple[int, ...] = (),
     start: Tensor | None = None,
+    go_on: Callable[[Solution], bool] = lambda solution: True,
 ) -> tuple[Solution, dict[int, Solution]]:
     """Accelerated expectation maximisation (Richardson-Lucy where the mean is the only evidence).
 
@@ -133,6 +143,7 @@ def richardson_lucy(
         background: electrons per pixel to begin with; it is estimated along.
         keep: iterations whose solutions are also returned.
         start: light to begin with, on the padded grid; None: the same everywhere.
+        go_on: asked at each kept solution; false ends the iteration.
 
     Source: Biggs and Andrews, Appl. Opt. 36, 1766 (1997), for the acceleration.
     """
@@ -153,6 +164,8 @@ def richardson_lucy(
         last, move = move, x - y
         if number in keep:
             kept[number] = Solution(x, float(b), step.pulses)
+            if not go_on(kept[number]):
+                break
     return Solution(x, float(b), step.pulses), kept
 
 
@@ -188,20 +201,22 @@ class _Step:
 
 
 def held_out_iterations(moments: Moments, calibration: Calibration, imaging: Imaging) -> int:
-    """Number of iterations at which the fit to the even frames explains the odd ones best.
+    """Number of iterations after which the even frames explain the odd ones best.
 
-    The mean of the odd frames is judged by its Poisson likelihood, `sum(y log m - m)`.
+    Judged by the Poisson likelihood, `sum(y log m - m)`. It rises and then falls: two checkpoints
+    in a row that are worse than the best end the search.
     """
     even, odd = (calibration.electrons(half).clamp(min=TINY) for half in moments.halves)
     evidence = Evidence(mean=even, frames=moments.frames / 2, imaging=imaging)
-    _, kept = richardson_lucy(evidence, CHECKPOINTS[-1], _darkest(even), CHECKPOINTS)
+    likelihoods: list[float] = []
 
-    def likelihood(number: int) -> float:
-        light, background, _ = kept[number]
-        expected = (imaging.forward(light) + background + TINY).double()
-        return float((odd.double() * expected.log() - expected).sum())
+    def rises(solution: Solution) -> bool:
+        expected = (imaging.forward(solution.light) + solution.background + TINY).double()
+        likelihoods.append(float((odd.double() * expected.log() - expected).sum()))
+        return max(likelihoods[-2:]) >= max(likelihoods)
 
-    return max(CHECKPOINTS, key=likelihood)
+    richardson_lucy(evidence, CHECKPOINTS[-1], _darkest(even), CHECKPOINTS, go_on=rises)
+    return CHECKPOINTS[likelihoods.index(max(likelihoods))]
 
 
 def density_of(
@@ -222,21 +237,29 @@ def density_of(
     evidence = evidence_of(moments, calibration, imaging, share)
     early = CHECKPOINTS[1]
     iterations = max(iterations, early)
-    solution, kept = richardson_lucy(evidence, iterations, _darkest(evidence.mean), (early,))
-    return Density(
-        light=solution.light,
-        early=kept[early].light,
-        background=solution.background,
-        pulse=solution.pulses[0] if solution.pulses else 0.0,
-        iterations=iterations,
-    )
+    solution, kept = richardson_lucy(evidence, iterations, _darkest(evidence.mean), (early, SHORT))
+
+    def density(solution: Solution, iterations: int, short: Density | None = None) -> Density:
+        return Density(
+            light=solution.light,
+            early=kept[early].light,
+            background=solution.background,
+            pulse=solution.pulses[0] if solution.pulses else 0.0,
+            iterations=iterations,
+            short=short,
+        )
+
+    short = density(kept[SHORT], SHORT) if iterations > SHORT else None
+    return density(solution, iterations, short)
 
 
 def polished(moments: Moments, calibration: Calibration, density: Density, light: Tensor) -> Tensor:
     """Steps of the likelihood from another estimate, such as a network's: (8H, 8W).
 
-    Half as many as stage 2 took from a flat start: where the movie says much, they undo what it
-    contradicts, and where it says little, they change little.
+    As many as stage 2 took from a flat start less `HEAD_START`, and at least half of them: where
+    the movie says much, they undo what it contradicts, and where it says little, they change
+    little. Where stage 2 took more than the network was trained with, the estimate of stage 2 keeps
+    the share 1 - `SHORT` / iterations.
 
     Args:
         light: (8H, 8W) electrons per frame and fine pixel to begin with.
@@ -246,9 +269,10 @@ def polished(moments: Moments, calibration: Calibration, density: Density, light
     # A pixel of exactly zero would stay so whatever the movie says.
     imaging.crop(start).copy_(light + ALIVE * light.mean())
     evidence = evidence_of(moments, calibration, imaging)
-    steps = density.iterations // 2
+    steps = max(density.iterations // 2, density.iterations - HEAD_START)
     solution, _ = richardson_lucy(evidence, steps, density.background, start=start)
-    return imaging.crop(solution.light)
+    share = min(1.0, SHORT / density.iterations)
+    return torch.lerp(imaging.crop(density.light), imaging.crop(solution.light), share)
 
 
 def half_difference(moments: Moments, calibration: Calibration, iterations: int) -> Tensor:

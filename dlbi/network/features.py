@@ -76,8 +76,10 @@ def features_of(
     """Features of one movie, as a batch of one.
 
     Args:
+        density: estimate of stage 2; its short one is used where there is one.
         frames: (n, H, W) counts of the frames of `chosen_frames`.
     """
+    density = density.short or density
     early = density.early
     scale = float(early.square().sum() / early.sum().clamp(min=TINY)) + TINY
     padded = torch.stack([early, density.light]) / scale

@@ -1,17 +1,20 @@
 """Stage 2 against Richardson-Lucy of the mean image that is told the true spots."""
 
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 import torch
 
-from bayesdl_sim.dlbi.moments.calibration import calibrate
+from bayesdl_sim.dlbi.moments.calibration import Calibration, calibrate
 from bayesdl_sim.dlbi.moments.deconvolution import (
+    SHORT,
     Evidence,
     Fluctuation,
     density_of,
     evidence_of,
     half_difference,
+    held_out_iterations,
     polished,
     richardson_lucy,
 )
@@ -135,6 +138,32 @@ def test_same_movie_same_estimate(cell, estimate):
     assert again.iterations == estimate[1].iterations
 
 
+def test_a_short_estimate_stands_beside_a_long_one(cell):
+    calibration = calibrate(cell[1])
+    long = density_of(cell[1], calibration, iterations=SHORT + 20)
+    short = density_of(cell[1], calibration, iterations=SHORT)
+    assert short.short is None
+    assert long.short.iterations == SHORT
+    assert torch.equal(long.short.light, short.light)
+    assert torch.equal(long.short.early, long.early)
+    assert not torch.equal(long.light, short.light)
+
+
+def test_bright_movies_ask_for_more_iterations_than_dim_ones():
+    imaging = imaging_of((24, 24), 1.1)
+    light = torch.zeros(imaging.fine_shape)
+    light[90:150:12, 70:170] = 1.0
+    mean = imaging.forward(light)
+    generator = torch.Generator().manual_seed(0)
+    calibration = Calibration(gain=1.0, shift=0.0, sigma_px=1.1, blinking=1.0, estimated=())
+    iterations = []
+    for photons in (5.0, 50000.0):
+        halves = torch.poisson((photons * mean / mean.max() + 1).expand(2, 24, 24), generator)
+        moments = Mock(halves=halves, frames=2)
+        iterations.append(held_out_iterations(moments, calibration, imaging))
+    assert iterations[0] < 150 < iterations[1]
+
+
 def test_polishing_undoes_what_the_movie_contradicts(cell, estimate):
     calibration, density = estimate
     light = Imaging.crop(density.light).clone()
@@ -151,6 +180,17 @@ def test_polishing_undoes_what_the_movie_contradicts(cell, estimate):
     better = polished(cell[1], calibration, density, light)
     assert misfit(better) < 0.15 * misfit(light)
     assert bool((better >= 0).all())
+
+
+def test_stage_2_keeps_its_share_of_a_long_estimate(cell, estimate, monkeypatch):
+    calibration, density = estimate
+    light = Imaging.crop(density.light) * 1.5
+    long = replace(density, iterations=2 * SHORT)
+    mixed = polished(cell[1], calibration, long, light)
+    monkeypatch.setattr("bayesdl_sim.dlbi.moments.deconvolution.SHORT", 2 * SHORT)
+    whole = polished(cell[1], calibration, long, light)
+    torch.testing.assert_close(mixed, (whole + Imaging.crop(density.light)) / 2)
+    assert not torch.allclose(mixed, whole, rtol=0.01)
 
 
 def test_polishing_leaves_the_density_untouched(cell, estimate):

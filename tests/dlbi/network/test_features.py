@@ -7,7 +7,7 @@ import torch
 
 from bayesdl_sim.dlbi.blinking import Microscopy, simulate_movie
 from bayesdl_sim.dlbi.moments.calibration import calibrate
-from bayesdl_sim.dlbi.moments.deconvolution import density_of
+from bayesdl_sim.dlbi.moments.deconvolution import SHORT, density_of
 from bayesdl_sim.dlbi.moments.statistics import moments_of
 from bayesdl_sim.dlbi.network.features import CAMERA_CHANNELS, chosen_frames, features_of
 from bayesdl_sim.dlbi.simulation.scenes import draw_density
@@ -42,6 +42,18 @@ def test_another_gain_and_offset_give_the_same_inputs(counts, features):
         other.camera[:, channels], features.camera[:, channels], rtol=0.03, atol=0.03
     )
     torch.testing.assert_close(other.padded, features.padded, rtol=0.03, atol=0.02)
+
+
+def test_the_network_is_given_the_short_estimate(counts):
+    moments = moments_of(counts)
+    calibration = calibrate(moments)
+    frames = counts[chosen_frames(len(counts))]
+    long = density_of(moments, calibration, iterations=SHORT + 10)
+    given, expected = (
+        features_of(moments, calibration, density, frames) for density in (long, long.short)
+    )
+    assert torch.equal(given.padded, expected.padded)
+    assert torch.equal(given.camera, expected.camera)
 
 
 def test_scale_is_that_of_the_structure(counts, features):
