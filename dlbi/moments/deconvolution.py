@@ -25,14 +25,15 @@ __all__ = [
     "richardson_lucy",
 ]
 
-# Iterations at which held-out frames judge; the network was trained with estimates of at most
-# `SHORT`, and is given such a one where they ask for more.
+# Iterations at which held-out frames judge, and the most that the network was trained with.
 CHECKPOINTS = (20, 30, 45, 70, 100, 150, 220, 300, 450, 700, 1000)
 SHORT = 300
+MOST_SHARED = 0.1  # correlation of emission in neighbouring frames
 HEAD_START = 150  # iterations that the estimate of the network is worth
 MAX_EXTRAPOLATION = 0.98
 TINY = 1e-8
-LEAST_VARIANCE = 0.2  # of a pixel, relative to shot noise and to the median of all pixels
+# Variance of a living pixel, relative to its shot noise and to the median of all pixels.
+LEAST_NOISE, LEAST_VARIANCE = 0.2, 1e-3
 ALIVE = 1e-3  # of the mean light, in every pixel of an estimate that is polished
 
 
@@ -108,7 +109,7 @@ def evidence_of(
     mean = calibration.electrons(moments.mean).clamp(min=TINY)
     scale = calibration.gain**2
     variance = (moments.variance / scale).clamp(min=TINY)
-    alive = variance > LEAST_VARIANCE * torch.maximum(mean, variance.median())
+    alive = variance > torch.maximum(LEAST_NOISE * mean, LEAST_VARIANCE * variance.median())
     fluctuations = []
     for image, spread in ((variance - mean, 2.0), (moments.lag / scale, 1.0)):
         if share > 0 and image.mean() > 0:
@@ -204,8 +205,12 @@ def held_out_iterations(moments: Moments, calibration: Calibration, imaging: Ima
     """Number of iterations after which the even frames explain the odd ones best.
 
     Judged by the Poisson likelihood, `sum(y log m - m)`. It rises and then falls: two checkpoints
-    in a row that are worse than the best end the search.
+    in a row that are worse than the best end the search. Where emissions last for several frames,
+    even and odd ones share them and would ask for too many: `SHORT` is the most there.
     """
+    excess = moments.variance - calibration.gain * (moments.mean - calibration.shift)
+    shared = float(moments.lag.sum() / excess.sum().clamp(min=TINY))
+    checkpoints = tuple(n for n in CHECKPOINTS if n <= SHORT or shared < MOST_SHARED)
     even, odd = (calibration.electrons(half).clamp(min=TINY) for half in moments.halves)
     evidence = Evidence(mean=even, frames=moments.frames / 2, imaging=imaging)
     likelihoods: list[float] = []
@@ -215,7 +220,7 @@ def held_out_iterations(moments: Moments, calibration: Calibration, imaging: Ima
         likelihoods.append(float((odd.double() * expected.log() - expected).sum()))
         return max(likelihoods[-2:]) >= max(likelihoods)
 
-    richardson_lucy(evidence, CHECKPOINTS[-1], _darkest(even), CHECKPOINTS, go_on=rises)
+    richardson_lucy(evidence, checkpoints[-1], _darkest(even), checkpoints, go_on=rises)
     return CHECKPOINTS[likelihoods.index(max(likelihoods))]
 
 
@@ -278,8 +283,7 @@ def polished(moments: Moments, calibration: Calibration, density: Density, light
 def half_difference(moments: Moments, calibration: Calibration, iterations: int) -> Tensor:
     """Half the difference of the estimates from even and from odd frames, on the padded grid.
 
-    What two halves of the movie do not agree on is not certain: the standard error of their mean,
-    from a single difference in each fine pixel.
+    It is the standard error of their mean, from a single difference in each fine pixel.
     """
     imaging = imaging_of(tuple(moments.mean.shape), calibration.sigma_px)
     lights = []
