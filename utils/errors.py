@@ -14,6 +14,7 @@ from pathlib import Path
 
 __all__ = [
     "InputError",
+    "in_plain_words",
     "is_out_of_memory",
     "is_short_write",
     "out_of_memory_says",
@@ -66,7 +67,7 @@ def run_script(main: Callable[[], None]) -> None:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
-        message = _in_plain_words(error)
+        message = in_plain_words(error)
         if message is None:
             raise
         print(f"error: {printable(message)}", file=sys.stderr)
@@ -96,7 +97,7 @@ def out_of_memory_says(advice: str) -> Iterator[None]:
         raise InputError(advice) from None
 
 
-def _in_plain_words(error: Exception) -> str | None:
+def in_plain_words(error: Exception) -> str | None:
     """One line for the errors that the user can correct; None for a fault of the program."""
     if isinstance(error, InputError):
         return " ".join(str(error).split())

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bayesdl_sim.utils.files import atomic_path
 from bayesdl_sim.utils.pictures import PNG
 
-__all__ = ["draw_spectrum", "fringe_figure", "write_fringes"]
+__all__ = ["draw_spectrum", "fringe_figure", "spectrum_title", "write_fringes"]
 
 _SIZE, _DPI = (13.5, 6.4), 100
 _RING = 0.02  # cycles per raw pixel, radius of the mark of a carrier
@@ -43,7 +43,7 @@ def fringe_figure(spectra: NDArray, facts: Mapping[str, Any]) -> Figure:
     for number, (spectrum, row) in enumerate(zip(spectra, rows, strict=True), start=1):
         axes = figure.add_subplot(1, len(rows), number)
         draw_spectrum(axes, spectrum, row, facts["cutoff_cycles_per_pixel"])
-        axes.set_title(_title(number, row), fontsize=11)
+        axes.set_title(spectrum_title(number, row), fontsize=11)
     figure.suptitle("Fringes: power of the differences between the frames of each orientation")
     lines = [
         Line2D([], [], marker="o", mfc="none", color="tab:red", ls="", label="carrier, found"),
@@ -54,8 +54,15 @@ def fringe_figure(spectra: NDArray, facts: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def draw_spectrum(axes: Any, spectrum: NDArray, row: Mapping[str, Any], cutoff: float) -> None:
-    """One spectrum (h, w) with its carriers and the cut-off, on axes of matplotlib."""
+def draw_spectrum(
+    axes: Any, spectrum: NDArray, row: Mapping[str, Any], cutoff: float, ring: float = _RING
+) -> None:
+    """One spectrum (h, w) with its carriers and the cut-off, on axes of matplotlib.
+
+    Args:
+        cutoff: of the lens, cycles per raw pixel.
+        ring: radius of the mark of a carrier, cycles per raw pixel.
+    """
     shown = np.log10(np.maximum(spectrum, 1e-12))
     low, high = np.percentile(shown, _SHOWN)
     axes.imshow(
@@ -66,13 +73,14 @@ def draw_spectrum(axes: Any, spectrum: NDArray, row: Mapping[str, Any], cutoff: 
     colour = "tab:red" if row["probability"] > _DOUBTFUL else "tab:grey"
     for sign in (1, -1):
         place = (sign * k * math.cos(angle), sign * k * math.sin(angle))
-        axes.add_patch(Circle(place, _RING, fill=False, color=colour, lw=1.5))
+        axes.add_patch(Circle(place, ring, fill=False, color=colour, lw=1.5))
     axes.set_xlabel("cycles per raw pixel")
     axes.set_xticks([-0.4, -0.2, 0, 0.2, 0.4])
     axes.set_yticks([-0.4, -0.2, 0, 0.2, 0.4])
 
 
-def _title(number: int, row: Mapping[str, Any]) -> str:
+def spectrum_title(number: int, row: Mapping[str, Any]) -> str:
+    """What was measured of one orientation, counted from 1, in three lines."""
     if row["period_nm"] is None:
         period = f"{1 / row['frequency_cycles_per_pixel']:.2f} px"
     else:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-from bayesdl_sim.inference.output.stack_report import MEANING
-from bayesdl_sim.napari.steps.reconstructing import Outcome
+if TYPE_CHECKING:
+    from bayesdl_sim.napari.steps.reconstructing import Outcome
 
-__all__ = ["COLOURS", "Banner", "banner_of", "shows_fault"]
+__all__ = ["COLOURS", "Banner", "banner_for", "banner_of", "shows_fault"]
 
 COLOURS = {  # background, letters
     "accept": ("#2e7d32", "white"),
@@ -36,13 +37,27 @@ class Banner(NamedTuple):
 def banner_of(outcome: Outcome) -> Banner:
     """The banner of a stack: verdict first, then its meaning, then every reason."""
     verdict = outcome.verdict
-    refused = verdict.decision == "refuse" and outcome.result is None
-    sentences = [NOTHING_MADE if refused else MEANING[verdict.decision]]
-    sentences += [f"{reason[:1].upper()}{reason[1:]}." for reason in verdict.reasons]
-    if verdict.p_value is not None:
-        alike = 100 * verdict.p_value
-        sentences.append(f"At most {alike:.0f} in 100 good stacks look as unusual as this one.")
-    return Banner(HEADLINES[verdict.decision], tuple(sentences), *COLOURS[verdict.decision])
+    return banner_for(*verdict, made=outcome.result is not None)
+
+
+def banner_for(decision: str, p_value: float | None, reasons: Sequence[str], made: bool) -> Banner:
+    """The banner of a verdict.
+
+    Args:
+        decision, p_value, reasons: see `gate.Verdict`; any other decision is shown as it is called.
+        made: whether there is a result.
+    """
+    # Loaded only here, where a stack was judged and it is known already: it brings PyTorch along.
+    from bayesdl_sim.inference.output.stack_report import MEANING
+
+    refused = decision == "refuse" and not made
+    sentences = [NOTHING_MADE if refused else MEANING.get(decision, "")]
+    sentences += [f"{reason[:1].upper()}{reason[1:]}." for reason in reasons]
+    if p_value is not None:
+        sentences.append(f"At most {100 * p_value:.0f} in 100 good stacks look as unusual as this.")
+    headline = HEADLINES.get(decision, decision.capitalize())
+    colours = COLOURS.get(decision, COLOURS["not judged"])
+    return Banner(headline, tuple(sentence for sentence in sentences if sentence), *colours)
 
 
 def shows_fault(outcome: Outcome) -> bool:

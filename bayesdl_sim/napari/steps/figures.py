@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from bayesdl_sim.inference.output.fringe_picture import draw_spectrum, fringe_figure
+from bayesdl_sim.inference.output.fringe_picture import draw_spectrum, spectrum_title
 from bayesdl_sim.inference.output.profile_picture import draw_curve
 from bayesdl_sim.metrics.profiles import line_between
 from bayesdl_sim.napari.steps.reconstructing import Outcome
@@ -20,6 +20,7 @@ from bayesdl_sim.utils.report.contrast import display_limits
 __all__ = ["fault_picture", "patterns_picture", "profile_picture", "rendered"]
 
 LEVEL = 0.9  # of the band of a profile
+RING = 0.045  # cycles per raw pixel: marks of carriers are seen in a small picture
 SHOWN_SIDE = 160  # of a frame in the picture of a fault, at most
 
 
@@ -32,8 +33,20 @@ def rendered(figure: Figure) -> NDArray[np.uint8]:
 
 def patterns_picture(spectra: NDArray, patterns: Mapping[str, Any]) -> NDArray[np.uint8]:
     """Spectrum, carriers and cut-off circle of each orientation, with their modulation."""
-    figure = fringe_figure(spectra, patterns)
-    figure.set_dpi(75)
+    figure = Figure(figsize=(4.7, 5.3), dpi=100)
+    for number, (spectrum, row) in enumerate(zip(spectra, patterns["orientations"], strict=True)):
+        bottom = 0.7 - 0.305 * number
+        axes = figure.add_axes((0.11, bottom, 0.39, 0.28))
+        draw_spectrum(axes, spectrum, row, patterns["cutoff_cycles_per_pixel"], RING)
+        axes.set_xlabel("")
+        axes.tick_params(labelsize=7, labelbottom=number == 2)
+        words = spectrum_title(number + 1, row)
+        for before in (": period", ", angle", ", modulation"):  # each in a line of its own
+            words = words.replace(before, "\n" + before[2:])
+        style = {"fontsize": 8.5, "va": "center", "linespacing": 1.5}
+        figure.text(0.53, bottom + 0.14, words, **style)
+    figure.text(0.5, 0.01, "cycles per raw pixel; circles: carriers; dashed: cut-off of the lens",
+                ha="center", fontsize=7.5)  # fmt: skip
     return rendered(figure)
 
 
@@ -84,7 +97,7 @@ def fault_picture(outcome: Outcome) -> NDArray[np.uint8]:
         rows = outcome.patterns["orientations"]
         cutoff = outcome.patterns["cutoff_cycles_per_pixel"]
         for number, axes in enumerate(right.subplots(3, 1)):
-            draw_spectrum(axes, outcome.spectra[number], rows[number], cutoff)
+            draw_spectrum(axes, outcome.spectra[number], rows[number], cutoff, RING)
             axes.set_title(f"spectrum of frames {3 * number + 1} to {3 * number + 3}", fontsize=10)
             axes.set_xlabel("")
     return rendered(figure)

@@ -101,6 +101,7 @@ def layer_of(
         "scale": (*(1.0,) * leading, place.scale, place.scale),
         "translate": (*(0.0,) * leading, place.offset, place.offset),
         "units": (*("pixel",) * leading, place.unit, place.unit),
+        "axis_labels": (*_leading_axes(kind, leading), "y", "x"),
         "colormap": _colours(kind),
         "contrast_limits": (float(low), float(high)),
         "visible": visible,
@@ -154,6 +155,11 @@ def _from_below(images: Mapping[str, NDArray]) -> list[str]:
     known = [kind for kind in LOWEST_FIRST if kind in images]
     others = [kind for kind in images if kind not in known and kind != "SR"]
     return [*others, *known, *(["SR"] if "SR" in images else [])]
+
+
+def _leading_axes(kind: str, count: int) -> tuple[str, ...]:
+    first = ("frame",) if kind in ("raw", "movie") else ()
+    return (*first, "time")[:count]
 
 
 def _limits(kind: str, image: NDArray) -> tuple[float, float]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -21,15 +22,14 @@ from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.settings import DEFAULT_MAPS, MISFIT, MapSettings
+from bayesdl_sim.napari.steps.banner import Banner, banner_of, shows_fault
+from bayesdl_sim.napari.steps.layers import LayerData, result_layers
+from bayesdl_sim.napari.steps.trust import TrustMaps
 
-__all__ = ["PARTS", "Outcome", "Stopped", "maps_of", "reconstruct", "shipped"]
+__all__ = ["PARTS", "Finished", "Outcome", "finished", "maps_of", "reconstruct", "shipped"]
 
 PARTS = ("posterior", "fringes", "members", "re-simulation")
 _OPENING = Lock()
-
-
-class Stopped(Exception):
-    """The user has stopped the work."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +56,21 @@ class Outcome:
     result: Reconstruction | None = None
     lines: tuple[str, ...] = ()
 
+    @property
+    def is_forced(self) -> bool:
+        """Whether it was reconstructed although its frames were refused."""
+        return self.result is not None and self.verdict.decision == "refuse"
+
+
+class Finished(NamedTuple):
+    """An outcome with all that the window shows of it, made beside the window's thread."""
+
+    outcome: Outcome
+    banner: Banner
+    fault: bool
+    layers: tuple[LayerData, ...]
+    trust: TrustMaps | None
+
 
 @cache
 def _shipped() -> Posterior:
@@ -66,6 +81,16 @@ def shipped() -> Posterior:
     """The shipped posterior, opened once; safe to call from several threads."""
     with _OPENING:
         return _shipped()
+
+
+@cache
+def _keep_apart() -> None:
+    """Takes what is loaded by now out of Python's search for garbage, once.
+
+    PyTorch brings some hundred thousand objects that live as long as the program. Each full search
+    through them holds every thread, the window's too, for a quarter of a second.
+    """
+    gc.freeze()
 
 
 def maps_of(stack: RawStack) -> tuple[str, ...]:
@@ -95,6 +120,7 @@ def reconstruct(
     """
     progress(0, 1, "posterior")
     posterior = opener()
+    _keep_apart()
     progress(1, 1, "posterior")
     prepared = posterior.prepare(stack)
     found, time = _faults(prepared, progress)
@@ -122,6 +148,28 @@ def reconstruct(
         result=result,
         lines=tuple(result_lines(stack, result)),
     )
+
+
+def finished(
+    stack: RawStack, opener: Callable[[], Posterior], progress: Progress, forced: bool = False
+) -> Finished:
+    """`reconstruct`, and what is shown of it."""
+    outcome = reconstruct(stack, opener, progress, forced=forced)
+    layers, trust, result = (), None, outcome.result
+    if result is not None:
+        layers = tuple(result_layers(result, stack.name))
+        if result.total is not None:
+            trust = TrustMaps(
+                name=stack.name,
+                sr=_one_or_series(result.sr),
+                total=_one_or_series(result.total),
+                raw_pixel_nm=stack.pixel_size_nm,
+            )
+    return Finished(outcome, banner_of(outcome), shows_fault(outcome), layers, trust)
+
+
+def _one_or_series(image: NDArray) -> NDArray:
+    return image[0] if len(image) == 1 else image
 
 
 def _faults(prepared: PreparedStack, progress: Progress) -> tuple[list[Finding], int]:

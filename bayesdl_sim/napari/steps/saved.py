@@ -26,8 +26,12 @@ def is_result(path: Path) -> bool:
     return path.name == CHANNELS and path.is_file()
 
 
-def saved_layers(path: Path) -> list[LayerData]:
+def saved_layers(path: Path, name: str | None = None) -> list[LayerData]:
     """The maps of a result folder, or of its `Channels.ome.tif` alone.
+
+    Args:
+        path: of either.
+        name: of the stack; None: as the result names its file.
 
     Raises:
         InputError: the file has no named channels, or cannot be read.
@@ -35,7 +39,7 @@ def saved_layers(path: Path) -> list[LayerData]:
     folder = path if path.is_dir() else path.parent
     images, fine_nm = _channels(folder / CHANNELS)
     facts = _facts(folder / FACTS)
-    name = facts.pop("name") or folder.resolve().name
+    known = facts.pop("name") or folder.resolve().name
     raw_nm = None if fine_nm is None else DOUBLED * fine_nm
     if path.is_dir():
         further = (kind for kind in MAPS if kind not in images)
@@ -44,7 +48,7 @@ def saved_layers(path: Path) -> list[LayerData]:
             for kind in further
             if (folder / f"{kind}.tif").is_file()
         }
-    return map_layers(images, name, raw_nm, {"pixel_size_nm": raw_nm, **facts})
+    return map_layers(images, name or known, raw_nm, {"pixel_size_nm": raw_nm, **facts})
 
 
 def _channels(path: Path) -> tuple[dict[str, NDArray], float | None]:

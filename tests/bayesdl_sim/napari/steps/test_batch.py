@@ -6,7 +6,7 @@ import pytest
 import tifffile
 
 from bayesdl_sim.napari.steps.batch import HEADINGS, batch, results_beside, write_table
-from bayesdl_sim.napari.steps.reconstructing import Stopped
+from bayesdl_sim.napari.steps.stopping import Stopped
 from bayesdl_sim.utils.errors import InputError
 
 

@@ -6,7 +6,8 @@ import pytest
 from bayesdl_sim.napari.steps.banner import COLOURS, banner_of, shows_fault
 from bayesdl_sim.napari.steps.figures import fault_picture, patterns_picture, profile_picture
 from bayesdl_sim.napari.steps.opening import entries_of, opened
-from bayesdl_sim.napari.steps.reconstructing import PARTS, Stopped, reconstruct
+from bayesdl_sim.napari.steps.reconstructing import PARTS, reconstruct
+from bayesdl_sim.napari.steps.stopping import Stopped
 from bayesdl_sim.utils.errors import InputError
 
 RED = (198, 40, 40)  # "#c62828"

@@ -1,0 +1,147 @@
+"""The tab Batch: a folder in, a table of verdicts out; a double click opens a result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import (
+    QApplication,
+    QFileDialog,
+    QPushButton,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from bayesdl_sim.napari.steps.banner import COLOURS
+from bayesdl_sim.napari.steps.command import as_line, folder_words
+from bayesdl_sim.napari.views.jobs import Job
+from bayesdl_sim.napari.views.parts import Bars, buttons_in_a_row, note
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bayesdl_sim.inference.posterior import Posterior
+    from bayesdl_sim.napari.steps.batch import Row
+
+__all__ = ["BatchTab"]
+
+HEADINGS = ("stack", "verdict", "p", "reasons", "seconds")
+TABLE = "verdicts.csv"
+
+
+class BatchTab(QWidget):
+    """Every stack of a folder, one after the other; the results go beside the folder.
+
+    Signals:
+        opened: a row that was double-clicked.
+    """
+
+    opened = Signal(object)
+
+    def __init__(self, opener: Callable[[], Posterior]) -> None:
+        super().__init__()
+        self.opener, self.rows = opener, []
+        self.folder: Path | None = None
+        self.results: Path | None = None
+        self.choose = QPushButton("Choose a folder of stacks ...")
+        self.run = QPushButton("Reconstruct all")
+        self.cancel = QPushButton("Cancel")
+        self.copy = QPushButton("Copy as command")
+        self.said = note("Every stack of the folder is judged and reconstructed.")
+        self.bars = Bars(("stacks", "fringes", "members", "re-simulation"))
+        self.table = QTableWidget(0, len(HEADINGS))
+        self.table.setHorizontalHeaderLabels(HEADINGS)
+        self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        self.table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
+        self.table.horizontalHeader().setStretchLastSection(False)
+        self.table.cellDoubleClicked.connect(lambda row, column: self.opened.emit(self.rows[row]))
+        self.job = Job(self)
+        self.job.progressed.connect(self.bars.advance)
+        self.job.handed_over.connect(self._add)
+        self.job.ended.connect(self._ended)
+        self.choose.clicked.connect(self._ask_folder)
+        self.run.clicked.connect(self.start)
+        self.cancel.clicked.connect(self.job.stop)
+        self.copy.clicked.connect(lambda: QApplication.clipboard().setText(self.command()))
+        column = QVBoxLayout(self)
+        column.addWidget(self.said)
+        column.addWidget(self.choose)
+        column.addLayout(buttons_in_a_row(self.run, self.cancel, self.copy))
+        column.addWidget(self.bars)
+        column.addWidget(self.table, 1)
+        self._enable()
+
+    def use(self, folder: Path) -> None:
+        """Takes a folder of stacks."""
+        # Light: only the place beside the folder.
+        self.folder = folder.resolve()
+        self.results = self.folder.with_name(f"{self.folder.name}-results")
+        self.said.setText(f"Stacks of {self.folder}. Results go to {self.results}.")
+        self._enable()
+
+    def command(self) -> str:
+        """The line that does the same."""
+        return as_line(folder_words(self.folder, self.results))
+
+    def start(self) -> None:
+        """Reconstructs every stack."""
+        self.rows.clear()
+        self.table.setRowCount(0)
+        self.bars.begin()
+        folder, results, opener = self.folder, self.results, self.opener
+
+        def work(report: Any) -> int:
+            from bayesdl_sim.napari.steps.batch import batch, write_table
+
+            rows = []
+            for row in batch(folder, results, opener, report.progress):
+                rows.append(row)
+                report.hand_over(row)
+            write_table(results / TABLE, rows)
+            return len(rows)
+
+        self.job.start(work, self._done, self._failed)
+        self._enable()
+
+    def _done(self, count: int) -> None:
+        self.said.setText(
+            f"{count} stacks. A double click opens one. The table is {self.results / TABLE}."
+        )
+
+    def _failed(self, reason: str) -> None:
+        self.said.setText(reason or "Stopped. What was written stays.")
+
+    def _ended(self) -> None:
+        self.bars.end()
+        self._enable()
+
+    def _enable(self) -> None:
+        running, chosen = self.job.is_running, self.folder is not None
+        self.run.setEnabled(chosen and not running)
+        self.copy.setEnabled(chosen)
+        self.choose.setEnabled(not running)
+        self.cancel.setEnabled(running)
+
+    def _ask_folder(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, "A folder of raw stacks")
+        if chosen:
+            self.use(Path(chosen))
+
+    def _add(self, row: Row) -> None:
+        self.rows.append(row)
+        number = self.table.rowCount()
+        self.table.insertRow(number)
+        for column, words in enumerate(row.cells()[: len(HEADINGS)]):
+            item = QTableWidgetItem(words)
+            item.setToolTip(words)
+            if HEADINGS[column] == "verdict":
+                background, letters = COLOURS.get(row.decision, COLOURS["not judged"])
+                item.setBackground(QColor(background))
+                item.setForeground(QColor(letters))
+                item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
+            self.table.setItem(number, column, item)
