@@ -21,13 +21,12 @@ __all__ = ["entries_of", "opened", "order_sentence", "source_of", "stack_of_arra
 def entries_of(path: str | Path) -> list[StackEntry]:
     """The stacks of a raw file, each colour, position and plane.
 
+    A file that is no stack is an entry, too: reading it says why.
+
     Raises:
-        InputError: there is none; why.
+        InputError: there is nothing at that path.
     """
-    entries = list(found_stacks(path))
-    if len(entries) == 1 and Path(path).is_file():
-        entries[0].read()  # raises if the file is no stack
-    return entries
+    return list(found_stacks(path))
 
 
 def opened(entry: StackEntry) -> RawStack:

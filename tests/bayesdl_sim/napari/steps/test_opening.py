@@ -43,7 +43,7 @@ def test_colours_are_entries_that_their_layout_chooses_again(tmp_path, frames):
 
 def test_file_that_is_no_stack_says_why(write, frames):
     with pytest.raises(InputError, match="holds 5 images"):
-        entries_of(write("five.tif", frames[:5]))
+        opened(entries_of(write("five.tif", frames[:5]))[0])
 
 
 def test_layer_of_this_plugin_knows_its_file_and_others_do_not(good):
