@@ -126,29 +126,32 @@ def require_inputs(spec: InputSpec, mode: str | None, frames: str | None) -> Non
         )
 
 
-def input_spec(network: dict[str, Any]) -> InputSpec:
+def input_spec(network: dict[str, Any], where: object = "the checkpoint") -> InputSpec:
     """The spec of a stored network configuration; without an entry, it takes the nine frames.
+
+    Args:
+        network: the configuration.
+        where: the file that it comes from, for the message.
 
     Raises:
         InputError: an entry that this version does not know, or that does not fit the network.
     """
     config, channels = network.get("inputs"), network["options"].get("in_channels", FRAMES)
-    try:
-        frames = None if config is None else config["frames"]
-        guess = config is not None and bool(config["first_guess"])
-        spec = InputSpec(None if frames is None else tuple(frames), guess)
-        known = spec.frames is None or all(1 <= frame <= FRAMES for frame in spec.frames)
-    except (KeyError, TypeError):
-        known = False
-    if not known:
+    entries = {"frames": None, "first_guess": False} if config is None else config
+    frames = entries.get("frames", 0) if isinstance(entries, dict) else 0
+    listed = isinstance(frames, (list, tuple)) and all(
+        type(frame) is int and 1 <= frame <= FRAMES for frame in frames
+    )
+    if not ((frames is None or listed) and isinstance(entries.get("first_guess"), bool)):
         raise InputError(
-            f"unknown network input {config!r}: expected 'frames' (none or numbers 1-{FRAMES}) and "
-            "'first_guess'; use the version that wrote the checkpoint"
+            f"{where}: unknown network input {str(config)[:60]!r}: expected 'frames' (none or "
+            f"numbers 1-{FRAMES}) and 'first_guess'; use the version that wrote the checkpoint"
         )
+    spec = InputSpec(None if frames is None else tuple(frames), entries["first_guess"])
     if spec.channels != channels:
         raise InputError(
-            f"the checkpoint holds a network for {channels} input channels, but a stack of "
-            f"{FRAMES} frames gives it {spec.channels}; name another folder"
+            f"{where} holds a network for {channels} input channels, but a stack of {FRAMES} "
+            f"frames gives it {spec.channels}; name another folder"
         )
     return spec
 

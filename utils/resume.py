@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from bayesdl_sim.utils.checkpoints import load_checkpoint, save_checkpoint
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.schema import anything, checked, mapping_of, whole
@@ -87,7 +89,7 @@ def require_same(stored: Mapping[str, Any], now: Mapping[str, Any], where: str) 
     before, after = dict(_flat(stored)), dict(_flat(now))
     for key in [*after, *before]:
         old, new = before.get(key, "unknown"), after.get(key, "unknown")
-        if old == new:
+        if _equal(old, new):
             continue
         name = key[-1]
         if str(new).startswith("sha256:") and str(old).startswith("sha256:"):
@@ -97,6 +99,11 @@ def require_same(stored: Mapping[str, Any], now: Mapping[str, Any], where: str) 
         raise InputError(
             f"{change}; resume with the same settings and data, or start again without resume"
         )
+
+
+def _equal(old: Any, new: Any) -> bool:
+    """Whether two plain values are the same; a damaged file may hold a tensor instead."""
+    return not isinstance(old, torch.Tensor) and bool(old == new)
 
 
 def refuse_used_folder(folder: Path) -> None:

@@ -136,7 +136,7 @@ class Posterior:
             folder=folder,
             members=described,
             functions=[member.function for member in opened],
-            inputs=input_spec(described[0].network),
+            inputs=input_spec(described[0].network, described[0].path),
             device=device,
             tile=tile,
             convention=convention,

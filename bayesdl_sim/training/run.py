@@ -124,7 +124,7 @@ def open_run(
     """
     root = find_dataset(settings.data.root_dir, settings.data.sample)
     asked = settings.input
-    stored = input_spec(open_member(members[0]).network.config) if members else None
+    stored = _shown_to(members[0]) if members else None
     backbone = settings.network.backbone if isinstance(settings, Step1Settings) else None
     inputs = choose_inputs(asked, stored, backbone)
     device = choose_device(settings.run.device, settings.run.gpu_id)
@@ -165,6 +165,11 @@ def open_run(
     )
     _print_facts(run)
     return run
+
+
+def _shown_to(member: Path) -> InputSpec:
+    """What the network of a member takes."""
+    return input_spec(open_member(member).network.config, member)
 
 
 def first_cells(root: Path, part: str, most: int | None) -> list[int] | None:

@@ -43,7 +43,7 @@ IDENTITY = {"data": {"sample": "MT", "root_dir": "sha256:0"}, "sampler": {"epoch
 
 
 def _member(path: Path) -> None:
-    input_spec(open_member(path).network.config)
+    input_spec(open_member(path).network.config, path)
 
 
 def _gate(path: Path) -> None:

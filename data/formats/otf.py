@@ -1,5 +1,6 @@
 """Measured radial OTFs, as the MRC files of the TIRF-SIM behind BioSR hold them."""
 
+import struct
 import warnings
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,8 @@ MEASURED_OTFS = (
     (FOLDER / "TIRF560_cam2_0_z21_OTF2d.mrc", 1.41, 591.0),
     (FOLDER / "TIRF647_cam2_0_z21_OTF2d.mrc", 1.26, 690.0),
 )
+HEADER, EXTENDED = 1024, 92  # bytes: of the header, and where it gives the length of the next one
+BYTES = {0: 1, 1: 2, 2: 4, 3: 4, 4: 8, 6: 2, 12: 2}  # of a value, by the mode of an MRC file
 MEASURED_PIXEL_NM = 62.6  # of that microscope
 
 
@@ -37,6 +40,7 @@ def read_radial_otf(path: str | Path) -> RadialOtf:
         InputError: not an MRC file, or not one complex line.
     """
     path = require_file(path, "measured OTF")
+    _require_whole(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # permissive mode warns of a missing machine stamp
         try:
@@ -62,3 +66,20 @@ def measured_optics() -> list[Optics]:
             Optics(na, emission_nm, MEASURED_PIXEL_NM, 1.0, curve.modulus, curve.step_per_um)
         )
     return optics
+
+
+def _require_whole(path: Path) -> None:
+    """Refuses, before memory is taken, a header that asks for more than its file holds."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        header = file.read(HEADER)
+    for order in "<>" if len(header) == HEADER else "":
+        columns, rows, images, mode = struct.unpack_from(f"{order}4i", header)
+        (extended,) = struct.unpack_from(f"{order}i", header, EXTENDED)
+        values = columns * rows * images * BYTES.get(mode, size)
+        if min(columns, rows, images) > 0 <= extended and HEADER + extended + values <= size:
+            return
+    raise InputError(
+        f"{path} is not an MRC file (it is shorter than its header says, or has none); name a "
+        "measured OTF"
+    )

@@ -33,6 +33,7 @@ def test_states_and_progress_come_back(path):
     [
         ("states", [1], "states: expected an object"),
         ("identity", None, "identity: expected an object"),
+        ("identity", {"data": {"sample": torch.zeros(3)}}, "was begun with sample tensor"),
         ("progress", {"epoch": "2"}, "epoch: expected a whole number"),
         ("progress", {}, "epoch: expected an entry"),
         ("progress", {"epoch": -1}, "epoch: expected a whole number of at least 0"),

@@ -105,7 +105,7 @@ def teach(settings: DistilSettings, members: list[OpenMember]) -> Lessons:
     Raises:
         InputError: the folder holds predictions of another teacher, or for other patches.
     """
-    spec = input_spec(members[0].facts.network)
+    spec = input_spec(members[0].facts.network, members[0].facts.path)
     sets = [
         SimDataset(root, "train", inputs=spec, first_guess=GUESS) for root in settings.root_dirs
     ]

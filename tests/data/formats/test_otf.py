@@ -89,3 +89,12 @@ def write(path, data, step):
     with mrcfile.new(path) as file:
         file.set_data(data)
         file.voxel_size = step
+
+
+@pytest.mark.parametrize(("place", "value"), [(0, 2**30), (8, 2**20), (92, 2**30)])
+def test_a_header_that_asks_for_more_than_the_file_takes_no_memory(tmp_path, place, value):
+    content = bytearray(MEASURED_OTFS[0][0].read_bytes())
+    content[place : place + 4] = value.to_bytes(4, "little")
+    (tmp_path / "otf.mrc").write_bytes(content)
+    with pytest.raises(InputError, match="otf.mrc is not an MRC file"):
+        read_radial_otf(tmp_path / "otf.mrc")
