@@ -165,7 +165,10 @@ def main(argv: list[str] | None = None) -> None:
         if args.minutes and time.monotonic() - began > 60 * args.minutes:
             break
         name = args.programs[number % len(args.programs)]
-        trials.append(kill_once(name, inputs, out, float(rng.uniform()), expected[name]))
+        try:
+            trials.append(kill_once(name, inputs, out, float(rng.uniform()), expected[name]))
+        except KeyboardInterrupt:
+            break  # the table of what was done so far
         if not (trials[-1]["equal"] and trials[-1]["kept"]) or trials[-1]["orphans"]:
             tqdm.write(str(trials[-1]))
     tables = {"Killed and started again": summary(args.programs, trials)}
