@@ -1,6 +1,6 @@
 """Programs that are killed, crowded or short of disk, and what benchmarks of them notice."""
 
-import multiprocessing
+import os
 import signal
 import subprocess
 import sys
@@ -27,7 +27,7 @@ LOCKED = {  # program -> the folder that belongs to one run
     "dlbi.evaluate": "scores",
 }
 pytestmark = pytest.mark.skipif(
-    "fork" not in multiprocessing.get_all_start_methods(), reason="programs are forked"
+    not hasattr(os, "memfd_create"), reason="programs are forked, and watched in /proc"
 )
 
 

@@ -80,7 +80,7 @@ def test_networks_without_an_entry_take_nine_frames():
     [
         ({"options": {"in_channels": 4}}, "4 input channels"),
         ({"inputs": {"frames": None}, "options": {}}, "unknown network input"),
-        ({"inputs": -1, "options": {}}, "a.pth: unknown network input '-1'"),
+        ({"inputs": -1, "options": {}}, "the checkpoint: unknown network input '-1'"),
         ({"inputs": torch.zeros(2, 2), "options": {}}, "unknown network input"),
         ({"inputs": {"frames": [True], "first_guess": False}, "options": {}}, "unknown network"),
         ({"inputs": {"frames": [10], "first_guess": False}, "options": {}}, "numbers 1-9"),
