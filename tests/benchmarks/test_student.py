@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from bayesdl_sim.bayes.likelihoods import DISTILLED
 from bayesdl_sim.benchmarks.distillation import student
@@ -17,7 +18,10 @@ def pair(tmp_path_factory):
     for place, likelihood, count in ((folder, "gauss", 2), (folder / "student", DISTILLED, 1)):
         config = network_config("unet", likelihood, None, width=4, levels=2, blocks=1)
         for seed in range(1, count + 1):
-            payload = member_payload(build_network(config, seed), {"kind": "sgld"}, {})
+            network = build_network(config, seed)
+            with torch.no_grad():  # a new tail is flat, and has no ranks
+                network.tail.output.weight.normal_(generator=torch.Generator().manual_seed(seed))
+            payload = member_payload(network, {"kind": "sgld"}, {})
             save_checkpoint(member_path(place, seed), payload)
     return Posterior.load(folder, "cpu"), Posterior.load(folder, "cpu", fast=True)
 
