@@ -357,7 +357,7 @@ def test_speed_measures_both_networks_in_both_precisions(folder, tmp_path, capsy
     cases = (speed.OURS, speed.RELEASED, speed.COMMAND)  # these members have no student
     assert sorted(asked) == sorted(f"{n}:{p}" for n in cases for p in speed.PRECISIONS)
     what = "test.py: times less CPU than 2 members of the released size, fp32"
-    assert f"| {what} | 16.000 | >= 13 | yes |" in printed
+    assert f"| {what} | 16.00 | >= 13 | yes |" in printed
     assert (
         "| times faster than 2 members of the released size, fp32 | 2.000 | > 1 | yes |" in printed
     )
