@@ -25,5 +25,5 @@ python -m bayesdl_sim.commands.distil --pretrained_G "$members" --root_dir "$wor
     --batch_size 2 --steps 700 --lr 4e-4 --blend 0.7 --work "$work/student"
 [ -f "$work/eval_many/dataset.json" ] || python -m DatasetGenerate.from_simulation --sample mixed \
     --save_path "$work/eval_many" --cells 300 --levels 2 --size 96 --seed 78
-python calibrate.py --root_dir "$work/eval_many" --cells 1-150 --pixels 8192 \
+python calibrate.py --root_dir "$work/eval_many" --cells 1-75 --gate_cells 60 --pixels 8192 \
     --pretrained_G "$members/student"
