@@ -5,7 +5,7 @@
         --pretrained_G checkpoint/F-actin/BayesDL-SIM
 
     # On a set made for it, of which every cell may be used
-    python calibrate.py --root_dir runs/eval_many --cells 1-150 \
+    python calibrate.py --root_dir runs/eval_many --cells 1-100 \
         --pretrained_G checkpoint/F-actin/BayesDL-SIM
 
     # The gate alone

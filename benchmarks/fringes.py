@@ -242,7 +242,8 @@ def main(argv: list[str] | None = None) -> None:
     if methods:
         tables["Fringe gain, PSNR in dB"] = gain_table(gains, methods)
     facts = {"cells": args.cells, "levels": args.levels, "size": args.size, "seed": args.seed}
-    write_tables("fringes", tables, args.save_path, facts, patterns + gains)
+    rows = [one | gain for one, gain in zip(patterns, gains, strict=True)] if gains else patterns
+    write_tables("fringes", tables, args.save_path, facts, rows)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The fringe benchmark counts what is right, and its control holds no fringes."""
 
+import csv
 import json
 from dataclasses import replace
 
@@ -71,6 +72,21 @@ def test_gain_is_measured_against_the_control(scene):
     expected = row["Wiener, as measured"] - row["Wiener, frames shuffled"]
     assert row["Wiener, fringe gain"] == pytest.approx(expected)
     assert row["Wiener, true patterns"] > row["wide field"]
+
+
+def test_rows_of_patterns_and_gains_go_into_one_file(tmp_path, monkeypatch):
+    monkeypatch.setattr("bayesdl_sim.benchmarks.fringes.open_posterior", lambda args: None)
+    monkeypatch.setattr("bayesdl_sim.benchmarks.fringes.stated_share", lambda *_: 0.5)
+    monkeypatch.setattr(
+        "bayesdl_sim.benchmarks.fringes.network",
+        lambda _: lambda raw, patterns: first_guess(raw, patterns).numpy(),
+    )
+    main(["--cells", "1", "--levels", "1", "--size", "64", "--save_path", str(tmp_path)])
+    with (tmp_path / "fringes.csv").open(newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert None not in row  # as many values as names
+    assert float(row["BayesDL-SIM, as measured"]) > float(row["wide field"])
+    assert row["found, optics unknown"] in ("True", "False")
 
 
 def test_command_writes_its_table(tmp_path, capsys):
