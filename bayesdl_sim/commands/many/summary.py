@@ -93,9 +93,9 @@ def _write_page(
     words = ", ".join(f"{count} {word}" for word, count in counts.items())
     shown = ("stack", "state", "verdict", "p", "time points", "fringes found", "reasons")
     lines = [{name: row[name] for name in shown} for row in rows]
-    marked = [line | {"good": line["state"] == "done"} for line in lines]
+    marked = [line | {"result": line["state"] == "done"} for line in lines]
     sections = {
-        "Stacks": [text(f"{len(rows)} stacks: {words}."), table(marked, miss="good")],
+        "Stacks": [text(f"{len(rows)} stacks: {words}."), table(marked, miss="result")],
         "Pictures": [],
     }
     for row in rows:
