@@ -44,6 +44,7 @@ def kill_one_at_work(folder, killed):
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_changes_nothing(call, noisy, tmp_path, capsys):
     pytest.importorskip("distributed")
     stacks = tmp_path / "stacks"

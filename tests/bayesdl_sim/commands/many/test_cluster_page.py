@@ -52,6 +52,7 @@ def test_the_script_asks_for_an_array_and_calls_test_with_options_it_has(script)
     assert settings.threads == 2
 
 
+@pytest.mark.slow
 def test_the_script_does_a_folder_in_parts(script, noisy, tmp_path, call):
     programs = tmp_path / "bin"
     programs.mkdir()
