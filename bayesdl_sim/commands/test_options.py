@@ -95,7 +95,7 @@ def parse_args(argv: Sequence[str] | None = None) -> TestSettings:
     args = parser.parse_args(argv)
     if args.pixel_size_nm is not None and not 0 < args.pixel_size_nm < float("inf"):
         raise InputError(f"pixel_size_nm: expected a positive size, found {args.pixel_size_nm}")
-    check_sharing(args.workers, args.scheduler, args.shard, args.target)
+    check_sharing(args.workers, args.scheduler, args.shard, args.target, args.again)
     maps, numbers = DEFAULT_MAPS, {"delta": args.delta, "exceed": args.exceed, "draws": args.draws}
     for name, group in (("interval", INTERVAL), ("changes", CHANGES)):
         if getattr(args, name) is not None:

@@ -40,7 +40,7 @@ def add_many_options(group: Any) -> None:
 
 
 def check_sharing(
-    workers: int | None, scheduler: str | None, shard: str | None, target: Any
+    workers: int | None, scheduler: str | None, shard: str | None, target: Any, again: bool
 ) -> None:
     """`InputError` for ways to share the work that exclude each other."""
     given = {"workers": workers, "scheduler": scheduler, "shard": shard}
@@ -51,3 +51,8 @@ def check_sharing(
         raise InputError(f"workers: expected 1 or more, found {workers}")
     if names and target is not None:
         raise InputError(f"{names[0]}: a single stack with a target is not shared; leave it out")
+    if shard is not None and again:
+        raise InputError(
+            "shard and again: a part cannot know whether the others have begun once more; remove "
+            "the results instead"
+        )
