@@ -77,7 +77,7 @@ def test_imagej_opens_the_result_as_one_named_hyperstack(tmp_path):
     environment["OMP_NUM_THREADS"] = "1"
     java = ["java", "-Xmx256m", "-jar", str(IMAGEJ), "-batch", str(script)]
     done = subprocess.run(
-        ["xvfb-run", "-a", *java], env=environment, capture_output=True, text=True, timeout=240
+        ["xvfb-run", "-a", *java], env=environment, capture_output=True, text=True, timeout=500
     )
     printed = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
     assert printed.get("title") == "SR of raw.tif", done.stdout + done.stderr
