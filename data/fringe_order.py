@@ -17,7 +17,7 @@ from bayesdl_sim.data.frames import FramesOnDisk
 from bayesdl_sim.data.stacks import RawStack
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS
 from bayesdl_sim.physics.patterns.bands import prepare
-from bayesdl_sim.physics.patterns.fringe_search import FringeGroup, fringe_groups
+from bayesdl_sim.physics.patterns.frames.fringe_search import FringeGroup, fringe_groups
 from bayesdl_sim.physics.patterns.noise import noise_variance
 from bayesdl_sim.physics.reconstruction.raw_checks import brightest_square
 from bayesdl_sim.utils.errors import InputError

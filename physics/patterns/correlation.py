@@ -35,7 +35,6 @@ __all__ = [
     "reference",
     "refine",
     "sample_of",
-    "score_map",
     "values_at",
 ]
 
@@ -43,8 +42,6 @@ ANNULUS = (0.15, 0.42)  # cycles per raw pixel, of wave vectors that are searche
 OTF_FLOOR = 0.005  # below it, the sample is not worth a division
 BORDER = 10  # raw pixels over which images and products fall to zero; at most:
 BORDER_SHARE = 0.12  # of a side
-STRENGTH_REACH = 2  # raw pixels around a point, over which the strength of a band is averaged
-RIDGE = 1e-3  # of the largest template power: keeps scores without a template from exploding
 
 
 class Field(NamedTuple):
@@ -220,49 +217,6 @@ def correlate(ref: Reference, band: Tensor, field: Field) -> Tensor:
         band: as in `filtered`.
     """
     return filtered(ref, band, field) * ref.sample
-
-
-def score_map(ref: Reference, image: Tensor, field: Field) -> Tensor:
-    """How well each wave vector explains the moved band: (2h, 2w), at half frequencies.
-
-    With the filtered band b and the sample s, `|sum b s exp(-ikr)|^2 / V(k)`, where V is its mean
-    if every point of b had a random phase:
-
-        V(k) = sum_rr' L(r - r') (a s)(r) (a s)(r') exp(-ik(r - r')),
-
-    a the local strength of b and L its autocorrelation. What a few points have in common by chance
-    thus never exceeds their number, whatever their brightness. The score is the root of that over
-    ln 2, so that noise has a median of 1; at least, it is over the median of its ring, since the
-    sample itself gives a background where exposures differ. Zero where `ANNULUS` is far.
-
-    Args:
-        image: (h, w) of `filtered`.
-    """
-    shape = (2 * image.shape[0], 2 * image.shape[1])
-    product = image * ref.sample
-    if product.is_complex():
-        found = torch.fft.fft2(product, s=shape).flatten()[field.places]
-    else:
-        found = torch.fft.rfft2(product, s=shape).flatten()[field.halves]
-    usual = _of_random_phases(ref, image, field, shape)
-    score = power(found) / (math.log(2.0) * (usual[field.halves] + RIDGE * usual.max() + 1e-30))
-    median = torch.stack([ring.median() for ring in score.split(field.counts)])
-    counts = torch.tensor(field.counts, device=score.device)
-    score = (score / median.clamp(min=1.0).repeat_interleave(counts)).sqrt()
-    return score.new_zeros(shape).flatten().index_copy(0, field.places, score).reshape(shape)
-
-
-def _of_random_phases(
-    ref: Reference, image: Tensor, field: Field, shape: tuple[int, int]
-) -> Tensor:
-    """V of `score_map`, flattened half plane."""
-    strength = power(image) if image.is_complex() else image.square()
-    size = 2 * STRENGTH_REACH + 1
-    local = torch.nn.functional.avg_pool2d(strength[None, None], size, 1, STRENGTH_REACH)[0, 0]
-    lit = local.sqrt() * ref.sample
-    alike = torch.fft.irfft2(power(torch.fft.rfft2(lit)), s=tuple(lit.shape))
-    template = torch.fft.fftshift(ref.likeness * alike * field.lag)
-    return torch.fft.rfft2(template, s=shape).abs().flatten()
 
 
 def refine(ref: Reference, product: Tensor, ky: float, kx: float) -> tuple[float, float]:

@@ -21,7 +21,6 @@ from bayesdl_sim.physics.patterns.correlation import (
     filtered,
     reference,
     refine,
-    score_map,
 )
 from bayesdl_sim.physics.patterns.cutoff import fit_optics, with_cutoff
 from bayesdl_sim.physics.patterns.noise import (
@@ -34,6 +33,7 @@ from bayesdl_sim.physics.patterns.noise import (
 from bayesdl_sim.physics.patterns.overlap import mixture, modulation, overlap, plausible
 from bayesdl_sim.physics.patterns.phases import NOMINAL, phases_from_mixture, turned
 from bayesdl_sim.physics.patterns.positive import positive_sample
+from bayesdl_sim.physics.patterns.scores import score_map
 from bayesdl_sim.physics.patterns.search import Fan, find_fan
 
 __all__ = ["Estimate", "estimate"]

@@ -13,7 +13,7 @@ from bayesdl_sim.physics.illumination import ORIENTATIONS
 from bayesdl_sim.physics.patterns.bands import frequencies
 from bayesdl_sim.physics.patterns.correlation import ANNULUS
 
-__all__ = ["Fan", "find_fan", "height_of", "log_evidence"]
+__all__ = ["SPREAD", "Fan", "find_fan", "log_evidence"]
 
 TURN = math.pi / 3  # between orientations
 SPREAD = 0.008  # cycles per raw pixel: usual deviation of a wave vector from its place in the fan
@@ -57,12 +57,6 @@ def log_evidence(height: Tensor) -> Tensor:
     """
     energy = math.log(2.0) * height.square()
     return energy * (USUAL_ENERGY / (1 + USUAL_ENERGY)) - math.log(1 + USUAL_ENERGY)
-
-
-def height_of(evidence: Tensor) -> Tensor:
-    """The height of a single peak of that `log_evidence`."""
-    energy = (evidence + math.log(1 + USUAL_ENERGY)) * (1 + 1 / USUAL_ENERGY)
-    return (energy.clamp(min=0.0) / math.log(2.0)).sqrt()
 
 
 def find_fan(maps: list[Tensor]) -> Fan:

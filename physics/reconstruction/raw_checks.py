@@ -25,7 +25,11 @@ from bayesdl_sim.physics.missing import describe_missing, filled, missing_pixels
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
 from bayesdl_sim.physics.patterns.bands import frequencies, power, prepare, taper
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
-from bayesdl_sim.physics.patterns.fringe_search import FringeGroup, frame_differences, fringe_groups
+from bayesdl_sim.physics.patterns.frames.fringe_search import (
+    FringeGroup,
+    frame_differences,
+    fringe_groups,
+)
 from bayesdl_sim.physics.patterns.noise import (
     BEYOND_ANY_LENS,
     noise_bins,

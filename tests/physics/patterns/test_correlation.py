@@ -14,11 +14,11 @@ from bayesdl_sim.physics.patterns.correlation import (
     reference,
     refine,
     sample_of,
-    score_map,
     values_at,
 )
 from bayesdl_sim.physics.patterns.noise import noise_variance, noise_weight
 from bayesdl_sim.physics.patterns.phases import NOMINAL, turned
+from bayesdl_sim.physics.patterns.scores import score_map
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ from bayesdl_sim.physics.patterns.correlation import (
     filtered,
     reference,
     sample_of,
-    score_map,
 )
 from bayesdl_sim.physics.patterns.noise import noise_line, noise_variance, noise_weight
 from bayesdl_sim.physics.patterns.phases import NOMINAL
 from bayesdl_sim.physics.patterns.positive import positive_sample, sharpened
+from bayesdl_sim.physics.patterns.scores import score_map
 
 
 @pytest.fixture(scope="module")

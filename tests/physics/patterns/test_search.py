@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from bayesdl_sim.physics.patterns.search import USUAL_ENERGY, find_fan, height_of, log_evidence
+from bayesdl_sim.physics.patterns.search import USUAL_ENERGY, find_fan, log_evidence
 
 SIDE = 256  # of a map: frequencies of 1 / 256 cycles per raw pixel
 
@@ -70,11 +70,6 @@ def test_evidence_is_a_bayes_factor_whose_mean_over_noise_is_one():
     weight = (-energy * USUAL_ENERGY / (1 + USUAL_ENERGY)).exp()
     assert float((odds.exp() * weight).mean()) == pytest.approx(1 / (1 + USUAL_ENERGY), rel=0.01)
     assert float(log_evidence(torch.zeros(1))) == pytest.approx(-math.log(1 + USUAL_ENERGY))
-
-
-def test_height_of_an_evidence_is_the_inverse():
-    heights = torch.tensor([0.0, 1.0, 4.0, 10.0], dtype=torch.float64)
-    assert height_of(log_evidence(heights)).tolist() == pytest.approx(heights.tolist(), abs=1e-6)
 
 
 def test_two_peaks_of_one_orientation_share_its_certainty():

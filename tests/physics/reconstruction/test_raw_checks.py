@@ -11,7 +11,7 @@ from bayesdl_sim.physics.illumination import Illumination
 from bayesdl_sim.physics.image_formation import expected_frames, grid_for, raw_counts
 from bayesdl_sim.physics.microscopes import Microscope
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
-from bayesdl_sim.physics.patterns.fringe_search import fringe_groups
+from bayesdl_sim.physics.patterns.frames.fringe_search import fringe_groups
 from bayesdl_sim.physics.patterns.noise import noise_line
 from bayesdl_sim.physics.reconstruction.raw_checks import brightest_square, raw_checks
 from bayesdl_sim.physics.structures.mixture import draw

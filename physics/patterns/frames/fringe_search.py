@@ -10,36 +10,34 @@ from __future__ import annotations
 
 import cmath
 import math
-from itertools import permutations
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.patterns.bands import frequencies
 from bayesdl_sim.physics.patterns.correlation import (
     ANNULUS,
+    Field,
     field_of,
     filtered,
     reference,
-    sample_of,
-    score_map,
     values_at,
 )
-from bayesdl_sim.physics.patterns.noise import noise_weight
-from bayesdl_sim.physics.patterns.search import find_fan, height_of, log_evidence
+from bayesdl_sim.physics.patterns.frames.partition import PARTITIONS, STATED, weigh_partitions
+from bayesdl_sim.physics.patterns.noise import noise_line, noise_weight
+from bayesdl_sim.physics.patterns.positive import positive_sample
+from bayesdl_sim.physics.patterns.scores import amplitudes, scores_of
+from bayesdl_sim.physics.patterns.search import SPREAD
 
 __all__ = ["CLEAR", "FringeGroup", "frame_differences", "fringe_groups"]
 
 CLEAR = 6.0  # height of a peak over the median of its ring; noise alone stays below 4.5
 AT_A_KNOWN_PLACE = 4.0  # the same where nothing is searched: noise gets there in 1 of 60 000
-CLEAR_FAN = 15.0  # evidence of three wave vectors of three frames each; without fringes up to 6
+CLEAR_FAN = 6.0  # evidence of the best partition of the frames; without fringes below 3
 MOSTLY_EMPTY = 0.3  # of the values are the same: single photons, whose noise is no Gaussian
-ANOTHER_ORDER = 10.0  # evidence by which another order beats the stated one
+ANOTHER_ORDER = 8.0  # evidence by which another order beats the stated one
 NOT_BY_CHANCE = 0.6  # of a frame's highest peak: lower ones are side lobes
 
 
@@ -86,8 +84,8 @@ def fringe_groups(
 
     The highest peak of the summed squared scores of all frames is taken, the frames that show it
     leave, and so on with those that are left. A frame without a clear peak of its own joins a group
-    if it shows the same at the group's wave vector. Where that leaves frames over, the fringes of
-    all frames are searched together, as three wave vectors of three frames each (`_by_fan`).
+    if it shows the same at the group's wave vector. Where that leaves frames over, all ways to part
+    the frames into three orientations are weighed by the fringes of all frames together.
 
     Args:
         frames: (9, H, W) without background.
@@ -99,22 +97,24 @@ def fringe_groups(
     """
     frames = frames / math.sqrt(noise)
     field = field_of(optics, noise_weight(frames) if weight is None else weight)
-    sample = sample_of(field.spectra(frames.mean(dim=0)), field, 1 / len(frames))
-    maps, products = [], []
+    sample = positive_sample(frames.mean(dim=0), optics, noise_line(frames), field)
+    found, products = [], []
     for difference in field.half_spectra(frame_differences(frames, field.window)):
         ref = reference(sample, difference, field, 1.0)
         image = filtered(ref, difference, field)
         products.append(image * ref.sample)
-        maps.append(score_map(ref, image, field))
-    fy, fx = frequencies(tuple(maps[0].shape), frames.device)
+        found.append(amplitudes(ref, image, field))
+    found = torch.stack(found)
+    scores = scores_of(found, field)
+    fy, fx = frequencies(tuple(scores.shape[1:]), frames.device)
     radius = torch.hypot(fy, fx)
-    scores = torch.stack(maps).masked_fill((radius < ANNULUS[0]) | (radius > ANNULUS[1]), 0.0)
-    found = _by_peaks(scores)
+    scores = scores.masked_fill((radius < ANNULUS[0]) | (radius > ANNULUS[1]), 0.0)
+    places = _by_peaks(scores)
     photons = float((frames == frames.flatten().median()).float().mean()) < MOSTLY_EMPTY
-    if photons and sum(len(members) for members, _ in found) < len(frames):
-        found = _by_fan(scores) or found
+    if photons and sum(len(members) for members, _ in places) < len(frames):
+        places = _by_partition(found, scores, field) or places
     groups = []
-    for members, (row, column) in found:
+    for members, (row, column) in places:
         ky, kx = float(fy[row, 0]), float(fx[0, column])
         groups.append(_group(sorted(members), ky, kx, scores[:, row, column], products))
     return groups
@@ -141,36 +141,31 @@ def _by_peaks(scores: Tensor) -> list[tuple[set[int], tuple[int, int]]]:
     return found
 
 
-def _by_fan(scores: Tensor) -> list[tuple[set[int], tuple[int, int]]]:
+def _by_partition(
+    found: Tensor, scores: Tensor, field: Field
+) -> list[tuple[set[int], tuple[int, int]]]:
     """Three groups of three frames, by the evidence of all of them together; empty if too little.
 
-    The evidence for a wave vector is that of the three frames that show it best. The frames are
-    then given to the three waves of the best fan so that their evidence adds up to the most;
-    another order than the stated one has to be better by `ANOTHER_ORDER`.
+    Another partition than the stated one has to be better by `ANOTHER_ORDER`.
+
+    Args:
+        found: (9, n) `scores.amplitudes`.
+        scores: (9, 2h, 2w), their moduli.
     """
-    evidence = log_evidence(scores)
-    best = evidence.topk(PHASES, dim=0).values.sum(dim=0)
-    fan = find_fan([height_of(best - math.log(math.comb(len(scores), PHASES)))] * ORIENTATIONS)
-    if fan.evidence < CLEAR_FAN:
+    weighed = weigh_partitions(found, field)
+    best, evidence = weighed.best, weighed.evidence
+    if float(evidence[best]) < CLEAR_FAN:
         return []
-    shape = scores.shape[1:]
-    places = [
-        tuple(round(k * n) % n for k, n in zip(wave, shape, strict=True)) for wave in fan.waves
-    ]
-    table = torch.stack([evidence[:, row, column] for row, column in places], dim=1).cpu().numpy()
-    _, chosen = linear_sum_assignment(-table.repeat(PHASES, axis=1))
-    chosen = chosen // PHASES
-    stated = max(
-        (np.repeat(order, PHASES) for order in permutations(range(ORIENTATIONS))),
-        key=lambda waves: table[np.arange(len(table)), waves].sum(),
-    )
-    rows = np.arange(len(table))
-    if table[rows, chosen].sum() < table[rows, stated].sum() + ANOTHER_ORDER:
-        chosen = stated
-    return [
-        ({int(f) for f in np.flatnonzero(chosen == wave)}, places[wave])
-        for wave in range(ORIENTATIONS)
-    ]
+    if float(evidence[best] - evidence[STATED]) < ANOTHER_ORDER:
+        best = STATED
+    fy, fx = frequencies(tuple(scores.shape[1:]), scores.device)
+    groups = []
+    for triple, (ky, kx) in zip(PARTITIONS[best], weighed.waves[best].tolist(), strict=True):
+        energy = math.log(2.0) * scores[list(triple)].square().sum(dim=0)
+        away = (fy - ky).square() + (fx - kx).square()
+        place = int((energy - 0.5 * away / SPREAD**2).argmax())
+        groups.append((set(triple), divmod(place, scores.shape[2])))
+    return groups
 
 
 def _group(

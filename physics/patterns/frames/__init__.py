@@ -1,0 +1,1 @@
+"""What single frames show: fringes whatever the order, and the order that they tell."""

@@ -1,0 +1,83 @@
+"""How far a moved band speaks for a wave vector: its correlation over that of random phases."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from bayesdl_sim.physics.patterns.bands import power
+from bayesdl_sim.physics.patterns.correlation import Field, Reference
+
+__all__ = ["amplitudes", "score_map", "scores_of"]
+
+STRENGTH_REACH = 2  # raw pixels around a point, over which the strength of a band is averaged
+RIDGE = 1e-3  # of the largest template power: keeps scores without a template from exploding
+
+
+def amplitudes(ref: Reference, image: Tensor, field: Field) -> Tensor:
+    """Correlations of a moved band with the sample, in units of those of random phases.
+
+    With the filtered band b and the sample s, `sum b s exp(-ikr) / sqrt(V(k))`, where V is the mean
+    square of the sum if every point of b had a random phase:
+
+        V(k) = sum_rr' L(r - r') (a s)(r) (a s)(r') exp(-ik(r - r')),
+
+    a the local strength of b and L its autocorrelation. The square of what a few points have in
+    common by chance thus never exceeds their number, whatever their brightness. V is raised where
+    the median of a ring says more, since the sample itself gives a background where exposures
+    differ.
+
+    Args:
+        image: (h, w) of `correlation.filtered`.
+
+    Returns:
+        (n,) complex, at `Field.places`; of a real image at `Field.halves`, the places or their
+        opposites, whose value is the complex conjugate. Noise has a mean square of 1.
+    """
+    shape = (2 * image.shape[0], 2 * image.shape[1])
+    product = image * ref.sample
+    if product.is_complex():
+        found = torch.fft.fft2(product, s=shape).flatten()[field.places]
+    else:
+        found = torch.fft.rfft2(product, s=shape).flatten()[field.halves]
+    usual = _of_random_phases(ref, image, field, shape)
+    usual = usual[field.halves] + RIDGE * usual.max() + 1e-30
+    rings = (power(found) / usual).split(field.counts)
+    median = torch.stack([ring.median() for ring in rings]) / math.log(2.0)
+    counts = torch.tensor(field.counts, device=found.device)
+    return found / (usual * median.clamp(min=1.0).repeat_interleave(counts)).sqrt()
+
+
+def score_map(ref: Reference, image: Tensor, field: Field) -> Tensor:
+    """How well each wave vector explains the moved band: (2h, 2w), at half frequencies.
+
+    The modulus of `amplitudes` over `sqrt(ln 2)`, so that noise has a median of 1 or less. Zero
+    where `ANNULUS` is far.
+
+    Args:
+        image: (h, w) of `correlation.filtered`.
+    """
+    return scores_of(amplitudes(ref, image, field)[None], field)[0]
+
+
+def scores_of(found: Tensor, field: Field) -> Tensor:
+    """Moduli of n `amplitudes` over `sqrt(ln 2)`, on maps (n, 2h, 2w)."""
+    height, width = (2 * n for n in field.transfer.shape)
+    score = found.abs() / math.sqrt(math.log(2.0))
+    maps = score.new_zeros(len(score), height * width).index_copy(1, field.places, score)
+    return maps.reshape(-1, height, width)
+
+
+def _of_random_phases(
+    ref: Reference, image: Tensor, field: Field, shape: tuple[int, int]
+) -> Tensor:
+    """V of `amplitudes`, flattened half plane."""
+    strength = power(image) if image.is_complex() else image.square()
+    size = 2 * STRENGTH_REACH + 1
+    local = torch.nn.functional.avg_pool2d(strength[None, None], size, 1, STRENGTH_REACH)[0, 0]
+    lit = local.sqrt() * ref.sample
+    alike = torch.fft.irfft2(power(torch.fft.rfft2(lit)), s=tuple(lit.shape))
+    template = torch.fft.fftshift(ref.likeness * alike * field.lag)
+    return torch.fft.rfft2(template, s=shape).abs().flatten()

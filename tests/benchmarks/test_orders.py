@@ -1,0 +1,79 @@
+"""The benchmark of frame orders tells a right order from a wrong one, and counts each outcome."""
+
+import pytest
+import torch
+
+from bayesdl_sim.benchmarks.robustness import orders
+from bayesdl_sim.benchmarks.robustness.orders import (
+    ACCEPTED,
+    PHASE_MAJOR,
+    REFUSED,
+    RIGHT,
+    WARNED,
+    WRONG,
+    counted,
+    exchanged,
+    outcome,
+    simulated,
+)
+from bayesdl_sim.utils.errors import InputError
+
+STATED = tuple(range(9))
+
+
+@pytest.fixture(scope="module")
+def stack():
+    """Filaments of modulation 0.41, 56 electrons."""
+    return simulated(5, 2, 96)
+
+
+def test_stacks_are_functions_of_their_number(stack):
+    again = simulated(5, 2, 96)
+    assert torch.equal(again.raw, stack.raw)
+    assert again.structure == stack.structure
+    assert 0.1 <= stack.modulation <= 0.5
+    assert 20 <= stack.signal_e <= 250
+    assert simulated(5, 4, 64).structure == "smooth bundles"
+
+
+def test_exchanges_are_of_two_orientations():
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(30):
+        order = exchanged(generator)
+        moved = [place for place, frame in enumerate(order) if place != frame]
+        assert len(moved) == 2
+        assert moved[0] // 3 != moved[1] // 3
+
+
+@pytest.mark.parametrize(
+    ("found", "shown", "expected"),
+    [
+        (PHASE_MAJOR, PHASE_MAJOR, RIGHT),
+        ((0, 1, 3, 2, 4, 5, 6, 7, 8), PHASE_MAJOR, WRONG),
+        ((0, 1, 3, 2, 4, 5, 6, 7, 8), STATED, WRONG),
+    ],
+)
+def test_only_the_right_orientations_are_put_right(stack, monkeypatch, found, shown, expected):
+    monkeypatch.setattr(orders, "proved_order", lambda raw: found)
+    assert outcome(stack.raw, shown)[0] == expected
+
+
+def test_what_is_left_is_judged_by_the_findings(stack, monkeypatch):
+    monkeypatch.setattr(orders, "proved_order", lambda raw: None)
+    assert outcome(stack.raw, STATED)[0] in (ACCEPTED, WARNED)
+    dark = stack.raw.clone()
+    dark[4] = float(dark.min())
+    assert outcome(dark, STATED)[0] == REFUSED
+
+    def refuse(raw):
+        raise InputError("5 phases")
+
+    monkeypatch.setattr(orders, "proved_order", refuse)
+    assert outcome(stack.raw, STATED) == (REFUSED, "5 phases")
+
+
+def test_outcomes_are_counted_by_order():
+    rows = [{"order": "a", "outcome": RIGHT}, {"order": "b", "outcome": REFUSED}] * 2
+    (first, second) = counted([*rows, {"order": "a", "outcome": WARNED}])
+    assert (first["stacks"], first[RIGHT], first[WARNED]) == (3, 2, 1)
+    assert (second["order"], second[REFUSED], second[ACCEPTED]) == ("b", 2, 0)
