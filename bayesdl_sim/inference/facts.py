@@ -21,6 +21,8 @@ from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import WIDTHS, Reconstruction
 from bayesdl_sim.models.bayesdl import DISTILLED
 from bayesdl_sim.models.members import MemberFacts, hashes_of
+from bayesdl_sim.physics.patterns.bands import prepare
+from bayesdl_sim.physics.patterns.noise import outshining, spot_brightness
 from bayesdl_sim.utils.checkpoints import list_members
 from bayesdl_sim.utils.errors import InputError, printable
 from bayesdl_sim.utils.files import sha256
@@ -114,6 +116,7 @@ def stack_facts(prepared: PreparedStack, result: Reconstruction) -> dict[str, An
             "(high - low) times the map"
             + ("; each time point by its own raw_counts" if result.released else ""),
         },
+        "bright_spot": _bright_spot(prepared),
         "patterns": fringe_facts(prepared),
         "fringe_share": None if result.fringe_share is None else round(result.fringe_share, 4),
         "patterns_estimated_at": [t + 1 for t in sorted(prepared.estimated)],
@@ -122,6 +125,16 @@ def stack_facts(prepared: PreparedStack, result: Reconstruction) -> dict[str, An
         "not_modelled": [name for name in WIDTHS if getattr(result, name.lower()) is None],
         "seconds": round(result.seconds, 3),
     }
+
+
+def _bright_spot(prepared: PreparedStack) -> float | None:
+    """How many times a spot outshines the structure at the first time point; None without one."""
+    if prepared.min_max:  # the scale of the released code leaves nothing out
+        return None
+    frames = prepare(prepared.counts(0))
+    if outshining(frames) is None:
+        return None
+    return round(spot_brightness(frames), 1)
 
 
 def member_words(members: Sequence[MemberFacts]) -> str:
@@ -210,6 +223,11 @@ def result_lines(
         f"{printable(stack.source)}: {series}{frames} frames of {height}x{width} px, pixel {size}",
         f"{result.seconds:.1f} s; mean uncertainty: {', '.join(means) or 'not modelled'}",
     ]
+    if spot := result.facts.get("bright_spot"):
+        lines.append(
+            f"a spot {spot:.0f} times as bright as the structure: left out of the intensity scale "
+            "of the networks and of the tolerance of the credibility"
+        )
     fringes = fringe_sentence(result.facts.get("patterns", []), result.fringe_share)
     lines += [fringes] if fringes else []
     moved = result.facts.get("patterns_estimated_at", [])[1:]
