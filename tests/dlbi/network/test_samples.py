@@ -1,5 +1,6 @@
 """The training set: what is written is what was made, and crops stay aligned."""
 
+import pytest
 import torch
 
 from bayesdl_sim.dlbi.moments.imaging import Imaging
@@ -13,6 +14,7 @@ from bayesdl_sim.dlbi.network.samples import (
     write_sample,
 )
 from bayesdl_sim.dlbi.simulation.scenes import DENSE_PER_PIXEL, random_scene
+from bayesdl_sim.utils.errors import InputError
 
 
 def test_a_scene_is_read_back_as_it_was_made(scenes, samples):
@@ -102,3 +104,15 @@ def test_same_seed_same_batches(samples):
     )
     assert torch.equal(first.features.camera, second.features.camera)
     assert torch.equal(first.features.frames, second.features.frames)
+
+
+def test_a_damaged_scene_is_refused_in_one_line(scenes, tmp_path):
+    """Also where its archive asks for a way of packing that Python does not know."""
+    whole = scenes[1][0].read_bytes()
+    place = whole.index(b"PK\x01\x02") + 10  # the compression of the first entry
+    unknown = whole[:place] + b"\x63\x00" + whole[place + 2 :]
+    for content in (unknown, whole[:-30], b"no archive"):
+        (tmp_path / "scene.npz").write_bytes(content)
+        with pytest.raises(InputError, match=r"scene.npz is damaged or no scene") as caught:
+            load_sample(tmp_path / "scene.npz")
+        assert "\n" not in str(caught.value)
