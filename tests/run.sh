@@ -3,6 +3,8 @@
 #
 #     sh tests/run.sh                        # everything
 #     sh tests/run.sh tests/bayes -k sgld    # arguments go on to pytest
+#
+# Everything runs in one process per core, at most four; with arguments in one, unless they hold -n.
 set -eu
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
@@ -10,6 +12,7 @@ python=$(sh "$root/setup.sh" requirements-test.txt)
 cd -- "$root"
 
 # A fault of style must not hide whether the tests pass: all three run, the first failure counts.
+[ "$#" -gt 0 ] || set -- -n auto --maxprocesses 4 --dist loadfile
 status=0
 "$python" -m ruff check . || status=$?
 "$python" -m ruff format --check . || { code=$?; [ "$status" -ne 0 ] || status=$code; }
