@@ -25,9 +25,22 @@ from bayesdl_sim.utils.errors import InputError
 __all__ = ["CalibrationStack", "fit_calibration"]
 
 ALPHAS = (0.05, 0.1, 0.2)
+INTERVAL = 0.9  # whose coverage of single stacks is looked at
+LIT_SHARE = 0.2  # of the pixels of a stack, the brightest
 FOLDS = 5  # groups of cells that the factor by features and the probability map are tried on
 TAILS = np.array([SMALLEST_TAIL, 0.001, 0.0025, 0.005])
 GRID = np.concatenate([[0.0], TAILS, QUANTILES, 1 - TAILS[::-1], [1.0]])  # of the probability map
+
+
+class HeldOut(NamedTuple):
+    """How a calibration does on cells that it was not fitted on; less is better.
+
+    `nll`: Gaussian, per pixel, up to a term that all calibrations share; `interval_error`: by how
+    much the share of a stack's lit pixels that the 90 % interval covers is off, mean over stacks.
+    """
+
+    nll: float
+    interval_error: float
 
 
 class CalibrationStack(NamedTuple):
@@ -51,12 +64,13 @@ def fit_calibration(
     """Fits the scale, the probability map and the conformal factors on validation cells.
 
     A factor by features of the image (`bayes.calibration.image_features`) is kept only if, fitted
-    without a group of cells, it lowers the negative log-likelihood on that group; deviations are
-    multiplied by it first. The scale is `c^2 = < z^2 >` (`variance_scale`), every cell with the
-    same weight. The probability map is the cells' mean distribution of `Phi(z / c)`, monotone by
-    construction; it is kept only if, fitted without a group of cells, it lowers the quantile
-    calibration error on that group. The conformal factors are those of `conformal_factor`, of
-    calibrated deviations.
+    without a group of cells, it lowers both the negative log-likelihood on that group and the
+    interval error of its stacks: what is right on average and wrong for some kinds of samples is
+    not worth a better average. Deviations are multiplied by it first. The scale is
+    `c^2 = < z^2 >` (`variance_scale`), every cell with the same weight. The probability map is the
+    cells' mean distribution of `Phi(z / c)`, monotone by construction; it is kept only if, fitted
+    without a group of cells, it lowers the quantile calibration error on that group. The conformal
+    factors are those of `conformal_factor`, of calibrated deviations.
 
     Args:
         cells: the stacks of each cell, one per signal level.
@@ -75,8 +89,9 @@ def fit_calibration(
         [FittedPixels(_standardised(stack), stack.features, stack.brightness) for stack in cell]
         for cell in cells
     ]
-    without, with_it = _held_out_nll(stacks)
-    by_features = _feature_scale(stacks) if with_it < without else None
+    without, with_it = _held_out(stacks)
+    better = all(np.less(with_it, without))
+    by_features = _feature_scale(stacks) if better else None
     z = [_cell(cell, by_features) for cell in stacks]
     scale = _scale(z)
     before, after = _held_out_errors(z)
@@ -99,7 +114,11 @@ def fit_calibration(
         fitted_on={
             "cells": len(z),
             "pixels": sum(values.size for values in z),
-            "nll_held_out": {"without": without, "with_it": with_it},
+            "nll_held_out": {"without": without.nll, "with_it": with_it.nll},
+            "interval_error_held_out": {
+                "without": without.interval_error,
+                "with_it": with_it.interval_error,
+            },
             "quantile_calibration_error_held_out": {"scale_only": before, "with_map": after},
             **(fitted_on or {}),
         },
@@ -123,23 +142,38 @@ def _feature_scale(cells: Sequence[Sequence[FittedPixels]]) -> FeatureScale:
     return fit_feature_scale([stack for cell in cells for stack in cell])
 
 
-def _held_out_nll(cells: Sequence[Sequence[FittedPixels]]) -> tuple[float, float]:
-    """Gaussian NLL per pixel on cells left out of the fit, without and with the factor by features.
+def _held_out(cells: Sequence[Sequence[FittedPixels]]) -> tuple[HeldOut, HeldOut]:
+    """Scores of cells left out of the fit, without and with the factor by features.
 
-    Up to a term that both have. Equal, so that no factor is kept, where there are fewer cells than
-    groups, or a stack without features.
+    Equal, so that no factor is kept, where there are fewer cells than groups, or a stack without
+    features.
     """
     if len(cells) < FOLDS or any(stack.features is None for cell in cells for stack in cell):
-        return 0.0, 0.0
-    found: list[list[float]] = [[], []]
+        return HeldOut(0.0, 0.0), HeldOut(0.0, 0.0)
+    nll: list[list[float]] = [[], []]
+    covered: list[list[float]] = [[], []]
     for fold in _folds(len(cells)):
         rest = [stacks for i, stacks in enumerate(cells) if i not in fold]
-        for values, by_features in zip(found, (None, _feature_scale(rest)), strict=True):
+        for way, by_features in enumerate((None, _feature_scale(rest))):
             scale = _scale([_cell(stacks, by_features) for stacks in rest])
-            for z, *known in (stack for i in fold for stack in cells[i]):
+            for stack in (stack for i in fold for stack in cells[i]):
+                known = stack.features, stack.brightness
                 factor = scale * (1.0 if by_features is None else by_features.factor(*known))
-                values.append(float(np.mean(np.log(factor) + 0.5 * (z / factor) ** 2)))
-    return float(np.mean(found[0])), float(np.mean(found[1]))
+                z = stack.z / factor
+                nll[way].append(float(np.mean(np.log(factor) + 0.5 * z**2)))
+                covered[way].append(_lit_coverage(z, stack.brightness))
+    without, with_it = (
+        HeldOut(float(np.mean(loss)), float(np.mean(np.abs(np.subtract(shares, INTERVAL)))))
+        for loss, shares in zip(nll, covered, strict=True)
+    )
+    return without, with_it
+
+
+def _lit_coverage(z: NDArray, brightness: NDArray | None) -> float:
+    """Share of the brightest pixels of a stack in its 90 % interval; of all if unknown."""
+    if brightness is not None:
+        z = z[brightness >= np.quantile(brightness, 1 - LIT_SHARE)]
+    return float(np.mean(np.abs(z) <= ndtri((1 + INTERVAL) / 2)))
 
 
 def _folds(cells: int) -> list[list[int]]:

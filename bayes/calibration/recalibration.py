@@ -138,10 +138,12 @@ class Calibration:
                 "with it)"
             )
         if tried := facts.get("nll_held_out"):
+            off = facts.get("interval_error_held_out")
+            also = f"; interval error {off['without']:.3f}, {off['with_it']:.3f}" if off else ""
             lines.append(
                 f"further factors by features of the image, of its background and of its "
                 f"structure: {_kept(self.by_features)} (NLL on cells left out: "
-                f"{tried['without']:.3f} without, {tried['with_it']:.3f} with them)"
+                f"{tried['without']:.3f} without, {tried['with_it']:.3f} with them{also})"
             )
         return lines + [_risk_line(entry, facts) for entry in self.conformal]
 

@@ -52,6 +52,7 @@ _FITTED_ON = record(
         "cells": whole(least=1),
         "pixels": whole(least=1),
         "nll_held_out": optional(record({"without": _NUMBER, "with_it": _NUMBER})),
+        "interval_error_held_out": optional(record({"without": _NUMBER, "with_it": _NUMBER})),
         "quantile_calibration_error_held_out": optional(
             record({"scale_only": _NUMBER, "with_map": _NUMBER})
         ),

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from bayesdl_sim.bayes.calibration import fitting
 from bayesdl_sim.bayes.calibration.fitting import CalibrationStack, fit_calibration
+from bayesdl_sim.bayes.calibration.image_features import FittedPixels, ImageFeatures
 from bayesdl_sim.bayes.calibration.recalibration import Calibration
 from bayesdl_sim.metrics.distributions import quantile_calibration_error
 from bayesdl_sim.utils.errors import InputError
@@ -118,6 +120,29 @@ def test_structure_of_dim_stacks_keeps_its_interval(with_structure):
     z = stack.error / (one.factor(stack.features) * stack.sigma)
     low, high, _ = one.bounds(0.9, guaranteed=False)
     assert np.mean((z[lit] >= low) & (z[lit] <= high)) < 0.85
+
+
+@pytest.mark.parametrize(("interval_error", "kept"), [(0.04, True), (0.06, False)])
+def test_a_better_average_is_not_bought_with_single_stacks(
+    with_features, monkeypatch, interval_error, kept
+):
+    scores = fitting.HeldOut(1.0, 0.05), fitting.HeldOut(0.5, interval_error)
+    monkeypatch.setattr(fitting, "_held_out", lambda cells: scores)
+    calibration = fit_calibration(with_features(10, slope=1.0))
+    assert (calibration.by_features is not None) == kept
+    assert f"interval error 0.050, {interval_error:.3f}" in " ".join(calibration.describe())
+
+
+def test_interval_error_looks_at_the_lit_pixels_of_each_stack():
+    """Half of the stacks are covered wholly, the others not at all where they are lit."""
+    rng, cells = np.random.default_rng(4), []
+    for number in range(20):
+        brightness = np.linspace(0, 1, 1000)
+        z = 0.01 * rng.normal(size=1000)
+        z[brightness > 0.7] = 10.0 * (number % 2) + 0.01
+        cells.append([FittedPixels(z, ImageFeatures(0.0, 0.0), brightness)])
+    without, _ = fitting._held_out(cells)
+    assert without.interval_error == pytest.approx((0.1 + 0.9) / 2)
 
 
 def test_nothing_to_fit_on(cells):
