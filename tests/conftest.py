@@ -12,7 +12,14 @@ from bayesdl_sim.DatasetGenerate.outliers import ODDITIES, OUTLIERS
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _one_thread():
+def _one_thread_from_the_start():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread_again():
+    """A program that a test has called sets the threads of its process; the next test has one."""
+    yield
     torch.set_num_threads(1)
 
 

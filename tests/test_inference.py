@@ -502,7 +502,7 @@ def test_stacks_of_one_name_do_not_overwrite_each_other(script, posterior, tmp_p
     write_tiff(stacks / "Cell.tiff", counts(1, (20, 24)))
     call(script, posterior, "--test_data", stacks, "--save_path", tmp_path / "out")
     found = sorted(path.name for path in (tmp_path / "out").glob("[!.]*"))
-    assert found == ["Cell_tiff", "cell_tif"]
+    assert found == ["Cell_tiff", "cell_tif", "summary.csv", "summary.html"]
 
 
 # --- What the members cannot tell ----------------------------------------------------------------

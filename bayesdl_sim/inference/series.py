@@ -173,7 +173,8 @@ def _change(
             beyond doubt.
     """
     change = change_between(earlier, later)
-    certain = marked(change.difference, torch.as_tensor(factor) * change.total, level)
+    factors = torch.as_tensor(factor, device=change.total.device)
+    certain = marked(change.difference, factors * change.total, level)
     difference = change.difference[0, 0].cpu().numpy()
     return difference, np.sign(difference) * certain[0, 0].cpu().numpy()
 

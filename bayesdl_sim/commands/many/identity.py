@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bayesdl_sim.commands.test_options import TestSettings
 from bayesdl_sim.data.formats.content import image_files
 from bayesdl_sim.data.stacks import StackEntry
+from bayesdl_sim.utils.errors import require_file
 from bayesdl_sim.utils.files import sha256
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def identity_of(
     """
     known = (hashes or {}).get(entry.source)
     options = {name: getattr(settings, name) for name in OPTIONS}
-    options["target"] = None if settings.target is None else sha256(settings.target)
+    if settings.target is not None:
+        options["target"] = sha256(require_file(settings.target, "ground truth"))
     options["layout"], options["numbers"] = asdict(settings.layout), asdict(settings.numbers)
     facts = posterior.facts
     gate = posterior.gate and {name: list(row) for name, row in posterior.gate.scores.items()}
