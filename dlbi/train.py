@@ -11,6 +11,7 @@ The paper's generator is trained as published and reads nothing but movies.
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
 from tqdm import tqdm
@@ -24,7 +25,7 @@ from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.devices import choose_device, choose_precision
 from bayesdl_sim.utils.errors import InputError, run_script, writable_folder
 from bayesdl_sim.utils.folders.lock import owned_folder
-from bayesdl_sim.utils.resume import refuse_used_folder
+from bayesdl_sim.utils.resume import load_progress, refuse_used_folder
 
 __all__ = ["main", "parse_args"]
 
@@ -106,6 +107,17 @@ def _train(args: argparse.Namespace, folder: Path) -> None:
 
 def _train_moments(args: argparse.Namespace, folder: Path) -> None:
     """Scenes, training, members, calibration."""
+    settings = TrainingSettings(
+        width=args.width or 32,
+        batch=args.batch_size or 4,
+        crop=args.crop,
+        learning_rate=args.lr or 1.5e-3,
+        temperature=args.temperature,
+        seed=args.seed,
+    )
+    progress = folder / PROGRESS
+    if args.resume and progress.is_file():  # before a scene of another seed joins the set
+        load_progress(progress, {}, asdict(settings))
     scenes = writable_folder(args.set_dir or folder / "scenes")
     held_out = writable_folder(scenes / "held_out")
     first = args.seed + 1
@@ -118,14 +130,6 @@ def _train_moments(args: argparse.Namespace, folder: Path) -> None:
     ):
         for number in tqdm(range(count), desc=f"scenes in {place.name}", unit="scene"):
             write_sample(place, seed, number, SCENE_SIZE, per_pixel)
-    settings = TrainingSettings(
-        width=args.width or 32,
-        batch=args.batch_size or 4,
-        crop=args.crop,
-        learning_rate=args.lr or 1.5e-3,
-        temperature=args.temperature,
-        seed=args.seed,
-    )
     device = choose_device(args.device)
     run = RunSettings(
         steps=args.steps,

@@ -30,9 +30,9 @@ first_core() (
 second_core() (
     export OMP_NUM_THREADS=1
     "$python" -m benchmarks.engines --epochs 24 --test_cells 6 --kept_out 1 --save_path "$tables"
-    "$python" evaluate.py --root_dir runs/eval_many --cells 101-300 --calibration_cells 1-100 \
+    "$python" evaluate.py --root_dir runs/eval_many --cells 151-300 \
         --classical False --pixels 8192 --save_path runs/evaluation_many
-    "$python" -m benchmarks.intervals.member_counts --root_dir runs/eval_many --cells 101-300 \
+    "$python" -m benchmarks.intervals.member_counts --root_dir runs/eval_many --cells 151-300 \
         --save_path "$tables"
     "$python" -m benchmarks.intervals.textures --save_path "$tables"
     "$python" -m benchmarks.fringes --save_path "$tables"

@@ -1,11 +1,13 @@
 """Training: the error falls, resuming needs the same settings, members are written."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from bayesdl_sim.dlbi import train
 from bayesdl_sim.dlbi.network import training
 from bayesdl_sim.dlbi.network.training import RunSettings, TrainingSettings, fit
 from bayesdl_sim.utils.checkpoints import load_checkpoint
@@ -83,3 +85,17 @@ def test_an_interrupted_training_ends_with_the_same_members(tmp_path, scenes, mo
     again = fit(settings, run_in(tmp_path / "again"), scenes[0], resume=True)
     for one, other in zip(whole, again, strict=True):
         assert one.read_bytes() == other.read_bytes()
+
+
+def test_a_refused_resume_adds_no_scene_to_the_set(tmp_path, scenes):
+    paths = [path.name for path in scenes[1]]
+    for path in scenes[1]:
+        shutil.copy(path, tmp_path / path.name)
+    fit(SETTINGS, run_in(tmp_path / "run", members=1), tmp_path)
+    words = f"--save_path {tmp_path / 'run'} --set_dir {tmp_path} --scenes 1 --held_out 1 --seed 7"
+    words += " --width 16 --batch_size 2 --crop 16 --resume"
+    with pytest.raises(InputError, match="seed: .* was begun with seed 0, now it is 7"):
+        train.main(
+            [*words.split(), "--width", "16", "--batch_size", "2", "--crop", "16", "--resume"]
+        )
+    assert sorted(path.name for path in tmp_path.rglob("scene_*")) == sorted(paths)
