@@ -1,6 +1,6 @@
 """Does the interval hold with any number of members? Each has a calibration of its own.
 
-    python -m benchmarks.intervals.member_counts --root_dir runs/eval_many --cells 101-300
+    python -m benchmarks.intervals.member_counts --root_dir runs/eval_many --cells 151-300
 
 One row per number of members, in the shipped order: coverage of the 90 % interval over all sampled
 pixels and over the lit fifth, mean z^2 after calibration, and the error of the mean.
