@@ -95,10 +95,15 @@ def require_same(stored: Mapping[str, Any], now: Mapping[str, Any], where: str) 
         if str(new).startswith("sha256:") and str(old).startswith("sha256:"):
             change = f"{name}: what it names has other content now than when {where} was begun"
         else:
-            change = f"{name}: {where} was begun with {name} {old}, now it is {new}"
+            change = f"{name}: {where} was begun with {name} {_short(old)}, now it is {_short(new)}"
         raise InputError(
             f"{change}; resume with the same settings and data, or start again without resume"
         )
+
+
+def _short(value: Any) -> str:
+    """A value on one line; a damaged file may hold a tensor instead."""
+    return " ".join(str(value).split())[:_REASON_LENGTH]
 
 
 def _equal(old: Any, new: Any) -> bool:

@@ -69,6 +69,8 @@ def open_tiff(path: str | Path) -> ImageFile:
 def _check_grey(
     part: tifffile.TiffPageSeries, axes: str, shape: tuple[int, ...], path: str | Path
 ) -> None:
+    if 0 in shape:
+        raise ValueError("it holds no image")
     if "S" in axes and shape[axes.index("S")] in COLOURS_OF_A_PICTURE:
         raise _coloured(path)
     if part.dtype is None or part.dtype.kind not in "uif":
@@ -137,7 +139,8 @@ def iterate_tiff(path: str | Path, chunk: int = 50) -> Iterator[np.ndarray]:
                 continue
             for start in range(0, count, chunk):
                 pages = part.pages[start : start + chunk]
-                yield np.stack([page.asarray() for page in pages])
+                size = part.shape[-2:]  # a page that says otherwise is damaged
+                yield np.stack([np.asarray(page.asarray()).reshape(size) for page in pages])
 
 
 def tiff_header(path: str | Path) -> tuple[tuple[int, int, int], np.dtype]:
@@ -207,7 +210,7 @@ def _check_chain(path: Path, file: BinaryIO, size: int) -> None:
 
 def _grey_series(file: tifffile.TiffFile, path: str | Path) -> list[tifffile.TiffPageSeries]:
     series = list(file.series)
-    if not series or any(len(part.shape) < 2 for part in series):
+    if not series or any(len(part.shape) < 2 or 0 in part.shape for part in series):
         raise ValueError("it holds no image")
     for part in series:
         if "S" in part.axes or part.keyframe.samplesperpixel > 1:

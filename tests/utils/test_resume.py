@@ -5,7 +5,7 @@ import torch
 
 from bayesdl_sim.utils.checkpoints import load_checkpoint, save_checkpoint
 from bayesdl_sim.utils.errors import InputError
-from bayesdl_sim.utils.resume import load_progress, save_progress
+from bayesdl_sim.utils.resume import load_progress, require_same, save_progress
 
 IDENTITY = {"data": {"sample": "MT"}, "sampler": {"epoch": 6}}
 
@@ -57,3 +57,10 @@ def test_states_of_another_network_are_refused(path):
 def test_another_setting_is_refused_by_name(path):
     with pytest.raises(InputError, match="begun with sample MT, now it is ER"):
         load_progress(path, parts(), {**IDENTITY, "data": {"sample": "ER"}})
+
+
+def test_a_setting_that_became_a_tensor_is_one_line():
+    stored = {"root_dir": torch.zeros(40, 40)}
+    with pytest.raises(InputError, match=r"root_dir tensor\(\[\[0\., ") as refused:
+        require_same(stored, {"root_dir": "runs/set"}, "latest.pth")
+    assert len(str(refused.value).splitlines()) == 1

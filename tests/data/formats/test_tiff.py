@@ -1,12 +1,19 @@
 """TIFF as microscopes, Fiji and Python write it, and what is wrong with broken ones."""
 
 import logging
+import warnings
 
 import numpy as np
 import pytest
 import tifffile
 
-from bayesdl_sim.data.formats.tiff import iterate_tiff, read_image, read_tiff, tiff_header
+from bayesdl_sim.data.formats.tiff import (
+    iterate_tiff,
+    open_tiff,
+    read_image,
+    read_tiff,
+    tiff_header,
+)
 from bayesdl_sim.utils.errors import InputError
 
 
@@ -213,3 +220,13 @@ def test_a_long_movie_comes_in_pieces(tmp_path, options):
     pieces = list(iterate_tiff(tmp_path / "movie.tif", chunk=3))
     assert [len(piece) for piece in pieces] == [3, 3, 1]
     assert np.array_equal(np.concatenate(pieces), movie)
+
+
+def test_an_empty_image_is_no_image(tmp_path):
+    path = tmp_path / "empty.tif"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tifffile says that it has no pixels
+        tifffile.imwrite(path, np.zeros((9, 0, 20), np.uint16))
+    for read in (read_tiff, open_tiff):
+        with pytest.raises(InputError, match="holds no image"):
+            read(path)
