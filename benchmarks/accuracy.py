@@ -12,11 +12,13 @@ frames. It is given no optics (that image is what the network starts from), or t
 (aperture, wavelength, pixel size: what every lab knows), or the OTF that made the frames (what a
 careful lab has measured at best); with --oracle also the true patterns. The row "tuned" is the
 last but with the constant of the filter and a Gaussian post-blur that are best at each light level
-on these very stacks. The network is given no optics.
+on these very stacks. The network is given no optics (told nothing), or the nominal ones; --wrong_by
+also hands it optics with such an error of the wavelength.
 """
 
 import argparse
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -40,13 +42,16 @@ from bayesdl_sim.benchmarks.shared.common import (
 from bayesdl_sim.benchmarks.shared.console import arguments, at_least
 from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.evaluation.scenes import Scene, simulated_cells
+from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.metrics.images import Quality, quality
+from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.reconstruction.first_guess import first_guess
 from bayesdl_sim.utils.errors import run_script, writable_folder
 
 __all__ = ["bars", "main", "mean_by", "method_table", "score_scenes", "standard_methods"]
 
 WIDE_FIELD, OURS = "wide field", "BayesDL-SIM"
+OURS_NOMINAL, OURS_WRONG = "BayesDL-SIM, nominal optics", "BayesDL-SIM, wrong optics"
 GUESS = "Wiener, typical optics"
 NOMINAL = "Wiener, nominal optics"
 WIENER = "Wiener, true OTF"
@@ -56,16 +61,34 @@ GAIN_BARS = {"psnr": 5.0, "ssim": 0.2}
 Method = Callable[[Scene], Sequence[np.ndarray]]
 
 
-def standard_methods(posterior, oracle: bool = False) -> dict[str, Method]:
-    """The methods that are compared, each a function of a scene that gives an image per level."""
+def standard_methods(
+    posterior: Posterior, oracle: bool = False, wrong_by: float | None = None
+) -> dict[str, Method]:
+    """The methods that are compared, each a function of a scene that gives an image per level.
+
+    Args:
+        oracle: also the Wiener filter with the true patterns.
+        wrong_by: relative error of the wavelength in a further row; None: no such row.
+    """
     methods: dict[str, Method] = {WIDE_FIELD: wide_field_images}
     methods[GUESS] = lambda scene: [first_guess(stack).numpy() for stack in scene.raw]
     methods[NOMINAL] = lambda scene: wiener_images(scene, true_optics=False)
     methods[WIENER] = wiener_images
     if oracle:
         methods[ORACLE] = lambda scene: wiener_images(scene, true_patterns=True)
-    methods[OURS] = lambda scene: posterior_of(scene, posterior).mean[:, 0].numpy()
+
+    def ours(scene: Scene, optics: Optics | None = None) -> np.ndarray:
+        return posterior_of(scene, posterior, optics=optics).mean[:, 0].numpy()
+
+    methods[OURS] = ours
+    methods[OURS_NOMINAL] = lambda scene: ours(scene, scene.optics.nominal)
+    if wrong_by is not None:
+        methods[OURS_WRONG] = lambda scene: ours(scene, _wrong(scene.optics.nominal, wrong_by))
     return methods
+
+
+def _wrong(optics: Optics, by: float) -> Optics:
+    return replace(optics, emission_nm=optics.emission_nm * (1 + by))
 
 
 def score_scenes(
@@ -155,6 +178,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=192, help="raw field, pixels per side")
     parser.add_argument("--border", type=int, default=0, help="raw pixels left out at each side")
     parser.add_argument("--seed", type=int, default=20261, help="not that of a training set")
+    parser.add_argument("--wrong_by", type=float, help="error of the wavelength, such as 0.15")
     parser.add_argument("--oracle", action="store_true", help="also Wiener with the true patterns")
     parser.add_argument(
         "--others", type=Path, metavar="DIR", help="folder with a subfolder of images per program"
@@ -181,7 +205,7 @@ def main(argv: list[str] | None = None) -> None:
         return
     others = {} if args.others is None else other_programs(args.others)
     posterior = open_posterior(args)
-    methods = standard_methods(posterior, args.oracle)
+    methods = standard_methods(posterior, args.oracle, args.wrong_by)
     records = score_scenes(scenes, methods, args.border, tuned=True, others=others)
     tables = {
         "Mean over all levels": mean_by(records, "method"),

@@ -38,7 +38,7 @@ from bayesdl_sim.inference.series import CONVENTIONS
 from bayesdl_sim.metrics.images import quality
 from bayesdl_sim.physics.fringeless import shuffled
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES, Illumination
-from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
+from bayesdl_sim.physics.optics import TYPICAL_OPTICS
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
 from bayesdl_sim.physics.reconstruction.deconvolution import deconvolved_wide_field
 from bayesdl_sim.physics.reconstruction.first_guess import first_guess
@@ -80,17 +80,12 @@ def found(errors: Iterable[tuple[float, float]]) -> bool:
     return all(f < FREQUENCY_LIMIT and p < PHASE_LIMIT_DEG for f, p in errors)
 
 
-def nominal(optics: Optics) -> Optics:
-    """What every lab knows: aperture, wavelength and pixel size, but no aberrations."""
-    return Optics(optics.na, optics.emission_nm, optics.pixel_size_nm, TYPICAL_OPTICS.damping)
-
-
 def pattern_rows(scene: Scene) -> list[dict[str, Any]]:
     """One row per level: found or not, and trusted or not, without and with nominal optics."""
     rows, size = [], scene.raw.shape[-1]
     for level, raw in enumerate(scene.raw, start=1):
         row = {"level": level, "signal, e-/px": scene.signals[level - 1]}
-        for name, optics in (("optics unknown", None), ("optics known", nominal(scene.optics))):
+        for name, optics in (("optics unknown", None), ("optics known", scene.optics.nominal)):
             patterns = estimate(raw, optics)
             right = found(pattern_errors(patterns.illumination, scene.illumination, size))
             row[f"found, {name}"] = right

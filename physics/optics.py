@@ -11,8 +11,16 @@ from torch import Tensor
 
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["TYPICAL_OPTICS", "Optics", "apply_otf", "frequency_grid", "otf", "target_otf"]
+__all__ = [
+    "TYPICAL_OPTICS",
+    "Optics",
+    "apply_otf",
+    "frequency_grid",
+    "otf",
+    "target_otf",
+]
 
+TYPICAL_DAMPING = 0.4  # moderate aberrations
 MEASURED_FLOOR = 1e-3  # measured OTF values below this share of the peak are noise
 
 
@@ -41,6 +49,11 @@ class Optics:
     def cutoff(self) -> float:
         """Cut-off frequency 2 NA / emission, in cycles per raw pixel."""
         return 2.0 * self.na / self.emission_nm * self.pixel_size_nm
+
+    @property
+    def nominal(self) -> Optics:
+        """What every lab knows, aperture, wavelength and pixel size, with typical aberrations."""
+        return Optics(self.na, self.emission_nm, self.pixel_size_nm, TYPICAL_DAMPING)
 
     def to_dict(self) -> dict[str, Any]:
         """The parameters for JSON; a measured curve is named by its cut-off, not listed."""
@@ -72,7 +85,7 @@ class Optics:
 
 # Cut-off 0.34 cycles per pixel and moderate aberrations, in the middle of what microscopes have:
 # for whatever needs to know the optics only roughly.
-TYPICAL_OPTICS = Optics(na=1.35, emission_nm=560.0, pixel_size_nm=70.0, damping=0.4)
+TYPICAL_OPTICS = Optics(na=1.35, emission_nm=560.0, pixel_size_nm=70.0, damping=TYPICAL_DAMPING)
 
 
 def frequency_grid(shape: tuple[int, int], device: torch.device | str = "cpu") -> Tensor:

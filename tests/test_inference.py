@@ -31,6 +31,7 @@ from bayesdl_sim.utils.files import sha256
 
 ROOT = Path(__file__).resolve().parents[1]
 HEIGHT, WIDTH = 37, 50  # odd and not square
+OTF = ROOT / "data" / "OTF" / "TIRF488_cam1_0_z30_OTF2d.mrc"
 PIXEL_NM = 65.0
 PICTURES = [
     "SR.png",
@@ -412,6 +413,18 @@ def test_pixel_size_from_the_command_line(script, posterior, tmp_path):
     assert read_tiff(tmp_path / "out" / "SR.tif")[1] == pytest.approx(40, rel=1e-5)
 
 
+def test_optics_from_the_command_line(script, posterior, tmp_path, capsys):
+    path = write_tiff(tmp_path / "cell.tif", counts(), pixel_size_nm=None)
+    lens = ("--na", 1.41, "--wavelength_nm", 516)
+    arguments = ("--test_data", path, "--save_path", tmp_path / "out", *lens)
+    assert "does not say: give pixel_size_nm" in fails(script, capsys, posterior, *arguments)
+    call(script, posterior, *arguments, "--pixel_size_nm", 62.6, "--otf", OTF)
+    source = json.loads((tmp_path / "out" / "prediction.json").read_text())["source"]
+    assert source["optics_given"]["na"] == 1.41
+    assert source["optics_given"]["radial_otf"] is True
+    assert source["optics_given"]["cutoff"] == pytest.approx(2 * 1.41 / 516 * 62.6)
+
+
 def test_time_series_has_one_intensity_scale(script, posterior, tmp_path):
     """A cell that bleaches gets darker: its time points are not stretched one by one."""
     bright = counts(size=(24, 32))
@@ -623,6 +636,18 @@ def test_wrong_options(script, posterior, tmp_path, capsys):
         "holds 3 member(s), 9 were asked for": ("--members", 9),
         "tile: expected 32": ("--tile", 8),
         "pixel_size_nm: expected a positive size": ("--pixel_size_nm", -1),
+        "give both, or neither": ("--na", 1.4),
+        "na: expected 0.1 to 1.7, found 140": ("--na", 140, "--wavelength_nm", 525),
+        "give na and wavelength_nm": ("--otf", tmp_path / "otf.mrc"),
+        "give a cut-off of 1.387": ("--na", 1.4, "--wavelength_nm", 525, "--pixel_size_nm", 260),
+        "measured OTF: no file": (
+            "--na",
+            1.4,
+            "--wavelength_nm",
+            525,
+            "--otf",
+            tmp_path / "otf.mrc",
+        ),
         "twice the raw frames": ("--target", tmp_path / "small.tif"),
         "ground truth: no file": ("--target", tmp_path / "nowhere.tif"),
     }

@@ -10,6 +10,7 @@ from typing import Any
 from bayesdl_sim.bayes.tolerance import DELTA
 from bayesdl_sim.commands.many.options import add_many_options, check_sharing
 from bayesdl_sim.commands.many.shards import WHOLE, Shard, parse_shard
+from bayesdl_sim.commands.optics_options import KnownMicroscope, add_optics_options
 from bayesdl_sim.data.layouts import FrameLayout
 from bayesdl_sim.inference.settings import (
     CHANGES,
@@ -37,6 +38,7 @@ class TestSettings:
         layout: order of the frames, and which colour, position and plane.
         target: ground truth of a single stack; None: there is none.
         pixel_size_nm: of the raw frames; None: as the file says.
+        microscope: what is known of the lens.
         folder, members, fast, convention, calibration, device, gpu_id, precision, tile: see
             `Posterior.load`.
         mode, frames: what the members must have been trained on; None: anything.
@@ -56,6 +58,7 @@ class TestSettings:
     layout: FrameLayout = FrameLayout()
     target: Path | None = None
     pixel_size_nm: float | None = None
+    microscope: KnownMicroscope = KnownMicroscope()
     folder: Path = field(default_factory=shipped_folder)
     members: int | None = None
     fast: bool = False
@@ -88,6 +91,7 @@ def parse_args(argv: Sequence[str] | None = None) -> TestSettings:
     )
     _everyday_options(parser.add_argument_group("everyday"))
     _layout_options(parser.add_argument_group("files that hold more, or in another order"))
+    add_optics_options(parser.add_argument_group("what is known of the microscope"))
     _map_options(parser.add_argument_group("further maps (in normalised SR intensity)"))
     add_many_options(parser.add_argument_group("many stacks, long series, several processes"))
     _expert_options(parser.add_argument_group("posterior and computer"))
@@ -117,6 +121,7 @@ def parse_args(argv: Sequence[str] | None = None) -> TestSettings:
         ),
         target=args.target,
         pixel_size_nm=args.pixel_size_nm,
+        microscope=KnownMicroscope(na=args.na, wavelength_nm=args.wavelength_nm, otf=args.otf),
         folder=args.pretrained_G or shipped_folder(),
         members=args.members,
         fast=args.fast,

@@ -110,6 +110,7 @@ def process(entry: StackEntry, folder: Path, settings: TestSettings, posterior: 
     for note in stack.notes:
         print(f"{source}: {note}")
     stack = replace(stack, pixel_size_nm=settings.pixel_size_nm or stack.pixel_size_nm)
+    optics = settings.microscope.optics(stack.pixel_size_nm, source)
     target = None if settings.target is None else read_target(settings.target, stack)
     height, width = stack.raw.shape[-2:]
     if not posterior.is_local and max(height, width) > settings.tile:
@@ -120,7 +121,7 @@ def process(entry: StackEntry, folder: Path, settings: TestSettings, posterior: 
     smaller = (
         f"use a smaller tile (now {settings.tile})" if posterior.is_local else "crop the stack"
     )
-    prepared = posterior.prepare(stack)
+    prepared = posterior.prepare(stack, optics)
     _refuse(source, posterior.judge(prepared), settings.force)
     with (
         Progress(printable(stack.name)) as progress,

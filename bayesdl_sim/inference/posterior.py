@@ -33,6 +33,7 @@ from bayesdl_sim.inference.settings import DEFAULT_MAPS, MapSettings
 from bayesdl_sim.models.bayesdl import DISTILLED
 from bayesdl_sim.models.members import TILE, MemberFacts, hashes_of, open_members
 from bayesdl_sim.models.shipped import shipped_folder, student_folder
+from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.utils.devices import choose_device, choose_precision
 from bayesdl_sim.utils.errors import InputError
 
@@ -231,7 +232,9 @@ class Posterior:
             return judge_frames(prepared)
         return judge_result(prepared, result, self.gate)
 
-    def predict(self, raw: Tensor, calibrated: bool = True) -> Prediction:
+    def predict(
+        self, raw: Tensor, calibrated: bool = True, optics: Optics | None = None
+    ) -> Prediction:
         """The posterior predictive of a batch of stacks, for those who batch themselves.
 
         Each stack has its own intensity scale, `data.normalise.normalisation_of`; the maps are
@@ -240,30 +243,39 @@ class Posterior:
         Args:
             raw: counts (B, 9, H, W).
             calibrated: multiply the deviations by the calibration.
+            optics: of the detection of all of them, as far as they are known.
         """
         predictor, predictions = CONVENTIONS[self.convention], []
         # One by one: a batch does not fit into a core's cache, and takes a fifth longer there.
-        for shown in self.shown(raw).split(1):
+        for shown in self.shown(raw, optics).split(1):
             prediction = predictor(self.functions, shown, self.likelihood)
             predictions.append(self.calibration.apply(prediction) if calibrated else prediction)
         columns = zip(*predictions, strict=True)
         return Prediction(*(torch.cat(column).float().cpu() for column in columns))
 
-    def shown(self, raw: Tensor) -> Tensor:
+    def shown(self, raw: Tensor, optics: Optics | None = None) -> Tensor:
         """What the networks see of stacks of counts: (B, 9, H, W) -> (B, F, H, W)."""
         source = Path("the batch")
         shared = {"pixel_size_nm": None, "name": str(source), "source": source}
         stacks = (RawStack(raw=one, **shared) for one in raw.cpu().numpy()[:, None])
-        prepared = (PreparedStack(stack, self.min_max) for stack in stacks)
+        prepared = (PreparedStack(stack, self.min_max, optics) for stack in stacks)
         return torch.cat([one.network_input(0, self.inputs) for one in prepared])
 
-    def prepare(self, stack: RawStack | PreparedStack) -> PreparedStack:
-        """The stack with what is measured of it, for `judge` and `reconstruct` to share."""
+    def prepare(
+        self, stack: RawStack | PreparedStack, optics: Optics | None = None
+    ) -> PreparedStack:
+        """The stack with what is measured of it, for `judge` and `reconstruct` to share.
+
+        Args:
+            optics: of the detection, as far as they are known; `Optics(...).nominal` is that of an
+                aperture, a wavelength and a pixel size. Those of a prepared stack stay.
+        """
         if isinstance(stack, PreparedStack):
             if stack.min_max == self.min_max:
                 return stack
-            stack = stack.stack  # prepared for a posterior that scales its frames otherwise
-        return PreparedStack(stack, self.min_max)
+            # Prepared for a posterior that scales its frames otherwise.
+            stack, optics = stack.stack, stack.optics
+        return PreparedStack(stack, self.min_max, optics)
 
     def require_maps(self, maps: Sequence[str]) -> None:
         """`InputError` if a map is unknown, or cannot be had from these members."""

@@ -13,6 +13,7 @@ from bayesdl_sim.data.inputs import InputSpec, network_input
 from bayesdl_sim.data.normalise import Normalisation, min_max_of, normalisation_of
 from bayesdl_sim.data.stacks import RawStack
 from bayesdl_sim.physics.missing import filled, missing_pixels
+from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.patterns.bands import prepare
 from bayesdl_sim.physics.patterns.constancy import FringeResponse, fringe_response, patterns_hold
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
@@ -41,13 +42,16 @@ class PreparedStack:
     Args:
         stack: as `data.stacks.read_stack` gives it.
         min_max: scale each time point by its smallest and largest count, as the released code.
+        optics: of the detection, as far as they are known; None: they are fitted to the stack.
 
     Attributes:
         estimated: time points whose patterns were estimated, in the order in which that was needed.
     """
 
-    def __init__(self, stack: RawStack, min_max: bool = False) -> None:
-        self.stack, self.min_max = stack, min_max
+    def __init__(
+        self, stack: RawStack, min_max: bool = False, optics: Optics | None = None
+    ) -> None:
+        self.stack, self.min_max, self.optics = stack, min_max, optics
         self.estimated: list[int] = []
         self._kept: dict[tuple[str, int], object] = {}
         self._patterns_from: dict[int, int] = {}
@@ -84,6 +88,10 @@ class PreparedStack:
     def patterns(self, t: int) -> Estimate:
         """The fringe patterns of one time point, of the whole field."""
         return self._once("patterns", t, lambda: self._patterns(t))
+
+    def trusted_optics(self, t: int) -> Optics | None:
+        """The given optics, unless the fringes of a time point contradict them; else None."""
+        return self.optics if self.patterns(t).optics == self.optics else None
 
     def patterns_from(self, t: int) -> int | None:
         """The time point at which the patterns of another were estimated; None: not asked for."""
@@ -137,7 +145,9 @@ class PreparedStack:
     def checks(self, t: int) -> RawChecks:
         """What the raw frames show, see `raw_checks`."""
         return self._once(
-            "checks", t, lambda: raw_checks(self.counts(t), patterns=self.patterns(t))
+            "checks",
+            t,
+            lambda: raw_checks(self.counts(t), self.trusted_optics(t), self.patterns(t)),
         )
 
     def examine(self, t: int, sr: Tensor) -> Examination:
@@ -146,7 +156,7 @@ class PreparedStack:
 
     def resimulate(self, t: int, sr: Tensor) -> Resimulation:
         """The re-simulation of an image (2H, 2W) over the whole field."""
-        return resimulate_field(self.counts(t), sr, patterns=self.patterns(t))
+        return resimulate_field(self.counts(t), sr, self.trusted_optics(t), self.patterns(t))
 
     def _typical(self, t: int) -> Tensor | None:
         """The pixels (H, W) that are structure or background; None if all are."""
@@ -166,7 +176,7 @@ class PreparedStack:
                 return self.patterns(known)
         self.estimated.append(t)
         self._patterns_from[t] = t
-        return estimate(raw)
+        return estimate(raw, self.optics)
 
     def _response(self, t: int) -> FringeResponse:
         """What the fringes of a time point answer to the patterns that were estimated there."""

@@ -7,15 +7,24 @@ import numpy as np
 from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.evaluation.scenes import Scene
 from bayesdl_sim.inference.posterior import Posterior
-from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
+from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled, wiener_sim
 
 __all__ = ["open_posterior", "posterior_of", "wide_field_images", "wiener_images"]
 
 
-def posterior_of(scene: Scene, posterior: Posterior, calibrated: bool = False) -> Prediction:
-    """Maps (L, 1, 2H, 2W) of all levels of a scene; deviations as the members predict them."""
-    return posterior.predict(scene.raw, calibrated)
+def posterior_of(
+    scene: Scene,
+    posterior: Posterior,
+    calibrated: bool = False,
+    optics: Optics | None = None,
+) -> Prediction:
+    """Maps (L, 1, 2H, 2W) of all levels of a scene; deviations as the members predict them.
+
+    Args:
+        optics: what the posterior knows of the detection; None: nothing.
+    """
+    return posterior.predict(scene.raw, calibrated, optics)
 
 
 def wide_field_images(scene: Scene) -> list[np.ndarray]:
@@ -35,8 +44,7 @@ def wiener_images(
         true_patterns: hand it the true illumination too, which no experiment knows.
     """
     known = scene.optics
-    nominal = Optics(known.na, known.emission_nm, known.pixel_size_nm, TYPICAL_OPTICS.damping)
-    optics = known if true_optics else nominal
+    optics = known if true_optics else known.nominal
     patterns = scene.illumination if true_patterns else None
     return [wiener_sim(stack, optics, patterns).numpy() for stack in scene.raw]
 

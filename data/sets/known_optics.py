@@ -1,10 +1,12 @@
 """What the first guess knows of the optics of a simulated stack: the truth, roughly, nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from bayesdl_sim.data.formats.otf import measured_optics
 from bayesdl_sim.data.sets.layout import DatasetSpec
-from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
+from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["KnownOptics"]
@@ -51,9 +53,8 @@ class KnownOptics:
         place = rng.random()
         if place < TRUE_SHARE:
             return true
-        nominal = (true.emission_nm, true.pixel_size_nm, TYPICAL_OPTICS.damping)
         if place < TRUE_SHARE + NOMINAL_SHARE:
-            return Optics(true.na, *nominal)
+            return true.nominal
         if place < TRUE_SHARE + NOMINAL_SHARE + WRONG_SHARE:
-            return Optics(true.na * (1 + WRONG_BY * rng.standard_normal()), *nominal)
+            return replace(true.nominal, na=true.na * (1 + WRONG_BY * rng.standard_normal()))
         return None

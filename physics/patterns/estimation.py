@@ -22,7 +22,7 @@ from bayesdl_sim.physics.patterns.correlation import (
     reference,
     refine,
 )
-from bayesdl_sim.physics.patterns.cutoff import fit_optics, with_cutoff
+from bayesdl_sim.physics.patterns.cutoff import differ, fit_optics, with_cutoff
 from bayesdl_sim.physics.patterns.noise import (
     noise_bins,
     noise_line,
@@ -42,6 +42,7 @@ TRIED_CUTOFFS = (0.28, 0.36)  # cycles per raw pixel, where the optics are unkno
 ROUNDS = 3  # of wave vector and phases
 LOW_SHARES = (0.3, 0.1, 0.0)  # of the cut-off: frequencies left out because of haze
 CLEAR_ERROR = 0.2  # relative
+CLEAR_TRUST = 0.9  # in the fringes, that given optics must not contradict
 # Log odds of fringes before a stack is seen: for a whole fan, and for one orientation of it.
 PRIOR_FAN, PRIOR_ORIENTATION = -2.0, -1.5
 
@@ -60,7 +61,8 @@ class Estimate:
         frequency_error: per orientation, standard error in cycles per raw pixel, along any axis.
         phase_error: per orientation, standard error in rad of the phases in the field's middle.
         modulation_error: per orientation, standard error.
-        optics: that the patterns were found with.
+        optics: that the patterns were found with: the given ones, unless the fringes contradict
+            them, or fitted ones.
     """
 
     illumination: Illumination
@@ -104,7 +106,8 @@ def estimate(raw: Tensor, optics: Optics | None = None) -> Estimate:
 
     Args:
         raw: (9, H, W) counts, orientation-major; any H and W of at least 16.
-        optics: of the detection, as far as they are known.
+        optics: of the detection, as far as they are known. Where the fringes are clear and show a
+            cut-off that is another by more than an eighth, they are fitted all the same.
 
     Returns:
         Wave vectors of angle 0..pi; phases at the centre of the first raw pixel.
@@ -136,10 +139,10 @@ def estimate(raw: Tensor, optics: Optics | None = None) -> Estimate:
         sample = positive_sample(mean, glass, line, field)
         found.append(_search(sample, bands, field.through(glass), noise, glass))
     best = max(found, key=lambda one: one.fan.evidence)
-    if optics is None:
-        variances = (noise / (ORIENTATIONS * PHASES), noise / PHASES)
-        trust = _sigmoid(best.fan.evidence + PRIOR_FAN)
-        glass = fit_optics(wide, bands, best.fan.waves, best.field, variances, trust)
+    variances = (noise / (ORIENTATIONS * PHASES), noise / PHASES)
+    trust = _sigmoid(best.fan.evidence + PRIOR_FAN)
+    glass = fit_optics(wide, bands, best.fan.waves, best.field, variances, trust)
+    if optics is None or (trust > CLEAR_TRUST and differ(optics, glass)):
         best = _seen_through(best, bands, noise, glass)
     zero, _ = separate(frames, (NOMINAL,) * ORIENTATIONS)
     brightness = _brightness(zero, field.window)

@@ -5,6 +5,7 @@ import contextlib
 import pytest
 import torch
 
+from bayesdl_sim.utils import devices
 from bayesdl_sim.utils.devices import (
     autocast,
     choose_device,
@@ -64,7 +65,37 @@ def test_device_that_is_not_there(monkeypatch, gpus, device, gpu_id, words):
         choose_device(device, gpu_id)
 
 
-def test_precision_by_name_and_by_hardware(monkeypatch):
+@pytest.fixture
+def seconds(monkeypatch):
+    """Seconds of a convolution by its type, which tests may change."""
+    chosen = {torch.float32: 3.0, torch.bfloat16: 1.0}
+    monkeypatch.setattr(devices, "_convolution_seconds", chosen.get)
+    devices._bf16_pays.cache_clear()
+    yield chosen
+    devices._bf16_pays.cache_clear()
+
+
+def test_bf16_units_that_are_slow_are_not_used(monkeypatch, seconds):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
+    seconds[torch.bfloat16] = 2.9
+    assert choose_precision("auto", CPU) == torch.float32
+    seconds[torch.bfloat16] = 1.0
+    assert choose_precision("auto", CPU) == torch.float32  # measured once in a process
+    devices._bf16_pays.cache_clear()
+    assert choose_precision("auto", CPU) == torch.bfloat16
+
+
+def test_the_threads_stay_as_they_are():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert devices._convolution_seconds(torch.float32) > 0
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_precision_by_name_and_by_hardware(monkeypatch, seconds):
     assert choose_precision("fp32", CPU) == torch.float32
     assert choose_precision("bf16", CPU) == torch.bfloat16
     for probe in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["identity_of", "input_hash"]
 
 # What changes a result. Where and with how many threads it is computed does not, but for rounding.
-OPTIONS = ("layout", "target", "pixel_size_nm", "tile", "maps", "numbers", "force", "format")
+OPTIONS = ("target", "pixel_size_nm", "tile", "maps", "force", "format")
+RECORDS = ("layout", "microscope", "numbers")
 
 
 def input_hash(source: Path) -> str:
@@ -51,7 +52,10 @@ def identity_of(
     options = {name: getattr(settings, name) for name in OPTIONS}
     if settings.target is not None:
         options["target"] = sha256(require_file(settings.target, "ground truth"))
-    options["layout"], options["numbers"] = asdict(settings.layout), asdict(settings.numbers)
+    if settings.microscope.otf is not None:
+        options["otf"] = sha256(require_file(settings.microscope.otf, "measured OTF"))
+    for name in RECORDS:
+        options[name] = asdict(getattr(settings, name))
     facts = posterior.facts
     gate = posterior.gate and {name: list(row) for name, row in posterior.gate.scores.items()}
     whole: dict[str, Any] = {

@@ -98,8 +98,9 @@ def open_run(
     """The work on a series, as every process that takes part opens it."""
     stack = in_proved_order(entry.open())
     stack = replace(stack, pixel_size_nm=settings.pixel_size_nm or stack.pixel_size_nm)
+    optics = settings.microscope.optics(stack.pixel_size_nm, printable(entry.source))
     what = (identity, settings.maps, settings.numbers, settings.format)
-    return SeriesRun(posterior, posterior.prepare(stack), folder, *what)
+    return SeriesRun(posterior, posterior.prepare(stack, optics), folder, *what)
 
 
 def begin_series(

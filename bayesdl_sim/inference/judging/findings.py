@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-__all__ = ["SMALLEST_FIELD", "Finding", "findings"]
+if TYPE_CHECKING:
+    from bayesdl_sim.physics.optics import Optics
+
+__all__ = ["SMALLEST_FIELD", "Finding", "contradicted_optics", "findings"]
 
 SMALLEST_FIELD = 64  # raw pixels; smaller ones hold too little of anything
 PHASE_TOLERANCE_DEG, PHASE_LIMIT_DEG = 5.0, 20.0
@@ -64,6 +67,22 @@ def findings(
     if pixel_size_nm is not None and not PIXEL_RANGE_NM[0] <= pixel_size_nm <= PIXEL_RANGE_NM[1]:
         found.append(Finding(False, f"pixels of {pixel_size_nm:g} nm, training had 55 to 100 nm"))
     return found
+
+
+def contradicted_optics(given: Optics | None, used: Optics) -> list[Finding]:
+    """What to say where the fringes do not go with the optics that the user gave.
+
+    Args:
+        given: None: nothing was given.
+        used: that the patterns were found with, see `estimation.Estimate`.
+    """
+    if given is None or used == given:
+        return []
+    reason = (
+        f"na, wavelength_nm and pixel_size_nm give a cut-off of {given.cutoff:.3f} cycles per "
+        f"pixel, but the fringes show one of {used.cutoff:.3f}, which was used: check the three"
+    )
+    return [Finding(False, reason)]
 
 
 def _frame_faults(checks: Mapping[str, Any]) -> list[Finding]:

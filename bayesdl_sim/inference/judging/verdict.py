@@ -6,7 +6,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bayesdl_sim.inference.judging.findings import SMALLEST_FIELD, Finding, findings
+from bayesdl_sim.inference.judging.findings import (
+    SMALLEST_FIELD,
+    Finding,
+    contradicted_optics,
+    findings,
+)
 from bayesdl_sim.inference.judging.gate import Gate, Verdict, judge, stack_scores
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
@@ -72,6 +77,7 @@ def findings_at(prepared: PreparedStack, t: int) -> list[Finding]:
     checks = prepared.checks(t)._asdict()
     stack = prepared.stack
     of_the_file = [Finding(False, warning) for warning in stack.warnings]
+    of_the_file += contradicted_optics(prepared.optics, prepared.patterns(t).optics)
     return of_the_file + findings(checks, prepared.judged_field(t), stack.pixel_size_nm)
 
 

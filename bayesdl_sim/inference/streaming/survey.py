@@ -54,7 +54,7 @@ class Survey:
         """The stack of one time point alone, with what is known of it."""
         whole = self.prepared
         stack = replace(whole.stack, raw=whole.stack.raw[t][None])
-        one, origin = PreparedStack(stack, whole.min_max), whole.patterns_from(t)
+        one, origin = PreparedStack(stack, whole.min_max, whole.optics), whole.patterns_from(t)
         patterns = None if origin is None else whole.patterns(t)
         one.restore(0, whole.norm(t), patterns, 0)
         return one

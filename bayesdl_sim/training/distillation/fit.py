@@ -94,7 +94,8 @@ def _fit(
     first = load_progress(latest, parts, identity)["step"] if latest.is_file() else 0
     log, values = EpochLog(settings.work, "student", first, tensorboard=False, count="step"), []
     began = time.time()
-    for step in tqdm(range(first, settings.steps), "student", settings.steps, first, unit="step"):
+    steps = range(first, settings.steps)
+    for step in tqdm(steps, "student", settings.steps, initial=first, unit="step"):
         lesson = lessons.batch(step, settings.seed, settings.batch_size)
         lr = warm_up_cosine(step, settings.steps, settings.lr)
         values.append(_descend(network, adam, lr, lesson, device, dtype))

@@ -10,6 +10,7 @@ from bayesdl_sim.data.inputs import input_spec
 from bayesdl_sim.data.normalise import min_max_of, normalisation_of
 from bayesdl_sim.inference import prepared as module
 from bayesdl_sim.inference.facts import result_lines
+from bayesdl_sim.inference.judging.verdict import findings_at
 from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.physics.patterns.estimation import estimate
@@ -112,6 +113,24 @@ def test_shared_patterns_change_a_first_guess_by_little(stack_of, cristae):
     shared = first_guess(prepared.counts(1), prepared.patterns(1))
     assert prepared.estimated == [0]
     assert float((shared - alone).abs().mean()) < 0.05 * float(alone.std())
+
+
+def test_given_optics_reach_the_guess_and_yield_to_clear_fringes(stack):
+    fitted = PreparedStack(stack)
+    given = replace(fitted.patterns(0).optics, damping=0.5)
+    wrong = replace(given, emission_nm=1.4 * given.emission_nm)
+    informed, misled = (PreparedStack(stack, optics=optics) for optics in (given, wrong))
+    assert informed.trusted_optics(0) == informed.patterns(0).optics == given
+    assert findings_at(informed, 0) == findings_at(fitted, 0)
+    assert misled.trusted_optics(0) is None
+    assert misled.patterns(0).optics.cutoff == pytest.approx(given.cutoff, rel=0.05)
+    (warning,) = set(findings_at(misled, 0)) - set(findings_at(fitted, 0))
+    assert not warning.refuse
+    assert "check the three" in warning.reason
+    inputs = input_spec({"options": {"in_channels": 13}, "inputs": GUESS})
+    guesses = [p.network_input(0, inputs)[:, 9:] for p in (fitted, informed, misled)]
+    assert not torch.equal(guesses[1], guesses[0])
+    torch.testing.assert_close(guesses[2], guesses[0], rtol=0, atol=0.05)
 
 
 def with_frames(stack, change):

@@ -1,9 +1,11 @@
 """The cut-off of optics that nobody told, from the fringes."""
 
+from dataclasses import replace
+
 import pytest
 
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS
-from bayesdl_sim.physics.patterns.cutoff import with_cutoff
+from bayesdl_sim.physics.patterns.cutoff import differ, with_cutoff
 from bayesdl_sim.physics.patterns.estimation import estimate
 from tests.physics.conftest import shuffled
 
@@ -22,6 +24,29 @@ def test_without_fringes_the_typical_cut_off_is_left(stand):
 def test_optics_that_are_known_stay(stand):
     microscope = stand(0.30, 0.26)
     assert estimate(microscope.stack(), microscope.optics).optics == microscope.optics
+
+
+@pytest.mark.parametrize("factor", [0.75, 1.3])
+def test_optics_that_clear_fringes_contradict_are_fitted(stand, factor):
+    microscope = stand(0.31, 0.28, damping=0.4)
+    wrong = replace(microscope.optics, emission_nm=factor * microscope.optics.emission_nm)
+    raw = microscope.stack(signal_e=200.0)
+    assert estimate(raw, wrong).optics.cutoff == pytest.approx(0.31, abs=0.02)
+
+
+def test_without_fringes_nothing_contradicts_the_optics_that_are_given(stand):
+    raw = shuffled(stand(0.28, 0.25).stack(signal_e=100.0))
+    given = with_cutoff(0.38)
+    assert estimate(raw, given).optics == given
+
+
+@pytest.mark.parametrize(
+    ("given", "fitted", "expected"),
+    [(0.30, 0.33, False), (0.30, 0.35, True), (0.40, 0.34, True), (0.22, 0.265, False)],
+)
+def test_cut_offs_differ_by_more_than_a_fit_errs(given, fitted, expected):
+    """0.22 lies beyond the cut-offs that a fit tries, the lowest of which is 0.26."""
+    assert differ(with_cutoff(given), with_cutoff(fitted)) is expected
 
 
 def test_a_cut_off_is_typical_optics_with_another_pixel():

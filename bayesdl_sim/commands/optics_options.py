@@ -1,0 +1,98 @@
+"""The options of `test` for what is known of the microscope."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bayesdl_sim.utils.errors import InputError
+
+if TYPE_CHECKING:
+    from bayesdl_sim.physics.optics import Optics
+
+__all__ = ["KnownMicroscope", "add_optics_options"]
+
+NA_RANGE = (0.1, 1.7)  # air to high-index oil
+WAVELENGTH_RANGE_NM = (300.0, 1000.0)
+CUTOFF_RANGE = (0.1, 0.5)  # cycles per raw pixel: beyond the camera's limit there is no lens
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownMicroscope:
+    """What the user knows of the detection; None: nothing.
+
+    Attributes:
+        na: numerical aperture.
+        wavelength_nm: of the emission.
+        otf: file of a measured OTF, see `data.formats.otf.read_radial_otf`.
+    """
+
+    na: float | None = None
+    wavelength_nm: float | None = None
+    otf: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.na is None) != (self.wavelength_nm is None):
+            raise InputError(
+                "na and wavelength_nm: the cut-off of a lens takes both; give both, or neither"
+            )
+        if self.otf is not None and self.na is None:
+            raise InputError(
+                "otf: a measured curve holds noise beyond the cut-off of the lens; give na and "
+                "wavelength_nm, too"
+            )
+        _require_within("na", self.na, NA_RANGE, "")
+        _require_within("wavelength_nm", self.wavelength_nm, WAVELENGTH_RANGE_NM, " nm")
+
+    def optics(self, pixel_size_nm: float | None, source: str) -> Optics | None:
+        """The detection of a stack; None where nothing is known.
+
+        Args:
+            pixel_size_nm: of its raw frames.
+            source: its file, for messages.
+
+        Raises:
+            InputError: the pixel size is unknown, or does not go with the aperture and wavelength.
+        """
+        if self.na is None:
+            return None
+        if pixel_size_nm is None:
+            raise InputError(
+                f"{source}: na and wavelength_nm need the pixel size, which the file does not say: "
+                "give pixel_size_nm"
+            )
+        # Only now: the options are read without PyTorch.
+        from bayesdl_sim.data.formats.otf import read_radial_otf
+        from bayesdl_sim.physics.optics import Optics
+
+        optics = Optics(self.na, self.wavelength_nm, pixel_size_nm).nominal
+        low, high = CUTOFF_RANGE
+        if not low <= optics.cutoff <= high:
+            raise InputError(
+                f"{source}: na {self.na:g}, wavelength_nm {self.wavelength_nm:g} and pixels of "
+                f"{pixel_size_nm:g} nm give a cut-off of {optics.cutoff:.3f} cycles per pixel, "
+                f"expected {low} to {high}: correct one of them, or leave na and wavelength_nm out"
+            )
+        if self.otf is None:
+            return optics
+        curve = read_radial_otf(self.otf)
+        return replace(
+            optics, damping=1.0, radial_otf=curve.modulus, radial_step_per_um=curve.step_per_um
+        )
+
+
+def add_optics_options(group: Any) -> None:
+    """Adds them to a group of the command line."""
+    add = group.add_argument
+    add(
+        "--na", type=float, help="numerical aperture of the objective (default: found in the stack)"
+    )
+    add("--wavelength_nm", type=float, help="emission wavelength in nm; goes with --na")
+    add("--otf", type=Path, help="measured OTF, a line of complex values in an MRC file")
+
+
+def _require_within(name: str, value: float | None, limits: tuple[float, float], unit: str) -> None:
+    low, high = limits
+    if value is not None and not low <= value <= high:
+        raise InputError(f"{name}: expected {low:g} to {high:g}{unit}, found {value:g}")
