@@ -100,14 +100,7 @@ def parse_args(argv: Sequence[str] | None = None) -> TestSettings:
     if args.pixel_size_nm is not None and not 0 < args.pixel_size_nm < float("inf"):
         raise InputError(f"pixel_size_nm: expected a positive size, found {args.pixel_size_nm}")
     check_sharing(args.workers, args.scheduler, args.shard, args.target, args.again)
-    maps, numbers = DEFAULT_MAPS, {"delta": args.delta, "exceed": args.exceed, "draws": args.draws}
-    for name, group in (("interval", INTERVAL), ("changes", CHANGES)):
-        if getattr(args, name) is not None:
-            maps, numbers = maps + group, numbers | {name: getattr(args, name)}
-    if args.misfit:
-        maps += MISFIT
-    if args.apodisation == "sharp":
-        maps += SHARP
+    maps, numbers = _asked_maps(args)
     return TestSettings(
         test_data=args.test_data,
         save_path=args.save_path,
@@ -134,7 +127,7 @@ def parse_args(argv: Sequence[str] | None = None) -> TestSettings:
         mode=args.SISR_or_SIM,
         frames=args.input_frames,
         maps=maps,
-        numbers=MapSettings(**numbers),
+        numbers=numbers,
         force=args.force,
         threads=args.threads,
         again=args.again,
@@ -144,6 +137,19 @@ def parse_args(argv: Sequence[str] | None = None) -> TestSettings:
         workers=args.workers,
         scheduler=args.scheduler,
     )
+
+
+def _asked_maps(args: Any) -> tuple[tuple[str, ...], MapSettings]:
+    """The maps that a command line asks for, and their numbers."""
+    maps, numbers = DEFAULT_MAPS, {"delta": args.delta, "exceed": args.exceed, "draws": args.draws}
+    for name, group in (("interval", INTERVAL), ("changes", CHANGES)):
+        if getattr(args, name) is not None:
+            maps, numbers = maps + group, numbers | {name: getattr(args, name)}
+    if args.misfit:
+        maps += MISFIT
+    if args.apodisation == "sharp":
+        maps += SHARP
+    return maps, MapSettings(**numbers)
 
 
 def _everyday_options(group: Any) -> None:
