@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import tifffile
 
-from bayesdl_sim.commands.test_options import parse_args
+from bayesdl_sim.commands.testing.options import parse_args
 
 ROOT = Path(__file__).resolve().parents[1]
 MACRO = ROOT / "fiji" / "BayesDL_SIM.ijm"

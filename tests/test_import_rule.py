@@ -170,7 +170,7 @@ def test_no_folder_of_modules_is_left_out():
         ("training", "from bayesdl_sim.inference.judging.gate import judge", "inference"),
         ("inference", "from bayesdl_sim.training.summary import write_summary", "training"),
         ("napari", "from bayesdl_sim.dlbi.movies.reading import open_movie", "dlbi"),
-        ("napari", "from bayesdl_sim.commands.test_options import parse_args", "commands"),
+        ("napari", "from bayesdl_sim.commands.testing.options import parse_args", "commands"),
         ("tools", "from bayesdl_sim.napari.reader import get_reader", "napari"),
         ("commands", "import bayesdl_sim.napari.samples", "napari"),
         ("bayes", "import bayes.energy", "one name"),

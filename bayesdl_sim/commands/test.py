@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bayesdl_sim.commands.test_options import parse_args
+from bayesdl_sim.commands.testing.options import parse_args
 from bayesdl_sim.utils.console.threads import set_threads
 
 __all__ = ["main"]
@@ -15,6 +15,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = parse_args(argv)
     set_threads(settings.threads)
     # Only now: `--help` stays quick, and OpenMP reads its settings when PyTorch is loaded.
-    from bayesdl_sim.commands.test_run import run
+    from bayesdl_sim.commands.testing.run import run
 
     run(settings)

@@ -33,7 +33,7 @@ __all__ = ["ROOT", "Started", "bytes_in", "contents", "load_programs", "run", "s
 
 ROOT = Path(__file__).resolve().parents[2]
 LOADED = (
-    "commands.test_run", "commands.calibrate", "commands.evaluate", "commands.profile",
+    "commands.testing.run", "commands.calibrate", "commands.evaluate", "commands.profile",
     "training.step1", "training.step2", "DatasetGenerate.from_simulation",
     "DatasetGenerate.from_image", "DatasetGenerate.from_stacks", "DatasetGenerate.from_biosr",
     "evaluation.alignment", "dlbi.simulate", "dlbi.reconstruct", "dlbi.evaluate", "dlbi.train",

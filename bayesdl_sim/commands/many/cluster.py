@@ -25,7 +25,7 @@ from bayesdl_sim.commands.many.work import (
     note_failure,
     summarise,
 )
-from bayesdl_sim.commands.test_options import TestSettings
+from bayesdl_sim.commands.testing.options import TestSettings
 from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.inference.streaming.run import SeriesRun
 from bayesdl_sim.utils.console.progress import Progress
@@ -42,7 +42,7 @@ _RUNS: dict[tuple[str, str], SeriesRun] = {}  # of this process: folder and iden
 
 
 class Doing(NamedTuple):
-    """What a worker needs of the command, by name: `commands.test_run` has them."""
+    """What a worker needs of the command, by name: `commands.testing.run` has them."""
 
     open_posterior: Callable[[TestSettings], Posterior]
     process: Callable[..., None]

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayesdl_sim.commands.test_options import TestSettings
+from bayesdl_sim.commands.testing.options import TestSettings
 from bayesdl_sim.data.formats.content import image_files
 from bayesdl_sim.data.stacks import StackEntry
 from bayesdl_sim.utils.errors import require_file

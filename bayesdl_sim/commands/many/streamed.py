@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bayesdl_sim.commands.many.shards import WHOLE, Shard
-from bayesdl_sim.commands.test_options import TestSettings
+from bayesdl_sim.commands.testing.options import TestSettings
 from bayesdl_sim.data.fringe_order import in_proved_order
 from bayesdl_sim.data.stacks import StackEntry
 from bayesdl_sim.inference.facts import result_lines

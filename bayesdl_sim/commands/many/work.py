@@ -13,7 +13,7 @@ from bayesdl_sim.commands.many.identity import identity_of
 from bayesdl_sim.commands.many.shards import WHOLE
 from bayesdl_sim.commands.many.streamed import is_streamed
 from bayesdl_sim.commands.many.summary import FAILED, PAGE, write_summary
-from bayesdl_sim.commands.test_options import TestSettings
+from bayesdl_sim.commands.testing.options import TestSettings
 from bayesdl_sim.data.stacks import StackEntry
 from bayesdl_sim.utils.errors import (
     InputError,

@@ -13,7 +13,7 @@ import tifffile
 from bayesdl_sim.commands.many import cluster
 from bayesdl_sim.commands.many.cluster import Outcome, require_distributed
 from bayesdl_sim.commands.many.work import Job
-from bayesdl_sim.commands.test_options import parse_args
+from bayesdl_sim.commands.testing.options import parse_args
 from bayesdl_sim.utils.errors import InputError
 from tests.bayesdl_sim.commands.many.conftest import hashes
 from tests.bayesdl_sim.commands.many.test_streamed import entry

@@ -10,7 +10,7 @@ import sys
 import pytest
 import tifffile
 
-from bayesdl_sim.commands.test_options import parse_args
+from bayesdl_sim.commands.testing.options import parse_args
 from tests.bayesdl_sim.commands.many.conftest import ROOT, hashes
 
 # As the real one: options of the command line win over those of the script, and every task of an

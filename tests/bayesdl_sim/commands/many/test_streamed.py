@@ -15,7 +15,7 @@ import pytest
 import tifffile
 
 from bayesdl_sim.commands.many.streamed import is_streamed
-from bayesdl_sim.commands.test_options import parse_args
+from bayesdl_sim.commands.testing.options import parse_args
 from bayesdl_sim.data.stacks import StackEntry
 from bayesdl_sim.inference.output.pages import TiffPages
 from bayesdl_sim.inference.streaming import run as run_module

@@ -3,7 +3,7 @@
 import shlex
 from pathlib import Path
 
-from bayesdl_sim.commands.test_options import parse_args
+from bayesdl_sim.commands.testing.options import parse_args
 from bayesdl_sim.data.layouts import FrameLayout
 from bayesdl_sim.napari.steps.command import as_line, folder_words, movie_words, stack_words
 

@@ -6,7 +6,7 @@ from threading import Event
 import numpy as np
 import pytest
 
-from bayesdl_sim.commands.test_options import parse_args
+from bayesdl_sim.commands.testing.options import parse_args
 from bayesdl_sim.napari.steps.banner import COLOURS
 from bayesdl_sim.napari.steps.stopping import Stopped
 

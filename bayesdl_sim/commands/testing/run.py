@@ -16,7 +16,7 @@ from bayesdl_sim.bayes.calibration.recalibration import KINDS
 from bayesdl_sim.commands.many.cluster import Doing, do_all_on_cluster, require_distributed
 from bayesdl_sim.commands.many.streamed import stream
 from bayesdl_sim.commands.many.work import Job, do_all, jobs_of
-from bayesdl_sim.commands.test_options import TestSettings
+from bayesdl_sim.commands.testing.options import TestSettings
 from bayesdl_sim.data.formats.opening import read_images
 from bayesdl_sim.data.found_stacks import found_stacks
 from bayesdl_sim.data.fringe_order import in_proved_order

@@ -10,7 +10,7 @@ from typing import Any
 from bayesdl_sim.bayes.tolerance import DELTA
 from bayesdl_sim.commands.many.options import add_many_options, check_sharing
 from bayesdl_sim.commands.many.shards import WHOLE, Shard, parse_shard
-from bayesdl_sim.commands.optics_options import KnownMicroscope, add_optics_options
+from bayesdl_sim.commands.testing.optics import KnownMicroscope, add_optics_options
 from bayesdl_sim.data.layouts import FrameLayout
 from bayesdl_sim.inference.settings import (
     CHANGES,

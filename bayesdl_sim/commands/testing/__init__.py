@@ -1,0 +1,1 @@
+"""The command `test`: its options, and what it does with them."""
