@@ -17,7 +17,7 @@ import argparse
 import cmath
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,14 +27,13 @@ from tqdm import tqdm
 
 from bayesdl_sim.benchmarks.shared.common import open_posterior
 from bayesdl_sim.benchmarks.shared.console import arguments, at_least
-from bayesdl_sim.data.inputs import network_input
 from bayesdl_sim.data.normalise import normalisation_of, target_normalisation
+from bayesdl_sim.evaluation.fringes import posterior_mean, share_of_gain, with_true_patterns
 from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.evaluation.scenes import Scene, simulated_cells
 from bayesdl_sim.inference.fringe_share import beyond_wide_field, fringe_share
 from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.inference.prepared import PreparedStack
-from bayesdl_sim.inference.series import CONVENTIONS
 from bayesdl_sim.metrics.images import quality
 from bayesdl_sim.physics.fringeless import shuffled
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES, Illumination
@@ -156,26 +155,6 @@ def true_share(raw: Tensor, scene: Scene, images: dict[str, np.ndarray | Tensor]
     return (before - after) / float(detail.abs().square().sum())
 
 
-def with_true_patterns(patterns: Estimate, light: Illumination) -> Estimate:
-    """The estimate with patterns that no experiment knows, and no doubt about them."""
-    certain, none = (1.0,) * ORIENTATIONS, (0.0,) * ORIENTATIONS
-    return replace(patterns, illumination=light, probability=certain, phase_error=none)
-
-
-def network(posterior: Posterior) -> Image:
-    """The posterior mean, of a first guess with given patterns."""
-
-    def image(raw: Tensor, patterns: Estimate | None) -> np.ndarray:
-        norm = normalisation_of(raw)
-        guess = first_guess(raw, patterns).numpy() / np.float32(norm.scale)
-        shown = network_input(norm.apply(raw.numpy()), guess, posterior.inputs)
-        shown = torch.from_numpy(shown)[None].to(posterior.device)
-        predict = CONVENTIONS[posterior.convention]
-        return predict(posterior.functions, shown, posterior.likelihood).mean[0, 0].cpu().numpy()
-
-    return image
-
-
 def by_level(rows: list[dict[str, Any]], mean: bool) -> list[dict[str, Any]]:
     """Sums (or means) of the rows of each level; the signal is its median."""
     table = []
@@ -197,9 +176,10 @@ def gain_table(rows: list[dict[str, Any]], methods: Iterable[str]) -> list[dict[
     for row in table:
         for name in methods:
             gain = row[f"{name}, {MEASURED}"] - row[f"{name}, {SHUFFLED}"]
-            possible = row[f"{name}, {TRUE}"] - row[f"{name}, {SHUFFLED}"]
             row[f"{name}, fringe gain"] = gain
-            row[f"{name}, share"] = gain / possible if possible > 0.1 else math.nan
+            row[f"{name}, share"] = share_of_gain(
+                *(row[f"{name}, {kind}"] for kind in (SHUFFLED, MEASURED, TRUE))
+            )
     return table
 
 
@@ -226,7 +206,7 @@ def main(argv: list[str] | None = None) -> None:
     if not args.patterns_only:
         methods["Wiener"] = lambda raw, patterns: first_guess(raw, patterns).numpy()
         posterior = open_posterior(args)
-        methods[NETWORK] = network(posterior)
+        methods[NETWORK] = partial(posterior_mean, posterior)
     generator = torch.Generator().manual_seed(args.seed)
     patterns, gains = [], []
     cells = simulated_cells(args.seed, args.cells, args.levels, args.size)

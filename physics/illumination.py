@@ -1,7 +1,11 @@
 """Structured illumination: three orientations, three phases, sinusoidal fringes."""
 
+from __future__ import annotations
+
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,6 +38,25 @@ class Illumination:
     def mean_frequency(self) -> float:
         """Mean over the orientations, cycles per raw pixel."""
         return sum(self.frequency) / len(self.frequency)
+
+    def seen_from(self, row: float, column: float) -> Illumination:
+        """The same fringes with their phases at another pixel, `phase + 2 pi k.r`.
+
+        Args:
+            row, column: of that pixel, in raw pixels from the first one.
+        """
+        phase = []
+        for k, angle, steps in zip(self.frequency, self.angle, self.phase, strict=True):
+            moved = 2 * math.pi * k * (math.cos(angle) * column + math.sin(angle) * row)
+            phase.append(tuple(step + moved for step in steps))
+        return replace(self, phase=tuple(phase))
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Illumination:
+        """The patterns that `dataclasses.asdict` has described, after their way through a file."""
+        phase = tuple(tuple(steps) for steps in stored["phase"])
+        others = {name: tuple(values) for name, values in stored.items() if name != "phase"}
+        return cls(phase=phase, **others)
 
 
 def fringe_phase(

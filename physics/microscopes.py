@@ -54,13 +54,10 @@ class Microscope:
         Args:
             measured: optics with the measured OTFs, see `Optics.from_dict`.
         """
-        light = stored["illumination"]
-        phase = tuple(tuple(steps) for steps in light["phase"])
-        flat = {name: tuple(values) for name, values in light.items() if name != "phase"}
         others = {n: v for n, v in stored.items() if n not in ("optics", "illumination", "camera")}
         return cls(
             Optics.from_dict(stored["optics"], measured),
-            Illumination(phase=phase, **flat),
+            Illumination.from_dict(stored["illumination"]),
             Camera(**stored["camera"]),
             **others,
         )

@@ -91,6 +91,7 @@ def test_report_of_a_small_set(evaluate, small_set, posterior, tmp_path, capsys)
     (cell,) = tree.spec.splits["test"]
     rows = rows_of(out / "metrics.csv")
     methods = ["BayesDL-SIM", "other", "wide field", "Wiener SIM", "Richardson-Lucy"]
+    methods.append("BayesDL-SIM, frames shuffled")
     assert [(int(r["cell"]), int(r["level"]), r["method"]) for r in rows] == [
         (cell, level, method) for level in (1, 2) for method in methods
     ]
@@ -113,6 +114,8 @@ def test_report_of_a_small_set(evaluate, small_set, posterior, tmp_path, capsys)
     assert summary["cells"] == [cell]
     assert {row["what"] for row in summary["tables"]["Bars"]} >= {"mean z^2"}
     assert "NOT MET" in said or "met" in said
+    gains = summary["tables"]["Fringe gain, PSNR in dB"]
+    assert [row["level"] for row in gains] == [1, 2]
 
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "http:" not in page

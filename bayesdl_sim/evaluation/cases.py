@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,10 @@ from bayesdl_sim.data.normalise import Normalisation, normalisation_of, target_n
 from bayesdl_sim.data.sets.layout import DatasetTree
 from bayesdl_sim.data.stacks import read_stack
 from bayesdl_sim.evaluation.alignment import moved, shift_of_targets
-from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
+from bayesdl_sim.evaluation.scenes import field_patterns
+from bayesdl_sim.physics.illumination import Illumination
+from bayesdl_sim.physics.image_formation import grid_for
+from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = [
@@ -70,6 +73,7 @@ class Case:
         norm: scale of the network's intensities.
         target: (2H, 2W) in these.
         optics: nominal optics, None where unknown.
+        illumination: true patterns, None where unknown.
         pixel_size_nm: of the raw frames, None where unknown.
     """
 
@@ -81,6 +85,7 @@ class Case:
     norm: Normalisation
     target: NDArray[np.float32]
     optics: Optics | None
+    illumination: Illumination | None
     pixel_size_nm: float | None
 
     @property
@@ -176,9 +181,24 @@ def read_case(
         raw=raw,
         norm=norm,
         target=scale.apply(target),
-        optics=Optics(*known, TYPICAL_OPTICS.damping) if all(known) else None,
+        optics=Optics(*known).nominal if all(known) else None,
+        illumination=true_patterns(facts, target.shape) if shift_px == (0.0, 0.0) else None,
         pixel_size_nm=size,
     )
+
+
+def true_patterns(facts: Mapping[str, Any], shape: tuple[int, int]) -> Illumination | None:
+    """The patterns of a simulated cell, phases at the first pixel of its frames; else None.
+
+    Args:
+        facts: what the set says of the cell.
+        shape: (2H, 2W) of its target.
+    """
+    stored = facts.get("microscope", {}).get("illumination")
+    if stored is None:
+        return None
+    grid = grid_for((shape[0] // 2, shape[1] // 2))
+    return field_patterns(Illumination.from_dict(stored), grid)
 
 
 def each_case(

@@ -18,6 +18,7 @@ from bayesdl_sim.bayes.prediction import Prediction, predict, predict_nested
 from bayesdl_sim.data.normalise import min_max_of
 from bayesdl_sim.evaluation.baselines import DECONVOLVED, WIDE_FIELD, WIENER
 from bayesdl_sim.evaluation.cases import Case
+from bayesdl_sim.evaluation.fringes import SHUFFLED, TRUE_PATTERNS
 from bayesdl_sim.evaluation.scoring import OURS, Sample, mixture_draws
 from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.utils.errors import InputError
@@ -97,7 +98,7 @@ def require_uncertainty(posterior: Posterior) -> None:
 def labels(folders: Sequence[Path]) -> dict[str, Path]:
     """Folders by their name, or by their whole path where two have the same name."""
     names = [folder.name for folder in folders]
-    taken = {OURS, WIDE_FIELD, WIENER, DECONVOLVED}
+    taken = {OURS, WIDE_FIELD, WIENER, DECONVOLVED, SHUFFLED, TRUE_PATTERNS}
     return {
         str(folder) if names.count(folder.name) > 1 or folder.name in taken else folder.name: folder
         for folder in folders

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,13 +84,6 @@ def simulated_cells(seed: int, cells: int, levels: int, size: int) -> Iterator[S
 def field_patterns(illumination: Illumination, grid: Grid) -> Illumination:
     """Patterns of the simulator's grid, with their phases at the first pixel of the field.
 
-    The grid has a margin around the field: `phase + 2 pi k.r` with r the corner of the field.
+    The grid has a margin around the field.
     """
-    top, left = grid.top / 2, grid.left / 2  # raw pixels
-    phase = []
-    for k, angle, steps in zip(
-        illumination.frequency, illumination.angle, illumination.phase, strict=True
-    ):
-        moved = 2 * math.pi * k * (math.cos(angle) * left + math.sin(angle) * top)
-        phase.append(tuple(step + moved for step in steps))
-    return replace(illumination, phase=tuple(phase))
+    return illumination.seen_from(grid.top / 2, grid.left / 2)

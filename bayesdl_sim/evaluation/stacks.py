@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from bayesdl_sim.bayes.calibration.image_features import brightness_of, features_of
@@ -14,6 +15,7 @@ from bayesdl_sim.bayes.calibration.recalibration import Calibration
 from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.evaluation.baselines import WIDE_FIELD, Baselines, classical_images
 from bayesdl_sim.evaluation.cases import Case
+from bayesdl_sim.evaluation.fringes import fringe_images
 from bayesdl_sim.evaluation.predicting import Evaluated, Sampling, predict_case, states_uncertainty
 from bayesdl_sim.evaluation.scoring import (
     AS_PREDICTED,
@@ -30,6 +32,7 @@ from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["Example", "Results", "Scorer"]
 
+SHUFFLES = 2  # names the draws of the shuffled frames beside those of the pixels
 LENGTHS = ("frc_px", "frc_3sigma_px", "decorrelation_px")
 
 
@@ -76,7 +79,8 @@ class Scorer:
         baselines: of its uncertainty.
         calibration: of the first posterior.
         sampling: the pixels that stand for a stack.
-        classical: also make the classical images that take seconds.
+        classical: also make the classical images that take seconds, and those of the posterior
+            without fringes and with the true ones.
     """
 
     posteriors: Sequence[Evaluated]
@@ -117,6 +121,10 @@ class Scorer:
             for one, (maps, _) in zip(self.posteriors, predictions, strict=True)
         }
         images |= classical_images(case, self.classical)
+        if self.classical:
+            seed = np.random.SeedSequence([self.sampling.seed, case.cell, case.level, SHUFFLES])
+            generator = torch.Generator().manual_seed(int(seed.generate_state(1)[0]))
+            images |= fringe_images(case, self.posteriors[0].posterior, generator)
         return images, predictions[0][0], [sample for _, sample in predictions]
 
     def _uncertainty_rows(self, case: Case, samples: Sequence[Sample]) -> list[dict[str, Any]]:

@@ -77,17 +77,11 @@ class Estimate:
     def within(self, square: tuple[slice, slice]) -> Estimate:
         """The estimate for a part of the field, with phases at the part's first raw pixel.
 
-        `phase + 2 pi k.r`, r the part's first pixel.
-
         Args:
             square: rows and columns of the field, in raw pixels.
         """
         top, left = (part.start or 0 for part in square)
-        light, phase = self.illumination, []
-        for k, angle, steps in zip(light.frequency, light.angle, light.phase, strict=True):
-            moved = 2 * math.pi * k * (math.cos(angle) * left + math.sin(angle) * top)
-            phase.append(tuple(step + moved for step in steps))
-        return replace(self, illumination=replace(light, phase=tuple(phase)))
+        return replace(self, illumination=self.illumination.seen_from(top, left))
 
 
 def estimate(raw: Tensor, optics: Optics | None = None) -> Estimate:

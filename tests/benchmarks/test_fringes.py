@@ -78,8 +78,8 @@ def test_rows_of_patterns_and_gains_go_into_one_file(tmp_path, monkeypatch):
     monkeypatch.setattr("bayesdl_sim.benchmarks.fringes.open_posterior", lambda args: None)
     monkeypatch.setattr("bayesdl_sim.benchmarks.fringes.stated_share", lambda *_: 0.5)
     monkeypatch.setattr(
-        "bayesdl_sim.benchmarks.fringes.network",
-        lambda _: lambda raw, patterns: first_guess(raw, patterns).numpy(),
+        "bayesdl_sim.benchmarks.fringes.posterior_mean",
+        lambda _, raw, patterns: first_guess(raw, patterns).numpy(),
     )
     main(["--cells", "1", "--levels", "1", "--size", "64", "--save_path", str(tmp_path)])
     with (tmp_path / "fringes.csv").open(newline="", encoding="utf-8") as file:

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from bayesdl_sim.bayes.calibration.recalibration import Calibration
+from bayesdl_sim.evaluation.fringes import fringe_gain
 from bayesdl_sim.evaluation.groups import (
     bars,
     by_structure,
@@ -67,6 +68,7 @@ def summarise(results: Results, calibration: Calibration, seed: int) -> Tables:
         "Image quality per level": table_of_means(
             _with_signal(rows), ["signal, e-/px", "method"], short, seed
         ),
+        **({"Fringe gain, PSNR in dB": gain} if (gain := fringe_gain(rows)) else {}),
         "Uncertainty": [{k: row[k] for k in ("method", *SCORES)} for row in uncertainty],
         "Intervals": [{k: row[k] for k in ("method", *coverages, *widths)} for row in intervals],
         "Differences": less,

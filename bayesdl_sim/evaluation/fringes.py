@@ -1,0 +1,121 @@
+"""What the fringes contribute: the posterior without them, and with the patterns that are true."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bayesdl_sim.data.inputs import network_input
+from bayesdl_sim.data.normalise import normalisation_of
+from bayesdl_sim.evaluation.cases import Case
+from bayesdl_sim.evaluation.scoring import OURS
+from bayesdl_sim.inference.posterior import Posterior
+from bayesdl_sim.inference.series import CONVENTIONS
+from bayesdl_sim.physics.fringeless import shuffled
+from bayesdl_sim.physics.illumination import ORIENTATIONS, Illumination
+from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
+from bayesdl_sim.physics.reconstruction.first_guess import first_guess
+
+__all__ = [
+    "SHUFFLED",
+    "TRUE_PATTERNS",
+    "fringe_gain",
+    "fringe_images",
+    "posterior_mean",
+    "share_of_gain",
+    "with_true_patterns",
+]
+
+SHUFFLED, TRUE_PATTERNS = f"{OURS}, frames shuffled", f"{OURS}, true patterns"
+LEAST_GAIN_DB = 0.1  # of the true patterns, for a share of it to mean anything
+
+
+def fringe_images(
+    case: Case, posterior: Posterior, generator: torch.Generator
+) -> dict[str, NDArray[np.float32]]:
+    """The posterior mean of a stack without its fringes, and with the true patterns.
+
+    Args:
+        generator: of the order in which every pixel's nine values are shuffled.
+
+    Returns:
+        Method -> (2H, 2W) in the intensities of the networks. True patterns where they are known
+        and the networks are shown a first guess.
+    """
+    raw = torch.from_numpy(case.raw)
+    images = {SHUFFLED: posterior_mean(posterior, shuffled(raw, generator))}
+    if case.illumination is not None and posterior.inputs.first_guess:
+        patterns = with_true_patterns(estimate(raw), case.illumination)
+        images[TRUE_PATTERNS] = posterior_mean(posterior, raw, patterns)
+    return images
+
+
+def posterior_mean(
+    posterior: Posterior, raw: Tensor, patterns: Estimate | None = None
+) -> NDArray[np.float32]:
+    """The mean (2H, 2W) of a posterior whose first guess is made with given patterns.
+
+    Args:
+        raw: counts (9, H, W).
+        patterns: of the stack; None: estimated.
+    """
+    norm, guess = normalisation_of(raw.numpy()), None
+    if posterior.inputs.first_guess:
+        guess = first_guess(raw, patterns).numpy() / np.float32(norm.scale)
+    shown = network_input(norm.apply(raw.numpy()), guess, posterior.inputs)
+    shown = torch.from_numpy(shown)[None].to(posterior.device)
+    predict = CONVENTIONS[posterior.convention]
+    mean = predict(posterior.functions, shown, posterior.likelihood).mean
+    return mean[0, 0].float().cpu().numpy()
+
+
+def with_true_patterns(patterns: Estimate, light: Illumination) -> Estimate:
+    """The estimate with patterns that no experiment knows, and no doubt about them."""
+    certain, none = (1.0,) * ORIENTATIONS, (0.0,) * ORIENTATIONS
+    return replace(patterns, illumination=light, probability=certain, phase_error=none)
+
+
+def fringe_gain(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What the true order of the frames gains over shuffled ones, level by level, PSNR in dB.
+
+    The share is that of what true patterns would gain.
+
+    Args:
+        rows: of image quality, one per stack and method.
+
+    Returns:
+        Nothing where no stack has been shuffled.
+    """
+    levels: dict[int, dict[str, list[float]]] = {}
+    signals: dict[int, list[float]] = {}
+    for row in rows:
+        if row["method"] in (OURS, SHUFFLED, TRUE_PATTERNS):
+            columns = levels.setdefault(row["level"], {})
+            columns.setdefault(row["method"], []).append(row["psnr"])
+            signals.setdefault(row["level"], []).append(row["signal_e"])
+    table = []
+    for level, columns in sorted(levels.items()):
+        if SHUFFLED not in columns:
+            continue
+        without, measured = (float(np.mean(columns[name])) for name in (SHUFFLED, OURS))
+        line = {"level": level, "signal, e-/px": float(np.median(signals[level]))}
+        line |= {"frames shuffled": without, "as measured": measured}
+        line |= {"fringe gain": measured - without}
+        if TRUE_PATTERNS in columns:
+            known = float(np.mean(columns[TRUE_PATTERNS]))
+            line |= {"true patterns": known, "share": share_of_gain(without, measured, known)}
+        table.append(line)
+    return table
+
+
+def share_of_gain(shuffled_db: float, measured_db: float, true_db: float) -> float:
+    """Share of the gain of true patterns that the measured ones give; NaN where there is none."""
+    possible = true_db - shuffled_db
+    return (measured_db - shuffled_db) / possible if possible > LEAST_GAIN_DB else math.nan
