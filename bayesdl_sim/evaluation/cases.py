@@ -182,12 +182,12 @@ def read_case(
         norm=norm,
         target=scale.apply(target),
         optics=Optics(*known).nominal if all(known) else None,
-        illumination=true_patterns(facts, target.shape) if shift_px == (0.0, 0.0) else None,
+        illumination=_true_patterns(facts, target.shape) if shift_px == (0.0, 0.0) else None,
         pixel_size_nm=size,
     )
 
 
-def true_patterns(facts: Mapping[str, Any], shape: tuple[int, int]) -> Illumination | None:
+def _true_patterns(facts: Mapping[str, Any], shape: tuple[int, int]) -> Illumination | None:
     """The patterns of a simulated cell, phases at the first pixel of its frames; else None.
 
     Args:
