@@ -33,7 +33,8 @@ __all__ = [
     "with_true_patterns",
 ]
 
-SHUFFLED, TRUE_PATTERNS = f"{OURS}, frames shuffled", f"{OURS}, true patterns"
+SHUFFLED = f"{OURS}, frames shuffled"
+TRUE_PATTERNS = f"{OURS}, true patterns"
 LEAST_GAIN_DB = 0.1  # of the true patterns, for a share of it to mean anything
 
 
