@@ -98,7 +98,8 @@ def _dispatch(function, args, kwargs):
     def returned(x):
         if not (there and isinstance(x, torch.Tensor)):
             return x
-        return on_other.get(id(x)) if id(x) in on_other else _OnOther(x)
+        # A wrapper cannot say that its numbers are still to be conjugated.
+        return on_other[id(x)] if id(x) in on_other else _OnOther(x.resolve_conj().resolve_neg())
 
     result = function(*tree_map(held, args), **tree_map(held, kwargs))
     return tree_map(returned, result)
@@ -113,6 +114,13 @@ def on_cpu(tree):
 def other_device(monkeypatch):
     """A device that is not the CPU: `device`, and `refusing()`, in which both may not mix."""
     generator, autocast = torch.Generator, torch.autocast
+
+    tensor = torch.tensor
+
+    def made_and_moved(data, device="cpu", **options):
+        return tensor(data, **options).to(device)  # dispatched, as the making itself is not
+
+    monkeypatch.setattr(torch, "tensor", made_and_moved)
 
     class OnCpu:  # a class, since libraries use it in annotations
         def __new__(cls, device="cpu"):

@@ -45,9 +45,8 @@ def amplitudes(ref: Reference, image: Tensor, field: Field) -> Tensor:
     usual = _of_random_phases(ref, image, field, shape)
     usual = usual[field.halves] + RIDGE * usual.max() + 1e-30
     rings = (power(found) / usual).split(field.counts)
-    median = torch.stack([ring.median() for ring in rings]) / math.log(2.0)
-    counts = torch.tensor(field.counts, device=found.device)
-    return found / (usual * median.clamp(min=1.0).repeat_interleave(counts)).sqrt()
+    medians = [(ring.median() / math.log(2.0)).clamp(min=1.0).expand(len(ring)) for ring in rings]
+    return found / (usual * torch.cat(medians)).sqrt()
 
 
 def score_map(ref: Reference, image: Tensor, field: Field) -> Tensor:

@@ -125,7 +125,7 @@ def _by_peaks(scores: Tensor) -> list[tuple[set[int], tuple[int, int]]]:
     highest = scores.flatten(1).max(dim=1).values
     left, found = set(range(len(scores))), []
     while left:
-        total = scores[sorted(left)].square().sum(dim=0)
+        total = sum(scores[f].square() for f in sorted(left))
         row, column = divmod(int(total.argmax()), total.shape[1])
         height = scores[:, row, column]
         clear = (height >= CLEAR) & (height >= NOT_BY_CHANCE * highest)
@@ -161,7 +161,7 @@ def _by_partition(
     fy, fx = frequencies(tuple(scores.shape[1:]), scores.device)
     groups = []
     for triple, (ky, kx) in zip(PARTITIONS[best], weighed.waves[best].tolist(), strict=True):
-        energy = math.log(2.0) * scores[list(triple)].square().sum(dim=0)
+        energy = math.log(2.0) * sum(scores[f].square() for f in triple)
         away = (fy - ky).square() + (fx - kx).square()
         place = int((energy - 0.5 * away / SPREAD**2).argmax())
         groups.append((set(triple), divmod(place, scores.shape[2])))

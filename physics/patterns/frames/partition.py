@@ -140,7 +140,8 @@ def _weighed(polar: Tensor, radius: Tensor, angle: Tensor) -> Weighed:
     # (84, 3, radii * ANGLES): at the first, second and third wave of each fan
     slots = polar.unflatten(2, (ORIENTATIONS, ANGLES)).transpose(1, 2).flatten(2)
     numbers = {triple: n for n, triple in enumerate(TRIPLES)}
-    rows = torch.tensor([[numbers[t] for t in parts] for parts in PARTITIONS])
+    rows = [[numbers[t] for t in parts] for parts in PARTITIONS]
+    rows = torch.tensor(rows, device=polar.device)
     ways = list(permutations(range(ORIENTATIONS)))
     totals = torch.stack(
         [sum(slots[rows[:, way[slot]], slot] for slot in range(ORIENTATIONS)) for way in ways],
