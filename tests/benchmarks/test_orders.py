@@ -77,3 +77,17 @@ def test_outcomes_are_counted_by_order():
     (first, second) = counted([*rows, {"order": "a", "outcome": WARNED}])
     assert (first["stacks"], first[RIGHT], first[WARNED]) == (3, 2, 1)
     assert (second["order"], second[REFUSED], second[ACCEPTED]) == ("b", 2, 0)
+
+
+def test_groups_of_two_frames_do_not_hide_an_exchange():
+    """Single frames of this weak stack show peaks in groups of three, two, two, one and one."""
+    raw = simulated(777, 10, 128).raw
+    assert outcome(raw, STATED)[0] == ACCEPTED
+    assert outcome(raw, (0, 1, 2, 7, 4, 5, 6, 3, 8))[0] == RIGHT
+
+
+def test_an_order_that_fits_worse_than_another_is_refused():
+    """Here the right partition is ahead of the next one by 6, where 8 are asked for to reorder."""
+    raw = simulated(777, 1, 128).raw
+    assert outcome(raw, STATED)[0] in (ACCEPTED, WARNED)
+    assert outcome(raw, (4, 1, 2, 3, 0, 5, 6, 7, 8))[0] in (RIGHT, REFUSED)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.patterns.bands import frequencies
 from bayesdl_sim.physics.patterns.correlation import (
@@ -31,13 +32,15 @@ from bayesdl_sim.physics.patterns.positive import positive_sample
 from bayesdl_sim.physics.patterns.scores import amplitudes, scores_of
 from bayesdl_sim.physics.patterns.search import SPREAD
 
-__all__ = ["CLEAR", "FringeGroup", "frame_differences", "fringe_groups"]
+__all__ = ["CLEAR", "DOUBTFUL_ORDER", "FringeGroup", "frame_differences", "fringe_groups"]
 
 CLEAR = 6.0  # height of a peak over the median of its ring; noise alone stays below 4.5
 AT_A_KNOWN_PLACE = 4.0  # the same where nothing is searched: noise gets there in 1 of 60 000
 CLEAR_FAN = 6.0  # evidence of the best partition of the frames; without fringes below 3
 MOSTLY_EMPTY = 0.3  # of the values are the same: single photons, whose noise is no Gaussian
-ANOTHER_ORDER = 8.0  # evidence by which another order beats the stated one
+ANOTHER_ORDER = 8.0  # evidence by which another order beats the stated one, if it is put right
+DOUBTFUL_ORDER = 3.0  # the same, if the stated one is not to be believed
+FRAMES = ORIENTATIONS * PHASES
 NOT_BY_CHANCE = 0.6  # of a frame's highest peak: lower ones are side lobes
 
 
@@ -78,7 +81,11 @@ def frame_differences(frames: Tensor, window: Tensor) -> Tensor:
 
 
 def fringe_groups(
-    frames: Tensor, optics: Optics, noise: float, weight: Tensor | None = None
+    frames: Tensor,
+    optics: Optics,
+    noise: float,
+    weight: Tensor | None = None,
+    margin: float = ANOTHER_ORDER,
 ) -> list[FringeGroup]:
     """Groups of frames by the wave vector that they clearly show, the clearest group first.
 
@@ -91,6 +98,8 @@ def fringe_groups(
         frames: (9, H, W) without background.
         noise: variance of a pixel of a frame.
         weight: (H, W) of the pixels; None: by their noise alone.
+        margin: of the evidence by which weak fringes have to speak for another order than the
+            stated one.
 
     Returns:
         None, where fringes are too weak for the noise. A frame is in one group at most.
@@ -111,13 +120,19 @@ def fringe_groups(
     scores = scores.masked_fill((radius < ANNULUS[0]) | (radius > ANNULUS[1]), 0.0)
     places = _by_peaks(scores)
     photons = float((frames == frames.flatten().median()).float().mean()) < MOSTLY_EMPTY
-    if photons and sum(len(members) for members, _ in places) < len(frames):
-        places = _by_partition(found, scores, field) or places
+    if photons and not _is_complete([members for members, _ in places]):
+        places = _by_partition(found, scores, field, margin) or places
     groups = []
     for members, (row, column) in places:
         ky, kx = float(fy[row, 0]), float(fx[0, column])
         groups.append(_group(sorted(members), ky, kx, scores[:, row, column], products))
     return groups
+
+
+def _is_complete(groups: list[set[int]]) -> bool:
+    """Whether all frames are in groups that an order can have: none of one or two frames."""
+    sizes = [len(members) for members in groups]
+    return sum(sizes) == FRAMES and min(sizes) >= PHASES
 
 
 def _by_peaks(scores: Tensor) -> list[tuple[set[int], tuple[int, int]]]:
@@ -142,21 +157,20 @@ def _by_peaks(scores: Tensor) -> list[tuple[set[int], tuple[int, int]]]:
 
 
 def _by_partition(
-    found: Tensor, scores: Tensor, field: Field
+    found: Tensor, scores: Tensor, field: Field, margin: float
 ) -> list[tuple[set[int], tuple[int, int]]]:
     """Three groups of three frames, by the evidence of all of them together; empty if too little.
-
-    Another partition than the stated one has to be better by `ANOTHER_ORDER`.
 
     Args:
         found: (9, n) `scores.amplitudes`.
         scores: (9, 2h, 2w), their moduli.
+        margin: by which another partition than the stated one has to be better.
     """
     weighed = weigh_partitions(found, field)
     best, evidence = weighed.best, weighed.evidence
     if float(evidence[best]) < CLEAR_FAN:
         return []
-    if float(evidence[best] - evidence[STATED]) < ANOTHER_ORDER:
+    if float(evidence[best] - evidence[STATED]) < margin:
         best = STATED
     fy, fx = frequencies(tuple(scores.shape[1:]), scores.device)
     groups = []
