@@ -1,11 +1,11 @@
-"""Hot pixels: brighter in every frame than any lens allows beside their neighbours."""
+"""Hot and dead pixels: values in every frame that no lens allows beside their neighbours."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-__all__ = ["cooled", "hot_pixels"]
+__all__ = ["cooled", "dead_pixels", "faulty_pixels", "hot_pixels"]
 
 HOT = 8.0  # standard deviations above the neighbours
 # A lens spreads light: the centre of the sharpest point that a 2D-SIM stand shows is 1.55 times as
@@ -37,8 +37,35 @@ def hot_pixels(raw: Tensor) -> Tensor:
     return hot
 
 
+def dead_pixels(raw: Tensor) -> Tensor:
+    """Which single pixels do not answer to light: (H, W), true where they do not.
+
+    They have the same value in all frames, which noise never has where the neighbours are brighter
+    or darker by `HOT` standard deviations.
+
+    Args:
+        raw: (9, H, W) counts, finite.
+    """
+    places = (raw == raw[:1]).all(dim=0).nonzero()
+    dead = torch.zeros_like(raw[0], dtype=torch.bool)
+    if places.shape[0] == 0:
+        return dead
+    mean = raw.mean(dim=0)
+    sigma = _deviation(mean)
+    around = _around(mean[None], places)[0].median(dim=-1).values
+    off = (mean[places[:, 0], places[:, 1]] - around).abs() > HOT * sigma
+    places = places[off & (sigma > 0)]
+    dead[places[:, 0], places[:, 1]] = True
+    return dead
+
+
+def faulty_pixels(raw: Tensor) -> Tensor:
+    """The hot and the dead pixels of counts (9, H, W), finite: (H, W)."""
+    return hot_pixels(raw) | dead_pixels(raw)
+
+
 def cooled(frames: Tensor, hot: Tensor) -> Tensor:
-    """Frames (n, H, W) whose hot pixels have the median of their neighbours that are not."""
+    """Frames (n, H, W) whose faulty pixels have the median of their neighbours that are not."""
     places = hot.nonzero()
     if places.shape[0] == 0:
         return frames
@@ -53,17 +80,26 @@ def cooled(frames: Tensor, hot: Tensor) -> Tensor:
 
 def _found(mean: Tensor) -> Tensor:
     """Places (n, 2) of hot pixels of a mean frame without background."""
-    padded = torch.nn.functional.pad(mean[None, None], (1,) * 4, mode="replicate")
-    box = torch.nn.functional.avg_pool2d(padded, 3, 1)[0, 0]
-    rest = mean - (9 * box - mean) / 8
-    # 1.48 times the median modulus is the standard deviation of a Gaussian.
-    sigma = 1.48 * float(rest.abs().flatten().median())
+    rest = _beside_neighbours(mean)
+    sigma = _deviation(mean)
     candidates = ((rest > HOT * sigma) & (rest > 0)).nonzero()
     if candidates.shape[0] == 0 or sigma == 0:
         return candidates[:0]
     second = _around(mean[None], candidates)[0].topk(2, dim=-1).values[:, 1]
     values = mean[candidates[:, 0], candidates[:, 1]]
     return candidates[(values > second + HOT * sigma) & (values > SPECKLED * second)]
+
+
+def _beside_neighbours(mean: Tensor) -> Tensor:
+    """Each pixel less the mean of its eight neighbours."""
+    padded = torch.nn.functional.pad(mean[None, None], (1,) * 4, mode="replicate")
+    box = torch.nn.functional.avg_pool2d(padded, 3, 1)[0, 0]
+    return mean - (9 * box - mean) / 8
+
+
+def _deviation(mean: Tensor) -> float:
+    """The usual standard deviation between a pixel and its neighbours, of their median modulus."""
+    return 1.48 * float(_beside_neighbours(mean).abs().flatten().median())
 
 
 def _around(images: Tensor, places: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ MOST = 0.9  # of the field: beyond it, the stack is constant and nothing can be 
 CLIPPED = 0.1  # of the share of patches: values elsewhere that are as small
 REACHES = (0.7, 1.5, 3.0, 6.0, 12.0, 24.0, 48.0)  # raw pixels, of the means that fill a gap
 EDGE = 3.0  # raw pixels over which data beside a gap gain weight
+MOST_RUNS = 5  # of lines, that are named
 ENOUGH = 0.2  # of a Gaussian's weight within the data
 
 
@@ -109,7 +110,7 @@ def validity(raw: Tensor) -> Tensor | None:
 def describe_missing(missing: Tensor) -> str:
     """What is missing as a microscopist would say it; empty where nothing is.
 
-    "a border of 12 rows and 9 columns holds no data", "columns 57-58 hold no data", "3 % of the
+    "a border of 12 rows and 9 columns holds no data", "columns 57-58, 90 hold no data", "3 % of the
     pixels hold no data".
     """
     mask = missing.detach().cpu().numpy()
@@ -123,11 +124,13 @@ def describe_missing(missing: Tensor) -> str:
         if first or last:
             widths = "+".join(str(n) for n in (first, last) if n)
             borders.append(f"{widths} {name}{'' if widths == '1' else 's'}")
-        inner = np.flatnonzero(lines[first : len(lines) - last]) + first + 1
-        if len(inner):
-            span = f"{inner[0]}" if len(inner) == 1 else f"{inner[0]}-{inner[-1]}"
-            plural = len(inner) > 1
-            parts.append(f"{name}{'s' * plural} {span} {'hold' if plural else 'holds'} no data")
+        runs = _runs(lines, first, len(lines) - last)
+        if runs:
+            spans = [f"{a}" if a == b else f"{a}-{b}" for a, b in runs[:MOST_RUNS]]
+            more = f" and {len(runs) - MOST_RUNS} more" if len(runs) > MOST_RUNS else ""
+            plural = len(runs) > 1 or runs[0][0] < runs[0][1]
+            said = f"{name}{'s' * plural} {', '.join(spans)}{more}"
+            parts.append(f"{said} {'hold' if plural else 'holds'} no data")
     if borders:
         parts.insert(0, f"a border of {' and '.join(borders)} holds no data")
     if left.any():
@@ -138,6 +141,13 @@ def describe_missing(missing: Tensor) -> str:
 def _run(lines: np.ndarray) -> int:
     """How many lines are missing from the start on."""
     return int(np.argmin(lines)) if not lines.all() else len(lines)
+
+
+def _runs(lines: np.ndarray, first: int, stop: int) -> list[tuple[int, int]]:
+    """First and last number, from 1, of each run of missing lines from `first` to `stop`."""
+    steps = np.diff(np.concatenate([[0], lines[first:stop].astype(int), [0]]))
+    starts, ends = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
+    return [(first + int(a) + 1, first + int(b)) for a, b in zip(starts, ends, strict=True)]
 
 
 def _blurred(images: Tensor, sigma: float) -> Tensor:

@@ -22,7 +22,7 @@ from bayesdl_sim.inference.reconstruction import WIDTHS, Reconstruction
 from bayesdl_sim.models.bayesdl import DISTILLED
 from bayesdl_sim.models.members import MemberFacts, hashes_of
 from bayesdl_sim.physics.patterns.bands import prepare
-from bayesdl_sim.physics.patterns.noise import outshining, spot_brightness
+from bayesdl_sim.physics.spots import spot_brightness
 from bayesdl_sim.utils.checkpoints import list_members
 from bayesdl_sim.utils.errors import InputError, printable
 from bayesdl_sim.utils.files import sha256
@@ -130,12 +130,9 @@ def stack_facts(prepared: PreparedStack, result: Reconstruction) -> dict[str, An
 
 def _bright_spot(prepared: PreparedStack) -> float | None:
     """How many times a spot outshines the structure at the first time point; None without one."""
-    if prepared.min_max:  # the scale of the released code leaves nothing out
+    if prepared.dimming(0) is None:
         return None
-    frames = prepare(prepared.counts(0))
-    if outshining(frames) is None:
-        return None
-    return round(spot_brightness(frames), 1)
+    return round(spot_brightness(prepare(prepared.counts(0))), 1)
 
 
 def member_words(members: Sequence[MemberFacts]) -> str:
@@ -226,8 +223,8 @@ def result_lines(
     ]
     if spot := result.facts.get("bright_spot"):
         lines.append(
-            f"a spot {spot:.0f} times as bright as the structure: left out of the intensity scale "
-            "of the networks and of the tolerance of the credibility"
+            f"a spot {spot:.0f} times as bright as the structure: dimmed for the networks, and "
+            "left out of the tolerance of the credibility"
         )
     fringes = fringe_sentence(result.facts.get("patterns", []), result.fringe_share)
     lines += [fringes] if fringes else []

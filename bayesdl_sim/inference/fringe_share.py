@@ -12,7 +12,6 @@ from bayesdl_sim.data.inputs import InputSpec, network_input
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.physics.fringeless import shuffled
 from bayesdl_sim.physics.illumination import ORIENTATIONS
-from bayesdl_sim.physics.missing import filled
 from bayesdl_sim.physics.optics import frequency_grid
 from bayesdl_sim.physics.patterns.bands import taper
 from bayesdl_sim.physics.patterns.estimation import Estimate
@@ -49,9 +48,7 @@ def fringe_share(
     Source: this project's.
     """
     square = _middle(prepared.stack.raw.shape[-2:])
-    raw, norm = prepared.counts(t)[:, *square], prepared.norm(t)
-    gaps = prepared.missing(t)[square]
-    raw = filled(raw, gaps) if bool(gaps.any()) else raw
+    raw, norm = prepared.shown(t)[:, *square], prepared.norm(t)
     patterns = prepared.patterns(t).within(square)
 
     def image(frames: Tensor, light: Estimate) -> Tensor:

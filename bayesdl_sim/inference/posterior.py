@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -247,19 +247,23 @@ class Posterior:
         """
         predictor, predictions = CONVENTIONS[self.convention], []
         # One by one: a batch does not fit into a core's cache, and takes a fifth longer there.
-        for shown in self.shown(raw, optics).split(1):
+        for prepared in self._batch(raw, optics):
+            shown = prepared.network_input(0, self.inputs)
             prediction = predictor(self.functions, shown, self.likelihood)
-            predictions.append(self.calibration.apply(prediction) if calibrated else prediction)
+            prediction = self.calibration.apply(prediction) if calibrated else prediction
+            predictions.append(prepared.undimmed(0, prediction))
         columns = zip(*predictions, strict=True)
         return Prediction(*(torch.cat(column).float().cpu() for column in columns))
 
     def shown(self, raw: Tensor, optics: Optics | None = None) -> Tensor:
         """What the networks see of stacks of counts: (B, 9, H, W) -> (B, F, H, W)."""
+        return torch.cat([one.network_input(0, self.inputs) for one in self._batch(raw, optics)])
+
+    def _batch(self, raw: Tensor, optics: Optics | None) -> Iterator[PreparedStack]:
         source = Path("the batch")
         shared = {"pixel_size_nm": None, "name": str(source), "source": source}
-        stacks = (RawStack(raw=one, **shared) for one in raw.cpu().numpy()[:, None])
-        prepared = (PreparedStack(stack, self.min_max, optics) for stack in stacks)
-        return torch.cat([one.network_input(0, self.inputs) for one in prepared])
+        for one in raw.cpu().numpy()[:, None]:
+            yield PreparedStack(RawStack(raw=one, **shared), self.min_max, optics)
 
     def prepare(
         self, stack: RawStack | PreparedStack, optics: Optics | None = None

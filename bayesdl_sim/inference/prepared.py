@@ -7,17 +7,19 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.data.inputs import InputSpec, network_input
 from bayesdl_sim.data.normalise import Normalisation, min_max_of, normalisation_of
 from bayesdl_sim.data.stacks import RawStack
+from bayesdl_sim.physics.hot import cooled, faulty_pixels
 from bayesdl_sim.physics.missing import filled, missing_pixels
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.patterns.bands import prepare
 from bayesdl_sim.physics.patterns.constancy import FringeResponse, fringe_response, patterns_hold
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
-from bayesdl_sim.physics.patterns.noise import outshining
 from bayesdl_sim.physics.reconstruction.first_guess import first_guess
 from bayesdl_sim.physics.reconstruction.raw_checks import RawChecks, raw_checks
 from bayesdl_sim.physics.reconstruction.resimulation import (
@@ -25,11 +27,16 @@ from bayesdl_sim.physics.reconstruction.resimulation import (
     Resimulation,
     resimulate_field,
 )
+from bayesdl_sim.physics.spots import dimming
 
 __all__ = ["PreparedStack"]
 
 Measured = TypeVar("Measured")
 Square = tuple[slice, slice]
+# Deviations of what dimming leaves unknown, measured on beads 4 to 30 times as bright as simulated
+# structures: shares of the light of the spot, and of the structure around it.
+SPOT_ERROR, BESIDE_SPOT = 0.3, 0.1
+UNDIMMED = 0.95  # factor of a pixel that counts as structure
 
 
 class PreparedStack:
@@ -72,10 +79,61 @@ class PreparedStack:
         """The pixels (H, W) that hold no data at one time point, see `physics.missing`."""
         return self._once("missing", t, lambda: missing_pixels(self.counts(t)))
 
+    def faulty(self, t: int) -> Tensor:
+        """The pixels (H, W) that are hot or dead at one time point, see `physics.hot`.
+
+        The released code knows of none.
+        """
+        return self._once("faulty", t, lambda: self._faulty(t))
+
+    def usable(self, t: int) -> Tensor:
+        """The frames (9, H, W) of one time point as they may be transformed and averaged.
+
+        Pixels without data and faulty ones continue the field around them.
+        """
+        return cooled(filled(self.counts(t), self.missing(t)), self.faulty(t))
+
+    def dimming(self, t: int) -> Tensor | None:
+        """The factor (H, W) by which spots are dimmed for the networks, see `spots.dimming`."""
+        return self._once("dimming", t, lambda: self._dimming(t))
+
+    def shown(self, t: int) -> Tensor:
+        """The frames (9, H, W) that first guess and networks see: usable, without bright spots."""
+        frames, factor = self.usable(t), self.dimming(t)
+        if factor is None:
+            return frames
+        low = self.norm(t).low
+        return low + factor * (frames - low)
+
+    def dimmed(self, t: int, image: NDArray) -> NDArray:
+        """An image (2H, 2W) of one time point with its spots as the networks see them."""
+        factor = self._fine_dimming(t)
+        if factor is None:
+            return image
+        low = float(image.min())
+        return low + factor[0, 0].numpy() * (image - low)
+
+    def undimmed(self, t: int, prediction: Prediction) -> Prediction:
+        """What the networks predict of one time point, (1, 1, 2H, 2W), with spots undimmed.
+
+        Mean above the background and deviations scale with the frames. A spot's own shape is known
+        to `SPOT_ERROR` of its light, and what lies beside it to `BESIDE_SPOT` of the structure's:
+        `(1 - f)` times both are added to the epistemic deviation, f the factor of the dimming.
+        """
+        factor = self._fine_dimming(t)
+        if factor is None:
+            return prediction
+        factor = factor.to(prediction.mean)
+        mean, aleatoric, epistemic, _ = (image / factor for image in prediction)
+        unknown = (1 - factor) * torch.hypot(SPOT_ERROR * mean, torch.full_like(mean, BESIDE_SPOT))
+        epistemic = torch.hypot(epistemic, unknown)
+        return Prediction(mean, aleatoric, epistemic, torch.hypot(aleatoric, epistemic))
+
     def norm(self, t: int) -> Normalisation:
         """The intensity scale that the networks see one time point on.
 
-        Pixels without data, and a spot many times brighter than the structure, are left out of it.
+        Pixels without data, faulty ones, and a spot many times brighter than the structure, are
+        left out of it.
 
         Raises:
             InputError: the frames are constant.
@@ -113,16 +171,17 @@ class PreparedStack:
 
     def forget(self, t: int) -> None:
         """Drops what was measured of one time point pixel by pixel, so that memory stays small."""
-        self._kept.pop(("missing", t), None)
+        for what in ("missing", "faulty", "dimming"):
+            self._kept.pop((what, t), None)
 
     def network_input(self, t: int, inputs: InputSpec) -> Tensor:
         """What the networks are shown of one time point, (1, F, H, W)."""
-        norm, guess = self.norm(t), None
+        norm, guess, shown = self.norm(t), None, self.shown(t)
         if inputs.first_guess:
-            guess = first_guess(self.counts(t), self.patterns(t)).numpy() / np.float32(norm.scale)
-        raw = self.stack.raw[t]
-        if bool(self.missing(t).any()):
-            raw = filled(self.counts(t), self.missing(t)).numpy()
+            missing = self.missing(t)
+            gapped = torch.where(missing, torch.nan, shown) if bool(missing.any()) else shown
+            guess = first_guess(gapped, self.patterns(t)).numpy() / np.float32(norm.scale)
+        raw = shown.numpy() if self._is_changed(t) else self.stack.raw[t]
         # The released code divides in float64 and rounds once, when it makes a tensor.
         raw = raw.astype(np.float64) if self.min_max else raw
         return torch.from_numpy(network_input(norm.apply(raw), guess, inputs))[None]
@@ -160,9 +219,31 @@ class PreparedStack:
 
     def _typical(self, t: int) -> Tensor | None:
         """The pixels (H, W) that are structure or background; None if all are."""
-        spots, missing = outshining(prepare(self.counts(t))), self.missing(t)
-        atypical = missing if spots is None else missing | spots
-        return ~atypical if bool(atypical.any()) else None
+        left_out, factor = self.missing(t) | self.faulty(t), self.dimming(t)
+        left_out = left_out if factor is None else left_out | (factor < UNDIMMED)
+        return ~left_out if bool(left_out.any()) else None
+
+    def _faulty(self, t: int) -> Tensor:
+        missing = self.missing(t)
+        if self.min_max:
+            return torch.zeros_like(missing)
+        return faulty_pixels(filled(self.counts(t), missing))
+
+    def _dimming(self, t: int) -> Tensor | None:
+        return None if self.min_max else dimming(prepare(self.counts(t)))
+
+    def _fine_dimming(self, t: int) -> Tensor | None:
+        """The factor on the doubled grid, (1, 1, 2H, 2W)."""
+        factor = self.dimming(t)
+        if factor is None:
+            return None
+        grid = {"scale_factor": 2, "mode": "bilinear"}
+        return torch.nn.functional.interpolate(factor[None, None], **grid)
+
+    def _is_changed(self, t: int) -> bool:
+        """Whether the networks see other values than those of the file."""
+        left_out = self.missing(t) | self.faulty(t)
+        return bool(left_out.any()) or self.dimming(t) is not None
 
     def _patterns(self, t: int) -> Estimate:
         """The nearest estimate of an earlier time point, if it still holds, or one of this."""

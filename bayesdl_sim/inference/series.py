@@ -85,7 +85,7 @@ def predict_stack(
         factor = posterior.calibration.factors(prediction)[0, 0]
         factors.append(float(factor.mean()))
         if keep is not None:
-            later = _in_counts(keep, norm, posterior.likelihood)
+            later = _in_counts(prepared, t, keep, posterior.likelihood)
             if earlier.images:
                 larger = np.maximum(earlier.factor, factor)
                 steps.append(_change(earlier.images, later, larger, changes))
@@ -93,7 +93,7 @@ def predict_stack(
         if t in judged:
             rows, columns = prepared.fine_square(t)
             epistemic[t] = prediction.epistemic[0, 0, rows, columns].cpu().numpy()
-        _store(maps, t, prediction, factor)
+        _store(maps, t, prepared.undimmed(t, prediction), factor)
         if not released:
             # Each time point has its own scale before the network; in counts they compare.
             for image in (*(image[t] for image in maps.values()), epistemic.get(t)):
@@ -154,12 +154,17 @@ def _store(maps: dict[str, NDArray], t: int, prediction: Prediction, factor: NDA
         maps[name][t] = image if name == "mean" else factor * image
 
 
-def _in_counts(outputs: Outputs, norm: Normalisation, likelihood: str) -> list[MemberImage]:
+def _in_counts(
+    prepared: PreparedStack, t: int, outputs: Outputs, likelihood: str
+) -> list[MemberImage]:
     """Mean and variance of each member on the scale of the counts, which time points share."""
-    images = []
+    norm, images = prepared.norm(t), []
     for mean, parameters in outputs:
-        deviation = norm.scale * standard_deviation(likelihood, parameters)
-        images.append(MemberImage(norm.scale * mean.float() + norm.low, deviation.square()))
+        deviation = standard_deviation(likelihood, parameters)
+        alone = Prediction(mean.float(), deviation, torch.zeros_like(deviation), deviation)
+        alone = prepared.undimmed(t, alone)
+        variance = (norm.scale * alone.total).square()
+        images.append(MemberImage(norm.scale * alone.mean + norm.low, variance))
     return images
 
 

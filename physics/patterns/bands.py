@@ -8,7 +8,7 @@ import scipy.fft
 import torch
 from torch import Tensor
 
-from bayesdl_sim.physics.hot import cooled, hot_pixels
+from bayesdl_sim.physics.hot import cooled, faulty_pixels
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
 from bayesdl_sim.physics.missing import filled, missing_pixels
 from bayesdl_sim.physics.optics import Optics, otf
@@ -36,7 +36,7 @@ FLUCTUATION = 0.02  # relative, of the exposure from frame to frame: lamp, bleac
 
 
 def prepare(raw: Tensor) -> Tensor:
-    """Checks a stack, fills pixels without data, cools hot ones and takes the background off.
+    """Checks a stack, fills pixels without data, replaces faulty ones and takes the background off.
 
     The background is the first percentile of the mean of the nine frames: camera offset and the
     floor of the haze. A percentile of single frames would follow the noise of a dim stack.
@@ -62,7 +62,7 @@ def prepare(raw: Tensor) -> Tensor:
     raw = filled(raw, missing)
     if not bool(torch.isfinite(raw).all()):
         raise InputError("the raw stack holds hardly any finite value (NaN or infinity elsewhere)")
-    raw = cooled(raw, hot_pixels(raw))
+    raw = cooled(raw, faulty_pixels(raw))
     values = raw.mean(dim=0)[~missing]
     rank = max(1, round(values.numel() * BACKGROUND_PERCENTILE / 100))
     return raw - values.kthvalue(rank).values

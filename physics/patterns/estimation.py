@@ -28,13 +28,13 @@ from bayesdl_sim.physics.patterns.noise import (
     noise_line,
     noise_variance,
     noise_weight,
-    spot_weight,
 )
 from bayesdl_sim.physics.patterns.overlap import mixture, modulation, overlap, plausible
 from bayesdl_sim.physics.patterns.phases import NOMINAL, phases_from_mixture, turned
 from bayesdl_sim.physics.patterns.positive import positive_sample
 from bayesdl_sim.physics.patterns.scores import score_map
 from bayesdl_sim.physics.patterns.search import Fan, find_fan
+from bayesdl_sim.physics.spots import spot_weight
 
 __all__ = ["Estimate", "estimate"]
 

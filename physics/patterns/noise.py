@@ -19,19 +19,12 @@ __all__ = [
     "noise_line",
     "noise_variance",
     "noise_weight",
-    "outshining",
-    "spot_brightness",
-    "spot_weight",
 ]
 
 Bins = tuple[NDArray, NDArray]
 BEYOND_ANY_LENS = 0.42  # cycles per raw pixel; the cut-offs of 2D-SIM stands end at 0.40
 BRIGHTNESS_BINS = 24
 SMOOTHING = 10.0  # raw pixels, of the brightness that the noise is taken to follow
-SPOT, SPOT_PERCENTILE = 2.0, 99.5  # times this percentile of the light
-SPOT_POWER = 3
-OUTSHINING = 4.0  # times the same percentile: beyond it a spot is left out of the intensity scale
-SPOT_REACH = 4  # raw pixels around a spot that its lens blurs it over
 LEAST_NOISE = 0.05  # of the mean variance: no pixel is trusted beyond measure
 
 
@@ -131,61 +124,6 @@ def noise_weight(frames: Tensor, valid: Tensor | None = None, bins: Bins | None 
         return torch.ones_like(variance)
     weight = (variance / mean).clamp(min=LEAST_NOISE).rsqrt()
     return weight if valid is None else weight * valid
-
-
-def spot_weight(frames: Tensor) -> Tensor | None:
-    """Weight of the pixels (H, W) that brings single bright spots down to the structure.
-
-    A bead or a piece of dirt many times brighter than the structure would decide on fringes and
-    filters for the whole field. Where the smoothed light exceeds `SPOT` times its 99.5th
-    percentile, it is weighed down below that: a single point holds no fringes, and hides them.
-
-    Args:
-        frames: (9, H, W) without background.
-
-    Returns:
-        None where there is no such spot.
-    """
-    light, usual = _light(frames)
-    limit = SPOT * usual
-    if not float(light.max()) > limit > 0:
-        return None
-    around = torch.nn.functional.max_pool2d(
-        light[None, None], 2 * SPOT_REACH + 1, 1, SPOT_REACH
-    ).clamp(min=1e-12)
-    weight = (limit / around[0, 0]).clamp(max=1.0) ** SPOT_POWER
-    return gaussian(weight, 0.5 * SPOT_REACH)
-
-
-def outshining(frames: Tensor) -> Tensor | None:
-    """The pixels (H, W) of spots so bright that one intensity scale cannot fit the structure too.
-
-    Only where the brightest point exceeds `OUTSHINING` times the 99.5th percentile of the light:
-    the brightest points of ordinary structures, beads among them, stay below three times.
-
-    Args:
-        frames: (9, H, W) without background.
-
-    Returns:
-        None where there is no such spot.
-    """
-    light, usual = _light(frames)
-    if not float(light.max()) > OUTSHINING * usual > 0:
-        return None
-    around = torch.nn.functional.max_pool2d(light[None, None], 2 * SPOT_REACH + 1, 1, SPOT_REACH)
-    return around[0, 0] > SPOT * usual
-
-
-def spot_brightness(frames: Tensor) -> float:
-    """The brightest point over the 99.5th percentile of the light, both smoothed by a lens."""
-    light, usual = _light(frames)
-    return float(light.max()) / max(usual, 1e-12)
-
-
-def _light(frames: Tensor) -> tuple[Tensor, float]:
-    light = gaussian(frames.mean(dim=0), 1.0).clamp(min=0.0)
-    rank = max(1, round(SPOT_PERCENTILE / 100 * light.numel()))
-    return light, float(light.flatten().kthvalue(rank).values)
 
 
 def _trimmed(variance: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ import torch
 from skimage.registration import phase_cross_correlation
 from torch import Tensor
 
-from bayesdl_sim.physics.hot import hot_pixels
+from bayesdl_sim.physics.hot import dead_pixels, hot_pixels
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
 from bayesdl_sim.physics.image_formation import lit_median
 from bayesdl_sim.physics.missing import describe_missing, filled, missing_pixels, validity
@@ -26,6 +26,7 @@ from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
 from bayesdl_sim.physics.patterns.bands import frequencies, power, prepare, taper
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
 from bayesdl_sim.physics.patterns.frames.fringe_search import (
+    DOUBTFUL_ORDER,
     FringeGroup,
     frame_differences,
     fringe_groups,
@@ -36,8 +37,6 @@ from bayesdl_sim.physics.patterns.noise import (
     noise_line,
     noise_variance,
     noise_weight,
-    spot_brightness,
-    spot_weight,
 )
 from bayesdl_sim.physics.reconstruction.camera_checks import (
     clipped_share,
@@ -45,6 +44,7 @@ from bayesdl_sim.physics.reconstruction.camera_checks import (
     noise_exponent,
     saturated_share,
 )
+from bayesdl_sim.physics.spots import spot_brightness, spot_weight
 
 __all__ = ["RawChecks", "brightest_square", "raw_checks"]
 
@@ -75,6 +75,7 @@ class RawChecks(NamedTuple):
         drift_px: largest shift between the sums of the orientations, raw pixels.
         drift_error_px: by how much the three shifts fail to add up to zero.
         hot_share: of the pixels, brighter than a lens allows beside their neighbours.
+        dead_share: of the pixels, the same in all frames and unlike their neighbours.
         gain: counts per electron, from noise against brightness; NaN where the noise does not rise.
         signal_e: median electrons of the lit pixels; NaN where the gain is.
         snr: the same median over the standard deviation of the noise of a frame.
@@ -108,6 +109,7 @@ class RawChecks(NamedTuple):
     drift_px: float
     drift_error_px: float
     hot_share: float
+    dead_share: float
     gain: float
     signal_e: float
     snr: float
@@ -142,15 +144,19 @@ def raw_checks(
     noise = noise_variance(frames, optics, valid)
     bins, spots = noise_bins(frames, valid), spot_weight(frames)
     weight = noise_weight(frames, valid, bins) * (1.0 if spots is None else spots)
-    groups = fringe_groups(frames, optics, noise, weight) if noise > 0 else []
+    groups = fringe_groups(frames, optics, noise, weight, DOUBTFUL_ORDER) if noise > 0 else []
     steps = [_phase_steps(group) for group in groups if _is_orientation(group.frames)]
-    light, brightness = patterns.illumination, _brightness(frames)
+    # What follows asks about the structure: one bead must not answer for it.
+    steady = frames if spots is None else frames * spots
+    light, brightness = patterns.illumination, _brightness(steady)
     gain = noise_line(frames, valid, bins)[1]
     exponent, exponent_error = noise_exponent(bins, frames.numel())
-    data = raw[:, ~missing]
-    signal = float(lit_median(frames.mean(dim=0)))
-    drift, drift_error = _drift(frames)
-    fringe_share, fringe_sigma = _fringe_power(frames, optics)
+    finite = filled(raw.float(), missing)
+    hot, dead = hot_pixels(finite), dead_pixels(finite)
+    data = raw[:, ~(missing | hot | dead)]
+    signal = float(lit_median(steady.mean(dim=0)))
+    drift, drift_error = _drift(steady)
+    fringe_share, fringe_sigma = _fringe_power(steady, optics)
     return RawChecks(
         confidence=patterns.confidence,
         frequency=light.frequency,
@@ -168,11 +174,12 @@ def raw_checks(
         bleaching=_bleaching(brightness),
         drift_px=drift,
         drift_error_px=drift_error,
-        hot_share=float(hot_pixels(filled(raw.float(), missing)).float().mean()),
+        hot_share=float(hot.float().mean()),
+        dead_share=float(dead.float().mean()),
         gain=gain,
         signal_e=signal / gain if gain > 0 else math.nan,
         snr=signal / math.sqrt(noise) if noise > 0 else math.inf,
-        fine_share=_fine_share(frames, optics, noise),
+        fine_share=_fine_share(steady, optics, noise),
         noise_exponent=exponent,
         noise_exponent_error=exponent_error,
         missing_share=float(missing.float().mean()),

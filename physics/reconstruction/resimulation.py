@@ -17,8 +17,9 @@ from bayesdl_sim.physics.missing import validity
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics, apply_otf, target_otf
 from bayesdl_sim.physics.patterns.bands import frequencies, gaussian, prepare, separate, taper
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
-from bayesdl_sim.physics.patterns.noise import BEYOND_ANY_LENS, noise_line, spot_weight
+from bayesdl_sim.physics.patterns.noise import BEYOND_ANY_LENS, noise_line
 from bayesdl_sim.physics.reconstruction.raw_checks import RawChecks, raw_checks
+from bayesdl_sim.physics.spots import spot_weight
 
 __all__ = ["Examination", "Resimulation", "examine", "resimulate", "resimulate_field"]
 

@@ -24,7 +24,8 @@ from bayesdl_sim.physics.patterns.bands import (
     separate,
 )
 from bayesdl_sim.physics.patterns.estimation import estimate
-from bayesdl_sim.physics.patterns.noise import noise_variance, spot_weight
+from bayesdl_sim.physics.patterns.noise import noise_variance
+from bayesdl_sim.physics.spots import spot_weight
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["wide_field_upsampled", "wiener_sim"]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bayesdl_sim.physics.hot import cooled, hot_pixels
+from bayesdl_sim.physics.hot import cooled, dead_pixels, faulty_pixels, hot_pixels
 from bayesdl_sim.physics.optics import Optics, apply_otf, otf
 
 
@@ -55,3 +55,15 @@ def test_without_hot_pixels_nothing_changes():
     raw = counts(torch.full((40, 40), 100.0))
     assert cooled(raw, hot_pixels(raw)) is raw
     assert not bool(hot_pixels(torch.full((9, 32, 32), 100.0)).any())
+
+
+def test_single_dead_pixels_are_found_in_the_light_only():
+    light = torch.full((64, 64), 4.0)
+    light[16:48, 16:48] = 60.0
+    raw = 100.0 + counts(light).round()
+    raw[:, 20, 30] = raw[:, 40, 41] = 100.0
+    raw[:, 5, 5] = 0.0
+    found = dead_pixels(raw)
+    assert sorted(map(tuple, found.nonzero().tolist())) == [(5, 5), (20, 30), (40, 41)]
+    assert not bool(dead_pixels(counts(torch.full((64, 64), 0.3)).round()).any())
+    assert torch.equal(faulty_pixels(raw), found)

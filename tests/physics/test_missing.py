@@ -91,3 +91,11 @@ def test_validity_is_one_away_from_gaps_and_zero_in_them():
     assert float(valid[:, :10].max()) == 0.0
     assert torch.equal(valid[:, 25:], torch.ones(60, 47))
     assert bool((valid.diff(dim=1) >= -1e-6).all())
+
+
+def test_separate_dead_rows_are_named_one_by_one():
+    raw = counts()
+    for first, last in ((10, 12), (40, 40), (50, 51)):
+        raw[:, first - 1 : last] = 0.0
+    words = describe_missing(missing_pixels(raw))
+    assert words == "rows 10-12, 40, 50-51 hold no data"

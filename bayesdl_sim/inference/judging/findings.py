@@ -24,7 +24,7 @@ DARK = 0.5  # of the median frame
 NO_FRINGES = 2e-4  # largest power of fringes over that of wide field: modulation of 2 %, or less
 NO_FRINGES_SIGMA = 2.0  # above the noise
 LEAST_GROUP = 3  # frames with the same fringes that prove a wrong order
-HOT_TOLERANCE = 1e-3
+FAULTY_TOLERANCE = 1e-3  # of the pixels
 PATTERN_RANGE = (0.17, 0.40)  # cycles per raw pixel, of the training sets
 PIXEL_RANGE_NM = (55.0, 100.0)  # of the training sets
 CLEAR = 6.0  # confidence of a pattern
@@ -153,8 +153,11 @@ def _camera_faults(checks: Mapping[str, Any]) -> list[Finding]:
     drift, error = checks["drift_px"], max(checks["drift_error_px"], 0.1)
     reason = f"the sample moved by {drift:.1f} +- {error:.1f} pixels between the orientations"
     found += _beyond(drift, error, DRIFT_TOLERANCE_PX, DRIFT_LIMIT_PX, reason)
-    if checks["hot_share"] > HOT_TOLERANCE:
-        found.append(Finding(False, f"{checks['hot_share']:.2%} of the pixels are hot"))
+    for kind in ("hot", "dead"):
+        share = checks[f"{kind}_share"]
+        if share > FAULTY_TOLERANCE:
+            reason = f"{share:.2%} of the pixels are {kind}: filled from their neighbours"
+            found.append(Finding(False, reason))
     return found
 
 

@@ -15,7 +15,6 @@ from bayesdl_sim.inference.judging.findings import (
 from bayesdl_sim.inference.judging.gate import Gate, Verdict, judge, stack_scores
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
-from bayesdl_sim.physics.missing import filled
 
 __all__ = ["findings_at", "judge_frames", "judge_result", "judged_times", "scores_at", "worst"]
 
@@ -67,9 +66,9 @@ def scores_at(
     """
     examined = prepared.examine(t, torch.from_numpy(sr))
     checks, square = examined.checks._asdict(), prepared.fine_square(t)
-    frames = filled(prepared.counts(t), prepared.missing(t)).numpy()  # without the NaN of a gap
-    wide_field = frames.mean(axis=0)[examined.square]
-    return stack_scores(checks, examined.misfit(), wide_field, sr[square], epistemic)
+    wide_field = prepared.shown(t).mean(dim=0).numpy()[examined.square]
+    sr = prepared.dimmed(t, sr)[square]
+    return stack_scores(checks, examined.misfit(), wide_field, sr, epistemic)
 
 
 def findings_at(prepared: PreparedStack, t: int) -> list[Finding]:

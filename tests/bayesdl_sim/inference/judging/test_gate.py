@@ -31,6 +31,7 @@ GOOD = {
     "drift_px": 0.1,
     "drift_error_px": 0.05,
     "hot_share": 0.0,
+    "dead_share": 0.0,
     "snr": 9.0,
     "fine_share": 0.02,
 }
