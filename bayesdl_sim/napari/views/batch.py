@@ -7,20 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import (
-    QApplication,
-    QFileDialog,
-    QPushButton,
-    QTableWidget,
-    QTableWidgetItem,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QFileDialog, QTableWidget, QTableWidgetItem
 
 from bayesdl_sim.napari.steps.banner import COLOURS
 from bayesdl_sim.napari.steps.command import as_line, folder_words
-from bayesdl_sim.napari.views.jobs import Job
-from bayesdl_sim.napari.views.parts import Bars, buttons_in_a_row, note
+from bayesdl_sim.napari.views.running import JobTab
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +25,7 @@ HEADINGS = ("stack", "verdict", "p", "reasons", "seconds")
 TABLE = "verdicts.csv"
 
 
-class BatchTab(QWidget):
+class BatchTab(JobTab):
     """Every stack of a folder, one after the other; the results go beside the folder.
 
     Signals:
@@ -44,37 +35,29 @@ class BatchTab(QWidget):
     opened = Signal(object)
 
     def __init__(self, opener: Callable[[], Posterior]) -> None:
-        super().__init__()
+        super().__init__(
+            "Every stack of the folder is judged and reconstructed.",
+            "Choose a folder of stacks ...",
+            "Reconstruct all",
+            ("stacks", "fringes", "members", "re-simulation"),
+        )
         self.opener, self.rows = opener, []
         self.folder: Path | None = None
         self.results: Path | None = None
-        self.choose = QPushButton("Choose a folder of stacks ...")
-        self.run = QPushButton("Reconstruct all")
-        self.cancel = QPushButton("Cancel")
-        self.copy = QPushButton("Copy as command")
-        self.said = note("Every stack of the folder is judged and reconstructed.")
-        self.bars = Bars(("stacks", "fringes", "members", "re-simulation"))
         self.table = QTableWidget(0, len(HEADINGS))
         self.table.setHorizontalHeaderLabels(HEADINGS)
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         self.table.horizontalHeader().setStretchLastSection(False)
         self.table.cellDoubleClicked.connect(lambda row, column: self.opened.emit(self.rows[row]))
-        self.job = Job(self)
-        self.job.progressed.connect(self.bars.advance)
         self.job.handed_over.connect(self._add)
-        self.job.ended.connect(self._ended)
-        self.choose.clicked.connect(self._ask_folder)
-        self.run.clicked.connect(self.start)
-        self.cancel.clicked.connect(self.job.stop)
-        self.copy.clicked.connect(lambda: QApplication.clipboard().setText(self.command()))
-        column = QVBoxLayout(self)
-        column.addWidget(self.said)
-        column.addWidget(self.choose)
-        column.addLayout(buttons_in_a_row(self.run, self.cancel, self.copy))
-        column.addWidget(self.bars)
-        column.addWidget(self.table, 1)
-        self._enable()
+        self.column.addWidget(self.table, 1)
+        self.enable()
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether there is a folder."""
+        return self.folder is not None
 
     def use(self, folder: Path) -> None:
         """Takes a folder of stacks."""
@@ -82,7 +65,7 @@ class BatchTab(QWidget):
         self.folder = folder.resolve()
         self.results = self.folder.with_name(f"{self.folder.name}-results")
         self.said.setText(f"Stacks of {self.folder}. Results go to {self.results}.")
-        self._enable()
+        self.enable()
 
     def command(self) -> str:
         """The line that does the same."""
@@ -92,7 +75,6 @@ class BatchTab(QWidget):
         """Reconstructs every stack."""
         self.rows.clear()
         self.table.setRowCount(0)
-        self.bars.begin()
         folder, results, opener = self.folder, self.results, self.opener
 
         def work(report: Any) -> int:
@@ -105,29 +87,15 @@ class BatchTab(QWidget):
             write_table(results / TABLE, rows)
             return len(rows)
 
-        self.job.start(work, self._done, self._failed)
-        self._enable()
+        self.begin(work, self._done, "Stopped. What was written stays.")
 
     def _done(self, count: int) -> None:
         self.said.setText(
             f"{count} stacks. A double click opens one. The table is {self.results / TABLE}."
         )
 
-    def _failed(self, reason: str) -> None:
-        self.said.setText(reason or "Stopped. What was written stays.")
-
-    def _ended(self) -> None:
-        self.bars.end()
-        self._enable()
-
-    def _enable(self) -> None:
-        running, chosen = self.job.is_running, self.folder is not None
-        self.run.setEnabled(chosen and not running)
-        self.copy.setEnabled(chosen)
-        self.choose.setEnabled(not running)
-        self.cancel.setEnabled(running)
-
-    def _ask_folder(self) -> None:
+    def ask(self) -> None:
+        """Asks for a folder."""
         chosen = QFileDialog.getExistingDirectory(self, "A folder of raw stacks")
         if chosen:
             self.use(Path(chosen))

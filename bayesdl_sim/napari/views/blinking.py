@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QApplication, QFileDialog, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog
 
 from bayesdl_sim.napari.steps.command import as_line, movie_words
 from bayesdl_sim.napari.views.canvas import Turns
-from bayesdl_sim.napari.views.jobs import Job
-from bayesdl_sim.napari.views.parts import Bars, buttons_in_a_row, note
+from bayesdl_sim.napari.views.parts import note
+from bayesdl_sim.napari.views.running import JobTab
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -25,47 +25,39 @@ EXPLAINED = (
 PARTS = ("reading", "moments", "network", "bayes")
 
 
-class BlinkingTab(QWidget):
+class BlinkingTab(JobTab):
     """DLBI on a movie: the selected layer's, or one from the disk."""
 
     def __init__(self, viewer: Viewer, turns: Turns, is_there: Callable[[], bool]) -> None:
-        super().__init__()
+        super().__init__(EXPLAINED, "Choose a movie ...", "Reconstruct the movie", PARTS)
         self.viewer, self.turns = viewer, turns
         self.movie: Path | None = None
         self.stage = PARTS[-1]
-        self.said = note(EXPLAINED)
-        self.choose = QPushButton("Choose a movie ...")
-        self.run = QPushButton("Reconstruct the movie")
-        self.cancel = QPushButton("Cancel")
-        self.copy = QPushButton("Copy as command")
-        self.bars = Bars(PARTS)
-        self.found = note()
-        self.job = Job(self)
-        self.job.progressed.connect(self.bars.advance)
-        self.job.ended.connect(self._ended)
-        self.choose.clicked.connect(self._ask_movie)
-        self.run.clicked.connect(self.start)
-        self.cancel.clicked.connect(self.job.stop)
-        self.copy.clicked.connect(lambda: QApplication.clipboard().setText(self.command()))
-        column = QVBoxLayout(self)
-        column.addWidget(self.said)
-        column.addWidget(self.choose)
-        column.addLayout(buttons_in_a_row(self.run, self.cancel, self.copy))
-        column.addWidget(self.bars)
-        column.addWidget(self.found)
-        column.addStretch(1)
+        self.said = note()
+        self.column.addWidget(self.said)
+        self.column.addStretch(1)
         self.has_dlbi = is_there()
         if not self.has_dlbi:
             from bayesdl_sim.napari.steps.blinking import MISSING
 
-            self.said.setText(MISSING)
-        self._enable()
+            self.explained.setText(MISSING)
+        self.enable()
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether there is a movie."""
+        return self.movie is not None
+
+    @property
+    def is_available(self) -> bool:
+        """Whether this installation holds DLBI."""
+        return self.has_dlbi
 
     def use(self, movie: Path) -> None:
         """Takes a movie from the disk."""
         self.movie = movie
-        self.found.setText(f"Movie: {movie}")
-        self._enable()
+        self.said.setText(f"Movie: {movie}")
+        self.enable()
 
     def command(self) -> str:
         """The line that does the same."""
@@ -74,35 +66,20 @@ class BlinkingTab(QWidget):
     def start(self) -> None:
         """Reconstructs the movie."""
         movie, stage = self.movie, self.stage
-        self.bars.begin()
 
         def work(report: Any) -> Any:
             from bayesdl_sim.napari.steps.blinking import movie_layers
 
             return movie_layers(movie, report.progress, stage)
 
-        self.job.start(work, self._done, self._failed)
-        self._enable()
+        self.begin(work, self._done, "Stopped.")
 
     def _done(self, movie: Any) -> None:
-        self.found.setText(" ".join(movie.sentences))
+        self.said.setText(" ".join(movie.sentences))
         self.turns.add_layers(self.viewer, movie.layers)
 
-    def _failed(self, reason: str) -> None:
-        self.found.setText(reason or "Stopped.")
-
-    def _ended(self) -> None:
-        self.bars.end()
-        self._enable()
-
-    def _enable(self) -> None:
-        running, chosen = self.job.is_running, self.movie is not None
-        self.run.setEnabled(self.has_dlbi and chosen and not running)
-        self.choose.setEnabled(self.has_dlbi and not running)
-        self.copy.setEnabled(self.has_dlbi and chosen)
-        self.cancel.setEnabled(running)
-
-    def _ask_movie(self) -> None:
+    def ask(self) -> None:
+        """Asks for a movie."""
         chosen, _ = QFileDialog.getOpenFileName(
             self, "A movie of a blinking sample", "", "Movies (*.tif *.tiff)"
         )

@@ -179,7 +179,7 @@ def test_movie_becomes_structure_and_probability(widget, settled, click, kinds):
     structure = layer_of(widget.viewer, "structure")
     assert structure.data.shape == (320, 320)
     np.testing.assert_allclose(structure.scale, 0.02)
-    assert "100 frames" in tab.found.text()
+    assert "100 frames" in tab.said.text()
 
 
 def test_without_dlbi_the_tab_says_so_and_the_rest_works(make_napari_viewer):
@@ -187,6 +187,6 @@ def test_without_dlbi_the_tab_says_so_and_the_rest_works(make_napari_viewer):
     from bayesdl_sim.napari.views.canvas import Turns
 
     tab = BlinkingTab(make_napari_viewer(), Turns(), lambda: False)
-    assert "holds no DLBI" in tab.said.text()
+    assert "holds no DLBI" in tab.explained.text()
     tab.use(sample_path("blinking", "movie.tif"))
     assert not tab.run.isEnabled()
