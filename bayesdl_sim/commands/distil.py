@@ -35,6 +35,7 @@ def parse_args(argv: list[str] | None = None) -> DistilSettings:
         "--start_from", type=int, nargs="+", default=[1],
         help="members whose mean weights it starts with; draws of one chain (%(default)s)",
     )  # fmt: skip
+    add("--init_from", type=Path, help="folder of an earlier student, to fit it further instead")
     add("--held_out", type=int, default=48, help="patches of the first set that are only scored")
     add("--patch_size", type=int, default=96, help="raw pixels (%(default)s)")
     add("--steps", type=int, default=3000, help="(%(default)s)")

@@ -4,7 +4,7 @@
 #
 #     sh checkpoint/F-actin/train_student.sh WORK_FOLDER
 #
-# Run it from the project folder with the environment active: about a quarter of an hour on one
+# Run it from the project folder with the environment active: about three quarters of an hour on one
 # core, most of it for the teacher's predictions and the fit. Interrupted, run it again: it goes on.
 set -eu
 
@@ -12,18 +12,20 @@ work=${1:?"name a folder for the data sets and the teacher's predictions (1 GB)"
 members=checkpoint/F-actin/pretrained_G
 export OMP_NUM_THREADS=1
 
-simulate() { # folder, sample, cells, levels, size, seed, microscopes
+simulate() { # folder, sample, cells, levels, seed
     [ -f "$1/dataset.json" ] || python -m DatasetGenerate.from_simulation --sample "$2" \
-        --save_path "$1" --cells "$3" --levels "$4" --size "$5" --seed "$6" --softest_nm 150 \
-        --microscope "$7"
+        --save_path "$1" --cells "$3" --levels "$4" --size 128 --seed "$5" --softest_nm 150
 }
 
-simulate "$work/set" mixed 110 3 128 3 wide
-simulate "$work/outliers" outliers 40 2 128 5 random
+simulate "$work/set" mixed 200 3 3
+simulate "$work/outliers" outliers 60 2 5
 python -m bayesdl_sim.commands.distil --pretrained_G "$members" --root_dir "$work/set" \
-    "$work/outliers" --patches 336 48 --held_out 32 --patch_size 80 --start_from 4 8 \
-    --batch_size 2 --steps 700 --lr 4e-4 --blend 0.7 --work "$work/student"
+    "$work/outliers" --patches 1040 120 --held_out 40 --patch_size 80 --start_from 4 8 \
+    --batch_size 3 --steps 6000 --lr 5e-4 --work "$work/student" --save_path "$work/first"
+python -m bayesdl_sim.commands.distil --pretrained_G "$members" --root_dir "$work/set" \
+    "$work/outliers" --patches 1040 120 --held_out 40 --patch_size 80 --init_from "$work/first" \
+    --batch_size 3 --steps 2600 --lr 3e-4 --work "$work/further"
 [ -f "$work/eval_many/dataset.json" ] || python -m DatasetGenerate.from_simulation --sample mixed \
     --save_path "$work/eval_many" --cells 300 --levels 2 --size 96 --seed 78
-python calibrate.py --root_dir "$work/eval_many" --cells 1-75 --gate_cells 60 --pixels 8192 \
+python calibrate.py --root_dir "$work/eval_many" --cells 1-150 --gate_cells 100 --pixels 8192 \
     --pretrained_G "$members/student"

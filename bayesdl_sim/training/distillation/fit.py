@@ -12,7 +12,7 @@ from tqdm import tqdm
 from bayesdl_sim.bayes.distillation import distillation_loss
 from bayesdl_sim.bayes.schedule import warm_up_cosine
 from bayesdl_sim.metrics.images import quality
-from bayesdl_sim.models.bayesdl import BayesDL, member_payload
+from bayesdl_sim.models.bayesdl import DISTILLED, BayesDL, member_payload
 from bayesdl_sim.models.members import MemberFacts, OpenMember, hashes_of, open_member, open_members
 from bayesdl_sim.training.distillation.settings import DistilSettings
 from bayesdl_sim.training.distillation.start import as_student
@@ -21,6 +21,7 @@ from bayesdl_sim.training.objective import require_finite
 from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
 from bayesdl_sim.utils.devices import autocast, choose_device, choose_precision, exact_arithmetic
 from bayesdl_sim.utils.errors import InputError, writable_folder
+from bayesdl_sim.utils.files import sha256
 from bayesdl_sim.utils.resume import load_progress, save_progress
 from bayesdl_sim.utils.run_log import EpochLog
 
@@ -57,7 +58,7 @@ def distil(settings: DistilSettings) -> StudentScores:
         raise InputError(f"{settings.pretrained_G} holds one member: a posterior has several")
     writable_folder(settings.save_path)
     lessons = teach(settings, members)
-    network = as_student([open_member(path) for path in _starts(settings, members)])
+    network = _start(settings, members)
     network = network.to(device, memory_format=torch.channels_last).train()
     start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     _fit(settings, network, lessons, device, dtype)
@@ -69,6 +70,17 @@ def distil(settings: DistilSettings) -> StudentScores:
         f"{scores.teacher_psnr:.2f} dB; rank correlation of epistemic {scores.epistemic_rank:.3f}"
     )
     return scores
+
+
+def _start(settings: DistilSettings, members: list[OpenMember]) -> BayesDL:
+    """The network that the fit begins with: an earlier student, or the mean of members."""
+    if settings.init_from is None:
+        return as_student([open_member(path) for path in _starts(settings, members)])
+    path = member_path(settings.init_from, 1)
+    network = open_member(path).network
+    if network.config["likelihood"] != DISTILLED:
+        raise InputError(f"init_from: {path} is no student; leave it out, or name a student")
+    return network.requires_grad_(True)
 
 
 def _starts(settings: DistilSettings, members: list[OpenMember]) -> list[Path]:
@@ -169,7 +181,8 @@ def _identity(settings: DistilSettings) -> dict[str, Any]:
     """What a run that goes on must share; the lessons are compared on their own."""
     names = ("start_from", "steps", "batch_size", "lr", "seed", "patch_size", "held_out")
     values = {name: getattr(settings, name) for name in names}
-    return {"student": values | {"start_from": list(settings.start_from)}}
+    earlier = settings.init_from and sha256(member_path(settings.init_from, 1))
+    return {"student": values | {"start_from": list(settings.start_from), "init_from": earlier}}
 
 
 def _save(
@@ -185,6 +198,7 @@ def _save(
         "step": settings.steps,
         "patches": sum(settings.patches),
         "started_from": list(settings.start_from),
+        "fitted_further": settings.init_from is not None,
         "blend": settings.blend,
         **scores._asdict(),
     }

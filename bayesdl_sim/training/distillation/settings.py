@@ -19,6 +19,7 @@ class DistilSettings:
         save_path: folder of the student.
         work: folder of the teacher's predictions and of the state of an interrupted run.
         start_from: numbers of the members, from 1, whose mean weights the student starts with.
+        init_from: folder of an earlier student that is fitted further instead; None: none.
         patches: per data set, how many.
         held_out: patches of the first set that are only scored.
         patch_size: side, raw pixels.
@@ -38,6 +39,7 @@ class DistilSettings:
     work: Path
     patches: tuple[int, ...]
     start_from: tuple[int, ...] = (1,)
+    init_from: Path | None = None
     held_out: int = 48
     patch_size: int = 96
     steps: int = 3000

@@ -101,6 +101,21 @@ def test_an_interrupted_run_ends_the_same(words, tmp_path, monkeypatch):
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_a_student_is_fitted_further_from_where_it_was(words, finished, tmp_path):
+    first, further = tmp_path / "student", tmp_path / "further"
+    distil(parse_args(words))
+    more = [*words, "--init_from", str(first), "--save_path", str(further), "--steps", "1"]
+    with pytest.raises(InputError, match="was begun with"):
+        distil(parse_args(more))  # the state of the first run is in the work folder
+    distil(parse_args([*more, "--work", str(tmp_path / "more"), "--lr", "1e-9"]))
+    one, other = (load_checkpoint(member_path(folder, 1)) for folder in (first, further))
+    for name, weight in one["state"].items():
+        torch.testing.assert_close(other["state"][name], weight, msg=name)
+    assert other["training"]["fitted_further"]
+    with pytest.raises(InputError, match="is no student"):
+        distil(parse_args([*more, "--work", str(tmp_path / "x"), "--init_from", str(finished)]))
+
+
 def test_a_blend_lies_between_the_start_and_the_fit(words, finished):
     folder = parse_args(words).save_path
 
