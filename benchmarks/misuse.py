@@ -81,9 +81,9 @@ def judge_scene(scene: Scene, posterior: Posterior) -> Judged:
     maps = predict(posterior.functions, shown, posterior.likelihood)
     mean, epistemic = (image[0, 0].float().cpu().numpy() for image in (maps.mean, maps.epistemic))
     checks, light = prepared.checks(0), scene.illumination
-    shared = epistemic[prepared.fine_square(0)] if posterior.has_epistemic else None
+    shared = epistemic if posterior.has_epistemic else None
     return Judged(
-        findings(checks._asdict(), prepared.judged_field(0)),
+        findings(checks._asdict(), prepared.field),
         scores_at(prepared, 0, mean, shared),
         float(mean.mean()),
         checks.snr,

@@ -91,15 +91,17 @@ def clipped_share(frames: np.ndarray) -> float:
     """
     constant = frames.min(axis=0) == frames.max(axis=0)
     rows, columns = ~constant.all(axis=1), ~constant.all(axis=0)
-    values = frames[:, rows][:, :, columns].ravel()
-    values = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+    whole = rows.all() and columns.all()  # of a large field, no copy is made
+    values = frames if whole else frames[:, rows][:, :, columns]
+    if values.dtype.kind == "f" and not np.isfinite(values.sum(dtype=np.float64)):
+        values = values[np.isfinite(values)]
     if not values.size:
         return 0.0
     lowest = values.min()
-    above = values[values > lowest]
-    share = 1 - above.size / values.size
-    if share < CLIPPED or not above.size:
+    share = 1 - np.count_nonzero(values > lowest) / values.size
+    if share < CLIPPED or share == 1:
         return 0.0
+    above = values[values > lowest]
     width = (float(np.median(above)) - float(lowest)) / BINS
     if values.dtype.kind in "ui" or bool((above[:1000] == np.rint(above[:1000])).all()):
         width = max(width, 1.0)

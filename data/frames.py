@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -34,6 +34,7 @@ class FramesOnDisk:
     ) -> None:
         self.page, self.numbers, self.tiles, self.size = page, numbers, tiles, size
         self._last: tuple[int, np.ndarray] | None = None
+        self._decoded: tuple[int, list[np.ndarray]] | None = None
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -56,21 +57,48 @@ class FramesOnDisk:
 
     def stored(self, t: int) -> np.ndarray:
         """One time point (9, H, W) in the type of the file."""
+        return _native(np.stack(list(self._frames(t))))
+
+    def window(self, t: int, rows: slice, columns: slice) -> np.ndarray:
+        """A part (9, h, w) of one time point, in the type of the file.
+
+        Of a plain file no more than that is read; images that have to be decoded stay in memory
+        until another time point is asked for.
+        """
+        known = self._decoded is not None and self._decoded[0] == t
+        parts, decoded = [], []
+        for frame in self._decoded[1] if known else self._frames(t):
+            parts.append(np.array(frame[rows, columns]))
+            if not isinstance(frame, np.memmap):
+                decoded.append(frame)
+        self._decoded = (t, decoded) if decoded else None
+        return _native(np.stack(parts))
+
+    def only(self, t: int) -> FramesOnDisk:
+        """The series of one time point alone."""
+        return FramesOnDisk(self.page, self.numbers[t : t + 1], self.tiles, self.size)
+
+    def _frames(self, t: int) -> Iterator[np.ndarray]:
+        """The nine frames (H, W) of a time point, parts of the images that `page` gives."""
         columns = self.tiles[1]
         (height, width), count = self.size, self.tiles[0] * columns
-        frames, image, held = [], -1, np.empty(0)
+        image, held = -1, np.empty(0)
         for number in self.numbers[t].tolist():
             if number // count != image:
                 image = number // count
                 held = self.page(image)
             row, column = divmod(number % count, columns)
             place = slice(row * height, (row + 1) * height)
-            frames.append(held[place, column * width : (column + 1) * width])
-        return np.stack(frames)
+            yield held[place, column * width : (column + 1) * width]
 
     def in_order(self, order: Sequence[int]) -> FramesOnDisk:
         """The same with the nine frames of every time point in another order."""
         return FramesOnDisk(self.page, self.numbers[:, list(order)], self.tiles, self.size)
+
+
+def _native(images: np.ndarray) -> np.ndarray:
+    """The same in the byte order of this computer."""
+    return images.astype(images.dtype.newbyteorder("="), copy=False)
 
 
 def frames_on_disk(

@@ -150,9 +150,9 @@ def in_proved_order(stack: RawStack) -> RawStack:
         InputError: five phases per orientation (see `proved_order`).
     """
     try:
-        order = proved_order(stack.raw[0])
+        order = proved_order(_searched(stack.raw, 0))
         if order is not None and len(stack.raw) > 1:
-            last = proved_order(stack.raw[-1][list(order)])
+            last = proved_order(_searched(stack.raw, len(stack.raw) - 1)[list(order)])
             order = None if last is not None else order
     except InputError as error:
         raise InputError(f"{stack.source}: {error}") from None
@@ -171,6 +171,17 @@ def in_proved_order(stack: RawStack) -> RawStack:
         notes=(*stack.notes, note),
         order=order,
     )
+
+
+def _searched(raw: np.ndarray | FramesOnDisk, t: int) -> np.ndarray:
+    """The part (9, h, w) of a time point that is asked; of a file no more is read at once."""
+    if not isinstance(raw, FramesOnDisk):
+        return raw[t]
+    height, width = raw.shape[-2:]
+    bands = (slice(row, row + SEARCHED_FIELD) for row in range(0, height, SEARCHED_FIELD))
+    light = [np.nan_to_num(raw.window(t, rows, slice(0, width))).mean(axis=0) for rows in bands]
+    mean = torch.from_numpy(np.concatenate(light))[None]
+    return raw.window(t, *brightest_square(mean, SEARCHED_FIELD)).astype(np.float32)
 
 
 def _in_order(raw: np.ndarray | FramesOnDisk, order: tuple[int, ...]) -> np.ndarray | FramesOnDisk:

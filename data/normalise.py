@@ -4,6 +4,7 @@ A network sees `(x - low) / (high - low)`. A tile must use the numbers of its wh
 neighbouring tiles would get different scales; that is why the numbers travel as a `Normalisation`.
 """
 
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -11,8 +12,15 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from bayesdl_sim.utils.errors import InputError
+from bayesdl_sim.utils.pieces.percentiles import percentiles_of
 
-__all__ = ["Normalisation", "min_max_of", "normalisation_of", "target_normalisation"]
+__all__ = [
+    "Normalisation",
+    "min_max_of",
+    "normalisation_in_pieces",
+    "normalisation_of",
+    "target_normalisation",
+]
 
 PERCENTILES = (0.1, 99.9)  # of all pixels: a hot pixel is 4e-6 of a 502x502 field
 BLUR_PX = 4.0  # raw pixels: far wider than any PSF, so that raw and target look alike
@@ -61,8 +69,38 @@ def normalisation_of(raw, name: str = "the stack", valid=None) -> Normalisation:
     if values.dtype.kind == "f" and not np.isfinite(values.sum(dtype=np.float64)):
         values = values[np.isfinite(values)]
     if not values.size:
-        raise InputError(f"{name} holds no pixel with data: check the file")
+        raise _without_data(name)
     low, high = (float(value) for value in np.percentile(values, PERCENTILES))
+    return _between(low, high, name)
+
+
+def normalisation_in_pieces(pieces: Callable[[], Iterable], name: str) -> Normalisation:
+    """`normalisation_of` of a field that is read in pieces.
+
+    Args:
+        pieces: gives all values that count, arrays or tensors of any shape, at every call.
+
+    Raises:
+        InputError: as `normalisation_of`.
+    """
+
+    def finite() -> Iterable[np.ndarray]:
+        for piece in map(_array, pieces()):
+            yield piece[np.isfinite(piece)]
+
+    try:
+        low, high = percentiles_of(finite, PERCENTILES)
+    except ValueError:
+        raise _without_data(name) from None
+    return _between(low, high, name)
+
+
+def _without_data(name: str) -> InputError:
+    return InputError(f"{name} holds no pixel with data: check the file")
+
+
+def _between(low: float, high: float, name: str) -> Normalisation:
+    """The scale from one percentile to the other; `InputError` if they are the same."""
     if not high > low:
         raise InputError(
             f"{name} is constant (its 0.1 and 99.9 percentiles are both {low:g} counts): SIM "

@@ -42,6 +42,8 @@ class MemberFacts(NamedTuple):
     sampler: dict[str, Any]
     training: dict[str, Any]
     is_local: bool  # may be cut into tiles
+    reach: int = 0  # raw pixels that a pixel of a local network sees on either side
+    stride: int = 1  # raw pixels; tiles begin at multiples of it
 
     @property
     def with_min_max(self) -> bool:
@@ -50,7 +52,10 @@ class MemberFacts(NamedTuple):
 
 
 class OpenMember(NamedTuple):
-    """A member: what it is, and its network inputs (B, F, H, W) -> `Output` of (B, 1, 2H, 2W)."""
+    """A member: what it is, and its network inputs (B, F, H, W) -> `Output` of (B, 1, 2H, 2W).
+
+    The function takes another tile as its second argument.
+    """
 
     facts: MemberFacts
     function: Callable[[Tensor], Output]
@@ -168,7 +173,7 @@ def _function(
     dtype: torch.dtype,
     tile: int,
 ) -> Callable[[Tensor], Output]:
-    def apply(raw: Tensor) -> Output:
+    def apply(raw: Tensor, tile: int = tile) -> Output:
         used = _read_again(facts, device) if network is None else network
         return apply_member(used, raw, device, dtype, tile)
 
@@ -193,6 +198,8 @@ def _facts(path: Path, content: bytes, member: Member) -> MemberFacts:
         sampler=member.sampler,
         training=member.training,
         is_local=member.network.is_local,
+        reach=member.network.receptive_radius if member.network.is_local else 0,
+        stride=member.network.stride,
     )
 
 

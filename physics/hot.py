@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["cooled", "dead_pixels", "faulty_pixels", "hot_pixels"]
+__all__ = ["cooled", "dead_among", "dead_pixels", "faulty_pixels", "hot_pixels"]
 
 HOT = 8.0  # standard deviations above the neighbours
 # A lens spreads light: the centre of the sharpest point that a 2D-SIM stand shows is 1.55 times as
@@ -46,11 +46,20 @@ def dead_pixels(raw: Tensor) -> Tensor:
     Args:
         raw: (9, H, W) counts, finite.
     """
-    places = (raw == raw[:1]).all(dim=0).nonzero()
-    dead = torch.zeros_like(raw[0], dtype=torch.bool)
+    return dead_among((raw == raw[:1]).all(dim=0), raw.mean(dim=0))
+
+
+def dead_among(constant: Tensor, mean: Tensor) -> Tensor:
+    """The dead pixels (H, W) among those that have one value in all frames.
+
+    Args:
+        constant: (H, W), those.
+        mean: (H, W), of the frames.
+    """
+    places = constant.nonzero()
+    dead = torch.zeros_like(constant)
     if places.shape[0] == 0:
         return dead
-    mean = raw.mean(dim=0)
     sigma = _deviation(mean)
     around = _around(mean[None], places)[0].median(dim=-1).values
     off = (mean[places[:, 0], places[:, 1]] - around).abs() > HOT * sigma

@@ -6,12 +6,14 @@ over the whole field, so they are filled smoothly before any, and left out of ev
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import numpy as np
 import torch
 from scipy import ndimage
 from torch import Tensor
 
-__all__ = ["describe_missing", "filled", "missing_pixels", "validity"]
+__all__ = ["describe_missing", "filled", "missing_in_bands", "missing_pixels", "validity"]
 
 SMALLEST = 12  # pixels of one value side by side; of rounded counts a few agree by chance
 MOST = 0.9  # of the field: beyond it, the stack is constant and nothing can be left out
@@ -20,6 +22,7 @@ REACHES = (0.7, 1.5, 3.0, 6.0, 12.0, 24.0, 48.0)  # raw pixels, of the means tha
 EDGE = 3.0  # raw pixels over which data beside a gap gain weight
 MOST_RUNS = 5  # of lines, that are named
 ENOUGH = 0.2  # of a Gaussian's weight within the data
+LINES = 512  # of an image that are convolved together: PyTorch takes much memory for each
 
 
 def missing_pixels(raw: Tensor) -> Tensor:
@@ -32,15 +35,24 @@ def missing_pixels(raw: Tensor) -> Tensor:
     Args:
         raw: (9, H, W) counts.
     """
-    broken = ~torch.isfinite(raw).all(dim=0)
-    constant = (raw == raw[:1]).all(dim=0) & ~broken
+    return missing_in_bands(lambda: [raw])
+
+
+def missing_in_bands(bands: Callable[[], Iterable[Tensor]]) -> Tensor:
+    """`missing_pixels` of a field that is read band by band: (H, W).
+
+    Args:
+        bands: gives the field's rows from the first to the last, (9, h, W) each, at every call.
+    """
+    planes = [(~torch.isfinite(raw).all(dim=0), (raw == raw[:1]).all(dim=0)) for raw in bands()]
+    broken, constant = (torch.cat(parts) for parts in zip(*planes, strict=True))
+    constant &= ~broken
     if not bool(constant.any()):
         return broken
-    values = raw[0].detach().cpu().numpy()
-    candidates = constant.cpu().numpy()
-    finite = raw[:, ~broken]
-    smallest, largest = float(finite.min()), float(finite.max())
-    found = np.zeros_like(candidates)
+    first = torch.cat([raw[0] for raw in bands()])
+    smallest, largest = _limits(bands(), broken)
+    found = np.zeros(tuple(constant.shape), bool)
+    values, candidates = first.detach().cpu().numpy(), constant.cpu().numpy()
     # Most gaps have one value; a few values are looked at, so that noise costs no time.
     levels, counts = np.unique(values[candidates], return_counts=True)
     for level in levels[np.argsort(-counts)][:16]:
@@ -50,17 +62,32 @@ def missing_pixels(raw: Tensor) -> Tensor:
         sizes = np.bincount(labels.ravel())
         sizes[0] = 0
         patches = (sizes >= SMALLEST)[labels]
-        if level == smallest and _is_clipped(raw, torch.from_numpy(patches).to(raw.device), level):
+        if level == smallest and _is_clipped(bands(), torch.from_numpy(patches), level):
             continue
         found |= patches
-    missing = broken | torch.from_numpy(found).to(raw.device)
+    missing = broken | torch.from_numpy(found).to(broken.device)
     return missing if float(missing.float().mean()) < MOST else torch.zeros_like(broken)
 
 
-def _is_clipped(raw: Tensor, patches: Tensor, level: float) -> bool:
+def _limits(bands: Iterable[Tensor], broken: Tensor) -> tuple[float, float]:
+    """The smallest and the largest value of the pixels that are not broken."""
+    ends, row = [], 0
+    for raw in bands:
+        kept = raw[:, ~broken[row : row + raw.shape[1]]]
+        ends += [(float(kept.min()), float(kept.max()))] if kept.numel() else []
+        row += raw.shape[1]
+    low, high = zip(*ends, strict=True)
+    return min(low), max(high)
+
+
+def _is_clipped(bands: Iterable[Tensor], patches: Tensor, level: float) -> bool:
     """Whether the pixels beside patches of the smallest value touch it, too: a cut background."""
-    beside = float((raw[:, ~patches] == level).float().mean())
-    return beside > CLIPPED * float(patches.float().mean())
+    hits = count = row = 0
+    for raw in bands:
+        beside = raw[:, ~patches[row : row + raw.shape[1]].to(raw.device)]
+        hits, count = hits + int((beside == level).sum()), count + beside.numel()
+        row += raw.shape[1]
+    return count > 0 and hits / count > CLIPPED * float(patches.float().mean())
 
 
 def filled(frames: Tensor, missing: Tensor) -> Tensor:
@@ -158,7 +185,8 @@ def _blurred(images: Tensor, sigma: float) -> Tensor:
         place = torch.arange(-reach, reach + 1, dtype=images.dtype, device=images.device)
         kernel = torch.exp(-0.5 * (place / sigma) ** 2)
         lines = images.movedim(axis, -1)
-        flat = lines.reshape(-1, 1, n)
-        flat = torch.nn.functional.conv1d(flat, (kernel / kernel.sum())[None, None], padding=reach)
-        images = flat.reshape(lines.shape).movedim(-1, axis)
+        kernel = (kernel / kernel.sum())[None, None]
+        parts = lines.reshape(-1, 1, n).split(LINES)
+        flat = [torch.nn.functional.conv1d(part, kernel, padding=reach) for part in parts]
+        images = torch.cat(flat).reshape(lines.shape).movedim(-1, axis)
     return images

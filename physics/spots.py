@@ -7,7 +7,7 @@ from torch import Tensor
 
 from bayesdl_sim.physics.patterns.bands import gaussian
 
-__all__ = ["dimming", "spot_brightness", "spot_weight"]
+__all__ = ["dimming", "fine_dimming", "spot_brightness", "spot_weight"]
 
 SPOT, SPOT_PERCENTILE = 2.0, 99.5  # times this percentile of the light, without spots
 SPOT_POWER = 3
@@ -67,6 +67,24 @@ def dimming(frames: Tensor) -> Tensor | None:
         return None
     excess = (_around(light, FLAT_REACH) / (SPOT * usual)).clamp(min=1.0)
     return torch.exp(-gaussian(excess.log(), 0.5 * SPOT_REACH))
+
+
+def fine_dimming(factor: Tensor, square: tuple[slice, slice] | None = None) -> Tensor:
+    """The factor (H, W) of `dimming` on the doubled grid: (1, 1, 2H, 2W).
+
+    Args:
+        square: rows and columns of the doubled grid, from even places on; None: all.
+    """
+    grid = {"scale_factor": 2, "mode": "bilinear"}
+    if square is None:
+        return torch.nn.functional.interpolate(factor[None, None], **grid)
+    around = [slice(max(part.start // 2 - 1, 0), part.stop // 2 + 1) for part in square]
+    fine = torch.nn.functional.interpolate(factor[None, None, *around], **grid)
+    inner = (
+        slice(part.start - 2 * side.start, part.stop - 2 * side.start)
+        for part, side in zip(square, around, strict=True)
+    )
+    return fine[..., *inner]
 
 
 def _around(light: Tensor, reach: int) -> Tensor:

@@ -23,7 +23,10 @@ __all__ = [
     "FeatureScale",
     "FittedPixels",
     "ImageFeatures",
+    "brightness_between",
     "brightness_of",
+    "brightness_shares",
+    "features_from",
     "features_of",
     "fit_feature_scale",
 ]
@@ -90,8 +93,13 @@ class FeatureScale:
 def features_of(mean: ArrayLike, sigma: ArrayLike) -> ImageFeatures:
     """The features of one image: posterior mean and total deviation as predicted, any shape."""
     mean, sigma = (torch.as_tensor(image).double() for image in (mean, sigma))
-    contrast = max(float(mean.std(correction=0)), SMALL)
-    doubt = np.log(max(float(sigma.mean()), SMALL) / contrast)
+    return features_from(float(mean.std(correction=0)), float(sigma.mean()))
+
+
+def features_from(contrast: float, sigma: float) -> ImageFeatures:
+    """The features of an image of this contrast and this mean deviation."""
+    contrast = max(contrast, SMALL)
+    doubt = np.log(max(sigma, SMALL) / contrast)
     return ImageFeatures(float(doubt), float(np.log(contrast)))
 
 
@@ -104,7 +112,16 @@ def brightness_of(mean: ArrayLike) -> NDArray[np.float32]:
         mean: the whole image as predicted, any shape and linear units.
     """
     mean = np.asarray(mean, np.float32)
-    dark, bright = np.quantile(mean, (DARK, BRIGHT))
+    return brightness_between(mean, *np.quantile(mean, (DARK, BRIGHT)))
+
+
+def brightness_shares() -> tuple[float, float]:
+    """The shares 0..1 of an image's pixels below the two ends of `brightness_between`."""
+    return DARK, BRIGHT
+
+
+def brightness_between(mean: NDArray, dark: float, bright: float) -> NDArray[np.float32]:
+    """`brightness_of` a part of an image whose quantiles, see `brightness_shares`, are known."""
     reach = max(STRUCTURE * float(bright - dark), SMALL)
     return np.clip((mean - np.float32(dark)) / np.float32(reach), 0.0, 1.0)
 

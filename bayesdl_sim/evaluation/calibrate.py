@@ -142,8 +142,7 @@ def nested_scores(scene: Scene, posterior: Posterior) -> list[dict[str, float]]:
     for count, prediction in enumerate(nested, start=1):
         mean, _, epistemic, _ = (image[0, 0].float().cpu().numpy() for image in prediction)
         known = count > 1 or posterior.is_student
-        square = epistemic[prepared.fine_square(0)] if known else None
-        scores.append(scores_at(prepared, 0, mean, square))
+        scores.append(scores_at(prepared, 0, mean, epistemic if known else None))
     return scores
 
 

@@ -132,7 +132,8 @@ def _bright_spot(prepared: PreparedStack) -> float | None:
     """How many times a spot outshines the structure at the first time point; None without one."""
     if prepared.dimming(0) is None:
         return None
-    return round(spot_brightness(prepare(prepared.counts(0))), 1)
+    light = prepared.large(0).light[None] if prepared.is_large else prepare(prepared.counts(0))
+    return round(spot_brightness(light), 1)
 
 
 def member_words(members: Sequence[MemberFacts]) -> str:

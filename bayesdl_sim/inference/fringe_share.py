@@ -16,10 +16,11 @@ from bayesdl_sim.physics.optics import frequency_grid
 from bayesdl_sim.physics.patterns.bands import taper
 from bayesdl_sim.physics.patterns.estimation import Estimate
 from bayesdl_sim.physics.reconstruction.first_guess import first_guess
+from bayesdl_sim.utils.pieces.spans import Square
 
 __all__ = ["beyond_wide_field", "fringe_share", "share_of"]
 
-SIDE = 256  # raw pixels; of larger fields the middle is taken
+SIDE = 256  # raw pixels; of larger fields, or their brightest part, the middle is taken
 SEED = 0  # of the shuffled control: the same stack has the same share
 
 
@@ -47,8 +48,8 @@ def fringe_share(
 
     Source: this project's.
     """
-    square = _middle(prepared.stack.raw.shape[-2:])
-    raw, norm = prepared.shown(t)[:, *square], prepared.norm(t)
+    square = _middle(prepared.squares(t)[0])
+    raw, norm = prepared.shown(t, square), prepared.norm(t)
     patterns = prepared.patterns(t).within(square)
 
     def image(frames: Tensor, light: Estimate) -> Tensor:
@@ -88,9 +89,11 @@ def beyond_wide_field(image: Tensor, cutoff: float) -> Tensor:
     return spectrum * (frequency_grid(tuple(image.shape), image.device) > cutoff)
 
 
-def _middle(shape: tuple[int, int]) -> tuple[slice, slice]:
+def _middle(square: Square) -> Square:
+    """The square of at most `SIDE` in the middle of another."""
     sides = []
-    for side in shape:
-        start = max(0, (side - SIDE) // 2)
-        sides.append(slice(start, start + min(side, SIDE)))
+    for part in square:
+        length = part.stop - part.start
+        start = part.start + max(0, (length - SIDE) // 2)
+        sides.append(slice(start, start + min(length, SIDE)))
     return tuple(sides)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bayesdl_sim.bayes.calibration.recalibration import KINDS
 from bayesdl_sim.data.normalise import Normalisation
@@ -32,7 +33,14 @@ from bayesdl_sim.utils.errors import InputError
 if TYPE_CHECKING:
     from bayesdl_sim.inference.posterior import Posterior
 
-__all__ = ["OnePoint", "reconstruct", "require_series"]
+__all__ = [
+    "OnePoint",
+    "reconstruct",
+    "require_series",
+    "share_of_fringes",
+    "spectra_of",
+    "with_pixel_maps",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +71,12 @@ def require_series(posterior: Posterior, prepared: PreparedStack, maps: Sequence
             f"{prepared.stack.source}: the convention released gives every time point a scale of "
             "its own, and is not streamed: set stream to never"
         )
+    if prepared.is_large and set(maps) & {*CHANGES}:
+        height, width = prepared.field
+        raise InputError(
+            f"{prepared.stack.source}: changes needs the images of all members, which a field of "
+            f"{height}x{width} px has no room for: leave it out, crop, or set stream to never"
+        )
 
 
 def reconstruct(
@@ -84,22 +98,11 @@ def reconstruct(
     scale, earlier = (None, Earlier()) if point is None else (point.scale, point.earlier)
     level = settings.changes if set(maps) & {*CHANGES} else None
     result = predict_stack(posterior, prepared, progress, level, scale, earlier)
-    names = [name for name in WIDTHS if name in maps or name == "Total"]
-    known = {name: getattr(result, name.lower()) for name in names}
-    known = {name: image for name, image in known.items() if image is not None}
-    result = result.with_channels({"SR": result.sr} | known)
     gaps = gaps_of(prepared)
     structure = None if point is None else point.structure
     structure = structure or structure_range(result.sr, gaps)
-    facts = posterior.facts | {"delta": settings.delta, "tolerance": settings.delta * structure}
-    if set(maps) & {*INTERVAL}:
-        bounds = posterior.calibration.bounds(settings.interval)
-        kind = {"level": settings.interval, "meaning": KINDS[bounds.kind]}
-        facts |= {"interval": kind | bounds._asdict()}
-        result = with_interval(result, bounds)
-    if result.total is not None:
-        number = 0 if point is None else point.number
-        result = with_trust(result, settings, "Credibility" in maps, facts["tolerance"], number)
+    number = 0 if point is None else point.number
+    result, facts = with_pixel_maps(posterior, result, maps, settings, structure, number)
     judged = None if point is None else point.judged
     if judged != 0:
         verdict = judge_result(prepared, result, posterior.gate, judged)
@@ -109,10 +112,10 @@ def reconstruct(
     if "Sharp" in maps:
         result = with_sharp(result, prepared)
     wanted = {name: image for name, image in result.further.items() if name in maps}
-    spectra = fringe_spectra(prepared.counts(0)) if prepared.estimated and not point else None
+    spectra = None if point else spectra_of(prepared)
     result = replace(result, further=wanted, spectra=spectra)
     if point is None or point.number == 0:
-        result = replace(result, fringe_share=_fringe_share(posterior, prepared))
+        result = replace(result, fringe_share=share_of_fringes(posterior, prepared))
     if gaps is not None or earlier.gaps is not None:
         here = np.zeros((len(prepared), *prepared.field), bool) if gaps is None else gaps
         result = with_gaps(result, here, earlier.gaps)
@@ -120,7 +123,43 @@ def reconstruct(
     return replace(result, facts=facts | stack_facts(prepared, result))
 
 
-def _fringe_share(posterior: Posterior, prepared: PreparedStack) -> float | None:
+def with_pixel_maps(
+    posterior: Posterior,
+    result: Reconstruction,
+    maps: Sequence[str],
+    settings: MapSettings,
+    structure: float,
+    number: int,
+) -> tuple[Reconstruction, dict[str, Any]]:
+    """Adds the maps for which a pixel needs no other pixel, and the facts about them.
+
+    Args:
+        structure: range of the structure in normalised SR intensity.
+        number: of the time point, from 0, where the result is one of a series.
+    """
+    names = [name for name in WIDTHS if name in maps or name == "Total"]
+    known = {name: getattr(result, name.lower()) for name in names}
+    known = {name: image for name, image in known.items() if image is not None}
+    result = result.with_channels({"SR": result.sr} | known)
+    facts = posterior.facts | {"delta": settings.delta, "tolerance": settings.delta * structure}
+    if set(maps) & {*INTERVAL}:
+        bounds = posterior.calibration.bounds(settings.interval)
+        kind = {"level": settings.interval, "meaning": KINDS[bounds.kind]}
+        facts |= {"interval": kind | bounds._asdict()}
+        result = with_interval(result, bounds)
+    if result.total is not None:
+        result = with_trust(result, settings, "Credibility" in maps, facts["tolerance"], number)
+    return result, facts
+
+
+def spectra_of(prepared: PreparedStack) -> NDArray | None:
+    """`fringe_spectra` where the first time point is brightest; None if no patterns were needed."""
+    if not prepared.estimated:
+        return None
+    return fringe_spectra(prepared.counts(0, prepared.squares(0)[0]))
+
+
+def share_of_fringes(posterior: Posterior, prepared: PreparedStack) -> float | None:
     """`fringe_share` of the first time point by the first member; None without fringes."""
     if posterior.convention == "released" or max(prepared.patterns(0).probability) <= FOUND:
         return None

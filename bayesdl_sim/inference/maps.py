@@ -12,17 +12,23 @@ from bayesdl_sim.bayes.calibration.recalibration import Bounds
 from bayesdl_sim.bayes.credibility import trust_maps
 from bayesdl_sim.data.stacks import RawStack
 from bayesdl_sim.inference.judging.findings import SMALLEST_FIELD
+from bayesdl_sim.inference.large.field import BLOCK
+from bayesdl_sim.inference.large.parts import part_of
 from bayesdl_sim.inference.output.map_kinds import MAPS
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.settings import CHANGES, INTERVAL, MISFIT, MapSettings
 from bayesdl_sim.physics.reconstruction.apodisation import sharper
+from bayesdl_sim.physics.reconstruction.resimulation import Resimulation
 from bayesdl_sim.utils.errors import InputError
+from bayesdl_sim.utils.pieces.spans import Square, blocks_of, doubled
 
 __all__ = [
     "Progress",
+    "misfit_maps",
     "require_maps",
     "require_possible",
+    "sharp_map",
     "with_interval",
     "with_misfit",
     "with_sharp",
@@ -30,6 +36,8 @@ __all__ = [
 ]
 
 DRAW_SEED = 0  # the same maps give the same draws
+RESIMULATED_MARGIN = 32  # raw pixels around a block of a large field
+SHARP_MARGIN = 128  # super-resolution pixels around a block
 EVEN_ODDS = 0.5  # that the pattern of an orientation is real
 
 Progress = Callable[[int, int, str], None]  # (done, total, what)
@@ -107,28 +115,76 @@ def with_trust(
 def with_misfit(
     result: Reconstruction, prepared: PreparedStack, progress: Progress
 ) -> Reconstruction:
-    """Adds where the frames contradict the super-resolved image, see `PreparedStack.resimulate`."""
+    """Adds where the frames contradict the super-resolved image, see `misfit_maps`."""
     maps: dict[str, list[NDArray]] = {name: [] for name in MISFIT}
     for t, sr in enumerate(result.sr):
-        found = prepared.resimulate(t, torch.from_numpy(sr))
-        maps["Contradicted"].append(found.invented.float().numpy())
-        maps["Misfit"].append(found.chi2.float().numpy())
+        for name, image in misfit_maps(prepared, t, sr.__getitem__).items():
+            maps[name].append(image)
         progress(t + 1, len(result.sr), "re-simulation")
     return result.with_further({name: np.stack(images) for name, images in maps.items()})
 
 
+def misfit_maps(
+    prepared: PreparedStack, t: int, sr: Callable[[Square], NDArray]
+) -> dict[str, NDArray[np.float32]]:
+    """Maps (H, W) of one time point, see `resimulation.Resimulation`; of a large field in blocks.
+
+    Args:
+        sr: rows and columns of the doubled grid -> super-resolved image there.
+    """
+    if not prepared.is_large:
+        return _misfit(prepared.resimulate(t, torch.from_numpy(sr(_fine_whole(prepared)))))
+    maps = {name: np.empty(prepared.field, np.float32) for name in MISFIT}
+    for block in blocks_of(prepared.field, BLOCK, RESIMULATED_MARGIN):
+        part = part_of(prepared, t, block.read)
+        found = part.prepared.resimulate(0, torch.from_numpy(sr(part.fine_square)))
+        for name, image in _misfit(found).items():
+            maps[name][block.write] = image[block.keep]
+    return maps
+
+
+def _misfit(found: Resimulation) -> dict[str, NDArray[np.float32]]:
+    return {
+        "Contradicted": found.invented.float().numpy(),
+        "Misfit": found.chi2.float().numpy(),
+    }
+
+
 def with_sharp(result: Reconstruction, prepared: PreparedStack) -> Reconstruction:
-    """Adds the super-resolved image in the sharp convention, see `apodisation.sharper`.
+    """Adds the super-resolved image in the sharp convention, see `sharp_map`."""
+    images = [sharp_map(prepared, t, sr.__getitem__) for t, sr in enumerate(result.sr)]
+    return result.with_further({"Sharp": np.stack(images)})
+
+
+def sharp_map(
+    prepared: PreparedStack, t: int, sr: Callable[[Square], NDArray]
+) -> NDArray[np.float32]:
+    """The image (2H, 2W) of one time point in the sharp convention, see `apodisation.sharper`.
 
     A linear filter of the posterior mean is the posterior mean of the filtered image. The
     uncertainties stay those of SR. Where no fringes were found, nothing finer than the wide field
-    was measured, and the image is left as it is.
+    was measured, and the image is left as it is. A large field is filtered in blocks.
+
+    Args:
+        sr: rows and columns of the doubled grid -> super-resolved image there.
     """
-    images = []
-    for t, sr in enumerate(result.sr):
-        patterns = prepared.patterns(t)
-        extended = patterns.optics.cutoff + patterns.illumination.mean_frequency
-        resolved = min(patterns.probability) >= EVEN_ODDS
-        image = sharper(torch.from_numpy(sr), min(extended, 1.0)).numpy() if resolved else sr
-        images.append(image)
-    return result.with_further({"Sharp": np.stack(images)})
+    patterns = prepared.patterns(t)
+    extended = min(patterns.optics.cutoff + patterns.illumination.mean_frequency, 1.0)
+    resolved = min(patterns.probability) >= EVEN_ODDS
+
+    def sharp(square: Square) -> NDArray:
+        image = sr(square)
+        return sharper(torch.from_numpy(image), extended).numpy() if resolved else image
+
+    if not prepared.is_large:
+        return sharp(_fine_whole(prepared))
+    height, width = (2 * side for side in prepared.field)
+    result = np.empty((height, width), np.float32)
+    for block in blocks_of((height, width), 2 * BLOCK, SHARP_MARGIN):
+        result[block.write] = sharp(block.read)[block.keep]
+    return result
+
+
+def _fine_whole(prepared: PreparedStack) -> Square:
+    rows, columns = map(doubled, prepared.whole)
+    return rows, columns

@@ -28,7 +28,7 @@ from bayesdl_sim.inference.making import reconstruct
 from bayesdl_sim.inference.maps import Progress, require_maps
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
-from bayesdl_sim.inference.series import CONVENTIONS
+from bayesdl_sim.inference.series import CONVENTIONS, undimmed
 from bayesdl_sim.inference.settings import DEFAULT_MAPS, MapSettings
 from bayesdl_sim.models.bayesdl import DISTILLED
 from bayesdl_sim.models.members import TILE, MemberFacts, hashes_of, open_members
@@ -251,7 +251,7 @@ class Posterior:
             shown = prepared.network_input(0, self.inputs)
             prediction = predictor(self.functions, shown, self.likelihood)
             prediction = self.calibration.apply(prediction) if calibrated else prediction
-            predictions.append(prepared.undimmed(0, prediction))
+            predictions.append(undimmed(prepared, 0, prediction))
         columns = zip(*predictions, strict=True)
         return Prediction(*(torch.cat(column).float().cpu() for column in columns))
 

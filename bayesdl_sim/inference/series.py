@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +23,25 @@ from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.settings import CHANGES
 from bayesdl_sim.utils.errors import InputError
+from bayesdl_sim.utils.pieces.spans import Square
 
 if TYPE_CHECKING:
     from bayesdl_sim.inference.posterior import Posterior
 
-__all__ = ["CONVENTIONS", "Earlier", "predict_stack"]
+__all__ = [
+    "CONVENTIONS",
+    "Earlier",
+    "known_deviations",
+    "predict_stack",
+    "require_usable",
+    "to_counts",
+    "to_sr_scale",
+    "undimmed",
+]
 
+# Deviations of what dimming leaves unknown, measured on beads 4 to 30 times as bright as simulated
+# structures: shares of the light of the spot, and of the structure around it.
+SPOT_ERROR, BESIDE_SPOT = 0.3, 0.1
 CONVENTIONS = {"total_variance": predict, "released": predict_released}
 Outputs = list[Any]  # of the members, for one time point
 
@@ -91,23 +104,20 @@ def predict_stack(
                 steps.append(_change(earlier.images, later, larger, changes))
             earlier.images, earlier.factor = later, factor
         if t in judged:
-            rows, columns = prepared.fine_square(t)
-            epistemic[t] = prediction.epistemic[0, 0, rows, columns].cpu().numpy()
-        _store(maps, t, prepared.undimmed(t, prediction), factor)
+            epistemic[t] = prediction.epistemic[0, 0].cpu().numpy()
+        _store(maps, t, undimmed(prepared, t, prediction), factor)
         if not released:
             # Each time point has its own scale before the network; in counts they compare.
-            for image in (*(image[t] for image in maps.values()), epistemic.get(t)):
-                if image is not None:
-                    image *= norm.scale
-            maps["mean"][t] += norm.low
-    _require_usable(maps, stack.source)
+            here = {name: image[t] for name, image in maps.items()}
+            to_counts(here | ({"judged": epistemic[t]} if t in judged else {}), norm)
+    require_usable(maps, stack.source)
     scales = [prepared.norm(t) for t in range(times)]
     if released:
         scale = scales[0]
     else:
         images = [*maps.values(), *epistemic.values()]
-        scale = _to_sr_scale(images, gaps_of(prepared), scale)
-    known = _known(posterior)
+        scale = to_sr_scale(images, gaps_of(prepared), scale)
+    known = known_deviations(posterior)
     return Reconstruction(
         sr=maps["mean"],
         **{name: maps[name] for name in known},
@@ -154,6 +164,36 @@ def _store(maps: dict[str, NDArray], t: int, prediction: Prediction, factor: NDA
         maps[name][t] = image if name == "mean" else factor * image
 
 
+def undimmed(
+    prepared: PreparedStack, t: int, prediction: Prediction, square: Square | None = None
+) -> Prediction:
+    """What the networks predict of one time point, (1, 1, 2H, 2W), with spots undimmed.
+
+    Mean above the background and deviations scale with the frames. A spot's own shape is known
+    to `SPOT_ERROR` of its light, and what lies beside it to `BESIDE_SPOT` of the structure's:
+    `(1 - f)` times both are added to the epistemic deviation, f the factor of the dimming.
+
+    Args:
+        square: rows and columns of the doubled grid that these are; None: all.
+    """
+    factor = prepared.fine_dimming(t, square)
+    if factor is None:
+        return prediction
+    factor = factor.to(prediction.mean)
+    mean, aleatoric, epistemic, _ = (image / factor for image in prediction)
+    unknown = (1 - factor) * torch.hypot(SPOT_ERROR * mean, torch.full_like(mean, BESIDE_SPOT))
+    epistemic = torch.hypot(epistemic, unknown)
+    return Prediction(mean, aleatoric, epistemic, torch.hypot(aleatoric, epistemic))
+
+
+def to_counts(maps: Mapping[str, NDArray], norm: Normalisation) -> None:
+    """Maps of one time point, the mean and deviations, from the scale of its networks; in place."""
+    for image in maps.values():
+        image *= norm.scale
+    mean = maps["mean"]
+    mean += norm.low
+
+
 def _in_counts(
     prepared: PreparedStack, t: int, outputs: Outputs, likelihood: str
 ) -> list[MemberImage]:
@@ -162,7 +202,7 @@ def _in_counts(
     for mean, parameters in outputs:
         deviation = standard_deviation(likelihood, parameters)
         alone = Prediction(mean.float(), deviation, torch.zeros_like(deviation), deviation)
-        alone = prepared.undimmed(t, alone)
+        alone = undimmed(prepared, t, alone)
         variance = (norm.scale * alone.total).square()
         images.append(MemberImage(norm.scale * alone.mean + norm.low, variance))
     return images
@@ -194,14 +234,14 @@ def _change_maps(
     return dict(zip(CHANGES, (difference, certain), strict=True))
 
 
-def _known(posterior: Posterior) -> list[str]:
+def known_deviations(posterior: Posterior) -> list[str]:
     """The deviations that the members predict: a map of zeros would read as certainty."""
     known = ["aleatoric"] if posterior.has_tail else []
     known += ["epistemic"] if posterior.has_epistemic else []
     return [*known, "total"] if posterior.states_total else known
 
 
-def _require_usable(maps: dict[str, NDArray], source: object) -> None:
+def require_usable(maps: dict[str, NDArray], source: object) -> None:
     """`InputError` if the members predict nothing that could be shown."""
     low, high = float(maps["mean"].min()), float(maps["mean"].max())
     if not (np.isfinite((low, high)).all() and high > low):
@@ -218,7 +258,7 @@ def _require_usable(maps: dict[str, NDArray], source: object) -> None:
         )
 
 
-def _to_sr_scale(
+def to_sr_scale(
     counts: Sequence[NDArray], gaps: NDArray | None = None, scale: Normalisation | None = None
 ) -> Normalisation:
     """Counts -> normalised SR intensity, `(x - low) / (high - low)` over all time points.

@@ -101,10 +101,10 @@ def _pages(path: Path, header: _Header) -> Page:
 
     def page(number: int) -> np.ndarray:
         offset = header.data_at + number * math.prod(size) * header.dtype.itemsize
-        values = np.fromfile(path, header.dtype, math.prod(size), offset=offset)
-        if values.size != math.prod(size):  # the file became shorter meanwhile
-            raise _not_mrc(path)
-        return values.reshape(size).astype(header.dtype.newbyteorder("="))
+        try:
+            return np.memmap(path, header.dtype, "r", offset, size)
+        except (ValueError, OSError):  # the file became shorter meanwhile
+            raise _not_mrc(path) from None
 
     return page
 

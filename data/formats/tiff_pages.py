@@ -33,7 +33,8 @@ def has_pages(part: tifffile.TiffPageSeries) -> bool:
 def opened_pages(path: Path, index: int) -> Page:
     """A function from the number of an image of a series to its (H, W) pixels.
 
-    The file stays open as long as the function lives.
+    The file stays open as long as the function lives. Pixels that lie in it as they are come as a
+    map of the file, of which only what is used is read.
 
     Args:
         path: of a file whose series has been checked, see `tiff.open_tiff` and `has_pages`.
@@ -48,13 +49,13 @@ def opened_pages(path: Path, index: int) -> Page:
         if offset is None:
             return np.asarray(part.pages[number].asarray()).reshape(size)
         start = offset + number * math.prod(size) * stored.itemsize
-        values = np.fromfile(path, stored, math.prod(size), offset=start)
-        if values.size != math.prod(size):
+        try:
+            return np.memmap(path, stored, "r", start, size)
+        except (ValueError, OSError):
             raise InputError(
                 f"{path} became shorter while it was read (image {number + 1} is missing): copy it "
                 "again from its source"
-            )
-        return values.reshape(size).astype(part.dtype.newbyteorder("="), copy=False)
+            ) from None
 
     return page
 
@@ -98,6 +99,8 @@ class PagedTiff:
     def write_rows(self, number: int, first: int, rows: ArrayLike) -> None:
         """Puts some whole rows of a page in their place, from row `first` on."""
         values = np.ascontiguousarray(rows, self.stored)
+        if values.shape[1:] != self.size[1:] or first + len(values) > self.size[0]:
+            raise ValueError(f"expected rows of a page {self.size}, found {values.shape}")
         start = (number * self.size[0] + first) * self.size[1] * self.stored.itemsize
         _write_all(self._file, memoryview(values).cast("B"), self.offset + start)
 

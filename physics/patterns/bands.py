@@ -15,8 +15,10 @@ from bayesdl_sim.physics.optics import Optics, otf
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = [
+    "background_of",
     "camera_otf",
     "equalise",
+    "exposures",
     "fast_shape",
     "frequencies",
     "gaussian",
@@ -31,11 +33,12 @@ __all__ = [
 
 BACKGROUND_PERCENTILE = 1.0
 SMALLEST_SIDE = 16  # raw pixels
+LINES = 512  # of an image that are convolved together: PyTorch takes much memory for each
 TAPERED_SHARE = 0.12  # of a side, at each border
 FLUCTUATION = 0.02  # relative, of the exposure from frame to frame: lamp, bleaching
 
 
-def prepare(raw: Tensor) -> Tensor:
+def prepare(raw: Tensor, background: float | None = None, missing: Tensor | None = None) -> Tensor:
     """Checks a stack, fills pixels without data, replaces faulty ones and takes the background off.
 
     The background is the first percentile of the mean of the nine frames: camera offset and the
@@ -44,6 +47,8 @@ def prepare(raw: Tensor) -> Tensor:
     Args:
         raw: (9, H, W) counts, on the CPU or a CUDA device; negative ones are what an
             offset-corrected camera gives.
+        background: in counts, where it is known: that of the field that this is a part of.
+        missing: (H, W), the pixels without data, where they are known.
 
     Returns:
         (9, H, W) float32 counts above background; noise makes some of them negative.
@@ -58,14 +63,18 @@ def prepare(raw: Tensor) -> Tensor:
             f"side, found {tuple(raw.shape)}"
         )
     raw = raw.float()
-    missing = missing_pixels(raw)
+    missing = missing_pixels(raw) if missing is None else missing
     raw = filled(raw, missing)
     if not bool(torch.isfinite(raw).all()):
         raise InputError("the raw stack holds hardly any finite value (NaN or infinity elsewhere)")
     raw = cooled(raw, faulty_pixels(raw))
-    values = raw.mean(dim=0)[~missing]
+    return raw - (background_of(raw.mean(dim=0)[~missing]) if background is None else background)
+
+
+def background_of(values: Tensor) -> float:
+    """The counts that count as dark, of the values (n,) of a mean frame."""
     rank = max(1, round(values.numel() * BACKGROUND_PERCENTILE / 100))
-    return raw - values.kthvalue(rank).values
+    return float(values.kthvalue(rank).values)
 
 
 def frequencies(
@@ -139,15 +148,22 @@ def gaussian(image: Tensor, sigma: float) -> Tensor:
         reach = min(math.ceil(3 * sigma), n - 1)
         place = torch.arange(-reach, reach + 1, dtype=image.dtype, device=image.device)
         kernel = torch.exp(-0.5 * (place / sigma) ** 2)
-        lines = image.transpose(axis, 1)[:, None]
-        lines = torch.nn.functional.pad(lines, (reach, reach), mode="reflect")
-        lines = torch.nn.functional.conv1d(lines, (kernel / kernel.sum())[None, None])
-        image = lines[:, 0].transpose(axis, 1)
+        kernel = (kernel / kernel.sum())[None, None]
+        parts = []
+        for lines in image.transpose(axis, 1)[:, None].split(LINES):
+            lines = torch.nn.functional.pad(lines, (reach, reach), mode="reflect")
+            parts.append(torch.nn.functional.conv1d(lines, kernel)[:, 0])
+        image = torch.cat(parts).transpose(axis, 1)
     return image
 
 
 def equalise(frames: Tensor, optics: Optics, noise: float, weight: Tensor | None = None) -> Tensor:
-    """Brings the three frames of each orientation to one exposure.
+    """Brings the three frames of each orientation to one exposure, see `exposures`."""
+    return frames / exposures(frames, optics, noise, weight)
+
+
+def exposures(frames: Tensor, optics: Optics, noise: float, weight: Tensor | None = None) -> Tensor:
+    """The exposure of each frame (9, 1, 1), relative to its orientation's.
 
     The ratio of the frames' sums also holds `m Re(S(k) exp(i phase)) / S(0)`, which belongs to
     the sample: large for a few beads, negligible for a full field. The correction is therefore
@@ -176,7 +192,7 @@ def equalise(frames: Tensor, optics: Optics, noise: float, weight: Tensor | None
     gain = (1 + weight * (ratio - 1)).reshape(-1, 1, 1)
     # An empty stack has no exposure to speak of: its sums are noise around zero.
     usable = bool((sums > 0).all()) and bool(((gain - 1).abs() < 0.5).all())
-    return frames / gain if usable else frames
+    return gain if usable else torch.ones_like(gain)
 
 
 def separate(frames: Tensor, phase: tuple[tuple[float, ...], ...]) -> tuple[Tensor, Tensor]:

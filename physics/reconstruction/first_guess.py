@@ -11,14 +11,16 @@ from dataclasses import replace
 
 from torch import Tensor
 
+from bayesdl_sim.physics.illumination import Illumination
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
-from bayesdl_sim.physics.reconstruction.wiener import wiener_sim
+from bayesdl_sim.physics.reconstruction.wiener import FilterSettings, filter_settings, wiener_sim
 
-__all__ = ["FIRST_GUESS_VERSION", "first_guess"]
+__all__ = ["BLOCK_MARGIN", "FIRST_GUESS_VERSION", "block_guess", "block_settings", "first_guess"]
 
 FIRST_GUESS_VERSION = 4  # counts the changes of what `first_guess` returns
 FAINTEST = 0.02  # modulation; the moved bands then weigh next to nothing
+BLOCK_MARGIN = 64  # raw pixels around a block; beyond, the filter reaches for less than noise
 
 
 def first_guess(
@@ -43,9 +45,42 @@ def first_guess(
         InputError: for a stack that cannot be one (`bands.prepare`).
     """
     patterns = patterns or estimate(raw, optics)
-    found = zip(
-        patterns.illumination.modulation, patterns.probability, patterns.phase_error, strict=True
-    )
+    return wiener_sim(raw, optics or patterns.optics, _faded(patterns))
+
+
+def block_settings(raw: Tensor, patterns: Estimate, background: float) -> FilterSettings:
+    """What a part of a large field tells about the filter of all of its blocks.
+
+    Args:
+        raw: (9, h, w) counts of the part.
+        patterns: those of the part, see `Estimate.within`.
+        background: of the whole field, counts.
+    """
+    settings = filter_settings(raw, patterns.optics, _faded(patterns))
+    return replace(settings, background=background)
+
+
+def block_guess(
+    raw: Tensor, patterns: Estimate, settings: FilterSettings, missing: Tensor | None = None
+) -> Tensor:
+    """`first_guess` of a block of a large field, which is true `BLOCK_MARGIN` from its edges on.
+
+    Args:
+        raw: (9, h, w) counts of the block with its margin.
+        patterns: those of the block, see `Estimate.within`.
+        settings: of `block_settings`.
+        missing: (h, w), the pixels without data; None: they are looked for.
+
+    Returns:
+        (2h, 2w) float32, counts above background.
+    """
+    light = _faded(patterns)
+    return wiener_sim(raw, patterns.optics, light, settings=settings, missing=missing)
+
+
+def _faded(patterns: Estimate) -> Illumination:
+    """The patterns, each as deep as it is sure."""
+    light = patterns.illumination
+    found = zip(light.modulation, patterns.probability, patterns.phase_error, strict=True)
     depth = tuple(max(m * p * math.exp(-0.5 * error**2), FAINTEST) for m, p, error in found)
-    light = replace(patterns.illumination, modulation=depth)
-    return wiener_sim(raw, optics or patterns.optics, light)
+    return replace(light, modulation=depth)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,11 +12,12 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES, Illumination
-from bayesdl_sim.physics.missing import validity
+from bayesdl_sim.physics.missing import missing_pixels, validity
 from bayesdl_sim.physics.optics import Optics, target_otf
 from bayesdl_sim.physics.patterns.bands import (
+    background_of,
     camera_otf,
-    equalise,
+    exposures,
     fast_shape,
     frequencies,
     power,
@@ -25,13 +28,46 @@ from bayesdl_sim.physics.patterns.bands import (
 )
 from bayesdl_sim.physics.patterns.estimation import estimate
 from bayesdl_sim.physics.patterns.noise import noise_variance
+from bayesdl_sim.physics.reconstruction.doubled_grid import (
+    MARGIN,
+    carrier,
+    enlarge,
+    fade,
+    interpolate,
+    mirror,
+)
 from bayesdl_sim.physics.spots import spot_weight
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["wide_field_upsampled", "wiener_sim"]
+__all__ = ["FilterSettings", "filter_settings", "wide_field_upsampled", "wiener_sim"]
 
-MARGIN = 24  # raw pixels of mirrored field around the field, fading to zero
+REFERENCE = 0.05  # cycles per pixel of the 2x grid, where power laws are compared
 LOWEST_WIENER = 1e-9  # of the largest filter power; keeps 0 / 0 out where nothing was measured
+
+
+class PowerLaw(NamedTuple):
+    """Power of a sample `exp(height) (f / 0.05)^-slope`, as measured on so much of a field."""
+
+    height: float
+    slope: float
+    area: float  # raw pixels, weighed by the squared fade of the edges
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilterSettings:
+    """What the filter measures of a stack; blocks of one field share what a part of it has shown.
+
+    Attributes:
+        background: counts.
+        exposures: (9, 1, 1), see `bands.exposures`.
+        noise: variance of a pixel of a frame.
+        law: of the sample; None: it is measured where it is needed.
+    """
+
+    background: float
+    exposures: Tensor
+    noise: float
+    law: PowerLaw | None = None
 
 
 def wide_field_upsampled(raw: Tensor) -> Tensor:
@@ -49,6 +85,8 @@ def wiener_sim(
     wiener: float | None = None,
     apodisation: bool = True,
     haze_suppression: float = 0.0,
+    settings: FilterSettings | None = None,
+    missing: Tensor | None = None,
 ) -> Tensor:
     """Reconstructs a stack with a generalised Wiener filter.
 
@@ -75,6 +113,8 @@ def wiener_sim(
             targets; else A is 1 within the extended support.
         haze_suppression: 0..1, share of the wide-field band's low frequencies that is left out;
             the moved bands, which are free of out-of-focus light, fill them.
+        settings: of `filter_settings`, where the stack is a block of a field; None: its own.
+        missing: (H, W), the pixels without data, where they are known.
 
     Returns:
         (2H, 2W) float32, counts above background.
@@ -89,27 +129,26 @@ def wiener_sim(
             f"expected wiener above 0 and haze_suppression from 0 to 1, found {wiener} and "
             f"{haze_suppression}"
         )
-    frames = prepare(raw)
-    spots = spot_weight(frames)
-    noise = noise_variance(frames, optics, validity(raw.float()))
-    frames = equalise(frames, optics, noise, spots)
+    spots = None
+    if settings is None:
+        frames, spots, settings = _exposed(raw, optics)
+    else:
+        frames = prepare(raw, settings.background, missing) / settings.exposures
     if illumination is None:
         illumination = estimate(raw, optics).illumination
     signal, gain = _assemble(frames, optics, illumination, haze_suppression)
     height, width = frames.shape[1:]
     shape, device = tuple(gain.shape), gain.device
-    # 16: the spectrum of the interpolated field has four times the values of the camera's.
-    mirrored = float((_fade(height, device) ** 2).sum() * (_fade(width, device) ** 2).sum())
-    level = 16 * noise / PHASES * mirrored
     strength = LOWEST_WIENER * gain.max() + 1e-300
     if wiener is not None:
         strength = strength + wiener * gain.max()
-    elif level > 0:
-        # A spot many times as bright as the structure would make a filter of its own.
+    elif settings.noise > 0:
         typical = signal
         if spots is not None:
             typical, _ = _assemble(frames * spots, optics, illumination, haze_suppression)
-        strength = strength + level / _sample_power(typical, gain, level)
+        area = _area(frames)
+        law = settings.law or _power_law(typical, gain, settings.noise, area)
+        strength = strength + _level(settings.noise, area) / _power_of(law, area, gain)
     extended = illumination.mean_frequency
     if apodisation:
         columns = (frequencies(shape, device)[1] * shape[1]).round().abs().long()[0]
@@ -139,10 +178,10 @@ def _assemble(
     zero, first = separate(frames, illumination.phase)
     bright = torch.tensor(illumination.brightness, dtype=frames.dtype, device=device)
     # All orientations have the same wide-field transfer: their bands are added before.
-    wide = torch.fft.fft2(_mirror(torch.tensordot(bright, zero, 1), small)) * transfer * kept
-    signal = _interpolate(wide).real
-    gain = float((bright**2).sum()) * _enlarge(transfer**2 * kept)
-    spread = torch.fft.ifft2(_enlarge(transfer**2)).real  # compact around the first pixel
+    wide = torch.fft.fft2(mirror(torch.tensordot(bright, zero, 1), small)) * transfer * kept
+    signal = interpolate(wide).real
+    gain = float((bright**2).sum()) * enlarge(transfer**2 * kept)
+    spread = torch.fft.ifft2(enlarge(transfer**2)).real  # compact around the first pixel
     for o in range(ORIENTATIONS):
         depth, light = illumination.modulation[o], illumination.brightness[o]
         wave = (
@@ -150,10 +189,10 @@ def _assemble(
             illumination.frequency[o] * math.cos(illumination.angle[o]),
         )
         # Mirroring would turn the fringes round, so they are taken off and put on again.
-        inside, outside = _carrier(wave, size, 0, device), _carrier(wave, small, MARGIN, device)
-        side = torch.fft.fft2(_mirror(first[o] * inside.conj(), small) * outside) * transfer
+        inside, outside = carrier(wave, size, 0, device), carrier(wave, small, MARGIN, device)
+        side = torch.fft.fft2(mirror(first[o] * inside.conj(), small) * outside) * transfer
         # The moved band and its conjugate at -k add up to twice the real part.
-        moved = _interpolate(side) * _carrier(wave, shape, MARGIN, device, 0.5).conj()
+        moved = interpolate(side) * carrier(wave, shape, MARGIN, device, 0.5).conj()
         signal = signal + light * depth * moved.real
         fy, fx = frequencies(shape, device)
         rows, columns = (
@@ -165,22 +204,64 @@ def _assemble(
     return torch.fft.fft2(signal), gain
 
 
-def _sample_power(signal: Tensor, gain: Tensor, level: float) -> Tensor:
+def filter_settings(raw: Tensor, optics: Optics, illumination: Illumination) -> FilterSettings:
+    """What `wiener_sim` measures of a stack, or of the part of a field that speaks for all of it.
+
+    Raises:
+        InputError: for a stack that cannot be one (`bands.prepare`).
+    """
+    frames, spots, settings = _exposed(raw, optics)
+    if not settings.noise > 0:
+        return settings
+    typical = frames if spots is None else frames * spots
+    signal, gain = _assemble(typical, optics, illumination, 0.0)
+    return replace(settings, law=_power_law(signal, gain, settings.noise, _area(frames)))
+
+
+def _exposed(raw: Tensor, optics: Optics) -> tuple[Tensor, Tensor | None, FilterSettings]:
+    """Frames without background at one exposure, the weight of spots, and what was measured.
+
+    A spot many times as bright as the structure would make a filter of its own.
+    """
+    missing = missing_pixels(raw.float())
+    frames = prepare(raw, 0.0, missing)
+    background = background_of(frames.mean(dim=0)[~missing])
+    frames = frames - background
+    spots = spot_weight(frames)
+    noise = noise_variance(frames, optics, validity(raw.float()))
+    light = exposures(frames, optics, noise, spots)
+    settings = FilterSettings(background=background, exposures=light, noise=noise)
+    return frames / light, spots, settings
+
+
+def _area(frames: Tensor) -> float:
+    """Raw pixels of the mirrored field, weighed by the squared fade of its edges."""
+    height, width = (fade(n, frames.device).square().sum() for n in frames.shape[1:])
+    return float(height * width)
+
+
+def _level(noise: float, area: float) -> float:
+    """Power of the noise before the filter, at each frequency.
+
+    16: the spectrum of the interpolated field has four times the values of the camera's.
+    """
+    return 16 * noise / PHASES * area
+
+
+def _power_law(signal: Tensor, gain: Tensor, noise: float, area: float) -> PowerLaw:
     """Power of the sample `a f^-b` at every frequency, by maximum likelihood (Whittle).
 
     The numerator's expected power is `sample gain^2 + level gain`, `gain` the power of the filter:
     the power law is fitted to its ring means, which follow a gamma law.
     """
-    shape = tuple(gain.shape)
+    shape, level = tuple(gain.shape), _level(noise, area)
     index = ring_index(shape, 1.0 / min(shape), gain.device)
     count = torch.bincount(index.flatten())
     seen = ring_mean(power(signal), index)
-    squared, noise = ring_mean(gain**2, index), level * ring_mean(gain, index)
-    radius = torch.arange(len(seen), device=gain.device).double().clamp(min=0.5) / min(shape)
-    used = (squared > 1e-6 * squared.max()) & (radius * min(shape) >= 2)
-    n, s, g, e = (v[used].double().cpu().numpy() for v in (count, seen, squared, noise))
-    log_radius = torch.log(radius / 0.05)
-    x = log_radius[used].cpu().numpy()
+    squared, noisy = ring_mean(gain**2, index), level * ring_mean(gain, index)
+    used = (squared > 1e-6 * squared.max()) & (_ring_radius(shape, seen) * min(shape) >= 2)
+    n, s, g, e = (v[used].double().cpu().numpy() for v in (count, seen, squared, noisy))
+    x = torch.log(_ring_radius(shape, seen) / REFERENCE)[used].cpu().numpy()
 
     def misfit(p: np.ndarray) -> float:
         model = g * np.exp(np.clip(p[0] - p[1] * x, -300, 300)) + e
@@ -188,58 +269,19 @@ def _sample_power(signal: Tensor, gain: Tensor, level: float) -> Tensor:
 
     start = np.log(max((s - e).sum(), 1e-3 * e.sum()) / (g * np.exp(-2 * x)).sum())
     height, slope = minimize(misfit, [start, 2.0], method="Nelder-Mead").x
-    return torch.exp((height - slope * log_radius).clamp(-300, 300))[index]
+    return PowerLaw(float(height), float(slope), area)
 
 
-def _fade(n: int, device: torch.device | str) -> Tensor:
-    """1 over n pixels, falling to zero over the margins left and right: (padded n,)."""
-    total = fast_shape((n, n), MARGIN)[0]
-    place = torch.arange(total, dtype=torch.float64, device=device) - MARGIN
-    left = (-place / MARGIN).clamp(min=0.0)
-    right = ((place - n + 1) / (total - MARGIN - n + 1)).clamp(min=0.0)
-    return torch.cos(0.5 * math.pi * torch.maximum(left, right)) ** 2
+def _power_of(law: PowerLaw, area: float, gain: Tensor) -> Tensor:
+    """The power law at the frequencies of a filter, for a field of another area."""
+    shape = tuple(gain.shape)
+    index = ring_index(shape, 1.0 / min(shape), gain.device)
+    rings = torch.arange(int(index.max()) + 1, device=gain.device)
+    height = law.height + math.log(area / law.area)
+    log_radius = torch.log(_ring_radius(shape, rings) / REFERENCE)
+    return torch.exp((height - law.slope * log_radius).clamp(-300, 300))[index]
 
 
-def _mirror(image: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Pads (H, W) to `shape` with its mirror image, fading to zero, against border artefacts."""
-    for axis, total in enumerate(shape):
-        n = image.shape[axis]
-        place = torch.remainder(torch.arange(total, device=image.device) - MARGIN, 2 * n)
-        image = image.index_select(axis, torch.minimum(place, 2 * n - 1 - place))
-        fade = _fade(n, image.device)
-        image = image * (fade[:, None] if axis == 0 else fade)
-    return image
-
-
-def _carrier(
-    wave: tuple[float, float],
-    shape: tuple[int, int],
-    margin: int,
-    device: torch.device | str,
-    spacing: float = 1.0,
-) -> Tensor:
-    """`exp(2 pi i k.r)`, r = 0 at the first raw pixel of the field; spacing 0.5: the 2x grid."""
-    sides = []
-    for n, k in zip(shape, wave, strict=True):
-        place = (torch.arange(n, dtype=torch.float64, device=device) + 0.5) * spacing - 0.5
-        sides.append(torch.exp(2j * math.pi * k * (place - margin)))
-    return sides[0][:, None] * sides[1][None]
-
-
-def _enlarge(spectrum: Tensor) -> Tensor:
-    """The spectrum (h, w) within that of the 2x grid (2h, 2w), zero elsewhere."""
-    height, width = spectrum.shape
-    fy, fx = frequencies((height, width), spectrum.device)
-    rows, columns = (fy * height).round().long(), (fx * width).round().long()
-    large = spectrum.new_zeros(2 * height, 2 * width)
-    large[rows % (2 * height), columns % (2 * width)] = spectrum
-    return large
-
-
-def _interpolate(spectrum: Tensor) -> Tensor:
-    """Image (2h, 2w) of a spectrum (h, w), at the centres of the 2x pixels.
-
-    They lie a quarter of a raw pixel beside the raw pixels' centres (align_corners=False).
-    """
-    fy, fx = frequencies(tuple(spectrum.shape), spectrum.device)
-    return 4 * torch.fft.ifft2(_enlarge(spectrum * torch.exp(-0.5j * math.pi * (fy + fx))))
+def _ring_radius(shape: tuple[int, int], rings: Tensor) -> Tensor:
+    """Frequencies of the rings, cycles per pixel of the 2x grid; never zero."""
+    return torch.arange(len(rings), device=rings.device).double().clamp(min=0.5) / min(shape)

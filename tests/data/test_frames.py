@@ -110,3 +110,57 @@ def test_facts_of_a_series_are_the_means_over_its_time_points():
     clipped = count_warnings([CountFacts(0.0, 0.4, 0.0, 7.0)])
     assert clipped[0].startswith("40% of the values are clipped at the lowest one, 7: do not")
     assert count_warnings([CountFacts(0.0, 0.0, 0.0, 7.0)]) == []
+
+
+@pytest.mark.parametrize("kind", ["plain", "compressed", "phases first", "mosaic", "mrc", "frames"])
+def test_a_window_is_a_part_of_a_time_point(kind, tmp_path):
+    path, layout = written(kind, tmp_path)
+    (entry,) = list_stacks(path, layout)
+    raw = entry.open().raw
+    for t, rows, columns in ((1, slice(3, 17), slice(0, 9)), (0, slice(0, 20), slice(5, 24))):
+        part = raw.window(t, rows, columns)
+        assert part.dtype == np.uint16
+        np.testing.assert_array_equal(part, raw.stored(t)[:, rows, columns])
+        part[:] = 0  # a copy: the file keeps what it has
+        np.testing.assert_array_equal(raw.window(t, rows, columns), raw.stored(t)[:, rows, columns])
+    assert raw.window(0, slice(0, 20), slice(0, 24)).any()
+
+
+def test_one_time_point_alone_is_a_series_of_one(tmp_path):
+    path, layout = written("plain", tmp_path)
+    (entry,) = list_stacks(path, layout)
+    raw = entry.open().raw
+    alone = raw.only(2)
+    assert alone.shape == (1, 9, 20, 24)
+    np.testing.assert_array_equal(alone[0], raw[2])
+    np.testing.assert_array_equal(alone.window(0, slice(2, 5), slice(1, 4)), SERIES[2, :, 2:5, 1:4])
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_windows_have_the_byte_order_of_this_computer(order, tmp_path):
+    path = tmp_path / "series.tif"
+    images = SERIES.reshape(27, 20, 24)
+    tifffile.imwrite(path, images, photometric="minisblack", byteorder=order)
+    (entry,) = list_stacks(path)
+    raw = entry.open().raw
+    assert raw.stored(0).dtype.isnative
+    part = raw.window(1, slice(0, 4), slice(0, 4))
+    assert part.dtype.isnative
+    np.testing.assert_array_equal(part, SERIES[1, :, :4, :4])
+
+
+def test_no_more_of_a_large_frame_is_asked_for_its_order_than_needed(tmp_path, monkeypatch):
+    path, layout = written("plain", tmp_path)
+    (entry,) = list_stacks(path, layout)
+    raw = entry.open().raw
+    monkeypatch.setattr(fringe_order, "SEARCHED_FIELD", 16)
+    part = fringe_order._searched(raw, 1)
+    assert part.shape == (9, 16, 16)
+    light = SERIES[1].astype(float).mean(axis=0)
+    sums = {
+        (row, column): light[row : row + 16, column : column + 16].sum()
+        for row in (0,)
+        for column in (0, 8)
+    }
+    row, column = max(sums, key=sums.__getitem__)
+    np.testing.assert_array_equal(part, SERIES[1, :, row : row + 16, column : column + 16])

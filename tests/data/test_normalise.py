@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.ndimage import gaussian_filter
 
-from bayesdl_sim.data.normalise import Normalisation, normalisation_of, target_normalisation
+from bayesdl_sim.data.normalise import (
+    Normalisation,
+    normalisation_in_pieces,
+    normalisation_of,
+    target_normalisation,
+)
 from bayesdl_sim.utils.errors import InputError
 
 
@@ -155,3 +160,19 @@ def test_the_scale_of_an_ordinary_stack_is_bit_identical_with_a_mask(kind):
         assert tuple(normalisation_of(raw, valid=valid)) == tuple(map(float, plain))
     with pytest.raises(InputError, match="raw.tif holds no pixel with data"):
         normalisation_of(raw, "raw.tif", np.zeros((96, 96), bool))
+
+
+def test_pieces_have_the_scale_of_the_whole():
+    rng = np.random.default_rng(8)
+    raw = rng.gamma(2.0, 100.0, (9, 40, 30)).astype(np.float32)
+    raw[:, 5, 5] = np.nan
+    whole = normalisation_of(raw)
+    pieces = normalisation_in_pieces(lambda: np.array_split(raw, 4, axis=1), "a.tif")
+    np.testing.assert_allclose(pieces, whole, rtol=1e-5)
+
+
+def test_pieces_without_data_or_contrast_are_refused():
+    with pytest.raises(InputError, match=r"a\.tif holds no pixel with data"):
+        normalisation_in_pieces(lambda: [np.full((9, 4, 4), np.nan, np.float32)], "a.tif")
+    with pytest.raises(InputError, match=r"a\.tif is constant"):
+        normalisation_in_pieces(lambda: [np.full((9, 4, 4), 3.0, np.float32)] * 2, "a.tif")

@@ -3,7 +3,13 @@
 import pytest
 import torch
 
-from bayesdl_sim.physics.missing import describe_missing, filled, missing_pixels, validity
+from bayesdl_sim.physics.missing import (
+    describe_missing,
+    filled,
+    missing_in_bands,
+    missing_pixels,
+    validity,
+)
 
 
 def counts(size=(60, 72), gain=2.0, light=20.0, seed=0):
@@ -99,3 +105,14 @@ def test_separate_dead_rows_are_named_one_by_one():
         raw[:, first - 1 : last] = 0.0
     words = describe_missing(missing_pixels(raw))
     assert words == "rows 10-12, 40, 50-51 hold no data"
+
+
+@pytest.mark.parametrize("value", [0.0, 100.0, float("nan")])
+def test_bands_find_what_the_whole_field_shows(value):
+    raw = counts()
+    raw[:, :12], raw[:, 30:45, 20:50] = value, value
+    raw[:, 50:, 60:] = float(raw.nan_to_num().max())  # a saturated patch is data
+    bands = missing_in_bands(lambda: raw.split((7, 33, 20), dim=1))
+    assert torch.equal(bands, missing_pixels(raw))
+    assert bool(bands[:12].all())
+    assert not bool(bands[50:, 60:].any())

@@ -1,4 +1,4 @@
-"""A long series under the command `test`: begun, done in parts, finished by whoever is last."""
+"""A long series, or a large field, under the command `test`: begun, done in parts, finished."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from bayesdl_sim.commands.testing.options import TestSettings
 from bayesdl_sim.data.fringe_order import in_proved_order
 from bayesdl_sim.data.stacks import StackEntry
 from bayesdl_sim.inference.facts import result_lines
+from bayesdl_sim.inference.large.field import is_large
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.streaming.run import SeriesRun
 from bayesdl_sim.utils.console.progress import Progress
@@ -48,13 +49,13 @@ def is_streamed(entry: StackEntry, settings: TestSettings) -> bool:
     Raises:
         InputError: it was asked for, and is not possible.
     """
-    impossible = ""
-    if entry.times < 2:
+    impossible, large = "", is_large(entry.size)
+    if entry.times < 2 and not large:
         impossible = "it is no series"
     elif entry.open is None:
         impossible = "its format can only be read whole"
     elif settings.target is not None:
-        impossible = "a series with a target is compared as a whole"
+        impossible = "a stack with a target is compared as a whole"
     elif settings.convention == "released":
         impossible = "the convention released gives every time point a scale of its own"
     if settings.stream == "never" or (settings.stream == "auto" and impossible):
@@ -65,7 +66,7 @@ def is_streamed(entry: StackEntry, settings: TestSettings) -> bool:
         return not impossible
     height, width = entry.size
     size = BYTES * FRAMES * entry.times * height * width
-    return entry.times >= STREAMED_TIMES or size > STREAMED_BYTES
+    return large or entry.times >= STREAMED_TIMES or size > STREAMED_BYTES
 
 
 def stream(

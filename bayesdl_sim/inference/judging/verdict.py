@@ -13,10 +13,19 @@ from bayesdl_sim.inference.judging.findings import (
     findings,
 )
 from bayesdl_sim.inference.judging.gate import Gate, Verdict, judge, stack_scores
+from bayesdl_sim.inference.large.parts import Part, parts_of
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 
-__all__ = ["findings_at", "judge_frames", "judge_result", "judged_times", "scores_at", "worst"]
+__all__ = [
+    "findings_in",
+    "judge_frames",
+    "judge_part",
+    "judge_result",
+    "judged_times",
+    "scores_at",
+    "worst",
+]
 
 JUDGED_TIMES = 4  # time points of a series that the verdict looks at, evenly spread
 SEVERITY = ("accept", "not judged", "warn", "refuse")
@@ -32,10 +41,8 @@ def judged_times(prepared: PreparedStack) -> list[int]:
 
 def judge_frames(prepared: PreparedStack) -> Verdict:
     """The verdict of the raw frames alone: no network is asked."""
-    verdicts = []
-    for t in judged_times(prepared):
-        verdicts.append(judge(findings_at(prepared, t)))
-    return worst(verdicts)
+    times = judged_times(prepared)
+    return worst([judge(findings_in(part)) for t in times for part in parts_of(prepared, t)])
 
 
 def judge_result(
@@ -48,36 +55,52 @@ def judge_result(
     """
     verdicts, times = [], judged_times(prepared)
     for t in times:
-        scores = scores_at(prepared, t, result.sr[t], result.judged_epistemic.get(t))
-        comparable = gate if gate is not None and set(gate.scores) == set(scores) else None
-        verdicts.append(judge(findings_at(prepared, t), scores, comparable, together or len(times)))
+        for part in parts_of(prepared, t):
+            epistemic = result.judged_epistemic.get(t)
+            epistemic = None if epistemic is None else epistemic[part.fine_square]
+            images = (result.sr[t][part.fine_square], epistemic)
+            verdicts.append(judge_part(part, *images, gate, together or len(times)))
     return worst(verdicts)
+
+
+def judge_part(
+    part: Part, sr: NDArray, epistemic: NDArray | None, gate: Gate | None, times: int
+) -> Verdict:
+    """The verdict on one part of a field.
+
+    Args:
+        sr, epistemic: of the part, see `scores_at`.
+        times: time points that are judged together.
+    """
+    scores = scores_at(part.prepared, part.t, sr, epistemic)
+    comparable = gate if gate is not None and set(gate.scores) == set(scores) else None
+    together = times * part.together
+    return judge(findings_in(part), scores, comparable, together)
 
 
 def scores_at(
     prepared: PreparedStack, t: int, sr: NDArray, epistemic: NDArray | None
 ) -> dict[str, float]:
-    """What the gate compares of one time point, over the square that is judged.
+    """What the gate compares of one time point.
 
     Args:
-        sr: posterior mean (2H, 2W) of the whole field, any linear units.
-        epistemic: as the members predict it, without calibration, over the judged square of the
-            doubled grid, in the same units; None for a single member.
+        sr: posterior mean (2H, 2W), any linear units.
+        epistemic: as the members predict it, without calibration, (2H, 2W), in the same units;
+            None for a single member.
     """
     examined = prepared.examine(t, torch.from_numpy(sr))
-    checks, square = examined.checks._asdict(), prepared.fine_square(t)
-    wide_field = prepared.shown(t).mean(dim=0).numpy()[examined.square]
-    sr = prepared.dimmed(t, sr)[square]
-    return stack_scores(checks, examined.misfit(), wide_field, sr, epistemic)
+    wide_field, sr = prepared.shown(t).mean(dim=0).numpy(), prepared.dimmed(t, sr)
+    return stack_scores(examined.checks._asdict(), examined.misfit(), wide_field, sr, epistemic)
 
 
-def findings_at(prepared: PreparedStack, t: int) -> list[Finding]:
-    """Faults that the raw frames of one time point show."""
-    checks = prepared.checks(t)._asdict()
-    stack = prepared.stack
+def findings_in(part: Part) -> list[Finding]:
+    """Faults that the raw frames of one part of a field show."""
+    stack = part.prepared.stack
+    checks = part.prepared.checks(part.t)._asdict()
     of_the_file = [Finding(False, warning) for warning in stack.warnings]
-    of_the_file += contradicted_optics(prepared.optics, prepared.patterns(t).optics)
-    return of_the_file + findings(checks, prepared.judged_field(t), stack.pixel_size_nm)
+    known, found = part.prepared.optics, part.prepared.patterns(part.t).optics
+    of_the_file += contradicted_optics(known, found)
+    return of_the_file + findings(checks, part.prepared.field, stack.pixel_size_nm)
 
 
 def worst(verdicts: list[Verdict]) -> Verdict:

@@ -92,10 +92,20 @@ class TiffPages:
         """Names of the files."""
         return list(self.files)
 
-    def write(self, t: int, channels: Mapping[str, NDArray], further: Mapping[str, NDArray]) -> str:
+    def write(
+        self,
+        t: int,
+        channels: Mapping[str, NDArray],
+        further: Mapping[str, NDArray],
+        first: int = 0,
+    ) -> str:
         """Puts the maps (H, W) of one time point in their places; returns their SHA-256.
 
         A change from the time point before is that of the pair that ends here.
+
+        Args:
+            first: row of the super-resolved maps that these are the rows from, where they are not
+                all of them.
         """
         images, digest = {**channels, **further}, hashlib.sha256()
         for number, name in enumerate(self.layout.channels):
@@ -103,12 +113,14 @@ class TiffPages:
             digest.update(page)
             for file in (CHANNELS, HYPERSTACK):
                 if file in self.files:
-                    self.files[file].write(t * len(self.layout.channels) + number, page)
-        for name in MAPS:
+                    place = t * len(self.layout.channels) + number
+                    self.files[file].write_rows(place, first, page)
+        for name, kind in MAPS.items():
             if name in images and f"{name}.tif" in self.files:
                 page = sr_counts(images[name]) if name == "SR" else images[name]
                 missing = self.layout.times - self.layout.further.get(name, self.layout.times)
-                self.files[f"{name}.tif"].write(t - missing, page)
+                row = first // 2 if kind.raw_grid else first
+                self.files[f"{name}.tif"].write_rows(t - missing, row, page)
         for file in self.files.values():
             file.flush()
         return digest.hexdigest()

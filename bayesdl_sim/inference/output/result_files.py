@@ -133,26 +133,29 @@ def write_pictures(
     spectra: NDArray | None,
     heading: str,
     times: int = 1,
+    binned: int = 1,
 ) -> None:
     """Everything for people: the pictures of the maps, those of several, and the report.
 
     Args:
         times: time points of the series, where only the first one is given; its maps are then
             (1, 2H, 2W).
+        binned: pixels of the maps, a side, that were averaged for a pixel of the images given.
     """
+    raw_pixel_nm = raw_pixel_nm and binned * raw_pixel_nm
     fine_pixel_nm = None if raw_pixel_nm is None else raw_pixel_nm / 2
     images, end = {**channels, **further}, f" (time point 1 of {times})" if times > 1 else ""
     for name, kind in MAPS.items():
         if name in images and kind.title is not None:
             pixel_nm = raw_pixel_nm if kind.raw_grid else fine_pixel_nm
             limits = _around_zero(images[name]) if kind.symmetric else kind.limits
-            style = (_label(kind, facts), kind.colours, limits, kind.border)
+            style = (_label(kind, facts), kind.colours, limits, -(-kind.border // binned))
             path = folder / f"{name}.png"
             write_picture(path, images[name], kind.title + end, pixel_nm, *style)
     _write_together(folder, images, wide_field, fine_pixel_nm, facts, heading, end)
     if spectra is not None and facts.get("patterns"):
         write_fringes(folder / FRINGES, spectra, facts["patterns"][0])
-    write_stack_report(folder, channels, wide_field, facts, heading)
+    write_stack_report(folder, channels, wide_field, facts, heading, fine_pixel_nm)
 
 
 def _write_tiffs(

@@ -42,6 +42,7 @@ def write_stack_report(
     wide_field: NDArray,
     facts: Mapping[str, Any],
     verdict: str = "",
+    pixel_nm: float | None = None,
 ) -> None:
     """Writes `REPORT` and `PROFILE` beside the pictures that the report holds.
 
@@ -51,8 +52,9 @@ def write_stack_report(
         wide_field: (T, H, W), on the scale of the SR.
         facts: of prediction.json; what is absent is left out.
         verdict: one line.
+        pixel_nm: of the channels; None where unknown.
     """
-    _write_profile(folder / PROFILE, channels, wide_field[0], facts)
+    _write_profile(folder / PROFILE, channels, wide_field[0], pixel_nm)
     decision = (facts.get("verdict") or {}).get("decision", "")
     fringes = fringe_sentence(facts.get("patterns", []), facts.get("fringe_share"))
     lines = (verdict, MEANING.get(decision, ""), fringes)
@@ -135,17 +137,16 @@ def _versions(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _write_profile(
-    path: Path, channels: Mapping[str, NDArray], wide_field: NDArray, facts: Mapping[str, Any]
+    path: Path, channels: Mapping[str, NDArray], wide_field: NDArray, pixel_nm: float | None
 ) -> None:
     """The profile of the first time point through its brightest point."""
     sr, total = channels["SR"][0], channels.get("Total")
-    size = facts.get("source", {}).get("raw_pixel_size_nm")
     doubled = wide_field_upsampled(torch.from_numpy(np.asarray(wide_field))[None]).numpy()
     figure = draw_profile(
         sr,
         None if total is None else total[0],
         brightest_row(sr),
-        None if size is None else size / 2,
+        pixel_nm,
         wide_field=doubled,
     )
     write_profile_picture(path, figure)

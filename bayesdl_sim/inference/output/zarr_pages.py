@@ -22,6 +22,7 @@ from bayesdl_sim.inference.output.map_kinds import MAPS
 from bayesdl_sim.inference.output.names import ON_FRAMES, STORE, channel_colours
 from bayesdl_sim.inference.output.pages import PageLayout
 from bayesdl_sim.utils.errors import InputError
+from bayesdl_sim.utils.pieces.halving import halved
 
 __all__ = ["ZarrPages", "require_zarr"]
 
@@ -58,15 +59,27 @@ class ZarrPages:
         """Names of the stores."""
         return list(self.stores)
 
-    def write(self, t: int, channels: Mapping[str, NDArray], further: Mapping[str, NDArray]) -> str:
-        """Puts the maps (H, W) of one time point in their places; returns their SHA-256."""
+    def write(
+        self,
+        t: int,
+        channels: Mapping[str, NDArray],
+        further: Mapping[str, NDArray],
+        first: int = 0,
+    ) -> str:
+        """Puts the maps (H, W) of one time point in their places; returns their SHA-256.
+
+        Args:
+            first: row of the super-resolved maps that these are the rows from, where they are not
+                all of them: a multiple of 2 to the power of the levels.
+        """
         images, digest = {**channels, **further}, hashlib.sha256()
         for store in self.stores.values():
+            row = first // 2 if store is self.stores.get(ON_FRAMES) else first
             for number, name in enumerate(store.channels):
                 if name in images:
                     page = np.ascontiguousarray(images[name], np.float32)
                     digest.update(page)
-                    store.write(t, number, page)
+                    store.write(t, number, page, row)
         return digest.hexdigest()
 
     def first(self) -> dict[str, NDArray]:
@@ -116,10 +129,10 @@ class _Store:
         group = zarr.open_group(path, mode="r+")
         self.levels = [group[str(level)] for level in range(len(sizes))]
 
-    def write(self, t: int, number: int, page: NDArray) -> None:
+    def write(self, t: int, number: int, page: NDArray, first: int) -> None:
         for level in self.levels:
-            level[t, number] = page
-            page = _halved(page)
+            level[t, number, first : first + len(page)] = page
+            page, first = halved(page), first // 2
 
 
 def _sizes(size: tuple[int, ...]) -> list[tuple[int, int]]:
@@ -129,13 +142,6 @@ def _sizes(size: tuple[int, ...]) -> list[tuple[int, int]]:
         height, width = sizes[-1]
         sizes.append((-(-height // 2), -(-width // 2)))
     return sizes
-
-
-def _halved(page: NDArray) -> NDArray:
-    """Means of 2x2 pixels; a last row or column without a neighbour stands for itself."""
-    page = np.pad(page, [(0, side % 2) for side in page.shape], mode="edge")
-    height, width = page.shape
-    return page.reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3), dtype=np.float32)
 
 
 def _metadata(

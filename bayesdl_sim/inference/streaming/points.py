@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
 
 from bayesdl_sim.inference.facts import result_numbers
 from bayesdl_sim.inference.judging.gate import Verdict
+from bayesdl_sim.inference.large.point import TiledPoint, tiled_point
 from bayesdl_sim.inference.making import OnePoint, reconstruct
+from bayesdl_sim.inference.maps import Progress
 from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.series import Earlier, predict_stack
 from bayesdl_sim.inference.settings import CHANGES, MapSettings
@@ -42,8 +47,15 @@ class PointMaker:
         """Nothing has been made yet."""
         self._earlier, self._last = Earlier(), -1
 
-    def make(self, t: int) -> Reconstruction:
-        """The reconstruction of one time point, maps (1, 2H, 2W)."""
+    def make(
+        self, t: int, scratch: Path, progress: Progress | None = None
+    ) -> Reconstruction | TiledPoint:
+        """The reconstruction of one time point, maps (1, 2H, 2W); of a large field in bands.
+
+        Args:
+            scratch: file for what a large field takes on the disk.
+            progress: of the tiles of a large field.
+        """
         if set(self.maps) & {*CHANGES} and t > 0 and self._last != t - 1:
             self._earlier = Earlier()
             self._predict_only(t - 1)
@@ -56,7 +68,10 @@ class PointMaker:
             earlier=self._earlier,
         )
         one = self.survey.one(t)
-        result = reconstruct(self.posterior, one, self.maps, self.settings, _silent, point)
+        what = (self.posterior, one, self.maps, self.settings)
+        if one.is_large and self.posterior.is_local:
+            return tiled_point(*what, point, scratch, progress or _silent)
+        result = reconstruct(*what, _silent, point)
         self._last = t
         return result
 
@@ -68,19 +83,23 @@ class PointMaker:
         self._earlier.gaps = missing if missing.any() else None
 
 
-def point_entry(t: int, result: Reconstruction, digest: str) -> dict[str, Any]:
+def point_entry(t: int, made: Reconstruction | TiledPoint, digest: str) -> dict[str, Any]:
     """What the journal keeps of a finished time point.
 
     Args:
         digest: SHA-256 of its maps.
     """
-    beyond = (result.sr < 0) | (result.sr > 1)
+    if isinstance(made, TiledPoint):
+        result, numbers, beyond = made.overview, made.numbers, made.beyond_scale
+    else:
+        result, numbers = made, result_numbers(made)
+        beyond = int(((result.sr < 0) | (result.sr > 1)).sum())
     return {
         "t": t,
         "factor": result.factors[0],
         "seconds": result.seconds,
-        "numbers": result_numbers(result),
-        "beyond_scale": int(beyond.sum()),
+        "numbers": numbers,
+        "beyond_scale": beyond,
         "verdict": None if result.verdict is None else result.verdict._asdict(),
         "digest": digest,
     }
@@ -93,9 +112,17 @@ def verdict_of(entry: dict[str, Any]) -> Verdict | None:
 
 
 def first_result(
-    survey: Survey, channels: dict, further: dict, entries: Sequence[dict[str, Any]]
+    survey: Survey,
+    channels: dict,
+    further: dict,
+    wide_field: NDArray,
+    entries: Sequence[dict[str, Any]],
 ) -> Reconstruction:
-    """The first time point as it lies on the disk, with the facts of all of them."""
+    """The first time point as it lies on the disk, with the facts of all of them.
+
+    Args:
+        wide_field: (1, H, W) on the scale of the series.
+    """
     stack, scale = survey.prepared.stack, survey.scale
     widths = {name.lower(): channels.get(name) for name in ("Aleatoric", "Epistemic", "Total")}
     norms = [survey.prepared.norm(t) for t in range(len(survey.prepared))]
@@ -106,7 +133,7 @@ def first_result(
         pixel_size_nm=None if stack.pixel_size_nm is None else stack.pixel_size_nm / 2,
         channels=channels,
         further=further,
-        wide_field=scale.apply(stack.raw[0][None].mean(axis=1)),
+        wide_field=wide_field,
         raw_scales=norms,
         factors=[entry["factor"] for entry in entries],
         seconds=sum(entry["seconds"] for entry in entries),

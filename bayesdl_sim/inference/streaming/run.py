@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
+from numpy.typing import NDArray
 
 from bayesdl_sim.inference.facts import stack_facts
-from bayesdl_sim.inference.fringes import fringe_spectra
 from bayesdl_sim.inference.judging.verdict import worst
-from bayesdl_sim.inference.making import require_series
+from bayesdl_sim.inference.large.overview import read_overview_maps, write_overview_maps
+from bayesdl_sim.inference.large.point import TiledPoint
+from bayesdl_sim.inference.making import require_series, spectra_of
 from bayesdl_sim.inference.output.map_kinds import FACTS
 from bayesdl_sim.inference.output.names import result_names
 from bayesdl_sim.inference.output.pages import PageLayout, TiffPages, layout_of
@@ -42,7 +45,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SeriesRun"]
 
-FIXED, POINTS = "fixed.json", "points-{}.jsonl"
+FIXED, POINTS, SCRATCH = "fixed.json", "points-{}.jsonl", "scratch-{}.bin"
+OVERVIEW_MAPS = "overview.npz"
 Progress = Callable[[int, int, str], None]
 
 
@@ -92,13 +96,15 @@ class SeriesRun:
         self.survey: Survey = survey_series(self.prepared, self.partial, progress, all_patterns)
         self.maker = PointMaker(self.posterior, self.survey, self.maps, self.settings)
         if not (self.partial / FIXED).exists():
-            result = self.maker.make(0)
+            made = self.maker.make(0, self.partial / SCRATCH.format("first"), progress)
+            result = made.overview if isinstance(made, TiledPoint) else made
             tolerance = result.facts["tolerance"]
-            layout = _layout(result, len(self.prepared), self.maps, tolerance)
+            layout = _layout(result, self.prepared, self.maps, tolerance)
             fixed = {"structure": tolerance / self.settings.delta, "layout": asdict(layout)}
             fixed["fringe_share"] = result.fringe_share
             pages = self.pages(self.partial, layout)
-            self._keep(pages, 0, result, "first")
+            self._keep(pages, 0, made, "first")
+            (self.partial / SCRATCH.format("first")).unlink(missing_ok=True)
             write_json(self.partial / FIXED, fixed)
         stored = read_json(self.partial / FIXED)
         self.maker.structure, self.fringe_share = stored["structure"], stored["fringe_share"]
@@ -124,7 +130,9 @@ class SeriesRun:
                 return
             pages = self.pages(self.partial, self.layout)
             for number, t in enumerate(left, start=len(numbers) - len(left) + 1):
-                self._keep(pages, t, self.maker.make(t), name)
+                scratch = self.partial / SCRATCH.format(name)
+                self._keep(pages, t, self.maker.make(t, scratch), name)
+                scratch.unlink(missing_ok=True)
                 progress(number, len(numbers), "time points")
             pages.close()
 
@@ -136,17 +144,16 @@ class SeriesRun:
         """
         entries = sorted(self._entries(), key=lambda entry: entry["t"])
         pages = self.pages(self.partial, self.layout)
-        first, further = pages.first(), pages.first_further()
-        result = first_result(self.survey, first, further, entries)
+        channels, further, wide_field, halvings = self._shown(pages)
+        result = first_result(self.survey, channels, further, wide_field, entries)
         verdicts = [verdict for entry in entries if (verdict := verdict_of(entry)) is not None]
         result = replace(result, verdict=worst(verdicts), fringe_share=self.fringe_share)
         stored = self._facts(result, entries) | (facts or {})
-        spectra = fringe_spectra(self.prepared.counts(0)) if self.prepared.estimated else None
-        result = replace(result, facts=stored, spectra=spectra)
+        result = replace(result, facts=stored, spectra=spectra_of(self.prepared))
         raw_pixel_nm, times = self.prepared.stack.pixel_size_nm, len(self.prepared)
         heading = f"verdict: {result.verdict.sentence()}"
-        shown = (result.channels, result.further, result.wide_field, raw_pixel_nm, stored)
-        write_pictures(self.partial, *shown, spectra, heading, times)
+        shown = (channels, further, wide_field, raw_pixel_nm, stored)
+        write_pictures(self.partial, *shown, result.spectra, heading, times, 2**halvings)
         pages.finish([entry["digest"] for entry in entries])
         write_json(self.partial / FACTS, stored | {"verdict": result.stored_verdict()})
         written = {path.name for path in self.partial.iterdir()} & result_names()
@@ -164,13 +171,29 @@ class SeriesRun:
         return list(journal_entries(self.partial, POINTS.format("*")))
 
     def _keep(
-        self, pages: TiffPages | ZarrPages, t: int, result: Reconstruction, name: str
+        self,
+        pages: TiffPages | ZarrPages,
+        t: int,
+        made: Reconstruction | TiledPoint,
+        name: str,
     ) -> None:
-        channels = {name: image[0] for name, image in result.channels.items()}
-        further = {name: image[0] for name, image in result.further.items()}
-        digest = pages.write(t, channels, further)
+        """Writes the maps of a time point, then its entry of the journal."""
+        if isinstance(made, TiledPoint):
+            parts = [pages.write(t, *_pages_of(band), first) for first, band in made.bands()]
+            digest = sha256("".join(parts).encode()).hexdigest()
+            if t == 0:
+                write_overview_maps(self.partial / OVERVIEW_MAPS, made)
+        else:
+            digest = pages.write(t, *_pages_of(made))
         with Journal(self.partial / POINTS.format(name)) as journal:
-            journal.add(point_entry(t, result, digest))
+            journal.add(point_entry(t, made, digest))
+
+    def _shown(self, pages: TiffPages | ZarrPages) -> tuple[dict, dict, NDArray, int]:
+        """Channels, further maps and wide field for the pictures, and how often they are halved."""
+        if (self.partial / OVERVIEW_MAPS).exists():
+            return read_overview_maps(self.partial / OVERVIEW_MAPS)
+        scale, raw = self.survey.scale, self.prepared.stack.raw[0]
+        return pages.first(), pages.first_further(), scale.apply(raw[None].mean(axis=1)), 0
 
     def _facts(self, result: Reconstruction, entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """The entries of prediction.json about the whole series."""
@@ -187,9 +210,19 @@ class SeriesRun:
         return facts
 
 
-def _layout(first: Reconstruction, times: int, maps: Sequence[str], tolerance: float) -> PageLayout:
-    """What the files of the series are, by the first time point."""
+def _pages_of(result: Reconstruction) -> tuple[dict[str, NDArray], dict[str, NDArray]]:
+    """Channels and further maps of a single time point, without the axis of time."""
+    channels = {name: image[0] for name, image in result.channels.items()}
+    return channels, {name: image[0] for name, image in result.further.items()}
+
+
+def _layout(
+    first: Reconstruction, prepared: PreparedStack, maps: Sequence[str], tolerance: float
+) -> PageLayout:
+    """What the files of the series are, by the first time point, which may be binned."""
+    times, (height, width) = len(prepared), prepared.field
     layout = layout_of(first.channels, first.further, first.pixel_size_nm, times)
+    layout = replace(layout, size=(2 * height, 2 * width))
     changes = dict.fromkeys((name for name in CHANGES if name in maps), times - 1)
     limits = {"Change": (-4 * tolerance, 4 * tolerance), "Changed": (-1.0, 1.0)}
     limits = {name: limits[name] for name in changes}

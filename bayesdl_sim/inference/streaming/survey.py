@@ -53,7 +53,9 @@ class Survey:
     def one(self, t: int) -> PreparedStack:
         """The stack of one time point alone, with what is known of it."""
         whole = self.prepared
-        stack = replace(whole.stack, raw=whole.stack.raw[t][None])
+        raw = whole.stack.raw
+        large = whole.is_large and isinstance(raw, FramesOnDisk)
+        stack = replace(whole.stack, raw=raw.only(t) if large else raw[t][None])
         one, origin = PreparedStack(stack, whole.min_max, whole.optics), whole.patterns_from(t)
         patterns = None if origin is None else whole.patterns(t)
         one.restore(0, whole.norm(t), patterns, 0)

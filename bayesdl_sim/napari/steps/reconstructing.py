@@ -16,7 +16,8 @@ from bayesdl_sim.inference.facts import result_lines
 from bayesdl_sim.inference.fringes import fringe_facts, fringe_spectra
 from bayesdl_sim.inference.judging.findings import SMALLEST_FIELD, Finding
 from bayesdl_sim.inference.judging.gate import Verdict
-from bayesdl_sim.inference.judging.verdict import findings_at, judged_times
+from bayesdl_sim.inference.judging.verdict import findings_in, judged_times
+from bayesdl_sim.inference.large.parts import parts_of
 from bayesdl_sim.inference.maps import Progress
 from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.inference.prepared import PreparedStack
@@ -177,7 +178,7 @@ def _faults(prepared: PreparedStack, progress: Progress) -> tuple[list[Finding],
     times, noticed = judged_times(prepared), []
     for number, t in enumerate(times):
         progress(number, len(times), "fringes")
-        found = findings_at(prepared, t)
+        found = [fault for part in parts_of(prepared, t) for fault in findings_in(part)]
         noticed.append((not any(finding.refuse for finding in found), not found, t, found))
     progress(1, 1, "fringes")
     *_, time, found = min(noticed, key=lambda item: item[:3], default=(True, True, 0, []))
@@ -190,4 +191,4 @@ def _fringes(prepared: PreparedStack, time: int) -> tuple[NDArray | None, dict[s
     if not rows:
         return None, None
     held = [row for row in rows if row["time_point"] <= time + 1]
-    return fringe_spectra(prepared.counts(time)), (held or rows)[-1]
+    return fringe_spectra(prepared.counts(time, prepared.squares(time)[0])), (held or rows)[-1]

@@ -10,7 +10,8 @@ from bayesdl_sim.data.inputs import input_spec
 from bayesdl_sim.data.normalise import min_max_of, normalisation_of
 from bayesdl_sim.inference import prepared as module
 from bayesdl_sim.inference.facts import result_lines
-from bayesdl_sim.inference.judging.verdict import findings_at
+from bayesdl_sim.inference.judging.verdict import findings_in
+from bayesdl_sim.inference.large.parts import parts_of
 from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.physics.patterns.estimation import estimate
@@ -62,9 +63,9 @@ def test_examination_is_that_of_the_physics(stack):
         torch.rand(160, 192, generator=torch.Generator().manual_seed(0)),
     )
     found, expected = prepared.examine(0, sr), examine(torch.from_numpy(stack.raw[0]), sr)
-    assert found.square == expected.square == prepared.square(0)
-    assert prepared.judged_field(0) == (80, 96)
-    assert found.fine_square == prepared.fine_square(0)
+    assert found.square == expected.square == prepared.whole == prepared.squares(0)[0]
+    assert prepared.field == (80, 96)
+    assert found.fine_square == parts_of(prepared, 0)[0].fine_square
     assert found.checks.groups == expected.checks.groups
     assert found.misfit().keys() == expected.misfit().keys()
 
@@ -121,10 +122,10 @@ def test_given_optics_reach_the_guess_and_yield_to_clear_fringes(stack):
     wrong = replace(given, emission_nm=1.4 * given.emission_nm)
     informed, misled = (PreparedStack(stack, optics=optics) for optics in (given, wrong))
     assert informed.trusted_optics(0) == informed.patterns(0).optics == given
-    assert findings_at(informed, 0) == findings_at(fitted, 0)
+    assert findings_in(parts_of(informed, 0)[0]) == findings_in(parts_of(fitted, 0)[0])
     assert misled.trusted_optics(0) is None
     assert misled.patterns(0).optics.cutoff == pytest.approx(given.cutoff, rel=0.05)
-    (warning,) = set(findings_at(misled, 0)) - set(findings_at(fitted, 0))
+    (warning,) = set(findings_in(parts_of(misled, 0)[0])) - set(findings_in(parts_of(fitted, 0)[0]))
     assert not warning.refuse
     assert "check the three" in warning.reason
     inputs = input_spec({"options": {"in_channels": 13}, "inputs": GUESS})

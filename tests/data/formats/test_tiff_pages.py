@@ -81,3 +81,16 @@ def test_a_file_that_becomes_shorter_says_so(tmp_path):
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(InputError, match=r"became shorter while it was read \(image 8 is missing"):
         page(7)
+
+
+def test_rows_beyond_a_page_are_refused(tmp_path):
+    file = PagedTiff(tmp_path / "a.tif", (2, 6, 5), np.float32, {})
+    file.write_rows(1, 4, np.ones((2, 5), np.float32))
+    with pytest.raises(ValueError, match="expected rows of a page"):
+        file.write_rows(1, 5, np.ones((2, 5), np.float32))
+    with pytest.raises(ValueError, match="expected rows of a page"):
+        file.write_rows(0, 0, np.ones((2, 4), np.float32))
+    file.close()
+    expected = np.zeros((2, 6, 5), np.float32)
+    expected[1, 4:] = 1
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.tif"), expected)

@@ -10,9 +10,20 @@ from bayesdl_sim.metrics.images import pearson, quality
 from bayesdl_sim.physics.image_formation import expected_frames, grid_for, raw_counts, target_image
 from bayesdl_sim.physics.microscopes import random_microscope
 from bayesdl_sim.physics.patterns.estimation import estimate
-from bayesdl_sim.physics.reconstruction.first_guess import FAINTEST, first_guess
-from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled, wiener_sim
+from bayesdl_sim.physics.reconstruction.first_guess import (
+    BLOCK_MARGIN,
+    FAINTEST,
+    block_guess,
+    block_settings,
+    first_guess,
+)
+from bayesdl_sim.physics.reconstruction.wiener import (
+    filter_settings,
+    wide_field_upsampled,
+    wiener_sim,
+)
 from bayesdl_sim.physics.structures.mixture import draw
+from bayesdl_sim.utils.pieces.spans import blocks_of, doubled
 
 torch.set_num_threads(1)
 
@@ -114,3 +125,35 @@ def test_optics_that_are_known_are_used(stand):
     ]
     assert scores[1] > scores[0] - 0.3
     assert scores[1] > scores[2] + 1.0
+
+
+def test_blocks_with_the_settings_of_the_field_are_its_guess():
+    raw, _ = stack(7, modulation=0.6, signal_e=60.0, size=224)
+    patterns = estimate(raw)
+    whole = first_guess(raw, patterns)
+    background = filter_settings(raw, patterns.optics, patterns.illumination).background
+    settings = block_settings(raw, patterns, background)
+    image = torch.empty_like(whole)
+    for block in blocks_of((224, 224), 112, BLOCK_MARGIN):
+        part = block_guess(raw[:, *block.read], patterns.within(block.read), settings)
+        image[*map(doubled, block.write)] = part[*map(doubled, block.keep)]
+    unit = float(whole.quantile(0.999) - whole.quantile(0.001))
+    difference = (image - whole) / unit
+    assert float(difference.square().mean().sqrt()) < 1e-3
+    assert float(difference.abs().max()) < 5e-3
+
+
+def test_a_background_and_gaps_handed_in_are_used():
+    raw, _ = stack(8, modulation=0.6, signal_e=60.0, size=64)
+    patterns = estimate(raw)
+    own = filter_settings(raw, patterns.optics, patterns.illumination)
+    darker = block_settings(raw, patterns, own.background - 50)
+    guesses = [block_guess(raw, patterns, some).mean() for some in (own, darker)]
+    assert float(guesses[1] - guesses[0]) == pytest.approx(50 * 0.9, rel=0.3)
+    gap = torch.zeros(64, 64, dtype=torch.bool)
+    gap[20:40, 20:40] = True
+    holed = raw.masked_fill(gap, 0.0)
+    assert torch.equal(
+        block_guess(holed, patterns, own, gap),
+        block_guess(raw.masked_fill(gap, 7e4), patterns, own, gap),
+    )

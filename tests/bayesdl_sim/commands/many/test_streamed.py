@@ -40,7 +40,12 @@ def without_pictures(found):
 def made(monkeypatch):
     """The time points that are made, in order."""
     calls, real = [], PointMaker.make
-    monkeypatch.setattr(PointMaker, "make", lambda self, t: calls.append(t) or real(self, t))
+
+    def make(self, t, *given):
+        calls.append(t)
+        return real(self, t, *given)
+
+    monkeypatch.setattr(PointMaker, "make", make)
     return calls
 
 
@@ -249,6 +254,12 @@ def settings(*options):
         (entry(17), ("--convention", "released"), False),
         (entry(3, (2048, 2048)), (), True),
         (entry(2), ("--stream", "always"), True),
+        (entry(1, (1280, 1280)), (), False),
+        (entry(1, (2048, 2048)), (), True),
+        (entry(1, (2048, 2048)), ("--stream", "never"), False),
+        (entry(1, (2048, 2048)), ("--target", "t.tif"), False),
+        (entry(1, (2048, 2048), opens=False), (), False),
+        (entry(1, (2048, 2048)), ("--convention", "released"), False),
     ],
 )
 def test_which_stacks_are_streamed(found, options, expected):
@@ -258,7 +269,7 @@ def test_which_stacks_are_streamed(found, options, expected):
 def test_what_cannot_be_streamed_says_why():
     for found, options, words in (
         (entry(3, opens=False), (), "its format can only be read whole"),
-        (entry(3), ("--target", "t.tif"), "a series with a target is compared as a whole"),
+        (entry(3), ("--target", "t.tif"), "a stack with a target is compared as a whole"),
         (entry(3), ("--convention", "released"), "a scale of its own"),
     ):
         with pytest.raises(InputError, match=words):
@@ -269,8 +280,8 @@ def test_memory_does_not_grow_with_the_length(call, noisy, tmp_path, monkeypatch
     """No frames and no maps of an earlier time point are held when the next one is made."""
     alive, most, real = [], [], PointMaker.make
 
-    def watched(self, t):
-        result = real(self, t)
+    def watched(self, t, *given):
+        result = real(self, t, *given)
         gc.collect()
         most.append(sum(reference() is not None for reference in alive))
         alive.append(weakref.ref(result))

@@ -113,3 +113,27 @@ def test_without_zarr_the_message_says_what_to_install(monkeypatch):
     )
     with pytest.raises(InputError, match=r"pip install 'bayesdl-sim\[zarr\]', or choose tiff"):
         require_zarr()
+
+
+def test_rows_come_to_lie_where_a_whole_page_would(tmp_path):
+    rng = np.random.default_rng(3)
+    layout = PageLayout(
+        times=1, size=(600, 64), channels=("SR",), further={"Misfit": 1}, pixel_nm=32.5,
+        limits={"SR": (0.0, 1.0), "Misfit": (0.0, 4.0)},
+    )  # fmt: skip
+    sr, misfit = (rng.random(size).astype(np.float32) for size in ((600, 64), (300, 32)))
+    for name, rows in (("whole", [slice(0, 600)]), ("bands", [slice(0, 512), slice(512, 600)])):
+        (tmp_path / name).mkdir()
+        pages = ZarrPages(tmp_path / name, layout)
+        for part in rows:
+            half = slice(part.start // 2, part.stop // 2)
+            pages.write(0, {"SR": sr[part]}, {"Misfit": misfit[half]}, part.start)
+    for store in ("Maps.ome.zarr", "MapsOnFrames.ome.zarr"):
+        whole, bands = (
+            zarr.open_group(tmp_path / name / store, mode="r") for name in ("whole", "bands")
+        )
+        levels = sorted(whole.array_keys())
+        assert levels == sorted(bands.array_keys())
+        for level in levels:
+            np.testing.assert_array_equal(bands[level][:], whole[level][:])
+    assert len(levels) == 2

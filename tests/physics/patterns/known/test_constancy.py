@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from bayesdl_sim.physics.patterns.constancy import fringe_response, patterns_hold
 from bayesdl_sim.physics.patterns.estimation import estimate
+from bayesdl_sim.physics.patterns.known.constancy import fringe_response, patterns_hold
 
 SIZE = 96
 WAVES = ((0.22, 0.3), (0.22, 0.3 + math.pi / 3), (0.22, 0.3 + 2 * math.pi / 3))

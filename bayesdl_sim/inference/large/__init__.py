@@ -1,0 +1,1 @@
+"""Fields too large for memory: measured part by part, reconstructed tile by tile."""

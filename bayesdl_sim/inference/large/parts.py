@@ -1,0 +1,60 @@
+"""Parts of a field that are looked at as stacks of their own, with what is known of the whole."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.utils.pieces.spans import Square, doubled
+
+__all__ = ["Part", "part_of", "parts_of"]
+
+
+class Part(NamedTuple):
+    """A part of a field.
+
+    Attributes:
+        prepared, t: the stack whose field it is, and the time point in that.
+        square: rows and columns of the whole field, in raw pixels.
+        together: so many parts of the field are looked at.
+    """
+
+    prepared: PreparedStack
+    t: int
+    square: Square
+    together: int = 1
+
+    @property
+    def fine_square(self) -> Square:
+        """The square on the doubled grid."""
+        rows, columns = map(doubled, self.square)
+        return rows, columns
+
+
+def parts_of(prepared: PreparedStack, t: int) -> list[Part]:
+    """What the verdict looks at: the whole of a field, or the brightest parts of a large one."""
+    if not prepared.is_large:
+        return [Part(prepared, t, prepared.whole)]
+
+    def parts() -> list[Part]:
+        squares = prepared.squares(t)
+        return [part_of(prepared, t, one)._replace(together=len(squares)) for one in squares]
+
+    return prepared.once("parts", t, parts)
+
+
+def part_of(prepared: PreparedStack, t: int, square: Square) -> Part:
+    """A square of the field as a stack, with scale, patterns, gaps and faults of the field."""
+    stack = replace(prepared.stack, raw=prepared.counts(t, square).numpy()[None])
+    one, factor = PreparedStack(stack, prepared.min_max, prepared.optics), prepared.dimming(t)
+    one.restore(
+        0,
+        prepared.norm(t),
+        prepared.patterns(t).within(square),
+        0,
+        missing=prepared.missing(t)[square],
+        faulty=prepared.faulty(t)[square],
+        dimming=None if factor is None else factor[square],
+    )
+    return Part(one, 0, square)

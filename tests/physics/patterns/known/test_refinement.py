@@ -1,0 +1,80 @@
+"""Patterns of a part are corrected by the blocks of the field, over many periods of error."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from bayesdl_sim.physics.illumination import Illumination, patterns
+from bayesdl_sim.physics.optics import TYPICAL_OPTICS
+from bayesdl_sim.physics.patterns.estimation import Estimate
+from bayesdl_sim.physics.patterns.known.constancy import fringe_response
+from bayesdl_sim.physics.patterns.known.refinement import refined
+from bayesdl_sim.utils.pieces.spans import blocks_of
+
+SIZE, BLOCK = (192, 1024), 128
+PHASES = (0.3, 0.3 + 2 * np.pi / 3, 0.3 + 4 * np.pi / 3)
+LIGHT = Illumination(
+    (0.21, 0.22, 0.205), (0.2, 0.2 + np.pi / 3, 0.2 + 2 * np.pi / 3), (PHASES,) * 3,
+    (0.8,) * 3, (1.0,) * 3,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def frames():
+    """Nine frames of a rough sample, as the lens passes it, without noise but rounding."""
+    generator = torch.Generator().manual_seed(1)
+    fine = patterns(LIGHT, (2 * SIZE[0], 2 * SIZE[1]), "cpu")
+    sample = torch.rand((2 * SIZE[0], 2 * SIZE[1]), generator=generator) ** 8
+    light = torch.nn.functional.avg_pool2d((sample * fine)[:, None], 2)[:, 0]
+    return torch.poisson(2000 * light, generator=generator)
+
+
+def estimate_of(light):
+    errors = {"frequency_error": (2e-4,) * 3, "phase_error": (0.05,) * 3}
+    return Estimate(
+        illumination=light, confidence=(20.0,) * 3, evidence=50.0, probability=(1.0,) * 3,
+        modulation_error=(0.1,) * 3, optics=TYPICAL_OPTICS, **errors,
+    )  # fmt: skip
+
+
+def answers_to(known, frames):
+    found = []
+    for block in blocks_of(SIZE, BLOCK, 0):
+        light = known.within(block.write).illumination
+        middle = tuple((part.start + part.stop) / 2 for part in block.write)
+        found.append((middle, fringe_response(frames[:, *block.write], light)))
+    return found
+
+
+def test_an_error_of_a_period_over_the_field_is_taken_off(frames):
+    off = tuple(k + 0.0006 for k in LIGHT.frequency)  # 0.6 periods over 1024 pixels
+    wrong = estimate_of(replace(LIGHT, frequency=off))
+    middle = (96.0, 128.0)
+    turned = []  # right in the middle of the part, as an estimate of it is
+    for true, false in zip(
+        estimate_of(LIGHT).within((slice(96, 97), slice(128, 129))).illumination.phase,
+        wrong.within((slice(96, 97), slice(128, 129))).illumination.phase,
+        strict=True,
+    ):
+        turned.append(tuple(p + t - f for p, t, f in zip(PHASES, true, false, strict=True)))
+    wrong = replace(wrong, illumination=replace(wrong.illumination, phase=tuple(turned)))
+    found = refined(wrong, middle, answers_to(wrong, frames)).illumination
+    np.testing.assert_allclose(found.frequency, LIGHT.frequency, atol=3e-5)
+    np.testing.assert_allclose(found.angle, LIGHT.angle, atol=3e-4)
+    after = answers_to(replace(wrong, illumination=found), frames)
+    before = answers_to(wrong, frames)
+    phases = [np.abs(np.angle([a.gain for _, a in some])).max() for some in (before, after)]
+    assert phases[0] > 2.0
+    assert phases[1] < 0.2
+
+
+def test_right_patterns_stay_and_blocks_without_fringes_say_nothing(frames):
+    known = estimate_of(LIGHT)
+    found = refined(known, (96.0, 128.0), answers_to(known, frames)).illumination
+    np.testing.assert_allclose(found.frequency, LIGHT.frequency, atol=1e-5)
+    dark = torch.poisson(torch.full((9, *SIZE), 50.0), generator=torch.Generator().manual_seed(2))
+    same = refined(known, (96.0, 128.0), answers_to(known, dark)).illumination
+    np.testing.assert_allclose(same.phase, known.illumination.phase, atol=1e-12)
+    np.testing.assert_allclose(same.frequency, known.illumination.frequency, atol=1e-12)
