@@ -18,7 +18,7 @@ __all__ = ["clipped_share", "copies", "noise_exponent", "saturated_share"]
 LEAST_SHARE = 5e-4  # of the values; the very largest ones are always few
 ALIKE = 0.9  # correlation of the noise of two frames that are one exposure
 OUTLIER = 4.0  # standard deviations of the noise that count; hot pixels repeat in all frames
-LEAST_RISE = 2.0  # of the noise variance from the darkest to the brightest pixels
+LEAST_RISE = 1.4  # of the noise variance from the darkest to the brightest pixels
 FLAT, BRIGHT = 1.3, 20.0  # rise of the noise, and brightness in noise of the dark, that contradict
 
 

@@ -152,7 +152,8 @@ def raw_checks(
     gain = noise_line(frames, valid, bins)[1]
     exponent, exponent_error = noise_exponent(bins, frames.numel())
     finite = filled(raw.float(), missing)
-    hot, dead = hot_pixels(finite), dead_pixels(finite)
+    hot = hot_pixels(finite)
+    dead = dead_pixels(finite) & ~hot
     data = raw[:, ~(missing | hot | dead)]
     signal = float(lit_median(steady.mean(dim=0)))
     drift, drift_error = _drift(steady)

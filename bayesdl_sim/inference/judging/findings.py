@@ -30,7 +30,7 @@ PIXEL_RANGE_NM = (55.0, 100.0)  # of the training sets
 CLEAR = 6.0  # confidence of a pattern
 PROBABLE = 0.5  # that the fringes of an orientation are real
 CLIPPED_TOLERANCE = 0.02  # of the values
-EXPONENT_TOLERANCE = 0.3  # of a noise variance that grows as light^1
+EXPONENT_TOLERANCE = 0.2  # of a noise variance that grows as light^1; good stacks stay within 0.15
 
 
 class Finding(NamedTuple):

@@ -67,3 +67,11 @@ def test_a_bead_is_dimmed_for_the_networks_and_as_bright_as_it_is_in_the_result(
     np.testing.assert_allclose(
         norm.scale * predicted.mean[0, 0].numpy() + norm.low, in_counts(result), rtol=1e-3, atol=1
     )
+
+
+def test_a_pixel_that_is_always_bright_is_hot_and_not_dead(stack):
+    raw = stack.raw.copy()
+    raw[..., 20, 20] = raw[..., 50, 61] = 4000.0
+    checks = PreparedStack(replace(stack, raw=raw)).checks(0)
+    assert checks.hot_share == pytest.approx(2 / stack.raw[0, 0].size)
+    assert checks.dead_share == 0
