@@ -38,7 +38,9 @@ __all__ = [
 _INTENSITY, _UNCERTAINTY = "magma", "viridis"
 _UNCERTAIN_WORDS = ("aleatoric", "epistemic", "total", "uncertainty", "sigma")
 _DPI = 100
-PNG = {"compress_level": 1}  # a third of the time of the usual 6, and a sixth more bytes
+# A third of the time of the usual 6, and a sixth more bytes; of these, runs of equal bytes (3, RLE)
+# save a fifth and a tenth.
+PNG = {"compress_level": 1, "compress_type": 3}
 
 
 class Panel(NamedTuple):

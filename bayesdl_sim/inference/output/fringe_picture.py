@@ -38,7 +38,9 @@ def write_fringes(path: str | Path, spectra: NDArray, facts: Mapping[str, Any]) 
 
 def fringe_figure(spectra: NDArray, facts: Mapping[str, Any]) -> Figure:
     """The picture as a figure of matplotlib; see `write_fringes`."""
-    figure = Figure(figsize=_SIZE, dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=_SIZE, dpi=_DPI)
+    # Places that are known need no layout engine, which draws everything twice to find them.
+    figure.subplots_adjust(left=0.045, right=0.985, bottom=0.13, top=0.81, wspace=0.16)
     rows = facts["orientations"]
     for number, (spectrum, row) in enumerate(zip(spectra, rows, strict=True), start=1):
         axes = figure.add_subplot(1, len(rows), number)
@@ -50,7 +52,7 @@ def fringe_figure(spectra: NDArray, facts: Mapping[str, Any]) -> Figure:
         Line2D([], [], marker="o", mfc="none", color="tab:grey", ls="", label="carrier, doubtful"),
         Line2D([], [], color="tab:cyan", ls="--", label="cut-off of the lens"),
     ]
-    figure.legend(handles=lines, loc="outside lower center", ncols=3, frameon=False)
+    figure.legend(handles=lines, loc="lower center", ncols=3, frameon=False)
     return figure
 
 

@@ -48,7 +48,9 @@ def draw_profile(
         wide_field: (2H, 2W), any units; drawn after the affine fit along the line that is nearest
             to the super-resolved profile.
     """
-    figure = Figure(figsize=(11, 4), layout="constrained")
+    figure = Figure(figsize=(11, 4))
+    # Places that are known need no layout engine, which draws everything twice to find them.
+    figure.subplots_adjust(left=0.01, right=0.985, bottom=0.135, top=0.97, wspace=0.16)
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.7))
     low, high = display_limits(sr)
     left.imshow(sr, cmap="magma", vmin=low, vmax=high)
