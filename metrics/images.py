@@ -199,7 +199,6 @@ def resolution_scale(sr: ArrayLike, wide_field: ArrayLike) -> ResolutionScaled:
     best = float(coarse[np.argmin([error(sigma, *middle) for sigma in coarse])])
     around = (max(best - 1, 0.0), min(best + 1, _WIDEST_RSF))
     found = minimize_scalar(error, bounds=around, options={"xatol": 0.01})
-    # `found.fun` is the error at `found.x`, which need not be computed again.
     sigma = float(found.x) if found.fun < error(best) else best
     return ResolutionScaled(_scaled(sr, wide_field, sigma), sigma)
 
