@@ -19,7 +19,8 @@ def hot_pixels(raw: Tensor) -> Tensor:
 
     The mean of the frames exceeds the second brightest neighbour, above the background, by the
     factor `SPECKLED` and by `HOT` standard deviations. The second brightest, since hot pixels come
-    in pairs, too.
+    in pairs, too; but the brightest at the border of the field, where half of a bright structure
+    looks like a pair.
 
     Args:
         raw: (9, H, W) counts, finite.
@@ -94,9 +95,12 @@ def _found(mean: Tensor) -> Tensor:
     candidates = ((rest > HOT * sigma) & (rest > 0)).nonzero()
     if candidates.shape[0] == 0 or sigma == 0:
         return candidates[:0]
-    second = _around(mean[None], candidates)[0].topk(2, dim=-1).values[:, 1]
+    first, second = _around(mean[None], candidates)[0].topk(2, dim=-1).values.T
+    last = torch.tensor(mean.shape, device=mean.device) - 1
+    at_border = ((candidates == 0) | (candidates == last)).any(dim=1)
+    rival = torch.where(at_border, first, second)
     values = mean[candidates[:, 0], candidates[:, 1]]
-    return candidates[(values > second + HOT * sigma) & (values > SPECKLED * second)]
+    return candidates[(values > rival + HOT * sigma) & (values > SPECKLED * rival)]
 
 
 def _beside_neighbours(mean: Tensor) -> Tensor:

@@ -34,6 +34,7 @@ from bayesdl_sim.evaluation.scoring import OURS, Sample
 from bayesdl_sim.inference.judging.gate import write_gate
 from bayesdl_sim.inference.judging.verdict import scores_at
 from bayesdl_sim.inference.posterior import Posterior
+from bayesdl_sim.inference.series import undimmed
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.folders.staging import results_folder, staged
 from bayesdl_sim.utils.run_log import provenance
@@ -140,7 +141,8 @@ def nested_scores(scene: Scene, posterior: Posterior) -> list[dict[str, float]]:
     shown, scores = prepared.network_input(0, posterior.inputs), []
     nested = predict_nested(posterior.functions, shown, posterior.likelihood)
     for count, prediction in enumerate(nested, start=1):
-        mean, _, epistemic, _ = (image[0, 0].float().cpu().numpy() for image in prediction)
+        images = undimmed(prepared, 0, prediction).mean, prediction.epistemic
+        mean, epistemic = (image[0, 0].float().cpu().numpy() for image in images)
         known = count > 1 or posterior.is_student
         scores.append(scores_at(prepared, 0, mean, epistemic if known else None))
     return scores

@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
 from bayesdl_sim.bayes.calibration.image_features import brightness_of, features_of
 from bayesdl_sim.bayes.likelihoods import standard_deviation
 from bayesdl_sim.bayes.prediction import Prediction, predict, predict_nested
-from bayesdl_sim.data.normalise import min_max_of
+from bayesdl_sim.data.stacks import RawStack
 from bayesdl_sim.evaluation.baselines import DECONVOLVED, WIDE_FIELD, WIENER
 from bayesdl_sim.evaluation.cases import Case
 from bayesdl_sim.evaluation.fringes import SHUFFLED, TRUE_PATTERNS
 from bayesdl_sim.evaluation.scoring import OURS, Sample, mixture_draws
 from bayesdl_sim.inference.posterior import Posterior
+from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.series import undimmed
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "nested_samples",
     "open_posterior",
     "predict_case",
+    "prepared_case",
     "require_uncertainty",
     "states_uncertainty",
 ]
@@ -123,11 +125,14 @@ def predict_case(case: Case, evaluated: Evaluated, sampling: Sampling) -> tuple[
 
         return apply
 
-    members = map(recorded, posterior.functions)
-    prediction = predict(members, _network_input(case, posterior), posterior.likelihood)
-    maps = _in_case_units(prediction, case, evaluated)
-    factor, offset = _to_case(case, posterior)
-    means, sigmas = (factor * np.stack(values) for values in zip(*kept, strict=True))
+    members, prepared = map(recorded, posterior.functions), prepared_case(case, posterior)
+    shown = prepared.network_input(0, posterior.inputs)
+    prediction = undimmed(prepared, 0, predict(members, shown, posterior.likelihood))
+    maps = _in_case_units(prediction, case, prepared, evaluated.label)
+    factor, offset = _to_case(case, prepared)
+    dimming = prepared.fine_dimming(0)
+    spots = 1.0 if dimming is None else dimming.numpy().ravel()[index]
+    means, sigmas = (factor * np.stack(values) / spots for values in zip(*kept, strict=True))
     rng = np.random.default_rng([sampling.seed, case.cell, case.level, 1])
     draws = mixture_draws(means + offset, sigmas, rng)
     return maps, _sample(case, maps, index)._replace(draws=draws)
@@ -139,34 +144,44 @@ def nested_samples(case: Case, evaluated: Evaluated, sampling: Sampling) -> list
     Without draws, and in float32, since there is one sample per number of members.
     """
     index, posterior = _sampled_pixels(case, sampling), evaluated.posterior
-    shown = _network_input(case, posterior)
+    prepared = prepared_case(case, posterior)
+    shown = prepared.network_input(0, posterior.inputs)
     nested = predict_nested(posterior.functions, shown, posterior.likelihood)
-    maps = (_in_case_units(prediction, case, evaluated) for prediction in nested)
+    predictions = (undimmed(prepared, 0, prediction) for prediction in nested)
+    maps = (_in_case_units(one, case, prepared, evaluated.label) for one in predictions)
     return [_sample(case, prediction, index, np.float32) for prediction in maps]
 
 
-def _network_input(case: Case, posterior: Posterior) -> Tensor:
-    """What the networks see of a stack, (1, F, H, W)."""
-    return posterior.shown(torch.from_numpy(case.raw)[None])
+def prepared_case(case: Case, posterior: Posterior) -> PreparedStack:
+    """The stack of a case as a posterior sees it, on an intensity scale of its own."""
+    stack = RawStack(
+        raw=case.raw[None],
+        pixel_size_nm=case.pixel_size_nm,
+        name=case.name,
+        source=Path(case.name),
+    )
+    return posterior.prepare(stack)
 
 
-def _to_case(case: Case, posterior: Posterior) -> tuple[float, float]:
+def _to_case(case: Case, prepared: PreparedStack) -> tuple[float, float]:
     """Factor and offset from the intensities of the networks to those of the case."""
-    norm = min_max_of(case.raw) if posterior.min_max else case.norm
+    norm = prepared.norm(0)
     return norm.scale / case.norm.scale, (norm.low - case.norm.low) / case.norm.scale
 
 
-def _in_case_units(prediction: Prediction, case: Case, evaluated: Evaluated) -> Prediction:
+def _in_case_units(
+    prediction: Prediction, case: Case, prepared: PreparedStack, label: str
+) -> Prediction:
     """Maps (2H, 2W) in the case's intensities.
 
     Raises:
         InputError: one of them is not finite.
     """
-    factor, offset = _to_case(case, evaluated.posterior)
+    factor, offset = _to_case(case, prepared)
     mean, *deviations = (image[0, 0].float().cpu().numpy() for image in prediction)
     maps = Prediction(factor * mean + offset, *(factor * image for image in deviations))
     if not all(np.isfinite(image).all() for image in maps):
-        raise InputError(f"{case.name}: {evaluated.label} predicts values that are not finite")
+        raise InputError(f"{case.name}: {label} predicts values that are not finite")
     return maps
 
 

@@ -30,6 +30,16 @@ def test_many_hot_pixels_do_not_hide_each_other(share):
     assert not bool(found[~hot].any())
 
 
+@pytest.mark.parametrize("beside", [(0.5, 0.0), (1.5, 0.5), (-0.5, 1.0)])
+def test_points_that_the_border_cuts_are_light(beside):
+    """A point centred about the edge of the field: two of its pixels lie side by side in it."""
+    place = torch.arange(60.0)
+    row, column = 30.5 + beside[1], 59.0 + beside[0]
+    spot = torch.exp(-((place[:, None] - row) ** 2 + (place - column) ** 2) / (2 * 1.1**2))
+    raw = counts(20.0 + 1500.0 * spot)
+    assert not bool(hot_pixels(raw).any())
+
+
 def test_points_of_the_sharpest_lens_are_light():
     points = torch.zeros(256, 256)
     points[20::24, 20::24] = 1.0

@@ -1,0 +1,83 @@
+"""A case is predicted as `Posterior.predict` predicts it, on the scale of the case."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from bayesdl_sim.data.normalise import normalisation_of
+from bayesdl_sim.evaluation.cases import Case
+from bayesdl_sim.evaluation.predicting import (
+    Evaluated,
+    Sampling,
+    nested_samples,
+    predict_case,
+    prepared_case,
+)
+from bayesdl_sim.evaluation.scenes import simulated_cells
+from bayesdl_sim.inference.posterior import Posterior
+from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
+from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
+
+
+@pytest.fixture
+def posterior(tmp_path):
+    """Two small members with tails and a first guess."""
+    inputs = {"frames": None, "first_guess": True}
+    config = network_config("unet", "gauss", inputs, in_channels=13, width=4, levels=2, blocks=1)
+    for index in (1, 2):
+        network = build_network(config, seed=index)
+        with torch.no_grad():
+            network.tail.output.weight.normal_(generator=torch.Generator().manual_seed(index))
+        payload = member_payload(network, {"kind": "sgld", "temperature": 2.0}, {})
+        save_checkpoint(member_path(tmp_path, index), payload)
+    return Posterior.load(tmp_path, "cpu", precision="fp32")
+
+
+@pytest.fixture(scope="module")
+def spotted():
+    """A case with a bead twenty times as bright as its structure."""
+    (scene,) = simulated_cells(seed=4243, cells=1, levels=1, size=96)
+    place, plain = np.arange(96.0), scene.raw[0].numpy()
+    bead = np.exp(-((place[:, None] - 40) ** 2 + (place - 60) ** 2) / (2 * 1.2**2))
+    raw = plain + 20 * np.ptp(plain.mean(axis=0)) * bead
+    raw = raw.astype(np.float32)
+    return Case(
+        cell=1,
+        level=1,
+        structure=scene.name,
+        signal_e=scene.signals[0],
+        raw=raw,
+        norm=normalisation_of(raw),
+        target=scene.target.astype(np.float32),
+        optics=None,
+        illumination=None,
+        pixel_size_nm=65.0,
+    )
+
+
+def test_a_spot_is_dimmed_for_the_networks_and_undimmed_in_the_case(posterior, spotted):
+    prepared = prepared_case(spotted, posterior)
+    assert prepared.dimming(0) is not None
+    assert prepared.norm(0).scale < 0.5 * spotted.norm.scale
+    maps, sample = predict_case(spotted, Evaluated("ours", posterior), Sampling())
+    expected = posterior.predict(torch.from_numpy(spotted.raw)[None], calibrated=False)
+    factor = prepared.norm(0).scale / spotted.norm.scale
+    offset = (prepared.norm(0).low - spotted.norm.low) / spotted.norm.scale
+    np.testing.assert_allclose(
+        maps.mean, factor * expected.mean[0, 0].numpy() + offset, rtol=1e-4, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        maps.total, factor * expected.total[0, 0].numpy(), rtol=1e-4, atol=1e-6
+    )
+    # Draws of the members' mixture scatter about the mean that they stand for.
+    width = np.maximum(sample.sigma, 1e-6) / math.sqrt(len(sample.draws))
+    assert np.median(np.abs(sample.draws.mean(axis=0) - sample.mean) / width) < 3
+
+
+def test_nested_samples_end_with_those_of_all_members(posterior, spotted):
+    (_, last) = nested_samples(spotted, Evaluated("ours", posterior), Sampling())
+    _, sample = predict_case(spotted, Evaluated("ours", posterior), Sampling())
+    np.testing.assert_allclose(last.mean, sample.mean, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(last.sigma, sample.sigma, rtol=1e-4, atol=1e-6)
