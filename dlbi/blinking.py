@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from bayesdl_sim.dlbi.simulation.spots import spots
 from bayesdl_sim.dlbi.simulation.switching import (
@@ -28,6 +29,7 @@ __all__ = [
     "MARGIN",
     "BlinkingMovie",
     "Microscopy",
+    "background_map",
     "binned",
     "count_map",
     "render",
@@ -38,6 +40,7 @@ __all__ = [
 
 FINE = 8  # fine pixels across a camera pixel
 MARGIN = 4  # camera pixels around the field whose fluorophores still reach into it
+RELIEF_PX = 15  # camera pixels over which an uneven background changes
 TILE = 32  # camera pixels; fluorophores of one tile are rendered together
 REACH = 1.7  # the image of a fluorophore is computed up to this many FWHM (4 sigma) away
 # Widths of single emissions relative to the nominal one, equally likely: the deciles of a normal
@@ -57,6 +60,8 @@ class Microscopy:
         background_e: electrons per pixel and frame that do not come from the fluorophores. None:
             `background_fraction` of the mean signal.
         background_fraction: background as a share of the mean of the noise-free movie.
+        background_relief: standard deviation of the logarithm of the background over the field,
+            which varies smoothly; 0: the same everywhere.
         kernel: shape of the point spread function, see `simulation.spots`.
         camera: gain, offset and read noise.
     """
@@ -67,6 +72,7 @@ class Microscopy:
     photon_spread: float = 0.3
     background_e: float | None = None
     background_fraction: float = 0.3
+    background_relief: float = 0.0
     kernel: str = "gaussian"
     camera: Camera = field(default_factory=Camera)
 
@@ -80,7 +86,7 @@ class BlinkingMovie:
         fluorophores: (8H, 8W) float32, number of fluorophores in each fine pixel.
         positions: (N, 2) of all fluorophores, those of the margin included.
         states: (N, T) int8, 0 emitting, 1 dark, 2 bleached.
-        background_e: electrons per pixel and frame.
+        background_e: electrons per pixel and frame, mean over the field.
     """
 
     counts: Tensor
@@ -173,6 +179,19 @@ def _render_tile(
     return part.view(-1, *size)
 
 
+def background_map(shape: tuple[int, int], relief: float, generator: torch.Generator) -> Tensor:
+    """Smooth background (H, W) of mean 1; without relief, nothing is drawn."""
+    if relief == 0:
+        return torch.ones(shape)
+    coarse = [max(round(pixels / RELIEF_PX), 1) + 3 for pixels in shape]
+    noise = torch.randn((1, 1, *coarse), generator=generator)
+    size = [RELIEF_PX * cells for cells in coarse]
+    smooth = interpolate(noise, size=size, mode="bicubic", align_corners=False)[0, 0]
+    smooth = smooth[RELIEF_PX:, RELIEF_PX:][: shape[0], : shape[1]]
+    image = torch.exp(relief * (smooth - smooth.mean()) / smooth.std())
+    return image / image.mean()
+
+
 def count_map(positions: Tensor, shape: tuple[int, int]) -> Tensor:
     """Number of fluorophores in each fine pixel of the field: (8H, 8W) float32."""
     index = ((positions + 0.5) * FINE).floor().long()
@@ -223,7 +242,8 @@ def simulate_movie(
     background = microscopy.background_e
     if background is None:
         background = microscopy.background_fraction * float(signal.mean())
-    counts = expose(signal + background, microscopy.camera, generator)
+    relief = background_map(shape, microscopy.background_relief, generator)
+    counts = expose(signal + background * relief, microscopy.camera, generator)
     return BlinkingMovie(
         counts=counts,
         fluorophores=count_map(positions, shape),

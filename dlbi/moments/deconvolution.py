@@ -9,12 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from bayesdl_sim.dlbi.moments.background import smooth_background
 from bayesdl_sim.dlbi.moments.calibration import Calibration
 from bayesdl_sim.dlbi.moments.imaging import Imaging, imaging_of
 from bayesdl_sim.dlbi.moments.statistics import Moments
 
 __all__ = [
-    "SHORT",
     "Density",
     "Evidence",
     "density_of",
@@ -25,9 +25,9 @@ __all__ = [
     "richardson_lucy",
 ]
 
-# Iterations at which held-out frames judge, and the most that the network was trained with.
+# Iterations at which held-out frames judge, and the smooth estimates on the way.
 CHECKPOINTS = (20, 30, 45, 70, 100, 150, 220, 300, 450, 700, 1000)
-SHORT = 300
+EARLY, MIDDLE = 30, 100
 MOST_SHARED = 0.1  # correlation of emission in neighbouring frames
 HEAD_START = 150  # iterations that the estimate of the network is worth
 MAX_EXTRAPOLATION = 0.98
@@ -62,10 +62,10 @@ class Evidence:
 
 
 class Solution(NamedTuple):
-    """Light per fine pixel (8(H + 2M), 8(W + 2M)), background and pulses of the fluctuations."""
+    """Light (8(H + 2M), 8(W + 2M)), background (H, W) and pulses of the fluctuations."""
 
     light: Tensor
-    background: float
+    background: Tensor
     pulses: tuple[float, ...]
 
 
@@ -77,19 +77,20 @@ class Density:
         light: (8(H + 2M), 8(W + 2M)) mean electrons per frame from each fine pixel, with a margin
             of M camera pixels around the field.
         early: the same after few iterations: smooth, and sure of itself.
-        background: electrons per camera pixel and frame, in the units of `Calibration.electrons`.
+        middle: the same after some more of them, `light` itself where there are no more.
+        background: (H, W) electrons per camera pixel and frame, in the units of
+            `Calibration.electrons`; it varies slowly, see `moments.background`.
         pulse: excess variance per mean electron: the electrons of an emission times the share of
             dark frames.
         iterations: number of accelerated iterations that held-out frames asked for.
-        short: the same after `SHORT` iterations, None where these are no more.
     """
 
     light: Tensor
     early: Tensor
-    background: float
+    middle: Tensor
+    background: Tensor
     pulse: float
     iterations: int
-    short: Density | None = None
 
 
 def evidence_of(
@@ -128,7 +129,7 @@ def evidence_of(
 def richardson_lucy(
     evidence: Evidence,
     iterations: int,
-    background: float,
+    background: Tensor,
     keep: tuple[int, ...] = (),
     start: Tensor | None = None,
     go_on: Callable[[Solution], bool] = lambda solution: True,
@@ -141,7 +142,7 @@ def richardson_lucy(
 
     Args:
         iterations: number of steps.
-        background: electrons per pixel to begin with; it is estimated along.
+        background: (H, W) electrons per pixel to begin with; its bumps are estimated along.
         keep: iterations whose solutions are also returned.
         start: light to begin with, on the padded grid; None: the same everywhere.
         go_on: asked at each kept solution; false ends the iteration.
@@ -151,27 +152,28 @@ def richardson_lucy(
     shape, step = evidence.imaging.fine_shape, _Step(evidence)
     light = float((evidence.mean - background).clamp(min=0).mean()) * evidence.mean.numel()
     x = torch.full(shape, max(light, TINY) / (shape[0] * shape[1])) if start is None else start
-    b = torch.tensor(max(background, TINY))
+    b = step.smooth.average(background).clamp(min=TINY)
     before, move, last, kept = None, None, None, {}
     for number in range(1, iterations + 1):
-        y = x
+        y, c = x, b
         if last is not None:
             rate = float(torch.vdot(move.view(-1), last.view(-1)))
             rate /= max(float(torch.vdot(last.view(-1), last.view(-1))), 1e-30)
             rate = min(max(rate, 0.0), MAX_EXTRAPOLATION)
-            y = torch.lerp(before, x, 1 + rate).clamp_(min=0)
-        before = x
-        x, b = step(y, b)
+            y = torch.lerp(before[0], x, 1 + rate).clamp_(min=0)
+            c = torch.lerp(before[1], b, 1 + rate).clamp_(min=TINY)
+        before = (x, b)
+        x, b = step(y, c)
         last, move = move, x - y
         if number in keep:
-            kept[number] = Solution(x, float(b), step.pulses)
+            kept[number] = Solution(x, step.smooth.image(b), step.pulses)
             if not go_on(kept[number]):
                 break
-    return Solution(x, float(b), step.pulses), kept
+    return Solution(x, step.smooth.image(b), step.pulses), kept
 
 
 class _Step:
-    """One multiplicative step on (light, background); remembers the pulses it found."""
+    """One multiplicative step on (light, weights of the background); remembers the pulses."""
 
     def __init__(self, evidence: Evidence) -> None:
         self.evidence, self.squared = evidence, evidence.imaging.squared()
@@ -179,11 +181,13 @@ class _Step:
         self.sensitivity = evidence.frames * evidence.imaging.adjoint(ones)
         weights = [fluctuation.weight for fluctuation in evidence.fluctuations]
         self.sensitivities = [self.squared.adjoint(weight) for weight in weights]
+        self.smooth = smooth_background(tuple(evidence.mean.shape))
         self.pulses: tuple[float, ...] = ()
 
     def __call__(self, light: Tensor, background: Tensor) -> tuple[Tensor, Tensor]:
         evidence = self.evidence
-        ratio = evidence.mean / (evidence.imaging.forward(light) + background + TINY)
+        expected = evidence.imaging.forward(light) + self.smooth.image(background)
+        ratio = evidence.mean / (expected + TINY)
         gain = evidence.frames * evidence.imaging.adjoint(ratio)
         norm = self.sensitivity
         if evidence.fluctuations:
@@ -198,29 +202,31 @@ class _Step:
                 pulses.append(pulse)
             gain += self.squared.adjoint(back)
             self.pulses = tuple(pulses)
-        return light * gain / (norm + TINY), background * ratio.mean()
+        return light * gain / (norm + TINY), background * self.smooth.average(ratio)
 
 
 def held_out_iterations(moments: Moments, calibration: Calibration, imaging: Imaging) -> int:
-    """Number of iterations after which the even frames explain the odd ones best.
+    """Number of iterations after which one half of the frames explains the other one best.
 
-    Judged by the Poisson likelihood, `sum(y log m - m)`. It rises and then falls: two checkpoints
-    in a row that are worse than the best end the search. Where emissions last for several frames,
-    even and odd ones share them and would ask for too many: `SHORT` is the most there.
+    Judged by the Poisson likelihood of the shape, `sum(y log m)` with `sum m = sum y`: bleaching
+    makes the halves differ in brightness. It rises and then falls: two checkpoints in a row that
+    are worse than the best end the search. The halves are the even and the odd frames. Where
+    emissions last for several frames, these share them and would ask for too many iterations:
+    there, the halves take turns of many frames.
     """
     excess = moments.variance - calibration.gain * (moments.mean - calibration.shift)
     shared = float(moments.lag.sum() / excess.sum().clamp(min=TINY))
-    checkpoints = tuple(n for n in CHECKPOINTS if n <= SHORT or shared < MOST_SHARED)
-    even, odd = (calibration.electrons(half).clamp(min=TINY) for half in moments.halves)
-    evidence = Evidence(mean=even, frames=moments.frames / 2, imaging=imaging)
+    halves = moments.halves if shared < MOST_SHARED else moments.turns
+    first, second = (calibration.electrons(half).clamp(min=TINY) for half in halves)
+    evidence = Evidence(mean=first, frames=moments.frames / 2, imaging=imaging)
     likelihoods: list[float] = []
 
     def rises(solution: Solution) -> bool:
         expected = (imaging.forward(solution.light) + solution.background + TINY).double()
-        likelihoods.append(float((odd.double() * expected.log() - expected).sum()))
+        likelihoods.append(float((second.double() * (expected / expected.mean()).log()).sum()))
         return max(likelihoods[-2:]) >= max(likelihoods)
 
-    richardson_lucy(evidence, checkpoints[-1], _darkest(even), checkpoints, go_on=rises)
+    richardson_lucy(evidence, CHECKPOINTS[-1], _darkest(first), CHECKPOINTS, go_on=rises)
     return CHECKPOINTS[likelihoods.index(max(likelihoods))]
 
 
@@ -240,22 +246,18 @@ def density_of(
     if iterations is None:
         iterations = held_out_iterations(moments, calibration, imaging)
     evidence = evidence_of(moments, calibration, imaging, share)
-    early = CHECKPOINTS[1]
-    iterations = max(iterations, early)
-    solution, kept = richardson_lucy(evidence, iterations, _darkest(evidence.mean), (early, SHORT))
-
-    def density(solution: Solution, iterations: int, short: Density | None = None) -> Density:
-        return Density(
-            light=solution.light,
-            early=kept[early].light,
-            background=solution.background,
-            pulse=solution.pulses[0] if solution.pulses else 0.0,
-            iterations=iterations,
-            short=short,
-        )
-
-    short = density(kept[SHORT], SHORT) if iterations > SHORT else None
-    return density(solution, iterations, short)
+    iterations = max(iterations, EARLY)
+    kept_at = (EARLY, min(MIDDLE, iterations))
+    solution, kept = richardson_lucy(evidence, iterations, _darkest(evidence.mean), kept_at)
+    early, middle = (kept[number].light for number in kept_at)
+    return Density(
+        light=solution.light,
+        early=early,
+        middle=middle,
+        background=solution.background,
+        pulse=solution.pulses[0] if solution.pulses else 0.0,
+        iterations=iterations,
+    )
 
 
 def polished(moments: Moments, calibration: Calibration, density: Density, light: Tensor) -> Tensor:
@@ -263,8 +265,7 @@ def polished(moments: Moments, calibration: Calibration, density: Density, light
 
     As many as stage 2 took from a flat start less `HEAD_START`, and at least half of them: where
     the movie says much, they undo what it contradicts, and where it says little, they change
-    little. Where stage 2 took more than the network was trained with, the estimate of stage 2 keeps
-    the share 1 - `SHORT` / iterations.
+    little.
 
     Args:
         light: (8H, 8W) electrons per frame and fine pixel to begin with.
@@ -276,8 +277,7 @@ def polished(moments: Moments, calibration: Calibration, density: Density, light
     evidence = evidence_of(moments, calibration, imaging)
     steps = max(density.iterations // 2, density.iterations - HEAD_START)
     solution, _ = richardson_lucy(evidence, steps, density.background, start=start)
-    share = min(1.0, SHORT / density.iterations)
-    return torch.lerp(imaging.crop(density.light), imaging.crop(solution.light), share)
+    return imaging.crop(solution.light)
 
 
 def half_difference(moments: Moments, calibration: Calibration, iterations: int) -> Tensor:
@@ -294,6 +294,6 @@ def half_difference(moments: Moments, calibration: Calibration, iterations: int)
     return (lights[0] - lights[1]).abs() / 2
 
 
-def _darkest(mean: Tensor) -> float:
-    """Background to begin with: the darkest hundredth of the pixels."""
-    return float(mean.quantile(0.01))
+def _darkest(mean: Tensor) -> Tensor:
+    """Background to begin with: the darkest hundredth of the pixels, everywhere."""
+    return torch.full_like(mean, float(mean.quantile(0.01)))

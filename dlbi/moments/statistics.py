@@ -11,7 +11,8 @@ from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["BLOCK", "MomentSums", "Moments", "moments_of"]
 
-BLOCK = 50  # frames; within a block the slow fall of intensity by bleaching is small
+BLOCK = 50  # frames; within a block the fall of intensity by bleaching is nearly linear
+RUN = 10  # frames; longer than most emissions
 CHECKER = 36.0  # squared norm of the outer product of (1, -2, 1) with itself
 
 
@@ -23,8 +24,10 @@ class Moments:
         frames: number of frames T.
         mean: mean over all frames.
         halves: (2, H, W) means of the even and of the odd frames.
-        variance: variance within blocks of `BLOCK` frames.
-        lag: covariance of neighbouring frames within blocks.
+        turns: (2, H, W) means of two halves that take turns every `RUN` frames, in the order
+            first, second, second, first; a movie too short for that has the even and odd frames.
+        variance: variance around a straight line in time, within blocks of `BLOCK` frames.
+        lag: covariance of neighbouring frames in the same way; so are those that follow.
         across: (2, H, W) covariance within a frame of each pixel and its neighbour below, and of
             each pixel and its neighbour to the right; the last row or column repeats.
         skewness: third central moment within blocks.
@@ -39,6 +42,7 @@ class Moments:
     frames: int
     mean: Tensor
     halves: Tensor
+    turns: Tensor
     variance: Tensor
     lag: Tensor
     across: Tensor
@@ -59,6 +63,7 @@ class MomentSums:
         self._waiting: list[Tensor] = []
         zeros = {"dtype": torch.float64}
         self._halves = torch.zeros((2, *shape), **zeros)
+        self._turns, self._turn_frames = torch.zeros((2, *shape), **zeros), [0, 0]
         self._central = torch.zeros((5, *shape), **zeros)  # variance, lag, down, right, third
         self._weights = torch.zeros(3, **zeros)  # degrees of freedom of variance, lag and third
         self._noise = torch.zeros((shape[0] - 2, shape[1] - 2), **zeros)
@@ -96,11 +101,17 @@ class MomentSums:
         central[4] /= self._weights[2]
         odd = self._frames // 2
         counts = torch.tensor([self._frames - odd, odd], dtype=torch.float64)
+        halves = (self._halves / counts[:, None, None]).float()
+        turns = halves
+        if min(self._turn_frames) >= 2 * RUN:
+            counts = torch.tensor(self._turn_frames, dtype=torch.float64)
+            turns = (self._turns / counts[:, None, None]).float()
         differences = max(self._differences, 1)
         return Moments(
             frames=self._frames,
             mean=(self._halves.sum(0) / self._frames).float(),
-            halves=(self._halves / counts[:, None, None]).float(),
+            halves=halves,
+            turns=turns,
             variance=central[0].float(),
             lag=central[1].float(),
             across=central[2:4].float(),
@@ -117,29 +128,38 @@ class MomentSums:
         first = self._frames % 2
         self._halves[first] += block[0::2].sum(0, dtype=torch.float64)
         self._halves[1 - first] += block[1::2].sum(0, dtype=torch.float64)
+        for start, run in zip(range(0, len(block), RUN), block.split(RUN), strict=True):
+            half = int((self._frames + start) // RUN % 4 in (1, 2))
+            self._turns[half] += run.sum(0, dtype=torch.float64)
+            self._turn_frames[half] += len(run)
         self._frames += len(block)
         top = block.max()
         if top > self._top:
             self._top, self._top_count = top, 0
         self._top_count += int((block == self._top).sum())
         if len(block) >= 2:
-            self._take_central(block)
             self._take_differences(block)
+        if len(block) >= 3:
+            self._take_central(block)
 
     def _take_central(self, block: Tensor) -> None:
-        """Adds central moments; the sums of products have n - 1 degrees of freedom."""
+        """Adds central moments around a straight line; sums of products have n - 2 freedoms."""
         n = len(block)
+        time = torch.linspace(-1, 1, n)
+        time = time / time.norm()
         centred = block - block.mean(0)
+        centred = centred - time[:, None, None] * torch.tensordot(time, centred, 1)
         down = torch.cat([centred[:, 1:], centred[:, -1:]], dim=1)
         right = torch.cat([centred[:, :, 1:], centred[:, :, -1:]], dim=2)
-        self._central[0] += centred.square().sum(0)
-        # Centring on the block's own mean biases the covariance by -variance / n.
-        self._central[1] += (centred[1:] * centred[:-1]).sum(0)
-        self._central[1] += centred.square().mean(0) * (n - 1) / n
+        power = centred.square().sum(0)
+        self._central[0] += power
+        # Taking off the line leaves white noise with a covariance of -variance times this sum.
+        line = (n - 1) / n + float(time[1:] @ time[:-1])
+        self._central[1] += (centred[1:] * centred[:-1]).sum(0) + power / (n - 2) * line
         self._central[2] += (centred * down).sum(0)
         self._central[3] += (centred * right).sum(0)
         self._central[4] += centred.pow(3).sum(0)
-        self._weights += torch.tensor([n - 1, n - 1, n], dtype=torch.float64)
+        self._weights += torch.tensor([n - 2, n - 1, n], dtype=torch.float64)
 
     def _take_differences(self, block: Tensor) -> None:
         difference = block.diff(dim=0)

@@ -15,6 +15,7 @@ from bayesdl_sim.dlbi.moments.statistics import Moments
 
 __all__ = [
     "CAMERA_CHANNELS",
+    "ESTIMATES",
     "FRAMES",
     "Features",
     "chosen_frames",
@@ -27,6 +28,7 @@ __all__ = [
 
 FRAMES = 64  # frames that the per-frame encoder sees, evenly spread over the movie
 CAMERA_CHANNELS = 13
+ESTIMATES = 3
 TINY = 1e-6
 
 
@@ -35,12 +37,12 @@ class Features:
     """Inputs of the network for fields of (H, W) camera pixels.
 
     Args:
-        padded: (B, 2, 8(H + 2M), 8(W + 2M)) early and final estimate of stage 2, in units of
-            `scale`, with a margin of M camera pixels.
+        padded: (B, `ESTIMATES`, 8(H + 2M), 8(W + 2M)) early, final and middle estimate of stage 2,
+            in units of `scale`, with a margin of M camera pixels.
         camera: (B, `CAMERA_CHANNELS`, H, W) moments without units, and constants of the movie.
         frames: (B, n, H, W) standardised fluctuations of some frames.
         mean: (B, H, W) mean image, in units of `scale`.
-        background: (B,) in units of `scale`.
+        background: (B, H, W) in units of `scale`.
         sigma_px: (B,) width of the spots.
         scale: (B,) electrons per frame and fine pixel of typical structure.
         pulse: (B,) excess variance per mean electron, see `Density`.
@@ -76,13 +78,12 @@ def features_of(
     """Features of one movie, as a batch of one.
 
     Args:
-        density: estimate of stage 2; its short one is used where there is one.
+        density: estimate of stage 2.
         frames: (n, H, W) counts of the frames of `chosen_frames`.
     """
-    density = density.short or density
     early = density.early
     scale = float(early.square().sum() / early.sum().clamp(min=TINY)) + TINY
-    padded = torch.stack([early, density.light]) / scale
+    padded = torch.stack([early, density.light, density.middle]) / scale
     mean = calibration.electrons(moments.mean)
     signal = mean - density.background
     bright = float(signal.clamp(min=0).square().sum() / signal.clamp(min=0).sum()) + TINY
@@ -105,7 +106,7 @@ def features_of(
     constants = [
         calibration.sigma_px - 1.2,
         (torch.tensor(moments.frames / 100.0).log() / 2).item(),
-        torch.tensor((density.background + 1.0) / bright).clamp(min=TINY).log().item() / 3,
+        ((density.background.mean() + 1.0) / bright).clamp(min=TINY).log().item() / 3,
         torch.tensor(pulse / 100).log().item() / 3,
         torch.tensor(density.iterations / 100.0).log().item(),
     ]
@@ -117,7 +118,7 @@ def features_of(
         camera=torch.stack(maps)[None],
         frames=((frames - moments.mean) / spread)[None].clamp(-8, 20),
         mean=mean[None] / scale,
-        background=torch.tensor([density.background / scale]),
+        background=density.background[None] / scale,
         sigma_px=torch.tensor([calibration.sigma_px]),
         scale=torch.tensor([scale]),
         pulse=torch.tensor([pulse]),
@@ -136,7 +137,7 @@ def crop_features(features: Features, top: int, left: int, height: int, width: i
         camera=features.camera[..., rows, columns],
         frames=features.frames[..., rows, columns],
         mean=features.mean[..., rows, columns],
-        background=features.background,
+        background=features.background[..., rows, columns],
         sigma_px=features.sigma_px,
         scale=features.scale,
         pulse=features.pulse,

@@ -17,17 +17,20 @@ __all__ = ["SIGMA", "Losses", "blurred", "losses_of"]
 
 SIGMA = 1.7  # fine pixels: 80 nm full width at 20 nm
 SHARP_SIGMA = 0.8
+WINDOW = 1.5  # fine pixels: the Gaussian window of SSIM
 FLOOR = 0.02  # keeps an empty crop from deciding everything
 
 
 class Losses(NamedTuple):
     """The sum that is minimised, and the parts worth watching (0-d tensors).
 
-    `image` is the root of the relative squared error at 80 nm, averaged over the batch.
+    `image` is the root of the relative squared error at 80 nm, averaged over the batch;
+    `structural` is 1 - SSIM at 80 nm.
     """
 
     total: Tensor
     image: Tensor
+    structural: Tensor
     occupied: Tensor
     brightness: Tensor
 
@@ -36,7 +39,8 @@ def losses_of(structure: Structure, sample: Sample) -> Losses:
     """Errors of a structure against the truth of its sample."""
     truth = sample.fluorophores * sample.brightness[:, None, None]
     wide = blurred(truth, SIGMA)
-    image = _relative(blurred(structure.light, SIGMA), wide)
+    found = blurred(structure.light, SIGMA)
+    image, structural = _relative(found, wide), 1 - _ssim(found, wide)
     sharp = _relative(blurred(structure.light, SHARP_SIGMA), blurred(truth, SHARP_SIGMA))
     first = _relative(blurred(structure.first, SIGMA), wide)
     coarse_4x = _relative(structure.light_4x, 4 * avg_pool2d(truth[:, None], 2)[:, 0])
@@ -45,9 +49,9 @@ def losses_of(structure: Structure, sample: Sample) -> Losses:
         structure.occupied, (sample.fluorophores > 0).float()
     )
     brightness = smooth_l1_loss(structure.log_brightness, sample.brightness.log())
-    total = image + 0.3 * sharp + 0.3 * first + 0.1 * coarse_4x + 0.1 * coarse_2x
+    total = image + 0.5 * structural + 0.3 * sharp + 0.3 * first + 0.1 * coarse_4x + 0.1 * coarse_2x
     total = total + 0.3 * occupied + 0.05 * brightness
-    return Losses(total, image, occupied, brightness)
+    return Losses(total, image, structural, occupied, brightness)
 
 
 def blurred(image: Tensor, sigma: float) -> Tensor:
@@ -62,6 +66,7 @@ def _toeplitz(length: int, sigma: float) -> Tensor:
     offset = torch.arange(length, dtype=torch.float32)
     distance = offset[:, None] - offset[None, :]
     kernel = torch.exp(-distance.square() / (2 * sigma**2))
+    kernel[kernel < 1e-8] = 0  # denormal numbers would slow every product down
     return kernel / (sigma * math.sqrt(2 * math.pi))
 
 
@@ -69,3 +74,18 @@ def _relative(estimate: Tensor, truth: Tensor) -> Tensor:
     error = (estimate - truth).square().mean(dim=(1, 2))
     power = truth.square().mean(dim=(1, 2))
     return (error / (power + FLOOR * power.mean() + 1e-4)).add(1e-6).sqrt().mean()
+
+
+def _ssim(image: Tensor, target: Tensor) -> Tensor:
+    """Mean SSIM of (B, H, W) images, each with the brightest pixel of its target as data range."""
+    peak = target.amax(dim=(1, 2), keepdim=True)
+    peak = peak + FLOOR * peak.mean() + 1e-4
+    image, target = image / peak, target / peak
+    edge = round(3 * WINDOW)
+    windows = torch.stack([image, target, image.square(), target.square(), image * target])
+    inner = blurred(windows.flatten(0, 1), WINDOW)[:, edge:-edge, edge:-edge]
+    a, b, aa, bb, ab = inner.unflatten(0, windows.shape[:2])
+    covariance = ab - a * b
+    variances = aa - a.square() + bb - b.square()
+    luminance = (2 * a * b + 1e-4) / (a.square() + b.square() + 1e-4)
+    return (luminance * (2 * covariance + 9e-4) / (variances + 9e-4)).mean()

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle, softplus
 
 from bayesdl_sim.dlbi.moments.imaging import Imaging
-from bayesdl_sim.dlbi.network.features import CAMERA_CHANNELS, Features
+from bayesdl_sim.dlbi.network.features import CAMERA_CHANNELS, ESTIMATES, Features
 from bayesdl_sim.models.dropout import Dropout
 
 __all__ = ["MomentsGenerator", "Structure"]
@@ -119,7 +119,7 @@ class MomentsGenerator(nn.Module):
 
         self.encoder = _FrameEncoder()
         self.stem_camera = nn.Conv2d(CAMERA_CHANNELS + 2 * ENCODED, deep, 3, padding=1)
-        self.stem_fine = nn.Conv2d(16, width, 3, padding=1)
+        self.stem_fine = nn.Conv2d(8 * ESTIMATES, width, 3, padding=1)
         self.down_2x = nn.Conv2d(4 * width, middle, 1)
         self.in_2x = blocks(middle, 1)
         self.down_1x = nn.Conv2d(4 * middle, deep, 1)
@@ -176,7 +176,7 @@ def asymmetry(features: Features) -> Tensor:
 
     For fluorophores that emit in a share f of the frames it goes with (1 - 2 f) / (1 - f).
     """
-    signal = features.mean - features.background[:, None, None]
+    signal = features.mean - features.background
     first, second, third = (
         image.sum(dim=(1, 2)) for image in (signal, features.excess, features.third)
     )
@@ -197,7 +197,7 @@ def imaging_ratio(light: Tensor, features: Features) -> Tensor:
         padded = features.padded[:, 1].float().clone()
         padded[:, edge:-edge, edge:-edge] = light
         expected = rows @ padded @ columns.transpose(1, 2)
-        expected = expected + features.background[:, None, None]
+        expected = expected + features.background
         ratio = (features.mean / expected.clamp(min=1e-6)).clamp(0, 10)
         inner_rows, inner_columns = rows[:, :, edge:-edge], columns[:, :, edge:-edge]
         back = inner_rows.transpose(1, 2) @ ratio @ inner_columns

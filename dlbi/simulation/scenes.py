@@ -25,12 +25,12 @@ __all__ = [
 ]
 
 SHARES = {
-    "MT": 0.55,
-    "F-actin": 0.2,
-    "ER": 0.08,
-    "Mitochondria": 0.07,
-    "CCPs": 0.06,
-    "beads": 0.04,
+    "MT": 0.7,
+    "F-actin": 0.15,
+    "ER": 0.05,
+    "Mitochondria": 0.04,
+    "CCPs": 0.03,
+    "beads": 0.03,
 }
 FINE_NM = (12.5, 20.0)  # fine pixels of cameras with 100 to 160 nm
 PER_PIXEL = (0.1, 2.5)  # expected fluorophores per camera pixel of the field
@@ -39,6 +39,8 @@ FRAMES = (20, 400)
 ON_FRACTION = (0.01, 0.6)
 FWHM_PX = (2.2, 4.0)
 PHOTONS = (60.0, 2000.0)
+UNEVEN, RELIEF = 0.4, (0.1, 0.7)  # share of scenes with an uneven background, and its relief
+AIRY = 0.15  # share of scenes with spots that are no Gaussians
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,12 +93,16 @@ def random_fluorophore(generator: torch.Generator) -> Fluorophore:
 def random_microscopy(generator: torch.Generator) -> Microscopy:
     """FWHM 2.2 to 4 pixels, 60 to 2000 photons, weak to strong background, several cameras.
 
+    Some backgrounds are uneven, some spots Airy patterns (of one width: they are slow to compute).
     Narrow spots are drawn more often than wide ones (the square of a uniform number): of what lies
     below a quarter of a wide spot, no network learns anything.
     """
+    airy, uneven = uniform(generator) < AIRY, uniform(generator) < UNEVEN
     return Microscopy(
         fwhm_px=FWHM_PX[0] + (FWHM_PX[1] - FWHM_PX[0]) * uniform(generator) ** 2,
-        width_jitter=uniform(generator, 0.0, 0.1),
+        kernel="airy" if airy else "gaussian",
+        width_jitter=uniform(generator, 0.0, 0.0 if airy else 0.1),
+        background_relief=uniform(generator, *RELIEF) if uneven else 0.0,
         photons=_log_uniform(generator, *PHOTONS),
         photon_spread=uniform(generator, 0.1, 0.6),
         background_fraction=_log_uniform(generator, 0.05, 1.0),

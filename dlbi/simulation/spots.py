@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from scipy.special import j1
 from torch import Tensor
@@ -14,7 +15,9 @@ __all__ = ["FWHM_PER_SIGMA", "KERNELS", "pixel_weights", "spots"]
 
 FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 AIRY_FWHM = 3.2327  # full width of (2 J1(x) / x)^2 at half maximum, in x
-AIRY_SUBPIXELS = 4  # samples across a camera pixel
+# Two nodes of Gauss and Legendre across a camera pixel: exact for cubic polynomials.
+AIRY_NODES = (-0.5 / math.sqrt(3), 0.5 / math.sqrt(3))
+AIRY_STEP = 0.01  # of the tabulated profile, in x
 KERNELS = ("gaussian", "airy")
 
 
@@ -62,14 +65,24 @@ def spots(
         rows = pixel_weights(positions[:, 0], sigma, shape[0])
         columns = pixel_weights(positions[:, 1], sigma, shape[1])
         return rows[:, :, None] * columns[:, None, :]
-    n = AIRY_SUBPIXELS
-    offsets = (torch.arange(n, dtype=positions.dtype) + 0.5) / n - 0.5
-    y = (torch.arange(shape[0])[:, None] + offsets).reshape(-1) - positions[:, :1]
-    x = (torch.arange(shape[1])[:, None] + offsets).reshape(-1) - positions[:, 1:]
-    radius = torch.hypot(y[:, :, None], x[:, None, :]) * (AIRY_FWHM / fwhm)
-    radius = radius.clamp(min=1e-6)
-    intensity = (2 * torch.from_numpy(j1(radius.numpy())) / radius).square()
+    scale = AIRY_FWHM / fwhm
+    image = torch.zeros((len(positions), *shape), dtype=positions.dtype)
+    for below in AIRY_NODES:
+        y = torch.arange(shape[0]) + below - positions[:, :1]
+        for beside in AIRY_NODES:
+            x = torch.arange(shape[1]) + beside - positions[:, 1:]
+            image += _airy(torch.hypot(y[:, :, None], x[:, None, :]) * scale)
     # The integral of (2 J1(r) / r)^2 over the plane is 4 pi.
-    intensity *= (AIRY_FWHM / fwhm) ** 2 / (4 * math.pi) / n**2
-    folded = intensity.reshape(-1, shape[0], n, shape[1], n)
-    return folded.sum(dim=(2, 4)).to(positions.dtype)
+    return image * (scale**2 / (4 * math.pi) / len(AIRY_NODES) ** 2)
+
+
+def _airy(radius: Tensor) -> Tensor:
+    """(2 J1(r) / r)^2, linear between the points of a table."""
+    if not radius.numel():
+        return radius
+    place = radius / AIRY_STEP
+    index = place.floor().long()
+    knots = np.arange(int(index.max()) + 2) * AIRY_STEP
+    knots[0] = 1e-9
+    table = torch.from_numpy((2 * j1(knots) / knots) ** 2).to(radius.dtype)
+    return torch.lerp(table[index], table[index + 1], place - index)

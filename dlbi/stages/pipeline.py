@@ -180,7 +180,7 @@ def _moments_result(
         uncertainty = np.zeros_like(structure)
     facts = {
         "iterations": density.iterations,
-        "background_e": density.background,
+        "background_e": float(density.background.mean()),
         "pulse_e": density.pulse,
     }
     return StageResult(
@@ -234,7 +234,7 @@ def _bayes_result(
         calibration.electrons(torch.cat(pieces)).numpy(),
         before.structure,
         calibration.sigma_px,
-        density.background,
+        density.background.numpy(),
         generator=torch.Generator().manual_seed(settings.seed),
         probability=before.probability,
     )
