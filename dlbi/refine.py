@@ -85,7 +85,7 @@ def refine(
     movie: ArrayLike,
     density: ArrayLike,
     sigma_px: float,
-    background: float,
+    background: float | NDArray,
     noise: float = 0.0,
     transition: ArrayLike | None = None,
     initial: ArrayLike | None = None,
@@ -103,7 +103,7 @@ def refine(
         movie: (T, H, W) in electrons: the variance of a pixel that does not blink is its mean.
         density: (8H, 8W), the structure so far: expected number of fluorophores in a fine pixel.
         sigma_px: standard deviation of the Gaussian point spread function, camera pixels.
-        background: electrons per pixel and frame.
+        background: electrons per pixel and frame, of the whole field or (H, W).
         noise: standard deviation of noise beyond shot noise, electrons.
         transition: (3, 3) table of the fluorophore; estimated from the movie where it is left out.
         initial: (3,), with it.

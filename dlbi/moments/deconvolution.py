@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -28,6 +28,7 @@ __all__ = [
 # Iterations at which held-out frames judge, and the smooth estimates on the way.
 CHECKPOINTS = (20, 30, 45, 70, 100, 150, 220, 300, 450, 700, 1000)
 EARLY, MIDDLE = 30, 100
+QUIET, STEADY = 0.01, 60  # weight of the mean and iterations of the fit that finds the background
 MOST_SHARED = 0.1  # correlation of emission in neighbouring frames
 HEAD_START = 150  # iterations that the estimate of the network is worth
 MAX_EXTRAPOLATION = 0.98
@@ -155,15 +156,14 @@ def richardson_lucy(
     b = step.smooth.average(background).clamp(min=TINY)
     before, move, last, kept = None, None, None, {}
     for number in range(1, iterations + 1):
-        y, c = x, b
+        y = x
         if last is not None:
             rate = float(torch.vdot(move.view(-1), last.view(-1)))
             rate /= max(float(torch.vdot(last.view(-1), last.view(-1))), 1e-30)
             rate = min(max(rate, 0.0), MAX_EXTRAPOLATION)
-            y = torch.lerp(before[0], x, 1 + rate).clamp_(min=0)
-            c = torch.lerp(before[1], b, 1 + rate).clamp_(min=TINY)
-        before = (x, b)
-        x, b = step(y, c)
+            y = torch.lerp(before, x, 1 + rate).clamp_(min=0)
+        before = x
+        x, b = step(y, b)
         last, move = move, x - y
         if number in keep:
             kept[number] = Solution(x, step.smooth.image(b), step.pulses)
@@ -205,7 +205,9 @@ class _Step:
         return light * gain / (norm + TINY), background * self.smooth.average(ratio)
 
 
-def held_out_iterations(moments: Moments, calibration: Calibration, imaging: Imaging) -> int:
+def held_out_iterations(
+    moments: Moments, calibration: Calibration, imaging: Imaging, background: Tensor
+) -> int:
     """Number of iterations after which one half of the frames explains the other one best.
 
     Judged by the Poisson likelihood of the shape, `sum(y log m)` with `sum m = sum y`: bleaching
@@ -213,6 +215,9 @@ def held_out_iterations(moments: Moments, calibration: Calibration, imaging: Ima
     are worse than the best end the search. The halves are the even and the odd frames. Where
     emissions last for several frames, these share them and would ask for too many iterations:
     there, the halves take turns of many frames.
+
+    Args:
+        background: (H, W) electrons per pixel to begin with.
     """
     excess = moments.variance - calibration.gain * (moments.mean - calibration.shift)
     shared = float(moments.lag.sum() / excess.sum().clamp(min=TINY))
@@ -226,7 +231,7 @@ def held_out_iterations(moments: Moments, calibration: Calibration, imaging: Ima
         likelihoods.append(float((second.double() * (expected / expected.mean()).log()).sum()))
         return max(likelihoods[-2:]) >= max(likelihoods)
 
-    richardson_lucy(evidence, CHECKPOINTS[-1], _darkest(first), CHECKPOINTS, go_on=rises)
+    richardson_lucy(evidence, CHECKPOINTS[-1], background, CHECKPOINTS, go_on=rises)
     return CHECKPOINTS[likelihoods.index(max(likelihoods))]
 
 
@@ -243,12 +248,13 @@ def density_of(
         iterations: number of accelerated iterations instead of what held-out frames ask for.
     """
     imaging = imaging_of(tuple(moments.mean.shape), calibration.sigma_px)
-    if iterations is None:
-        iterations = held_out_iterations(moments, calibration, imaging)
     evidence = evidence_of(moments, calibration, imaging, share)
+    background = _steady(evidence)
+    if iterations is None:
+        iterations = held_out_iterations(moments, calibration, imaging, background)
     iterations = max(iterations, EARLY)
     kept_at = (EARLY, min(MIDDLE, iterations))
-    solution, kept = richardson_lucy(evidence, iterations, _darkest(evidence.mean), kept_at)
+    solution, kept = richardson_lucy(evidence, iterations, background, kept_at)
     early, middle = (kept[number].light for number in kept_at)
     return Density(
         light=solution.light,
@@ -292,6 +298,20 @@ def half_difference(moments: Moments, calibration: Calibration, iterations: int)
         evidence = Evidence(mean=mean, frames=moments.frames / 2, imaging=imaging)
         lights.append(richardson_lucy(evidence, iterations, _darkest(mean))[0].light)
     return (lights[0] - lights[1]).abs() / 2
+
+
+def _steady(evidence: Evidence) -> Tensor:
+    """Background to begin with (H, W): what is bright, varies slowly, and does not fluctuate.
+
+    Found by a short fit in which the mean counts so little that fluctuations decide where there
+    are fluorophores. From a flat start, the full fit would explain haze by a net of faint ones, and
+    take thousands of iterations to see that these would have to blink.
+    """
+    start = _darkest(evidence.mean)
+    if not evidence.fluctuations:
+        return start
+    faint = replace(evidence, frames=evidence.frames * QUIET)
+    return richardson_lucy(faint, STEADY, start)[0].background
 
 
 def _darkest(mean: Tensor) -> Tensor:

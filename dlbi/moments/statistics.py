@@ -11,7 +11,8 @@ from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["BLOCK", "MomentSums", "Moments", "moments_of"]
 
-BLOCK = 50  # frames; within a block the fall of intensity by bleaching is nearly linear
+BLOCK = 50  # frames; within a block the fall of intensity by bleaching is smooth
+SMOOTH_FROM = 10  # frames of a block from which the course of its light is followed
 RUN = 10  # frames; longer than most emissions
 CHECKER = 36.0  # squared norm of the outer product of (1, -2, 1) with itself
 
@@ -26,7 +27,7 @@ class Moments:
         halves: (2, H, W) means of the even and of the odd frames.
         turns: (2, H, W) means of two halves that take turns every `RUN` frames, in the order
             first, second, second, first; a movie too short for that has the even and odd frames.
-        variance: variance around a straight line in time, within blocks of `BLOCK` frames.
+        variance: variance around the trend of the light within blocks of `BLOCK` frames.
         lag: covariance of neighbouring frames in the same way; so are those that follow.
         across: (2, H, W) covariance within a frame of each pixel and its neighbour below, and of
             each pixel and its neighbour to the right; the last row or column repeats.
@@ -143,23 +144,21 @@ class MomentSums:
             self._take_central(block)
 
     def _take_central(self, block: Tensor) -> None:
-        """Adds central moments around a straight line; sums of products have n - 2 freedoms."""
-        n = len(block)
-        time = torch.linspace(-1, 1, n)
-        time = time / time.norm()
-        centred = block - block.mean(0)
-        centred = centred - time[:, None, None] * torch.tensordot(time, centred, 1)
+        """Adds moments around each pixel's share of the trend of the block."""
+        n, trend = len(block), _trend(block)
+        freedom = n - len(trend)
+        centred = block - torch.tensordot(trend.T, torch.tensordot(trend, block, 1), 1)
         down = torch.cat([centred[:, 1:], centred[:, -1:]], dim=1)
         right = torch.cat([centred[:, :, 1:], centred[:, :, -1:]], dim=2)
         power = centred.square().sum(0)
         self._central[0] += power
-        # Taking off the line leaves white noise with a covariance of -variance times this sum.
-        line = (n - 1) / n + float(time[1:] @ time[:-1])
-        self._central[1] += (centred[1:] * centred[:-1]).sum(0) + power / (n - 2) * line
+        # Taking off the trend leaves white noise with a lag covariance of -variance times this.
+        taken = float((trend[:, 1:] * trend[:, :-1]).sum())
+        self._central[1] += (centred[1:] * centred[:-1]).sum(0) + power / freedom * taken
         self._central[2] += (centred * down).sum(0)
         self._central[3] += (centred * right).sum(0)
         self._central[4] += centred.pow(3).sum(0)
-        self._weights += torch.tensor([n - 2, n - 1, n], dtype=torch.float64)
+        self._weights += torch.tensor([freedom, n - 1, n], dtype=torch.float64)
 
     def _take_differences(self, block: Tensor) -> None:
         difference = block.diff(dim=0)
@@ -174,6 +173,24 @@ class MomentSums:
         self._noise += checker.square().sum(0)
         self._spectrum += torch.fft.rfft2(difference * self._window).abs().square().sum(0)
         self._differences += len(difference)
+
+
+def _trend(block: Tensor) -> Tensor:
+    """Orthonormal courses of time (k, n) that are no blinking, for a block (n, H, W).
+
+    A constant, a straight line, and the smooth (cubic) course of the whole field's light: what
+    bleaches falls along it, at a rate that differs from place to place. A block of few frames has
+    the first two alone.
+    """
+    n = len(block)
+    time = torch.linspace(-1, 1, n, dtype=torch.float64)
+    powers, _ = torch.linalg.qr(torch.stack([time**k for k in range(min(n, 4))], dim=1))
+    trend = powers[:, :2]
+    if n >= SMOOTH_FROM:
+        bend = powers[:, 2:] @ (powers[:, 2:].T @ block.mean((1, 2), dtype=torch.float64))
+        if bend.norm() > 1e-9 * block.abs().max():
+            trend = torch.cat([trend, (bend / bend.norm())[:, None]], dim=1)
+    return trend.T.to(block.dtype)
 
 
 def moments_of(movie: Tensor) -> Moments:

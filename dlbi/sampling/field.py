@@ -46,7 +46,7 @@ class Field:
 
     Args:
         movie: (T, H, W) in electrons, variance and mean of which are equal.
-        background: electrons per pixel and frame.
+        background: electrons per pixel and frame, of the whole field or (H, W).
         width: of the spots sampled at pixel centres, in camera pixels.
         noise: standard deviation of further noise, electrons.
         silent: (T,), true for frames that are to say nothing.
@@ -55,7 +55,7 @@ class Field:
     def __init__(
         self,
         movie: NDArray,
-        background: float,
+        background: float | NDArray,
         width: float,
         noise: float = 0.0,
         silent: NDArray[np.bool_] | None = None,

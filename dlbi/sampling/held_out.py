@@ -46,7 +46,11 @@ def held_out_frames(frames: int) -> NDArray[np.bool_]:
 
 
 def isolated_emissions(
-    movie: NDArray, background: float, width: float, brightness: float, noise: float = 0.0
+    movie: NDArray,
+    background: float | NDArray,
+    width: float,
+    brightness: float,
+    noise: float = 0.0,
 ) -> Emissions:
     """Finds and fits emissions that stand alone in their frame.
 
@@ -55,11 +59,12 @@ def isolated_emissions(
 
     Args:
         movie: (T, H, W), electrons.
-        background: electrons per pixel and frame.
+        background: electrons per pixel and frame, of the whole field or (H, W).
         width: of the spots, camera pixels.
         brightness: mean of an emission, electrons.
         noise: further noise, electrons.
     """
+    background = np.broadcast_to(np.asarray(background, movie.dtype), movie.shape[1:])
     light = movie - background
     norm = 1 / (4 * np.pi * width**2)
     filtered = gaussian_filter(light, (0, width, width))
@@ -75,7 +80,8 @@ def isolated_emissions(
     patches = movie[
         frame[:, None, None], (row[:, None] + steps)[:, :, None], (column[:, None] + steps)[:, None]
     ]
-    shift, amplitude, misfit, error = _fits(patches - background, background + noise**2, width)
+    floor = background[row, column][:, None]
+    shift, amplitude, misfit, error = _fits(patches - floor[..., None], floor + noise**2, width)
     good = (misfit < LARGEST_MISFIT) & (np.abs(shift).max(1) < 1) & np.isfinite(error)
     good &= (amplitude > BRIGHTNESSES[0] * brightness) & (amplitude < BRIGHTNESSES[1] * brightness)
     positions = np.stack([row, column], axis=1) + shift
@@ -83,9 +89,12 @@ def isolated_emissions(
 
 
 def _fits(
-    patches: NDArray, floor: float, width: float
+    patches: NDArray, floor: NDArray, width: float
 ) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-    """Shift (K, 2), brightness, misfit and error (K,) of weighted fits to patches (K, s, s)."""
+    """Shift (K, 2), brightness, misfit and error (K,) of weighted fits to patches (K, s, s).
+
+    `floor` (K, 1) is the variance of a patch without an emission.
+    """
     count = len(patches)
     flat = patches.reshape(count, -1)
     steps = np.arange(-RADIUS, RADIUS + 1.0)

@@ -52,7 +52,7 @@ def expected_emission(switching: Switching, frames: int) -> float:
 
 def blinking_of(
     movie: NDArray,
-    background: float,
+    background: float | NDArray,
     width: float,
     switching: Switching | None = None,
     brightness: float | None = None,
@@ -70,7 +70,7 @@ def blinking_of(
 
     Args:
         movie: (T, H, W) in electrons, variance and mean of which are equal without blinking.
-        background: electrons per pixel and frame.
+        background: electrons per pixel and frame, of the whole field or (H, W).
         width: of the spots, camera pixels.
         switching: where it is known.
         brightness: where it is known.
@@ -95,7 +95,7 @@ def blinking_of(
     )
 
 
-def _cumulants(movie: NDArray, background: float) -> tuple[float, float, float, float]:
+def _cumulants(movie: NDArray, background: float | NDArray) -> tuple[float, float, float, float]:
     """Sums over pixels: mean light, excess variance, lag covariance, excess third cumulant."""
     mean = movie.mean(0)
     variance = lag = third = 0.0
@@ -111,7 +111,7 @@ def _cumulants(movie: NDArray, background: float) -> tuple[float, float, float, 
             lag += share * ((change[1:] * change[:-1]).mean(0).sum())
             lag += share * (change**2).sum() / degrees / len(block)
     total = mean.sum()
-    light = max(total - background * mean.size, 1e-9 * abs(total) + 1e-12)
+    light = max(total - np.mean(background) * mean.size, 1e-9 * abs(total) + 1e-12)
     excess = max(variance - total, 1e-3 * light)
     return float(light), float(excess), float(lag), float(third - 3 * excess - total)
 
@@ -129,9 +129,9 @@ def _emitting_share(ratio: float, spread: float) -> float:
     return float(brentq(difference, low, high))
 
 
-def _decay(movie: NDArray, background: float) -> float:
+def _decay(movie: NDArray, background: float | NDArray) -> float:
     """Rate per frame at which the light of the movie falls; 0 where it rises."""
-    light = np.maximum(movie.mean((1, 2)) - background, 0)
+    light = np.maximum(movie.mean((1, 2)) - np.mean(background), 0)
     third = max(len(light) // 3, 1)
     early, late = light[:third].mean(), light[-third:].mean()
     if early <= 0 or late <= 0:

@@ -8,6 +8,7 @@ from bayesdl_sim.dlbi import blinking
 from bayesdl_sim.dlbi.blinking import (
     MARGIN,
     Microscopy,
+    background_map,
     binned,
     count_map,
     render,
@@ -107,3 +108,15 @@ def test_background_is_a_share_of_the_mean_signal():
     movie = simulate_movie(flat(), 400.0, 30, generator(), microscopy=microscopy)
     electrons = (movie.counts.mean() - 100) / microscopy.camera.gain
     assert movie.background_e == pytest.approx(float(electrons) / 3, rel=0.02)
+
+
+def test_an_uneven_background_is_smooth_and_has_its_relief():
+    generator = torch.Generator().manual_seed(0)
+    image = background_map((60, 45), 0.5, generator)
+    assert image.shape == (60, 45)
+    assert float(image.mean()) == pytest.approx(1, abs=1e-5)
+    assert float(image.log().std()) == pytest.approx(0.5, rel=1e-3)
+    assert float(image.log().diff(dim=0).abs().max()) < 0.2
+    before = generator.get_state()
+    assert torch.equal(background_map((9, 9), 0.0, generator), torch.ones(9, 9))
+    assert torch.equal(generator.get_state(), before)

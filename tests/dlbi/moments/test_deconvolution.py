@@ -6,9 +6,11 @@ from unittest.mock import Mock
 import pytest
 import torch
 
+from bayesdl_sim.dlbi.blinking import FINE, MARGIN, Microscopy, simulate_movie
 from bayesdl_sim.dlbi.moments.calibration import Calibration, calibrate
 from bayesdl_sim.dlbi.moments.deconvolution import (
-    SHORT,
+    EARLY,
+    MIDDLE,
     Evidence,
     Fluctuation,
     density_of,
@@ -21,7 +23,9 @@ from bayesdl_sim.dlbi.moments.deconvolution import (
 from bayesdl_sim.dlbi.moments.imaging import Imaging, imaging_of
 from bayesdl_sim.dlbi.moments.statistics import moments_of
 from bayesdl_sim.dlbi.scoring.scores import truth_scores
+from bayesdl_sim.dlbi.simulation.scenes import draw_density
 from bayesdl_sim.dlbi.simulation.spots import FWHM_PER_SIGMA
+from bayesdl_sim.dlbi.simulation.switching import FLUOROPHORES
 
 FWHM_PX, GAIN = 2.6, 2.0  # of the cell in conftest.py
 
@@ -30,6 +34,10 @@ FWHM_PX, GAIN = 2.6, 2.0  # of the cell in conftest.py
 def estimate(cell):
     calibration = calibrate(cell[1])
     return calibration, density_of(cell[1], calibration)
+
+
+def flat(evidence, value=5.0):
+    return torch.full_like(evidence.mean, value)
 
 
 def plain_step(evidence, light, background):
@@ -43,7 +51,7 @@ def test_one_step_is_that_of_richardson_and_lucy(cell):
     imaging = imaging_of((32, 36), 1.1)
     evidence = evidence_of(cell[1], calibration, imaging, share=0)
     assert evidence.fluctuations == ()
-    first, _ = richardson_lucy(evidence, 1, 5.0)
+    first, _ = richardson_lucy(evidence, 1, flat(evidence))
     light = float((evidence.mean - 5).clamp(min=0).mean()) * evidence.mean.numel()
     start = torch.full(imaging.fine_shape, light / first.light.numel())
     torch.testing.assert_close(first.light, plain_step(evidence, start, 5.0), rtol=5e-3, atol=0.02)
@@ -73,7 +81,7 @@ def test_acceleration_does_not_lower_the_likelihood(cell):
     evidence = evidence_of(cell[1], calibration, imaging_of((32, 36), 1.1), share=0)
 
     def likelihood(iterations):
-        solution, _ = richardson_lucy(evidence, iterations, 5.0)
+        solution, _ = richardson_lucy(evidence, iterations, flat(evidence))
         expected = evidence.imaging.forward(solution.light) + solution.background
         return float((evidence.mean * expected.log() - expected).sum())
 
@@ -87,7 +95,7 @@ def test_alone_it_equals_deconvolution_with_the_true_spots(cell, estimate):
     told = replace(calibration, sigma_px=FWHM_PX / FWHM_PER_SIGMA, gain=GAIN)
     imaging = imaging_of((32, 36), told.sigma_px)
     evidence = evidence_of(moments, told, imaging, share=0)
-    reference, _ = richardson_lucy(evidence, 200, 5.0)
+    reference, _ = richardson_lucy(evidence, 200, flat(evidence))
     truth = movie.fluorophores.numpy()
     ours = truth_scores(Imaging.crop(density.light).numpy(), truth, 20.0)
     best = truth_scores(Imaging.crop(reference.light).numpy(), truth, 20.0)
@@ -125,7 +133,7 @@ def test_fluctuations_tell_two_emitters_that_the_mean_does_not():
     both = replace(plain, fluctuations=(Fluctuation(excess, torch.full_like(excess, 0.5)),))
     valley = {}
     for name, evidence in (("mean", plain), ("both", both)):
-        solution, _ = richardson_lucy(evidence, 60, 1.0)
+        solution, _ = richardson_lucy(evidence, 60, flat(evidence, 1.0))
         row = solution.light[94:99].sum(0)
         valley[name] = float(row[96] / row[88:105].max())
     assert valley["both"] < valley["mean"]
@@ -138,15 +146,13 @@ def test_same_movie_same_estimate(cell, estimate):
     assert again.iterations == estimate[1].iterations
 
 
-def test_a_short_estimate_stands_beside_a_long_one(cell):
+def test_smooth_estimates_are_those_on_the_way(cell):
     calibration = calibrate(cell[1])
-    long = density_of(cell[1], calibration, iterations=SHORT + 20)
-    short = density_of(cell[1], calibration, iterations=SHORT)
-    assert short.short is None
-    assert long.short.iterations == SHORT
-    assert torch.equal(long.short.light, short.light)
-    assert torch.equal(long.short.early, long.early)
-    assert not torch.equal(long.light, short.light)
+    long = density_of(cell[1], calibration, iterations=MIDDLE + 20)
+    assert torch.equal(long.middle, density_of(cell[1], calibration, iterations=MIDDLE).light)
+    short = density_of(cell[1], calibration, iterations=EARLY)
+    assert torch.equal(long.early, short.light)
+    assert torch.equal(short.middle, short.light)
 
 
 def test_bright_movies_ask_for_more_iterations_than_dim_ones():
@@ -158,15 +164,51 @@ def test_bright_movies_ask_for_more_iterations_than_dim_ones():
     calibration = Calibration(gain=1.0, shift=0.0, sigma_px=1.1, blinking=1.0, estimated=())
     iterations = {}
     for photons, correlation in ((5.0, 0.0), (50000.0, 0.0), (50000.0, 0.5)):
-        halves = torch.poisson((photons * mean / mean.max() + 1).expand(2, 24, 24), generator)
+        whole = (photons * mean / mean.max() + 1).expand(2, 24, 24)
+        halves = torch.poisson(whole, generator)
+        turns = torch.poisson(whole / photons, generator) * photons  # a thousandth of the light
         excess = photons * halves[0]
-        moments = Mock(halves=halves, frames=2, mean=halves.mean(0), lag=correlation * excess)
+        moments = Mock(
+            halves=halves,
+            turns=turns if correlation else None,
+            frames=2,
+            mean=halves.mean(0),
+            lag=correlation * excess,
+        )
         moments.variance = moments.mean + excess
-        asked = held_out_iterations(moments, calibration, imaging)
+        background = torch.ones(24, 24)
+        asked = held_out_iterations(moments, calibration, imaging, background)
         iterations[photons, correlation] = asked
-    assert iterations[5.0, 0.0] < SHORT < iterations[50000.0, 0.0]
-    # Halves of a movie that share emissions cannot judge each other.
-    assert iterations[50000.0, 0.5] <= SHORT
+    assert iterations[5.0, 0.0] < 300 < iterations[50000.0, 0.0]
+    # Halves of a movie that share emissions cannot judge each other: those that take turns do.
+    assert iterations[50000.0, 0.5] < 300
+
+
+@pytest.fixture(scope="module")
+def hazy():
+    """A cell that covers a part of its field, in a haze that is brighter than it."""
+    generator = torch.Generator().manual_seed(5)
+    cell = draw_density("MT", (40, 40), 20.0, generator, 0.3)
+    cell[:, FINE * (MARGIN + 22) :] = 0
+    microscopy = Microscopy(photons=400.0, background_fraction=1.5, background_relief=0.5)
+    fluorophore = FLUOROPHORES["bleaching"]
+    return simulate_movie(cell, 700, 120, generator, fluorophore, microscopy)
+
+
+def test_haze_is_not_explained_by_fluorophores(hazy):
+    moments = moments_of(hazy.counts)
+    calibration = calibrate(moments)
+    density = density_of(moments, calibration)
+    field = Imaging.crop(density.light)
+    empty = torch.zeros_like(field, dtype=torch.bool)
+    empty[:, FINE * 25 :] = True
+    assert not hazy.fluorophores[empty].any()
+    assert float(field[empty].sum() / field.sum()) < 0.05
+    flat_haze = evidence_of(moments, calibration, imaging_of((40, 40), calibration.sigma_px), 0)
+    plain, _ = richardson_lucy(flat_haze, 100, flat(flat_haze, float(flat_haze.mean.min())))
+    plain = Imaging.crop(plain.light)
+    assert float(plain[empty].sum() / plain.sum()) > 0.1  # the mean alone does not tell
+    assert truth_scores(field, hazy.fluorophores, 20.0).ncc > 0.8
 
 
 def test_polishing_undoes_what_the_movie_contradicts(cell, estimate):
@@ -185,17 +227,6 @@ def test_polishing_undoes_what_the_movie_contradicts(cell, estimate):
     better = polished(cell[1], calibration, density, light)
     assert misfit(better) < 0.15 * misfit(light)
     assert bool((better >= 0).all())
-
-
-def test_stage_2_keeps_its_share_of_a_long_estimate(cell, estimate, monkeypatch):
-    calibration, density = estimate
-    light = Imaging.crop(density.light) * 1.5
-    long = replace(density, iterations=2 * SHORT)
-    mixed = polished(cell[1], calibration, long, light)
-    monkeypatch.setattr("bayesdl_sim.dlbi.moments.deconvolution.SHORT", 2 * SHORT)
-    whole = polished(cell[1], calibration, long, light)
-    torch.testing.assert_close(mixed, (whole + Imaging.crop(density.light)) / 2)
-    assert not torch.allclose(mixed, whole, rtol=0.01)
 
 
 def test_polishing_leaves_the_density_untouched(cell, estimate):

@@ -18,7 +18,7 @@ def test_pieces_of_any_length_give_the_same():
     for start in range(0, 130, 7):
         sums.add(movie[start : start + 7])
     pieces = sums.finish()
-    for name in ("mean", "halves", "variance", "lag", "across", "noise", "spectrum"):
+    for name in ("mean", "halves", "turns", "variance", "lag", "across", "noise", "spectrum"):
         torch.testing.assert_close(getattr(whole, name), getattr(pieces, name))
     assert pieces.frames == 130
 
@@ -29,6 +29,17 @@ def test_mean_and_halves():
     torch.testing.assert_close(moments.mean, movie.mean(0), atol=1e-6, rtol=0)
     torch.testing.assert_close(moments.halves[0], movie[0::2].mean(0), atol=1e-6, rtol=0)
     torch.testing.assert_close(moments.halves[1], movie[1::2].mean(0), atol=1e-6, rtol=0)
+
+
+def test_halves_that_take_turns():
+    movie = noise(100) + torch.arange(100)[:, None, None] // 10
+    first = [n for n in range(100) if n // 10 % 4 in (0, 3)]
+    second = [n for n in range(100) if n // 10 % 4 in (1, 2)]
+    turns = moments_of(movie).turns
+    torch.testing.assert_close(turns[0], movie[first].mean(0), atol=1e-5, rtol=0)
+    torch.testing.assert_close(turns[1], movie[second].mean(0), atol=1e-5, rtol=0)
+    short = moments_of(movie[:30])
+    assert torch.equal(short.turns, short.halves)
 
 
 def test_white_noise_of_unit_variance():
@@ -47,15 +58,20 @@ def test_lag_covariance_of_an_autoregression():
     movie[0] = white[0]
     for t in range(1, len(white)):
         movie[t] = 0.4 * movie[t - 1] + (1 - 0.16) ** 0.5 * white[t]
-    # Within blocks of n frames, both lose about (1 + 0.4) / (1 - 0.4) / n.
-    assert float(moments_of(movie).lag.mean()) == pytest.approx(0.4, abs=0.03)
+    # Each of three courses of the trend of a block takes (1 + 0.4) / (1 - 0.4) / n with it, of
+    # which the part 1 / n is put back.
+    lost = 3 * (1.4 / 0.6 - 1) / BLOCK
+    assert float(moments_of(movie).lag.mean()) == pytest.approx(0.4 - lost, abs=0.02)
 
 
-def test_a_slow_fall_is_not_taken_for_blinking():
-    fall = torch.exp(-torch.arange(300) / 150.0)[:, None, None]
-    moments = moments_of(20 * fall.expand(300, 20, 24))
-    whole = float((20 * fall).var())
-    assert float(moments.variance.mean()) < 0.06 * whole
+@pytest.mark.parametrize("frames", [15.0, 150.0])
+def test_bleaching_is_not_taken_for_blinking(frames):
+    fall = torch.exp(-torch.arange(300) / frames)[:, None, None]
+    rates = torch.linspace(0.9, 1.1, 24)  # bleaches more slowly on the left than on the right
+    movie = 20 * fall.expand(300, 20, 24) ** rates + noise(300)
+    moments = moments_of(movie)
+    assert float(moments.variance.mean()) == pytest.approx(1, abs=0.03)
+    assert float(moments.lag.mean()) == pytest.approx(0, abs=0.03)
 
 
 def test_skewness_has_its_sign():

@@ -7,9 +7,15 @@ import torch
 
 from bayesdl_sim.dlbi.blinking import Microscopy, simulate_movie
 from bayesdl_sim.dlbi.moments.calibration import calibrate
-from bayesdl_sim.dlbi.moments.deconvolution import SHORT, density_of
+from bayesdl_sim.dlbi.moments.deconvolution import density_of
 from bayesdl_sim.dlbi.moments.statistics import moments_of
-from bayesdl_sim.dlbi.network.features import CAMERA_CHANNELS, chosen_frames, features_of
+from bayesdl_sim.dlbi.network.features import (
+    CAMERA_CHANNELS,
+    chosen_frames,
+    crop_features,
+    features_of,
+    turned,
+)
 from bayesdl_sim.dlbi.simulation.scenes import draw_density
 
 
@@ -44,16 +50,19 @@ def test_another_gain_and_offset_give_the_same_inputs(counts, features):
     torch.testing.assert_close(other.padded, features.padded, rtol=0.03, atol=0.02)
 
 
-def test_the_network_is_given_the_short_estimate(counts):
-    moments = moments_of(counts)
-    calibration = calibrate(moments)
-    frames = counts[chosen_frames(len(counts))]
-    long = density_of(moments, calibration, iterations=SHORT + 10)
-    given, expected = (
-        features_of(moments, calibration, density, frames) for density in (long, long.short)
-    )
-    assert torch.equal(given.padded, expected.padded)
-    assert torch.equal(given.camera, expected.camera)
+def test_the_network_is_given_all_estimates(counts):
+    features, density = features_from(counts)
+    for image, estimate in zip(
+        features.padded[0], (density.early, density.light, density.middle), strict=True
+    ):
+        torch.testing.assert_close(image * features.scale, estimate, rtol=1e-4, atol=1e-4)
+
+
+def test_a_crop_takes_its_part_of_the_background(features):
+    uneven = replace(features, background=torch.arange(400.0).view(1, 20, 20))
+    part = crop_features(uneven, 3, 5, 8, 9)
+    assert torch.equal(part.background, uneven.background[:, 3:11, 5:14])
+    assert torch.equal(turned(uneven, 1).background, uneven.background.rot90(1, (1, 2)))
 
 
 def test_scale_is_that_of_the_structure(counts, features):

@@ -5,7 +5,12 @@ import torch
 
 from bayesdl_sim.dlbi.moments.imaging import Imaging
 from bayesdl_sim.dlbi.network import samples as making
-from bayesdl_sim.dlbi.network.features import CAMERA_CHANNELS, chosen_frames, crop_features
+from bayesdl_sim.dlbi.network.features import (
+    CAMERA_CHANNELS,
+    ESTIMATES,
+    chosen_frames,
+    crop_features,
+)
 from bayesdl_sim.dlbi.network.samples import (
     batches,
     list_samples,
@@ -59,7 +64,7 @@ def test_what_is_stored_in_half_precision_stays_finite(tmp_path, monkeypatch):
 
 def test_shapes(samples):
     features = samples[0].features
-    assert features.padded.shape == (1, 2, 256, 256)
+    assert features.padded.shape == (1, ESTIMATES, 256, 256)
     assert features.camera.shape == (1, CAMERA_CHANNELS, 24, 24)
     assert features.frames.shape[2:] == (24, 24)
     assert samples[0].fluorophores.shape == (1, 192, 192)

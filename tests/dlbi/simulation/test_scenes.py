@@ -6,11 +6,13 @@ import torch
 
 from bayesdl_sim.dlbi.blinking import MARGIN
 from bayesdl_sim.dlbi.simulation.scenes import (
+    AIRY,
     FRAMES,
     FWHM_PX,
     ON_FRACTION,
     PHOTONS,
     SHARES,
+    UNEVEN,
     draw_density,
     random_fluorophore,
     random_microscopy,
@@ -52,6 +54,16 @@ def test_microscopes_cover_the_range():
     ):
         assert low_high[0] <= min(values) < low_high[0] * 1.25
         assert low_high[1] * 0.8 < max(values) <= low_high[1]
+
+
+def test_some_backgrounds_are_uneven_and_some_spots_airy():
+    source = generator()
+    drawn = [random_microscopy(source) for _ in range(400)]
+    uneven = np.mean([microscopy.background_relief > 0 for microscopy in drawn])
+    airy = np.mean([microscopy.kernel == "airy" for microscopy in drawn])
+    assert uneven == pytest.approx(UNEVEN, abs=0.1)
+    assert airy == pytest.approx(AIRY, abs=0.07)
+    assert all(m.width_jitter == 0 for m in drawn if m.kernel == "airy")
 
 
 def test_shares_of_structures():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from scipy.special import ndtr
+from scipy.special import j1, ndtr
 
 from bayesdl_sim.dlbi.simulation.spots import FWHM_PER_SIGMA, KERNELS, pixel_weights, spots
 from bayesdl_sim.utils.errors import InputError
@@ -50,6 +50,16 @@ def test_variance_of_a_gaussian_spot_is_that_of_optics_and_pixel():
     offset = torch.arange(41, dtype=torch.float64) - 20
     variance = float((image.sum(0) * offset.square()).sum())
     assert variance == pytest.approx(sigma**2 + 1 / 12, rel=1e-6)
+
+
+def test_an_airy_spot_is_integrated_over_pixels():
+    position, fwhm, nodes = (4.3, 3.8), 2.2, (np.arange(40) + 0.5) / 40 - 0.5
+    y, x = (np.add.outer(np.arange(9), nodes).ravel() - p for p in position)
+    radius = np.hypot(y[:, None], x) * 3.2327 / fwhm
+    fine = (2 * j1(radius) / radius) ** 2 * (3.2327 / fwhm) ** 2 / (4 * np.pi) / 1600
+    expected = fine.reshape(9, 40, 9, 40).sum(axis=(1, 3))
+    image = spots(torch.tensor([position], dtype=torch.float64), fwhm, (9, 9), "airy")[0]
+    np.testing.assert_allclose(image, expected, atol=2e-3 * expected.max())
 
 
 def test_unknown_kernel():
