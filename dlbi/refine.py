@@ -32,9 +32,9 @@ __all__ = ["RefinedStructure", "refine"]
 
 # Chains drawn per camera pixel and 200 frames, for which time is allowed at budget 1, and the
 # limits of the number of sweeps that follows.
-CHAINS_PER_PIXEL = 26.0
+CHAINS_PER_PIXEL = 36.0
 FRAMES = 200
-SWEEPS = (16, 100)
+SWEEPS = (22, 100)
 FIRST_PHASE = 0.6  # share of the sweeps before the held-out frames are shown to the chain
 HEATED = 0.4  # share of the first phase in which the likelihood counts less than it should
 COLDEST = 0.1  # power of the likelihood in the first sweep

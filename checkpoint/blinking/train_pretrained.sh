@@ -8,5 +8,6 @@ work=${1:?"a folder for scenes and members"}
 python=${BAYESDL_PYTHON:-python}
 cd -- "$(dirname -- "$0")/../.."
 
-"$python" -m dlbi.train --save_path "$work/members" --set_dir "$work/scenes" --scenes 480 \
-    --held_out 24 --steps 4500 --cooldown 1500 --draws 4 --member_steps 40 --device cpu --seed 0
+OMP_NUM_THREADS=1 "$python" -m dlbi.train --save_path "$work/members" --set_dir "$work/scenes" \
+    --scenes 400 --dense 153 --held_out 36 --steps 2000 --cooldown 2000 --draws 4 \
+    --member_steps 40 --device cpu --precision fp32 --seed 100

@@ -97,7 +97,7 @@ class StageResult:
         probability: that a fluorophore lies in the fine pixel.
         uncertainty: of the structure, in its units: half the difference of two halves of the
             movie (moments), standard deviation between members (network), credible width (bayes).
-        seconds: the stage took by itself.
+        seconds: CPU time that the stage took by itself, of all threads.
         facts: what else is worth recording.
     """
 
@@ -147,12 +147,12 @@ def run_stages(
     """
     prepared = prepare(movie, settings)
     progress("moments")
-    started = time.perf_counter()
+    started = time.process_time()
     density = density_of(prepared.moments, prepared.calibration)
     results = [_moments_result(prepared, density, started, settings.stage == "moments")]
     if settings.stage != "moments":
         progress("network")
-        started = time.perf_counter()
+        started = time.process_time()
         posterior = load_posterior(
             settings.members, settings.device, settings.dtype, settings.limit
         )
@@ -188,7 +188,7 @@ def _moments_result(
         structure=structure,
         probability=-np.expm1(-structure),
         uncertainty=uncertainty,
-        seconds=time.perf_counter() - started,
+        seconds=time.process_time() - started,
         facts=facts,
     )
 
@@ -205,7 +205,7 @@ def _network_result(
         structure=predicted.density.numpy(),
         probability=predicted.probability.numpy(),
         uncertainty=predicted.spread.numpy(),
-        seconds=time.perf_counter() - started,
+        seconds=time.process_time() - started,
         facts={
             "members": members,
             "calibrated": posterior.knots is not None,
@@ -222,7 +222,7 @@ def _bayes_result(
     settings: Settings,
 ) -> StageResult:
     """The Bayesian stage, of at most `BAYES_FRAMES` frames: those before most has bleached."""
-    started = time.perf_counter()
+    started = time.process_time()
     pieces, count = [], 0
     for piece in corrected(movie, prepared.drift):
         pieces.append(piece[: BAYES_FRAMES - count])
@@ -246,7 +246,7 @@ def _bayes_result(
         structure=refined.density if changed else before.structure,
         probability=refined.probability if changed else before.probability,
         uncertainty=refined.credible_width if changed else before.uncertainty,
-        seconds=time.perf_counter() - started,
+        seconds=time.process_time() - started,
         facts={
             "frames": count,
             "sweeps": refined.sweeps,
