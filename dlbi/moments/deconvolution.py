@@ -11,14 +11,13 @@ from torch import Tensor
 
 from bayesdl_sim.dlbi.moments.background import smooth_background
 from bayesdl_sim.dlbi.moments.calibration import Calibration
+from bayesdl_sim.dlbi.moments.evidence import TINY, Evidence, evidence_of
 from bayesdl_sim.dlbi.moments.imaging import Imaging, imaging_of
 from bayesdl_sim.dlbi.moments.statistics import Moments
 
 __all__ = [
     "Density",
-    "Evidence",
     "density_of",
-    "evidence_of",
     "half_difference",
     "held_out_iterations",
     "polished",
@@ -32,34 +31,7 @@ QUIET, STEADY = 0.01, 60  # weight of the mean and iterations of the fit that fi
 MOST_SHARED = 0.1  # correlation of emission in neighbouring frames
 HEAD_START = 150  # iterations that the estimate of the network is worth
 MAX_EXTRAPOLATION = 0.98
-TINY = 1e-8
-# Variance of a living pixel, relative to its shot noise and to the median of all pixels.
-LEAST_NOISE, LEAST_VARIANCE = 0.2, 1e-3
 ALIVE = 1e-3  # of the mean light, in every pixel of an estimate that is polished
-
-
-class Fluctuation(NamedTuple):
-    """An image (H, W) of fluctuations in electrons^2, and what makes it Poisson-like counts."""
-
-    image: Tensor
-    weight: Tensor
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """What the moments say of the density.
-
-    Args:
-        mean: (H, W) mean electrons per frame.
-        frames: number of frames, the weight of the mean.
-        imaging: model of the mean; the fluctuations have its square.
-        fluctuations: excess variance and lag covariance, as far as they are used.
-    """
-
-    mean: Tensor
-    frames: float
-    imaging: Imaging
-    fluctuations: tuple[Fluctuation, ...] = ()
 
 
 class Solution(NamedTuple):
@@ -92,39 +64,6 @@ class Density:
     background: Tensor
     pulse: float
     iterations: int
-
-
-def evidence_of(
-    moments: Moments, calibration: Calibration, imaging: Imaging, share: float = 1.0
-) -> Evidence:
-    """Mean, excess variance and lag covariance, as Poisson-like images.
-
-    The mean of T frames of Poisson-like electrons has the variance mean / T: its weight is T. A
-    variance estimated from T frames with the total variance V has a variance of about 2 V^2 / T
-    (a lag covariance half of it), so `weight = expected / (2 V^2 / T)`, times `share`. A pixel that
-    never changes (dead, or always saturated) says nothing of fluctuations: its weight is 0.
-
-    Args:
-        share: weight of the fluctuations; 0 leaves them out. They see the same emissions as the
-            mean, so their errors are not independent of its own.
-    """
-    mean = calibration.electrons(moments.mean).clamp(min=TINY)
-    scale = calibration.gain**2
-    variance = (moments.variance / scale).clamp(min=TINY)
-    alive = variance > torch.maximum(LEAST_NOISE * mean, LEAST_VARIANCE * variance.median())
-    fluctuations = []
-    for image, spread in ((variance - mean, 2.0), (moments.lag / scale, 1.0)):
-        if share > 0 and image.mean() > 0:
-            image = image.clamp(min=TINY)
-            expected = image.clamp(min=0.02 * float(image.mean()))
-            weight = alive * share * moments.frames * expected / (spread * variance.square())
-            fluctuations.append(Fluctuation(image, weight))
-    return Evidence(
-        mean=mean,
-        frames=float(moments.frames),
-        imaging=imaging,
-        fluctuations=tuple(fluctuations),
-    )
 
 
 def richardson_lucy(

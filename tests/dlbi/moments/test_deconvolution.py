@@ -11,15 +11,13 @@ from bayesdl_sim.dlbi.moments.calibration import Calibration, calibrate
 from bayesdl_sim.dlbi.moments.deconvolution import (
     EARLY,
     MIDDLE,
-    Evidence,
-    Fluctuation,
     density_of,
-    evidence_of,
     half_difference,
     held_out_iterations,
     polished,
     richardson_lucy,
 )
+from bayesdl_sim.dlbi.moments.evidence import Evidence, Fluctuation, evidence_of
 from bayesdl_sim.dlbi.moments.imaging import Imaging, imaging_of
 from bayesdl_sim.dlbi.moments.statistics import moments_of
 from bayesdl_sim.dlbi.scoring.scores import truth_scores
