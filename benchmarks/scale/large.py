@@ -139,7 +139,7 @@ def main(argv: list[str] | None = None) -> None:
         simulate_field(data, args.side, args.seed)
     options = ["--members", str(members), "--pretrained_G", str(args.pretrained_G.resolve())]
     cost = limited(data, work / "out", args.limit_gb, *options)
-    facts = json.loads((work / "out" / "prediction.json").read_text())
+    facts = json.loads((work / "out" / "prediction.json").read_text(encoding="utf-8"))
     row = {"side": args.side, "members": members, "limit GB": args.limit_gb} | cost
     row |= {"verdict": facts["verdict"]["decision"], "precision": facts["run"]["precision"]}
     write_tables("large", {"One large field": [row]}, args.save_path, {"side": args.side}, [row])
