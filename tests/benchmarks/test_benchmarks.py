@@ -142,15 +142,17 @@ def test_bars_say_yes_to_a_perfect_posterior_and_no_to_wide_field(cell):
 
 def test_accuracy_prints_and_writes_every_method(folder, tmp_path, capsys):
     small = ["--cells", "1", "--levels", "2", "--size", "48", "--oracle", "--border", "2"]
-    accuracy.main(options(folder, tmp_path, *small))
+    accuracy.main(options(folder, tmp_path, *small, "--wrong_by", "0.15"))
     printed = capsys.readouterr().out
-    for method in (*METHODS, "Wiener, true OTF and patterns", accuracy.TUNED):
+    informed = ("BayesDL-SIM, nominal optics", "BayesDL-SIM, wrong optics")
+    further = (*informed, "Wiener, true OTF and patterns", accuracy.TUNED)
+    for method in (*METHODS, *further):
         assert f"| {method} |" in printed
     records = rows_of(tmp_path / "accuracy.csv")
-    assert len(records) == 2 * (len(METHODS) + 2)
+    assert len(records) == 2 * (len(METHODS) + len(further))
     stored = json.loads((tmp_path / "accuracy.json").read_text())
     assert stored["facts"]["members"] == 2
-    assert len(stored["tables"]["Mean over all levels"]) == len(METHODS) + 2
+    assert len(stored["tables"]["Mean over all levels"]) == len(METHODS) + len(further)
     assert (tmp_path / "accuracy.md").read_text().strip() in printed
 
 
