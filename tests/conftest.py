@@ -9,6 +9,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from bayesdl_sim.DatasetGenerate import from_simulation
 from bayesdl_sim.DatasetGenerate.outliers import ODDITIES, OUTLIERS
+from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
+from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -21,6 +23,22 @@ def _one_thread_again():
     """A program that a test has called sets the threads of its process; the next test has one."""
     yield
     torch.set_num_threads(1)
+
+
+def save_random_members(folder, count=2, likelihood="gauss", guess=False):
+    """Tiny random networks, whose maps mean nothing but go the whole way."""
+    inputs = {"frames": None, "first_guess": guess}
+    options = {"in_channels": 9 + 4 * guess, "width": 4, "levels": 2, "blocks": 1}
+    config = network_config("unet", likelihood, inputs, **options)
+    for index in range(1, count + 1):
+        network = build_network(config, seed=index)
+        if network.tail is not None:
+            generator = torch.Generator().manual_seed(index)
+            with torch.no_grad():
+                network.tail.output.weight.normal_(generator=generator)
+        payload = member_payload(network, {"kind": "sgld", "temperature": 2.0}, {})
+        save_checkpoint(member_path(folder, index), payload)
+    return folder
 
 
 def simulated(root, sample, cells=6, levels=2):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,16 +13,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bayesdl_sim.data.inputs import network_input
 from bayesdl_sim.data.normalise import normalisation_of
+from bayesdl_sim.data.stacks import RawStack
 from bayesdl_sim.evaluation.cases import Case
 from bayesdl_sim.evaluation.scoring import OURS
 from bayesdl_sim.inference.posterior import Posterior
-from bayesdl_sim.inference.series import CONVENTIONS
+from bayesdl_sim.inference.series import CONVENTIONS, undimmed
 from bayesdl_sim.physics.fringeless import shuffled
 from bayesdl_sim.physics.illumination import ORIENTATIONS, Illumination
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
-from bayesdl_sim.physics.reconstruction.first_guess import first_guess
 
 __all__ = [
     "SHUFFLED",
@@ -47,8 +47,8 @@ def fringe_images(
         generator: of the order in which every pixel's nine values are shuffled.
 
     Returns:
-        Method -> (2H, 2W) in the intensities of the networks. True patterns where they are known
-        and the networks are shown a first guess.
+        Method -> (2H, 2W) in the intensities of `normalisation_of`. True patterns where they are
+        known and the networks are shown a first guess.
     """
     raw = torch.from_numpy(case.raw)
     images = {SHUFFLED: posterior_mean(posterior, shuffled(raw, generator))}
@@ -63,18 +63,23 @@ def posterior_mean(
 ) -> NDArray[np.float32]:
     """The mean (2H, 2W) of a posterior whose first guess is made with given patterns.
 
+    In the intensities of `normalisation_of`, those of the target.
+
     Args:
         raw: counts (9, H, W).
         patterns: of the stack; None: estimated.
     """
-    norm, guess = normalisation_of(raw.numpy()), None
-    if posterior.inputs.first_guess:
-        guess = first_guess(raw, patterns).numpy() / np.float32(norm.scale)
-    shown = network_input(norm.apply(raw.numpy()), guess, posterior.inputs)
-    shown = torch.from_numpy(shown)[None].to(posterior.device)
+    frames, source = raw.numpy(), Path("the stack")
+    stack = RawStack(raw=frames[None], pixel_size_nm=None, name=source.name, source=source)
+    prepared = posterior.prepare(stack)
+    norm = prepared.norm(0)
+    if patterns is not None:
+        prepared.restore(0, norm, patterns, 0)
+    shown = prepared.network_input(0, posterior.inputs)
     predict = CONVENTIONS[posterior.convention]
-    mean = predict(posterior.functions, shown, posterior.likelihood).mean
-    return mean[0, 0].float().cpu().numpy()
+    prediction = undimmed(prepared, 0, predict(posterior.functions, shown, posterior.likelihood))
+    mean = prediction.mean[0, 0].float().cpu().numpy()
+    return normalisation_of(frames).apply(norm.low + norm.scale * mean)
 
 
 def with_true_patterns(patterns: Estimate, light: Illumination) -> Estimate:

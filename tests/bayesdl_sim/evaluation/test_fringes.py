@@ -21,6 +21,7 @@ from bayesdl_sim.evaluation.fringes import (
     with_true_patterns,
 )
 from bayesdl_sim.evaluation.scoring import OURS
+from bayesdl_sim.inference.prepared import PreparedStack
 from bayesdl_sim.metrics.images import quality
 from bayesdl_sim.physics.patterns.estimation import estimate
 from bayesdl_sim.physics.reconstruction.first_guess import first_guess
@@ -39,6 +40,7 @@ def guessing():
         return torch.nn.functional.pixel_shuffle(shown[:, 9:], 2), None
 
     return SimpleNamespace(
+        prepare=PreparedStack,
         inputs=InputSpec(frames=None, first_guess=True),
         functions=[member],
         device=torch.device("cpu"),

@@ -8,6 +8,7 @@ import torch
 
 from bayesdl_sim.data.normalise import normalisation_of
 from bayesdl_sim.evaluation.cases import Case
+from bayesdl_sim.evaluation.fringes import posterior_mean
 from bayesdl_sim.evaluation.predicting import (
     Evaluated,
     Sampling,
@@ -17,21 +18,13 @@ from bayesdl_sim.evaluation.predicting import (
 )
 from bayesdl_sim.evaluation.scenes import simulated_cells
 from bayesdl_sim.inference.posterior import Posterior
-from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
-from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
+from tests.conftest import save_random_members
 
 
 @pytest.fixture
 def posterior(tmp_path):
     """Two small members with tails and a first guess."""
-    inputs = {"frames": None, "first_guess": True}
-    config = network_config("unet", "gauss", inputs, in_channels=13, width=4, levels=2, blocks=1)
-    for index in (1, 2):
-        network = build_network(config, seed=index)
-        with torch.no_grad():
-            network.tail.output.weight.normal_(generator=torch.Generator().manual_seed(index))
-        payload = member_payload(network, {"kind": "sgld", "temperature": 2.0}, {})
-        save_checkpoint(member_path(tmp_path, index), payload)
+    save_random_members(tmp_path, guess=True)
     return Posterior.load(tmp_path, "cpu", precision="fp32")
 
 
@@ -71,6 +64,8 @@ def test_a_spot_is_dimmed_for_the_networks_and_undimmed_in_the_case(posterior, s
     np.testing.assert_allclose(
         maps.total, factor * expected.total[0, 0].numpy(), rtol=1e-4, atol=1e-6
     )
+    own = posterior_mean(posterior, torch.from_numpy(spotted.raw))
+    np.testing.assert_allclose(own, maps.mean, rtol=1e-4, atol=1e-5)
     # Draws of the members' mixture scatter about the mean that they stand for.
     width = np.maximum(sample.sigma, 1e-6) / math.sqrt(len(sample.draws))
     assert np.median(np.abs(sample.draws.mean(axis=0) - sample.mean) / width) < 3

@@ -5,43 +5,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-import torch
 
 from bayesdl_sim.data.stacks import RawStack
 from bayesdl_sim.inference.posterior import Posterior
-from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
-from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
+from tests.conftest import save_random_members
 
 ROOT = Path(__file__).resolve().parents[3]
 CRISTAE = ROOT / "data" / "cristae" / "raw.tif"
 
 
-def _save_members(folder, count=2, likelihood="gauss", guess=False):
-    """Tiny random networks, whose maps mean nothing but go the whole way."""
-    inputs = {"frames": None, "first_guess": guess}
-    options = {"in_channels": 9 + 4 * guess, "width": 4, "levels": 2, "blocks": 1}
-    config = network_config("unet", likelihood, inputs, **options)
-    for index in range(1, count + 1):
-        network = build_network(config, seed=index)
-        if network.tail is not None:
-            generator = torch.Generator().manual_seed(index)
-            with torch.no_grad():
-                network.tail.output.weight.normal_(generator=generator)
-        payload = member_payload(network, {"kind": "sgld", "temperature": 2.0}, {})
-        save_checkpoint(member_path(folder, index), payload)
-    return folder
-
-
 @pytest.fixture(scope="session")
 def members(tmp_path_factory):
     """Two members with tails that take nine frames."""
-    return _save_members(tmp_path_factory.mktemp("members"))
+    return save_random_members(tmp_path_factory.mktemp("members"))
 
 
 @pytest.fixture(scope="session")
 def guess_members(tmp_path_factory):
     """Two members with tails that take nine frames and a first guess."""
-    return _save_members(tmp_path_factory.mktemp("guessing"), guess=True)
+    return save_random_members(tmp_path_factory.mktemp("guessing"), guess=True)
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +58,7 @@ def _stack_of(frames, pixel_size_nm=65.0):
 
 @pytest.fixture(scope="session")
 def save_members():
-    return _save_members
+    return save_random_members
 
 
 @pytest.fixture(scope="session")

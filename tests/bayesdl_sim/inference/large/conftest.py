@@ -3,14 +3,12 @@
 import numpy as np
 import pytest
 import tifffile
-import torch
 
 from bayesdl_sim.evaluation.scenes import simulated_cells
 from bayesdl_sim.inference import maps as maps_module
 from bayesdl_sim.inference.large import field as field_module
 from bayesdl_sim.inference.large import scratch as scratch_module
-from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
-from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
+from tests.conftest import save_random_members
 
 SIDE = 448
 GAP = (24, 40)  # rows and columns in the last corner that hold no data
@@ -19,16 +17,7 @@ GAP = (24, 40)  # rows and columns in the last corner that hold no data
 @pytest.fixture(scope="session")
 def members(tmp_path_factory):
     """Two random networks with tails that take nine frames and a first guess."""
-    folder = tmp_path_factory.mktemp("members")
-    inputs = {"frames": None, "first_guess": True}
-    config = network_config("unet", "gauss", inputs, in_channels=13, width=4, levels=2, blocks=1)
-    for index in (1, 2):
-        network = build_network(config, seed=index)
-        with torch.no_grad():
-            network.tail.output.weight.normal_(generator=torch.Generator().manual_seed(index))
-        payload = member_payload(network, {"kind": "sgld", "temperature": 2.0}, {})
-        save_checkpoint(member_path(folder, index), payload)
-    return folder
+    return save_random_members(tmp_path_factory.mktemp("members"), guess=True)
 
 
 @pytest.fixture(scope="session")
