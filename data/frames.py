@@ -1,16 +1,20 @@
-"""The frames of a long series, read time point by time point as they are asked for."""
+"""The pixels of a file: read whole once for all of its stacks, or time point by time point."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from bayesdl_sim.data.formats.image_file import Page, Series
 from bayesdl_sim.data.layouts import FRAMES, Arrangement
+from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["FramesOnDisk", "frames_on_disk"]
+__all__ = ["FramesOnDisk", "SharedPixels", "frames_on_disk", "too_large"]
 
 
 class FramesOnDisk:
@@ -119,4 +123,48 @@ def frames_on_disk(
         replace(arrangement, size=(1, 1)).cut(numbers, *place).reshape(-1, FRAMES),
         arrangement.tiles,
         arrangement.size,
+    )
+
+
+class SharedPixels:
+    """The array of a series: read once, and dropped when all stacks of it have been cut out.
+
+    Args:
+        series: whose pixels are wanted.
+        path: of its file, for messages.
+    """
+
+    def __init__(self, series: Series, path: Path) -> None:
+        self.series, self.path, self.users = series, path, 0
+        self._array: np.ndarray | None = None
+
+    def take(self) -> np.ndarray:
+        """The whole array, for one of `users` stacks.
+
+        Raises:
+            InputError: it does not fit into memory.
+        """
+        array = self._array
+        if array is None:
+            _require_memory(self.series, self.path)
+            array = self.series.read()
+        self.users -= 1
+        self._array = array if self.users > 0 else None
+        return array
+
+
+def _require_memory(series: Series, path: Path) -> None:
+    """Refuses what cannot fit, before the system ends the program for it."""
+    pixels = np.prod([float(size) for size in series.shape])
+    with contextlib.suppress(ValueError, OSError, AttributeError):  # not known on this system
+        whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        if pixels * (series.dtype.itemsize + 4) > whole:  # as it is, and as float32
+            raise too_large(series, path)
+
+
+def too_large(series: Series, path: Path) -> InputError:
+    """The error of a series that does not fit into memory."""
+    return InputError(
+        f"{path} does not fit into memory ({series.axes}YX "
+        f"{'x'.join(map(str, series.shape))}): give a smaller part of it"
     )

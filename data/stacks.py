@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -16,7 +14,7 @@ from bayesdl_sim.data.counts import count_facts, count_warnings
 from bayesdl_sim.data.folders import file_of_frames, frame_files
 from bayesdl_sim.data.formats.image_file import Channel, ImageFile, Series
 from bayesdl_sim.data.formats.opening import open_image_file
-from bayesdl_sim.data.frames import FramesOnDisk, frames_on_disk
+from bayesdl_sim.data.frames import FramesOnDisk, SharedPixels, frames_on_disk, too_large
 from bayesdl_sim.data.layouts import Arrangement, FrameLayout
 from bayesdl_sim.data.selection import (
     chosen_channels,
@@ -147,7 +145,7 @@ def _entries(file: ImageFile, layout: FrameLayout, stem: str, label: str = "") -
         for series, arrangement in parts
         for inner in range(arrangement.count("position"))
     ]
-    pixels: dict[int, _Pixels] = {}
+    pixels: dict[int, SharedPixels] = {}
     entries = []
     for number in chosen_number("position", len(positions), layout.position, file.path):
         series, arrangement, inner = positions[number]
@@ -169,7 +167,7 @@ def _entries(file: ImageFile, layout: FrameLayout, stem: str, label: str = "") -
                     name="_".join([stem, *map(_for_a_file_name, suffix)]),
                     file=file,
                     arrangement=arrangement,
-                    pixels=pixels.setdefault(id(series), _Pixels(series, file.path)),
+                    pixels=pixels.setdefault(id(series), SharedPixels(series, file.path)),
                     numbers=(c, inner, z),
                     channel=channels[c],
                     notes=(*_read_as(file, series, arrangement, len(positions)), *left_out),
@@ -201,27 +199,10 @@ class _Place:
     name: str
     file: ImageFile
     arrangement: Arrangement
-    pixels: _Pixels
+    pixels: SharedPixels
     numbers: tuple[int, int, int]
     channel: Channel
     notes: tuple[str, ...]
-
-
-class _Pixels:
-    """The array of a series: read once, and dropped when all stacks of it have been cut out."""
-
-    def __init__(self, series: Series, path: Path) -> None:
-        self.series, self.path, self.users = series, path, 0
-        self._array: np.ndarray | None = None
-
-    def take(self) -> np.ndarray:
-        array = self._array
-        if array is None:
-            _require_memory(self.series, self.path)
-            array = self.series.read()
-        self.users -= 1
-        self._array = array if self.users > 0 else None
-        return array
 
 
 def _read(place: _Place) -> RawStack:
@@ -233,7 +214,7 @@ def _read(place: _Place) -> RawStack:
         facts = count_facts(flat, path)
         raw = np.array(frames, dtype=np.float32, order="C")
     except MemoryError:
-        raise _too_large(place.pixels.series, path) from None
+        raise too_large(place.pixels.series, path) from None
     opened = _stack(place, raw)
     return replace(
         opened,
@@ -281,19 +262,3 @@ def _read_as(
 
 def _for_a_file_name(text: str) -> str:
     return re.sub(r"[^\w.+-]+", "-", text).strip("-.")[:40] or "x"
-
-
-def _require_memory(series: Series, path: Path) -> None:
-    """Refuses what cannot fit, before the system ends the program for it."""
-    pixels = np.prod([float(size) for size in series.shape])
-    with contextlib.suppress(ValueError, OSError, AttributeError):  # not known on this system
-        whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        if pixels * (series.dtype.itemsize + 4) > whole:  # as it is, and as float32
-            raise _too_large(series, path)
-
-
-def _too_large(series: Series, path: Path) -> InputError:
-    return InputError(
-        f"{path} does not fit into memory ({series.axes}YX "
-        f"{'x'.join(map(str, series.shape))}): give a smaller part of it"
-    )
