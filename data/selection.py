@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -88,9 +89,7 @@ def named_channels(series: Series, count: int) -> list[Channel]:
     ]
     again = {name for name, times in Counter(names).items() if times > 1}
     return [
-        Channel(
-            name=f"{name}-{n + 1}" if name in again else name, wavelength_nm=channel.wavelength_nm
-        )
+        replace(channel, name=f"{name}-{n + 1}" if name in again else name)
         for n, (name, channel) in enumerate(zip(names, known, strict=True))
     ]
 

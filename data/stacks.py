@@ -51,6 +51,8 @@ class RawStack:
         warnings: what may be wrong with the file, in sentences for people.
         channel: name of the colour, empty where there is none.
         wavelength_nm: of that colour, None where the file does not say.
+        emission_nm, na: wavelength of its emission and numerical aperture of the objective; None
+            where the file does not say.
         negative_share: of the values, below zero.
         clipped_share: of the values, cut off at the lowest one; 0 where none stand out.
         order: numbers of the frames of the file, from 0, if they were put in another order than
@@ -65,6 +67,8 @@ class RawStack:
     warnings: tuple[str, ...] = ()
     channel: str = ""
     wavelength_nm: float | None = None
+    emission_nm: float | None = None
+    na: float | None = None
     negative_share: float = 0.0
     clipped_share: float = 0.0
     order: tuple[int, ...] | None = None
@@ -240,6 +244,8 @@ def _stack(place: _Place, raw: np.ndarray | FramesOnDisk) -> RawStack:
         warnings=tuple(file_warnings(place.file)),
         channel=place.channel.name if place.arrangement.count("channel") > 1 else "",
         wavelength_nm=place.channel.wavelength_nm,
+        emission_nm=place.channel.emission_nm,
+        na=place.channel.na,
     )
 
 

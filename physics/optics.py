@@ -17,10 +17,12 @@ __all__ = [
     "apply_otf",
     "frequency_grid",
     "otf",
+    "stated_optics",
     "target_otf",
 ]
 
 TYPICAL_DAMPING = 0.4  # moderate aberrations
+STATED_CUTOFFS = (0.2, 0.45)  # cycles per raw pixel, of 2D-SIM stands, and some more
 MEASURED_FLOOR = 1e-3  # measured OTF values below this share of the peak are noise
 
 
@@ -86,6 +88,23 @@ class Optics:
 # Cut-off 0.34 cycles per pixel and moderate aberrations, in the middle of what microscopes have:
 # for whatever needs to know the optics only roughly.
 TYPICAL_OPTICS = Optics(na=1.35, emission_nm=560.0, pixel_size_nm=70.0, damping=TYPICAL_DAMPING)
+
+
+def stated_optics(
+    na: float | None, emission_nm: float | None, pixel_size_nm: float | None
+) -> Optics | None:
+    """The nominal detection of what a file states of its microscope.
+
+    Returns:
+        None where one of the three is missing, or where they make a cut-off outside of 0.2 to 0.45
+        cycles per raw pixel, which no 2D-SIM stand has: one of them is then wrong (a pixel size
+        without the binning, the aperture of another objective).
+    """
+    if na is None or emission_nm is None or pixel_size_nm is None:
+        return None
+    optics = Optics(na, emission_nm, pixel_size_nm).nominal
+    low, high = STATED_CUTOFFS
+    return optics if low <= optics.cutoff <= high else None
 
 
 def frequency_grid(shape: tuple[int, int], device: torch.device | str = "cpu") -> Tensor:

@@ -425,6 +425,25 @@ def test_optics_from_the_command_line(script, posterior, tmp_path, capsys):
     assert source["optics_given"]["cutoff"] == pytest.approx(2 * 1.41 / 516 * 62.6)
 
 
+def test_optics_that_the_file_states(script, posterior, tmp_path, capsys):
+    metadata = {"axes": "ZYX", "PhysicalSizeX": 0.065, "Channel": {"EmissionWavelength": 525}}
+    path = tmp_path / "cell.ome.tif"
+    tifffile.imwrite(path, counts(), ome=True, metadata=metadata)
+    lens = '<Instrument ID="I:0"><Objective ID="O:0" LensNA="1.4"/></Instrument><Image '
+    tifffile.tiffcomment(path, tifffile.tiffcomment(path).replace("<Image ", lens, 1))
+    given, said = {}, {}
+    for name, more in {"file": (), "coarse": ("--pixel_size_nm", 130)}.items():
+        call(script, posterior, "--test_data", path, "--save_path", tmp_path / name, *more)
+        facts = json.loads((tmp_path / name / "prediction.json").read_text())
+        given[name], said[name] = facts["source"]["optics_given"], capsys.readouterr().out
+    assert given["file"]["cutoff"] == pytest.approx(2 * 1.4 / 525 * 65)
+    assert given["file"]["damping"] < 1  # typical aberrations, not an ideal lens
+    assert "the file says NA 1.4 and an emission of 525 nm; used" in said["file"]
+    # A cut-off of 0.69 cycles per pixel: something of it is wrong, and the stack decides alone.
+    assert given["coarse"] is None
+    assert "emission of 525 nm; not used, since no 2D-SIM stand" in said["coarse"]
+
+
 def test_time_series_has_one_intensity_scale(script, posterior, tmp_path):
     """A cell that bleaches gets darker: its time points are not stretched one by one."""
     bright = counts(size=(24, 32))

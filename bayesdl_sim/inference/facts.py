@@ -106,6 +106,8 @@ def stack_facts(prepared: PreparedStack, result: Reconstruction) -> dict[str, An
             "raw_pixel_size_nm": stack.pixel_size_nm,
             "channel": stack.channel or None,
             "wavelength_nm": stack.wavelength_nm,
+            "emission_nm": stack.emission_nm,
+            "na": stack.na,
             "optics_given": None if prepared.optics is None else prepared.optics.to_dict(),
             "read_as": list(stack.notes),
             "put_in_order": None if stack.order is None else [f + 1 for f in stack.order],

@@ -33,7 +33,7 @@ from bayesdl_sim.inference.settings import DEFAULT_MAPS, MapSettings
 from bayesdl_sim.models.bayesdl import DISTILLED
 from bayesdl_sim.models.members import TILE, MemberFacts, hashes_of, open_members
 from bayesdl_sim.models.shipped import shipped_folder, student_folder
-from bayesdl_sim.physics.optics import Optics
+from bayesdl_sim.physics.optics import Optics, stated_optics
 from bayesdl_sim.utils.devices import choose_device, choose_precision
 from bayesdl_sim.utils.errors import InputError
 
@@ -272,13 +272,16 @@ class Posterior:
 
         Args:
             optics: of the detection, as far as they are known; `Optics(...).nominal` is that of an
-                aperture, a wavelength and a pixel size. Those of a prepared stack stay.
+                aperture, a wavelength and a pixel size. None: what the file states of them, if
+                anything. Those of a prepared stack stay.
         """
         if isinstance(stack, PreparedStack):
             if stack.min_max == self.min_max:
                 return stack
             # Prepared for a posterior that scales its frames otherwise.
             stack, optics = stack.stack, stack.optics
+        if optics is None:
+            optics = stated_optics(stack.na, stack.emission_nm, stack.pixel_size_nm)
         return PreparedStack(stack, self.min_max, optics)
 
     def require_maps(self, maps: Sequence[str]) -> None:

@@ -9,9 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["Channel", "ImageFile", "Page", "Series"]
+__all__ = [
+    "Channel",
+    "ImageFile",
+    "Page",
+    "Series",
+    "plausible_aperture",
+    "plausible_wavelength",
+]
 
 Page = Callable[[int], np.ndarray]
+LIGHT_NM = (200.0, 2000.0)
+APERTURES = (0.1, 1.7)  # air to high-index oil
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,11 +29,19 @@ class Channel:
 
     Attributes:
         name: empty where the file gives none.
-        wavelength_nm: of the emission if the file says it, else of the excitation.
+        emission_nm, excitation_nm: wavelengths; None where the file does not say.
+        na: numerical aperture of the objective; None where the file does not say.
     """
 
     name: str = ""
-    wavelength_nm: float | None = None
+    emission_nm: float | None = None
+    excitation_nm: float | None = None
+    na: float | None = None
+
+    @property
+    def wavelength_nm(self) -> float | None:
+        """Of the emission if the file says it, else of the excitation."""
+        return self.emission_nm or self.excitation_nm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,3 +102,13 @@ class ImageFile:
     named_axes: bool = False
     pixel_size_nm: float | None = None
     pixel_height_nm: float | None = None
+
+
+def plausible_wavelength(nm: float | None) -> float | None:
+    """A wavelength of a file, None if it is none of light, such as 0."""
+    return nm if nm is not None and LIGHT_NM[0] < nm < LIGHT_NM[1] else None
+
+
+def plausible_aperture(na: float | None) -> float | None:
+    """A numerical aperture of a file, None if no objective has it."""
+    return na if na is not None and APERTURES[0] <= na <= APERTURES[1] else None

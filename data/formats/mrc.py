@@ -82,7 +82,7 @@ def open_mrc(path: str | Path) -> ImageFile:
         shape=(*shape, *size),
         dtype=header.dtype,
         read=partial(_read, path, header, (*shape, *size)),
-        channels=tuple(Channel(wavelength_nm=float(wave)) for wave in header.wavelengths),
+        channels=tuple(Channel(emission_nm=float(wave)) for wave in header.wavelengths),
         pages=None if packed(path) else partial(_pages, path, header),
     )
     return ImageFile(

@@ -1,4 +1,4 @@
-"""Pixel sizes and colours that TIFF files of microscopes and Fiji say."""
+"""Pixel sizes, colours and apertures that TIFF files of microscopes and Fiji say."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ElementTree
 
 import tifffile
 
-from bayesdl_sim.data.formats.image_file import Channel
+from bayesdl_sim.data.formats.image_file import Channel, plausible_aperture, plausible_wavelength
 
 __all__ = ["channels_of", "pixel_sizes_nm"]
 
@@ -42,23 +42,43 @@ def channels_of(file: tifffile.TiffFile) -> list[tuple[Channel, ...]]:
         return []
     with contextlib.suppress(Exception):
         root = ElementTree.fromstring(file.ome_metadata)
-        return [
-            tuple(_channel(element) for element in pixels.findall("{*}Channel"))
-            for pixels in root.findall("{*}Image/{*}Pixels")
-        ]
+        lenses = {lens.get("ID"): lens for lens in root.findall("{*}Instrument/{*}Objective")}
+        colours = []
+        for image in root.findall("{*}Image"):
+            na = _aperture(image, lenses)
+            elements = image.findall("{*}Pixels/{*}Channel")
+            colours.append(tuple(_channel(element, na) for element in elements))
+        return colours
     return []
 
 
-def _channel(element: ElementTree.Element) -> Channel:
-    wavelength = None
-    for name in ("EmissionWavelength", "ExcitationWavelength"):
-        with contextlib.suppress(KeyError, ValueError):
-            unit = element.get(f"{name}Unit", "nm").strip().lower()
-            value = float(element.attrib[name]) * UNIT_NM[unit]
-            if 200 < value < 2000:  # nm, light
-                wavelength = value
-                break
-    return Channel(name=element.get("Name", "").strip(), wavelength_nm=wavelength)
+def _channel(element: ElementTree.Element, na: float | None) -> Channel:
+    return Channel(
+        name=element.get("Name", "").strip(),
+        emission_nm=_wavelength(element, "EmissionWavelength"),
+        excitation_nm=_wavelength(element, "ExcitationWavelength"),
+        na=na,
+    )
+
+
+def _wavelength(element: ElementTree.Element, name: str) -> float | None:
+    with contextlib.suppress(KeyError, ValueError):
+        unit = element.get(f"{name}Unit", "nm").strip().lower()
+        return plausible_wavelength(float(element.attrib[name]) * UNIT_NM[unit])
+    return None
+
+
+def _aperture(
+    image: ElementTree.Element, lenses: dict[str | None, ElementTree.Element]
+) -> float | None:
+    """Of the objective that an image names, or of the only one of its file."""
+    settings = image.find("{*}ObjectiveSettings")
+    lens = lenses.get(settings.get("ID")) if settings is not None else None
+    if settings is None and len(lenses) == 1:
+        (lens,) = lenses.values()
+    with contextlib.suppress(TypeError, ValueError):
+        return plausible_aperture(float(lens.get("LensNA"))) if lens is not None else None
+    return None
 
 
 def _plausible(size: float | None) -> float | None:

@@ -13,7 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from bayesdl_sim.data.formats.image_file import Channel, ImageFile, Series
+from bayesdl_sim.data.formats.image_file import (
+    Channel,
+    ImageFile,
+    Series,
+    plausible_aperture,
+    plausible_wavelength,
+)
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["open_czi", "open_nd2"]
@@ -85,11 +91,17 @@ def _czi_metadata(document: dict[str, Any]) -> tuple[tuple[Channel, ...], tuple]
     channels: tuple[Channel, ...] = ()
     sizes: dict[str, float] = {}
     metadata = document.get("ImageDocument", {}).get("Metadata", {})
+    na = _czi_aperture(metadata)
     with contextlib.suppress(Exception):
         image = metadata["Information"]["Image"]
         found = image["Dimensions"]["Channels"]["Channel"]
         channels = tuple(
-            Channel(name=str(entry.get("@Name") or ""), wavelength_nm=_wavelength(entry))
+            Channel(
+                name=str(entry.get("@Name") or ""),
+                emission_nm=_wavelength(entry, "EmissionWavelength"),
+                excitation_nm=_wavelength(entry, "ExcitationWavelength"),
+                na=na,
+            )
             for entry in (found if isinstance(found, list) else [found])
         )
     with contextlib.suppress(Exception):
@@ -99,12 +111,23 @@ def _czi_metadata(document: dict[str, Any]) -> tuple[tuple[Channel, ...], tuple]
     return channels, (plausible.get("X"), plausible.get("Y"))
 
 
-def _wavelength(entry: dict[str, Any]) -> float | None:
-    for name in ("EmissionWavelength", "ExcitationWavelength"):
-        with contextlib.suppress(KeyError, TypeError, ValueError):
-            value = float(entry[name])
-            if 200 < value < 2000:  # nm, light
-                return value
+def _wavelength(entry: dict[str, Any], name: str) -> float | None:
+    with contextlib.suppress(KeyError, TypeError, ValueError):
+        return plausible_wavelength(float(entry[name]))
+    return None
+
+
+def _czi_aperture(metadata: dict[str, Any]) -> float | None:
+    """Of the objective that the image names, or of the only one of its file."""
+    with contextlib.suppress(Exception):
+        information = metadata["Information"]
+        found = information["Instrument"]["Objectives"]["Objective"]
+        lenses = found if isinstance(found, list) else [found]
+        settings = information["Image"].get("ObjectiveSettings", {})
+        named = settings.get("ObjectiveRef", {}).get("@Id")
+        chosen = [lens for lens in lenses if lens.get("@Id") == named] if named else lenses
+        if len(chosen) == 1:
+            return plausible_aperture(float(chosen[0]["LensNA"]))
     return None
 
 
@@ -127,7 +150,11 @@ def open_nd2(path: str | Path) -> ImageFile:
         channels, pixel = (), (None, None)
         with contextlib.suppress(Exception):
             channels = tuple(
-                Channel(name=entry.channel.name, wavelength_nm=entry.channel.emissionLambdaNm)
+                Channel(
+                    name=entry.channel.name,
+                    emission_nm=plausible_wavelength(entry.channel.emissionLambdaNm),
+                    na=plausible_aperture(entry.microscope.objectiveNumericalAperture),
+                )
                 for entry in file.metadata.channels
             )
         with contextlib.suppress(Exception):

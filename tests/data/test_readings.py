@@ -387,6 +387,25 @@ def test_wavelengths_and_pixels_of_ome(tmp_path):
         read_stacks(tmp_path / "raw.ome.tif", FrameLayout(channel="blue"))
 
 
+def test_the_objective_of_ome(tmp_path):
+    path = tmp_path / "raw.ome.tif"
+    metadata = {"axes": "ZYX", "Channel": {"EmissionWavelength": 525, "ExcitationWavelength": 488}}
+    tifffile.imwrite(path, A, ome=True, metadata=metadata)
+    xml = tifffile.tiffcomment(path)
+    lenses = "".join(f'<Objective ID="O:{n}" LensNA="{na}"/>' for n, na in enumerate((0.8, 1.4)))
+    with_lenses = xml.replace("<Image ", f'<Instrument ID="I:0">{lenses}</Instrument><Image ', 1)
+    named = with_lenses.replace("<Pixels ", '<ObjectiveSettings ID="O:1"/><Pixels ', 1)
+    found = {}
+    for name, text in {"none": xml, "two": with_lenses, "named": named}.items():
+        tifffile.tiffcomment(path, text)
+        stack = read_stack(path)
+        found[name] = (stack.na, stack.emission_nm)
+    # Of two objectives, the image must say which.
+    assert found == {"none": (None, 525), "two": (None, 525), "named": (1.4, 525)}
+    tifffile.tiffcomment(path, named.replace('LensNA="1.4"', 'LensNA="63"'))
+    assert read_stack(path).na is None  # a magnification is no aperture
+
+
 OTHER_SIM = {
     "15 frames": ((15, *SIZE), "holds 15 images .3 orientations x 5 phases.*5 phases: not supp"),
     "15 frames of 2 planes": ((30, *SIZE), "5 phases: not supported"),

@@ -119,7 +119,7 @@ def begin_series(
         if is_finished(folder, identity):
             return None
         if not run.has_begun():
-            for note in run.prepared.stack.notes:
+            for note in settings.microscope.notes(run.prepared.stack):
                 print(f"{printable(entry.source)}: {note}")
             refuse(run.prepared)
         run.begin(progress)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bayesdl_sim.utils.errors import InputError
 
 if TYPE_CHECKING:
+    from bayesdl_sim.data.stacks import RawStack
     from bayesdl_sim.physics.optics import Optics
 
 __all__ = ["KnownMicroscope", "add_optics_options"]
@@ -46,7 +47,7 @@ class KnownMicroscope:
         _require_within("wavelength_nm", self.wavelength_nm, WAVELENGTH_RANGE_NM, " nm")
 
     def optics(self, pixel_size_nm: float | None, source: str) -> Optics | None:
-        """The detection of a stack; None where nothing is known.
+        """The detection of a stack; None where nothing is known but what its file states.
 
         Args:
             pixel_size_nm: of its raw frames.
@@ -81,12 +82,32 @@ class KnownMicroscope:
             optics, damping=1.0, radial_otf=curve.modulus, radial_step_per_um=curve.step_per_um
         )
 
+    def notes(self, stack: RawStack) -> list[str]:
+        """What there is to say of a stack: how it was read, and what becomes of its own optics."""
+        if self.na is not None or stack.na is None or stack.emission_nm is None:
+            return list(stack.notes)
+        from bayesdl_sim.physics.optics import stated_optics
+
+        stated = f"the file says NA {stack.na:g} and an emission of {stack.emission_nm:g} nm"
+        if stack.pixel_size_nm is None:
+            used = "not used without a pixel size: give pixel_size_nm"
+        elif stated_optics(stack.na, stack.emission_nm, stack.pixel_size_nm) is None:
+            used = (
+                f"not used, since no 2D-SIM stand has such a cut-off with pixels of "
+                f"{stack.pixel_size_nm:g} nm: give na, wavelength_nm and pixel_size_nm"
+            )
+        else:
+            used = "used, unless clear fringes contradict them"
+        return [*stack.notes, f"{stated}; {used}"]
+
 
 def add_optics_options(group: Any) -> None:
     """Adds them to a group of the command line."""
     add = group.add_argument
     add(
-        "--na", type=float, help="numerical aperture of the objective (default: found in the stack)"
+        "--na",
+        type=float,
+        help="numerical aperture of the objective (default: as the file says, or found)",
     )
     add("--wavelength_nm", type=float, help="emission wavelength in nm; goes with --na")
     add("--otf", type=Path, help="measured OTF, a line of complex values in an MRC file")

@@ -107,10 +107,10 @@ def process(entry: StackEntry, folder: Path, settings: TestSettings, posterior: 
     """Reads, judges, reconstructs and writes one stack."""
     source = printable(entry.source)
     stack = in_proved_order(entry.read())
-    for note in stack.notes:
-        print(f"{source}: {note}")
     stack = replace(stack, pixel_size_nm=settings.pixel_size_nm or stack.pixel_size_nm)
     optics = settings.microscope.optics(stack.pixel_size_nm, source)
+    for note in settings.microscope.notes(stack):
+        print(f"{source}: {note}")
     target = None if settings.target is None else read_target(settings.target, stack)
     height, width = stack.raw.shape[-2:]
     if not posterior.is_local and max(height, width) > settings.tile:

@@ -70,7 +70,7 @@ def findings(
 
 
 def contradicted_optics(given: Optics | None, used: Optics) -> list[Finding]:
-    """What to say where the fringes do not go with the optics that the user gave.
+    """What to say where the fringes do not go with the optics that user or file gave.
 
     Args:
         given: None: nothing was given.
@@ -79,8 +79,9 @@ def contradicted_optics(given: Optics | None, used: Optics) -> list[Finding]:
     if given is None or used == given:
         return []
     reason = (
-        f"na, wavelength_nm and pixel_size_nm give a cut-off of {given.cutoff:.3f} cycles per "
-        f"pixel, but the fringes show one of {used.cutoff:.3f}, which was used: check the three"
+        f"aperture ({given.na:g}), emission ({given.emission_nm:g} nm) and pixel size "
+        f"({given.pixel_size_nm:g} nm) give a cut-off of {given.cutoff:.3f} cycles per pixel, but "
+        f"the fringes show one of {used.cutoff:.3f}, which was used: check the three"
     )
     return [Finding(False, reason)]
 
