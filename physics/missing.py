@@ -13,7 +13,16 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-__all__ = ["describe_missing", "filled", "missing_in_bands", "missing_pixels", "validity"]
+from bayesdl_sim.physics.interpolation import interpolated, narrow_gaps
+
+__all__ = [
+    "describe_missing",
+    "filled",
+    "missing_in_bands",
+    "missing_pixels",
+    "validity",
+    "weight_beside",
+]
 
 SMALLEST = 12  # pixels of one value side by side; of rounded counts a few agree by chance
 MOST = 0.9  # of the field: beyond it, the stack is constant and nothing can be left out
@@ -91,9 +100,11 @@ def _is_clipped(bands: Iterable[Tensor], patches: Tensor, level: float) -> bool:
 
 
 def filled(frames: Tensor, missing: Tensor) -> Tensor:
-    """Frames whose pixels without data continue the field smoothly.
+    """Frames whose pixels without data continue the field.
 
-    Each takes the Gaussian mean of the data around it, of the smallest reach that finds enough.
+    In a gap of a few pixels, light and fringes are interpolated (`interpolation.interpolated`).
+    Elsewhere each pixel takes the Gaussian mean of the data around it, of the smallest reach that
+    finds enough.
 
     Args:
         frames: (n, H, W); what stands in the missing pixels does not matter.
@@ -104,6 +115,10 @@ def filled(frames: Tensor, missing: Tensor) -> Tensor:
     """
     if not bool(missing.any()):
         return frames
+    return interpolated(_smoothly_filled(frames, missing), missing, narrow_gaps(missing))
+
+
+def _smoothly_filled(frames: Tensor, missing: Tensor) -> Tensor:
     data = (~missing).to(frames)
     known = torch.where(missing, 0.0, frames)
     result, left = known.clone(), missing.clone()
@@ -126,7 +141,11 @@ def validity(raw: Tensor) -> Tensor | None:
     Args:
         raw: (9, H, W) counts.
     """
-    missing = missing_pixels(raw)
+    return weight_beside(missing_pixels(raw))
+
+
+def weight_beside(missing: Tensor) -> Tensor | None:
+    """`validity` of a field whose pixels without data (H, W) are known."""
     if not bool(missing.any()):
         return None
     near = (2.5 * _blurred(missing.float()[None], EDGE)[0]).clamp(max=1.0)

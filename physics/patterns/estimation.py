@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES, Illumination
-from bayesdl_sim.physics.missing import validity
+from bayesdl_sim.physics.interpolation import narrow_gaps
+from bayesdl_sim.physics.missing import missing_pixels, weight_beside
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
 from bayesdl_sim.physics.patterns.bands import equalise, prepare, separate, unmixing
 from bayesdl_sim.physics.patterns.correlation import (
@@ -113,16 +114,18 @@ def estimate(raw: Tensor, optics: Optics | None = None) -> Estimate:
     (2013); Mueller et al., Nat. Commun. 7, 10980 (2016). The joint search, the evidence, the
     whitening and the phases from a mixture are this project's.
     """
-    frames = prepare(raw)
+    missing = missing_pixels(raw.float())
+    frames = prepare(raw, missing=missing)
     known = optics or TYPICAL_OPTICS
-    valid, spots = validity(raw.float()), spot_weight(frames)
+    valid, spots = weight_beside(missing), spot_weight(frames)
     noise = noise_variance(frames, known, valid)
     frames = equalise(frames, known, noise, spots)
     # In units of the noise: the numbers stay within what single precision holds.
     unit = math.sqrt(noise) if noise > 0 else max(float(frames.abs().max()), 1.0)
     frames, noise = frames / unit, noise / unit**2
     bins = noise_bins(frames, valid)
-    weight = noise_weight(frames, valid, bins)
+    # What is interpolated counts: a notch in the window would spread low frequencies over all.
+    weight = noise_weight(frames, weight_beside(missing & ~narrow_gaps(missing)), bins)
     field = field_of(known, weight if spots is None else weight * spots)
     triples = [_triple(three, field) for three in frames.split(PHASES)]
     wide = torch.stack([triple.spectra.mean(dim=0) for triple in triples]).mean(dim=0)
