@@ -18,7 +18,7 @@ venv=$root/.venv
 
 # Imported by name, since a package's name and its module's differ. torchvision is left out: its
 # wheel does not import beside every build of PyTorch, and only what needs it imports it.
-modules="torch numpy scipy tifffile imageio skimage natsort matplotlib cv2 mrcfile tqdm filelock tensorboard"
+modules="torch numpy scipy tifffile imageio skimage natsort matplotlib PIL cv2 mrcfile tqdm filelock tensorboard"
 test_modules="pytest xdist hypothesis ruff setuptools posteriors scoringrules uncertainty_toolbox torchmetrics material mkdocstrings_handlers onnx onnxruntime onnxscript bioimageio.spec pydantic zarr dask distributed"
 
 say() {

@@ -28,6 +28,7 @@ from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.benchmarks.scenes.movie import Movie, simulate_movie
 from bayesdl_sim.benchmarks.shared.common import open_posterior
 from bayesdl_sim.benchmarks.shared.console import at_least
+from bayesdl_sim.benchmarks.shared.panels import add_scale_bar
 from bayesdl_sim.data.normalise import normalisation_of
 from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.figures.common import lit_pixels, options, save, sr_scale
@@ -35,7 +36,6 @@ from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.metrics.images import pearson
 from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled
 from bayesdl_sim.utils.errors import InputError, run_script
-from bayesdl_sim.utils.pictures import draw_scale_bar
 from bayesdl_sim.utils.report.contrast import display_limits
 
 __all__ = ["Reconstructed", "consistency", "draw", "main", "marks", "reconstruct"]
@@ -168,7 +168,7 @@ def draw(found: Reconstructed, factor: float) -> Figure:
         top.colorbar(shown, ax=axes, shrink=0.7)
         for patch in movie.patches:
             axes.contour(patch.numpy(), levels=[0.5], colors="tab:green", linewidths=1)
-        draw_scale_bar(axes, tuple(image.shape), movie.pixel_size_nm, 10.0)
+        add_scale_bar(axes, tuple(image.shape), movie.pixel_size_nm, 10.0)
     _draw_times(bottom.subplots(1, 2), found, hits, step)
     return figure
 

@@ -190,7 +190,7 @@ def test_ci_runs_what_the_readme_says():
 def test_set_up_asks_for_what_is_required():
     # setup.sh lists module names, since a package's name and its module's differ.
     renamed = {"scikit-image": "skimage", "opencv-python-headless": "cv2"}
-    renamed |= {"pytest-xdist": "xdist"}
+    renamed |= {"pytest-xdist": "xdist", "pillow": "PIL"}
     renamed |= {"mkdocs-material": "material", "mkdocstrings-python": "mkdocstrings_handlers"}
     text = (ROOT / "setup.sh").read_text(encoding="utf-8")
     for name, file in (("modules", "requirements.txt"), ("test_modules", "requirements-test.txt")):

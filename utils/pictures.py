@@ -9,27 +9,23 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
-from matplotlib.patheffects import withStroke
-from matplotlib.ticker import MaxNLocator, ScalarFormatter
 from numpy.typing import ArrayLike, NDArray
 
+from bayesdl_sim.utils.drawing.canvas import Box, Canvas, text_width
+from bayesdl_sim.utils.drawing.colour_maps import colour_map, coloured, resized
+from bayesdl_sim.utils.drawing.plot import Plot
+from bayesdl_sim.utils.drawing.ticks import ticks
 from bayesdl_sim.utils.errors import InputError
-from bayesdl_sim.utils.files import atomic_path
 from bayesdl_sim.utils.report.contrast import display_limits
 
 __all__ = [
-    "PNG",
     "Panel",
     "checked_image",
     "draw_scale_bar",
+    "scale_bar",
     "time_points",
     "write_overview",
     "write_picture",
@@ -37,10 +33,7 @@ __all__ = [
 
 _INTENSITY, _UNCERTAINTY = "magma", "viridis"
 _UNCERTAIN_WORDS = ("aleatoric", "epistemic", "total", "uncertainty", "sigma")
-_DPI = 100
-# A third of the time of the usual 6, and a sixth more bytes; of these, runs of equal bytes (3, RLE)
-# save a fifth and a tenth.
-PNG = {"compress_level": 1, "compress_type": 3}
+_POINTED = 0.03  # of the colour bar's length, at an end that values lie beyond
 
 
 class Panel(NamedTuple):
@@ -126,99 +119,110 @@ def _draw(path: str | Path, panels: list[_Panel], side: int, heading: str = "") 
     left, column = 0.8 * em, width + (7.0 if labelled else 5.6) * em
     wide = left + len(panels) * column
     lines = textwrap.wrap(heading, max(20, int(wide / (0.62 * em)))) if heading else []
-    total = (wide, height + (3.2 + 1.5 * len(lines)) * em)
-    figure = Figure(figsize=(total[0] / _DPI, total[1] / _DPI), dpi=_DPI, facecolor="white")
-
-    def axes(x: float, wide: float):
-        return figure.add_axes((x / total[0], em / total[1], wide / total[0], height / total[1]))
-
+    top = (2.2 + 1.5 * len(lines)) * em
+    canvas = Canvas(wide, top + height + em)
+    for number, line in enumerate(lines):
+        canvas.text((left, (0.4 + 1.5 * number) * em), line, em, "la")
     for index, panel in enumerate(panels):
-        x = left + index * column
-        _draw_panel(axes(x, width), axes(x + width + 0.5 * em, 0.8 * em), panel, width, em)
-    if lines:
-        points, top = em * 72 / _DPI, 1 - 0.4 * em / total[1]
-        style = {"fontsize": points, "va": "top", "linespacing": 1.3, "parse_math": False}
-        figure.text(left / total[0], top, "\n".join(lines), **style)
-    with atomic_path(path) as partial:
-        figure.savefig(partial, format="png", dpi=_DPI, pil_kwargs=PNG)
+        x = round(left + index * column)
+        _draw_panel(canvas, (x, round(top), x + width, round(top) + height), panel, em)
+    canvas.save(path)
 
 
-def _draw_panel(axes: Any, bar_axes: Any, panel: _Panel, width: float, em: float) -> None:
+def _draw_panel(canvas: Canvas, box: Box, panel: _Panel, em: float) -> None:
     image, title = panel.image, panel.title
     if image.ndim == 3:
         title = f"{title} (time point 1 of {len(image)})"
         image = image[0]
-    points = em * 72 / _DPI
+    left, top, right, bottom = box
     low, high = panel.limits or display_limits(image)
-    cmap = colormaps[panel.cmap].with_extremes(bad="silver")  # no data
-    colours = ScalarMappable(Normalize(low, high), cmap)
-    axes.imshow(image, cmap=cmap, vmin=low, vmax=high, aspect="auto")
-    axes.set_axis_off()
-    _hatch_border(axes, image.shape, panel.border)
-    # A long name gets smaller letters (about 0.6 em each) rather than running into its neighbour.
-    fitting = min(1.2 * points, (width + em) * 72 / _DPI / (0.62 * max(len(title), 1)))
-    axes.set_title(title, fontsize=fitting, pad=0.5 * points, parse_math=False)
-    draw_scale_bar(axes, image.shape, panel.pixel_size_nm, points)
-    below, above = np.nanmin(image) < low, np.nanmax(image) > high
-    extend = ("both" if above else "min") if below else ("max" if above else "neither")
-    bar = axes.figure.colorbar(colours, cax=bar_axes, extend=extend, extendfrac=0.03)
-    bar.locator = MaxNLocator(5)
-    bar.formatter = ScalarFormatter(useOffset=False)
-    bar.formatter.set_powerlimits((-3, 5))
-    bar.update_ticks()
-    bar.ax.tick_params(labelsize=0.8 * points)
-    bar.ax.yaxis.get_offset_text().set_fontsize(0.8 * points)
-    if panel.label:
-        bar.set_label(panel.label, fontsize=0.9 * points, parse_math=False)
+    small = resized(image, (bottom - top, right - left))
+    canvas.picture(box, coloured(small, low, high, panel.cmap))
+    for strip in _border(image.shape, panel.border, box):
+        canvas.hatch(strip)
+    # A long name gets smaller letters rather than running into its neighbour.
+    size = min(1.2 * em, 1.2 * em * (right - left + em) / max(text_width(title, 1.2 * em), 1.0))
+    canvas.text(((left + right) / 2, top - 0.5 * em), title, size, "ms")
+    draw_scale_bar(canvas, box, image.shape, panel.pixel_size_nm, em)
+    beyond = np.nanmin(image) < low, np.nanmax(image) > high
+    bar = (right + 0.5 * em, top, right + 1.3 * em, bottom)
+    _draw_colour_bar(canvas, bar, (low, high), beyond, panel, em)
 
 
-def _hatch_border(axes: Any, shape: tuple[int, ...], border: int) -> None:
-    """Hatches the pixels along the four edges."""
+def _draw_colour_bar(
+    canvas: Canvas,
+    box: Box,
+    limits: tuple[float, float],
+    beyond: tuple[bool, bool],
+    panel: _Panel,
+    em: float,
+) -> None:
+    """The colours of the values, pointed at an end (low, high) that values lie beyond."""
+    left, top, right, bottom = (round(side) for side in box)
+    point = round(_POINTED * (bottom - top))
+    upper, lower = top + point * beyond[1], bottom - point * beyond[0]
+    colours, middle = colour_map(panel.cmap), (left + right) / 2
+    values = np.linspace(255, 0, lower - upper).round().astype(int)
+    canvas.picture(
+        (left, upper, right, lower), colours[values][:, None].repeat(right - left, axis=1)
+    )
+    outline = [(left, lower), (left, upper), (right, upper), (right, lower)]
+    if beyond[1]:
+        corners = [(left, upper), (middle, top), (right, upper)]
+        canvas.area(corners, _name(colours[255]))
+        outline.insert(2, (middle, top))
+    if beyond[0]:
+        corners = [(left, lower), (middle, bottom), (right, lower)]
+        canvas.area(corners, _name(colours[0]))
+        outline.append((middle, bottom))
+    canvas.line([*outline, outline[0]], "black", 1)
+    inner = (left, upper, right, lower)
+    plot = Plot(canvas=canvas, box=inner, x=(0.0, 1.0), y=limits, size=0.8 * em)
+    plot.beside(ticks(*limits, 6), panel.label, right=True)
+
+
+def _name(colour: NDArray[np.uint8]) -> str:
+    red, green, blue = colour.tolist()
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def _border(shape: tuple[int, ...], border: int, box: Box) -> list[Box]:
+    """The four strips of a box that the pixels along the edges of an image take."""
     height, width = shape
-    across, along = min(border, height // 2), min(border, width // 2)
-    if across and along:
-        inner = height - 2 * across
-        for x, y, wide, high in (
-            (0, 0, width, across),
-            (0, height - across, width, across),
-            (0, across, along, inner),
-            (width - along, across, along, inner),
-        ):
-            style = {"facecolor": "lightgrey", "edgecolor": "dimgrey", "linewidth": 0}
-            axes.add_patch(Rectangle((x - 0.5, y - 0.5), wide, high, hatch="////", **style))
+    left, top, right, bottom = box
+    down = round(min(border, height // 2) * (bottom - top) / height)
+    along = round(min(border, width // 2) * (right - left) / width)
+    if not (down and along):
+        return []
+    return [
+        (left, top, right, top + down),
+        (left, bottom - down, right, bottom),
+        (left, top + down, left + along, bottom - down),
+        (right - along, top + down, right, bottom - down),
+    ]
 
 
 def draw_scale_bar(
-    axes: Any, shape: tuple[int, ...], pixel_size_nm: float | None, points: float
+    canvas: Canvas, box: Box, shape: tuple[int, ...], pixel_size_nm: float | None, em: float
 ) -> None:
     """A bar of about a fifth of the width at the lower right, readable on dark and on bright.
 
     Args:
-        axes: of matplotlib, which show an image of that shape (H, W).
-        points: height of the letters.
+        box: where the canvas shows an image of that shape (H, W).
+        em: height of the letters, screen pixels.
     """
-    height, width = shape
-    length, text = _scale_bar(width, pixel_size_nm)
-    outline = [withStroke(linewidth=0.2 * points, foreground="black")]
-    margin, thick = 0.04 * width, max(0.012 * max(height, width), 0.5)
-    x, y = width - 0.5 - margin - length, height - 0.5 - 0.04 * height - thick
-    axes.add_patch(
-        Rectangle((x, y), length, thick, facecolor="white", edgecolor="none", path_effects=outline)
-    )
-    axes.annotate(
-        text,
-        (x + length / 2, y),
-        (0, 0.35 * points),
-        textcoords="offset points",
-        ha="center",
-        va="bottom",
-        color="white",
-        fontsize=points,
-        path_effects=outline,
-    )
+    left, top, right, bottom = box
+    width, height = right - left, bottom - top
+    length, words = scale_bar(shape[1], pixel_size_nm)
+    length *= width / shape[1]
+    line = max(1, round(0.1 * em))
+    thick = max(0.012 * max(height, width), 2.0)
+    x, y = right - 0.04 * width - length, bottom - 0.04 * height - thick
+    canvas.rectangle((x, y, x + length, y + thick), "white", "black", line)
+    canvas.text((x + length / 2, y - 0.5 * em), words, em, "ms", "white", line)
 
 
-def _scale_bar(width: int, pixel_size_nm: float | None) -> tuple[float, str]:
+def scale_bar(width: int, pixel_size_nm: float | None) -> tuple[float, str]:
     """Length in pixels and its text: the 1-2-5 number nearest to a fifth of the width."""
     unit = 1.0 if pixel_size_nm is None else pixel_size_nm
     fifth = width * unit / 5

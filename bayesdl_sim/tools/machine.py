@@ -30,7 +30,7 @@ __all__ = [
     "usable_gpus",
 ]
 
-NEEDED = ("torch", "numpy", "scipy", "scikit-image", "tifffile", "mrcfile", "matplotlib")
+NEEDED = ("torch", "numpy", "scipy", "scikit-image", "tifffile", "mrcfile", "matplotlib", "pillow")
 EXTRAS = {"nd2": "nd2", "pylibCZIrw": "czi", "tensorboard": "train", "napari": "napari"}
 GIB = 2**30
 LITTLE_MEMORY = 2 * GIB  # a field of 1024 x 1024 raw pixels with eight members needs about this

@@ -13,11 +13,7 @@ from numpy.typing import NDArray
 
 from bayesdl_sim.data.formats.tiff import read_tiff
 from bayesdl_sim.data.stacks import read_stack
-from bayesdl_sim.inference.output.profile_picture import (
-    PROFILE,
-    draw_profile,
-    write_profile_picture,
-)
+from bayesdl_sim.inference.output.profile_picture import PROFILE, write_profile_picture
 from bayesdl_sim.metrics.profiles import line_between
 from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled
 from bayesdl_sim.utils.errors import InputError, require_folder
@@ -134,7 +130,6 @@ def write_profile(
         )
     wide_field = None if raw is None else wide_field_of(raw, time, result.sr.shape)
     line = line_between((y0, x0), (y1, x1))
-    figure = draw_profile(*result[:2], line, result.pixel_size_nm, level, wide_field)
     path = path or folder / PROFILE
-    write_profile_picture(path, figure)
+    write_profile_picture(path, *result[:2], line, result.pixel_size_nm, level, wide_field)
     return path

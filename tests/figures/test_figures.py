@@ -24,7 +24,7 @@ from bayesdl_sim.figures import (
 )
 from bayesdl_sim.figures import profile as profile_figure
 from bayesdl_sim.figures.common import lit_pixels, sr_scale
-from bayesdl_sim.inference.output.profile_picture import draw_profile
+from bayesdl_sim.inference.output.profile_picture import profile_of
 from bayesdl_sim.metrics.profiles import line_between, profile
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
 from bayesdl_sim.tools import profile as profile_tool
@@ -100,15 +100,13 @@ def test_profile_reads_the_channels_of_its_time_point(result):
 def test_profile_draws_the_interval_of_the_line(result):
     found = profile_tool.read_result(result / "out", 0)
     line = line_between((5, 5), (40, 50))
-    figure = draw_profile(found.sr, found.total, line, found.pixel_size_nm, 0.9, found.sr * 3 + 7)
-    band, axes = figure.axes[1].collections[0], figure.axes[1]
-    heights = np.unique(band.get_paths()[0].vertices[:, 1])
+    values = profile_of(found.sr, found.total, line, found.pixel_size_nm, 0.9, found.sr * 3 + 7)
     sr, total = profile(found.sr, line), profile(found.total, line)
-    assert heights.max() == pytest.approx((sr + stats.norm.ppf(0.95) * total).max())
-    assert heights.min() == pytest.approx((sr - stats.norm.ppf(0.95) * total).min())
-    ours, wide = (drawn.get_ydata() for drawn in axes.lines)
-    np.testing.assert_allclose(wide, ours, atol=1e-5)  # an affine copy is fitted onto it
-    assert axes.lines[0].get_xdata()[-1] == pytest.approx(math.hypot(35, 45) * 0.0325, rel=1e-3)
+    low, high = values.band
+    np.testing.assert_allclose(high, sr + stats.norm.ppf(0.95) * total, rtol=1e-5)
+    np.testing.assert_allclose(low, sr - stats.norm.ppf(0.95) * total, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(values.wide_field, values.ours, atol=1e-5)  # an affine copy
+    assert values.along[-1] == pytest.approx(math.hypot(35, 45) * 0.0325, rel=1e-3)
 
 
 def test_profile_as_a_program(result, tmp_path):

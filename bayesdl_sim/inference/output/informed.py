@@ -8,24 +8,33 @@ have one lightness in CIELAB, so that a pixel that is not trusted is not darker 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
-from skimage.color import lab2rgb
 
+from bayesdl_sim.utils.drawing.canvas import Box, Canvas, text_width
+from bayesdl_sim.utils.drawing.colour_maps import resized
+from bayesdl_sim.utils.drawing.plot import Plot
+from bayesdl_sim.utils.drawing.ticks import ticks
 from bayesdl_sim.utils.errors import InputError
-from bayesdl_sim.utils.files import atomic_path
-from bayesdl_sim.utils.pictures import PNG, draw_scale_bar
+from bayesdl_sim.utils.pictures import draw_scale_bar
 from bayesdl_sim.utils.report.contrast import display_limits
 
 __all__ = ["informed_colours", "write_informed"]
 
 _LIGHTEST = 74.0  # L* of full brightness; beyond, a screen has no strong orange or blue
 _CREDIBLE, _DOUBTFUL = np.array([-10.0, -39.0]), np.array([29.0, 50.0])  # a*, b* at the lightest
-_SIDE, _EM, _DPI = 900, 26, 100  # of the image and of its letters, screen pixels
+_SIDE, _EM = 900, 26  # of the image and of its letters, screen pixels
 _LEGEND = 7  # side of the legend, in letters
+_STEPS = 256  # of brightness and of credibility, in a picture
+_WHITE = np.array([0.95047, 1.0, 1.08883])  # XYZ of the light D65
+_TO_RGB = np.array(  # linear sRGB of XYZ
+    [
+        [3.24048134, -1.53715152, -0.49853633],
+        [-0.96925495, 1.87599, 0.04155593],
+        [0.05564664, -0.20404134, 1.05731107],
+    ]
+)
 
 
 def informed_colours(brightness: ArrayLike, credibility: ArrayLike) -> NDArray[np.float64]:
@@ -38,17 +47,37 @@ def informed_colours(brightness: ArrayLike, credibility: ArrayLike) -> NDArray[n
         InputError: the shapes differ, or a value is not finite.
     """
     brightness, credible = (np.asarray(x, np.float64) for x in (brightness, credibility))
-    if brightness.shape != credible.shape:
-        raise InputError(
-            f"an image {brightness.shape} and its credibility {credible.shape} are expected to "
-            "have one size"
-        )
-    if not (np.isfinite(brightness) & np.isfinite(credible)).all():
-        raise InputError("an image or its credibility holds values that are not finite")
+    _require_one_size(brightness, credible)
+    for image in (brightness, credible):
+        _require_finite(image)
     brightness, credible = brightness.clip(0, 1)[..., None], credible.clip(0, 1)[..., None]
     hue = (1 - credible) * _DOUBTFUL + credible * _CREDIBLE
     lab = np.concatenate([_LIGHTEST * brightness, brightness * hue], axis=-1)
-    return lab2rgb(lab).clip(0, 1)
+    return _rgb(lab)
+
+
+def _require_one_size(image: NDArray, credibility: NDArray) -> None:
+    if image.shape != credibility.shape:
+        raise InputError(
+            f"an image {image.shape} and its credibility {credibility.shape} are expected to have "
+            "one size"
+        )
+
+
+def _require_finite(image: NDArray) -> None:
+    if not np.isfinite(image).all():
+        raise InputError("an image or its credibility holds values that are not finite")
+
+
+def _rgb(lab: NDArray) -> NDArray:
+    """CIELAB (..., 3) under the light D65 as sRGB in 0..1; colours outside of it are cut."""
+    lightness, a, b = np.moveaxis(lab, -1, 0)
+    middle = (lightness + 16) / 116
+    roots = np.stack([middle + a / 500, middle, middle - b / 200], axis=-1)
+    linear = np.where(roots > 6 / 29, roots**3, 3 * (6 / 29) ** 2 * (roots - 4 / 29))
+    linear = ((linear * _WHITE) @ _TO_RGB.T).clip(0, 1)
+    low = linear <= 0.0031308
+    return np.where(low, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055).clip(0, 1)
 
 
 def write_informed(
@@ -76,53 +105,56 @@ def write_informed(
     sr = np.where(np.isnan(sr), np.nanmin(sr), sr)  # black where there are no data
     credible = np.asarray(credibility, np.float32)
     title = f"Super-resolved, coloured by credibility{end}"
+    _require_one_size(sr, credible)
+    _require_finite(credible)
     if sr.ndim == 3:
         title += f" (time point 1 of {len(sr)})" if len(sr) > 1 else ""
         sr, credible = sr[0], credible.reshape(-1, *credible.shape[-2:])[0]
     low, high = display_limits(sr)
-    rgb = informed_colours((sr - low) / (high - low), credible)
-    figure, axes, legend = _layout(sr.shape)
-    points = _EM * 72 / _DPI
-    axes.imshow(rgb, aspect="auto", interpolation="nearest")
-    axes.set_axis_off()
-    # A long title over a narrow image gets smaller letters (about 0.6 em each), and starts at its
-    # left, where the legend leaves room.
-    fitting = min(points, figure.bbox.width * 72 / _DPI / (0.62 * len(title)))
-    axes.set_title(title, fontsize=fitting, pad=0.5 * points, loc="left")
-    draw_scale_bar(axes, sr.shape, pixel_size_nm, points)
-    _draw_legend(legend, (low, high), label, 0.8 * points)
-    with atomic_path(path) as partial:
-        figure.savefig(partial, format="png", dpi=_DPI, pil_kwargs=PNG)
+    size, image, legend = _layout(sr.shape)
+    # On the grid of the screen before the colours: a mean of colours would be another colour.
+    grid = (image[3] - image[1], image[2] - image[0])
+    brightness = (resized(sr, grid) - low) / (high - low)
+    canvas = Canvas(*size)
+    canvas.picture(image, _colours_of(brightness, resized(credible, grid)))
+    # A long title over a narrow image gets smaller letters, and starts at its left, where the
+    # legend leaves room.
+    letters = min(_EM, _EM * (size[0] - 2 * _EM) / text_width(title, _EM))
+    canvas.text((image[0], image[1] - 0.5 * _EM), title, letters, "ls")
+    draw_scale_bar(canvas, image, sr.shape, pixel_size_nm, _EM)
+    _draw_legend(canvas, legend, (low, high), label)
+    canvas.save(path)
 
 
-def _layout(shape: tuple[int, ...]) -> tuple[Figure, Any, Any]:
-    """A figure with the image's axes at the left and the legend's at its lower right."""
-    height, width = (_SIDE * n / max(shape) for n in shape)
-    square, gap = _LEGEND * _EM, 5.0 * _EM
-    tall = max(height, square + 2 * _EM)
-    total = (_EM + width + gap + square + _EM, tall + 5.0 * _EM)
-    figure = Figure(figsize=(total[0] / _DPI, total[1] / _DPI), dpi=_DPI, facecolor="white")
+def _colours_of(brightness: NDArray, credibility: NDArray) -> NDArray[np.uint8]:
+    """`informed_colours` as bytes, from a table of all steps of both."""
+    steps = np.linspace(0, 1, _STEPS)
+    rows, columns = (
+        ((_STEPS - 1) * image.clip(0, 1) + 0.5).astype(np.uint8)
+        for image in (brightness, credibility)
+    )
+    table = informed_colours(*np.meshgrid(steps, steps, indexing="ij"))
+    return (255 * table).round().astype(np.uint8)[rows, columns]
 
-    def axes(x: float, y: float, wide: float, high: float) -> Any:
-        return figure.add_axes((x / total[0], y / total[1], wide / total[0], high / total[1]))
 
-    bottom = 3.0 * _EM
+def _layout(shape: tuple[int, ...]) -> tuple[tuple[float, float], Box, Box]:
+    """Width and height of the picture, the image's box at the left, the legend's lower right."""
+    height, width = (round(_SIDE * n / max(shape)) for n in shape)
+    square, gap = _LEGEND * _EM, 5 * _EM
+    top, tall = 2 * _EM, max(height, square + 2 * _EM)
+    left, bottom = 2 * _EM + width + gap - _EM, top + tall
     return (
-        figure,
-        axes(_EM, bottom + tall - height, width, height),
-        axes(_EM + width + gap, bottom, square, square),
+        (left + square + _EM, bottom + 3 * _EM),
+        (_EM, top, _EM + width, top + height),
+        (left, bottom - square, left + square, bottom),
     )
 
 
-def _draw_legend(axes: Any, limits: tuple[float, float], label: str, points: float) -> None:
-    steps = np.linspace(0, 1, 128)
-    credible, brightness = np.meshgrid(steps, steps)
-    axes.imshow(
-        informed_colours(brightness, credible), origin="lower", extent=(0, 1, *limits),
-        aspect="auto",
-    )  # fmt: skip
-    axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
-    axes.locator_params(axis="y", nbins=4)
-    axes.tick_params(labelsize=points)
-    axes.set_xlabel(label, fontsize=points, parse_math=False)
-    axes.set_ylabel("SR intensity", fontsize=points)
+def _draw_legend(canvas: Canvas, box: Box, limits: tuple[float, float], label: str) -> None:
+    steps = np.linspace(0, 1, round(box[2] - box[0]))
+    credible, brightness = np.meshgrid(steps, steps[::-1])
+    canvas.picture(box, _colours_of(brightness, credible))
+    plot = Plot(canvas=canvas, box=box, x=(0.0, 1.0), y=limits, size=0.8 * _EM)
+    plot.below((0.0, 0.5, 1.0), label, ("0", "0.5", "1"))
+    plot.beside(ticks(*limits, 4), "SR intensity")
+    plot.frame()

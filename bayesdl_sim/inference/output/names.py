@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from matplotlib import colormaps
 from numpy.typing import NDArray
 
 from bayesdl_sim.inference.output.map_kinds import CHANNELS, FACTS, MAPS, OTHER, PROBABILITIES
 from bayesdl_sim.inference.output.profile_picture import PROFILE
 from bayesdl_sim.inference.output.stack_report import REPORT
+from bayesdl_sim.utils.drawing.colour_maps import colour_map
 from bayesdl_sim.utils.report.contrast import display_limits
 
 __all__ = [
@@ -58,14 +58,9 @@ def result_names() -> set[str]:
 
 def channel_colours(names: Iterable[str]) -> dict[str, NDArray[np.uint8]]:
     """Name of a channel -> its colours, (3, 256)."""
-    return {name: _lut(MAPS.get(name, OTHER).colours) for name in names}
+    return {name: colour_map(MAPS.get(name, OTHER).colours).T for name in names}
 
 
 def channel_limits(name: str, image: NDArray) -> tuple[float, float]:
     """The values at the ends of a channel's colours."""
     return (0.0, 1.0) if name in PROBABILITIES else display_limits(image)
-
-
-def _lut(colours: str) -> NDArray[np.uint8]:
-    """A colour map of matplotlib as ImageJ has them: (3, 256)."""
-    return (255 * colormaps[colours](np.arange(256))[:, :3].T).round().astype(np.uint8)

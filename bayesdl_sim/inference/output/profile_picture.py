@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from bayesdl_sim.bayes.credibility import interval
 from bayesdl_sim.metrics.profiles import Line, profile
-from bayesdl_sim.utils.files import atomic_path
-from bayesdl_sim.utils.pictures import PNG, draw_scale_bar
+from bayesdl_sim.utils.drawing.canvas import Box, Canvas
+from bayesdl_sim.utils.drawing.colour_maps import coloured, resized
+from bayesdl_sim.utils.drawing.plot import Plot
+from bayesdl_sim.utils.drawing.ticks import ticks
+from bayesdl_sim.utils.pictures import draw_scale_bar
 from bayesdl_sim.utils.report.contrast import display_limits
 
-__all__ = ["PROFILE", "brightest_row", "draw_curve", "draw_profile", "write_profile_picture"]
+__all__ = [
+    "PROFILE",
+    "Profile",
+    "brightest_row",
+    "draw_curve",
+    "profile_of",
+    "write_profile_picture",
+]
 
 PROFILE = "Profile.png"
-DPI = 120
-POINTS = 9.0  # height of the letters on the image
+_WIDTH, _HEIGHT, _SIDE = 1320, 480, 401  # screen pixels, of the picture and of the image
+_TOP, _LEFT, _EM = 14, 33, 16  # of the image, and the height of the letters
+_LINE, _OURS, _WIDE = "cyan", "#d62728", "#7f7f7f"
 
 
 def brightest_row(sr: NDArray) -> Line:
@@ -30,15 +40,16 @@ def brightest_row(sr: NDArray) -> Line:
     return Line(np.full_like(columns, row), columns)
 
 
-def draw_profile(
+def write_profile_picture(
+    path: str | Path,
     sr: NDArray,
     total: NDArray | None,
     line: Line,
     pixel_size_nm: float | None,
     level: float = 0.9,
     wide_field: NDArray | None = None,
-) -> Figure:
-    """The image with the line on it, and the profile with the band of its interval.
+) -> None:
+    """Writes a PNG of the image with the line on it, beside its profile with the interval's band.
 
     Args:
         sr: (2H, 2W); NaN where there are no data, which leaves a gap.
@@ -48,55 +59,99 @@ def draw_profile(
         wide_field: (2H, 2W), any units; drawn after the affine fit along the line that is nearest
             to the super-resolved profile.
     """
-    figure = Figure(figsize=(11, 4))
-    # Places that are known need no layout engine, which draws everything twice to find them.
-    figure.subplots_adjust(left=0.01, right=0.985, bottom=0.135, top=0.97, wspace=0.16)
-    left, right = figure.subplots(1, 2, width_ratios=(1, 1.7))
-    low, high = display_limits(sr)
-    left.imshow(sr, cmap="magma", vmin=low, vmax=high)
-    left.plot(line.columns, line.rows, color="cyan", linewidth=1.5)
-    left.plot(line.columns[0], line.rows[0], "o", color="cyan", markersize=4)
-    left.set_axis_off()
-    draw_scale_bar(left, sr.shape, pixel_size_nm, POINTS)
-    draw_curve(right, sr, total, line, pixel_size_nm, level, wide_field)
-    return figure
+    canvas = Canvas(_WIDTH, _HEIGHT)
+    height, width = (round(_SIDE * n / max(sr.shape)) for n in sr.shape)
+    left, top = _LEFT + (_SIDE - width) // 2, _TOP + (_SIDE - height) // 2
+    box = (left, top, left + width, top + height)
+    canvas.picture(box, coloured(resized(sr, (height, width)), *display_limits(sr), "magma"))
+    scale = width / sr.shape[1]
+    places = np.stack([line.columns + 0.5, line.rows + 0.5], axis=1) * scale + (left, top)
+    canvas.line(places[[0, -1]], _LINE, 2.5, box)
+    canvas.area(_dot(places[0], 4.0), _LINE)
+    draw_scale_bar(canvas, box, sr.shape, pixel_size_nm, _EM)
+    curve = (_LEFT + _SIDE + 7 * _EM, _TOP, _WIDTH - 1.5 * _EM, _TOP + _SIDE)
+    draw_curve(canvas, curve, profile_of(sr, total, line, pixel_size_nm, level, wide_field), _EM)
+    canvas.save(path)
 
 
-def draw_curve(
-    axes: Any,
+class Profile(NamedTuple):
+    """What lies along a line.
+
+    Attributes:
+        along: (n,), distance from its beginning.
+        unit: of the distance.
+        ours: (n,), super-resolved; NaN where there are no data.
+        band: both ends of the interval; None without a standard deviation.
+        wide_field: (n,), fitted to `ours`; None where it is not known.
+        level: probability of the interval.
+    """
+
+    along: NDArray
+    unit: str
+    ours: NDArray
+    band: tuple[NDArray, NDArray] | None
+    wide_field: NDArray | None
+    level: float
+
+
+def profile_of(
     sr: NDArray,
     total: NDArray | None,
     line: Line,
     pixel_size_nm: float | None,
     level: float = 0.9,
     wide_field: NDArray | None = None,
-) -> None:
-    """The profile alone, on axes of matplotlib; see `draw_profile`."""
+) -> Profile:
+    """The values along a line; the arguments are those of `write_profile_picture`."""
     apart = float(np.hypot(line.rows[1] - line.rows[0], line.columns[1] - line.columns[0]))
     scale = 1 if pixel_size_nm is None else pixel_size_nm / 1000
-    along = np.arange(len(line.rows)) * apart * scale
     ours = profile(sr, line)
-    if total is not None:
-        lower, upper = _band(ours, profile(total, line), level)
-        axes.fill_between(
-            along, lower, upper, color="tab:red", alpha=0.2, linewidth=0,
-            label=f"{level:.0%} interval",
-        )  # fmt: skip
-    axes.plot(along, ours, color="tab:red", label="super-resolved")
-    if wide_field is not None:
-        fitted = _fitted(profile(wide_field, line), ours)
-        axes.plot(along, fitted, color="tab:gray", label="wide field, fitted")
-    unit = "px" if pixel_size_nm is None else "µm"
-    axes.set(xlabel=f"along the line, from the dot, {unit}", ylabel="normalised SR intensity")
-    axes.set_xlim(0, along[-1])
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    return Profile(
+        along=np.arange(len(line.rows)) * apart * scale,
+        unit="px" if pixel_size_nm is None else "µm",
+        ours=ours,
+        band=None if total is None else _band(ours, profile(total, line), level),
+        wide_field=None if wide_field is None else _fitted(profile(wide_field, line), ours),
+        level=level,
+    )
 
 
-def write_profile_picture(path: Path, figure: Figure) -> None:
-    """Writes the figure of `draw_profile` as PNG, whole or not at all."""
-    with atomic_path(path) as partial:
-        figure.savefig(partial, format="png", dpi=DPI, pil_kwargs=PNG)
+def draw_curve(canvas: Canvas, box: Box, values: Profile, em: float) -> None:
+    """Draws a profile into a box of a canvas, with letters of a height and room for them around."""
+    along, band = values.along, values.band
+    curves = [
+        values.ours,
+        *(band or ()),
+        *([] if values.wide_field is None else [values.wide_field]),
+    ]
+    low, high = (float(f(np.stack(curves))) for f in (np.nanmin, np.nanmax))
+    margin = 0.05 * (high - low) or 1.0
+    limits = (low - margin, high + margin)
+    plot = Plot(canvas=canvas, box=box, x=(0.0, float(along[-1])), y=limits, size=em)
+    across, up = ticks(0.0, float(along[-1]), 8), ticks(*limits, 8)
+    plot.grid(across, up)
+    shown = []
+    if band is not None:
+        plot.band(along, *band, _OURS, 0.2)
+        shown.append((f"{values.level:.0%} interval", "#f4d3d4", 0.6 * em))
+    plot.line(along, values.ours, _OURS, 2.0)
+    shown.append(("super-resolved", _OURS, 2.0))
+    if values.wide_field is not None:
+        plot.line(along, values.wide_field, _WIDE, 2.0)
+        shown.append(("wide field, fitted", _WIDE, 2.0))
+    plot.below(across, f"along the line, from the dot, {values.unit}")
+    plot.beside(up, "normalised SR intensity")
+    plot.frame()
+    for number, (words, colour, thick) in enumerate(shown):
+        x, y = box[0] + em, box[1] + (1.4 + 1.6 * number) * em
+        canvas.rectangle((x, y - thick / 2, x + 2 * em, y + thick / 2), colour)
+        canvas.text((x + 2.8 * em, y), words, em, "lm")
+
+
+def _dot(centre: NDArray, radius: float) -> NDArray:
+    """A disc as a polygon (n, 2)."""
+    turn = np.linspace(0, 2 * np.pi, 33)
+    return centre + radius * np.stack([np.cos(turn), np.sin(turn)], axis=1)
 
 
 def _band(ours: NDArray, total: NDArray, level: float) -> tuple[NDArray, NDArray]:

@@ -14,7 +14,6 @@ from bayesdl_sim.inference.fringes import fringe_sentence
 from bayesdl_sim.inference.output.profile_picture import (
     PROFILE,
     brightest_row,
-    draw_profile,
     write_profile_picture,
 )
 from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled
@@ -142,11 +141,11 @@ def _write_profile(
     """The profile of the first time point through its brightest point."""
     sr, total = channels["SR"][0], channels.get("Total")
     doubled = wide_field_upsampled(torch.from_numpy(np.asarray(wide_field))[None]).numpy()
-    figure = draw_profile(
+    write_profile_picture(
+        path,
         sr,
         None if total is None else total[0],
         brightest_row(sr),
         pixel_nm,
         wide_field=doubled,
     )
-    write_profile_picture(path, figure)

@@ -85,10 +85,10 @@ class Picture(QLabel):
         return self._whole.isNull()
 
     def show_picture(self, image: NDArray) -> None:
-        """Shows an image (h, w, 4) of uint8."""
+        """Shows an image (h, w, 3) of uint8."""
         height, width = image.shape[:2]
-        kind = QImage.Format.Format_RGBA8888
-        self._whole = QPixmap.fromImage(QImage(image.tobytes(), width, height, 4 * width, kind))
+        kind = QImage.Format.Format_RGB888
+        self._whole = QPixmap.fromImage(QImage(image.tobytes(), width, height, 3 * width, kind))
         self._fit()
 
     def forget(self) -> None:

@@ -3,11 +3,12 @@
 import matplotlib.image
 import numpy as np
 import pytest
-from skimage.color import rgb2lab
+from skimage.color import lab2rgb, rgb2lab
 
 from bayesdl_sim.inference.output import informed
 from bayesdl_sim.inference.output.informed import informed_colours, write_informed
 from bayesdl_sim.utils.errors import InputError
+from tests.utils.drawing.conftest import spied
 
 
 def grid():
@@ -36,32 +37,45 @@ def test_black_has_no_colour_and_values_outside_are_cut():
     np.testing.assert_array_equal(outside, informed_colours(np.array([1.0, 0.0]), [0.0, 1.0]))
 
 
+def test_colours_are_those_of_skimage():
+    brightness, credible = np.meshgrid(np.linspace(0, 1, 40), np.linspace(0, 1, 40))
+    hue = credible[..., None] * [-10.0, -39.0] + (1 - credible[..., None]) * [29.0, 50.0]
+    lab = np.dstack([74 * brightness, brightness[..., None] * hue])
+    found = informed_colours(brightness, credible)
+    np.testing.assert_allclose(found, lab2rgb(lab).clip(0, 1), atol=1e-4)
+
+
 @pytest.mark.parametrize("shape", [(60, 60), (40, 120), (120, 40), (3, 50, 70)])
 def test_picture_has_legend_and_scale_bar(tmp_path, monkeypatch, shape):
-    drawn = []
-
-    class Spy(informed.Figure):
-        def __init__(self, *args, **kwargs):
-            super().__init__(*args, **kwargs)
-            drawn.append(self)
-
-    monkeypatch.setattr(informed, "Figure", Spy)
+    drawn = spied(monkeypatch, informed)
     sr = np.linspace(-0.1, 1.2, int(np.prod(shape))).reshape(shape)
     credible = np.random.default_rng(0).random(shape)
     write_informed(tmp_path / "Informed.png", sr, credible, 31.3, "P(|error| < 0.04)")
     assert matplotlib.image.imread(tmp_path / "Informed.png").shape[0] > 300
-    image, legend = drawn[0].axes
-    box = image.get_window_extent()
-    assert box.width / box.height == pytest.approx(shape[-1] / shape[-2], rel=0.01)
-    assert legend.get_xlabel() == "P(|error| < 0.04)"
-    assert legend.get_ylim()[0] < 0
-    assert [text.get_text()[-2:] for text in image.texts][0] in ("nm", "µm")
-    assert ("time point 1 of 3" in image.get_title("left")) == (len(shape) == 3)
-    texts = [image._left_title, legend.xaxis.label, legend.yaxis.label, *legend.get_yticklabels()]
-    boxes = [text.get_window_extent() for text in texts if text.get_text()]
-    assert all(b.x0 >= 0 and b.x1 <= drawn[0].bbox.x1 and b.y0 >= 0 for b in boxes)
-    first = sr[0] if sr.ndim == 3 else sr
-    assert image.images[0].get_array().shape == (*first.shape, 3)
+    (canvas,) = drawn
+    (left, top, right, bottom), legend = canvas.pictures
+    assert (right - left) / (bottom - top) == pytest.approx(shape[-1] / shape[-2], rel=0.01)
+    assert legend[0] > right
+    words = [text for text, _ in canvas.texts]
+    assert {"P(|error| < 0.04)", "SR intensity"} <= {*words}
+    assert any(text.endswith((" nm", " µm")) for text in words)
+    assert any("time point 1 of 3" in text for text in words) == (len(shape) == 3)
+    width, height = canvas.image.size
+    for _, box in canvas.texts:
+        assert 0 <= box[0] < box[2] <= width
+        assert 0 <= box[1] < box[3] <= height
+
+
+def test_pixels_have_their_colours(tmp_path, monkeypatch):
+    (drawn, size) = (spied(monkeypatch, informed), 100)
+    brightness, credible = np.meshgrid(np.linspace(0, 1, size), np.linspace(0, 1, size))
+    write_informed(tmp_path / "Informed.png", brightness, credible, 31.3)
+    left, top, right, bottom = drawn[0].pictures[0]
+    step = (right - left) // size
+    shown = drawn[0].pixels[top:bottom:step, left:right:step] / 255
+    inner = np.s_[:80, :60]  # without the scale bar
+    expected = informed_colours(brightness, credible)
+    np.testing.assert_allclose(shown[inner], expected[inner], atol=0.01)
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((4, 5)), np.full((4, 4), np.nan)])

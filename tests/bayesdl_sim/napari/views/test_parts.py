@@ -35,7 +35,7 @@ def test_picture_grows_no_larger_than_it_is(qtbot):
     assert picture.is_empty
     assert picture.text() == "nothing yet"
     picture.resize(400, 400)
-    picture.show_picture(np.zeros((50, 100, 4), np.uint8))
+    picture.show_picture(np.zeros((50, 100, 3), np.uint8))
     assert (picture.pixmap().width(), picture.pixmap().height()) == (100, 50)
     picture.show()  # a hidden widget is not told of its size
     picture.resize(80, 400)

@@ -1,0 +1,59 @@
+"""Values as colours: the colour maps of the pictures, and images on another grid of pixels."""
+
+from __future__ import annotations
+
+import base64
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from bayesdl_sim.utils.drawing.colour_tables import TABLES
+
+__all__ = ["colour_map", "coloured", "resized"]
+
+NO_DATA = (192, 192, 192)
+CLEARLY_LARGER = 3  # times: then every pixel is seen as a square
+
+
+@cache
+def colour_map(name: str) -> NDArray[np.uint8]:
+    """The 256 colours (256, 3) of magma, viridis, cividis, RdBu_r or gray, by matplotlib's names.
+
+    Raises:
+        KeyError: another name.
+    """
+    if name == "gray":
+        return np.arange(256, dtype=np.uint8)[:, None].repeat(3, axis=1)
+    return np.frombuffer(base64.b64decode(TABLES[name]), np.uint8).reshape(256, 3)
+
+
+def coloured(image: NDArray, low: float, high: float, name: str) -> NDArray[np.uint8]:
+    """The colours (H, W, 3) of an image (H, W) between two values; silver where it is NaN."""
+    missing = np.isnan(image)
+    place = np.where(missing, 0.0, (image - low) * (256 / (high - low))).clip(0, 255)
+    colours = colour_map(name)[place.astype(np.uint8)]
+    colours[missing] = NO_DATA
+    return colours
+
+
+def resized(image: NDArray, size: tuple[float, float]) -> NDArray[np.float32]:
+    """An image (H, W) on another grid of so many rows and columns; NaN stays NaN.
+
+    Pixels stay squares where they become so many whole ones, or `CLEARLY_LARGER`; else they are
+    averaged, so that nothing is skipped and no row is twice as high as the next.
+    """
+    height, width = (round(side) for side in size)
+    if (height, width) == image.shape:
+        return np.asarray(image, np.float32)
+    times = height / image.shape[0], width / image.shape[1]
+    whole = all(t >= CLEARLY_LARGER or t == round(t) for t in times)
+    nearest, smooth = Image.Resampling.NEAREST, Image.Resampling.HAMMING
+    missing = np.isnan(image)
+    known = np.where(missing, np.nanmin(image), image).astype(np.float32)
+    grid = Image.fromarray(known).resize((width, height), nearest if whole else smooth)
+    values = np.array(grid)
+    if missing.any():
+        values[np.array(Image.fromarray(missing).resize((width, height), nearest))] = np.nan
+    return values
