@@ -30,6 +30,7 @@ __all__ = [
     "Prepared",
     "Settings",
     "StageResult",
+    "confirmed",
     "facts_of",
     "prepare",
     "run_stages",
@@ -37,6 +38,7 @@ __all__ = [
 
 STAGES = ("moments", "network", "bayes")
 DEFAULT_STAGE = "bayes"
+CONFIRMED = 0.02  # probability of occupation above which nothing is taken from the light
 BAYES_FRAMES = 400  # of a longer movie the Bayesian stage sees the beginning
 Progress = Callable[[str], None]
 
@@ -159,13 +161,30 @@ def run_stages(
         features = features_of(prepared.moments, prepared.calibration, density, prepared.frames)
         predicted = posterior.predict(features)
         light = predicted.density * predicted.brightness_e
-        light = polished(prepared.moments, prepared.calibration, density, light)
+        steps = polished(prepared.moments, prepared.calibration, density, light)
+        light = confirmed(steps, light, predicted.probability)
         predicted = replace(predicted, density=light / predicted.brightness_e)
         results.append(_network_result(posterior, predicted, started))
     if settings.stage == "bayes":
         progress("bayes")
         results.append(_bayes_result(movie, prepared, density, results[-1], settings))
     return prepared, results
+
+
+def confirmed(light: Tensor, before: Tensor, probability: Tensor) -> Tensor:
+    """Light that the likelihood found, where the network sees a chance of fluorophores.
+
+    Faint haze, which no density on the fine grid explains, comes out of steps of the likelihood as
+    a net of ripples. Where the probability p of occupation is below `CONFIRMED`, the light goes
+    over to that before these steps, if that was less: `w light + (1 - w) min(light, before)` with
+    `w = min(p / CONFIRMED, 1)`.
+
+    Args:
+        light, before: (8H, 8W) after and before the steps.
+        probability: (8H, 8W) of occupation.
+    """
+    weight = (probability / CONFIRMED).clamp(max=1.0)
+    return torch.lerp(torch.minimum(light, before), light, weight)
 
 
 def _moments_result(

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from bayesdl_sim.dlbi.movies.reading import Movie, open_movie
-from bayesdl_sim.dlbi.stages.pipeline import Settings, facts_of, prepare, run_stages
+from bayesdl_sim.dlbi.stages.pipeline import Settings, confirmed, facts_of, prepare, run_stages
 from bayesdl_sim.utils.errors import InputError
 
 
@@ -68,3 +68,12 @@ def test_progress_names_the_stages(movie, untrained):
     told = []
     run_stages(movie, Settings(stage="network", members=untrained), told.append)
     assert told == ["moments", "network"]
+
+
+def test_light_without_a_chance_of_fluorophores_is_taken_back():
+    light, before = torch.tensor([3.0, 3.0, 3.0, 0.5]), torch.tensor([1.0, 1.0, 1.0, 1.0])
+    probability = torch.tensor([0.0, 0.01, 0.02, 0.0])
+    # Fully, half, not at all; and light that the steps removed does not come back.
+    torch.testing.assert_close(
+        confirmed(light, before, probability), torch.tensor([1.0, 2.0, 3.0, 0.5])
+    )
