@@ -14,6 +14,8 @@ import argparse
 import time
 from pathlib import Path
 
+import torch
+
 from bayesdl_sim.dlbi.blinking import FINE
 from bayesdl_sim.dlbi.movies.reading import open_movie
 from bayesdl_sim.dlbi.stages.baseline import CHOICES, run_stages_or_baseline
@@ -61,6 +63,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    torch.set_flush_denormal(True)  # faint pixels are full of them, and take a seventh of the time
     movie = open_movie(args.movie)
     pixel_size_nm = args.pixel_size_nm or movie.pixel_size_nm
     if args.fwhm_nm and pixel_size_nm is None:
