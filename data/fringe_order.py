@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from itertools import combinations, permutations
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,14 +16,20 @@ import torch
 from bayesdl_sim.data.frame_order import ORDERS, FrameOrder
 from bayesdl_sim.data.frames import FramesOnDisk
 from bayesdl_sim.data.stacks import RawStack
+from bayesdl_sim.physics.missing import validity
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS
 from bayesdl_sim.physics.patterns.bands import prepare
-from bayesdl_sim.physics.patterns.frames.fringe_search import FringeGroup, fringe_groups
+from bayesdl_sim.physics.patterns.frames.fringe_search import (
+    FringeGroup,
+    FringeSearch,
+    fringe_weight,
+    search_fringes,
+)
 from bayesdl_sim.physics.patterns.noise import noise_variance
 from bayesdl_sim.physics.reconstruction.raw_checks import brightest_square
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["check_order", "fringe_peak", "in_proved_order", "proved_order"]
+__all__ = ["check_order", "fringe_peak", "in_proved_order", "ordered", "proved_order"]
 
 ANNULUS = (0.15, 0.42)  # cycles per raw pixel, where fringes of SIM lie
 HIGH_PASS = 0.06  # cycles per raw pixel
@@ -124,10 +131,22 @@ def proved_order(raw: np.ndarray) -> tuple[int, ...] | None:
     Raises:
         InputError: more than three frames of an orientation follow each other: not 3 x 3 frames.
     """
+    return _order_of(_search(raw))
+
+
+def _search(raw: np.ndarray) -> FringeSearch | None:
+    """The search for fringes in the brightest part of frames (9, H, W); None without noise."""
     frames = torch.as_tensor(raw)
-    frames = prepare(frames[:, *brightest_square(frames.nan_to_num(), SEARCHED_FIELD)])
-    noise = noise_variance(frames, TYPICAL_OPTICS)
-    groups = fringe_groups(frames, TYPICAL_OPTICS, noise) if noise > 0 else []
+    frames = frames[:, *brightest_square(frames.nan_to_num(), SEARCHED_FIELD)]
+    frames, valid = prepare(frames), validity(frames.float())
+    noise = noise_variance(frames, TYPICAL_OPTICS, valid)
+    if not noise > 0:
+        return None
+    return search_fringes(frames, TYPICAL_OPTICS, noise, fringe_weight(frames, valid))
+
+
+def _order_of(search: FringeSearch | None) -> tuple[int, ...] | None:
+    groups = [] if search is None else search.groups()
     _refuse_five_phases(groups)
     triples = [group for group in groups if len(group.frames) == 3]
     if len(triples) < 2 or len(groups) > 3 or not _of_one_stand(triples):
@@ -139,8 +158,25 @@ def proved_order(raw: np.ndarray) -> tuple[int, ...] | None:
     return None if order == tuple(range(9)) else order
 
 
+class Ordered(NamedTuple):
+    """A stack in the order that its fringes prove.
+
+    Attributes:
+        stack: with its frames in that order, which its notes then say.
+        search: for fringes in its first time point; None where the frames were put in order.
+    """
+
+    stack: RawStack
+    search: FringeSearch | None
+
+
 def in_proved_order(stack: RawStack) -> RawStack:
-    """The stack with its frames in the order that its fringes prove, which its notes then say.
+    """`ordered` without what was searched."""
+    return ordered(stack).stack
+
+
+def ordered(stack: RawStack) -> Ordered:
+    """The stack with its frames in the order that its fringes prove.
 
     A stack without visible fringes, or in the right order, is returned as it is. The frames of a
     time series are put in the order of its first time point, if its last one agrees or is not
@@ -150,14 +186,15 @@ def in_proved_order(stack: RawStack) -> RawStack:
         InputError: five phases per orientation (see `proved_order`).
     """
     try:
-        order = proved_order(_searched(stack.raw, 0))
+        search = _search(_searched(stack.raw, 0))
+        order = _order_of(search)
         if order is not None and len(stack.raw) > 1:
             last = proved_order(_searched(stack.raw, len(stack.raw) - 1)[list(order)])
             order = None if last is not None else order
     except InputError as error:
         raise InputError(f"{stack.source}: {error}") from None
     if order is None:
-        return stack
+        return Ordered(stack, search)
     numbers = ", ".join(str(frame + 1) for frame in order)
     known = order == tuple(FrameOrder(ORDERS[1]).orientation_major(np.arange(9)).tolist())
     what = f" ({ORDERS[1]})" if known else ""
@@ -165,12 +202,8 @@ def in_proved_order(stack: RawStack) -> RawStack:
         f"the fringes prove another order{what} than the stated one: the frames are put in the "
         f"order {numbers}"
     )
-    return replace(
-        stack,
-        raw=_in_order(stack.raw, order),
-        notes=(*stack.notes, note),
-        order=order,
-    )
+    raw = _in_order(stack.raw, order)
+    return Ordered(replace(stack, raw=raw, notes=(*stack.notes, note), order=order), None)
 
 
 def _searched(raw: np.ndarray | FramesOnDisk, t: int) -> np.ndarray:

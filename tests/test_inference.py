@@ -493,7 +493,7 @@ def test_results_of_the_other_stacks_are_kept(posterior, tmp_path):
 @pytest.mark.parametrize(
     ("place", "error", "words"),
     [
-        ("commands.testing.run.in_proved_order", MemoryError(), "crop it, or split the series"),
+        ("commands.testing.run.ordered", MemoryError(), "crop it, or split the series"),
         (
             "models.members.predict_tiled",
             RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 99 bytes"),

@@ -34,6 +34,7 @@ from bayesdl_sim.models.bayesdl import DISTILLED
 from bayesdl_sim.models.members import TILE, MemberFacts, hashes_of, open_members
 from bayesdl_sim.models.shipped import shipped_folder, student_folder
 from bayesdl_sim.physics.optics import Optics, stated_optics
+from bayesdl_sim.physics.patterns.frames.fringe_search import FringeSearch
 from bayesdl_sim.utils.devices import choose_device, choose_precision
 from bayesdl_sim.utils.errors import InputError
 
@@ -266,7 +267,10 @@ class Posterior:
             yield PreparedStack(RawStack(raw=one, **shared), self.min_max, optics)
 
     def prepare(
-        self, stack: RawStack | PreparedStack, optics: Optics | None = None
+        self,
+        stack: RawStack | PreparedStack,
+        optics: Optics | None = None,
+        search: FringeSearch | None = None,
     ) -> PreparedStack:
         """The stack with what is measured of it, for `judge` and `reconstruct` to share.
 
@@ -274,15 +278,16 @@ class Posterior:
             optics: of the detection, as far as they are known; `Optics(...).nominal` is that of an
                 aperture, a wavelength and a pixel size. None: what the file states of them, if
                 anything. Those of a prepared stack stay.
+            search: for fringes, see `PreparedStack`.
         """
         if isinstance(stack, PreparedStack):
             if stack.min_max == self.min_max:
                 return stack
             # Prepared for a posterior that scales its frames otherwise.
-            stack, optics = stack.stack, stack.optics
+            stack, optics, search = stack.stack, stack.optics, stack.search
         if optics is None:
             optics = stated_optics(stack.na, stack.emission_nm, stack.pixel_size_nm)
-        return PreparedStack(stack, self.min_max, optics)
+        return PreparedStack(stack, self.min_max, optics, search)
 
     def require_maps(self, maps: Sequence[str]) -> None:
         """`InputError` if a map is unknown, or cannot be had from these members."""

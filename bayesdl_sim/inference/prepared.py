@@ -21,6 +21,7 @@ from bayesdl_sim.physics.missing import filled, missing_pixels
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.patterns.bands import prepare
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
+from bayesdl_sim.physics.patterns.frames.fringe_search import FringeSearch
 from bayesdl_sim.physics.patterns.known.constancy import (
     FringeResponse,
     fringe_response,
@@ -52,15 +53,20 @@ class PreparedStack:
         stack: as `data.stacks.read_stack` gives it.
         min_max: scale each time point by its smallest and largest count, as the released code.
         optics: of the detection, as far as they are known; None: they are fitted to the stack.
+        search: for fringes, if it was made to ask for the order, see `fringe_order.ordered`.
 
     Attributes:
         estimated: time points whose patterns were estimated, in the order in which that was needed.
     """
 
     def __init__(
-        self, stack: RawStack, min_max: bool = False, optics: Optics | None = None
+        self,
+        stack: RawStack,
+        min_max: bool = False,
+        optics: Optics | None = None,
+        search: FringeSearch | None = None,
     ) -> None:
-        self.stack, self.min_max, self.optics = stack, min_max, optics
+        self.stack, self.min_max, self.optics, self.search = stack, min_max, optics, search
         self.estimated: list[int] = []
         self._kept: dict[tuple[str, int], object] = {}
         self._patterns_from: dict[int, int] = {}
@@ -76,8 +82,7 @@ class PreparedStack:
     @property
     def whole(self) -> Square:
         """All rows and columns, in raw pixels."""
-        height, width = self.field
-        return slice(0, height), slice(0, width)
+        return tuple(slice(0, side) for side in self.field)
 
     @property
     def is_large(self) -> bool:
@@ -222,11 +227,8 @@ class PreparedStack:
 
     def checks(self, t: int) -> RawChecks:
         """What the raw frames show, see `raw_checks`."""
-        return self.once(
-            "checks",
-            t,
-            lambda: raw_checks(self.counts(t), self.trusted_optics(t), self.patterns(t)),
-        )
+        known = (self.trusted_optics(t), self.patterns(t), self.search)
+        return self.once("checks", t, lambda: raw_checks(self.counts(t), *known))
 
     def examine(self, t: int, sr: Tensor) -> Examination:
         """The checks, and the re-simulation of an image (2H, 2W)."""

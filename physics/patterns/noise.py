@@ -15,6 +15,7 @@ from bayesdl_sim.physics.patterns.bands import frequencies, gaussian, power, tap
 __all__ = [
     "BEYOND_ANY_LENS",
     "BRIGHTNESS_BINS",
+    "Bins",
     "noise_bins",
     "noise_line",
     "noise_variance",

@@ -28,15 +28,16 @@ from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
 from bayesdl_sim.physics.patterns.frames.fringe_search import (
     DOUBTFUL_ORDER,
     FringeGroup,
+    FringeSearch,
     frame_differences,
-    fringe_groups,
+    fringe_weight,
+    search_fringes,
 )
 from bayesdl_sim.physics.patterns.noise import (
     BEYOND_ANY_LENS,
     noise_bins,
     noise_line,
     noise_variance,
-    noise_weight,
 )
 from bayesdl_sim.physics.reconstruction.camera_checks import (
     clipped_share,
@@ -126,7 +127,10 @@ class RawChecks(NamedTuple):
 
 
 def raw_checks(
-    raw: Tensor, optics: Optics | None = None, patterns: Estimate | None = None
+    raw: Tensor,
+    optics: Optics | None = None,
+    patterns: Estimate | None = None,
+    search: FringeSearch | None = None,
 ) -> RawChecks:
     """Measures one stack.
 
@@ -134,6 +138,7 @@ def raw_checks(
         raw: (9, H, W) counts, in the order in which they are to be reconstructed.
         optics: of the detection, as far as they are known.
         patterns: of this stack, from `estimation.estimate`, where they are known already.
+        search: for fringes, of `search_fringes`; of other frames it is not used.
 
     Raises:
         InputError: for a stack that cannot be one (`bands.prepare`).
@@ -143,8 +148,9 @@ def raw_checks(
     frames, valid, missing = prepare(raw), validity(raw.float()), missing_pixels(raw)
     noise = noise_variance(frames, optics, valid)
     bins, spots = noise_bins(frames, valid), spot_weight(frames)
-    weight = noise_weight(frames, valid, bins) * (1.0 if spots is None else spots)
-    groups = fringe_groups(frames, optics, noise, weight, DOUBTFUL_ORDER) if noise > 0 else []
+    weight = fringe_weight(frames, valid, bins)
+    search = search_fringes(frames, optics, noise, weight, search) if noise > 0 else None
+    groups = search.groups(DOUBTFUL_ORDER) if search else []
     steps = [_phase_steps(group) for group in groups if _is_orientation(group.frames)]
     # What follows asks about the structure: one bead must not answer for it.
     steady = frames if spots is None else frames * spots

@@ -5,9 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from bayesdl_sim.data.fringe_order import in_proved_order, proved_order
+from bayesdl_sim.data.fringe_order import in_proved_order, ordered, proved_order
 from bayesdl_sim.data.stacks import RawStack, read_stack
+from bayesdl_sim.physics.optics import TYPICAL_OPTICS
+from bayesdl_sim.physics.patterns.bands import prepare
+from bayesdl_sim.physics.patterns.cutoff import with_cutoff
+from bayesdl_sim.physics.patterns.frames.fringe_search import fringe_weight
+from bayesdl_sim.physics.reconstruction.raw_checks import raw_checks
 from bayesdl_sim.utils.errors import InputError
 
 DATA = Path(__file__).resolve().parents[2] / "data"
@@ -91,3 +97,24 @@ def test_missing_pixels_do_not_matter(cristae):
     gaps[:, :6] = np.nan
     order = proved_order(gaps)
     np.testing.assert_array_equal(np.array(PHASE_MAJOR)[list(order)], range(9))
+
+
+def test_the_search_for_the_order_serves_the_raw_checks(cristae):
+    """Same bytes with it, and it is not used for other frames, nor with other optics."""
+    search = ordered(stack_of(cristae[None])).search
+    frames = torch.from_numpy(cristae.astype(np.float32))
+    assert raw_checks(frames, search=search) == raw_checks(frames)
+    moved = frames[[3, 4, 5, 0, 1, 2, 6, 7, 8]]
+    for other, optics in ((moved, None), (frames, with_cutoff(0.3))):
+        weight = fringe_weight(prepare(other), None)
+        assert not search.is_of(prepare(other), optics or TYPICAL_OPTICS, weight)
+        known = raw_checks(other, optics, search=search)
+        assert known == raw_checks(other, optics)
+    weight = fringe_weight(prepare(frames), None)
+    assert search.is_of(prepare(frames), TYPICAL_OPTICS, weight)
+    assert not search.is_of(prepare(frames), TYPICAL_OPTICS, 2 * weight)
+
+
+def test_frames_that_were_put_in_order_are_searched_again(cristae):
+    order = [0, 1, 3, 2, 4, 5, 6, 7, 8]
+    assert ordered(stack_of(cristae[order][None])).search is None

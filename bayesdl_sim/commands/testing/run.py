@@ -19,7 +19,7 @@ from bayesdl_sim.commands.many.work import Job, do_all, jobs_of
 from bayesdl_sim.commands.testing.options import TestSettings
 from bayesdl_sim.data.formats.opening import read_images
 from bayesdl_sim.data.found_stacks import found_stacks
-from bayesdl_sim.data.fringe_order import in_proved_order
+from bayesdl_sim.data.fringe_order import ordered
 from bayesdl_sim.data.inputs import require_inputs
 from bayesdl_sim.data.stacks import RawStack, StackEntry
 from bayesdl_sim.inference.facts import result_lines
@@ -106,7 +106,7 @@ def open_posterior(settings: TestSettings) -> Posterior:
 def process(entry: StackEntry, folder: Path, settings: TestSettings, posterior: Posterior) -> None:
     """Reads, judges, reconstructs and writes one stack."""
     source = printable(entry.source)
-    stack = in_proved_order(entry.read())
+    stack, search = ordered(entry.read())
     stack = replace(stack, pixel_size_nm=settings.pixel_size_nm or stack.pixel_size_nm)
     optics = settings.microscope.optics(stack.pixel_size_nm, source)
     for note in settings.microscope.notes(stack):
@@ -121,7 +121,7 @@ def process(entry: StackEntry, folder: Path, settings: TestSettings, posterior: 
     smaller = (
         f"use a smaller tile (now {settings.tile})" if posterior.is_local else "crop the stack"
     )
-    prepared = posterior.prepare(stack, optics)
+    prepared = posterior.prepare(stack, optics, search)
     _refuse(source, posterior.judge(prepared), settings.force)
     with (
         Progress(printable(stack.name)) as progress,

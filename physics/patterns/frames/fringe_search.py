@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import cmath
 import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -27,12 +28,21 @@ from bayesdl_sim.physics.patterns.correlation import (
     values_at,
 )
 from bayesdl_sim.physics.patterns.frames.partition import PARTITIONS, STATED, weigh_partitions
-from bayesdl_sim.physics.patterns.noise import noise_line, noise_weight
+from bayesdl_sim.physics.patterns.noise import Bins, noise_line, noise_weight
 from bayesdl_sim.physics.patterns.positive import positive_sample
 from bayesdl_sim.physics.patterns.scores import amplitudes, scores_of
 from bayesdl_sim.physics.patterns.search import SPREAD
+from bayesdl_sim.physics.spots import spot_weight
 
-__all__ = ["CLEAR", "DOUBTFUL_ORDER", "FringeGroup", "frame_differences", "fringe_groups"]
+__all__ = [
+    "CLEAR",
+    "DOUBTFUL_ORDER",
+    "FringeGroup",
+    "FringeSearch",
+    "frame_differences",
+    "fringe_weight",
+    "search_fringes",
+]
 
 CLEAR = 6.0  # height of a peak over the median of its ring; noise alone stays below 4.5
 AT_A_KNOWN_PLACE = 4.0  # the same where nothing is searched: noise gets there in 1 of 60 000
@@ -42,6 +52,9 @@ ANOTHER_ORDER = 8.0  # evidence by which another order beats the stated one, if 
 DOUBTFUL_ORDER = 3.0  # the same, if the stated one is not to be believed
 FRAMES = ORIENTATIONS * PHASES
 NOT_BY_CHANCE = 0.6  # of a frame's highest peak: lower ones are side lobes
+
+
+Found = tuple[set[int], tuple[int, int]]  # frames, and the place of their peak in the maps
 
 
 class FringeGroup(NamedTuple):
@@ -80,14 +93,66 @@ def frame_differences(frames: Tensor, window: Tensor) -> Tensor:
     return rest - (rest * window).sum(dim=(1, 2), keepdim=True) / window.sum()
 
 
-def fringe_groups(
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FringeSearch:
+    """What a search for fringes in single frames has found, before an order is decided on.
+
+    Attributes:
+        frames, optics, weight: that were searched with, see `search_fringes`.
+        peaks: groups of the frames with clear peaks of their own.
+        best, stated: groups of the partition with the most evidence and of the stated one; empty
+            where clear peaks suffice, or fringes are too weak for the noise.
+        lead: evidence of the best partition over that of the stated one.
+    """
+
+    frames: Tensor
+    optics: Optics
+    weight: Tensor
+    peaks: list[FringeGroup]
+    best: list[FringeGroup]
+    stated: list[FringeGroup]
+    lead: float
+
+    def is_of(self, frames: Tensor, optics: Optics, weight: Tensor) -> bool:
+        """Whether these frames, in this order, were searched with these optics and this weight."""
+        pairs = ((frames, self.frames), (weight, self.weight))
+        return optics == self.optics and all(torch.equal(a, b) for a, b in pairs)
+
+    def groups(self, margin: float = ANOTHER_ORDER) -> list[FringeGroup]:
+        """Groups of frames by the wave vector that they clearly show, the clearest group first.
+
+        Args:
+            margin: of the evidence by which weak fringes have to speak for another order than the
+                stated one.
+
+        Returns:
+            None, where fringes are too weak for the noise. A frame is in one group at most.
+        """
+        if not self.best:
+            return self.peaks
+        return self.stated if self.lead < margin else self.best
+
+
+def fringe_weight(frames: Tensor, valid: Tensor | None, bins: Bins | None = None) -> Tensor:
+    """Weight of the pixels (H, W) in a search for fringes: by their noise, spots brought down.
+
+    Args:
+        frames: (9, H, W) without background.
+        valid: (H, W), weight of the pixels (`missing.validity`); None: all hold data.
+        bins: from `noise.noise_bins`, where they are known already.
+    """
+    weight, spots = noise_weight(frames, valid, bins), spot_weight(frames)
+    return weight if spots is None else weight * spots
+
+
+def search_fringes(
     frames: Tensor,
     optics: Optics,
     noise: float,
-    weight: Tensor | None = None,
-    margin: float = ANOTHER_ORDER,
-) -> list[FringeGroup]:
-    """Groups of frames by the wave vector that they clearly show, the clearest group first.
+    weight: Tensor,
+    known: FringeSearch | None = None,
+) -> FringeSearch:
+    """Looks for the wave vector that each frame shows.
 
     The highest peak of the summed squared scores of all frames is taken, the frames that show it
     leave, and so on with those that are left. A frame without a clear peak of its own joins a group
@@ -97,15 +162,14 @@ def fringe_groups(
     Args:
         frames: (9, H, W) without background.
         noise: variance of a pixel of a frame.
-        weight: (H, W) of the pixels; None: by their noise alone.
-        margin: of the evidence by which weak fringes have to speak for another order than the
-            stated one.
-
-    Returns:
-        None, where fringes are too weak for the noise. A frame is in one group at most.
+        weight: (H, W) of the pixels, of `fringe_weight`.
+        known: an earlier search, which is given back if it was of the same frames, optics and
+            weight.
     """
-    frames = frames / math.sqrt(noise)
-    field = field_of(optics, noise_weight(frames) if weight is None else weight)
+    if known is not None and known.is_of(frames, optics, weight):
+        return known
+    searched, frames = frames, frames / math.sqrt(noise)
+    field = field_of(optics, weight)
     sample = positive_sample(frames.mean(dim=0), optics, noise_line(frames), field)
     found, products = [], []
     for difference in field.half_spectra(frame_differences(frames, field.window)):
@@ -118,15 +182,28 @@ def fringe_groups(
     fy, fx = frequencies(tuple(scores.shape[1:]), frames.device)
     radius = torch.hypot(fy, fx)
     scores = scores.masked_fill((radius < ANNULUS[0]) | (radius > ANNULUS[1]), 0.0)
-    places = _by_peaks(scores)
+
+    def groups(places: list[Found]) -> list[FringeGroup]:
+        waves = [(float(fy[row, 0]), float(fx[0, column])) for _, (row, column) in places]
+        return [
+            _group(sorted(members), *wave, scores[:, row, column], products)
+            for (members, (row, column)), wave in zip(places, waves, strict=True)
+        ]
+
+    peaks = _by_peaks(scores)
     photons = float((frames == frames.flatten().median()).float().mean()) < MOSTLY_EMPTY
-    if photons and not _is_complete([members for members, _ in places]):
-        places = _by_partition(found, scores, field, margin) or places
-    groups = []
-    for members, (row, column) in places:
-        ky, kx = float(fy[row, 0]), float(fx[0, column])
-        groups.append(_group(sorted(members), ky, kx, scores[:, row, column], products))
-    return groups
+    best, stated, lead = [], [], 0.0
+    if photons and not _is_complete([members for members, _ in peaks]):
+        best, stated, lead = _by_partition(found, scores, field)
+    return FringeSearch(
+        frames=searched,
+        optics=optics,
+        weight=weight,
+        peaks=groups(peaks),
+        best=groups(best),
+        stated=groups(stated),
+        lead=lead,
+    )
 
 
 def _is_complete(groups: list[set[int]]) -> bool:
@@ -135,7 +212,7 @@ def _is_complete(groups: list[set[int]]) -> bool:
     return sum(sizes) == FRAMES and min(sizes) >= PHASES
 
 
-def _by_peaks(scores: Tensor) -> list[tuple[set[int], tuple[int, int]]]:
+def _by_peaks(scores: Tensor) -> list[Found]:
     """Frames with a clear peak of their own, and its place in the maps (9, 2h, 2w)."""
     highest = scores.flatten(1).max(dim=1).values
     left, found = set(range(len(scores))), []
@@ -157,29 +234,34 @@ def _by_peaks(scores: Tensor) -> list[tuple[set[int], tuple[int, int]]]:
 
 
 def _by_partition(
-    found: Tensor, scores: Tensor, field: Field, margin: float
-) -> list[tuple[set[int], tuple[int, int]]]:
-    """Three groups of three frames, by the evidence of all of them together; empty if too little.
+    found: Tensor, scores: Tensor, field: Field
+) -> tuple[list[Found], list[Found], float]:
+    """Three groups of three frames, by the evidence of all of them together.
 
     Args:
         found: (9, n) `scores.amplitudes`.
         scores: (9, 2h, 2w), their moduli.
-        margin: by which another partition than the stated one has to be better.
+
+    Returns:
+        Those of the best partition, those of the stated one, and by how much it is better; no
+        groups where the evidence does not suffice.
     """
     weighed = weigh_partitions(found, field)
     best, evidence = weighed.best, weighed.evidence
     if float(evidence[best]) < CLEAR_FAN:
-        return []
-    if float(evidence[best] - evidence[STATED]) < margin:
-        best = STATED
+        return [], [], 0.0
     fy, fx = frequencies(tuple(scores.shape[1:]), scores.device)
-    groups = []
-    for triple, (ky, kx) in zip(PARTITIONS[best], weighed.waves[best].tolist(), strict=True):
-        energy = math.log(2.0) * sum(scores[f].square() for f in triple)
-        away = (fy - ky).square() + (fx - kx).square()
-        place = int((energy - 0.5 * away / SPREAD**2).argmax())
-        groups.append((set(triple), divmod(place, scores.shape[2])))
-    return groups
+
+    def places(partition: int) -> list[Found]:
+        groups, waves = [], weighed.waves[partition].tolist()
+        for triple, (ky, kx) in zip(PARTITIONS[partition], waves, strict=True):
+            energy = math.log(2.0) * sum(scores[f].square() for f in triple)
+            away = (fy - ky).square() + (fx - kx).square()
+            place = int((energy - 0.5 * away / SPREAD**2).argmax())
+            groups.append((set(triple), divmod(place, scores.shape[2])))
+        return groups
+
+    return places(best), places(STATED), float(evidence[best] - evidence[STATED])
 
 
 def _group(
