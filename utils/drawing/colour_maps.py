@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 from functools import cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bayesdl_sim.utils.drawing.colour_tables import TABLES
-
 __all__ = ["colour_map", "coloured", "resized"]
 
+OPENCV = {
+    "magma": cv2.COLORMAP_MAGMA,
+    "viridis": cv2.COLORMAP_VIRIDIS,
+    "cividis": cv2.COLORMAP_CIVIDIS,
+}
+# ColorBrewer's diverging scheme RdBu, from blue to red.
+BLUE_TO_RED = "053061 2166ac 4393c3 92c5de d1e5f0 f7f7f7 fddbc7 f4a582 d6604d b2182b 67001f"
 NO_DATA = (192, 192, 192)
 CLEARLY_LARGER = 3  # times: then every pixel is seen as a square
 
@@ -24,9 +29,15 @@ def colour_map(name: str) -> NDArray[np.uint8]:
     Raises:
         KeyError: another name.
     """
+    if name == "RdBu_r":
+        knots = np.array([list(bytes.fromhex(colour)) for colour in BLUE_TO_RED.split()])
+        place, share = np.linspace(0, 1, len(knots)), np.linspace(0, 1, 256)
+        columns = [np.interp(share, place, knots[:, n]).round() for n in range(3)]
+        return np.stack(columns, axis=1).astype(np.uint8)
+    ramp = np.arange(256, dtype=np.uint8)[:, None]
     if name == "gray":
-        return np.arange(256, dtype=np.uint8)[:, None].repeat(3, axis=1)
-    return np.frombuffer(base64.b64decode(TABLES[name]), np.uint8).reshape(256, 3)
+        return ramp.repeat(3, axis=1)
+    return cv2.applyColorMap(ramp, OPENCV[name])[:, 0, ::-1]  # OpenCV has blue first
 
 
 def coloured(image: NDArray, low: float, high: float, name: str) -> NDArray[np.uint8]:

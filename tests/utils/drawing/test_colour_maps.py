@@ -1,4 +1,4 @@
-"""The stored colours are matplotlib's, and images keep their values on another grid."""
+"""The colours are matplotlib's, and images keep their values on another grid."""
 
 import matplotlib
 import numpy as np
