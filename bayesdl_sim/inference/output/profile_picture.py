@@ -117,8 +117,12 @@ def profile_of(
 
 
 def draw_curve(canvas: Canvas, box: Box, values: Profile, em: float) -> None:
-    """Draws a profile into a box of a canvas, with letters of a height and room for them around."""
-    along, band = values.along, values.band
+    """Draws a profile into a box of a canvas, with letters of a height and room for them around.
+
+    What the lines mean stands above them, along the upper side of the box.
+    """
+    along, band, (left, top, right, bottom) = values.along, values.band, box
+    box = (left, top + 1.8 * em, right, bottom)
     curves = [
         values.ours,
         *(band or ()),
@@ -142,10 +146,10 @@ def draw_curve(canvas: Canvas, box: Box, values: Profile, em: float) -> None:
     plot.below(across, f"along the line, from the dot, {values.unit}")
     plot.beside(up, "normalised SR intensity")
     plot.frame()
-    for number, (words, colour, thick) in enumerate(shown):
-        x, y = box[0] + em, box[1] + (1.4 + 1.6 * number) * em
-        canvas.rectangle((x, y - thick / 2, x + 2 * em, y + thick / 2), colour)
-        canvas.text((x + 2.8 * em, y), words, em, "lm")
+    x, y = left, top + 0.7 * em
+    for words, colour, thick in shown:
+        canvas.rectangle((x, y - thick / 2, x + 1.5 * em, y + thick / 2), colour)
+        x = canvas.text((x + 1.9 * em, y), words, em, "lm")[2] + 1.2 * em
 
 
 def _dot(centre: NDArray, radius: float) -> NDArray:
