@@ -89,7 +89,11 @@ def fine_dimming(factor: Tensor, square: tuple[slice, slice] | None = None) -> T
 
 def _around(light: Tensor, reach: int) -> Tensor:
     """The largest value within so many pixels along rows and columns."""
-    return torch.nn.functional.max_pool2d(light[None, None], 2 * reach + 1, 1, reach)[0, 0]
+    side, pooled = 2 * reach + 1, light[None, None]
+    # Along the rows, then along the columns: a fifth of the comparisons of the square.
+    for size, padding in (((side, 1), (reach, 0)), ((1, side), (0, reach))):
+        pooled = torch.nn.functional.max_pool2d(pooled, size, 1, padding)
+    return pooled[0, 0]
 
 
 def _light(frames: Tensor) -> tuple[Tensor, float]:

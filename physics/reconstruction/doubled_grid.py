@@ -29,7 +29,7 @@ def mirror(image: Tensor, shape: tuple[int, int]) -> Tensor:
         n = image.shape[axis]
         place = torch.remainder(torch.arange(total, device=image.device) - MARGIN, 2 * n)
         image = image.index_select(axis, torch.minimum(place, 2 * n - 1 - place))
-        edge = fade(n, image.device)
+        edge = fade(n, image.device).to(image.real)
         image = image * (edge[:, None] if axis == 0 else edge)
     return image
 
@@ -38,14 +38,18 @@ def carrier(
     wave: tuple[float, float],
     shape: tuple[int, int],
     margin: int,
-    device: torch.device | str,
+    like: Tensor,
     spacing: float = 1.0,
 ) -> Tensor:
-    """`exp(2 pi i k.r)`, r = 0 at the first raw pixel of the field; spacing 0.5: the 2x grid."""
+    """`exp(2 pi i k.r)`, r = 0 at the first raw pixel of the field; spacing 0.5: the 2x grid.
+
+    Args:
+        like: complex, whose device and precision the result has.
+    """
     sides = []
     for n, k in zip(shape, wave, strict=True):
-        place = (torch.arange(n, dtype=torch.float64, device=device) + 0.5) * spacing - 0.5
-        sides.append(torch.exp(2j * math.pi * k * (place - margin)))
+        place = (torch.arange(n, dtype=torch.float64, device=like.device) + 0.5) * spacing - 0.5
+        sides.append(torch.exp(2j * math.pi * k * (place - margin)).to(like))
     return sides[0][:, None] * sides[1][None]
 
 
@@ -65,4 +69,5 @@ def interpolate(spectrum: Tensor) -> Tensor:
     They lie a quarter of a raw pixel beside the raw pixels' centres (align_corners=False).
     """
     fy, fx = frequencies(tuple(spectrum.shape), spectrum.device)
-    return 4 * torch.fft.ifft2(enlarge(spectrum * torch.exp(-0.5j * math.pi * (fy + fx))))
+    rows, columns = (torch.exp(-0.5j * math.pi * f).to(spectrum) for f in (fy, fx))
+    return 4 * torch.fft.ifft2(enlarge(spectrum * rows * columns))

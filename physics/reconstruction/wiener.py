@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
-import numpy as np
 import torch
-from scipy.optimize import minimize
 from torch import Tensor
 
-from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES, Illumination
+from bayesdl_sim.physics.illumination import ORIENTATIONS, Illumination
 from bayesdl_sim.physics.missing import missing_pixels, validity
-from bayesdl_sim.physics.optics import Optics, target_otf
+from bayesdl_sim.physics.optics import Optics, frequency_grid, target_otf
 from bayesdl_sim.physics.patterns.bands import (
     background_of,
     camera_otf,
     exposures,
     fast_shape,
     frequencies,
-    power,
     prepare,
-    ring_index,
-    ring_mean,
     separate,
 )
 from bayesdl_sim.physics.patterns.estimation import estimate
@@ -36,21 +30,19 @@ from bayesdl_sim.physics.reconstruction.doubled_grid import (
     interpolate,
     mirror,
 )
+from bayesdl_sim.physics.reconstruction.power_law import (
+    PowerLaw,
+    noise_level,
+    power_law,
+    power_of,
+    whole_shape,
+)
 from bayesdl_sim.physics.spots import spot_weight
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["FilterSettings", "filter_settings", "wide_field_upsampled", "wiener_sim"]
 
-REFERENCE = 0.05  # cycles per pixel of the 2x grid, where power laws are compared
 LOWEST_WIENER = 1e-9  # of the largest filter power; keeps 0 / 0 out where nothing was measured
-
-
-class PowerLaw(NamedTuple):
-    """Power of a sample `exp(height) (f / 0.05)^-slope`, as measured on so much of a field."""
-
-    height: float
-    slope: float
-    area: float  # raw pixels, weighed by the squared fade of the edges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,72 +128,101 @@ def wiener_sim(
         frames = prepare(raw, settings.background, missing) / settings.exposures
     if illumination is None:
         illumination = estimate(raw, optics).illumination
-    signal, gain = _assemble(frames, optics, illumination, haze_suppression)
+    model = (optics, illumination, haze_suppression)
+    signal, gain = _signal(frames, *model), _gain(tuple(frames.shape[1:]), *model, frames.device)
     height, width = frames.shape[1:]
-    shape, device = tuple(gain.shape), gain.device
     strength = LOWEST_WIENER * gain.max() + 1e-300
     if wiener is not None:
         strength = strength + wiener * gain.max()
     elif settings.noise > 0:
-        typical = signal
-        if spots is not None:
-            typical, _ = _assemble(frames * spots, optics, illumination, haze_suppression)
-        area = _area(frames)
-        law = settings.law or _power_law(typical, gain, settings.noise, area)
-        strength = strength + _level(settings.noise, area) / _power_of(law, area, gain)
-    extended = illumination.mean_frequency
+        area, law = _area(frames), settings.law
+        if law is None:
+            typical = signal if spots is None else _signal(frames * spots, *model)
+            law = power_law(typical, gain, settings.noise, area)
+        strength = strength + noise_level(settings.noise, area) / power_of(law, area, gain)
+    shape, extended = whole_shape(gain), illumination.mean_frequency
     if apodisation:
-        columns = (frequencies(shape, device)[1] * shape[1]).round().abs().long()[0]
-        aim = target_otf(optics, extended, shape, device).double()[:, columns]
+        aim = target_otf(optics, extended, shape, gain.device).double()
     else:
-        aim = torch.hypot(*frequencies(shape, device, 0.5)) < optics.cutoff + extended
-    # The image is real: the half plane of `rfft2` tells it.
-    filtered = (signal * (aim / (gain + strength)))[:, : shape[1] // 2 + 1]
-    image = torch.fft.irfft2(filtered, s=shape)
+        aim = frequency_grid(shape, gain.device) < optics.cutoff + extended
+    image = torch.fft.irfft2(signal * (aim / (gain + strength)).to(frames), s=shape)
     field = image[2 * MARGIN : 2 * (MARGIN + height), 2 * MARGIN : 2 * (MARGIN + width)]
     return field.float()
 
 
-def _assemble(
-    frames: Tensor, optics: Optics, illumination: Illumination, haze_suppression: float
-) -> tuple[Tensor, Tensor]:
-    """Numerator and filter power of the Wiener filter, full planes of the padded 2x grid."""
-    size, device = tuple(frames.shape[1:]), frames.device
-    small = fast_shape(size, MARGIN)
-    shape = (2 * small[0], 2 * small[1])
-    transfer = camera_otf(optics, small, device)
+def _transfer(
+    small: tuple[int, int],
+    optics: Optics,
+    illumination: Illumination,
+    haze_suppression: float,
+    device: torch.device,
+) -> tuple[Tensor, Tensor | float]:
+    """Transfer of the lens (h, w), and what is kept of the wide field's low frequencies."""
     kept = 1.0
     if haze_suppression > 0:
         sigma = 0.3 * illumination.mean_frequency
         frequency = torch.hypot(*frequencies(small, device))
         kept = 1 - haze_suppression * torch.exp(-0.5 * (frequency / sigma) ** 2)
+    return camera_otf(optics, small, device), kept
+
+
+def _wave(illumination: Illumination, o: int) -> tuple[float, float]:
+    """The wave vector (ky, kx) of one orientation, cycles per raw pixel."""
+    k, angle = illumination.frequency[o], illumination.angle[o]
+    return k * math.sin(angle), k * math.cos(angle)
+
+
+def _signal(
+    frames: Tensor, optics: Optics, illumination: Illumination, haze_suppression: float
+) -> Tensor:
+    """Numerator of the Wiener filter: half plane of the padded 2x grid, single precision."""
+    size, device = tuple(frames.shape[1:]), frames.device
+    small = fast_shape(size, MARGIN)
+    transfer, kept = _transfer(small, optics, illumination, haze_suppression, device)
+    transfer, wide_transfer = transfer.to(frames), (transfer * kept).to(frames)
     zero, first = separate(frames, illumination.phase)
     bright = torch.tensor(illumination.brightness, dtype=frames.dtype, device=device)
     # All orientations have the same wide-field transfer: their bands are added before.
-    wide = torch.fft.fft2(mirror(torch.tensordot(bright, zero, 1), small)) * transfer * kept
+    wide = torch.fft.fft2(mirror(torch.tensordot(bright, zero, 1), small)) * wide_transfer
     signal = interpolate(wide).real
-    gain = float((bright**2).sum()) * enlarge(transfer**2 * kept)
-    spread = torch.fft.ifft2(enlarge(transfer**2)).real  # compact around the first pixel
+    shape = (2 * small[0], 2 * small[1])
     for o in range(ORIENTATIONS):
-        depth, light = illumination.modulation[o], illumination.brightness[o]
-        wave = (
-            illumination.frequency[o] * math.sin(illumination.angle[o]),
-            illumination.frequency[o] * math.cos(illumination.angle[o]),
-        )
+        wave = _wave(illumination, o)
         # Mirroring would turn the fringes round, so they are taken off and put on again.
-        inside, outside = carrier(wave, size, 0, device), carrier(wave, small, MARGIN, device)
+        inside, outside = carrier(wave, size, 0, first), carrier(wave, small, MARGIN, first)
         side = torch.fft.fft2(mirror(first[o] * inside.conj(), small) * outside) * transfer
+        moved = interpolate(side) * carrier(wave, shape, MARGIN, first, 0.5).conj()
         # The moved band and its conjugate at -k add up to twice the real part.
-        moved = interpolate(side) * carrier(wave, shape, MARGIN, device, 0.5).conj()
-        signal = signal + light * depth * moved.real
-        fy, fx = frequencies(shape, device)
+        signal = signal + illumination.brightness[o] * illumination.modulation[o] * moved.real
+    return torch.fft.rfft2(signal)
+
+
+def _gain(
+    size: tuple[int, int],
+    optics: Optics,
+    illumination: Illumination,
+    haze_suppression: float,
+    device: torch.device,
+) -> Tensor:
+    """Power of the Wiener filter: half plane of the padded 2x grid, double precision."""
+    small = fast_shape(size, MARGIN)
+    shape, half = (2 * small[0], 2 * small[1]), small[1] + 1
+    transfer, kept = _transfer(small, optics, illumination, haze_suppression, device)
+    bright = sum(light**2 for light in illumination.brightness)
+    gain = bright * enlarge(transfer**2 * kept)[:, :half]
+    spread = torch.fft.ifft2(enlarge(transfer**2)).real  # compact around the first pixel
+    fy, fx = frequencies(shape, device)
+    for o in range(ORIENTATIONS):
         rows, columns = (
-            torch.exp(2j * math.pi * k * n * f)
-            for k, n, f in zip(wave, small, (fy, fx), strict=True)
+            2 * math.pi * k * n * f
+            for k, n, f in zip(_wave(illumination, o), small, (fy, fx), strict=True)
         )
-        shifted = torch.fft.fft2(spread * (rows * columns).real).real.clamp(min=0.0)
-        gain += 0.5 * (light * depth) ** 2 * shifted
-    return torch.fft.fft2(signal), gain
+        # The real part of a product of two waves, which depend on the row and on the column.
+        waves = rows.cos() * columns.cos() - rows.sin() * columns.sin()
+        shifted = torch.fft.rfft2(spread * waves).real.clamp(min=0.0)
+        depth = illumination.brightness[o] * illumination.modulation[o]
+        gain = gain + 0.5 * depth**2 * shifted
+    return gain
 
 
 def filter_settings(raw: Tensor, optics: Optics, illumination: Illumination) -> FilterSettings:
@@ -214,8 +235,9 @@ def filter_settings(raw: Tensor, optics: Optics, illumination: Illumination) -> 
     if not settings.noise > 0:
         return settings
     typical = frames if spots is None else frames * spots
-    signal, gain = _assemble(typical, optics, illumination, 0.0)
-    return replace(settings, law=_power_law(signal, gain, settings.noise, _area(frames)))
+    model = (optics, illumination, 0.0)
+    signal, gain = _signal(typical, *model), _gain(tuple(raw.shape[1:]), *model, raw.device)
+    return replace(settings, law=power_law(signal, gain, settings.noise, _area(frames)))
 
 
 def _exposed(raw: Tensor, optics: Optics) -> tuple[Tensor, Tensor | None, FilterSettings]:
@@ -238,50 +260,3 @@ def _area(frames: Tensor) -> float:
     """Raw pixels of the mirrored field, weighed by the squared fade of its edges."""
     height, width = (fade(n, frames.device).square().sum() for n in frames.shape[1:])
     return float(height * width)
-
-
-def _level(noise: float, area: float) -> float:
-    """Power of the noise before the filter, at each frequency.
-
-    16: the spectrum of the interpolated field has four times the values of the camera's.
-    """
-    return 16 * noise / PHASES * area
-
-
-def _power_law(signal: Tensor, gain: Tensor, noise: float, area: float) -> PowerLaw:
-    """Power of the sample `a f^-b` at every frequency, by maximum likelihood (Whittle).
-
-    The numerator's expected power is `sample gain^2 + level gain`, `gain` the power of the filter:
-    the power law is fitted to its ring means, which follow a gamma law.
-    """
-    shape, level = tuple(gain.shape), _level(noise, area)
-    index = ring_index(shape, 1.0 / min(shape), gain.device)
-    count = torch.bincount(index.flatten())
-    seen = ring_mean(power(signal), index)
-    squared, noisy = ring_mean(gain**2, index), level * ring_mean(gain, index)
-    used = (squared > 1e-6 * squared.max()) & (_ring_radius(shape, seen) * min(shape) >= 2)
-    n, s, g, e = (v[used].double().cpu().numpy() for v in (count, seen, squared, noisy))
-    x = torch.log(_ring_radius(shape, seen) / REFERENCE)[used].cpu().numpy()
-
-    def misfit(p: np.ndarray) -> float:
-        model = g * np.exp(np.clip(p[0] - p[1] * x, -300, 300)) + e
-        return float((n * (np.log(model) + s / model)).sum() / n.sum())
-
-    start = np.log(max((s - e).sum(), 1e-3 * e.sum()) / (g * np.exp(-2 * x)).sum())
-    height, slope = minimize(misfit, [start, 2.0], method="Nelder-Mead").x
-    return PowerLaw(float(height), float(slope), area)
-
-
-def _power_of(law: PowerLaw, area: float, gain: Tensor) -> Tensor:
-    """The power law at the frequencies of a filter, for a field of another area."""
-    shape = tuple(gain.shape)
-    index = ring_index(shape, 1.0 / min(shape), gain.device)
-    rings = torch.arange(int(index.max()) + 1, device=gain.device)
-    height = law.height + math.log(area / law.area)
-    log_radius = torch.log(_ring_radius(shape, rings) / REFERENCE)
-    return torch.exp((height - law.slope * log_radius).clamp(-300, 300))[index]
-
-
-def _ring_radius(shape: tuple[int, int], rings: Tensor) -> Tensor:
-    """Frequencies of the rings, cycles per pixel of the 2x grid; never zero."""
-    return torch.arange(len(rings), device=rings.device).double().clamp(min=0.5) / min(shape)
