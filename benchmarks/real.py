@@ -27,7 +27,7 @@ from bayesdl_sim.benchmarks.shared.panels import write_comparison
 from bayesdl_sim.data.stacks import read_stack
 from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.evaluation.scenes import Scene
-from bayesdl_sim.metrics.images import rsp
+from bayesdl_sim.metrics.against_wide_field import rsp
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.utils.errors import run_script
 

@@ -8,8 +8,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from natsort import natsorted
-
 from bayesdl_sim.data.formats.content import image_files
 from bayesdl_sim.data.formats.image_file import ImageFile
 from bayesdl_sim.data.formats.opening import open_image_file
@@ -140,6 +138,8 @@ def file_of_frames(folder: Path, files: list[Path]) -> ImageFile:
 
 def sorted_by_name(paths: Iterable[Path]) -> list[Path]:
     """Paths in natural order of their names."""
+    from natsort import natsorted  # slow to load
+
     return natsorted(paths, key=lambda path: path.name)
 
 

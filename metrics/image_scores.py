@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bayesdl_sim.metrics.images import Quality, ms_ssim, pearson, quality, resolution_scale
+from bayesdl_sim.metrics.against_wide_field import resolution_scale
+from bayesdl_sim.metrics.images import Quality, ms_ssim, pearson, quality
 from bayesdl_sim.metrics.resolution import decorrelation, frc, frc_resolution
 
 __all__ = ["IMAGE_SCORES", "image_scores"]

@@ -9,32 +9,23 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import gaussian_filter
-from scipy.optimize import minimize_scalar
-from scipy.special import ndtri
 
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = [
     "Quality",
-    "ResolutionScaled",
     "affine_fit",
     "auroc",
     "coverage",
-    "error_map",
+    "finite_image",
     "min_max",
     "ms_ssim",
     "pearson",
     "quality",
-    "resolution_scale",
-    "rse",
-    "rsp",
 ]
 
 _SSIM_WINDOW = 11  # pixels; a Gaussian of sigma 1.5 cut at 3.5 sigma
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of MS-SSIM, from fine to coarse
-_COARSE_SIDE = 256  # pixels of the wide field
-_WIDEST_RSF = 12.0  # pixels of the super-resolved grid, about three times a wide-field PSF
 
 
 class Quality(NamedTuple):
@@ -48,14 +39,14 @@ class Quality(NamedTuple):
     nrmse_legacy: float
 
 
-class ResolutionScaled(NamedTuple):
-    """A super-resolved image brought to wide field's resolution, grid and units (`image`).
-
-    `sigma` is the width of the Gaussian that did it, in pixels of the super-resolved grid.
-    """
-
-    image: NDArray[np.float64]
-    sigma: float
+def finite_image(image: ArrayLike) -> NDArray[np.float64]:
+    """The image (H, W) in double precision; `InputError` where it is none, or not finite."""
+    image = np.asarray(image, dtype=np.float64)
+    if image.ndim != 2 or image.size == 0:
+        raise InputError(f"expected an image (H, W), found an array of shape {image.shape}")
+    if not np.isfinite(image).all():
+        raise InputError("an image holds values that are not finite (NaN or infinity)")
+    return image
 
 
 def affine_fit(image: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
@@ -140,6 +131,8 @@ def ms_ssim(image: ArrayLike, target: ArrayLike) -> float:
 
 def _ssim_parts(image: NDArray, target: NDArray) -> tuple[NDArray, NDArray]:
     """Luminance and contrast-structure maps of SSIM, where the window lies within the image."""
+    from scipy.ndimage import gaussian_filter  # slow to load
+
     edge = _SSIM_WINDOW // 2
 
     def local(values: NDArray) -> NDArray:
@@ -165,82 +158,14 @@ def pearson(a: ArrayLike, b: ArrayLike) -> float:
     return float(np.clip(np.vdot(a, b) / norms, -1, 1)) if norms > 0 else float("nan")
 
 
-def resolution_scale(sr: ArrayLike, wide_field: ArrayLike) -> ResolutionScaled:
-    """Brings a super-resolved image down to wide field, as SQUIRREL does.
-
-    Minimises ``|a * bin(gaussian(sr, sigma)) + b - wide_field|`` over sigma, a and b, where `bin`
-    averages 2 x 2 pixels. The Gaussian stands for the resolution-scaling function.
-
-    Args:
-        sr: shape (2H, 2W), or (H, W), which is not binned.
-        wide_field: shape (H, W), for instance the mean of the nine raw frames.
-
-    Raises:
-        InputError: when the shapes do not fit.
-
-    Source: Culley et al., Nature Methods 15, 263 (2018), equations 1-3, without the registration:
-    the grids are the same by construction, and a shift is an error that should show.
-    """
-    sr, wide_field = _image(sr), _image(wide_field)
-    factor = sr.shape[0] // max(wide_field.shape[0], 1)
-    if factor not in (1, 2) or sr.shape != tuple(factor * side for side in wide_field.shape):
-        raise InputError(
-            f"a wide field of {wide_field.shape} expects a super-resolved image of twice its "
-            f"size, found {sr.shape}"
-        )
-
-    def error(sigma: float, sr: NDArray = sr, wide_field: NDArray = wide_field) -> float:
-        return float(np.mean((_scaled(sr, wide_field, sigma) - wide_field) ** 2))
-
-    # A coarse search, in the middle of a large field, keeps the fine one out of a side minimum.
-    coarse = np.arange(0.0, _WIDEST_RSF + 1)
-    cut = [max(0, side - _COARSE_SIDE) // 2 for side in wide_field.shape]
-    middle = _inner(sr, *(factor * n for n in cut)), _inner(wide_field, *cut)
-    best = float(coarse[np.argmin([error(sigma, *middle) for sigma in coarse])])
-    around = (max(best - 1, 0.0), min(best + 1, _WIDEST_RSF))
-    found = minimize_scalar(error, bounds=around, options={"xatol": 0.01})
-    sigma = float(found.x) if found.fun < error(best) else best
-    return ResolutionScaled(_scaled(sr, wide_field, sigma), sigma)
-
-
-def _scaled(sr: NDArray, wide_field: NDArray, sigma: float) -> NDArray:
-    """The image blurred by a Gaussian, binned to the grid of the wide field and fitted to it."""
-    height, width = wide_field.shape
-    factor = sr.shape[0] // height
-    blurred = gaussian_filter(sr, sigma, mode="nearest")
-    binned = blurred.reshape(height, factor, width, factor).mean(axis=(1, 3))
-    return affine_fit(binned, wide_field)
-
-
-def _inner(image: NDArray, rows: int, columns: int) -> NDArray:
-    return image[rows : len(image) - rows, columns : image.shape[1] - columns]
-
-
-def rsp(sr: ArrayLike, wide_field: ArrayLike) -> float:
-    """Resolution-scaled Pearson correlation with wide field: 1 where the two agree (SQUIRREL)."""
-    return pearson(resolution_scale(sr, wide_field).image, wide_field)
-
-
-def rse(sr: ArrayLike, wide_field: ArrayLike) -> float:
-    """Resolution-scaled error: root mean square difference, in units of wide field (SQUIRREL)."""
-    return float(np.sqrt(np.mean(error_map(sr, wide_field) ** 2)))
-
-
-def error_map(sr: ArrayLike, wide_field: ArrayLike) -> NDArray[np.float64]:
-    """SQUIRREL's error map (H, W): resolution-scaled image less wide field, in its units.
-
-    Positive where the super-resolved image has light that wide field does not have. The paper shows
-    its modulus. Shapes, errors and source as `resolution_scale`.
-    """
-    return resolution_scale(sr, wide_field).image - _image(wide_field)
-
-
 def coverage(target: ArrayLike, mean: ArrayLike, sigma: ArrayLike, level: float = 0.9) -> float:
     """The share of pixels whose target lies in the central Gaussian interval of this level.
 
     ``|target - mean| <= z sigma``, z the quantile of ``(1 + level) / 2``. Calibrated uncertainty
     covers ``level``; less is overconfident. Arrays of any one shape, in the same units.
     """
+    from scipy.special import ndtri  # slow to load
+
     target, mean, sigma = (np.asarray(a, dtype=np.float64) for a in (target, mean, sigma))
     if not target.shape == mean.shape == sigma.shape:
         raise InputError(
@@ -274,15 +199,6 @@ def auroc(negative: ArrayLike, positive: ArrayLike) -> float:
     return float(above / (negative.size * positive.size))
 
 
-def _image(image: ArrayLike) -> NDArray[np.float64]:
-    image = np.asarray(image, dtype=np.float64)
-    if image.ndim != 2 or image.size == 0:
-        raise InputError(f"expected an image (H, W), found an array of shape {image.shape}")
-    if not np.isfinite(image).all():
-        raise InputError("an image holds values that are not finite (NaN or infinity)")
-    return image
-
-
 def _scored_pair(image: ArrayLike, target: ArrayLike) -> tuple[NDArray, NDArray]:
     """Image and min-max scaled target, if SSIM can be taken of them."""
     image, target = _pair(image, target)
@@ -294,7 +210,7 @@ def _scored_pair(image: ArrayLike, target: ArrayLike) -> tuple[NDArray, NDArray]
 
 
 def _pair(image: ArrayLike, target: ArrayLike) -> tuple[NDArray, NDArray]:
-    image, target = _image(image), _image(target)
+    image, target = finite_image(image), finite_image(target)
     if image.shape != target.shape:
         raise InputError(f"image {image.shape} and target {target.shape} differ in size")
     return image, target

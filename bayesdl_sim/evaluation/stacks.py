@@ -26,8 +26,8 @@ from bayesdl_sim.evaluation.scoring import (
     fair_crps,
     predictors,
 )
+from bayesdl_sim.metrics.against_wide_field import error_map
 from bayesdl_sim.metrics.image_scores import image_scores
-from bayesdl_sim.metrics.images import error_map
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["Example", "Results", "Scorer"]

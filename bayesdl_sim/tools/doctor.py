@@ -12,7 +12,7 @@ from bayesdl_sim.bayes.calibration.stored import CALIBRATION_FILE, read_calibrat
 from bayesdl_sim.data.stacks import RawStack, read_stack
 from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.inference.reconstruction import Reconstruction
-from bayesdl_sim.metrics.images import rsp
+from bayesdl_sim.metrics.against_wide_field import rsp
 from bayesdl_sim.models.shipped import shipped_folder
 from bayesdl_sim.tools.machine import Line, machine_lines
 from bayesdl_sim.utils.errors import InputError, is_out_of_memory

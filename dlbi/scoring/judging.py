@@ -26,7 +26,7 @@ from bayesdl_sim.dlbi.scoring.scores import (
 )
 from bayesdl_sim.dlbi.stages.baseline import run_stages_or_baseline
 from bayesdl_sim.dlbi.stages.pipeline import Settings
-from bayesdl_sim.metrics.images import rse, rsp
+from bayesdl_sim.metrics.against_wide_field import rse, rsp
 from bayesdl_sim.utils.pictures import write_overview
 
 __all__ = ["COLUMNS", "Judged", "judge", "tables", "write_pictures"]

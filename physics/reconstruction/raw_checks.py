@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from skimage.registration import phase_cross_correlation
 from torch import Tensor
 
 from bayesdl_sim.physics.hot import dead_pixels, hot_pixels
@@ -45,6 +44,7 @@ from bayesdl_sim.physics.reconstruction.camera_checks import (
     noise_exponent,
     saturated_share,
 )
+from bayesdl_sim.physics.reconstruction.drift import drift
 from bayesdl_sim.physics.spots import spot_brightness, spot_weight
 
 __all__ = ["RawChecks", "brightest_square", "raw_checks"]
@@ -162,7 +162,7 @@ def raw_checks(
     dead = dead_pixels(finite) & ~hot
     data = raw[:, ~(missing | hot | dead)]
     signal = float(lit_median(steady.mean(dim=0)))
-    drift, drift_error = _drift(steady)
+    drifted = drift(steady)
     fringe_share, fringe_sigma = _fringe_power(steady, optics)
     return RawChecks(
         confidence=patterns.confidence,
@@ -179,8 +179,8 @@ def raw_checks(
         copies=copies(frames),
         brightness=brightness,
         bleaching=_bleaching(brightness),
-        drift_px=drift,
-        drift_error_px=drift_error,
+        drift_px=drifted.largest_px,
+        drift_error_px=drifted.error_px,
         hot_share=float(hot.float().mean()),
         dead_share=float(dead.float().mean()),
         gain=gain,
@@ -262,21 +262,6 @@ def _brightness(frames: Tensor) -> tuple[float, ...]:
 def _bleaching(brightness: tuple[float, ...]) -> float:
     slope, start = np.polyfit(np.arange(len(brightness)), brightness, 1)
     return float(-slope * (len(brightness) - 1) / max(start, 1e-12))
-
-
-def _drift(frames: Tensor) -> tuple[float, float]:
-    """Shifts between the sums of the orientations, in which fringes cancel, by correlation."""
-    sums = frames.reshape(ORIENTATIONS, PHASES, *frames.shape[1:]).sum(dim=1)
-    window = taper(tuple(frames.shape[1:]), frames.device, 0.25)
-    sums = ((sums - sums.mean(dim=(1, 2), keepdim=True)) * window).cpu().numpy()
-
-    def shift(a: int, b: int) -> np.ndarray:
-        found = phase_cross_correlation(sums[a], sums[b], upsample_factor=20, normalization=None)
-        return np.asarray(found[0], dtype=np.float64)
-
-    first, second, whole = shift(0, 1), shift(1, 2), shift(0, 2)
-    largest = max(float(np.hypot(*s)) for s in (first, second, whole))
-    return largest, float(np.hypot(*(first + second - whole)))
 
 
 def _fine_share(frames: Tensor, optics: Optics, noise: float) -> float:

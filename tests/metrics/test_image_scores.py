@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from bayesdl_sim.metrics.against_wide_field import rse, rsp
 from bayesdl_sim.metrics.image_scores import IMAGE_SCORES, image_scores
-from bayesdl_sim.metrics.images import ms_ssim, quality, rse, rsp
+from bayesdl_sim.metrics.images import ms_ssim, quality
 from bayesdl_sim.metrics.resolution import decorrelation, frc, frc_resolution
 
 

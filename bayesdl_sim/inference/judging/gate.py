@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bayesdl_sim.bayes.calibration.p_values import combined_p_value
 from bayesdl_sim.inference.judging.findings import Finding
-from bayesdl_sim.metrics.images import rse
+from bayesdl_sim.metrics.against_wide_field import rse
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import write_json
 from bayesdl_sim.utils.schema import (

@@ -1,6 +1,8 @@
 """What files hold beside one stack in the usual order: chosen, put in order, kept apart."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,9 @@ from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.folders.lock import owned_folder
 
-CRISTAE = Path(__file__).resolve().parents[3] / "data" / "cristae" / "raw.tif"
+ROOT = Path(__file__).resolve().parents[3]
+CRISTAE = ROOT / "data" / "cristae" / "raw.tif"
+SLOW = ("matplotlib", "scipy", "skimage", "natsort", "torch._dynamo", "tensorboard", "dask")
 PHASE_MAJOR = [0, 3, 6, 1, 4, 7, 2, 5, 8]
 
 
@@ -172,3 +176,19 @@ def test_sharp_convention_is_a_file_of_its_own(reconstruct, tmp_path, frames):
     assert image.dtype == np.float32
     assert image.shape == (192, 192)
     assert sr_of(sharp) == sr_of(soft)  # the verdict and the uncertainties speak of SR
+
+
+def test_a_run_loads_no_library_that_it_does_not_need(members, frames, tmp_path):
+    """Each of them would take as long to load as a network takes for a small field."""
+    tifffile.imwrite(tmp_path / "raw.tif", frames)
+    options = ["--test_data", str(tmp_path / "raw.tif"), "--save_path", str(tmp_path / "out")]
+    code = (
+        "import json, sys\n"
+        "from bayesdl_sim.commands.test import main\n"
+        f"main({[*options, '--pretrained_G', str(members)]!r})\n"
+        f"print(json.dumps([name for name in {SLOW!r} if name in sys.modules]))"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert json.loads(done.stdout.splitlines()[-1]) == []
+    assert (tmp_path / "out" / "report.html").is_file()
