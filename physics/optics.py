@@ -17,6 +17,7 @@ __all__ = [
     "apply_otf",
     "frequency_grid",
     "otf",
+    "otf_at",
     "stated_optics",
     "target_otf",
 ]
@@ -122,15 +123,20 @@ def frequency_grid(shape: tuple[int, int], device: torch.device | str = "cpu") -
 
 
 def otf(optics: Optics, shape: tuple[int, int], device: torch.device | str = "cpu") -> Tensor:
-    """Incoherent OTF of the detection, zero beyond the cut-off, 1 at zero frequency.
-
-    `H(f) = 2/pi (acos x - x sqrt(1 - x^2)) damping^x`, `x = f / cutoff`, or the measured radial
-    curve, interpolated linearly and cut at its cut-off, where only noise is left.
+    """Incoherent OTF of the detection, see `otf_at`.
 
     Returns:
         (2H, W + 1) real, half plane of `rfft2` on the super-resolution grid.
     """
-    frequency = frequency_grid(shape, device)
+    return otf_at(optics, frequency_grid(shape, device))
+
+
+def otf_at(optics: Optics, frequency: Tensor) -> Tensor:
+    """Incoherent OTF at frequencies in cycles per raw pixel, zero beyond the cut-off, 1 at zero.
+
+    `H(f) = 2/pi (acos x - x sqrt(1 - x^2)) damping^x`, `x = f / cutoff`, or the measured radial
+    curve, interpolated linearly and cut at its cut-off, where only noise is left.
+    """
     if optics.radial_otf is None:
         x = (frequency / optics.cutoff).clamp(max=1.0)
         return _circular_autocorrelation(x) * optics.damping**x

@@ -10,7 +10,7 @@ from torch import Tensor
 from bayesdl_sim.physics.hot import cooled, faulty_pixels
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
 from bayesdl_sim.physics.missing import filled, missing_pixels
-from bayesdl_sim.physics.optics import Optics, otf
+from bayesdl_sim.physics.optics import Optics, otf_at
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = [
@@ -124,12 +124,13 @@ def camera_otf(optics: Optics, shape: tuple[int, int], device: torch.device | st
     Returns:
         (H, W) real float64, full plane of `fft2`.
     """
-    # A super-resolution grid of twice the size has the same frequencies, and more of them.
-    half = otf(optics, (2 * shape[0], 2 * shape[1]), device).double()
+    # The same at k and -k, hence known from the quarter plane of frequencies from zero on.
+    down, along = (torch.fft.rfftfreq(n, device=device) for n in shape)
+    quarter = otf_at(optics, torch.hypot(down[:, None], along)).double()
     fy, fx = frequencies(shape, device)
     rows = (fy * shape[0]).round().abs().long()
     columns = (fx * shape[1]).round().abs().long()
-    return half[rows, columns] * torch.cos(math.pi * fy / 2) * torch.cos(math.pi * fx / 2)
+    return quarter[rows, columns] * torch.cos(math.pi * fy / 2) * torch.cos(math.pi * fx / 2)
 
 
 def power(spectrum: Tensor) -> Tensor:

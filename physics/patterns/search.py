@@ -105,10 +105,11 @@ def _near(
     evidence: Tensor, fy: Tensor, fx: Tensor, y: float, x: float, mirrored: bool = False
 ) -> Tensor:
     """The evidence with a Gaussian prior of `SPREAD` around a place, or it and its mirror."""
-    away = (fy - y).square() + (fx - x).square()
+    rows, columns = fy.to(evidence), fx.to(evidence)
+    away = (rows - y).square() + (columns - x).square()
     if mirrored:
-        away = torch.minimum(away, (fy + y).square() + (fx + x).square())
-    return evidence - 0.5 * away / SPREAD**2
+        away = torch.minimum(away, (rows + y).square() + (columns + x).square())
+    return evidence - away * (0.5 / SPREAD**2)
 
 
 def _highest(likely: Tensor, fy: Tensor, fx: Tensor) -> tuple[float, float, float]:
@@ -119,10 +120,11 @@ def _highest(likely: Tensor, fy: Tensor, fx: Tensor) -> tuple[float, float, floa
 
 def _share(likely: Tensor, fy: Tensor, fx: Tensor, y: float, x: float) -> float:
     """The share of one peak in the sum of `exp(likely)`."""
-    odds = (likely - likely.max()).double().exp()
+    odds = (likely - likely.max()).exp()
     rows = (fy - y).abs() * odds.shape[0] < PEAK
     columns = (fx - x).abs() * odds.shape[1] < PEAK
-    return float((odds * (rows & columns)).sum() / odds.sum())
+    peak = odds[rows[:, 0]][:, columns[0]]
+    return float(peak.sum(dtype=torch.float64) / odds.sum(dtype=torch.float64))
 
 
 def _blurred(evidence: Tensor, pool: int) -> Tensor:
