@@ -105,7 +105,7 @@ def samples_of(scene: Scene, prediction: Prediction, cell: int) -> list[Sample]:
             continue
         mean, total = prediction.mean[level], prediction.total[level].clamp(min=1e-6)
         pixels = (image.flatten().numpy() for image in (target, mean, total))
-        features = features_of(mean, prediction.total[level])
+        features = features_of(*(image[level] for image in prediction[:3]))
         brightness = brightness_of(mean.numpy()).ravel()
         known = {"structure": scene.name, "features": features, "brightness": brightness}
         found.append(Sample(cell, level + 1, scene.signals[level], *pixels, **known))

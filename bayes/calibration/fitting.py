@@ -33,7 +33,7 @@ GRID = np.concatenate([[0.0], TAILS, QUANTILES, 1 - TAILS[::-1], [1.0]])  # of t
 
 
 class HeldOut(NamedTuple):
-    """How a calibration does on cells that it was not fitted on; less is better.
+    """How a calibration does on stacks that it was not fitted on; less is better.
 
     `nll`: Gaussian, per pixel, up to a term that all calibrations share; `interval_error`: by how
     much the share of a stack's lit pixels that the 90 % interval covers is off, mean over stacks.
@@ -47,12 +47,14 @@ class CalibrationStack(NamedTuple):
     """Pixels (n,) of one stack to fit on; without features, no factor by them is fitted.
 
     Without their brightness (`image_features.brightness_of`), that factor is one for all pixels.
+    `structure` names what the cell shows; stacks of one name are left out of a fit together, too.
     """
 
     error: ArrayLike
     sigma: ArrayLike
     features: ImageFeatures | None = None
     brightness: NDArray | None = None
+    structure: str = ""
 
 
 def fit_calibration(
@@ -63,14 +65,16 @@ def fit_calibration(
 ) -> Calibration:
     """Fits the scale, the probability map and the conformal factors on validation cells.
 
-    A factor by features of the image (`bayes.calibration.image_features`) is kept only if, fitted
-    without a group of cells, it lowers both the negative log-likelihood on that group and the
-    interval error of its stacks: what is right on average and wrong for some kinds of samples is
-    not worth a better average. Deviations are multiplied by it first. The scale is
-    `c^2 = < z^2 >` (`variance_scale`), every cell with the same weight. The probability map is the
-    cells' mean distribution of `Phi(z / c)`, monotone by construction; it is kept only if, fitted
-    without a group of cells, it lowers the quantile calibration error on that group. The conformal
-    factors are those of `conformal_factor`, of calibrated deviations.
+    Further factors of background and structure (`bayes.calibration.image_features`), by features
+    of the image or the same for all, are kept only if, fitted without some cells, they lower both
+    the negative log-likelihood on these and the interval error of their stacks; each fifth of the
+    cells is left out, and each structure: what is right on average and wrong for samples that the
+    fit has not seen is not worth a better average. Of two ways that do, the likelier one is taken.
+    Deviations are multiplied by them first. The scale is `c^2 = < z^2 >` (`variance_scale`), every
+    cell with the same weight. The probability map is the cells' mean distribution of `Phi(z / c)`,
+    monotone by construction; it is kept only if, fitted without a group of cells, it lowers the
+    quantile calibration error on that group. The conformal factors are those of
+    `conformal_factor`, of calibrated deviations.
 
     Args:
         cells: the stacks of each cell, one per signal level.
@@ -89,9 +93,12 @@ def fit_calibration(
         [FittedPixels(_standardised(stack), stack.features, stack.brightness) for stack in cell]
         for cell in cells
     ]
-    without, with_it = _held_out(stacks)
-    better = all(np.less(with_it, without))
-    by_features = _feature_scale(stacks) if better else None
+    groups = [_folds(len(cells)), _structures(cells)]
+    without, *tried = _held_out(stacks, groups)
+    helping = [pair for pair in enumerate(tried) if all(np.less(pair[1], without))]
+    constant, with_it = min(helping or enumerate(tried), key=lambda pair: pair[1].nll)
+    better = bool(helping)
+    by_features = _feature_scale(stacks, bool(constant)) if better else None
     z = [_cell(cell, by_features) for cell in stacks]
     scale = _scale(z)
     before, after = _held_out_errors(z)
@@ -138,42 +145,53 @@ def _cell(stacks: Sequence[FittedPixels], by_features: FeatureScale | None) -> N
     )
 
 
-def _feature_scale(cells: Sequence[Sequence[FittedPixels]]) -> FeatureScale:
-    return fit_feature_scale([stack for cell in cells for stack in cell])
+def _feature_scale(cells: Sequence[Sequence[FittedPixels]], constant: bool) -> FeatureScale:
+    return fit_feature_scale([stack for cell in cells for stack in cell], constant)
 
 
-def _held_out(cells: Sequence[Sequence[FittedPixels]]) -> tuple[HeldOut, HeldOut]:
-    """Scores of cells left out of the fit, without and with the factor by features.
+def _held_out(
+    cells: Sequence[Sequence[FittedPixels]], ways_to_part: Sequence[Sequence[Sequence[int]]]
+) -> tuple[HeldOut, HeldOut, HeldOut]:
+    """Scores of cells left out: without further factors, with those by features, and constant ones.
 
-    Equal, so that no factor is kept, where there are fewer cells than groups, or a stack without
-    features.
+    All equal, so that no factor is kept, where there are fewer cells than groups, or a stack
+    without features.
+
+    Args:
+        ways_to_part: each a list of groups of cells that are left out together.
     """
     if len(cells) < FOLDS or any(stack.features is None for cell in cells for stack in cell):
-        return HeldOut(0.0, 0.0), HeldOut(0.0, 0.0)
-    nll: list[list[float]] = [[], []]
-    covered: list[list[float]] = [[], []]
-    for fold in _folds(len(cells)):
+        return (HeldOut(0.0, 0.0),) * 3
+    nll: list[list[float]] = [[], [], []]
+    off: list[list[float]] = [[], [], []]
+    for fold in (fold for folds in ways_to_part for fold in folds):
         rest = [stacks for i, stacks in enumerate(cells) if i not in fold]
-        for way, by_features in enumerate((None, _feature_scale(rest))):
-            scale = _scale([_cell(stacks, by_features) for stacks in rest])
+        for way in range(3):
+            by_features = _feature_scale(rest, way == 2) if way else None
+            z = [_cell(stacks, by_features) for stacks in rest]
+            scale, reach = _scale(z), float(np.quantile(np.abs(np.concatenate(z)), INTERVAL))
             for stack in (stack for i in fold for stack in cells[i]):
                 known = stack.features, stack.brightness
-                factor = scale * (1.0 if by_features is None else by_features.factor(*known))
+                factor = 1.0 if by_features is None else by_features.factor(*known)
                 z = stack.z / factor
-                nll[way].append(float(np.mean(np.log(factor) + 0.5 * z**2)))
-                covered[way].append(_lit_coverage(z, stack.brightness))
-    without, with_it = (
-        HeldOut(float(np.mean(loss)), float(np.mean(np.abs(np.subtract(shares, INTERVAL)))))
-        for loss, shares in zip(nll, covered, strict=True)
-    )
-    return without, with_it
+                nll[way].append(float(np.mean(np.log(scale * factor) + 0.5 * (z / scale) ** 2)))
+                off[way].append(abs(_lit_coverage(z / reach, stack.brightness) - INTERVAL))
+    scores = zip(nll, off, strict=True)
+    return tuple(HeldOut(float(np.mean(loss)), float(np.mean(errors))) for loss, errors in scores)
+
+
+def _structures(cells: Sequence[Sequence[CalibrationStack]]) -> list[list[int]]:
+    """The cells of each structure; none where all show the same, or nobody says what."""
+    names = [cell[0].structure for cell in cells]
+    groups = [[i for i, name in enumerate(names) if name == one] for one in dict.fromkeys(names)]
+    return groups if len(groups) > 1 else []
 
 
 def _lit_coverage(z: NDArray, brightness: NDArray | None) -> float:
-    """Share of the brightest pixels of a stack in its 90 % interval; of all if unknown."""
+    """Share of the brightest pixels of a stack within one reach; of all if unknown."""
     if brightness is not None:
         z = z[brightness >= np.quantile(brightness, 1 - LIT_SHARE)]
-    return float(np.mean(np.abs(z) <= ndtri((1 + INTERVAL) / 2)))
+    return float(np.mean(np.abs(z) <= 1.0))
 
 
 def _folds(cells: int) -> list[list[int]]:

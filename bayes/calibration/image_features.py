@@ -1,10 +1,11 @@
 """Two features of a whole image, and what they tell about the size of its errors.
 
-Some stacks are harder than others, and a tail that sees a neighbourhood cannot know: for a dense,
-bright field its deviations are too small, for single spots on darkness too large. Nor is structure
-wrong in the same measure as background: in dim light its deviations are nearly right, while those
-of the background are too large, and one factor for both would take from the structure what only
-the background can spare. So each has its own factor, and pixels in between have one in between.
+Some stacks are harder than others, and a tail that sees a neighbourhood cannot know: where the
+members disagree, their deviations are rather too large, and for a dense, bright field of sharp
+filaments too small. Nor is structure wrong in the same measure as background: in dim light its
+deviations are nearly right, while those of the background are too large, and one factor for both
+would take from the structure what only the background can spare. So each has its own factor, and
+pixels in between have one in between.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize
 
 from bayesdl_sim.utils.errors import InputError
 
@@ -31,17 +33,22 @@ __all__ = [
     "fit_feature_scale",
 ]
 
-LARGEST_Z2 = 25.0  # a few pixels must not decide the fit
 SMALL = 1e-6  # normalised intensity
+LARGEST_DISAGREEMENT = 5.0  # a logarithm; one member has none, and members without a tail no other
 DARK, BRIGHT = 0.05, 0.99  # quantiles of an image: its background and its brightest structure
 STRUCTURE = 0.25  # of the range between them: from here on, a pixel is structure
-GROUPS = 5  # of pixels by their brightness, each of which counts once in the fit
+RANKS = 0.6, 0.8  # quantiles: so is the brightest fifth, of which few spots fill a small part
+LEVEL, QUANTILE = 0.9, 1.6449  # share of the errors to cover, and the Gaussian deviations for it
+FITTED_PIXELS = 512  # of a stack, evenly picked
+RIDGE = 0.003  # on the squares of the standardised weights, beside the mean pinball loss
+SMOOTHING = 0.05  # of the corner of that loss, in logarithms
+SMALLEST_Z = 1e-4
 
 
 class ImageFeatures(NamedTuple):
-    """`log(<sigma> / contrast)` and `log(contrast)` of an image; contrast: of its mean, rms."""
+    """`log(<epistemic> / <aleatoric>)` of an image, and `log(contrast)`: rms of its mean."""
 
-    doubt: float
+    disagreement: float
     contrast: float
 
 
@@ -55,7 +62,7 @@ class FittedPixels(NamedTuple):
 
 @dataclass(frozen=True)
 class FeatureScale:
-    """`c^2 = exp((1 - b) w . x + b v . x)`, `x = (1, doubt, contrast)`, b from `brightness_of`.
+    """`c^2 = exp((1 - b) w . x + b v . x)`, `x = (1, disagreement, contrast)`, b: `brightness_of`.
 
     Features are held within those of the fit, so no image gets a factor that none was fitted to.
     Along b, from background to structure, the factor of an image rises or falls throughout.
@@ -90,73 +97,99 @@ class FeatureScale:
         return np.exp(0.5 * (background + change * np.asarray(brightness, np.float64)))
 
 
-def features_of(mean: ArrayLike, sigma: ArrayLike) -> ImageFeatures:
-    """The features of one image: posterior mean and total deviation as predicted, any shape."""
-    mean, sigma = (torch.as_tensor(image).double() for image in (mean, sigma))
-    return features_from(float(mean.std(correction=0)), float(sigma.mean()))
+def features_of(mean: ArrayLike, aleatoric: ArrayLike, epistemic: ArrayLike) -> ImageFeatures:
+    """The features of one image: posterior mean and both deviations as predicted, any shape."""
+    mean, *deviations = (torch.as_tensor(image).double() for image in (mean, aleatoric, epistemic))
+    return features_from(float(mean.std(correction=0)), *(float(d.mean()) for d in deviations))
 
 
-def features_from(contrast: float, sigma: float) -> ImageFeatures:
-    """The features of an image of this contrast and this mean deviation."""
-    contrast = max(contrast, SMALL)
-    doubt = np.log(max(sigma, SMALL) / contrast)
-    return ImageFeatures(float(doubt), float(np.log(contrast)))
+def features_from(contrast: float, aleatoric: float, epistemic: float) -> ImageFeatures:
+    """The features of an image of this contrast and these mean deviations."""
+    ratio = np.log(max(epistemic, SMALL) / max(aleatoric, SMALL))
+    disagreement = np.clip(ratio, -LARGEST_DISAGREEMENT, LARGEST_DISAGREEMENT)
+    return ImageFeatures(float(disagreement), float(np.log(max(contrast, SMALL))))
 
 
 def brightness_of(mean: ArrayLike) -> NDArray[np.float32]:
     """Where each pixel of one image stands between background, 0, and structure, 1.
 
-    0 at the 5th percentile of the image and below, 1 from a quarter of the way to its 99th on.
+    Structure is what lies a quarter of the way from the 5th percentile of the image to its 99th, or
+    above the 80th. Below these, it falls to 0 at the 5th, or at the 60th; the larger of the two.
 
     Args:
         mean: the whole image as predicted, any shape and linear units.
     """
     mean = np.asarray(mean, np.float32)
-    return brightness_between(mean, *np.quantile(mean, (DARK, BRIGHT)))
+    return brightness_between(mean, *np.quantile(mean, brightness_shares()))
 
 
-def brightness_shares() -> tuple[float, float]:
-    """The shares 0..1 of an image's pixels below the two ends of `brightness_between`."""
-    return DARK, BRIGHT
+def brightness_shares() -> tuple[float, float, float, float]:
+    """The shares 0..1 of an image's pixels below the values that `brightness_between` takes."""
+    return DARK, *RANKS, BRIGHT
 
 
-def brightness_between(mean: NDArray, dark: float, bright: float) -> NDArray[np.float32]:
+def brightness_between(
+    mean: NDArray, dark: float, low: float, high: float, bright: float
+) -> NDArray[np.float32]:
     """`brightness_of` a part of an image whose quantiles, see `brightness_shares`, are known."""
-    reach = max(STRUCTURE * float(bright - dark), SMALL)
-    return np.clip((mean - np.float32(dark)) / np.float32(reach), 0.0, 1.0)
+    by_range = (mean - np.float32(dark)) / np.float32(max(STRUCTURE * float(bright - dark), SMALL))
+    by_rank = (mean - np.float32(low)) / np.float32(max(float(high - low), SMALL))
+    return np.clip(np.maximum(by_range, by_rank), 0.0, 1.0)
 
 
-def fit_feature_scale(stacks: Sequence[FittedPixels]) -> FeatureScale:
-    """Least squares of `log <z^2>` on the features; the mean of `log c` is zero.
+def fit_feature_scale(stacks: Sequence[FittedPixels], constant: bool = False) -> FeatureScale:
+    """The factors that cover nine tenths of the errors, by quantile regression.
 
-    Where the brightness of the pixels is known, each stack counts with five groups of its pixels,
-    from dark to bright, and background and structure get weights of their own.
+    The pinball loss of `log |z|` is smallest where a tenth of the errors exceeds 1.645 c, weighed
+    by any of the terms: over background and structure, and over images of a small and of a large
+    feature. A mean of z^2 would follow the few stacks that went wrong altogether. A ridge keeps
+    weights small that the stacks do not ask for. The mean of `log c` is zero.
+
+    Where the brightness of the pixels is known, background and structure have weights of their own.
+
+    Args:
+        constant: the factors are the same for all images.
 
     Raises:
         InputError: no stack.
 
-    Source: this project's; with constant features it is the sigma scaling of Laves et al. (2021).
+    Source: Koenker and Bassett, Econometrica 46, 33 (1978); its use here is this project's.
     """
     if not stacks:
         raise InputError("expected at least one stack to fit on, found none")
     by_brightness = all(stack.brightness is not None for stack in stacks)
-    rows, hard = [], []
-    for stack in stacks:
-        terms = np.append(1.0, stack.features)
-        for z, lit in _groups(stack) if by_brightness else [(stack.z, 0.0)]:
-            rows.append(np.concatenate([(1 - lit) * terms, lit * terms]))
-            hard.append(np.log(np.minimum(z**2, LARGEST_Z2).mean() + SMALL))
-    design = np.array(rows) if by_brightness else np.array(rows)[:, :3]
-    weights = np.linalg.lstsq(design, np.array(hard), rcond=None)[0]
-    weights[[0, 3] if by_brightness else [0]] -= np.mean(hard)
     features = np.array([stack.features for stack in stacks])
+    middle, spread = features.mean(axis=0), np.maximum(features.std(axis=0), SMALL)
+    rows, hard = [], []
+    for stack, own in zip(stacks, (features - middle) / spread, strict=True):
+        picked = np.linspace(0, len(stack.z) - 1, min(len(stack.z), FITTED_PIXELS)).astype(int)
+        terms = np.append(1.0, np.zeros_like(own) if constant else own)
+        lit = stack.brightness[picked][:, None] if by_brightness else np.zeros((len(picked), 1))
+        rows.append(np.concatenate([(1 - lit) * terms, lit * terms], axis=1, dtype=np.float64))
+        hard.append(np.log(np.abs(stack.z[picked]) + SMALLEST_Z) - np.log(QUANTILE))
+    design = np.concatenate(rows)
+    weights = _quantile_regression(design, np.concatenate(hard))
+    weights[[0, 3] if by_brightness else [0]] -= np.mean(design @ weights)
+    pair = [_in_features(part, middle, spread) for part in (weights[:3], weights[3:])]
     low, high = (ImageFeatures(*extreme(features, axis=0).tolist()) for extreme in (np.min, np.max))
-    lit_weights = tuple(weights[3:].tolist()) if by_brightness else None
-    return FeatureScale(tuple(weights[:3].tolist()), low, high, lit_weights)
+    return FeatureScale(pair[0], low, high, pair[1] if by_brightness else None)
 
 
-def _groups(stack: FittedPixels) -> list[tuple[NDArray, float]]:
-    """Standardised errors of equally many pixels from dark to bright, and their mean brightness."""
-    order = np.argsort(stack.brightness, kind="stable")
-    parts = np.array_split(order, min(GROUPS, len(order)))
-    return [(stack.z[part], float(stack.brightness[part].mean())) for part in parts]
+def _in_features(weights: NDArray, middle: NDArray, spread: NDArray) -> tuple[float, ...]:
+    """Weights of `c^2` on the features, of those of `c` on the standardised ones."""
+    slopes = weights[1:] / spread
+    return tuple((2 * np.append(weights[0] - slopes @ middle, slopes)).tolist())
+
+
+def _quantile_regression(design: NDArray, target: NDArray) -> NDArray:
+    """Weights (6,) of the smallest mean pinball loss, with a ridge on all but two constants."""
+    ridge = RIDGE * np.array([0.0, 1, 1, 0, 1, 1])
+
+    def loss(weights: NDArray) -> tuple[float, NDArray]:
+        rest = target - design @ weights
+        below = np.logaddexp(0, -rest / SMOOTHING)
+        value = np.mean(LEVEL * rest + SMOOTHING * below) + ridge @ weights**2
+        slope = LEVEL - 1 + np.exp(-np.logaddexp(0, -rest / SMOOTHING))
+        return float(value), 2 * ridge * weights - slope @ design / len(target)
+
+    return minimize(loss, np.zeros(design.shape[1]), jac=True, method="L-BFGS-B").x

@@ -78,9 +78,9 @@ class Calibration:
     def factors(self, prediction: Prediction) -> NDArray[np.float32]:
         """`factor` of every pixel of a batch as predicted: (B, 1, 2H, 2W), or (B, 1, 1, 1)."""
         found = []
-        for mean, total in zip(prediction.mean, prediction.total, strict=True):
+        for mean, *parts in zip(*prediction[:3], strict=True):
             lit = brightness_of(mean.float().cpu().numpy()) if self.by_features else None
-            found.append(np.atleast_3d(self.factor(features_of(mean, total), lit)))
+            found.append(np.atleast_3d(self.factor(features_of(mean, *parts), lit)))
         return np.stack(found).astype(np.float32)
 
     def apply(self, prediction: Prediction) -> Prediction:
@@ -142,8 +142,8 @@ class Calibration:
             off = facts.get("interval_error_held_out")
             also = f"; interval error {off['without']:.3f}, {off['with_it']:.3f}" if off else ""
             lines.append(
-                f"further factors by features of the image, of its background and of its "
-                f"structure: {_kept(self.by_features)} (NLL on cells left out: "
+                f"further factors of the background and of the structure, by features of the "
+                f"image: {_kept(self.by_features)} (NLL on cells left out: "
                 f"{tried['without']:.3f} without, {tried['with_it']:.3f} with them{also})"
             )
         return lines + [_risk_line(entry, facts) for entry in self.conformal]

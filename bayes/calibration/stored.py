@@ -33,8 +33,8 @@ __all__ = ["CALIBRATION_FILE", "find_calibration", "read_calibrations", "write_c
 
 CALIBRATION_FILE = "calibration.json"
 FORMAT = "BayesDL-SIM calibration"
-VERSION = 4  # 3 knew no weights of the structure
-NESTED = (3, VERSION)
+VERSION = 5  # 3 and 4 knew a factor by other features, of which 3 had no weights of the structure
+NESTED = (3, 4, VERSION)
 OLDER = (1, 2)  # held one calibration, of all members; the first knew no factor by features
 LARGEST_EXPONENT = 100.0  # e^100 is no factor of a standard deviation
 
@@ -175,6 +175,7 @@ def _nested(payload: dict[str, Any], path: str | Path) -> list[Calibration]:
     members = [(item["file"], item["sha256"]) for item in found["members"]]
     calibrations = []
     for item in found["by_members"]:
+        _refuse_other_features(payload["version"], item.get("by_features"), path)
         facts = {"fitted_on": found["fitted_on"] | item["fitted_on"]}
         facts = checked(facts, {"fitted_on": _FITTED_ON}, path, "calibration")
         own = dict(members[: item["members"]])
@@ -190,7 +191,17 @@ def _older(payload: dict[str, Any], path: str | Path) -> Calibration:
         "fitted_on": _FITTED_ON,
     }
     found = checked(payload, kinds, path, "calibration")
-    return _calibration(found, found.get("by_look"), found["members"])
+    _refuse_other_features(payload["version"], found.get("by_look"), path)
+    return _calibration(found, None, found["members"])
+
+
+def _refuse_other_features(version: int, by_features: object | None, path: str | Path) -> None:
+    """`InputError` for weights of features that an earlier version measured."""
+    if version < VERSION and by_features is not None:
+        raise InputError(
+            f"{path}: its factor by features of the image is that of version {version}, which "
+            "measured others; make it again"
+        )
 
 
 def _calibration(

@@ -196,7 +196,7 @@ def calibrations_of(
             continue
         cells = [
             [
-                CalibrationStack(s.error, s.sigma, s.features, s.brightness)
+                CalibrationStack(s.error, s.sigma, s.features, s.brightness, s.structure)
                 for s in stacks
                 if s.cell == number
             ]

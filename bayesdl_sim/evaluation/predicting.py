@@ -200,7 +200,7 @@ def _sample(
         mean,
         np.maximum(sigma, SMALLEST_SIGMA),
         structure=case.structure,
-        features=features_of(maps.mean, maps.total),
+        features=features_of(*maps[:3]),
         brightness=brightness_of(maps.mean).ravel()[index],
     )
 

@@ -175,7 +175,7 @@ def _example(
     pictures = {
         name.capitalize() if name == WIDE_FIELD else name: image for name, image in images.items()
     }
-    factor = calibration.factor(features_of(maps.mean, maps.total), brightness_of(maps.mean))
+    factor = calibration.factor(features_of(*maps[:3]), brightness_of(maps.mean))
     uncertainty = {
         "|error|": np.abs(case.target - maps.mean),
         "Aleatoric uncertainty": factor * maps.aleatoric,

@@ -92,20 +92,19 @@ class Statistics:
 
     Attributes:
         features: for the calibration.
-        dark, bright: quantiles of the mean for the calibration.
+        quantiles: of the mean for the calibration, of `image_features.brightness_shares`.
         structure: range of the structure.
         lit: value of the mean from which on a pixel is one of the brightest fifth.
     """
 
     features: ImageFeatures
-    dark: float
-    bright: float
+    quantiles: tuple[float, ...]
     structure: float
     lit: float
 
     def brightness(self, mean: NDArray) -> NDArray[np.float32]:
         """`image_features.brightness_of` a part of the mean."""
-        return brightness_between(mean, self.dark, self.bright)
+        return brightness_between(mean, *self.quantiles)
 
 
 def statistics_of(scratch: Scratch, one: PreparedStack) -> Statistics:
@@ -117,12 +116,13 @@ def statistics_of(scratch: Scratch, one: PreparedStack) -> Statistics:
     Raises:
         InputError: the members predict nothing that can be shown.
     """
-    total = deviation = 0.0
+    total, deviations = 0.0, dict.fromkeys(("aleatoric", "epistemic"), 0.0)
     for band in scratch.bands():
         maps = {name: scratch.read(name, band) for name in ("mean", "aleatoric")}
         require_usable(maps, one.stack.source)
         total += float(maps["mean"].sum(dtype=np.float64))
-        deviation += float(scratch.read("total", band).sum(dtype=np.float64))
+        for name in deviations:
+            deviations[name] += float(scratch.read(name, band).sum(dtype=np.float64))
     count = scratch.size[0] * scratch.size[1]
     mean = total / count
     squares = sum(
@@ -141,9 +141,10 @@ def statistics_of(scratch: Scratch, one: PreparedStack) -> Statistics:
 
     shares = (*RANGE_PERCENTILES, 100 * (1 - LIT_SHARE))
     low, high, lit = percentiles_of(with_data, shares)
-    dark, bright = percentiles_of(everything, [100 * share for share in brightness_shares()])
-    features = features_from(math.sqrt(squares / count), deviation / count)
-    return Statistics(features=features, dark=dark, bright=bright, structure=high - low, lit=lit)
+    quantiles = tuple(percentiles_of(everything, [100 * n for n in brightness_shares()]))
+    parts = {name: value / count for name, value in deviations.items()}
+    features = features_from(math.sqrt(squares / count), **parts)
+    return Statistics(features=features, quantiles=quantiles, structure=high - low, lit=lit)
 
 
 def _fine_rows(gaps: NDArray, band: Square) -> NDArray[np.bool_]:

@@ -30,23 +30,23 @@ def with_features(number, slope, contrast=None, seed=0, pixels=2000):
             0.5 * (slope * (log_contrast + 1.5) + rng.normal(0, 0.3 * (contrast is None)))
         )
         error = hard * sigma * rng.normal(size=pixels)
-        found.append([CalibrationStack(error, sigma, features_of(mean, sigma))])
+        found.append([CalibrationStack(error, sigma, features_of(mean, sigma, 0.3 * sigma))])
     return found
 
 
 def with_structure(number, seed=0, pixels=4000):
     """Cells of dim stacks: deviations of the background are twice the errors, others are right.
 
-    A fifth of the pixels is structure, of brightness around 1; the rest is background.
+    Three tenths of the pixels are structure, of brightness around 1; the rest is background.
     """
     rng = np.random.default_rng(seed)
     found = []
     for _ in range(number):
-        lit = rng.random(pixels) < 0.2
+        lit = rng.random(pixels) < 0.3
         mean = lit + 0.02 * rng.normal(size=pixels)
         sigma = np.exp(rng.uniform(-3, -1)) * rng.uniform(0.5, 1.5, pixels)
         error = np.where(lit, 1.0, 0.5) * sigma * rng.normal(size=pixels)
-        known = features_of(mean, sigma), brightness_of(mean)
+        known = features_of(mean, sigma, 0.3 * sigma), brightness_of(mean)
         found.append([CalibrationStack(error, sigma, *known)])
     return found
 

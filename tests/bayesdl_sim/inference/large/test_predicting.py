@@ -49,7 +49,8 @@ def stack_of(missing, tmp_path):
 def test_statistics_are_those_of_the_whole(scratch, maps, tmp_path):
     none = torch.zeros(SIZE[0] // 2, SIZE[1] // 2, dtype=torch.bool)
     found = statistics_of(scratch, stack_of(none, tmp_path))
-    np.testing.assert_allclose(found.features, features_of(maps["mean"], maps["total"]), rtol=1e-6)
+    expected = features_of(maps["mean"], maps["aleatoric"], maps["epistemic"])
+    np.testing.assert_allclose(found.features, expected, rtol=1e-6, atol=1e-6)
     assert found.structure == pytest.approx(structure_range(maps["mean"][None]), rel=1e-5)
     assert found.lit == pytest.approx(float(np.quantile(maps["mean"], 0.8)), rel=1e-5)
     part = (slice(10, 30), slice(5, 40))
