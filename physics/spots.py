@@ -7,7 +7,7 @@ from torch import Tensor
 
 from bayesdl_sim.physics.patterns.bands import gaussian
 
-__all__ = ["dimming", "fine_dimming", "spot_brightness", "spot_weight"]
+__all__ = ["dimmed_weight", "dimming", "fine_dimming", "spot_brightness", "spot_weight"]
 
 SPOT, SPOT_PERCENTILE = 2.0, 99.5  # times this percentile of the light, without spots
 SPOT_POWER = 3
@@ -38,6 +38,14 @@ def spot_weight(frames: Tensor) -> Tensor | None:
     around = _around(light, SPOT_REACH).clamp(min=1e-12)
     weight = (limit / around).clamp(max=1.0) ** SPOT_POWER
     return gaussian(weight, 0.5 * SPOT_REACH)
+
+
+def dimmed_weight(factor: Tensor) -> Tensor:
+    """The weight of the pixels (H, W) of frames whose spots were dimmed by a factor, 0..1.
+
+    Dimmed spots are still the brightest points of the field. They weigh next to nothing.
+    """
+    return factor**SPOT_POWER
 
 
 def spot_brightness(frames: Tensor) -> float:

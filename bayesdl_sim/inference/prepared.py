@@ -223,7 +223,7 @@ class PreparedStack:
             return self.large(t).guess(self.patterns(t))
         shown, missing = self.shown(t) if shown is None else shown, self.missing(t)
         gapped = torch.where(missing, torch.nan, shown) if bool(missing.any()) else shown
-        return first_guess(gapped, self.patterns(t)).numpy()
+        return first_guess(gapped, self.patterns(t), dimming=self.dimming(t)).numpy()
 
     def checks(self, t: int) -> RawChecks:
         """What the raw frames show, see `raw_checks`."""

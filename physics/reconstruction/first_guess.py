@@ -24,7 +24,10 @@ BLOCK_MARGIN = 64  # raw pixels around a block; beyond, the filter reaches for l
 
 
 def first_guess(
-    raw: Tensor, patterns: Estimate | None = None, optics: Optics | None = None
+    raw: Tensor,
+    patterns: Estimate | None = None,
+    optics: Optics | None = None,
+    dimming: Tensor | None = None,
 ) -> Tensor:
     """Wiener filter with the patterns that are found in the stack, weighed by what speaks for them.
 
@@ -37,6 +40,7 @@ def first_guess(
         patterns: of this stack, from `estimation.estimate(raw, optics)`, where they are known
             already.
         optics: of the detection, as far as they are known; None: those of `patterns`.
+        dimming: (H, W), the factor by which bright spots were dimmed (`spots.dimming`).
 
     Returns:
         (2H, 2W) float32, counts above background.
@@ -45,18 +49,21 @@ def first_guess(
         InputError: for a stack that cannot be one (`bands.prepare`).
     """
     patterns = patterns or estimate(raw, optics)
-    return wiener_sim(raw, optics or patterns.optics, _faded(patterns))
+    return wiener_sim(raw, optics or patterns.optics, _faded(patterns), dimming=dimming)
 
 
-def block_settings(raw: Tensor, patterns: Estimate, background: float) -> FilterSettings:
+def block_settings(
+    raw: Tensor, patterns: Estimate, background: float, dimming: Tensor | None = None
+) -> FilterSettings:
     """What a part of a large field tells about the filter of all of its blocks.
 
     Args:
         raw: (9, h, w) counts of the part.
         patterns: those of the part, see `Estimate.within`.
         background: of the whole field, counts.
+        dimming: (h, w) of the part, see `first_guess`.
     """
-    settings = filter_settings(raw, patterns.optics, _faded(patterns))
+    settings = filter_settings(raw, patterns.optics, _faded(patterns), dimming)
     return replace(settings, background=background)
 
 

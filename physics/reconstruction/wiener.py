@@ -37,7 +37,7 @@ from bayesdl_sim.physics.reconstruction.power_law import (
     power_of,
     whole_shape,
 )
-from bayesdl_sim.physics.spots import spot_weight
+from bayesdl_sim.physics.spots import dimmed_weight, spot_weight
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["FilterSettings", "filter_settings", "wide_field_upsampled", "wiener_sim"]
@@ -79,6 +79,7 @@ def wiener_sim(
     haze_suppression: float = 0.0,
     settings: FilterSettings | None = None,
     missing: Tensor | None = None,
+    dimming: Tensor | None = None,
 ) -> Tensor:
     """Reconstructs a stack with a generalised Wiener filter.
 
@@ -107,6 +108,8 @@ def wiener_sim(
             the moved bands, which are free of out-of-focus light, fill them.
         settings: of `filter_settings`, where the stack is a block of a field; None: its own.
         missing: (H, W), the pixels without data, where they are known.
+        dimming: (H, W), the factor by which bright spots of the stack were dimmed
+            (`spots.dimming`); None: they were not.
 
     Returns:
         (2H, 2W) float32, counts above background.
@@ -123,7 +126,7 @@ def wiener_sim(
         )
     spots = None
     if settings is None:
-        frames, spots, settings = _exposed(raw, optics)
+        frames, spots, settings = _exposed(raw, optics, dimming)
     else:
         frames = prepare(raw, settings.background, missing) / settings.exposures
     if illumination is None:
@@ -225,13 +228,18 @@ def _gain(
     return gain
 
 
-def filter_settings(raw: Tensor, optics: Optics, illumination: Illumination) -> FilterSettings:
+def filter_settings(
+    raw: Tensor, optics: Optics, illumination: Illumination, dimming: Tensor | None = None
+) -> FilterSettings:
     """What `wiener_sim` measures of a stack, or of the part of a field that speaks for all of it.
+
+    Args:
+        raw, optics, illumination, dimming: as there.
 
     Raises:
         InputError: for a stack that cannot be one (`bands.prepare`).
     """
-    frames, spots, settings = _exposed(raw, optics)
+    frames, spots, settings = _exposed(raw, optics, dimming)
     if not settings.noise > 0:
         return settings
     typical = frames if spots is None else frames * spots
@@ -240,16 +248,19 @@ def filter_settings(raw: Tensor, optics: Optics, illumination: Illumination) -> 
     return replace(settings, law=power_law(signal, gain, settings.noise, _area(frames)))
 
 
-def _exposed(raw: Tensor, optics: Optics) -> tuple[Tensor, Tensor | None, FilterSettings]:
+def _exposed(
+    raw: Tensor, optics: Optics, dimming: Tensor | None
+) -> tuple[Tensor, Tensor | None, FilterSettings]:
     """Frames without background at one exposure, the weight of spots, and what was measured.
 
-    A spot many times as bright as the structure would make a filter of its own.
+    A spot many times as bright as the structure would make a filter of its own. So would one that
+    was dimmed to it: a few bright points have as much power at fine as at coarse frequencies.
     """
     missing = missing_pixels(raw.float())
     frames = prepare(raw, 0.0, missing)
     background = background_of(frames.mean(dim=0)[~missing])
     frames = frames - background
-    spots = spot_weight(frames)
+    spots = spot_weight(frames) if dimming is None else dimmed_weight(dimming)
     noise = noise_variance(frames, optics, validity(raw.float()))
     light = exposures(frames, optics, noise, spots)
     settings = FilterSettings(background=background, exposures=light, noise=noise)

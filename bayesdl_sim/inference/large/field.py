@@ -175,7 +175,8 @@ class LargeField:
     def guess(self, patterns: Estimate) -> NDArray[np.float32]:
         """The first guess (2H, 2W) in counts, see `first_guess.block_guess`."""
         part, (height, width) = self.squares[0], self.size
-        settings = block_settings(self.shown(part), patterns.within(part), self.background)
+        dimmed = None if self.dimming is None else self.dimming[part]
+        settings = block_settings(self.shown(part), patterns.within(part), self.background, dimmed)
         image = np.empty((2 * height, 2 * width), np.float32)
         for block in blocks_of(self.size, BLOCK, BLOCK_MARGIN):
             light, missing = patterns.within(block.read), self.missing[block.read]
