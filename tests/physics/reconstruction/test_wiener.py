@@ -12,7 +12,13 @@ from bayesdl_sim.physics.illumination import Illumination
 from bayesdl_sim.physics.image_formation import expected_frames, grid_for, raw_counts, target_image
 from bayesdl_sim.physics.microscopes import Microscope
 from bayesdl_sim.physics.optics import Optics, frequency_grid
-from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled, wiener_sim
+from bayesdl_sim.physics.patterns.bands import prepare
+from bayesdl_sim.physics.reconstruction.wiener import (
+    filter_settings,
+    wide_field_upsampled,
+    wiener_sim,
+)
+from bayesdl_sim.physics.spots import dimming
 from bayesdl_sim.utils.errors import InputError
 
 torch.set_num_threads(1)
@@ -182,3 +188,18 @@ def test_wide_field_is_the_interpolated_mean():
     expected = (torch.arange(40) + 0.5) / 2 - 0.5
     # 0.06: a cubic with torch's coefficient of -0.75 does not follow a ramp exactly
     assert torch.allclose(wide[10, 6:-6], expected[6:-6], atol=0.06)
+
+
+@pytest.mark.parametrize(("times", "place"), [(10, (40, 50)), (20, (64, 90))])
+def test_the_filter_of_a_stack_with_a_dimmed_spot_is_that_without_it(stand, times, place):
+    one = stand(modulation=0.5)
+    plain, raw = one.stack(), one.with_spot(times, place)
+    factor = dimming(prepare(raw))
+    low = float(plain.min())
+    shown = low + factor * (raw - low)
+    known, found, unaware = (
+        filter_settings(frames, one.optics, one.light, dimmed).law.slope
+        for frames, dimmed in ((plain, None), (shown, factor), (shown, None))
+    )
+    assert found == pytest.approx(known, abs=0.05)
+    assert abs(unaware - known) > 0.15
