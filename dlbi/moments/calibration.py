@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize, nnls
 from torch import Tensor
 
+from bayesdl_sim.dlbi.moments.imaging import Imaging, airy_imaging_of, imaging_of
 from bayesdl_sim.dlbi.moments.statistics import Moments
-from bayesdl_sim.dlbi.simulation.spots import FWHM_PER_SIGMA
+from bayesdl_sim.dlbi.simulation.spots import AIRY_FWHM, FWHM_PER_SIGMA
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["Calibration", "calibrate", "noise_line", "spot_width"]
+__all__ = ["Calibration", "Spots", "calibrate", "noise_line", "spot_width"]
 
 SIGMA_RANGE = (0.6, 3.0)  # camera pixels
 WIDTH_SPREAD = 0.05  # relative standard deviation of the width from emission to emission
 LOWEST_FREQUENCY = 0.04  # cycles per pixel; below, slow changes of the whole field dominate
+AIRY_MARGIN = 20.0  # nats by which Airy spots must explain the spectrum better than Gaussian ones
 LEAST_BLINKING = 0.05  # power of the blinking at low frequencies relative to the noise
 
 SIGNIFICANCE = 8.0  # standard errors by which the power of the blinking must exceed that
@@ -32,7 +36,10 @@ class Calibration:
         shift: counts of the point where the line of noise variance against mean crosses zero:
             offset less read noise^2 / gain. `(counts - shift) / gain` has a variance equal to its
             mean, as Poisson counts have.
-        sigma_px: standard deviation of the Gaussian spots, camera pixels.
+        sigma_px: standard deviation of the spots, or of the Gaussians nearest to them, camera
+            pixels.
+        airy_fwhm_px: full width at half maximum of Airy spots, camera pixels; None where Gaussians
+            explain the movie as well.
         blinking: power of the blinking at low frequencies relative to the noise.
         estimated: names of the quantities that were estimated and not given.
     """
@@ -40,12 +47,19 @@ class Calibration:
     gain: float
     shift: float
     sigma_px: float
+    airy_fwhm_px: float | None
     blinking: float
     estimated: tuple[str, ...]
 
     @property
     def fwhm_px(self) -> float:
-        return FWHM_PER_SIGMA * self.sigma_px
+        return self.airy_fwhm_px or FWHM_PER_SIGMA * self.sigma_px
+
+    def imaging(self, shape: tuple[int, int]) -> Imaging:
+        """The imaging model for a field of (H, W) camera pixels."""
+        if self.airy_fwhm_px is not None:
+            return airy_imaging_of(shape, self.airy_fwhm_px)
+        return imaging_of(shape, self.sigma_px)
 
     def electrons(self, counts: Tensor) -> Tensor:
         """Poisson-like electrons: background and offset are still in them."""
@@ -84,42 +98,73 @@ def _checker_leak(sigma: float) -> float:
     return float((passed * power).sum() / power.sum())
 
 
-def spot_width(moments: Moments) -> tuple[float, float]:
-    """Width of the spots from the spectrum of the frames' differences.
+class Spots(NamedTuple):
+    """What the spectrum of a movie's fluctuations tells of its spots.
+
+    Attributes:
+        sigma: standard deviation of the nearest Gaussian, camera pixels.
+        blinking: power of the blinking at low frequencies over that of the noise.
+        airy_fwhm: full width of Airy spots, camera pixels; None where Gaussians do as well.
+    """
+
+    sigma: float
+    blinking: float
+    airy_fwhm: float | None
+
+
+def spot_width(moments: Moments) -> Spots:
+    """Width and shape of the spots from the spectrum of the frames' differences.
 
     Fluorophores blink independently, so the expected power of their fluctuations is that of a
-    single spot whatever the structure: `P(k) = A |h(k)|^2 + N`. `h` is a Gaussian integrated over
-    pixels, with its aliases; `sigma`, A and N maximise the Whittle likelihood.
-
-    Returns:
-        Standard deviation in camera pixels, and A / N.
+    single spot whatever the structure: `P(k) = A |h(k)|^2 + N`. `h` is a Gaussian or an Airy spot,
+    integrated over pixels, with its aliases; its width, A and N maximise the Whittle likelihood.
     """
     height, width = moments.mean.shape
     rows, columns = np.fft.fftfreq(height), np.fft.rfftfreq(width)
     use = np.hypot(rows[:, None], columns[None]) >= LOWEST_FREQUENCY
     power = np.maximum(moments.spectrum.double().numpy()[use], 1e-30)
 
-    def model(parameters: NDArray) -> NDArray:
-        amplitude, noise, sigma = np.exp(parameters)
-        spot = _aliased_power(rows, sigma)[:, None] * _aliased_power(columns, sigma)[None]
-        return amplitude * spot[use] + noise
+    def gaussian(sigma: float) -> NDArray:
+        return (_aliased_power(rows, sigma)[:, None] * _aliased_power(columns, sigma)[None])[use]
 
-    def whittle(parameters: NDArray) -> float:
-        expected = model(parameters)
-        return float(np.mean(np.log(expected) + power / expected))
+    def airy(sigma: float) -> NDArray:
+        return _airy_power(rows, columns, sigma * FWHM_PER_SIGMA)[use]
 
-    noise = np.quantile(power, 0.1)
-    best = None
-    for sigma in (0.8, 1.3, 1.9):
-        start = np.log([max(np.quantile(power, 0.98) - noise, 0.01 * noise), noise, sigma])
-        bounds = [(-60, 60), (-60, 60), tuple(np.log(SIGMA_RANGE))]
-        fit = minimize(whittle, start, method="L-BFGS-B", bounds=bounds)
-        best = fit if best is None or fit.fun < best.fun else best
-    amplitude, noise, sigma = np.exp(best.x)
+    loss, (amplitude, noise, sigma) = _whittle_fit(power, gaussian, (0.8, 1.3, 1.9))
+    airy_loss, (_, _, airy_sigma) = _whittle_fit(power, airy, (1.06 * sigma,))
+    # Frames are compared with their neighbours: half as many differences are independent.
+    gained = (loss - airy_loss) * moments.frames / 2
     # The Hann window blurs the spectrum by a variance of 1 / (3 n^2) along each axis.
     blurred = 1 / (2 * sigma**2) - 4 * np.pi**2 / 3 * (height**-2.0 + width**-2.0) / 2
     sigma = min((2 * blurred) ** -0.5, SIGMA_RANGE[1]) if blurred > 0 else SIGMA_RANGE[1]
-    return float(sigma), float(amplitude / noise)
+    return Spots(
+        float(sigma),
+        float(amplitude / noise),
+        float(airy_sigma * FWHM_PER_SIGMA) if gained > AIRY_MARGIN else None,
+    )
+
+
+def _whittle_fit(
+    power: NDArray, spot: Callable[[float], NDArray], widths: tuple[float, ...]
+) -> tuple[float, NDArray]:
+    """The least sum of `log P + power / P`, and A, N and the width of `P = A spot(width) + N`.
+
+    Args:
+        widths: to start from.
+    """
+
+    def loss(parameters: NDArray) -> float:
+        amplitude, noise, width = np.exp(parameters)
+        expected = amplitude * spot(width) + noise
+        return float(np.mean(np.log(expected) + power / expected))
+
+    noise, best = np.quantile(power, 0.1), None
+    bounds = [(-60, 60), (-60, 60), tuple(np.log(SIGMA_RANGE))]
+    for width in widths:
+        start = np.log([max(np.quantile(power, 0.98) - noise, 0.01 * noise), noise, width])
+        fit = minimize(loss, start, method="L-BFGS-B", bounds=bounds)
+        best = fit if best is None or fit.fun < best.fun else best
+    return best.fun * len(power), np.exp(best.x)
 
 
 def _aliased_power(frequency: NDArray, sigma: float) -> NDArray:
@@ -134,6 +179,20 @@ def _aliased_power(frequency: NDArray, sigma: float) -> NDArray:
         width = sigma * (1 + WIDTH_SPREAD * node)
         power += weight * np.exp(-4 * (np.pi * width * shifted) ** 2)
     return (power * np.sinc(shifted) ** 2).sum(axis=1)
+
+
+def _airy_power(rows: NDArray, columns: NDArray, fwhm: float) -> NDArray:
+    """|h|^2 (h, w) of a pixel-integrated Airy spot, summed over the nearest aliases.
+
+    Its Fourier transform is `2/pi (acos v - v sqrt(1 - v^2))`, v the frequency over the cut-off.
+    """
+    cutoff, power = AIRY_FWHM / (np.pi * fwhm), np.zeros((len(rows), len(columns)))
+    for y in (rows[:, None] + alias for alias in (-1, 0, 1)):
+        for x in (columns[None] + alias for alias in (-1, 0, 1)):
+            v = np.minimum(np.hypot(y, x) / cutoff, 1.0)
+            passed = 2 / np.pi * (np.arccos(v) - v * np.sqrt(1 - v**2))
+            power += (passed * np.sinc(y) * np.sinc(x)) ** 2
+    return power
 
 
 def calibrate(
@@ -153,8 +212,9 @@ def calibrate(
     Raises:
         InputError: a movie without noise, or without blinking.
     """
-    sigma, blinking = spot_width(moments)
-    sigma = sigma if fwhm_px is None else fwhm_px / FWHM_PER_SIGMA
+    sigma, blinking, airy_fwhm = spot_width(moments)
+    if fwhm_px is not None:
+        sigma, airy_fwhm = fwhm_px / FWHM_PER_SIGMA, airy_fwhm and fwhm_px
     slope, intercept = noise_line(moments, sigma)
     estimated = [
         name
@@ -182,6 +242,7 @@ def calibrate(
         gain=slope,
         shift=-intercept / slope,
         sigma_px=sigma,
+        airy_fwhm_px=airy_fwhm,
         blinking=blinking,
         estimated=tuple(estimated),
     )

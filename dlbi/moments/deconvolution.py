@@ -12,7 +12,7 @@ from torch import Tensor
 from bayesdl_sim.dlbi.moments.background import smooth_background
 from bayesdl_sim.dlbi.moments.calibration import Calibration
 from bayesdl_sim.dlbi.moments.evidence import TINY, Evidence, evidence_of
-from bayesdl_sim.dlbi.moments.imaging import Imaging, imaging_of
+from bayesdl_sim.dlbi.moments.imaging import Imaging
 from bayesdl_sim.dlbi.moments.statistics import Moments
 
 __all__ = [
@@ -126,11 +126,12 @@ class _Step:
     def __call__(self, light: Tensor, background: Tensor) -> tuple[Tensor, Tensor]:
         evidence = self.evidence
         expected = evidence.imaging.forward(light) + self.smooth.image(background)
-        ratio = evidence.mean / (expected + TINY)
+        # Sums of separable terms leave a little less than nothing here and there.
+        ratio = evidence.mean / (expected + TINY).clamp(min=TINY)
         gain = evidence.frames * evidence.imaging.adjoint(ratio)
         norm = self.sensitivity
         if evidence.fluctuations:
-            shape = self.squared.forward(light) + TINY
+            shape = (self.squared.forward(light) + TINY).clamp(min=TINY)
             back, pulses = torch.zeros_like(shape), []
             for (image, weight), sensitivity in zip(
                 evidence.fluctuations, self.sensitivities, strict=True
@@ -141,6 +142,7 @@ class _Step:
                 pulses.append(pulse)
             gain += self.squared.adjoint(back)
             self.pulses = tuple(pulses)
+        gain = gain.clamp(min=0.0)
         return light * gain / (norm + TINY), background * self.smooth.average(ratio)
 
 
@@ -186,7 +188,7 @@ def density_of(
         share: weight of the fluctuations, see `evidence_of`; 0: Richardson-Lucy of the mean.
         iterations: number of accelerated iterations instead of what held-out frames ask for.
     """
-    imaging = imaging_of(tuple(moments.mean.shape), calibration.sigma_px)
+    imaging = calibration.imaging(tuple(moments.mean.shape))
     evidence = evidence_of(moments, calibration, imaging, share)
     background = _steady(evidence)
     if iterations is None:
@@ -215,7 +217,7 @@ def polished(moments: Moments, calibration: Calibration, density: Density, light
     Args:
         light: (8H, 8W) electrons per frame and fine pixel to begin with.
     """
-    imaging = imaging_of(tuple(moments.mean.shape), calibration.sigma_px)
+    imaging = calibration.imaging(tuple(moments.mean.shape))
     start = density.light.clone()
     # A pixel of exactly zero would stay so whatever the movie says.
     imaging.crop(start).copy_(light + ALIVE * light.mean())
@@ -230,7 +232,7 @@ def half_difference(moments: Moments, calibration: Calibration, iterations: int)
 
     It is the standard error of their mean, from a single difference in each fine pixel.
     """
-    imaging = imaging_of(tuple(moments.mean.shape), calibration.sigma_px)
+    imaging = calibration.imaging(tuple(moments.mean.shape))
     lights = []
     for half in moments.halves:
         mean = calibration.electrons(half).clamp(min=TINY)

@@ -62,7 +62,7 @@ class Features:
     third: Tensor
 
     def imaging(self) -> list[Imaging]:
-        """The imaging model of each field of the batch."""
+        """The imaging model of each field of the batch: Gaussians, as in training."""
         shape = tuple(self.mean.shape[-2:])
         return [imaging_of(shape, float(sigma)) for sigma in self.sigma_px]
 

@@ -191,8 +191,8 @@ def imaging_ratio(light: Tensor, features: Features) -> Tensor:
     device = light.device.type
     with torch.autocast(device, enabled=False):
         models = features.imaging()
-        rows = torch.stack([model.rows for model in models]).to(light.device)
-        columns = torch.stack([model.columns for model in models]).to(light.device)
+        rows = torch.cat([model.rows for model in models]).to(light.device)
+        columns = torch.cat([model.columns for model in models]).to(light.device)
         edge = (features.padded.shape[-1] - light.shape[-1]) // 2
         padded = features.padded[:, 1].float().clone()
         padded[:, edge:-edge, edge:-edge] = light

@@ -16,7 +16,7 @@ FWHM_PX, GAIN = 2.6, 2.0  # of the cell in conftest.py
 
 
 def test_width_of_the_spots(cell):
-    sigma, _ = spot_width(cell[1])
+    sigma, _, _ = spot_width(cell[1])
     assert FWHM_PER_SIGMA * sigma == pytest.approx(FWHM_PX, rel=0.05)
 
 
@@ -26,8 +26,23 @@ def test_width_whatever_structure_and_switching(fwhm, name):
     density = draw_density("F-actin", (40, 40), 16.0, generator, 0.5)
     microscopy = Microscopy(fwhm_px=fwhm, photons=500.0)
     movie = simulate_movie(density, 1200.0, 120, generator, FLUOROPHORES[name], microscopy)
-    sigma, _ = spot_width(moments_of(movie.counts))
+    sigma, _, _ = spot_width(moments_of(movie.counts))
     assert FWHM_PER_SIGMA * sigma == pytest.approx(fwhm, rel=0.06)
+
+
+@pytest.mark.parametrize("kernel", ["gaussian", "airy"])
+def test_shape_of_the_spots(kernel):
+    generator = torch.Generator().manual_seed(3)
+    density = draw_density("MT", (40, 40), 20.0, generator, 0.5)
+    microscopy = Microscopy(fwhm_px=2.5, photons=400.0, kernel=kernel, width_jitter=0.0)
+    movie = simulate_movie(density, 1500.0, 120, generator, FLUOROPHORES["mEos3.2"], microscopy)
+    found = spot_width(moments_of(movie.counts))
+    if kernel == "gaussian":
+        assert found.airy_fwhm is None
+        assert FWHM_PER_SIGMA * found.sigma == pytest.approx(2.5, rel=0.05)
+    else:
+        assert found.airy_fwhm == pytest.approx(2.5, rel=0.03)
+        assert FWHM_PER_SIGMA * found.sigma == pytest.approx(0.94 * 2.5, rel=0.04)
 
 
 def test_noise_of_the_camera(cell):

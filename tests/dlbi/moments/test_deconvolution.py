@@ -159,7 +159,9 @@ def test_bright_movies_ask_for_more_iterations_than_dim_ones():
     light[90:150:12, 70:170] = 1.0
     mean = imaging.forward(light)
     generator = torch.Generator().manual_seed(0)
-    calibration = Calibration(gain=1.0, shift=0.0, sigma_px=1.1, blinking=1.0, estimated=())
+    calibration = Calibration(
+        gain=1.0, shift=0.0, sigma_px=1.1, airy_fwhm_px=None, blinking=1.0, estimated=()
+    )
     iterations = {}
     for photons, correlation in ((5.0, 0.0), (50000.0, 0.0), (50000.0, 0.5)):
         whole = (photons * mean / mean.max() + 1).expand(2, 24, 24)
