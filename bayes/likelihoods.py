@@ -12,6 +12,7 @@ from statistics import NormalDist
 from typing import NamedTuple
 
 import torch
+from scipy.special import stdtrit
 from torch import Tensor
 
 from bayesdl_sim.utils.errors import InputError
@@ -179,8 +180,6 @@ def _student_deviation(parameters: Tensor) -> Tensor:
 
 
 def _student_half_width(parameters: Tensor, level: float) -> Tensor:
-    from scipy.special import stdtrit  # slow to load
-
     _require_level(level)
     log_precision, log_freedom = _student_maps(parameters)
     freedom = torch.exp(log_freedom).detach().cpu().double().numpy()

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter
 
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.pieces.percentiles import percentiles_of
@@ -159,8 +160,6 @@ def target_normalisation(
     Raises:
         InputError: raw and target do not show the same field (a <= 0, or Pearson r below 0.5).
     """
-    from scipy.ndimage import gaussian_filter  # slow to load, and for training alone
-
     height, width = wide_field_counts.shape
     binned = np.asarray(target, np.float64).reshape(height, 2, width, 2).mean(axis=(1, 3))
     smooth_target = gaussian_filter(binned, BLUR_PX).ravel()

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import gaussian_filter
+from scipy.optimize import minimize_scalar
 
 from bayesdl_sim.metrics.images import affine_fit, finite_image, pearson
 from bayesdl_sim.utils.errors import InputError
@@ -13,7 +15,6 @@ from bayesdl_sim.utils.errors import InputError
 __all__ = ["ResolutionScaled", "error_map", "resolution_scale", "rse", "rsp"]
 
 _SEARCHED_SIDE = 256  # pixels of the wide field
-_SIGMA_STEP = 0.007  # pixels of the super-resolved grid, the last of a search
 _WIDEST_RSF = 12.0  # pixels of the super-resolved grid, about three times a wide-field PSF
 
 
@@ -51,42 +52,28 @@ def resolution_scale(sr: ArrayLike, wide_field: ArrayLike) -> ResolutionScaled:
             f"size, found {sr.shape}"
         )
 
-    def error(sigma: float, sr: NDArray, wide_field: NDArray) -> float:
-        return float(np.mean((_scaled(sr, wide_field, sigma) - wide_field) ** 2))
-
-    # A coarse search keeps the fine one out of a side minimum; the middle of a field says enough.
+    # The middle of a field says enough; a coarse search keeps the fine one out of a side minimum.
     cut = [max(0, side - _SEARCHED_SIDE) // 2 for side in wide_field.shape]
     middle = _inner(sr, *(factor * n for n in cut)), _inner(wide_field, *cut)
+
+    def error(sigma: float) -> float:
+        return float(np.mean((_scaled(*middle, sigma) - middle[1]) ** 2))
+
     coarse = np.arange(0.0, _WIDEST_RSF + 1)
-    errors = [error(sigma, *middle) for sigma in coarse]
-    sigma, least, step = float(coarse[np.argmin(errors)]), min(errors), 0.5
-    while step >= _SIGMA_STEP:
-        near = [min(max(sigma + way * step, 0.0), _WIDEST_RSF) for way in (-1, 1)]
-        tried, closer = min((error(s, *middle), s) for s in near)
-        sigma, least = (closer, tried) if tried < least else (sigma, least)
-        step /= 2
+    best = float(coarse[np.argmin([error(sigma) for sigma in coarse])])
+    around = (max(best - 1, 0.0), min(best + 1, _WIDEST_RSF))
+    found = minimize_scalar(error, bounds=around, options={"xatol": 0.01})
+    sigma = float(found.x) if found.fun < error(best) else best
     return ResolutionScaled(_scaled(sr, wide_field, sigma), sigma)
 
 
 def _scaled(sr: NDArray, wide_field: NDArray, sigma: float) -> NDArray:
     """The image blurred by a Gaussian, binned to the grid of the wide field and fitted to it."""
-    factor = sr.shape[0] // wide_field.shape[0]
-    along = _blurred_and_binned(sr, sigma, factor)
-    return affine_fit(_blurred_and_binned(along.T, sigma, factor).T, wide_field)
-
-
-def _blurred_and_binned(image: NDArray, sigma: float, factor: int) -> NDArray:
-    """Rows blurred by a Gaussian and averaged over so many pixels, in one convolution.
-
-    The values at the ends go on outside. (H, W) -> (H, W / factor).
-    """
-    reach = int(4 * sigma + 0.5)
-    place = np.arange(-reach, reach + 1)
-    taps = np.exp(-0.5 * (place / max(sigma, 1e-12)) ** 2)
-    taps = np.convolve(taps / taps.sum(), np.full(factor, 1 / factor))
-    padded = np.pad(image, ((0, 0), (reach, reach)), mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, len(taps), axis=1)
-    return np.einsum("ijk,k->ij", windows[:, ::factor], taps)
+    height, width = wide_field.shape
+    factor = sr.shape[0] // height
+    blurred = gaussian_filter(sr, sigma, mode="nearest")
+    binned = blurred.reshape(height, factor, width, factor).mean(axis=(1, 3))
+    return affine_fit(binned, wide_field)
 
 
 def _inner(image: NDArray, rows: int, columns: int) -> NDArray:

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import gaussian_filter
+from scipy.special import ndtri
 
 from bayesdl_sim.utils.errors import InputError
 
@@ -131,8 +133,6 @@ def ms_ssim(image: ArrayLike, target: ArrayLike) -> float:
 
 def _ssim_parts(image: NDArray, target: NDArray) -> tuple[NDArray, NDArray]:
     """Luminance and contrast-structure maps of SSIM, where the window lies within the image."""
-    from scipy.ndimage import gaussian_filter  # slow to load
-
     edge = _SSIM_WINDOW // 2
 
     def local(values: NDArray) -> NDArray:
@@ -164,8 +164,6 @@ def coverage(target: ArrayLike, mean: ArrayLike, sigma: ArrayLike, level: float 
     ``|target - mean| <= z sigma``, z the quantile of ``(1 + level) / 2``. Calibrated uncertainty
     covers ``level``; less is overconfident. Arrays of any one shape, in the same units.
     """
-    from scipy.special import ndtri  # slow to load
-
     target, mean, sigma = (np.asarray(a, dtype=np.float64) for a in (target, mean, sigma))
     if not target.shape == mean.shape == sigma.shape:
         raise InputError(

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d, map_coordinates
 
 from bayesdl_sim.metrics.images import affine_fit
 from bayesdl_sim.utils.errors import InputError
@@ -29,8 +30,6 @@ def liveliest_line(image: NDArray, guide: NDArray, share: float = 0.45) -> Line:
     coarse image of the same structure, stays lit, the one along which the image differs most from
     the guide at short range. Where no line stays lit, that of the brightest guide is taken.
     """
-    from scipy.ndimage import gaussian_filter1d  # slow to load
-
     side = min(image.shape)
     lit, beyond = LIT * guide.max(), image - affine_fit(guide, image)
     best, best_score = None, (-1, -np.inf)
@@ -63,26 +62,8 @@ def line_between(start: tuple[float, float], end: tuple[float, float]) -> Line:
 
 
 def profile(image: NDArray, line: Line) -> NDArray:
-    """Values along a line, by linear interpolation; beyond the image those of its edge."""
-    image = np.asarray(image, np.float64)
-    (row, down), (column, along) = (
-        _between(places, n) for places, n in zip(line, image.shape, strict=True)
-    )
-    values = np.zeros(row.shape)
-    for y, part in ((row, 1 - down), (row + 1, down)):
-        for x, share in ((column, 1 - along), (column + 1, along)):
-            weight = part * share
-            inside = image[y.clip(max=image.shape[0] - 1), x.clip(max=image.shape[1] - 1)]
-            # A pixel without weight may hold no number.
-            values += np.where(weight > 0, weight * inside, 0.0)
-    return values
-
-
-def _between(places: NDArray, n: int) -> tuple[NDArray, NDArray]:
-    """The pixel before each place along an axis of n, and the share of the way to the next."""
-    places = np.asarray(places, np.float64).clip(0, n - 1)
-    before = np.floor(places)
-    return before.astype(int), places - before
+    """Values along a line, by linear interpolation."""
+    return map_coordinates(np.asarray(image, float), line, order=1, mode="nearest")
 
 
 def _line(y: float, x: float, angle: float, length: float) -> Line:

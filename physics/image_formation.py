@@ -6,6 +6,7 @@ Axes of every stage: (..., rows, columns); nine frames first where there are nin
 
 from typing import NamedTuple
 
+import scipy.fft
 import torch
 from torch import Tensor
 
@@ -163,8 +164,6 @@ def target_image(structure: Tensor, microscope: Microscope, grid: Grid) -> Tenso
 
 
 def _even_fast_length(n: int) -> int:
-    import scipy.fft  # slow to load, and for simulations alone
-
     length = scipy.fft.next_fast_len(n, real=True)
     while length % 2:
         length = scipy.fft.next_fast_len(length + 1, real=True)

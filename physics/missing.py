@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
 
 from bayesdl_sim.physics.interpolation import interpolated, narrow_gaps
@@ -57,8 +58,6 @@ def missing_in_bands(bands: Callable[[], Iterable[Tensor]]) -> Tensor:
     constant &= ~broken
     if not bool(constant.any()):
         return broken
-    from scipy import ndimage  # slow to load, and seldom needed
-
     first = torch.cat([raw[0] for raw in bands()])
     smallest, largest = _limits(bands(), broken)
     found = np.zeros(tuple(constant.shape), bool)

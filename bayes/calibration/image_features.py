@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize
 
 from bayesdl_sim.utils.errors import InputError
 
@@ -182,8 +183,6 @@ def _in_features(weights: NDArray, middle: NDArray, spread: NDArray) -> tuple[fl
 
 def _quantile_regression(design: NDArray, target: NDArray) -> NDArray:
     """Weights (6,) of the smallest mean pinball loss, with a ridge on all but two constants."""
-    from scipy.optimize import minimize  # slow to load, and a run fits nothing
-
     ridge = RIDGE * np.array([0.0, 1, 1, 0, 1, 1])
 
     def loss(weights: NDArray) -> tuple[float, NDArray]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr, ndtri
 
 from bayesdl_sim.bayes.calibration.image_features import (
     FeatureScale,
@@ -91,8 +92,6 @@ class Calibration:
 
     def probability(self, z: ArrayLike) -> NDArray[np.float64]:
         """The stated probability of a smaller value (its cdf); `z = error / (factor sigma)`."""
-        from scipy.special import ndtr  # slow to load
-
         gaussian = ndtr(np.asarray(z, np.float64))
         if self.probability_map is None:
             return gaussian
@@ -120,7 +119,7 @@ class Calibration:
             known = self.probability_map
             tails = np.interp(tails, known["observed"], known["expected"])
             tails = np.clip(tails, SMALLEST_TAIL, 1 - SMALLEST_TAIL)
-        low, high = _quantiles(tails)
+        low, high = ndtri(tails)
         return Bounds(float(low), float(high), "calibrated" if self.fitted_on else "gaussian")
 
     def describe(self) -> list[str]:
@@ -160,10 +159,3 @@ def _risk_line(entry: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         f"risk {entry['alpha']:g}: no finite interval can keep it with {facts['cells']} cells; "
         f"{entry['cells_needed']} or more are needed"
     )
-
-
-def _quantiles(probabilities: NDArray) -> NDArray:
-    """Of the standard Gaussian."""
-    from scipy.special import ndtri  # slow to load
-
-    return ndtri(probabilities)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 __all__ = [
+    "APERTURES",
     "Channel",
     "ImageFile",
     "Page",

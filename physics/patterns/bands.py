@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import scipy.fft
 import torch
 from torch import Tensor
 
@@ -31,7 +32,7 @@ __all__ = [
 ]
 
 BACKGROUND_PERCENTILE = 1.0
-FAST_FACTORS = (2, 3, 5, 7, 11)  # of a length that libraries transform quickly
+
 SMALLEST_SIDE = 16  # raw pixels
 LINES = 512  # of an image that are convolved together: PyTorch takes much memory for each
 TAPERED_SHARE = 0.12  # of a side, at each border
@@ -103,16 +104,7 @@ def taper(
 
 def fast_shape(shape: tuple[int, int], margin: int = 0) -> tuple[int, int]:
     """The next shape that is quick to transform, with `margin` more pixels on every side."""
-    return tuple(_fast_length(n + 2 * margin) for n in shape)
-
-
-def _fast_length(n: int) -> int:
-    """The next number that has no prime factors but `FAST_FACTORS`."""
-    rest = n
-    for factor in FAST_FACTORS:
-        while rest % factor == 0:
-            rest //= factor
-    return n if rest == 1 else _fast_length(n + 1)
+    return tuple(scipy.fft.next_fast_len(n + 2 * margin) for n in shape)
 
 
 def camera_otf(optics: Optics, shape: tuple[int, int], device: torch.device | str) -> Tensor:

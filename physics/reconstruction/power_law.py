@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 from torch import Tensor
 
 from bayesdl_sim.physics.illumination import PHASES
@@ -16,7 +17,6 @@ from bayesdl_sim.physics.patterns.bands import power, ring_index
 __all__ = ["PowerLaw", "noise_level", "power_law", "power_of", "whole_shape"]
 
 REFERENCE = 0.05  # cycles per pixel of the 2x grid, where power laws are compared
-STEPS, LONGEST, SHORTEST = 60, 2.0, 1e-7  # of the fit
 
 
 class PowerLaw(NamedTuple):
@@ -59,44 +59,14 @@ def power_law(signal: Tensor, gain: Tensor, noise: float, area: float) -> PowerL
     used = (means[1] > 1e-6 * means[1].max()) & (_ring_radius(shape, seen) * min(shape) >= 2)
     n, s, g, e = (v[used].double().cpu().numpy() for v in (count, *means))
     x = torch.log(_ring_radius(shape, seen) / REFERENCE)[used].cpu().numpy()
-    start = np.log(max((s - e).sum(), 1e-3 * e.sum()) / (g * np.exp(-2 * x)).sum())
-    return PowerLaw(*_likeliest(np.array([start, 2.0]), x, n, s, g, e), area)
-
-
-def _likeliest(
-    law: NDArray, x: NDArray, n: NDArray, s: NDArray, g: NDArray, e: NDArray
-) -> tuple[float, float]:
-    """Height and slope of the least `sum n (ln m + s / m)`, `m = g exp(height - slope x) + e`.
-
-    Steps of Fisher scoring, as long as they make it smaller.
-
-    Args:
-        law: to begin with.
-    """
-
-    def model(law: NDArray) -> NDArray:
-        return g * np.exp(np.clip(law[0] - law[1] * x, -300, 300))
 
     def misfit(law: NDArray) -> float:
-        m = model(law) + e
-        return float((n * (np.log(m) + s / m)).sum() / n.sum())
+        model = g * np.exp(np.clip(law[0] - law[1] * x, -300, 300)) + e
+        return float((n * (np.log(model) + s / model)).sum() / n.sum())
 
-    terms, least = np.stack([np.ones_like(x), -x]), misfit(law)
-    for _ in range(STEPS):
-        light = model(law)
-        share = light / (light + e)
-        push = terms @ (n * share * (s / (light + e) - 1))
-        bend = (terms * (n * share**2)) @ terms.T
-        step = np.linalg.lstsq(bend, push, rcond=1e-9)[0]
-        step *= min(1.0, LONGEST / max(float(np.abs(step).max()), 1e-30))
-        while (tried := misfit(law + step)) > least and np.abs(step).max() > SHORTEST:
-            step = 0.5 * step
-        if tried > least:
-            break
-        law, least = law + step, tried
-        if np.abs(step).max() < SHORTEST:
-            break
-    return float(law[0]), float(law[1])
+    start = np.log(max((s - e).sum(), 1e-3 * e.sum()) / (g * np.exp(-2 * x)).sum())
+    height, slope = minimize(misfit, [start, 2.0], method="Nelder-Mead").x
+    return PowerLaw(float(height), float(slope), area)
 
 
 def power_of(law: PowerLaw, area: float, gain: Tensor) -> Tensor:

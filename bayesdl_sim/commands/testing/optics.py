@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bayesdl_sim.data.formats.image_file import APERTURES
 from bayesdl_sim.utils.errors import InputError
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["KnownMicroscope", "add_optics_options"]
 
-NA_RANGE = (0.1, 1.7)  # air to high-index oil
 WAVELENGTH_RANGE_NM = (300.0, 1000.0)
 CUTOFF_RANGE = (0.1, 0.5)  # cycles per raw pixel: beyond the camera's limit there is no lens
 
@@ -43,7 +43,7 @@ class KnownMicroscope:
                 "otf: a measured curve holds noise beyond the cut-off of the lens; give na and "
                 "wavelength_nm, too"
             )
-        _require_within("na", self.na, NA_RANGE, "")
+        _require_within("na", self.na, APERTURES, "")
         _require_within("wavelength_nm", self.wavelength_nm, WAVELENGTH_RANGE_NM, " nm")
 
     def optics(self, pixel_size_nm: float | None, source: str) -> Optics | None:

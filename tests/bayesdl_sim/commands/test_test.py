@@ -20,7 +20,7 @@ from bayesdl_sim.utils.folders.lock import owned_folder
 
 ROOT = Path(__file__).resolve().parents[3]
 CRISTAE = ROOT / "data" / "cristae" / "raw.tif"
-SLOW = ("matplotlib", "scipy", "skimage", "natsort", "torch._dynamo", "tensorboard", "dask")
+SLOW = ("matplotlib", "natsort", "torch._dynamo", "tensorboard", "dask")
 PHASE_MAJOR = [0, 3, 6, 1, 4, 7, 2, 5, 8]
 
 

@@ -1,40 +1,39 @@
 """The imaging model: it is linear, its adjoint fits, and a fluorophore looks as it does."""
 
+import pytest
 import torch
 
 from bayesdl_sim.dlbi.blinking import FINE, MARGIN
 from bayesdl_sim.dlbi.moments.imaging import airy_imaging_of, imaging_of
 from bayesdl_sim.dlbi.simulation.spots import FWHM_PER_SIGMA, spots
 
-SHAPE = (12, 15)
+SHAPE, FWHM = (12, 15), 2.6  # camera pixels
 
 
-def test_a_fine_pixel_becomes_a_spot():
-    sigma = 1.1
-    imaging = imaging_of(SHAPE, sigma)
-    fine = torch.zeros(imaging.fine_shape)
+@pytest.mark.parametrize(
+    ("kernel", "model", "off"),
+    [
+        ("gaussian", imaging_of(SHAPE, FWHM / FWHM_PER_SIGMA), 1e-6),
+        ("airy", airy_imaging_of(SHAPE, FWHM), 0.01),  # three separable terms
+    ],
+)
+def test_a_fine_pixel_becomes_a_spot(kernel, model, off):
+    fine = torch.zeros(model.fine_shape)
     fine[FINE * MARGIN + 44, FINE * MARGIN + 61] = 3
     position = torch.tensor([[44.5 / FINE - 0.5, 61.5 / FINE - 0.5]])
-    expected = 3 * spots(position, sigma * FWHM_PER_SIGMA, SHAPE)[0]
-    torch.testing.assert_close(imaging.forward(fine), expected, atol=1e-6, rtol=0)
-    squared = imaging.squared().forward(fine / 3)
-    torch.testing.assert_close(squared, (expected / 3).square(), atol=1e-6, rtol=0)
+    spot = spots(position, FWHM, SHAPE, kernel)[0]
+    height = float(spot.max())
+    torch.testing.assert_close(model.forward(fine), 3 * spot, atol=3 * off * height, rtol=0)
+    squared = model.squared().forward(fine)
+    torch.testing.assert_close(squared, 3 * spot.square(), atol=3 * off * height**2, rtol=0)
 
 
-def test_a_fine_pixel_becomes_an_airy_spot():
-    fwhm = 2.6
-    imaging = airy_imaging_of(SHAPE, fwhm)
-    fine = torch.zeros(imaging.fine_shape)
-    fine[FINE * MARGIN + 44, FINE * MARGIN + 61] = 3
-    position = torch.tensor([[44.5 / FINE - 0.5, 61.5 / FINE - 0.5]])
-    expected = 3 * spots(position, fwhm, SHAPE, "airy")[0]
-    height = float(expected.max())
-    torch.testing.assert_close(imaging.forward(fine), expected, atol=0.01 * height, rtol=0)
-    squared = imaging.squared().forward(fine)
-    expected = expected.square() / 3
-    torch.testing.assert_close(squared, expected, atol=0.001 * height**2, rtol=0)
-    gaussian = imaging_of(SHAPE, fwhm / FWHM_PER_SIGMA).forward(fine)
-    assert float((gaussian - imaging.forward(fine)).abs().max()) > 0.05 * height
+def test_shapes_of_spots_are_told_apart():
+    fine = torch.zeros(imaging_of(SHAPE, 1.0).fine_shape)
+    fine[FINE * MARGIN + 44, FINE * MARGIN + 61] = 1
+    gaussian = imaging_of(SHAPE, FWHM / FWHM_PER_SIGMA).forward(fine)
+    airy = airy_imaging_of(SHAPE, FWHM).forward(fine)
+    assert float((gaussian - airy).abs().max()) > 0.05 * float(airy.max())
 
 
 def test_adjoint():

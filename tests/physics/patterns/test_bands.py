@@ -1,20 +1,12 @@
-"""Lengths that are quick to transform, and the transfer function on the camera's grid."""
+"""The transfer function on the camera's grid."""
 
 import math
 
 import pytest
-import scipy.fft
 import torch
 
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, otf
-from bayesdl_sim.physics.patterns.bands import camera_otf, fast_shape, frequencies
-
-
-def test_fast_lengths_are_those_of_scipy():
-    lengths = [*range(16, 1200), 2049, 4099, 65537]
-    expected = [scipy.fft.next_fast_len(n) for n in lengths]
-    assert [fast_shape((n, n))[0] for n in lengths] == expected
-    assert fast_shape((100, 502), 24) == (150, 550)
+from bayesdl_sim.physics.patterns.bands import camera_otf, frequencies
 
 
 @pytest.mark.parametrize("shape", [(40, 40), (33, 50), (50, 33)])

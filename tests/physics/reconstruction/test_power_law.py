@@ -2,16 +2,13 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
-from scipy.optimize import minimize
 
 from bayesdl_sim.physics.optics import frequency_grid
 from bayesdl_sim.physics.reconstruction.power_law import (
     REFERENCE,
     PowerLaw,
-    _likeliest,
     noise_level,
     power_law,
     power_of,
@@ -48,19 +45,3 @@ def test_law_of_a_larger_field_has_more_power():
     radius = 8 / 40  # cycles per pixel of the grid
     expected = math.exp(1.0) * (radius / REFERENCE) ** -2
     assert float(power_of(law, 100.0, gain)[8, 0]) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("light", [0.0, 1e-3, 1.0, 100.0])
-def test_fit_is_the_least_of_a_general_search(light):
-    rng = np.random.default_rng(0)
-    x = np.log(np.arange(2.0, 80) / 20)
-    n, g, e = np.arange(2.0, 80), np.exp(-np.arange(2.0, 80) / 30), np.full(78, 0.5)
-    s = (light * g * np.exp(-2.2 * x) + e) * rng.gamma(n) / n
-
-    def misfit(p):
-        m = g * np.exp(np.clip(p[0] - p[1] * x, -300, 300)) + e
-        return float((n * (np.log(m) + s / m)).sum() / n.sum())
-
-    start = np.array([0.0, 2.0])
-    general = minimize(misfit, start, method="Nelder-Mead", options={"maxiter": 2000}).fun
-    assert misfit(_likeliest(start, x, n, s, g, e)) <= general + 1e-5
