@@ -33,7 +33,7 @@ from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.evaluation.scenes import Scene, simulated_cells
 from bayesdl_sim.inference.fringe_share import beyond_wide_field, fringe_share
 from bayesdl_sim.inference.posterior import Posterior
-from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.metrics.images import quality
 from bayesdl_sim.physics.fringeless import shuffled
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES, Illumination

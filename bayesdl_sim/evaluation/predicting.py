@@ -20,7 +20,7 @@ from bayesdl_sim.evaluation.cases import Case
 from bayesdl_sim.evaluation.fringes import SHUFFLED, TRUE_PATTERNS
 from bayesdl_sim.evaluation.scoring import OURS, Sample, mixture_draws
 from bayesdl_sim.inference.posterior import Posterior
-from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.series import undimmed
 from bayesdl_sim.utils.errors import InputError
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bayesdl_sim.data.inputs import InputSpec, network_input
-from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.physics.fringeless import shuffled
 from bayesdl_sim.physics.illumination import ORIENTATIONS
 from bayesdl_sim.physics.optics import frequency_grid

@@ -24,7 +24,7 @@ from bayesdl_sim.inference.maps import (
     with_sharp,
     with_trust,
 )
-from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import WIDTHS, Reconstruction
 from bayesdl_sim.inference.series import Earlier, predict_stack
 from bayesdl_sim.inference.settings import CHANGES, INTERVAL, MISFIT, MapSettings

@@ -12,10 +12,10 @@ from bayesdl_sim.bayes.calibration.recalibration import Bounds
 from bayesdl_sim.bayes.credibility import trust_maps
 from bayesdl_sim.data.stacks import RawStack
 from bayesdl_sim.inference.judging.findings import SMALLEST_FIELD
-from bayesdl_sim.inference.large.field import BLOCK
 from bayesdl_sim.inference.large.parts import part_of
 from bayesdl_sim.inference.output.map_kinds import MAPS
-from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.prepared.large_field import BLOCK
+from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.settings import CHANGES, INTERVAL, MISFIT, MapSettings
 from bayesdl_sim.physics.reconstruction.apodisation import sharper

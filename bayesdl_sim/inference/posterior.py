@@ -26,7 +26,7 @@ from bayesdl_sim.inference.judging.gate import Gate, Verdict, read_gate
 from bayesdl_sim.inference.judging.verdict import judge_frames, judge_result
 from bayesdl_sim.inference.making import reconstruct
 from bayesdl_sim.inference.maps import Progress, require_maps
-from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.series import CONVENTIONS, undimmed
 from bayesdl_sim.inference.settings import DEFAULT_MAPS, MapSettings

@@ -19,7 +19,7 @@ from bayesdl_sim.data.normalise import Normalisation
 from bayesdl_sim.inference.gaps import fine, gaps_of
 from bayesdl_sim.inference.judging.verdict import judged_times
 from bayesdl_sim.inference.maps import Progress
-from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.settings import CHANGES
 from bayesdl_sim.utils.errors import InputError

@@ -22,7 +22,7 @@ from bayesdl_sim.data.normalise import target_normalisation
 from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.evaluation.scenes import Scene, simulated_cells
 from bayesdl_sim.inference.posterior import Posterior
-from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.metrics.images import quality
 from bayesdl_sim.utils.errors import run_script
 

@@ -13,8 +13,8 @@ from bayesdl_sim.commands.testing.options import TestSettings
 from bayesdl_sim.data.fringe_order import in_proved_order
 from bayesdl_sim.data.stacks import StackEntry
 from bayesdl_sim.inference.facts import result_lines
-from bayesdl_sim.inference.large.field import is_large
-from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.prepared.large_field import is_large
+from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.streaming.run import SeriesRun
 from bayesdl_sim.utils.console.progress import Progress
 from bayesdl_sim.utils.errors import InputError, printable

@@ -14,7 +14,7 @@ from bayesdl_sim.inference.judging.findings import (
 )
 from bayesdl_sim.inference.judging.gate import Gate, Verdict, judge, stack_scores
 from bayesdl_sim.inference.large.parts import Part, parts_of
-from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 
 __all__ = [

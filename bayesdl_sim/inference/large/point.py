@@ -26,7 +26,7 @@ from bayesdl_sim.inference.making import (
     with_pixel_maps,
 )
 from bayesdl_sim.inference.maps import Progress, misfit_maps, sharp_map
-from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.series import known_deviations, to_counts, to_sr_scale
 from bayesdl_sim.inference.settings import MISFIT, MapSettings

@@ -25,7 +25,7 @@ from bayesdl_sim.inference.facts import LIT_SHARE
 from bayesdl_sim.inference.gaps import RANGE_PERCENTILES, fine
 from bayesdl_sim.inference.large.scratch import Scratch
 from bayesdl_sim.inference.maps import Progress
-from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.series import CONVENTIONS, require_usable, undimmed
 from bayesdl_sim.utils.pieces.percentiles import percentiles_of
 from bayesdl_sim.utils.pieces.spans import Square, blocks_of, doubled

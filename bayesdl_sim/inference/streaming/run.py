@@ -26,7 +26,7 @@ from bayesdl_sim.inference.output.names import result_names
 from bayesdl_sim.inference.output.pages import PageLayout, TiffPages, layout_of
 from bayesdl_sim.inference.output.result_files import write_pictures
 from bayesdl_sim.inference.output.zarr_pages import ZarrPages
-from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.settings import CHANGES, MISFIT, SHARP, MapSettings
 from bayesdl_sim.inference.streaming.points import (

@@ -17,7 +17,7 @@ from bayesdl_sim.data.frames import FramesOnDisk
 from bayesdl_sim.data.normalise import Normalisation
 from bayesdl_sim.data.stacks import RawStack
 from bayesdl_sim.inference.judging.verdict import judged_times
-from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.physics.illumination import Illumination
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.patterns.estimation import Estimate

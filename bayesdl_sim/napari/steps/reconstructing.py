@@ -20,7 +20,7 @@ from bayesdl_sim.inference.judging.verdict import findings_in, judged_times
 from bayesdl_sim.inference.large.parts import parts_of
 from bayesdl_sim.inference.maps import Progress
 from bayesdl_sim.inference.posterior import Posterior
-from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.settings import DEFAULT_MAPS, MISFIT, MapSettings
 from bayesdl_sim.napari.steps.banner import Banner, banner_of, shows_fault

@@ -24,7 +24,7 @@ from bayesdl_sim.data.stacks import RawStack
 from bayesdl_sim.inference.gaps import gaps_of, structure_range, with_gaps
 from bayesdl_sim.inference.maps import with_trust
 from bayesdl_sim.inference.posterior import Posterior
-from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.series import predict_stack
 from bayesdl_sim.inference.settings import MapSettings

@@ -21,7 +21,7 @@ from bayesdl_sim.evaluation.fringes import (
     with_true_patterns,
 )
 from bayesdl_sim.evaluation.scoring import OURS
-from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.metrics.images import quality
 from bayesdl_sim.physics.patterns.estimation import estimate
 from bayesdl_sim.physics.reconstruction.first_guess import first_guess

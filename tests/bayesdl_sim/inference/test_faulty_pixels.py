@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bayesdl_sim.inference.posterior import Posterior
-from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.prepared.stack import PreparedStack
 
 
 @pytest.fixture(scope="module")

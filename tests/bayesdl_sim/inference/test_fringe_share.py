@@ -11,7 +11,7 @@ from bayesdl_sim.data.inputs import InputSpec
 from bayesdl_sim.evaluation.scenes import simulated_cells
 from bayesdl_sim.inference.fringe_share import beyond_wide_field, fringe_share, share_of
 from bayesdl_sim.inference.fringes import fringe_sentence
-from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.physics.fringeless import shuffled
 
 INPUTS = InputSpec(first_guess=True)

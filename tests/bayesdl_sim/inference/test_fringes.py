@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bayesdl_sim.inference.fringes import fringe_facts, fringe_sentence, fringe_spectra
-from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.prepared.stack import PreparedStack
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import tifffile
 from bayesdl_sim.inference.facts import result_lines
 from bayesdl_sim.inference.gaps import fine, gaps_of, structure_range
 from bayesdl_sim.inference.judging.verdict import scores_at
-from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.settings import CHANGES, DEFAULT_MAPS
 
 

@@ -17,7 +17,7 @@ from bayesdl_sim.inference.maps import (
     with_sharp,
     with_trust,
 )
-from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.settings import CHANGES, INTERVAL, MISFIT, SHARP, MapSettings
 from bayesdl_sim.utils.errors import InputError

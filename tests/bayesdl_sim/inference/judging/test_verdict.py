@@ -7,7 +7,7 @@ import pytest
 
 from bayesdl_sim.inference.judging.gate import SCORES, Gate
 from bayesdl_sim.inference.judging.verdict import judge_frames, judge_result, judged_times
-from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.prepared.stack import PreparedStack
 
 PHASE_MAJOR = [0, 3, 6, 1, 4, 7, 2, 5, 8]
 

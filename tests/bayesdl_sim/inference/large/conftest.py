@@ -6,8 +6,8 @@ import tifffile
 
 from bayesdl_sim.evaluation.scenes import simulated_cells
 from bayesdl_sim.inference import maps as maps_module
-from bayesdl_sim.inference.large import field as field_module
 from bayesdl_sim.inference.large import scratch as scratch_module
+from bayesdl_sim.inference.prepared import large_field as field_module
 from tests.conftest import save_random_members
 
 SIDE = 448

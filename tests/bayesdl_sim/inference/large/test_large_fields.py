@@ -10,10 +10,10 @@ import torch
 
 from bayesdl_sim.commands.test import main
 from bayesdl_sim.data.stacks import list_stacks, read_stack
-from bayesdl_sim.inference.large import field as field_module
 from bayesdl_sim.inference.large.parts import parts_of
 from bayesdl_sim.inference.posterior import Posterior
-from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.prepared import large_field as field_module
+from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.utils.errors import InputError
 from tests.bayesdl_sim.inference.large.conftest import SIDE
 

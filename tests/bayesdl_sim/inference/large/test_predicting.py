@@ -12,7 +12,7 @@ from bayesdl_sim.inference.gaps import structure_range
 from bayesdl_sim.inference.large import scratch as scratch_module
 from bayesdl_sim.inference.large.predicting import part_input, statistics_of
 from bayesdl_sim.inference.large.scratch import Scratch
-from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.utils.errors import InputError
 
 SIZE = (60, 48)  # of the doubled grid

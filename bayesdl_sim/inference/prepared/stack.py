@@ -15,7 +15,7 @@ from bayesdl_sim.data.frames import FramesOnDisk
 from bayesdl_sim.data.inputs import InputSpec, network_input
 from bayesdl_sim.data.normalise import Normalisation, min_max_of, normalisation_of
 from bayesdl_sim.data.stacks import RawStack
-from bayesdl_sim.inference.large.field import UNDIMMED, LargeField, is_large
+from bayesdl_sim.inference.prepared.large_field import UNDIMMED, LargeField, is_large
 from bayesdl_sim.physics.hot import cooled, faulty_pixels
 from bayesdl_sim.physics.missing import filled, missing_pixels
 from bayesdl_sim.physics.optics import Optics

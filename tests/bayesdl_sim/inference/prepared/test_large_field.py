@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from bayesdl_sim.data.stacks import RawStack
-from bayesdl_sim.inference.large import field as field_module
-from bayesdl_sim.inference.large.field import LargeField, is_large
-from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.prepared import large_field as field_module
+from bayesdl_sim.inference.prepared.large_field import LargeField, is_large
+from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.physics.missing import missing_pixels
 from bayesdl_sim.physics.patterns.bands import prepare
 from bayesdl_sim.physics.spots import dimming

@@ -8,12 +8,12 @@ import torch
 
 from bayesdl_sim.data.inputs import input_spec
 from bayesdl_sim.data.normalise import min_max_of, normalisation_of
-from bayesdl_sim.inference import prepared as module
 from bayesdl_sim.inference.facts import result_lines
 from bayesdl_sim.inference.judging.verdict import findings_in
 from bayesdl_sim.inference.large.parts import parts_of
 from bayesdl_sim.inference.posterior import Posterior
-from bayesdl_sim.inference.prepared import PreparedStack
+from bayesdl_sim.inference.prepared import stack as module
+from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.physics.patterns.estimation import estimate
 from bayesdl_sim.physics.reconstruction.first_guess import first_guess
 from bayesdl_sim.physics.reconstruction.resimulation import examine
@@ -37,7 +37,7 @@ def estimates(monkeypatch):
 
     reconstruction = "physics.reconstruction"
     names = ("first_guess", "raw_checks", "resimulation")
-    rooms = ("inference.prepared", *(f"{reconstruction}.{name}" for name in names))
+    rooms = ("inference.prepared.stack", *(f"{reconstruction}.{name}" for name in names))
     for room in rooms:
         monkeypatch.setattr(f"bayesdl_sim.{room}.estimate", counted)
     return calls
