@@ -44,7 +44,7 @@ def share_out(words: list[str] | None, available: list[int]) -> tuple[dict[str, 
     below 15 cells, or where that leaves a part empty, `data.sets.layout.split_cells`.
 
     Args:
-        words: of `--cells`, None for all cells.
+        words: the words of `--cells`; None takes all cells.
         available: cell numbers on disk, ascending.
 
     Raises:

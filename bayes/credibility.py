@@ -91,7 +91,7 @@ def draws(mean: Tensor, total: Tensor, count: int, generator: torch.Generator) -
         mean: (..., 2H, 2W), normalised intensity.
         total: same shape.
         count: number of draws.
-        generator: on the device of the maps.
+        generator: generator on the device of the maps.
 
     Returns:
         (count, ..., 2H, 2W).

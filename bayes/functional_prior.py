@@ -32,7 +32,7 @@ def prior_function(target: Tensor, gain: float) -> Tensor:
 
     Args:
         target: (B, 1, 2H, 2W), normalised intensity, background at 0.
-        gain: of this chain, above -1; 0 would be no prior but a larger training set.
+        gain: gain of this chain, above -1; 0 would be no prior but a larger training set.
 
     Raises:
         InputError: a gain of -1 or less, which would turn bright into dark.

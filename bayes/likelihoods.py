@@ -95,7 +95,7 @@ def student_nll(mean: Tensor, parameters: Tensor, target: Tensor) -> Tensor:
     Args:
         mean: (B, 1, 2H, 2W), normalised intensity.
         parameters: (B, 2, 2H, 2W), `log lambda` and `log nu`.
-        target: as the mean.
+        target: true values, of the shape of the mean.
     """
     log_precision, log_freedom = _student_maps(parameters)
     _require_one_shape("log-precision", mean, log_precision, target)

@@ -129,9 +129,9 @@ class Turn(NamedTuple):
     """Where one network of several stands that are trained one after the other.
 
     Attributes:
-        number: of the network, from 0.
+        number: number of the network, from 0.
         step: within its turn, from 0.
-        steps: of its turn.
+        steps: number of steps in its turn.
     """
 
     number: int
@@ -153,7 +153,7 @@ def turn_of(step: int, total: int, turns: int) -> Turn:
     """Splits a budget of steps: turn `k` has the steps `k total / turns <= step`, rounded down.
 
     Args:
-        step: from 0, of all turns together.
+        step: number of the step, from 0, over all turns together.
         total: the budget; at least one step for every turn.
         turns: number of networks.
 
@@ -175,7 +175,7 @@ def warm_up_cosine(step: int, total: int, lr_max: float, longest_warm_up: int = 
     `lr_max (0.02 + 0.98 (1 + cos(pi p)) / 2)`, `p` the progress after the rise.
 
     Args:
-        step: from 0.
+        step: number of the step, from 0.
         total: steps of the burn-in.
         lr_max: step size at the end of the rise.
         longest_warm_up: the rise takes no more steps than this.

@@ -12,8 +12,8 @@ frames. It is given no optics (that image is what the network starts from), or t
 (aperture, wavelength, pixel size: what every lab knows), or the OTF that made the frames (what a
 careful lab has measured at best); with --oracle also the true patterns. The row "tuned" is the
 last but with the constant of the filter and a Gaussian post-blur that are best at each light level
-on these very stacks. The network is given no optics (told nothing), or the nominal ones; --wrong_by
-also hands it optics with such an error of the wavelength.
+on these very stacks. The network is given no optics, or the nominal ones; with --wrong_by also
+optics whose wavelength is wrong by that share.
 """
 
 import argparse

@@ -102,8 +102,8 @@ def gain_rows(
     """PSNR of one cell, a row per level: wide field, and each method with and without fringes.
 
     Args:
-        posterior: of the method "BayesDL-SIM", whose stated share of the detail is compared with
-            the true one; None: it is not.
+        posterior: posterior behind the method "BayesDL-SIM", whose stated share of the detail is
+            compared with the true one; None: it is not.
     """
     rows = []
     for level, raw in enumerate(scene.raw, start=1):

@@ -122,7 +122,10 @@ def own_memory() -> int | None:
 
 
 def measure(args: argparse.Namespace) -> dict[str, float | None]:
-    """In a fresh process: opens the training part with first guesses, reads, tells its peaks."""
+    """Opens the training part with first guesses and reads it; gives the peaks of memory.
+
+    Runs in a fresh process.
+    """
     peak, done = own_memory(), threading.Event()
 
     def watch() -> None:

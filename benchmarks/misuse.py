@@ -60,10 +60,10 @@ class Judged(NamedTuple):
 
     Attributes:
         found: faults of the raw stack.
-        scores: of `bayesdl_sim.inference.judging.gate.stack_scores`.
+        scores: scores from `bayesdl_sim.inference.judging.gate.stack_scores`.
         intensity, snr: the trivial scores.
         modulation: the smallest of the true ones, NaN where unknown.
-        clear_frames: that show clear fringes.
+        clear_frames: number of frames that show clear fringes.
     """
 
     found: list[Finding]

@@ -63,7 +63,7 @@ def band_correlation(
     Args:
         image, other: (2H, 2W) on the super-resolution grid.
         low, high: cycles per raw pixel.
-        width: of a ring, cycles per raw pixel.
+        width: width of a ring, cycles per raw pixel.
 
     Source: Saxton and Baumeister, J. Microscopy 127, 127 (1982).
     """

@@ -89,7 +89,7 @@ def _unit() -> int:
 
 
 def measure(args: argparse.Namespace) -> dict[str, float]:
-    """In a fresh process: median seconds of a prediction, and the peak memory up to now."""
+    """Median seconds of a prediction, and the peak memory so far; runs in a fresh process."""
     method, _, precision = args.only.partition(":")
     if method in COMMAND_BARS:
         return whole_command(args, method, precision)

@@ -124,7 +124,7 @@ def count_warnings(facts: Sequence[CountFacts]) -> list[str]:
     """What may be wrong with a stack, in sentences for people.
 
     Args:
-        facts: of the whole, or one by one of its time points.
+        facts: facts of the whole, or one by one of its time points.
     """
     negative, clipped, missing, _ = np.mean(facts, axis=0)
     lowest, found = min(fact.lowest for fact in facts), []

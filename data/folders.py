@@ -29,7 +29,7 @@ def find_stacks(path: str | Path, layout: FrameLayout | None = None) -> list[Pat
     `read_stacks` can say what is wrong with it.
 
     Args:
-        layout: with a mosaic each single image is a stack.
+        layout: how the images lie in their files; with a mosaic each single image is a stack.
 
     Raises:
         InputError: nothing there, or no images in the folder.

@@ -1,4 +1,4 @@
-"""The order of the frames of a raw stack, in words, and how it becomes orientation-major.
+"""The order of the frames of a raw stack, as a user names it, and how it becomes orientation-major.
 
 An order names what the images of a file are, slowest first: `orientation,phase` is three phases of
 orientation 0, then of 1, then of 2; `phase,orientation` shows all orientations at phase 0 first;

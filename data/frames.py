@@ -130,8 +130,8 @@ class SharedPixels:
     """The array of a series: read once, and dropped when all stacks of it have been cut out.
 
     Args:
-        series: whose pixels are wanted.
-        path: of its file, for messages.
+        series: the series to read.
+        path: path of its file, for messages.
     """
 
     def __init__(self, series: Series, path: Path) -> None:

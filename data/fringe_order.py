@@ -162,8 +162,8 @@ class Ordered(NamedTuple):
     """A stack in the order that its fringes prove.
 
     Attributes:
-        stack: with its frames in that order, which its notes then say.
-        search: for fringes in its first time point; None where the frames were put in order.
+        stack: the stack, with its frames in that order, which its notes then name.
+        search: search for fringes in its first time point; None where the frames were put in order.
     """
 
     stack: RawStack

@@ -47,7 +47,7 @@ class FrameLayout:
     """What the user says about a file; the default takes everything as the file says it.
 
     Attributes:
-        order: of the frames, slowest first, see `data.frame_order`; add z, time, channel or
+        order: order of the frames, slowest first, see `data.frame_order`; add z, time, channel or
             position where their images lie between the frames.
         frames: the images to take along the axis of the frames, counted from 1, such as `1-9`;
             None takes all.
@@ -109,7 +109,7 @@ class Arrangement:
         frames_last: whether the frames lie in the last axis, after rows and columns.
         tiles: rows and columns of frames in an image.
         chosen: axis and numbers of the images to take, None for all.
-        sizes: of the axes after all splitting, without rows and columns.
+        sizes: sizes of the axes after all splitting, other than rows and columns.
         roles: what each of them is.
         size: height and width of a frame.
     """

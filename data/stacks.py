@@ -45,16 +45,17 @@ class RawStack:
             where the file holds no data. Of a stack that was opened, not read, its time points are
             read as they are asked for, and have not been checked.
         pixel_size_nm: width of a pixel; None where the file does not say.
-        name: for result files; with the colour, position and plane where the file has several.
+        name: name for result files; with the colour, position and plane where the file has several.
         source: the file or folder.
         notes: what was read as what, in sentences for people.
         warnings: what may be wrong with the file, in sentences for people.
         channel: name of the colour, empty where there is none.
-        wavelength_nm: of that colour, None where the file does not say.
+        wavelength_nm: wavelength of that colour; None where the file does not say.
         emission_nm, na: wavelength of its emission and numerical aperture of the objective; None
             where the file does not say.
-        negative_share: of the values, below zero.
-        clipped_share: of the values, cut off at the lowest one; 0 where none stand out.
+        negative_share: share of the values that are below zero.
+        clipped_share: share of the values that are clipped at the lowest one; 0 where none stand
+            out.
         order: numbers of the frames of the file, from 0, if they were put in another order than
             the stated one.
     """
@@ -79,7 +80,7 @@ class StackEntry:
     """One stack of a file before it is read.
 
     Attributes:
-        name: that of the `RawStack`.
+        name: name of the `RawStack`.
         source: the file or folder.
         read: gives the `RawStack`; raises `InputError` where it is none.
         open: gives the same without its pixels, see `RawStack.raw`; None where its file can only be

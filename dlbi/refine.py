@@ -55,12 +55,12 @@ class RefinedStructure:
         probability: (8H, 8W), that a fine pixel holds a fluorophore.
         credible_width: (8H, 8W), width of the central 90 % of that number, normal approximation.
         weight: share of the sampled emitters in the result; the rest is the structure given.
-        gain: of the held-out emissions from them, nats each.
+        gain: gain of the held-out emissions from them, nats each.
         emissions: number of held-out emissions that were judged by.
         positions: (K, 2), emitters of the last draw, y and x in camera pixels; empty where the
             weight is 0.
         blinking: brightness, switching and number of fluorophores that were assumed.
-        sweeps: of the Markov chain.
+        sweeps: sweeps of the Markov chain.
         posterior: what the maps are made of.
     """
 

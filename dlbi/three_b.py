@@ -85,7 +85,7 @@ def three_b(
     Args:
         movie: (T, H, W), any unit; it is normalised.
         generator: source of all random numbers.
-        passes: of states and spots.
+        passes: number of passes over states and spots.
         width_px: median of the prior of the width of spots; the published 1.03 by default.
         progress: called with the passes done and their number.
 

@@ -48,7 +48,7 @@ def rewritten(text: str, source: str, known: Mapping[str, str]) -> str:
     """Markdown with its links changed from those of the repository to those of the site.
 
     Args:
-        text: of the page.
+        text: text of the page.
         source: its path in the repository.
         known: see `addresses`.
     """
@@ -72,7 +72,7 @@ def with_guides(nav: list[Any], pages: Iterable[str]) -> list[Any]:
     """The navigation with every page that it does not name at the end of its guides.
 
     Args:
-        nav: as mkdocs.yml has it.
+        nav: the navigation, as mkdocs.yml has it.
         pages: addresses of all pages under docs/.
     """
     left = sorted(set(pages) - _named(nav))

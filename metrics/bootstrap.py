@@ -60,7 +60,7 @@ def mean_over_cells(
         values: one per stack, (n,).
         cells: the cell of each stack, (n,).
         rng: source of the redraws.
-        level: of the interval.
+        level: level of the interval.
         repeats: redraws.
 
     Raises:

@@ -91,7 +91,7 @@ def frc_resolution(rings: RingCorrelation, threshold: str = "1/7") -> float:
     correlation 1/7 of two halves corresponds to 0.5.
 
     Args:
-        rings: of `frc`.
+        rings: rings from `frc`.
         threshold: "1/7" or "3-sigma".
 
     Returns:

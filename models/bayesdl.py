@@ -197,8 +197,8 @@ def with_inputs(
     """The member's trunk without a tail, shown more channels than before; at first it ignores them.
 
     Args:
-        inputs, in_channels: of the new network; the channels of the old one come first.
-        changes: of the generator's options, such as its dropout.
+        inputs, in_channels: inputs of the new network; the channels of the old one come first.
+        changes: changes of the generator's options, such as its dropout.
 
     Raises:
         InputError: fewer channels than the member has, or a backbone that cannot be widened.

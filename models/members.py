@@ -76,7 +76,7 @@ def open_members(
     beyond `held_bytes` are read again at each use, and refused if they are other ones by then.
 
     Args:
-        folder: with member_01.pth, member_02.pth, ..., or the released SGLD_gauss_#1.pth, ...
+        folder: holds member_01.pth, member_02.pth, ..., or the released SGLD_gauss_#1.pth, ...
         device: where to compute; the outputs stay there.
         dtype: bfloat16 for mixed precision (outputs are float32 still), or float32.
         tile: side of a tile in raw pixels, see `models.tiling`; of local networks only.
@@ -158,7 +158,7 @@ def apply_member(
     """A network on network inputs (B, F, H, W), as every prediction runs it.
 
     Args:
-        network: on that device, in evaluation mode.
+        network: the network on that device, in evaluation mode.
         dtype, tile: as in `open_members`.
     """
     raw = raw.to(device).contiguous(memory_format=torch.channels_last)

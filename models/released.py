@@ -80,7 +80,7 @@ def network_from_released(
         state: released names (head, body, tail, uncer_tail; with or without `module.`).
         likelihood: "gauss" or "laplace", for a tail that could be either.
         name: the file, for the error message.
-        size: of the file in bytes; the network needs no more memory. None does not limit it.
+        size: bytes of the file; a network that needs more memory is refused. None: no limit.
 
     Raises:
         InputError: not the released network; it names the first parameter that does not fit.

@@ -27,9 +27,9 @@ def require_fitting(
 
     Args:
         state: name -> parameter, as read.
-        config: of the network, as `build` takes it.
+        config: configuration of the network, as `build` takes it.
         build: makes the network.
-        size: of the file in bytes.
+        size: size of the file in bytes.
 
     Raises:
         ValueError: anything that does not fit; also the other errors of `UNFIT`.

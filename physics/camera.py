@@ -49,7 +49,7 @@ def expose(
 
     Args:
         electrons: (..., H, W) expected photoelectrons per pixel, non-negative.
-        generator: on the device of `electrons`.
+        generator: generator on the device of `electrons`.
         maps: measured calibration; hot pixels are part of it.
 
     Returns:

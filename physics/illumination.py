@@ -43,7 +43,7 @@ class Illumination:
         """The same fringes with their phases at another pixel, `phase + 2 pi k.r`.
 
         Args:
-            row, column: of that pixel, in raw pixels from the first one.
+            row, column: place of that pixel, in raw pixels from the first one.
         """
         phase = []
         for k, angle, steps in zip(self.frequency, self.angle, self.phase, strict=True):

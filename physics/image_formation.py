@@ -69,7 +69,7 @@ def soften(structure: Tensor, sigma_nm: float, pixel_size_nm: float) -> Tensor:
 
     Args:
         sigma_nm: standard deviation of the Gaussian; 0 changes nothing.
-        pixel_size_nm: of the super-resolution grid.
+        pixel_size_nm: pixel size of the super-resolution grid.
     """
     if sigma_nm == 0:
         return structure

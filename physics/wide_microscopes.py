@@ -62,7 +62,7 @@ def wide_microscope(
 
     Args:
         measured: as in `random_microscope`.
-        grid: that the field is simulated on.
+        grid: the grid that the field is simulated on.
     """
     microscope = random_microscope(generator, measured)
     if uniform(generator) < ORDINARY_SHARE:
@@ -105,7 +105,7 @@ def uneven_frames(structure: Tensor, stand: WideMicroscope, grid: Grid) -> Tenso
     """`expected_frames` of a stand whose orientations light the field differently.
 
     Args:
-        structure: from `uneven_density`.
+        structure: structure from `uneven_density`.
     """
     frames = expected_frames(structure, stand.microscope, grid)
     if stand.orientation_light is None:

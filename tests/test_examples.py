@@ -53,7 +53,7 @@ def test_there_are_three_examples():
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 def test_the_notebook_runs_in_an_empty_folder(path, tmp_path):
-    """Without a kernel: its cells are plain Python, one after the other."""
+    """Runs a notebook without a kernel: its cells are plain Python, one after the other."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"}
     done = subprocess.run(
         [sys.executable, "-c", code_of(path)], cwd=tmp_path, env=environment, capture_output=True,

@@ -105,7 +105,7 @@ def test_console_command_names_its_verbs_and_refuses_others(installed, tmp_path)
 
 
 def test_installed_posterior_and_command_give_the_bytes_of_test_py(installed, tmp_path):
-    """From an empty folder: `bayesdl test`, `Posterior.shipped()`, and test.py of the checkout."""
+    """Results of `bayesdl test` and `Posterior.shipped()` from an empty folder, and of test.py."""
     raw = tifffile.imread(ROOT / "data" / "cristae" / "raw.tif")[:, :64, :64]
     tifffile.imwrite(tmp_path / "raw.tif", raw)
     options = ["--test_data", "raw.tif", "--device", "cpu", "--members", "2", "--save_path"]

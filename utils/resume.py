@@ -31,7 +31,7 @@ def save_progress(
     """Writes the state of every part, atomically.
 
     Args:
-        path: of the file.
+        path: path of the file.
         parts: objects with `state_dict` (network, optimiser, schedule, sampler), by name.
         identity: the settings that decide the result, nested as `require_same` takes them.
         progress: numbers and texts that say how far the run is.

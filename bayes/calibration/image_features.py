@@ -84,7 +84,7 @@ class FeatureScale:
         """c: what the standard deviations of such an image are multiplied by.
 
         Args:
-            brightness: of its pixels, any shape; None: those of background.
+            brightness: `brightness_of` its pixels, any shape; None: all are background.
 
         Returns:
             One number for all pixels, or one for each where structure has weights of its own.

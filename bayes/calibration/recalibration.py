@@ -67,7 +67,7 @@ class Calibration:
         """What the standard deviations of an image with these features are multiplied by.
 
         Args:
-            brightness: of its pixels, see `image_features.brightness_of`.
+            brightness: brightness of its pixels, see `image_features.brightness_of`.
 
         Returns:
             One number for all pixels, or one for each.

@@ -61,7 +61,7 @@ _FITTED_ON = record(
 
 
 def _rising(value: Any, place: str) -> list[float]:
-    """At least two probabilities from 0 to 1 that never fall."""
+    """A list of at least two probabilities from 0 to 1 that never fall."""
     values = list_of(number(least=0, most=1), least=2)(value, place)
     if any(b < a for a, b in zip(values, values[1:], strict=False)):
         raise Misfit(place, "numbers that never fall", "numbers that do")
@@ -102,7 +102,8 @@ def write_calibrations(path: str | Path, calibrations: Sequence[Calibration]) ->
     """Writes the calibrations of the first members, whole or not at all.
 
     Args:
-        calibrations: by rising number of members, each of the first so many of the last one's.
+        calibrations: by rising number of members; each belongs to the first of the last one's
+            members.
 
     Raises:
         InputError: members that are not nested in this way.
@@ -223,7 +224,7 @@ def find_calibration(
     """The calibration to apply to the members of a folder, if there is one, and a line about it.
 
     Args:
-        folder: of the members; its `calibration.json` is taken where no other is named.
+        folder: folder of the members; its `calibration.json` is taken where no other is named.
         named: another file, or "none".
         members: file name -> SHA-256 of the members in use.
 

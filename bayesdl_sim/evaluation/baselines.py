@@ -75,7 +75,7 @@ def fit_intensity_sigma(intensity: ArrayLike, error: ArrayLike, bins: int = BINS
     Args:
         intensity: predicted mean of validation pixels, any shape.
         error: target - mean, same shape.
-        bins: at most this many.
+        bins: largest number of bins.
 
     Raises:
         InputError: no pixels, or shapes that differ.

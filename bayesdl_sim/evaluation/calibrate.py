@@ -59,10 +59,10 @@ class CalibrationSettings:
     Attributes:
         root_dir: data set of the calibration; None: the gate alone is fitted.
         pretrained_G: folder of the members; the files are written there.
-        cells: to fit on; empty for the set's validation cells.
+        cells: cells to fit on; empty for the set's validation cells.
         gate_cells: simulated cells that the gate compares with; 0: the calibration alone is fitted.
         gate_size: side of their raw field, pixels.
-        gate_seed: that makes them; not that of a training set or of a test.
+        gate_seed: seed that makes them; not that of a training set or of a test.
         posterior: how the members are run.
         sampling: the pixels that stand for a stack.
     """
@@ -178,7 +178,7 @@ def calibrations_of(
     """The calibrations of the first 1, 2, ..., K members, every cell one unit.
 
     Args:
-        samples: of `calibration_samples`. A single member without a tail states no uncertainty;
+        samples: from `calibration_samples`. A single member without tail states no uncertainty;
             it has no calibration.
     """
     numbers = sorted({sample.cell for sample in samples[0]})

@@ -39,8 +39,9 @@ class CaseSettings:
 
     Attributes:
         part: test or validation, the cells to evaluate where `cells` names none.
-        cells: to evaluate; empty for those of the part.
-        calibration_cells: to fit calibration and baselines on; empty for the validation cells.
+        cells: cells to evaluate; empty for those of the part.
+        calibration_cells: cells to fit calibration and baselines on; empty for the validation
+            cells.
         max_stacks: evaluate this many, evenly picked; None for all.
         na: numerical aperture, where the set does not know it.
         emission_nm: emission wavelength in nm, where the set does not know it.
@@ -74,7 +75,7 @@ class Case:
         target: (2H, 2W) in these.
         optics: nominal optics, None where unknown.
         illumination: true patterns, None where unknown.
-        pixel_size_nm: of the raw frames, None where unknown.
+        pixel_size_nm: pixel size of the raw frames; None where unknown.
     """
 
     cell: int
@@ -212,7 +213,7 @@ def each_case(
     Targets of another half-pixel convention are moved onto the frames, and the shift is printed.
 
     Args:
-        pairs: of `list_stacks`.
+        pairs: pairs from `list_stacks`.
         what: title of the bar.
     """
     shift_px = shift_of_targets(tree, sorted({cell for cell, _ in pairs}))

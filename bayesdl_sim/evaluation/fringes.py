@@ -44,7 +44,7 @@ def fringe_images(
     """The posterior mean of a stack without its fringes, and with the true patterns.
 
     Args:
-        generator: of the order in which every pixel's nine values are shuffled.
+        generator: draws the order in which every pixel's nine values are shuffled.
 
     Returns:
         Method -> (2H, 2W) in the intensities of `normalisation_of`. True patterns where they are
@@ -67,7 +67,7 @@ def posterior_mean(
 
     Args:
         raw: counts (9, H, W).
-        patterns: of the stack; None: estimated.
+        patterns: patterns of the stack; None: estimated.
     """
     frames, source = raw.numpy(), Path("the stack")
     stack = RawStack(raw=frames[None], pixel_size_nm=None, name=source.name, source=source)
@@ -94,7 +94,7 @@ def fringe_gain(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     The share is that of what true patterns would gain.
 
     Args:
-        rows: of image quality, one per stack and method.
+        rows: rows of image quality, one per stack and method.
 
     Returns:
         Nothing where no stack has been shuffled.

@@ -42,7 +42,7 @@ class Example:
 
     Attributes:
         rows: "images" and "uncertainty", each name -> picture (2H, 2W).
-        pixel_size_nm: of the pictures, None where unknown.
+        pixel_size_nm: pixel size of the pictures; None where unknown.
         caption: which stack it is.
     """
 
@@ -76,8 +76,8 @@ class Scorer:
 
     Attributes:
         posteriors: the first one is evaluated in depth, the others beside it.
-        baselines: of its uncertainty.
-        calibration: of the first posterior.
+        baselines: baselines for its uncertainty.
+        calibration: calibration of the first posterior.
         sampling: the pixels that stand for a stack.
         classical: also make the classical images that take seconds, and those of the posterior
             without fringes and with the true ones.

@@ -29,7 +29,7 @@ def examine(folder: Path, members: int | None = None) -> list[Line]:
 
     Args:
         folder: where results would go.
-        members: of the run; None: all.
+        members: members of the run; None: all.
     """
     lines = machine_lines(folder)
     try:

@@ -102,7 +102,7 @@ def system_gpus() -> list[str]:
 
 
 def _nvidia_gpus() -> list[str]:
-    """Of the driver's files on Linux, else of the driver's own program."""
+    """Names of the NVIDIA GPUs: from the driver's files on Linux, else from its own program."""
     folder = Path("/proc/driver/nvidia/gpus")
     files = sorted(folder.glob("*/information")) if folder.is_dir() else []
     lines = [line for path in files for line in _text_of(path).splitlines()]

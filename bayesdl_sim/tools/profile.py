@@ -107,12 +107,12 @@ def write_profile(
     """Reads a result, takes the line, writes the picture.
 
     Args:
-        folder: of the result.
+        folder: folder of the result.
         ends: (Y0, X0, Y1, X1) in pixels of the super-resolved image; None: two clicks.
         raw: stack of the result, whose wide field is drawn too.
         level: probability of the interval.
         time: time point, from 0.
-        path: of the PNG; None: `Profile.png` in the folder.
+        path: path of the PNG; None: `Profile.png` in the folder.
 
     Returns:
         The path of the PNG.

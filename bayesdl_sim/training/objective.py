@@ -46,10 +46,10 @@ def energy_gradient(
 
     Args:
         run: its energy settings weigh the terms.
-        network: in training mode.
-        patches: of the training part.
+        network: the network, in training mode.
+        patches: patches of the training part.
         outliers: a batch of the prior on functions, or None.
-        where: for the message if the training diverges.
+        where: place in the training, for the message if it diverges.
 
     Raises:
         Diverged: the energy is not finite.

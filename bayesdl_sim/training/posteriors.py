@@ -75,14 +75,14 @@ class PointEstimate:
         self.descent = Descent(network, self.settings.lr)
 
     def begin(self, step: int) -> None:
-        """Nothing."""
+        """Does nothing: there is one network, and no temperature to choose."""
 
     def step(self, step: int) -> Move:
         """A step of Adam."""
         return Move(self.descent.step(step, self.steps))
 
     def record(self, index: int, cycle: int) -> dict[str, Any]:
-        """The kind alone."""
+        """The kind and the cycle, which is all that there is to record."""
         return {"kind": self.kind, "cycle": cycle}
 
     def finish(self, collected: int, stopped: bool) -> Iterator[None]:
@@ -107,7 +107,7 @@ class McDropout(PointEstimate):
     kind = "mc_dropout"
 
     def record(self, index: int, cycle: int) -> dict[str, Any]:
-        """With the seed of the masks."""
+        """The kind, the cycle and the seed of the masks."""
         return {**super().record(index, cycle), "seed": self.seed + index - 1}
 
     def finish(self, collected: int, stopped: bool) -> Iterator[None]:
@@ -130,7 +130,7 @@ class Ensemble(PointEstimate):
         self.run = run
 
     def begin(self, step: int) -> None:
-        """Puts the next network in the place of the one before, where its turn begins."""
+        """Puts the next network in the place of the previous one where its turn begins."""
         turn = turn_of(step, self.steps, self.settings.members)
         if turn.is_first and turn.number > 0:
             self.network.load_state_dict(initial_network(self.run, turn.number).state_dict())
@@ -143,11 +143,11 @@ class Ensemble(PointEstimate):
         return Move(rate, collect=turn.is_last, cycle=turn.number)
 
     def record(self, index: int, cycle: int) -> dict[str, Any]:
-        """With the seed of the initial weights."""
+        """The kind, the cycle and the seed of the initial weights."""
         return {**super().record(index, cycle), "seed": self.seed + index - 1}
 
     def finish(self, collected: int, stopped: bool) -> Iterator[None]:
-        """Nothing: every network has been collected."""
+        """Yields nothing: every network has been collected."""
         yield from ()
 
 
@@ -234,7 +234,7 @@ class Sgld:
         return Move(phase.lr, phase.temperature, phase.collect, phase.cycle)
 
     def record(self, index: int, cycle: int) -> dict[str, Any]:
-        """With all that the stationary law depends on."""
+        """Everything that the stationary distribution depends on, with kind and cycle."""
         return {
             "kind": self.kind,
             "cycle": cycle,
@@ -245,7 +245,7 @@ class Sgld:
         }
 
     def finish(self, collected: int, stopped: bool) -> Iterator[None]:
-        """Nothing: every member was collected on the way."""
+        """Yields nothing: every member was collected on the way."""
         yield from ()
 
     def state_dict(self) -> dict[str, Any]:

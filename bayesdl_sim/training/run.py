@@ -38,10 +38,10 @@ class Run:
 
     Attributes:
         step: "step 1" or "step 2"; its key in config.json.
-        settings: with every "auto" settled.
+        settings: the settings, with every "auto" settled.
         identity: what a resumed run must share (`training.identity`).
-        members: of step 1, on which step 2 works; or the one from which step 1 starts, if any.
-        device, dtype: of the networks' arithmetic.
+        members: the members of step 1 that step 2 works on, or the one that step 1 starts from.
+        device, dtype: device and number type of the networks' arithmetic.
         train, validation: the two parts of the data set.
         outliers: the stacks of the prior on functions, if there is one.
     """
@@ -114,7 +114,7 @@ def open_run(
     """Finds the data, chooses the device, and prints both.
 
     Args:
-        settings: of the step.
+        settings: settings of the step.
         step: "step 1" or "step 2".
         members: see `Run`.
         outlier_dir: data set of outliers.
@@ -196,7 +196,7 @@ def choose_inputs(
     Args:
         asked: the settings.
         stored: what the member was shown, if there is one.
-        backbone: of the network that step 1 makes; None in step 2, which makes none.
+        backbone: backbone of the network that step 1 makes; None in step 2, which makes none.
     """
     if stored is not None:
         require_inputs(stored, asked.SISR_or_SIM, asked.input_frames)

@@ -1,4 +1,4 @@
-"""On which cells the tail is fitted: those of the training, unless the trunk knows their noise."""
+"""Chooses the cells to fit the tail on: the training cells, unless the trunk knows their noise."""
 
 import itertools
 import math
@@ -35,7 +35,7 @@ def ratio_of_means(numerator: Sequence[float], denominator: Sequence[float]) -> 
         numerator, denominator: positive numbers, such as the mean square error of patches.
 
     Raises:
-        InputError: fewer than two numbers, which tell no spread.
+        InputError: fewer than two numbers, which have no spread.
     """
     means, relative = [], 0.0
     for values in (numerator, denominator):
@@ -56,12 +56,12 @@ def choose_part(run: Run, network: BayesDL, batches: int | None = None) -> tuple
     since one patch in ten makes most of a mean square. One member answers for all: the members of
     a run have learnt from the same cells.
 
-    A tail fitted where the trunk has learnt the noise by heart would promise too much elsewhere.
+    A tail fitted where the trunk has memorised the noise would be overconfident elsewhere.
 
     Args:
         run: its training and validation parts are compared.
-        network: of the first member.
-        batches: of each part; default 60.
+        network: network of the first member.
+        batches: number of batches of each part; default 60.
 
     Returns:
         The part, and the ratio of the residual variances, unseen to seen.

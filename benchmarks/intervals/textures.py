@@ -4,7 +4,7 @@
     python -m benchmarks.intervals.textures --textures cristae --pixel_sizes_nm 65 --signals_e 8 40
 
 The fields of `benchmarks.scenes.textures`: the structure of the F-actin demo and the Wiener images
-of the two real stacks, sharpened, imaged anew by the TIRF-SIM behind BioSR at three pixel sizes,
+of the two real stacks, sharpened, imaged again by the TIRF-SIM behind BioSR at three pixel sizes,
 from dim to bright. Neither they nor that microscope are among the cells of the calibration. One row
 per structure and band of signal: coverage of the 90 % interval over all pixels and over the lit
 fifth, as predicted and as calibrated.

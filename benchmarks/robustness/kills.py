@@ -85,7 +85,7 @@ def kill_once(
     """Starts, kills the parent alone, waits for its workers, restarts, and compares.
 
     Args:
-        share: of the undisturbed run's time, after which the kill comes.
+        share: share of the undisturbed run's time, after which the kill comes.
     """
     words = prepare(name, inputs, out)
     results = out / PROGRAMS[name].results

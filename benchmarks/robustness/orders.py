@@ -96,7 +96,7 @@ def outcome(raw: Tensor, order: tuple[int, ...]) -> tuple[str, str]:
 
     Args:
         raw: (9, H, W) in the right order.
-        order: for each place the frame of `raw` that stands there.
+        order: frame of `raw` at each place.
 
     Returns:
         The outcome, and the reasons of the findings.

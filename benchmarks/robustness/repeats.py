@@ -60,7 +60,7 @@ def hashes(args: argparse.Namespace) -> dict[str, dict[str, str]]:
 
 
 def _in_new_interpreter(args: argparse.Namespace, way: str) -> dict[str, dict[str, str]]:
-    """The hashes of one way of running; what programs go on from is made anew, too.
+    """The hashes of one way of running; what programs go on from is made again, too.
 
     Raises:
         InputError: it failed.

@@ -52,7 +52,7 @@ def linear_sim(noise: float = 0.5, modulation: float = 0.9) -> LinearSim:
 
     Args:
         noise: standard deviation of the camera noise over that of the signal.
-        modulation: of the fringes.
+        modulation: modulation of the fringes.
     """
     shape, centre = (2 * SIDE, 2 * SIDE), SIDE // 2
     basis = torch.eye(math.prod(shape), dtype=torch.float64).reshape(-1, 1, *shape)

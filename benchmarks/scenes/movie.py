@@ -38,7 +38,7 @@ class Movie(NamedTuple):
     Attributes:
         raw: (T, 9, H, W) counts.
         target: (T, 2H, 2W), the largest value of the first frame is 1.
-        pixel_size_nm: of the target.
+        pixel_size_nm: pixel size of the target.
         patches: (P, 2H, 2W) boolean, where structure may change.
     """
 

@@ -57,7 +57,7 @@ def write_comparison(
 
     Args:
         panels: title -> (2H, 2W): "wide field", "Wiener", "BayesDL-SIM", "aleatoric", "epistemic".
-        pixel_size_nm: of the panels.
+        pixel_size_nm: pixel size of the panels.
         zoom: side of the square in pixels of the panels.
     """
     square = brightest_square(panels["wide field"], zoom)
@@ -96,7 +96,7 @@ def add_scale_bar(
     """A bar of about a fifth of the width at the lower right, readable on dark and on bright.
 
     Args:
-        axes: of matplotlib, which show an image of that shape (H, W).
+        axes: matplotlib's axes, which show an image of that shape (H, W).
         points: height of the letters.
     """
     height, width = shape

@@ -20,7 +20,7 @@ def train(root: Path, work: Path, name: str, options: list[Any]) -> Path:
     Args:
         root: data set.
         work: folder of the runs.
-        name: of this run.
+        name: name of this run.
         options: all others of the command line.
 
     Returns:

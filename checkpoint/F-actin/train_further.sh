@@ -1,6 +1,6 @@
 #!/bin/sh
-# Trains the shipped posterior further: wider microscopes, and a first guess that is told the optics
-# of half of the stacks. Four chains, their draws, their tails and the calibration.
+# Trains the shipped posterior further: wider microscopes, and a first guess that is given the
+# optics of half of the stacks. Four chains, their draws, their tails and the calibration.
 #
 #     sh checkpoint/F-actin/train_further.sh WORK_FOLDER
 #

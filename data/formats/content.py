@@ -46,9 +46,9 @@ DELTAVISION = -16224  # the mark of its header
 
 
 def content_of(path: str | Path) -> str:
-    """`tiff`, `mrc`, `czi`, `nd2`, `lfs`, another format in words, or an empty text if unknown.
+    """The format of a file: `tiff`, `mrc`, `czi`, `nd2`, `lfs`, another one's name, or "".
 
-    A gzip file is what it holds.
+    The text is empty for an unknown format. A gzip file counts as what it holds.
 
     Raises:
         InputError: missing, or no right to read it.

@@ -41,7 +41,7 @@ class Channel:
 
     @property
     def wavelength_nm(self) -> float | None:
-        """Of the emission if the file says it, else of the excitation."""
+        """The emission wavelength if the file states it, else that of the excitation."""
         return self.emission_nm or self.excitation_nm
 
 
@@ -53,10 +53,10 @@ class Series:
         axes: a letter for each axis but rows and columns, slowest first: T time, C colour, Z plane,
             R position, A orientation, P phase, S sample of a pixel, Q unknown.
         shape: sizes of those axes, then height and width.
-        dtype: of the pixels.
+        dtype: number type of the pixels.
         read: gives the pixels in that shape.
-        name: of the series, for people; may be empty.
-        channels: of the axis C; empty where the file says nothing.
+        name: name of the series, for people; may be empty.
+        channels: channels of the axis C; empty where the file says nothing.
         pages: opens the file for reading image by image, and gives a function from the number of
             an image, in C order of `shape`, to its (H, W) pixels; None where the format can only
             be read whole.
@@ -90,7 +90,7 @@ class ImageFile:
 
     Attributes:
         path: the file.
-        format: for people, such as OME-TIFF.
+        format: name of the format for people, such as OME-TIFF.
         series: all of them, thumbnails included.
         named_axes: whether the file itself says what its axes are.
         pixel_size_nm: width of a pixel, None where the file does not say.

@@ -71,7 +71,7 @@ def _wavelength(element: ElementTree.Element, name: str) -> float | None:
 def _aperture(
     image: ElementTree.Element, lenses: dict[str | None, ElementTree.Element]
 ) -> float | None:
-    """Of the objective that an image names, or of the only one of its file."""
+    """Aperture of the objective that an image names, or of the only one in its file."""
     settings = image.find("{*}ObjectiveSettings")
     lens = lenses.get(settings.get("ID")) if settings is not None else None
     if settings is None and len(lenses) == 1:

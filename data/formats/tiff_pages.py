@@ -37,8 +37,8 @@ def opened_pages(path: Path, index: int) -> Page:
     map of the file, of which only what is used is read.
 
     Args:
-        path: of a file whose series has been checked, see `tiff.open_tiff` and `has_pages`.
-        index: of the series.
+        path: path of a file whose series has been checked, see `tiff.open_tiff` and `has_pages`.
+        index: index of the series.
     """
     file = tifffile.TiffFile(path)
     part = file.series[index]
@@ -65,8 +65,8 @@ class PagedTiff:
 
     Args:
         path: made if it is missing; else it must be of the same shape and type.
-        shape: of all images, rows and columns last.
-        dtype: of the pixels.
+        shape: shape of all images, rows and columns last.
+        dtype: number type of the pixels.
         tags: arguments of `tifffile.imwrite` that make the header.
     """
 

@@ -109,7 +109,7 @@ def channels_plan(
     """The file of `write_channels`.
 
     Args:
-        shape: of one channel, (H, W) or (T, H, W).
+        shape: shape of one channel, (H, W) or (T, H, W).
         identifier: UUID of the file.
     """
     metadata: dict[str, Any] = {"axes": "TCYX" if len(shape) == 3 else "CYX"}

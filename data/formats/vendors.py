@@ -118,7 +118,7 @@ def _wavelength(entry: dict[str, Any], name: str) -> float | None:
 
 
 def _czi_aperture(metadata: dict[str, Any]) -> float | None:
-    """Of the objective that the image names, or of the only one of its file."""
+    """Aperture of the objective that the image names, or of the only one in its file."""
     with contextlib.suppress(Exception):
         information = metadata["Information"]
         found = information["Instrument"]["Objectives"]["Objective"]

@@ -30,7 +30,7 @@ def guesses_of(
     """Normalised first guesses (stacks, 2H, 2W) float16, memory-mapped, in the order of `stacks`.
 
     Args:
-        stacks: of one part of the data set.
+        stacks: stacks of one part of the data set.
         part: its name, which the file has too.
         known_optics: what the guess knows of the optics of each stack; None is nothing.
 

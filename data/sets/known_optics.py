@@ -26,7 +26,7 @@ class KnownOptics:
     that is wrong by a few per cent, and half of them nothing.
 
     Args:
-        spec: of a simulated set.
+        spec: spec of a simulated set.
 
     Raises:
         InputError: a set without the microscope of each cell.

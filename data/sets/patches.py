@@ -20,7 +20,7 @@ def crop_pair(
     Args:
         raw: (9, H, W).
         target: (..., 2H, 2W).
-        top, left, size: in raw pixels.
+        top, left, size: place and side of the crop, in raw pixels.
 
     Raises:
         InputError: the square leaves the field.
@@ -43,7 +43,7 @@ class Symmetry(NamedTuple):
     Attributes:
         turns, flip: quarter turns, then left and right exchanged.
         orientations: their new order (3,).
-        order: of all nine frames (9,); the phases of an orientation stay together.
+        order: order of all nine frames (9,); the phases of an orientation stay together.
     """
 
     turns: int

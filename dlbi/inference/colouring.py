@@ -14,7 +14,7 @@ def colour_classes(corners: NDArray[np.int64], side: int) -> list[NDArray[np.int
 
     Args:
         corners: (N, 2), first row and column of each square.
-        side: of the squares, in pixels.
+        side: side of the squares, in pixels.
 
     Returns:
         Indices of each class, in rising order.
@@ -83,7 +83,7 @@ def disjoint_blocks(
     Args:
         blocks: (K, k), indices of fluorophores.
         corners: (N, 2), of the fluorophores' squares.
-        side: of the squares, in pixels.
+        side: side of the squares, in pixels.
 
     Returns:
         Indices into `blocks`, group after group.

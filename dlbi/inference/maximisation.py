@@ -49,7 +49,7 @@ class ExpectedLikelihood(NamedTuple):
 
         Args:
             spots: (N, 4): log amplitude, log width, y, x.
-            priors: of amplitude and width.
+            priors: priors of amplitude and width.
 
         Returns:
             The value, and its gradient (N, 4).

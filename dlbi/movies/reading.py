@@ -30,7 +30,7 @@ class Movie:
         name: what messages call it.
         frames: number of frames.
         shape: (H, W).
-        pixel_size_nm: of the camera, None where the file does not say it.
+        pixel_size_nm: pixel size of the camera; None where the file does not say it.
         files: TIFF files in the order of the frames.
         counts: (T, H, W) instead of files.
     """

@@ -54,7 +54,7 @@ class EmitterSampler:
         field: the movie.
         base: (8H, 8W), base measure of positions; positive, sums to 1.
         switching: table of emitters that are there.
-        brightness: of their emissions.
+        brightness: brightness of their emissions.
         load: prior probability that a candidate is there.
         places: (N, 2), fine pixels to start from.
     """
@@ -94,7 +94,7 @@ class EmitterSampler:
         Args:
             generator: source of all random numbers.
             density: (8H, 8W), to which the laws of the positions of all present emitters are added.
-            power: of the likelihood, below 1 while the chain is still on its way.
+            power: power of the likelihood, below 1 while the chain is still on its way.
         """
         if density is None:
             density = np.zeros_like(self.base)
@@ -228,9 +228,9 @@ class EmitterSampler:
         rows: NDArray[np.int64],
         columns: NDArray[np.int64],
     ) -> NDArray[np.float64]:
-        """Of all positions in windows, (B, WINDOW, WINDOW), given the present light.
+        """Log-likelihoods (B, WINDOW, WINDOW) of all positions in windows, given the present light.
 
-        h . R - h**2 . V / 2 with R the light that is to be explained, summed over frames with the
+        h . R - h**2 . V / 2 with R the light to be explained, summed over frames with the
         brightness, and V the weights with its square. Spots are separable, so is the window.
         """
         spots, light_before = before

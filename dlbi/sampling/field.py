@@ -47,7 +47,7 @@ class Field:
     Args:
         movie: (T, H, W) in electrons, variance and mean of which are equal.
         background: electrons per pixel and frame, of the whole field or (H, W).
-        width: of the spots sampled at pixel centres, in camera pixels.
+        width: width of the spots sampled at pixel centres, in camera pixels.
         noise: standard deviation of further noise, electrons.
         silent: (T,), true for frames that are to say nothing.
     """

@@ -60,7 +60,7 @@ def isolated_emissions(
     Args:
         movie: (T, H, W), electrons.
         background: electrons per pixel and frame, of the whole field or (H, W).
-        width: of the spots, camera pixels.
+        width: width of the spots, camera pixels.
         brightness: mean of an emission, electrons.
         noise: further noise, electrons.
     """
@@ -135,7 +135,7 @@ def best_mixture(prior: NDArray, sampled: NDArray, emissions: Emissions) -> Mixt
     Args:
         prior: (8H, 8W), any unit.
         sampled: (8H, 8W), any unit.
-        emissions: of frames that `sampled` never saw.
+        emissions: emissions of frames that `sampled` never saw.
     """
     if len(emissions.positions) < FEWEST or not sampled.sum() > 0:
         return Mixture(0.0, 0.0, 0.0)

@@ -42,13 +42,13 @@ class Sums:
 
     @property
     def variance(self) -> NDArray[np.float64]:
-        """Of the number in a draw: that within a sweep, Poisson, and that between sweeps."""
+        """Variance of the number in a draw: Poisson within a sweep, plus that between sweeps."""
         mean = self.mean
         return mean + np.maximum(self._square / max(self.count, 1) - mean**2, 0)
 
     @property
     def probability(self) -> NDArray[np.float64]:
-        """That there is an emitter."""
+        """Probability that there is an emitter."""
         return 1 - self._empty / max(self.count, 1)
 
 
@@ -57,8 +57,8 @@ class Structure(NamedTuple):
 
     Args:
         mean: expected number of fluorophores in a fine pixel.
-        probability: that there is one.
-        variance: of the number.
+        probability: probability that there is one.
+        variance: variance of the number.
     """
 
     mean: NDArray[np.float64]
@@ -72,7 +72,7 @@ class Structure(NamedTuple):
         probability: ArrayLike | None = None,
         credible_width: ArrayLike | None = None,
     ) -> "Structure":
-        """With Poisson numbers where nothing else is known."""
+        """A structure with Poisson numbers where nothing else is known."""
         if probability is None:
             probability = -np.expm1(-mean)
         width = NORMAL_90 * np.sqrt(mean) if credible_width is None else credible_width
@@ -86,7 +86,7 @@ class Posterior:
 
     Args:
         prior: the structure before.
-        sums: of the sweeps; None where there are none, and the weight is 0.
+        sums: sums of the sweeps; None where there are none, and the weight is 0.
         mixture: weight and blur of the sampled part.
     """
 
@@ -100,7 +100,7 @@ class Posterior:
 
     @property
     def probability(self) -> NDArray[np.float64]:
-        """That a fine pixel holds at least one fluorophore."""
+        """Probability that a fine pixel holds at least one fluorophore."""
         return self._mixed("probability")
 
     @property

@@ -32,7 +32,7 @@ class Blinking:
 
     Args:
         switching: table and first law.
-        brightness: of an emission, in units of the movie.
+        brightness: brightness of an emission, in units of the movie.
         fluorophores: their expected number in the field.
     """
 
@@ -71,7 +71,7 @@ def blinking_of(
     Args:
         movie: (T, H, W) in electrons, variance and mean of which are equal without blinking.
         background: electrons per pixel and frame, of the whole field or (H, W).
-        width: of the spots, camera pixels.
+        width: width of the spots, camera pixels.
         switching: where it is known.
         brightness: where it is known.
     """

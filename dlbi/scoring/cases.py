@@ -44,11 +44,11 @@ class Case:
     """A movie with its truth.
 
     Args:
-        name: for tables.
+        name: name in tables.
         movie: the frames.
         fluorophores: (8H, 8W) number in each fine pixel.
         fine_nm: side of a fine pixel.
-        fwhm_px: true full width of the spots, camera pixels; only baselines are told it.
+        fwhm_px: true full width of the spots, camera pixels; only baselines are given it.
     """
 
     name: str
@@ -69,7 +69,7 @@ def standard_cases(
     Args:
         kernel: shape of the spots; `airy` is one that no stage has seen.
         labelling: factor of the number of fluorophores.
-        seed: of the first case; those that follow have the seeds that follow.
+        seed: seed of the first case; those that follow have the seeds that follow.
     """
     for index, (name, density, expected, switching, photons, fwhm) in enumerate(STANDARD[:count]):
         generator = torch.Generator().manual_seed(seed + index)

@@ -50,7 +50,7 @@ class Judged:
     """Scores of a case.
 
     Args:
-        name: of the case.
+        name: name of the case.
         scores: method -> score -> value; `ece` only of stages with a probability.
         images: (8H, 8W) of each method, and the truth.
         fine_nm: side of a fine pixel.

@@ -54,8 +54,8 @@ class Settings:
         offset: counts of a dark pixel.
         members: folder of the network's members, None: the shipped ones.
         limit: number of members that are asked, None: all.
-        seed: of the Bayesian stage.
-        device, dtype: of the network's arithmetic.
+        seed: seed of the Bayesian stage.
+        device, dtype: device and number type of the network's arithmetic.
     """
 
     stage: str = DEFAULT_STAGE
@@ -74,9 +74,9 @@ class Prepared:
     """What is known of a movie before any stage.
 
     Args:
-        moments: of the drift-free frames.
-        drift: that was found.
-        calibration: of camera and optics.
+        moments: moments of the drift-free frames.
+        drift: drift that was found.
+        calibration: calibration of camera and optics.
         frames: (n, H, W) counts of some frames, evenly spread.
         warnings: what is borderline.
     """
@@ -93,12 +93,13 @@ class StageResult:
     """What one stage says of the structure, maps of (8H, 8W) float32.
 
     Args:
-        name: of the stage.
+        name: name of the stage.
         structure: fluorophores per fine pixel; of the moments stage, emissions of light in units
             of a pulse, since mean and variance do not tell how often a fluorophore emits.
-        probability: that a fluorophore lies in the fine pixel.
-        uncertainty: of the structure, in its units: half the difference of two halves of the
-            movie (moments), standard deviation between members (network), credible width (bayes).
+        probability: probability that a fluorophore lies in the fine pixel.
+        uncertainty: uncertainty of the structure, in its units: half the difference of two halves
+            of the movie (moments), standard deviation between members (network), credible width
+            (bayes).
         seconds: CPU time that the stage took by itself, of all threads.
         facts: what else is worth recording.
     """

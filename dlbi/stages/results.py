@@ -34,8 +34,8 @@ def write_results(
     They replace an earlier set together, once all of them are written.
 
     Args:
-        results: of all stages; the maps are those of the last.
-        pixel_size_nm: of the camera, None where nobody knows it.
+        results: results of all stages; the maps are those of the last.
+        pixel_size_nm: pixel size of the camera; None where it is unknown.
         record: the movie and the settings, as plain values.
     """
     last = results[-1]

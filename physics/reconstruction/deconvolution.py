@@ -41,7 +41,7 @@ def sharpened(density: NDArray, optics: Optics, pattern_frequency: float, steps:
     Args:
         density: (2H, 2W), negative values count as zero.
         optics, pattern_frequency: they give the point spread function (`optics.target_otf`).
-        steps: of Richardson-Lucy; more are sharper and amplify artefacts.
+        steps: steps of Richardson-Lucy; more are sharper and amplify artefacts.
 
     Returns:
         (2H, 2W), brightest pixel of the given density about 1, never negative.

@@ -37,9 +37,9 @@ def first_guess(
 
     Args:
         raw: (9, H, W) counts, orientation-major.
-        patterns: of this stack, from `estimation.estimate(raw, optics)`, where they are known
-            already.
-        optics: of the detection, as far as they are known; None: those of `patterns`.
+        patterns: patterns of this stack, from `estimation.estimate(raw, optics)`, where they are
+            known already.
+        optics: optics of the detection, as far as they are known; None: those of `patterns`.
         dimming: (H, W), the factor by which bright spots were dimmed (`spots.dimming`).
 
     Returns:
@@ -60,7 +60,7 @@ def block_settings(
     Args:
         raw: (9, h, w) counts of the part.
         patterns: those of the part, see `Estimate.within`.
-        background: of the whole field, counts.
+        background: background of the whole field, counts.
         dimming: (h, w) of the part, see `first_guess`.
     """
     settings = filter_settings(raw, patterns.optics, _faded(patterns), dimming)
@@ -75,7 +75,7 @@ def block_guess(
     Args:
         raw: (9, h, w) counts of the block with its margin.
         patterns: those of the block, see `Estimate.within`.
-        settings: of `block_settings`.
+        settings: settings from `block_settings`.
         missing: (h, w), the pixels without data; None: they are looked for.
 
     Returns:

@@ -53,7 +53,7 @@ class FilterSettings:
         background: counts.
         exposures: (9, 1, 1), see `bands.exposures`.
         noise: variance of a pixel of a frame.
-        law: of the sample; None: it is measured where it is needed.
+        law: law of the sample; None: it is measured where it is needed.
     """
 
     background: float
@@ -91,13 +91,13 @@ def wiener_sim(
     signal over noise. `w(f)` is the noise power over the power of the sample. By default both are
     measured: the noise beyond the cut-off, the sample as a power law of frequency that fits the
     moved and added bands best. Over simulated stacks of 2-400 electrons that was as good as the
-    best constant found with the target at hand, image by image.
+    best constant that a search with the target found, image by image.
 
     Nothing is clamped: noise, and fringes that were estimated wrongly, show as negative values.
 
     Args:
         raw: (9, H, W) counts, orientation-major.
-        optics: of the detection; the better its damping, the better the result.
+        optics: optics of the detection; the better its damping, the better the result.
         illumination: as in `illumination`, phases at the centre of the field's first raw pixel;
             estimated from the stack where None.
         wiener: constant `w` as a share of the largest filter power, usually 0.001-0.1, instead of
@@ -106,7 +106,7 @@ def wiener_sim(
             targets; else A is 1 within the extended support.
         haze_suppression: 0..1, share of the wide-field band's low frequencies that is left out;
             the moved bands, which are free of out-of-focus light, fill them.
-        settings: of `filter_settings`, where the stack is a block of a field; None: its own.
+        settings: from `filter_settings`, where the stack is a block of a field; None: its own.
         missing: (H, W), the pixels without data, where they are known.
         dimming: (H, W), the factor by which bright spots of the stack were dimmed
             (`spots.dimming`); None: they were not.
@@ -231,10 +231,10 @@ def _gain(
 def filter_settings(
     raw: Tensor, optics: Optics, illumination: Illumination, dimming: Tensor | None = None
 ) -> FilterSettings:
-    """What `wiener_sim` measures of a stack, or of the part of a field that speaks for all of it.
+    """What `wiener_sim` measures on a stack, or on the part of a field that stands for all of it.
 
     Args:
-        raw, optics, illumination, dimming: as there.
+        raw, optics, illumination, dimming: as in `wiener_sim`.
 
     Raises:
         InputError: for a stack that cannot be one (`bands.prepare`).

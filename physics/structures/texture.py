@@ -19,7 +19,7 @@ def with_texture(structure: Tensor, pixel_size_nm: float, generator: torch.Gener
 
     Args:
         structure: (rows, columns) density, not negative.
-        pixel_size_nm: of its grid.
+        pixel_size_nm: pixel size of its grid.
     """
     if uniform(generator) >= TEXTURED_SHARE:
         return structure

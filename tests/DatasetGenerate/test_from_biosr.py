@@ -301,7 +301,7 @@ def test_a_damaged_cell_is_named_and_the_others_are_converted(
     assert message in tree.spec.details["left_out"]["Cell_003"]
     assert tree.spec.details["complete"] is False
     assert len(SimDataset(tree.root, "train")) == 3
-    path.write_bytes(whole)  # mended
+    path.write_bytes(whole)  # repaired
     tree = convert(root, tmp_path / "set")
     assert tree.spec.splits == {"test": [1], "validation": [2], "train": [3, 4]}
     np.testing.assert_array_equal(frames_of(tree, 3, 2), scenes[3].raw[2])

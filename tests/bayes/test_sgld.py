@@ -257,7 +257,7 @@ def test_freezing_needs_a_gradient_and_without_preconditioner_does_nothing():
 
 
 def test_energy_without_any_gradient_keeps_preconditioned_weights_finite():
-    """Without any gradient there is no scale yet: plain noise, not noise over zero."""
+    """A sampler without any gradient has no scale yet: it adds plain noise, not noise over zero."""
     theta = parameter(CHAINS)
     sampler = SGLD([theta], 0.1, 20, precondition=True, generator=generator(18))
     run(sampler, lambda: (0 * theta).sum(), 1)

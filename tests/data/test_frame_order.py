@@ -1,4 +1,4 @@
-"""Orders in words: one implementation for reconstruction and for data sets."""
+"""Named orders of frames: one implementation for reconstruction and for data sets."""
 
 import numpy as np
 import pytest

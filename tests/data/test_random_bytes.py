@@ -20,7 +20,7 @@ WORD = st.one_of(st.integers(-3, 40), st.integers(-(2**31), 2**31 - 1))
 
 
 def read_all(content, suffix):
-    """What each reader of the format makes of the bytes; None where it refuses them in words."""
+    """What each reader of the format makes of the bytes; None where it refuses with a message."""
     results, refusals = [], []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"raw{suffix}"

@@ -47,7 +47,7 @@ def plain(path, frames, **options):
 
 
 def as_colours(path, frames):
-    """As tifffile writes an array (..., 3, H, W) that nobody says anything about."""
+    """A file that tifffile wrote from an array (..., 3, H, W) without any metadata."""
     return plain(path, frames, photometric="rgb", planarconfig="separate")
 
 

@@ -61,7 +61,7 @@ def test_receptive_radius_is_honest(levels, blocks):
 
 
 def test_starts_from_the_wide_field():
-    """Without its last convolution the trunk returns the upsampled mean of the frames."""
+    """The trunk without its last convolution returns the upsampled mean of the frames."""
     network = unet()
     torch.nn.init.zeros_(network.output.weight)
     torch.nn.init.zeros_(network.output.bias)

@@ -1,4 +1,4 @@
-"""Narrow gaps are told from wide ones, and light and fringes are interpolated in them."""
+"""Narrow gaps are told apart from wide ones, and light and fringes are interpolated in them."""
 
 import math
 

@@ -21,7 +21,7 @@ class Progress:
     work that is shorter.
 
     Args:
-        name: of what is worked on, the start of each line.
+        name: name of what is worked on, the start of each line.
         clock: seconds.
     """
 

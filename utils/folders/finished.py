@@ -65,9 +65,9 @@ def complete(folder: str | Path, names: Collection[str], last: str, written: Ite
     """The files of the unfinished work take their places; it can be called again after a kill.
 
     Args:
-        folder: of the results.
-        names: of all files that a result may have; those that this one has not are removed.
-        last: of them, the first to go and the last to come.
+        folder: folder of the results.
+        names: names of all files that a result may have; those that this one has not are removed.
+        last: the one of them that stands for the whole: removed first, and put in place last.
         written: names of the files, or folders, of this result, which lie in the hidden folder.
     """
     folder = Path(folder)

@@ -29,8 +29,8 @@ def staged(
 
     Args:
         folder: made where it is missing.
-        names: of the files that make a set; those that the block did not write are removed.
-        last: of them, the one that stands for a complete set: the first to go, the last to come;
+        names: names of the files that make a set; those that the block did not write are removed.
+        last: the one of them that stands for a complete set: removed first, and put in place last.
             None: each file stands for itself, and an earlier one stays until it is replaced.
 
     Raises:

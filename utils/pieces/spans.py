@@ -33,7 +33,7 @@ def spans_of(length: int, longest: int, margin: int, step: int = 1) -> Iterator[
     They begin at whole steps; only the last one may end between them.
 
     Args:
-        length: of the axis.
+        length: length of the axis.
         margin: read on either side of a piece, as far as the axis goes.
     """
     piece = -(-length // -(-length // longest))

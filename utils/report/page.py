@@ -90,8 +90,8 @@ def write_page(path: str | Path, title: str, sections: Mapping[str, Sequence[str
     """Writes the page, whole or not at all.
 
     Args:
-        path: of the HTML file.
-        title: of the page.
+        path: path of the HTML file.
+        title: title of the page.
         sections: heading -> pieces made by `text`, `table` and `picture`.
     """
     parts = [f"<h1>{html.escape(title)}</h1>"]

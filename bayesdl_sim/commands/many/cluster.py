@@ -130,7 +130,7 @@ def _client(settings: TestSettings) -> Iterator[Any]:
 
 
 def _submit(client: Any, job: Job, settings: TestSettings, doing: Doing) -> list[Any]:
-    """The tasks of a job; the last of them says what came out."""
+    """The tasks of a job; the last of them returns the outcome."""
     send = partial(client.submit, pure=False)
     if not job.streamed:
         return [send(_whole, job, settings, doing)]
@@ -154,7 +154,7 @@ def _outcome(future: Any) -> Outcome:
 
 
 def _whole(job: Job, settings: TestSettings, doing: Doing) -> Outcome:
-    """In a worker: a stack from its file to its results."""
+    """Takes one stack from its file to its results; runs in a worker."""
     failures: dict[str, str] = {}
     with redirect_stdout(io.StringIO()) as printed:
         posterior = _posterior(settings, doing)
@@ -164,7 +164,7 @@ def _whole(job: Job, settings: TestSettings, doing: Doing) -> Outcome:
 
 
 def _begin(job: Job, settings: TestSettings, doing: Doing) -> Outcome:
-    """In a worker: the survey of a series."""
+    """Surveys a series; runs in a worker."""
     with redirect_stdout(io.StringIO()) as printed:
         try:
             posterior, keep = _posterior(settings, doing), _keep(job, settings)
@@ -183,7 +183,7 @@ def _begin(job: Job, settings: TestSettings, doing: Doing) -> Outcome:
 def _points(
     begun: Outcome, job: Job, settings: TestSettings, doing: Doing, first: int, stop: int
 ) -> Outcome:
-    """In a worker: some time points of a series; those that are finished already are left out."""
+    """Makes the unfinished ones of these time points of a series; runs in a worker."""
     if begun.identity is None:
         return Outcome()
     with redirect_stdout(io.StringIO()):
@@ -198,7 +198,7 @@ def _points(
 def _finish(
     begun: Outcome, chunks: list[Outcome], job: Job, settings: TestSettings, doing: Doing
 ) -> Outcome:
-    """In a worker: the files of a series take their places."""
+    """Moves the files of a finished series to their final places; runs in a worker."""
     failure = next((part.failure for part in (begun, *chunks) if part.failure is not None), None)
     if failure is not None or begun.identity is None:
         return Outcome(begun.lines, failure)

@@ -50,7 +50,7 @@ class Job(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Of the result, unique among all stacks of the call."""
+        """Name of the result, unique among all stacks of the call."""
         return self.folder.name
 
 
@@ -68,10 +68,10 @@ def jobs_of(
 def do_all(
     jobs: Sequence[Job], settings: TestSettings, posterior: Posterior, process: Process
 ) -> None:
-    """One stack after the other, of one part of the work; the last part writes the summary.
+    """Processes the stacks of one part of the work in turn; the last part writes the summary.
 
     Args:
-        process: does one job of this identity, whose folder the last argument keeps for it.
+        process: does one job of this identity; its last argument keeps the folder for it.
 
     Raises:
         InputError: at the end, naming the stacks that failed.

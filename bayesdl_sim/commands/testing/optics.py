@@ -25,7 +25,7 @@ class KnownMicroscope:
 
     Attributes:
         na: numerical aperture.
-        wavelength_nm: of the emission.
+        wavelength_nm: wavelength of the emission.
         otf: file of a measured OTF, see `data.formats.otf.read_radial_otf`.
     """
 
@@ -50,7 +50,7 @@ class KnownMicroscope:
         """The detection of a stack; None where nothing is known but what its file states.
 
         Args:
-            pixel_size_nm: of its raw frames.
+            pixel_size_nm: pixel size of its raw frames.
             source: its file, for messages.
 
         Raises:

@@ -37,17 +37,17 @@ class TestSettings:
         test_data, save_path: a stack or a folder of stacks, and where its results go.
         layout: order of the frames, and which colour, position and plane.
         target: ground truth of a single stack; None: there is none.
-        pixel_size_nm: of the raw frames; None: as the file says.
+        pixel_size_nm: pixel size of the raw frames; None: as the file says.
         microscope: what is known of the lens.
         folder, members, fast, convention, calibration, device, gpu_id, precision, tile: see
             `Posterior.load`.
         mode, frames: what the members must have been trained on; None: anything.
         maps, numbers: see `Posterior.reconstruct`.
         force: write results that are refused.
-        threads: that compute; None: see `console.threads`.
+        threads: number of threads that compute; None: see `console.threads`.
         again: make results that are there already once more.
         stream: auto, always or never: whether a series is worked on time point by time point.
-        format: of the maps: tiff or zarr.
+        format: format of the maps: tiff or zarr.
         shard: the part of the work that this call does.
         workers: processes of this computer that share the work; None: this one alone.
         scheduler: address of a scheduler of dask whose workers do the work; None: there is none.

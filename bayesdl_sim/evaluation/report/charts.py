@@ -127,7 +127,7 @@ def uncertainty_diagrams(
 
     Args:
         samples: one per stack.
-        baselines, calibration: as the scores were made with.
+        baselines, calibration: those that the scores were made with.
         groups: "intensity" and "signal" -> rows of
         `bayesdl_sim.evaluation.groups.group_calibration`.
 

@@ -45,7 +45,7 @@ def summarise(results: Results, calibration: Calibration, seed: int) -> Tables:
     """All tables: title -> rows; estimates as `Estimate`.
 
     Args:
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
     """
     rows = results.images
     unit = "_nm" if all(np.isfinite(row["sr_pixel_nm"]) for row in rows) else "_px"
@@ -104,7 +104,7 @@ def write_results(
     """All files together, report.html last; an earlier report stays until they are written.
 
     Args:
-        tables: of `summarise`.
+        tables: tables from `summarise`.
         figures: file name -> figure and caption.
         facts: further entries of summary.json.
         notes: paragraphs above the tables.

@@ -29,13 +29,13 @@ class Row:
     """One stack of a batch.
 
     Attributes:
-        name: of the stack.
+        name: name of the stack.
         source: its file.
-        decision: of the verdict, or `UNREADABLE`.
+        decision: decision of the verdict, or `UNREADABLE`.
         p_value: see `gate.Verdict`.
-        reasons: in words.
-        seconds: that it took.
-        folder: of the results; None where nothing was written.
+        reasons: the reasons of the verdict.
+        seconds: time that it took.
+        folder: folder of the results; None where nothing was written.
     """
 
     name: str

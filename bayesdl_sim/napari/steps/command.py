@@ -29,7 +29,7 @@ def stack_words(
     Args:
         layout: what chooses the stack in the file.
         results: folder that it writes to.
-        misfit: with the map of what the frames contradict.
+        misfit: whether to map what the frames contradict.
         delta: tolerated error, as a share of the range of the structure.
         pixel_size_nm: where the file does not say it.
         forced: write what is refused.

@@ -57,7 +57,7 @@ def profile_picture(
 
     Args:
         sr, total: (2H, 2W) of one time point.
-        pixel_size_nm: of these images.
+        pixel_size_nm: pixel size of these images.
         ends: (row, column) of each, in their pixels.
 
     Raises:

@@ -66,7 +66,7 @@ def place_of(pixel_size_nm: float | None, finer: int = 1) -> Place:
     """The place of a grid that is `finer` times finer than the raw one.
 
     Args:
-        pixel_size_nm: of the raw frames; None: lengths are in raw pixels.
+        pixel_size_nm: pixel size of the raw frames; None: lengths are in raw pixels.
     """
     pixel = 1.0 if pixel_size_nm is None else pixel_size_nm / 1000
     unit = "pixel" if pixel_size_nm is None else "um"
@@ -88,7 +88,7 @@ def layer_of(
     Args:
         image: (..., H, W); leading axes of one element are left out.
         kind: what it shows, a key of `COLOURS` or of `MAPS`.
-        name: of the stack.
+        name: name of the stack.
         limits: values at the ends of the colours; None: by the image.
         facts: more entries of the layer's metadata.
     """

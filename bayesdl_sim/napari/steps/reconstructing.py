@@ -1,4 +1,4 @@
-"""One stack from its frames to its verdict, told part by part, and to be stopped in between."""
+"""Takes one stack from its frames to its verdict, in parts with progress that can be cancelled."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Outcome:
     """What is known of a stack at the end.
 
     Attributes:
-        stack: with its frames in the order that was used.
-        verdict: of the result, or of the frames alone where they were refused.
+        stack: the stack, with its frames in the order that was used.
+        verdict: verdict of the result, or of the frames alone where they were refused.
         findings: faults of the first time point that has any.
         time: that time point.
         spectra: (3, h, w) of it, see `fringes.fringe_spectra`.
-        patterns: of it, see `fringes.fringe_facts`; None where none were looked for.
+        patterns: its patterns, see `fringes.fringe_facts`; None where none were looked for.
         result: None where the frames were refused.
         lines: what was found, for people.
     """

@@ -30,8 +30,8 @@ def saved_layers(path: Path, name: str | None = None) -> list[LayerData]:
     """The maps of a result folder, or of its `Channels.ome.tif` alone.
 
     Args:
-        path: of either.
-        name: of the stack; None: as the result names its file.
+        path: the result folder, or its `Channels.ome.tif`.
+        name: name of the stack; None: as the result names its file.
 
     Raises:
         InputError: the file has no named channels, or cannot be read.

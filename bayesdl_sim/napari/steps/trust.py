@@ -44,9 +44,9 @@ class TrustMaps:
     """What a tolerance is weighed with.
 
     Attributes:
-        name: of the stack.
+        name: name of the stack.
         sr, total: (T, 2H, 2W) or (2H, 2W) in normalised SR intensity.
-        raw_pixel_nm: of the raw frames; None where unknown.
+        raw_pixel_nm: pixel size of the raw frames; None where unknown.
     """
 
     name: str

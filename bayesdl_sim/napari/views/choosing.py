@@ -28,11 +28,11 @@ class Chosen:
     """The stack that is worked on.
 
     Attributes:
-        stack: with its frames in the order that they prove.
+        stack: the stack, with its frames in the order that the fringes prove.
         order: what was found about the order, for people.
         layout: what chooses it in its file.
-        layers: that show it.
-        layer: that shows it already; None: it came from the disk.
+        layers: the layers that show it.
+        layer: the layer that shows it already; None: it came from the disk.
     """
 
     stack: RawStack
@@ -70,8 +70,8 @@ def read_entry(entry: StackEntry, layer: Layer | None = None, name: str | None =
     """Reads a stack and finds the order of its frames; for a thread.
 
     Args:
-        layer: that shows it already.
-        name: of the stack; None: as its file is called.
+        layer: the layer that shows it already.
+        name: name of the stack; None: as its file is called.
 
     Raises:
         InputError: no stack of 3 x 3 frames.

@@ -24,7 +24,7 @@ class Saved:
     """A result from the disk.
 
     Attributes:
-        name: of the stack.
+        name: name of the stack.
         layers: its maps; none where nothing was written.
         trust: what the slider works on; None without a total uncertainty.
         chosen: its raw stack; None where it is not known.

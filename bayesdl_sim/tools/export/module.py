@@ -47,7 +47,7 @@ class PosteriorModule(nn.Module):
     Args:
         network: configuration of the members, as they store it.
         members: their number, at least 2.
-        scale, by_features: of the calibration, as `module_arguments` gives them.
+        scale, by_features: factors of the calibration, as `module_arguments` gives them.
         delta: tolerated error of the credibility, as a share of the range of the structure.
         tile: side of the pieces of a large field, raw pixels.
 

@@ -60,7 +60,7 @@ class Described:
     Attributes:
         name: 5 to 128 letters, digits, spaces and dashes.
         description: one sentence.
-        authors: of these members.
+        authors: authors of these members.
     """
 
     name: str
@@ -78,8 +78,8 @@ def write_package(
     """Writes the package as one ZIP file, whole or not at all.
 
     Args:
-        posterior: of two or more members with tails, in float32.
-        stack: of one time point; its maps are the test tensors and its picture the cover.
+        posterior: posterior of two or more members with tails, in float32.
+        stack: stack of one time point; its maps are the test tensors and its picture the cover.
         folder: made where it is missing.
         onnx: the file of `write_onnx` with these members, to be attached.
 

@@ -23,12 +23,12 @@ class DistilSettings:
         patches: per data set, how many.
         held_out: patches of the first set that are only scored.
         patch_size: side, raw pixels.
-        steps: of Adam.
+        steps: steps of Adam.
         batch_size: patches per step.
         lr: largest step size.
         blend: share of the fitted weights in the student; the rest is of those that it started
             with, whose mean is better than the uncertainties of the fit. 1: as fitted.
-        seed: of patches and batches.
+        seed: seed of patches and batches.
         sample: name of the structure, stored with the student.
         device, gpu_id, precision: where and how both are computed.
     """

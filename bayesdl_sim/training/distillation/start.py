@@ -23,7 +23,7 @@ def as_student(members: Sequence[Member]) -> BayesDL:
     their mean image. The tail gets one map more, the log-variance of the model, flat at first.
 
     Args:
-        members: of one chain, or a single one.
+        members: members of one chain, or a single one.
 
     Raises:
         InputError: members without a Gaussian tail, or whose backbone has a tail of its own.

@@ -47,7 +47,7 @@ class Lessons:
     """All lessons, memory-mapped, in float16: `held_out` first, then those to learn from.
 
     Args:
-        folder: of the shards, all there.
+        folder: folder of the shards, all there.
         shards: how many.
     """
 

@@ -58,7 +58,7 @@ def replicated(settings: Any) -> Iterator[Any]:
     """The run folder belongs to this run alone while the block runs, on every replica.
 
     Args:
-        settings: of step 1 or step 2.
+        settings: settings of step 1 or step 2.
 
     Yields:
         The settings of this replica: its device, and the folder that it writes to.

@@ -27,7 +27,7 @@ class DataSettings:
         patches_per_stack: crops per stack and epoch.
         val_stacks: stacks of each validation.
         train_cells: learn from that many training cells only, the first ones; None: from all.
-        tell_optics: whether the first guess is told the optics of half of the stacks, some of
+        tell_optics: whether the first guess is given the optics of half of the stacks, some of
             them wrongly, so that networks can use what a user says and need not rely on it.
     """
 
@@ -51,8 +51,8 @@ class NumericsSettings:
     """Chance and arithmetic.
 
     Attributes:
-        seed: of initial weights, patches, noise and masks.
-        precision: of the network's arithmetic; "auto" is settled when the run is opened.
+        seed: seed of initial weights, patches, noise and masks.
+        precision: precision of the network's arithmetic; "auto" is settled when the run is opened.
     """
 
     seed: int = 42
@@ -98,7 +98,7 @@ class RunSettings:
     """Where and how long: all that may differ when a run is resumed.
 
     Attributes:
-        folder: of the results.
+        folder: folder of the results.
         device: auto, cpu, cuda or cuda:n.
         gpu_id: number of the GPU.
         cache_dir: where copies of data sets are kept; None: `.cache` in each set.

@@ -101,9 +101,10 @@ class SamplerSettings:
         period: epochs from member to member of the released rule.
         lr_sgld: largest step size h of SGLD.
         explore: share of a cycle without noise.
-        temperature: of the Gibbs posterior; of several the best by held-out likelihood is taken.
+        temperature: temperature of the Gibbs posterior; of several, the one with the best held-out
+            likelihood is taken.
         trial_steps: steps of the trial of each temperature.
-        prior_precision: of every weight.
+        prior_precision: prior precision of every weight.
     """
 
     posterior: Literal["sgld", "ensemble", "mc_dropout", "released", "point estimate"] = "sgld"
@@ -138,9 +139,9 @@ class EnergySettings:
     """Weights of the energy of step 1, and the outliers of its prior on functions.
 
     Attributes:
-        mae_lambda: of the absolute error.
-        fft_lambda: of the Fourier error.
-        ssim_lambda: of the structural dissimilarity.
+        mae_lambda: weight of the absolute error.
+        fft_lambda: weight of the Fourier error.
+        ssim_lambda: weight of the structural dissimilarity.
         outlier_dir: data set of stacks unlike the others; None for no prior on functions.
         outlier_gain: how much brighter (negative: darker) this chain shows outliers, as a share.
         outlier_batch_size: outliers per step.

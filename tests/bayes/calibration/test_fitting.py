@@ -104,7 +104,7 @@ def test_every_kind_of_stack_is_calibrated_by_its_features(with_features):
 
 
 def test_structure_of_dim_stacks_keeps_its_interval(with_structure):
-    """One factor for all pixels would narrow what is right, to mend what is too wide."""
+    """One factor for all pixels would narrow what is right, to correct what is too wide."""
     calibration = fit_calibration(with_structure(40))
     assert calibration.by_features.lit_weights is not None
     (stack,), *_ = with_structure(1, seed=9, pixels=50_000)

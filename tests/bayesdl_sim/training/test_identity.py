@@ -105,7 +105,7 @@ def test_every_setting_is_part_of_the_identity(step, theme, name):
 def test_resume_with_any_other_setting_is_refused(
     trainer, started, outlier_set, finished, step, theme, name
 ):
-    """On disk, through the function of the step: the settings are those that it is handed."""
+    """Runs the function of the step on disk: the settings are those that it is handed."""
     paths = {"root_dir": outlier_set, "outlier_dir": outlier_set}
     paths |= dict.fromkeys(("init_from", "pretrained_G"), finished / "before" / "member_02.pth")
     more = ["--pretrained_G", str(finished / "before")] if step == 2 else []

@@ -207,7 +207,7 @@ def test_a_batch_that_cannot_be_shared_is_refused(trainer, tmp_path):
 
 
 def test_the_command_needs_nothing_new(trainer, tmp_path, monkeypatch):
-    """Without torchrun, train.py owns its folder as ever."""
+    """Run without torchrun, train.py owns its folder as usual."""
     monkeypatch.setenv("WORLD_SIZE", "1")
     settings = train.parse_args(trainer.words(tmp_path))
     with replicated(settings) as own:

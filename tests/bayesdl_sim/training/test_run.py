@@ -1,4 +1,4 @@
-"""Opening a run: which cells it learns from, and what its first guesses are told."""
+"""Opening a run: which cells it learns from, and which optics its first guesses are given."""
 
 import dataclasses
 

@@ -74,7 +74,7 @@ def test_nonsense_is_refused_by_the_name_of_the_setting(kind, values, message):
 
 
 def test_the_command_line_has_an_option_for_every_setting():
-    """Of the same name, and its default is that of the settings."""
+    """Every option has the name and the default of its setting."""
     words = "--sample s --epoch 7 --n_feat 8 --mae_lambda 2 --val_stacks 3 --temperature 1 2"
     settings = train.parse_args([*words.split(), "--cache_dir", "copies", "--seed", "5"])
     assert settings.sampler.epoch == 7

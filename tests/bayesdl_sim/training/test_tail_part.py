@@ -1,4 +1,4 @@
-"""On which cells tails are fitted: the ratio of residual variances, and the choice it leads to."""
+"""The cells that tails are fitted on: the ratio of residual variances, and the choice from it."""
 
 from types import SimpleNamespace
 

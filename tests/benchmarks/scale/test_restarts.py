@@ -35,7 +35,7 @@ def test_what_counts_as_lost():
 
 
 def test_kills_are_counted_and_the_end_is_compared(tmp_path):
-    """With a program that writes a file at a time and goes on where it ended."""
+    """The benchmark on a program that writes a file at a time and goes on where it ended."""
     program = tmp_path / "program.py"
     program.write_text(
         "import pathlib, sys, time\n"

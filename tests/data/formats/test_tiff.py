@@ -152,7 +152,7 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path, write, message, capfd):
 
 @pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"imagej": True}])
 def test_every_truncation_is_noticed(tmp_path, counts, options):
-    """Without the checks a cut file yields fewer images, or zeros, without a word."""
+    """The reader would silently take fewer images, or zeros, from a cut file without the checks."""
     path = tmp_path / "raw.tif"
     with tifffile.TiffWriter(path, imagej=options.get("imagej", False)) as file:
         rest = {name: value for name, value in options.items() if name != "imagej"}

@@ -43,7 +43,7 @@ def test_other_cells_of_the_same_number_have_guesses_of_their_own(write_tree):
 
 
 def test_no_writable_map_is_made(write_tree, monkeypatch):
-    """On a full disk the system kills whoever writes into one, by SIGBUS and without a word."""
+    """A write into a map on a full disk would kill the process by SIGBUS, without a message."""
     SimDataset(write_tree().root, "train")
     real = np.lib.format.open_memmap
 

@@ -1,4 +1,4 @@
-"""What a first guess is told of the optics: a function of the stack, in the shares it states."""
+"""The optics that a first guess is given: a function of the stack, in the shares it states."""
 
 from dataclasses import replace
 
@@ -66,7 +66,7 @@ def test_a_set_of_others_cannot_tell():
 
 
 def test_guesses_are_made_with_what_was_told(tmp_path):
-    """Through a data set on disk: a make that writes the cut-off it was told into its guess."""
+    """Through a data set on disk, with a guess that records the cut-off it was given."""
     options = ["--cells", "4", "--levels", "3", "--size", "32", "--seed", "7", "--workers", "1"]
     from_simulation.main(["--sample", "MT", "--save_path", str(tmp_path / "set"), *options])
 

@@ -1,4 +1,4 @@
-"""The cut-off of optics that nobody told, from the fringes."""
+"""The cut-off of unknown optics, from the fringes."""
 
 from dataclasses import replace
 

@@ -74,7 +74,7 @@ def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
 
 
 def test_without_a_last_file_each_stands_for_itself(tmp_path):
-    """Of two files that are written together, one that is not written again stays."""
+    """A file stays if it was written with another one and is not written again."""
     write(tmp_path, a="1", b="1")
     with staged(tmp_path) as partial:
         (partial / "b.tif").write_text("2")

@@ -86,7 +86,7 @@ def test_patterns_of_a_series_are_estimated_once(guess_posterior, movie, estimat
 def test_patterns_that_moved_are_estimated_again_and_said(
     guess_posterior, stack_of, cristae, estimates
 ):
-    """From the third time point on, the orientations come in another order."""
+    """A series whose orientations come in another order from the third time point on."""
     field = cristae[:, :96, :96]
     turned = field[[3, 4, 5, 6, 7, 8, 0, 1, 2]]
     series = stack_of(np.concatenate([field, field, turned, turned]))

@@ -37,7 +37,7 @@ def test_picture_grows_no_larger_than_it_is(qtbot):
     picture.resize(400, 400)
     picture.show_picture(np.zeros((50, 100, 3), np.uint8))
     assert (picture.pixmap().width(), picture.pixmap().height()) == (100, 50)
-    picture.show()  # a hidden widget is not told of its size
+    picture.show()  # a hidden widget does not learn its size
     picture.resize(80, 400)
     qtbot.waitUntil(lambda: picture.pixmap().width() <= 80, timeout=30_000)
     picture.forget()

@@ -1,4 +1,4 @@
-"""Which frames belong together is told by their common wave vectors, however weak in each."""
+"""Frames belong together by their common wave vectors, however weak these are in each."""
 
 import cmath
 import math
