@@ -38,18 +38,15 @@ from bayesdl_sim.physics.patterns.noise import (
     noise_line,
     noise_variance,
 )
-from bayesdl_sim.physics.reconstruction.camera_checks import (
-    clipped_share,
-    copies,
-    noise_exponent,
-    saturated_share,
-)
+from bayesdl_sim.physics.reconstruction.camera_checks import clipped_share, copies, saturated_share
 from bayesdl_sim.physics.reconstruction.drift import drift
+from bayesdl_sim.physics.reconstruction.photon_statistics import noise_growth, stored_gamma
 from bayesdl_sim.physics.spots import spot_brightness, spot_weight
 
 __all__ = ["RawChecks", "brightest_square", "raw_checks"]
 
 STEP = 2 * math.pi / PHASES
+GAMMA_SIDE = 512  # raw pixels, of the square that is asked for the gamma of its values
 
 
 class RawChecks(NamedTuple):
@@ -85,6 +82,8 @@ class RawChecks(NamedTuple):
         noise_exponent: n of a noise variance that grows as `light^n`: 1 for counts of a camera,
             less for values stored with a gamma; NaN where the noise does not tell.
         noise_exponent_error: its standard error.
+        stored_gamma: that would explain the exponent, see `photon_statistics`; NaN where the values
+            may be counts.
         missing_share: of the pixels, without data.
         missing: which ones, as a sentence; empty for none.
         spot: brightness of the brightest point over the 99.5th percentile of the light; 1 to 4 in a
@@ -118,6 +117,7 @@ class RawChecks(NamedTuple):
     clipped_share: float
     noise_exponent: float
     noise_exponent_error: float
+    stored_gamma: float
     missing_share: float
     missing: str
     spot: float
@@ -156,7 +156,10 @@ def raw_checks(
     steady = frames if spots is None else frames * spots
     light, brightness = patterns.illumination, _brightness(steady)
     gain = noise_line(frames, valid, bins)[1]
-    exponent, exponent_error = noise_exponent(bins, frames.numel())
+    kept = torch.ones_like(frames[0])
+    for part in (valid, spots):
+        kept = kept if part is None else kept * part
+    growth = noise_growth(frames, kept)
     finite = filled(raw.float(), missing)
     hot = hot_pixels(finite)
     dead = dead_pixels(finite) & ~hot
@@ -187,8 +190,9 @@ def raw_checks(
         signal_e=signal / gain if gain > 0 else math.nan,
         snr=signal / math.sqrt(noise) if noise > 0 else math.inf,
         fine_share=_fine_share(steady, optics, noise),
-        noise_exponent=exponent,
-        noise_exponent_error=exponent_error,
+        noise_exponent=growth.exponent,
+        noise_exponent_error=growth.error,
+        stored_gamma=_gamma_of(frames, finite, kept) if growth.is_doubtful else math.nan,
         missing_share=float(missing.float().mean()),
         missing=describe_missing(missing),
         spot=spot_brightness(frames),
@@ -208,6 +212,13 @@ def brightest_square(raw: Tensor, side: int) -> tuple[slice, slice]:
     sums = (sums - whole[height:, :-width] + whole[:-height, :-width])[::8, ::8]
     row, column = divmod(int(sums.argmax()), sums.shape[1])
     return slice(8 * row, 8 * row + height), slice(8 * column, 8 * column + width)
+
+
+def _gamma_of(frames: Tensor, raw: Tensor, weight: Tensor) -> float:
+    """The gamma of the values `raw`, `frames` with their background; asked of a square of them."""
+    square = brightest_square(frames, GAMMA_SIDE)
+    background = float((raw - frames)[:, *square].median())
+    return stored_gamma(frames[:, *square], background, weight[*square])
 
 
 def _is_orientation(frames: tuple[int, ...]) -> bool:

@@ -30,7 +30,8 @@ PIXEL_RANGE_NM = (55.0, 100.0)  # of the training sets
 CLEAR = 6.0  # confidence of a pattern
 PROBABLE = 0.5  # that the fringes of an orientation are real
 CLIPPED_TOLERANCE = 0.02  # of the values
-EXPONENT_TOLERANCE = 0.2  # of a noise variance that grows as light^1; good stacks stay within 0.15
+# Of a noise variance that grows as light^1; beyond both, tolerance and standard errors.
+EXPONENT_TOLERANCE, EXPONENT_ERRORS = 0.1, 4.0
 
 
 class Finding(NamedTuple):
@@ -171,16 +172,23 @@ def _value_faults(checks: Mapping[str, Any]) -> list[Finding]:
     if share > CLIPPED_TOLERANCE:
         reason = f"{share:.0%} of the values are clipped at the lowest one"
         found.append(Finding(False, f"{reason}: the uncertainties do not hold there"))
-    exponent, error = checks["noise_exponent"], checks["noise_exponent_error"]
-    if 1 - exponent > max(3 * error, EXPONENT_TOLERANCE) and share <= CLIPPED_TOLERANCE:
-        found.append(
-            Finding(
-                False,
-                "the noise does not grow with the light as a camera's does: were the values stored "
-                "with a gamma, or filtered?",
-            )
-        )
+    if share <= CLIPPED_TOLERANCE and checks["saturated_share"] <= SATURATED_TOLERANCE:
+        found += _stored_with_gamma(checks)
     return found
+
+
+def _stored_with_gamma(checks: Mapping[str, Any]) -> list[Finding]:
+    """A warning where the noise does not grow in proportion to the light."""
+    away, error = abs(checks["noise_exponent"] - 1), checks["noise_exponent_error"]
+    if not away > max(EXPONENT_ERRORS * error, EXPONENT_TOLERANCE):
+        return []
+    reason = "the noise does not grow with the light as a camera's does"
+    gamma = checks["stored_gamma"]
+    if math.isfinite(gamma):
+        reason = f"the frames look stored with a gamma of about {gamma:g}: {reason}"
+    else:
+        reason = f"{reason}: were the frames filtered, or stored with a gamma?"
+    return [Finding(False, reason)]
 
 
 def _unused_fringes(checks: Mapping[str, Any], pixel_size_nm: float | None) -> list[Finding]:

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tifffile
 
+from bayesdl_sim.data.stacks import read_stack
 from bayesdl_sim.inference.judging.gate import SCORES, Gate
 from bayesdl_sim.inference.judging.verdict import judge_frames, judge_result, judged_times
 from bayesdl_sim.inference.prepared.stack import PreparedStack
@@ -28,6 +30,16 @@ def test_the_worst_time_point_decides(stack_of, cristae):
     series = stack_of(np.concatenate([cristae, cristae[PHASE_MAJOR], cristae]))
     assert judge_frames(PreparedStack(series)).decision == "refuse"
     assert judge_frames(PreparedStack(stack_of(cristae))).decision != "refuse"
+
+
+@pytest.mark.parametrize("gamma", [1.0, 0.8])
+def test_a_file_stored_with_a_gamma_is_warned_of(tmp_path, cristae, gamma):
+    counts = cristae.astype(np.float64)
+    stored = np.rint(60000 * (counts / counts.max()) ** gamma).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "raw.tif", stored)
+    verdict = judge_frames(PreparedStack(read_stack(tmp_path / "raw.tif")))
+    warned = [reason for reason in verdict.reasons if "a gamma of about 0.8" in reason]
+    assert len(warned) == (gamma != 1.0)
 
 
 def test_scores_are_compared_with_validation_cells(posterior, stack):
