@@ -83,12 +83,12 @@ def noise_growth(frames: Tensor, weight: Tensor | None = None) -> NoiseGrowth:
     that grows as `light^(2 - 1 / g)`: n is 0.75 for g = 0.8, zero for a square root. Where black
     was taken off first, the noise of the darkest pixels is blown up, too.
 
-    The noise is what lies beyond the cut-off of any lens. White noise of the variance v that
-    passed a kernel h has the expected square `h^2 * v`. Its squares are therefore regressed on
-    `h^2 * 1`, `h^2 * light`, `h^2 * (light log light)` and `h^2 * 1 / (light + 0.1)`, weighted by
-    their expected variance. With light in units of its mean, the ratio of the third slope to the
-    second is n - 1 to first order, without the last term. Standard errors are those of a jackknife
-    over blocks of the field.
+    The noise is what lies beyond the cut-off of any lens and differs between the frames. White
+    noise of the variance v that passed a kernel h has the expected square `h^2 * v`. Its squares
+    are therefore regressed on `h^2 * 1`, `h^2 * light`, `h^2 * (light log light)` and
+    `h^2 * 1 / (light + 0.1)`, weighted by their expected variance. With light in units of its mean,
+    the ratio of the third slope to the second is n - 1 to first order, without the last term.
+    Standard errors are those of a jackknife over blocks of the field.
 
     Args:
         frames: (9, H, W) without background.
@@ -152,6 +152,8 @@ def _moments(frames: Tensor, weight: Tensor | None) -> _Moments | None:
     squared = torch.fft.fft2(torch.fft.ifft2(outside).real.square()).real
     blur = torch.exp(-2.0 * (math.pi * BLUR * radius) ** 2).to(frames)
     noise, light = _filtered(frames, outside), _denoised(frames.mean(dim=0), outside)
+    # Pixels of unequal gain leave the same in all frames, and that grows with the light squared.
+    noise = (noise - noise.mean(dim=0)) * math.sqrt(len(frames) / (len(frames) - 1))
     weight = (weight * _filtered(weight, blur) > 0.99).to(frames)[*inner]
     scale = float((light[*inner] * weight).sum() / weight.sum().clamp(min=1))
     squares = _filtered(noise.square().mean(dim=0), blur)[*inner] / max(scale, 1e-30) ** 2
