@@ -16,6 +16,7 @@ from bayesdl_sim.bayes.likelihoods import standard_deviation
 from bayesdl_sim.bayes.prediction import Prediction, predict
 from bayesdl_sim.bayes.released import predict_released
 from bayesdl_sim.data.normalise import Normalisation
+from bayesdl_sim.inference.beside_spots import unexplained_light
 from bayesdl_sim.inference.gaps import fine, gaps_of
 from bayesdl_sim.inference.judging.verdict import judged_times
 from bayesdl_sim.inference.maps import Progress
@@ -110,6 +111,7 @@ def predict_stack(
             # Each time point has its own scale before the network; in counts they compare.
             here = {name: image[t] for name, image in maps.items()}
             to_counts(here | ({"judged": epistemic[t]} if t in judged else {}), norm)
+            _widen(here, unexplained_light(prepared, t, here["mean"]))
     require_usable(maps, stack.source)
     scales = [prepared.norm(t) for t in range(times)]
     if released:
@@ -162,6 +164,13 @@ def _store(maps: dict[str, NDArray], t: int, prediction: Prediction, factor: NDA
     for name, image in prediction._asdict().items():
         image = image[0, 0].cpu().numpy()
         maps[name][t] = image if name == "mean" else factor * image
+
+
+def _widen(maps: Mapping[str, NDArray], deviation: NDArray | None) -> None:
+    """Adds a deviation, in the units of the maps, to the epistemic and the total one; in place."""
+    if deviation is not None:
+        for name in ("epistemic", "total"):
+            np.hypot(maps[name], deviation, out=maps[name])
 
 
 def undimmed(

@@ -1,0 +1,83 @@
+"""Light beside a bright spot that the result does not explain widens the interval there."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from bayesdl_sim.inference import series
+from bayesdl_sim.inference.beside_spots import unexplained_light
+from bayesdl_sim.inference.prepared.stack import PreparedStack
+from bayesdl_sim.physics.patterns.bands import prepare
+
+BEAD = (40, 50)
+
+
+def blob(shape, sigma):
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    return np.exp(-((y - BEAD[0]) ** 2 + (x - BEAD[1]) ** 2) / (2 * sigma**2)).astype(np.float32)
+
+
+@pytest.fixture
+def spotted(stack):
+    bead = 12 * np.percentile(stack.raw, 99.5) * blob(stack.raw.shape[-2:], 1.4)
+    return replace(stack, raw=stack.raw + bead.astype(np.float32))
+
+
+@pytest.fixture
+def leaving(monkeypatch):
+    """A re-simulation that leaves so many counts of the frames, in a blob around the bead."""
+
+    original = PreparedStack.resimulate
+
+    def leave(counts):
+        def resimulate(self, t, sr):
+            frames = prepare(self.counts(t))
+            noise = 0.5 * torch.randn(frames.shape, generator=torch.Generator().manual_seed(0))
+            left = counts * torch.from_numpy(blob(frames.shape[1:], 6.0))
+            return original(self, t, sr)._replace(frames=frames + noise - left)
+
+        monkeypatch.setattr(PreparedStack, "resimulate", resimulate)
+
+    return leave
+
+
+def image_of(stack):
+    return np.zeros([2 * n for n in stack.raw.shape[-2:]], np.float32)
+
+
+def test_a_stack_without_a_spot_stays_as_it_is(stack, leaving):
+    leaving(100.0)
+    assert unexplained_light(PreparedStack(stack), 0, image_of(stack)) is None
+
+
+def test_the_deviation_is_where_light_is_left(spotted, leaving):
+    leaving(100.0)
+    deviation = unexplained_light(PreparedStack(spotted), 0, image_of(spotted))
+    assert deviation.shape == image_of(spotted).shape
+    place = (2 * BEAD[0], 2 * BEAD[1])
+    assert 150 < deviation[place] < 300
+    assert deviation[place[0], place[1] + 20] < deviation[place]
+    assert deviation[:, :20].max() == pytest.approx(0.0, abs=2.0)
+
+
+def test_noise_leaves_nothing(spotted, leaving):
+    leaving(0.0)
+    deviation = unexplained_light(PreparedStack(spotted), 0, image_of(spotted))
+    assert np.median(deviation) == 0.0
+    assert deviation.max() < 1.0
+
+
+def test_the_interval_of_the_result_is_wider_there(posterior, spotted, leaving, monkeypatch):
+    leaving(100.0)
+    wide = posterior.reconstruct(spotted)
+    monkeypatch.setattr(series, "unexplained_light", lambda *_: None)
+    plain = posterior.reconstruct(spotted)
+    np.testing.assert_array_equal(wide.sr, plain.sr)
+    np.testing.assert_array_equal(wide.aleatoric, plain.aleatoric)
+    place = (0, 2 * BEAD[0], 2 * BEAD[1] + 12)
+    added = np.sqrt(wide.total[place] ** 2 - plain.total[place] ** 2) * wide.scale.scale
+    assert 100 < added < 300
+    assert (wide.total >= plain.total).all()
+    assert (wide.channels["Credibility"] <= plain.channels["Credibility"]).all()
