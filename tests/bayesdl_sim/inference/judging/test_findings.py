@@ -58,7 +58,7 @@ def test_nothing_is_found_in_a_good_stack():
         ({"missing": "a border of 12 rows holds no data"}, False, "12 rows"),
         ({"clipped_share": 0.2}, False, "20% of the values are clipped"),
         ({"noise_exponent": 0.75, "stored_gamma": 0.8}, False, "a gamma of about 0.8"),
-        ({"noise_exponent": 1.2, "stored_gamma": 1.2}, False, "a gamma of about 1.2"),
+        ({"noise_exponent": 1.5, "stored_gamma": 0.7}, False, "a gamma of about 0.7"),
         ({"noise_exponent": 0.0}, False, "were the frames filtered"),
         ({"pattern_probability": (0.1, 0.2, 0.0)}, False, "no fringes were used"),
         ({"frequency": (0.155, 0.155, 0.156)}, False, "pattern frequency"),
@@ -99,6 +99,8 @@ def test_small_field_and_unusual_pixel_size():
         {"clipped_share": 0.001},
         {"noise_exponent": float("nan"), "noise_exponent_error": float("inf")},
         {"noise_exponent": 0.6, "noise_exponent_error": 0.2},
+        {"noise_exponent": 1.2, "stored_gamma": 1.2},
+        {"noise_exponent": 1.5, "stored_gamma": 1.5, "snr": 3.0},
         {"pattern_probability": (0.1, 0.9, 0.2)},
     ],
 )
