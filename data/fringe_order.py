@@ -26,8 +26,8 @@ from bayesdl_sim.physics.patterns.frames.fringe_search import (
     search_fringes,
 )
 from bayesdl_sim.physics.patterns.noise import noise_variance
-from bayesdl_sim.physics.reconstruction.raw_checks import brightest_square
 from bayesdl_sim.utils.errors import InputError
+from bayesdl_sim.utils.pieces.brightest import brightest_square
 
 __all__ = ["check_order", "fringe_peak", "in_proved_order", "ordered", "proved_order"]
 

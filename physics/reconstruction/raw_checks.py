@@ -10,15 +10,13 @@ Source: Ball et al., Sci. Rep. 5, 15915 (2015) for what to look at; the measures
 from __future__ import annotations
 
 import math
-from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from bayesdl_sim.physics.hot import dead_pixels, hot_pixels
-from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
 from bayesdl_sim.physics.image_formation import lit_median
 from bayesdl_sim.physics.missing import describe_missing, filled, missing_pixels, validity
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
@@ -26,26 +24,32 @@ from bayesdl_sim.physics.patterns.bands import frequencies, power, prepare, tape
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
 from bayesdl_sim.physics.patterns.frames.fringe_search import (
     DOUBTFUL_ORDER,
-    FringeGroup,
     FringeSearch,
     frame_differences,
     fringe_weight,
     search_fringes,
 )
+from bayesdl_sim.physics.patterns.frames.geometry import geometry_of
 from bayesdl_sim.physics.patterns.noise import (
     BEYOND_ANY_LENS,
     noise_bins,
     noise_line,
     noise_variance,
 )
-from bayesdl_sim.physics.reconstruction.camera_checks import clipped_share, copies, saturated_share
+from bayesdl_sim.physics.reconstruction.camera_checks import (
+    are_stretched,
+    clipped_share,
+    copies,
+    noise_colour,
+    saturated_share,
+)
 from bayesdl_sim.physics.reconstruction.drift import drift
 from bayesdl_sim.physics.reconstruction.photon_statistics import noise_growth, stored_gamma
 from bayesdl_sim.physics.spots import spot_brightness, spot_weight
+from bayesdl_sim.utils.pieces.brightest import brightest_square
 
-__all__ = ["RawChecks", "brightest_square", "raw_checks"]
+__all__ = ["RawChecks", "raw_checks"]
 
-STEP = 2 * math.pi / PHASES
 GAMMA_SIDE = 512  # raw pixels, of the square that is asked for the gamma of its values
 
 
@@ -84,6 +88,8 @@ class RawChecks(NamedTuple):
         noise_exponent_error: its standard error.
         stored_gamma: that would explain the exponent, see `photon_statistics`; NaN where the values
             may be counts.
+        noise_colour, noise_colour_error: see `camera_checks.noise_colour`; 1 for a camera's noise.
+        stretched: whether each frame was stretched to the same range of values.
         missing_share: of the pixels, without data.
         missing: which ones, as a sentence; empty for none.
         spot: brightness of the brightest point over the 99.5th percentile of the light; 1 to 4 in a
@@ -118,6 +124,9 @@ class RawChecks(NamedTuple):
     noise_exponent: float
     noise_exponent_error: float
     stored_gamma: float
+    noise_colour: float
+    noise_colour_error: float
+    stretched: bool
     missing_share: float
     missing: str
     spot: float
@@ -151,7 +160,6 @@ def raw_checks(
     weight = fringe_weight(frames, valid, bins)
     search = search_fringes(frames, optics, noise, weight, search) if noise > 0 else None
     groups = search.groups(DOUBTFUL_ORDER) if search else []
-    steps = [_phase_steps(group) for group in groups if _is_orientation(group.frames)]
     # What follows asks about the structure: one bead must not answer for it.
     steady = frames if spots is None else frames * spots
     light, brightness = patterns.illumination, _brightness(steady)
@@ -171,15 +179,11 @@ def raw_checks(
         confidence=patterns.confidence,
         frequency=light.frequency,
         modulation=light.modulation,
-        angle_error_deg=_angle_error([g for g in groups if _is_orientation(g.frames)]),
         groups=tuple(tuple(f + 1 for f in group.frames) for group in groups),
-        phase_step_deg=tuple(step for step, _ in steps),
-        phase_step_error_deg=tuple(error for _, error in steps),
+        **geometry_of(groups)._asdict(),
         fringe_share=fringe_share,
         fringe_sigma=fringe_sigma,
-        saturated_share=saturated_share(data),
-        clipped_share=clipped_share(data),
-        copies=copies(frames),
+        **_storage(data, frames, patterns.optics.cutoff),
         brightness=brightness,
         bleaching=_bleaching(brightness),
         drift_px=drifted.largest_px,
@@ -202,16 +206,23 @@ def raw_checks(
     )
 
 
-def brightest_square(raw: Tensor, side: int) -> tuple[slice, slice]:
-    """Rows and columns of the square of at most `side` pixels that holds the most light."""
-    light = raw.mean(dim=0, dtype=torch.float64)
-    height, width = (min(side, n) for n in light.shape)
-    # Sums over squares are differences of sums from the first corner on.
-    whole = torch.nn.functional.pad(light, (1, 0, 1, 0)).cumsum(dim=0).cumsum(dim=1)
-    sums = whole[height:, width:] - whole[:-height, width:]
-    sums = (sums - whole[height:, :-width] + whole[:-height, :-width])[::8, ::8]
-    row, column = divmod(int(sums.argmax()), sums.shape[1])
-    return slice(8 * row, 8 * row + height), slice(8 * column, 8 * column + width)
+def _storage(values: Tensor, frames: Tensor, cutoff: float) -> dict[str, Any]:
+    """What became of the values after the camera: fields of `RawChecks`.
+
+    Args:
+        values: (9, N) counts of the pixels that hold data and are not faulty.
+        frames: (9, H, W) without background.
+        cutoff: of the lens, cycles per raw pixel.
+    """
+    colour = noise_colour(frames, cutoff)
+    return {
+        "saturated_share": saturated_share(values),
+        "clipped_share": clipped_share(values),
+        "copies": copies(frames),
+        "noise_colour": colour.ratio,
+        "noise_colour_error": colour.error,
+        "stretched": are_stretched(values),
+    }
 
 
 def _gamma_of(frames: Tensor, raw: Tensor, weight: Tensor) -> float:
@@ -219,32 +230,6 @@ def _gamma_of(frames: Tensor, raw: Tensor, weight: Tensor) -> float:
     square = brightest_square(frames, GAMMA_SIDE)
     background = float((raw - frames)[:, *square].median())
     return stored_gamma(frames[:, *square], background, weight[*square])
-
-
-def _is_orientation(frames: tuple[int, ...]) -> bool:
-    return len(frames) == PHASES and frames[0] % PHASES == 0 and frames[2] == frames[0] + 2
-
-
-def _phase_steps(group: FringeGroup) -> tuple[float, float]:
-    """Largest deviation from 120 degrees, either way round, and the standard error of a step."""
-    first, second, third = group.phase
-    steps = (second - first, third - second, first - third)
-    worst = [
-        max(abs(math.remainder(step - sense * STEP, 2 * math.pi)) for step in steps)
-        for sense in (1, -1)
-    ]
-    # A peak of height h over the median 1.18 sigma of its noise: a phase is known to 0.85 / h.
-    error = 0.85 * math.sqrt(sum(1 / h**2 for h in group.height) * 2 / 3)
-    return math.degrees(min(worst)), math.degrees(error)
-
-
-def _angle_error(groups: list[FringeGroup]) -> float:
-    """Fringes have no direction: angles between them are compared modulo 180 degrees."""
-    if len(groups) < ORIENTATIONS:
-        return math.nan
-    pairs = combinations((group.angle for group in groups), 2)
-    gaps = [abs(math.remainder(a - b, math.pi)) for a, b in pairs]
-    return math.degrees(max(abs(gap - math.pi / ORIENTATIONS) for gap in gaps))
 
 
 def _fringe_power(frames: Tensor, optics: Optics) -> tuple[float, float]:

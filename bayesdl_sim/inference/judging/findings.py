@@ -35,6 +35,7 @@ CLIPPED_TOLERANCE = 0.02  # of the values
 # faster than it does.
 EXPONENT_SHORT, EXPONENT_EXCESS, EXPONENT_ERRORS = 0.1, 0.3, 4.0
 CLEAR_SNR = 4.0  # of the lit pixels of a frame; below, an excess proves nothing
+WHITE, COLOUR_ERRORS = (0.9, 1.15), 4.0  # power of the noise in the corners over that beside them
 
 
 class Finding(NamedTuple):
@@ -93,7 +94,7 @@ def contradicted_optics(given: Optics | None, used: Optics) -> list[Finding]:
 def _frame_faults(checks: Mapping[str, Any]) -> list[Finding]:
     """Copies, dark frames, and fringes that the order of the frames does not expect."""
     found = []
-    if checks["copies"]:
+    if checks["copies"] and not _is_filtered(checks):  # filters leave too little noise to compare
         pairs = ", ".join(f"{a} and {b}" for a, b in checks["copies"][:3])
         more = " and others" if len(checks["copies"]) > 3 else ""
         alike = tuple(sorted({frame for pair in checks["copies"] for frame in pair}))
@@ -175,9 +176,23 @@ def _value_faults(checks: Mapping[str, Any]) -> list[Finding]:
     if share > CLIPPED_TOLERANCE:
         reason = f"{share:.0%} of the values are clipped at the lowest one"
         found.append(Finding(False, f"{reason}: the uncertainties do not hold there"))
-    if share <= CLIPPED_TOLERANCE and checks["saturated_share"] <= SATURATED_TOLERANCE:
+    if checks["stretched"]:
+        reason = "all frames have the same smallest and largest value: each was stretched by itself"
+        found.append(Finding(False, f"{reason} (automatic contrast?), and brightness is lost"))
+    if _is_filtered(checks):
+        reason = "the noise of neighbouring pixels is not independent"
+        found.append(
+            Finding(False, f"{reason}: were the frames filtered, denoised or interpolated?")
+        )
+    elif share <= CLIPPED_TOLERANCE and checks["saturated_share"] <= SATURATED_TOLERANCE:
         found += _stored_with_gamma(checks)
     return found
+
+
+def _is_filtered(checks: Mapping[str, Any]) -> bool:
+    """Whether the noise is certainly not white, as that of single pixels is."""
+    colour, margin = checks["noise_colour"], COLOUR_ERRORS * checks["noise_colour_error"]
+    return colour + margin < WHITE[0] or colour - margin > WHITE[1]
 
 
 def _stored_with_gamma(checks: Mapping[str, Any]) -> list[Finding]:

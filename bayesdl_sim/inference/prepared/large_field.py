@@ -23,8 +23,8 @@ from bayesdl_sim.physics.reconstruction.first_guess import (
     block_guess,
     block_settings,
 )
-from bayesdl_sim.physics.reconstruction.raw_checks import brightest_square
 from bayesdl_sim.physics.spots import dimming
+from bayesdl_sim.utils.pieces.brightest import brightest_square
 from bayesdl_sim.utils.pieces.spans import Square, blocks_of, doubled
 
 __all__ = ["BLOCK", "LARGEST_WHOLE", "UNDIMMED", "LargeField", "is_large"]

@@ -1,12 +1,17 @@
 """What camera and storage did to a stack shows in the values, and only where it was done."""
 
+import math
+
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter, median_filter, shift, zoom
 
 from bayesdl_sim.physics.patterns.bands import prepare
 from bayesdl_sim.physics.reconstruction.camera_checks import (
+    are_stretched,
     clipped_share,
     copies,
+    noise_colour,
     saturated_share,
 )
 
@@ -42,3 +47,45 @@ def test_fixed_hot_pixels_are_no_copies(good):
     raw = good.clone()
     raw[:, torch.rand(144, 144, generator=torch.Generator().manual_seed(3)) < 0.004] = 3000.0
     assert copies(prepare(raw)) == ()
+
+
+def test_frames_that_were_stretched_one_by_one_are_told_from_all_others(good):
+    values = good.flatten(1)
+    low, high = values.min(dim=1, keepdim=True).values, values.max(dim=1, keepdim=True).values
+    assert are_stretched((255 * (values - low) / (high - low)).round())
+    assert not are_stretched(values)
+    assert not are_stretched((255 * (values - low.min()) / (high.max() - low.min())).round())
+    saturated = values.clamp(max=float(high.min()))
+    saturated[:, 4567], saturated[:, 1234] = saturated.max(), saturated.min()  # a bead, a dead spot
+    assert not are_stretched(saturated)
+
+
+@pytest.mark.parametrize("signal_e", [8.0, 300.0])
+@pytest.mark.parametrize("kind", ["MT", "Mitochondria", "CCPs"])
+def test_noise_of_single_pixels_is_white(stand, kind, signal_e):
+    frames = prepare(stand(modulation=0.6).stack((128, 128), signal_e, kind=kind))
+    colour = noise_colour(frames, 0.33)
+    assert colour.ratio == pytest.approx(1.0, abs=4 * colour.error)
+    assert colour.error < 0.06
+
+
+@pytest.mark.parametrize(
+    "filtered",
+    [
+        lambda frame: median_filter(frame, 3),
+        lambda frame: gaussian_filter(frame, 0.5),
+        lambda frame: shift(frame, (0.3, 0.2), order=1, mode="nearest"),
+        lambda frame: shift(frame, (0.3, 0.2), order=3, mode="nearest"),
+        lambda frame: zoom(frame[:72, :72], 2, order=3),
+    ],
+    ids=["median", "Gaussian", "linear shift", "cubic shift", "enlarged"],
+)
+def test_filters_and_interpolations_colour_the_noise(stand, filtered):
+    raw = stand(modulation=0.6).stack((144, 144), 20.0, kind="MT")
+    frames = torch.stack([torch.from_numpy(filtered(frame.numpy())) for frame in raw])
+    colour = noise_colour(prepare(frames), 0.33)
+    assert colour.ratio + 4 * colour.error < 0.9
+
+
+def test_a_lens_that_passes_all_frequencies_leaves_none_to_the_noise(good):
+    assert math.isnan(noise_colour(prepare(good), 0.48).ratio)
