@@ -114,8 +114,8 @@ def convert(
                 _collect(task, tasks[task], done, failed)
         except BrokenProcessPool as error:
             raise InputError(
-                "a process was ended from outside, perhaps for want of memory: run the same "
-                "command again with fewer --workers; what is converted stays"
+                "a worker process was killed, perhaps for lack of memory: run the same "
+                "command again with fewer --workers; what has been converted is kept"
             ) from error
         except BaseException:
             pool.shutdown(cancel_futures=True)
@@ -284,7 +284,7 @@ def _fill(folder: Path, content: dict[Path, Any], pixel_size_nm: float | None) -
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
             raise
         raise InputError(
-            f"{folder}: another run writes it at this moment; let one finish"
+            f"{folder}: another run is writing it; wait until that has ended"
         ) from error
 
 

@@ -106,7 +106,7 @@ def _by_level(files: list[Path], pattern: re.Pattern) -> dict[int, Path]:
     for path in files:
         match = pattern.fullmatch(path.name)
         if match and int(match[1]) in found:
-            raise InputError(f"{path} and {found[int(match[1])]} are one level: remove one")
+            raise InputError(f"{path} and {found[int(match[1])]} are the same level: remove one")
         if match:
             found[int(match[1])] = path
     return found

@@ -126,7 +126,7 @@ def optics_from(
     na, emission_nm = na or known_na, emission_nm or known_nm
     if na is None or emission_nm is None:
         raise InputError(
-            f"{otf_path} is none of the OTFs of this project ({', '.join(known)}): say its cut-off "
+            f"{otf_path} is not one of this project's OTFs ({', '.join(known)}): give its cut-off "
             "by --na and --emission_nm"
         )
     curve = read_radial_otf(otf_path)

@@ -57,11 +57,11 @@ def find_files(words: list[str], option: str) -> list[Path]:
         else:
             inside = {Path(name) for name in glob.glob(word, recursive=True)}
         if not inside:
-            raise InputError(f"{option}: no file fits {word!r}: check folder and name")
+            raise InputError(f"{option}: no file matches {word!r}: check folder and name")
         found |= inside
     for path in sorted(found):
         if not path.is_file() or not is_image_file(path):
-            raise InputError(f"{option}: {path} is no TIFF or MRC file: save it as TIFF")
+            raise InputError(f"{option}: {path} is not a TIFF or MRC file: save it as TIFF")
     return natsorted(found, key=str)
 
 
@@ -73,11 +73,11 @@ def pair_up(raw: list[Path], targets: list[Path], levels: int) -> list[Source]:
     """
     both = sorted(set(raw) & set(targets))
     if both:
-        raise InputError(f"{both[0]} fits --raw and --target: name different files")
+        raise InputError(f"{both[0]} matches both --raw and --target: name different files")
     if len(raw) != levels * len(targets):
         raise InputError(
             f"found {len(raw)} raw files and {len(targets)} targets, but {levels} raw file(s) per "
-            f"target make {levels * len(targets)}: complete the pairs, or say --levels"
+            f"target make {levels * len(targets)}: complete the pairs, or give --levels"
         )
     return [
         Source(

@@ -95,8 +95,8 @@ def _claim(tree: DatasetTree, description: Description) -> None:
         occupied = [path.name for path in root.iterdir() if not path.name.startswith(".")]
         if occupied:
             raise InputError(
-                f"{root} is not empty (it holds {occupied[0]}) and is no converted set: name a new "
-                "folder, so that two data sets never mix"
+                f"{root} is not empty (it holds {occupied[0]}) and is not a converted set: name a "
+                "new folder, so that two data sets never mix"
             )
         return
     spec = DatasetSpec.from_json(tree.spec_path)
@@ -123,7 +123,7 @@ def _keep_cells(tree: DatasetTree, spec: DatasetSpec, description: Description) 
         if not description.splits_named and before.get(cell, now[cell]) != now[cell]:
             raise InputError(
                 f"{tree.root}: with these cells, cell {cell} would move from {before[cell]} to "
-                f"{now[cell]}; say the parts by --cells train=... validation=... test=..."
+                f"{now[cell]}; name the parts by --cells train=... validation=... test=..."
             )
 
 

@@ -30,7 +30,7 @@ def numbers_in(text: str, available: list[int], option: str) -> list[int]:
         found = {number for number in available if first <= number <= last}
         if not found:
             raise InputError(
-                f"{option}: there is no {piece.strip()}; found are {available[0]} to "
+                f"{option}: there is no {piece.strip()}; the numbers are {available[0]} to "
                 f"{available[-1]} ({len(available)} in all)"
             )
         chosen |= found
@@ -55,7 +55,9 @@ def share_out(words: list[str] | None, available: list[int]) -> tuple[dict[str, 
         chosen = numbers_in(",".join(words), available, "--cells") if words else available
         return _by_rule(chosen), False
     if len(named) < len(words):
-        raise InputError("--cells: name the part of all cells (train=... validation=...) or none")
+        raise InputError(
+            "--cells: name a part for all cells (train=... validation=...) or none"
+        )
     parts = {}
     for word in named:
         part, _, text = word.partition("=")

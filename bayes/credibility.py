@@ -132,7 +132,7 @@ def trust_maps(
 def _require_pair(mean: Tensor, total: Tensor) -> None:
     if mean.shape != total.shape:
         raise InputError(
-            f"mean and total must have one shape, found {tuple(mean.shape)} and "
+            f"mean and total must have the same shape, found {tuple(mean.shape)} and "
             f"{tuple(total.shape)}"
         )
     _require_deviation(total)

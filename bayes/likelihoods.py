@@ -205,7 +205,7 @@ def _distilled_log_var(parameters: Tensor) -> Tensor:
 def _require_one_shape(what: str, mean: Tensor, parameter: Tensor, target: Tensor) -> None:
     if not mean.shape == parameter.shape == target.shape:
         raise InputError(
-            f"mean, {what} and target must have one shape, found "
+            f"mean, {what} and target must have the same shape, found "
             f"{tuple(mean.shape)}, {tuple(parameter.shape)} and {tuple(target.shape)}"
         )
 

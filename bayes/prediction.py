@@ -58,7 +58,7 @@ class Welford:
             return
         if value.shape != self._mean.shape:
             raise InputError(
-                f"members must predict maps of one shape, found {tuple(value.shape)} after "
+                f"members must predict maps of the same shape, found {tuple(value.shape)} after "
                 f"{tuple(self._mean.shape)}"
             )
         delta = value - self._mean

@@ -162,8 +162,8 @@ class SGLD(torch.optim.Optimizer):
             raise InputError("expected the state of an SGLD sampler, found one without 'sampler'")
         if sampler["device"] != self.generator.device.type:
             raise InputError(
-                f"the sampler's random state is of a {sampler['device']} generator, this one runs "
-                f"on {self.generator.device.type}: resume on the same kind of device"
+                f"the sampler's random state is from a {sampler['device']} generator, but this one "
+                f"runs on {self.generator.device.type}: resume on the same kind of device"
             )
         super().load_state_dict({key: state_dict[key] for key in ("state", "param_groups")})
         self.frozen = bool(sampler["frozen"])

@@ -205,7 +205,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.fit is not None:
         raise InputError(
-            "--fit is part of calibrate.py now: python calibrate.py --gate_cells 200 with the same "
+            "--fit is now part of calibrate.py: python calibrate.py --gate_cells 200 with the same "
             "--pretrained_G"
         )
     at_least(args, cells=2, scenes=1, size=64, seed=0)

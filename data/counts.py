@@ -159,7 +159,7 @@ def _check_negative(
         raise InputError(
             f"{path} holds negative counts in {share:.0%} of its pixels (down to "
             f"{lowest.min():g}, first in image {first}): SIM frames are camera counts, 0 or more "
-            "but for read noise; do not subtract the background"
+            "apart from read noise; do not subtract the background"
         )
 
 

@@ -79,7 +79,7 @@ def frame_files(folder: Path, layout: FrameLayout) -> dict[str, list[Path]]:
         numbers = layout.chosen_frames()
         if max(numbers) >= len(files):
             raise InputError(
-                f"frames: image {max(numbers) + 1} was asked for, but {folder} holds {len(files)}"
+                f"frames: image {max(numbers) + 1} was requested, but {folder} holds {len(files)}"
             )
         return {"": [files[number] for number in numbers]}
     groups: dict[str, list[Path]] = defaultdict(list)
@@ -91,7 +91,7 @@ def frame_files(folder: Path, layout: FrameLayout) -> dict[str, list[Path]]:
         named = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
         verb = "is not one" if len(others) == 1 else "are not"
         raise InputError(
-            f"{folder}: {named} {verb} of nine frames of a common name: leave "
+            f"{folder}: {named} {verb} of nine frames with a common name: leave "
             f"{'it' if len(others) == 1 else 'them'} out"
         )
     if len(whole) > 1:
@@ -125,7 +125,7 @@ def file_of_frames(folder: Path, files: list[Path]) -> ImageFile:
         if part.size != first.size:
             raise InputError(
                 f"{path} is {part.size[0]}x{part.size[1]} px, but {files[0].name} is "
-                f"{first.size[0]}x{first.size[1]} px: all frames of a stack have one size"
+                f"{first.size[0]}x{first.size[1]} px: all frames of a stack have the same size"
             )
     return replace(
         opened[0][0],

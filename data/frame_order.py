@@ -106,11 +106,11 @@ def split_axis(
             remaining //= size
     unknown = [role for role, size in words if size is None]
     if uneven or remaining < 1:
-        raise InputError(f"{count} images are no whole number of stacks in the order {order}")
+        raise InputError(f"{count} images are not a whole number of stacks in the order {order}")
     if len(unknown) > 1:
         raise InputError(
             f"order: {order!r} leaves open how many images there are along {unknown[0]} and along "
-            f"{unknown[1]}: say one of them by a number, such as z=5"
+            f"{unknown[1]}: give one of them as a number, such as z=5"
         )
     if unknown:
         return [(role, remaining if size is None else size) for role, size in words]

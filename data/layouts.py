@@ -207,7 +207,7 @@ def _axis_to_choose_from(axes: list[tuple[str, int]], least: int) -> int:
                 return place
     total = math.prod(size for _, size in axes)
     if total < least:
-        raise InputError(f"frames: image {least} was asked for, but there are {total}")
+        raise InputError(f"frames: image {least} was requested, but there are {total}")
     return -1
 
 

@@ -50,7 +50,7 @@ def stack_series(
             sizes = ", ".join(f"{h}x{w}" for h, w in sorted(part.size for part in series))
             raise InputError(
                 f"{file.path} holds images of several sizes ({sizes}), none of them a stack: all "
-                "frames of a stack have the same; split the file"
+                "frames of a stack have the same size; split the file"
             )
         raise InputError(f"{file.path} {reasons[0]}")
     used = [part for part, _ in stacks]

@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> None:
     pixel_size_nm = args.pixel_size_nm or movie.pixel_size_nm
     if args.fwhm_nm and pixel_size_nm is None:
         raise InputError(
-            f"fwhm_nm: {args.movie} does not say its pixel size; give pixel_size_nm, too"
+            f"fwhm_nm: {args.movie} does not state its pixel size; give pixel_size_nm, too"
         )
     device = choose_device(args.device)
     settings = Settings(

@@ -274,7 +274,7 @@ def check(args: argparse.Namespace) -> None:
             f"expected 0 < --goal < 1 and --delta > 0, found {args.goal}, {args.delta}"
         )
     if not all(0 < a < b for a, b in zip(args.exposures_e, args.exposures_e[1:], strict=False)):
-        raise InputError("--exposures_e: expected positive numbers that rise")
+        raise InputError("--exposures_e: expected positive numbers in rising order")
     positive = (args.na, args.wavelength_nm, args.pixel_size_nm, args.damping)
     if min(positive) <= 0 or not 0 <= args.modulation <= 1 or args.read_noise_e < 0:
         raise InputError("the optics must be positive, and the modulation between 0 and 1")

@@ -168,7 +168,7 @@ def coverage(target: ArrayLike, mean: ArrayLike, sigma: ArrayLike, level: float 
     if not target.shape == mean.shape == sigma.shape:
         raise InputError(
             f"target {target.shape}, mean {mean.shape} and standard deviation {sigma.shape} "
-            "are expected to have one shape"
+            "are expected to have the same shape"
         )
     if not 0 < level < 1:
         raise InputError(f"a level lies between 0 and 1, found {level}")

@@ -67,8 +67,8 @@ def register(
     moving, fixed = (np.asarray(one, dtype=np.float64) for one in (image, reference))
     if moving.shape != fixed.shape or moving.ndim != 2 or min(moving.shape) <= 4 * BORDER_PX:
         raise InputError(
-            f"image and reference are expected to have one size of at least {4 * BORDER_PX + 1} "
-            f"pixels a side, found {moving.shape} and {fixed.shape}"
+            f"image and reference are expected to have the same size of at least "
+            f"{4 * BORDER_PX + 1} pixels a side, found {moving.shape} and {fixed.shape}"
         )
     found, _, _ = phase_cross_correlation(
         _prepared(fixed), _prepared(moving), upsample_factor=PER_PIXEL, normalization=None

@@ -61,7 +61,7 @@ def frc(image: ArrayLike, other: ArrayLike) -> RingCorrelation:
     """
     a, b = _windowed(image), _windowed(other)
     if a.shape != b.shape:
-        raise InputError(f"two images of one field have one size, found {a.shape} and {b.shape}")
+        raise InputError(f"two images of a field must have the same size: {a.shape} and {b.shape}")
     first, second = np.fft.fft2(a), np.fft.fft2(b)
     rings = np.rint(_radius(a.shape) * min(a.shape)).astype(int).ravel()
     last = min(a.shape) // 2

@@ -207,7 +207,7 @@ def _require_alike(facts: MemberFacts, first: MemberFacts) -> None:
     if facts.network != first.network:
         raise InputError(
             f"{facts.path} holds {_words(facts.network)}, but {first.path.name} holds "
-            f"{_words(first.network)}: the members of one posterior have one network; "
+            f"{_words(first.network)}: the members of one posterior have the same network; "
             "remove those of the other run"
         )
 
@@ -223,7 +223,7 @@ def _paths(folder: str | Path, limit: int | None) -> list[Path]:
         )
     if limit is not None and not 1 <= limit <= len(paths):
         raise InputError(
-            f"{folder} holds {len(paths)} member(s), {limit} were asked for: expected 1 to "
+            f"{folder} holds {len(paths)} member(s), {limit} were requested: expected 1 to "
             f"{len(paths)}"
         )
     return paths[:limit]

@@ -81,8 +81,8 @@ class Optics:
             if (known.na, known.emission_nm) == own[:2]:
                 return cls(*own, known.radial_otf, known.radial_step_per_um)
         raise InputError(
-            f"a cell has a measured OTF of NA {own[0]} at {own[1]} nm, but this version holds none "
-            "such: simulate the set again"
+            f"a cell has a measured OTF of NA {own[0]} at {own[1]} nm, but this version has no "
+            "such OTF: simulate the set again"
         )
 
 

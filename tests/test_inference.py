@@ -417,7 +417,7 @@ def test_optics_from_the_command_line(script, posterior, tmp_path, capsys):
     path = write_tiff(tmp_path / "cell.tif", counts(), pixel_size_nm=None)
     lens = ("--na", 1.41, "--wavelength_nm", 516)
     arguments = ("--test_data", path, "--save_path", tmp_path / "out", *lens)
-    assert "does not say: give pixel_size_nm" in fails(script, capsys, posterior, *arguments)
+    assert "does not state: give pixel_size_nm" in fails(script, capsys, posterior, *arguments)
     call(script, posterior, *arguments, "--pixel_size_nm", 62.6, "--otf", OTF)
     source = json.loads((tmp_path / "out" / "prediction.json").read_text())["source"]
     assert source["optics_given"]["na"] == 1.41
@@ -652,7 +652,7 @@ def test_wrong_options(script, posterior, tmp_path, capsys):
     path = write_tiff(tmp_path / "cell.tif", counts(size=(20, 24)))
     tifffile.imwrite(tmp_path / "small.tif", np.arange(20 * 24, dtype=np.float32).reshape(20, 24))
     cases = {
-        "holds 3 member(s), 9 were asked for": ("--members", 9),
+        "holds 3 member(s), 9 were requested": ("--members", 9),
         "tile: expected 32": ("--tile", 8),
         "pixel_size_nm: expected a positive size": ("--pixel_size_nm", -1),
         "give both, or neither": ("--na", 1.4),

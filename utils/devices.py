@@ -41,13 +41,13 @@ def choose_device(device: str = "auto", gpu_id: int | None = None) -> torch.devi
         if kind == "auto" and not wanted:
             return torch.device("cpu")
         raise InputError(
-            "a CUDA GPU was asked for, but PyTorch finds none; "
+            "a CUDA GPU was requested, but PyTorch finds none; "
             "set device to cpu, or install a CUDA build of PyTorch"
         )
     index = int(number) if number else (gpu_id or 0)
     if not 0 <= index < torch.cuda.device_count():
         raise InputError(
-            f"GPU {index} was asked for, but there are {torch.cuda.device_count()}, counted from 0"
+            f"GPU {index} was requested, but there are {torch.cuda.device_count()}, counted from 0"
         )
     return torch.device("cuda", index)
 

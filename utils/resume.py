@@ -60,8 +60,8 @@ def load_progress(
     missing = sorted(set(parts) - set(states))
     if missing:
         raise InputError(
-            f"{path} does not hold the state of the {missing[0]}: it is of an earlier version, or "
-            "damaged; delete the folder to start again, or choose another"
+            f"{path} does not hold the state of the {missing[0]}: it is from an earlier version, "
+            "or damaged; delete the folder to start again, or choose another"
         )
     for name, part in parts.items():
         try:
@@ -119,7 +119,7 @@ def refuse_used_folder(folder: Path) -> None:
     used = sorted(path.name for path in folder.glob("*.pth") if not path.name.startswith("."))
     if used:
         raise InputError(
-            f"{folder} already holds {used[0]} of an earlier run: go on with it by resume, choose "
+            f"{folder} already holds {used[0]} of an earlier run: continue it with resume, choose "
             "another exp_name, or delete the folder to start again"
         )
 

@@ -77,7 +77,8 @@ def checked(
     except Misfit as misfit:
         kind = f"{what} " if what else ""
         raise InputError(
-            f"{path} is no valid {kind}file: {misfit}; restore it, or delete it and make it again"
+            f"{path} is not a valid {kind}file: {misfit}; restore it, or delete it and make it "
+            "again"
         ) from None
 
 

@@ -43,7 +43,7 @@ def conformal_factor(ratios: Sequence[ArrayLike], alpha: float) -> float | None:
     allowed = (alpha * (number + 1) - 1) / max(number, 1)
     sizes = [np.size(values) for values in ratios]
     if not number or not min(sizes):
-        raise InputError("conformal risk control needs at least one cell, and pixels of each")
+        raise InputError("conformal risk control needs at least one cell, and pixels from each")
     if number < cells_needed(alpha):
         return None
     values = np.concatenate([np.ravel(part) for part in ratios]).astype(np.float64)

@@ -42,7 +42,7 @@ def combined_p_value(
     """
     names = sorted(calibration)
     if names != sorted(scores):
-        raise InputError(f"the gate knows the scores {names}, found {sorted(scores)}")
+        raise InputError(f"the gate has the scores {names}, found {sorted(scores)}")
     table = np.array([_surprise([*calibration[name], scores[name]]) for name in names])
     largest = table.max(axis=0)
     p = float((largest >= largest[-1]).mean())

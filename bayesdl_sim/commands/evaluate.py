@@ -31,7 +31,7 @@ def parse_args(argv: list[str] | None = None) -> EvaluationSettings:
     args = parser.parse_args(argv)
     if args.calibrate:
         raise InputError(
-            "--calibrate is a program of its own now: python calibrate.py with the same --root_dir "
+            "--calibrate is now a separate program: python calibrate.py with the same --root_dir "
             "and --pretrained_G fits the calibration and the gate"
         )
     if args.save_path is None:

@@ -198,7 +198,7 @@ def _settings(given: dict[str, Any]) -> Step1Settings | Step2Settings:
     if tail:
         if "outlier_dir" in given:
             raise InputError(
-                "outlier_dir belongs to step 1: step 2 does not move the trunk that it acts on"
+                "outlier_dir belongs to step 1: step 2 does not change the trunk, which it acts on"
             )
         return Step2Settings(**common, tail=_theme(TailSettings, given))
     posterior = _posterior(given)
@@ -224,7 +224,7 @@ def _posterior(given: dict[str, Any]) -> str:
         raise InputError(f"posterior {given['posterior']} and sampler {given['sampler']} disagree")
     chosen = named.pop() if named else ("sgld" if given["sgld"] else "point estimate")
     if not given["sgld"] and chosen in ("sgld", "released"):
-        raise InputError(f"SGLD False gives one point estimate, but {chosen} was asked for")
+        raise InputError(f"SGLD False gives one point estimate, but {chosen} was requested")
     return chosen
 
 

@@ -75,14 +75,14 @@ def exposure_ratio(low: np.ndarray, high: np.ndarray) -> float:
     agreement = float((first * second).sum() / math.sqrt((first**2).sum() * (second**2).sum()))
     if not agreement > AGREEMENT:
         raise InputError(
-            f"the two stacks do not show one field (correlation of their wide fields "
-            f"{agreement:.2f}, above {AGREEMENT} expected): record one field twice"
+            f"the two stacks do not show the same field (correlation of their wide fields "
+            f"{agreement:.2f}, above {AGREEMENT} expected): record the same field twice"
         )
     ratio = float((first * second).sum() / (first**2).sum())
     if not ratio > LEAST_RATIO:
         raise InputError(
             f"stack_high has {ratio:.2f} times the light of stack_low, above {LEAST_RATIO} "
-            "expected: exchange them, or record them with more different exposures"
+            "expected: swap them, or record them with exposures that differ more"
         )
     return ratio
 

@@ -125,7 +125,7 @@ def write_profile(
     height, width = result.sr.shape
     if not (0 <= min(y0, y1) <= max(y0, y1) < height and 0 <= min(x0, x1) <= max(x0, x1) < width):
         raise InputError(
-            f"line: expected places inside the image of {height} rows and {width} columns, "
+            f"line: expected points inside the image of {height} rows and {width} columns, "
             f"found ({y0:g}, {x0:g}) and ({y1:g}, {x1:g})"
         )
     wide_field = None if raw is None else wide_field_of(raw, time, result.sr.shape)

@@ -233,7 +233,7 @@ def check_record(run: Run) -> bool:
         return False
     if not isinstance(stored, dict) or not isinstance(stored.get("settings"), dict):
         raise InputError(
-            f"{path} is of an earlier version of this program, whose runs cannot be resumed: "
+            f"{path} is from an earlier version of this program, whose runs cannot be resumed: "
             "choose another exp_name, or delete the folder to start again"
         )
     require_same(stored["settings"], run.identity, str(run.folder))

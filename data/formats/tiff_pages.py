@@ -84,7 +84,8 @@ class PagedTiff:
             self.nbytes = math.prod(shape) * self.stored.itemsize
             if self.offset is None or math.prod(part.shape) != math.prod(shape):
                 raise InputError(
-                    f"{self.path} is not the file that was begun: delete its folder and run again"
+                    f"{self.path} is not the file that this run began: delete its folder and run "
+                    "again"
                 )
         # Not buffered: what `write` has returned from outlives this process.
         self._file = open(self.path, "r+b", buffering=0)  # noqa: SIM115

@@ -177,7 +177,7 @@ def _channels_of(
     channels = {name: checked_image(image) for name, image in images.items()}
     shapes = {image.shape for image in channels.values()}
     if len(shapes) != 1:
-        raise InputError(f"{path}: the channels are expected to have one size, found {shapes}")
+        raise InputError(f"{path}: the channels are expected to have the same size, found {shapes}")
     return channels, shapes.pop()
 
 

@@ -202,7 +202,7 @@ def _read_raw(paths: list[Path], size: tuple, dtype: np.dtype) -> np.ndarray:
         if image.shape != tuple(size):
             raise InputError(
                 f"{path} is {image.shape[0]}x{image.shape[1]} px, but the frames before it are "
-                f"{size[0]}x{size[1]} px: all raw frames of a data set have one size"
+                f"{size[0]}x{size[1]} px: all raw frames of a data set have the same size"
             )
         if dtype == np.uint16 and not np.can_cast(image.dtype, dtype):
             raise InputError(

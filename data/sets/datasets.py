@@ -177,7 +177,7 @@ class SimDataset:
         if min(batch_size, len(order)) % share[1]:
             raise InputError(
                 f"{self.part}: a batch of {min(batch_size, len(order))} patches cannot be shared "
-                f"by {share[1]} processes alike: use fewer of them, or patches_per_stack"
+                f"by {share[1]} processes equally: use fewer of them, or patches_per_stack"
             )
         return (self._gather(chunk, patch_size, augment, rng, share) for chunk in chunks)
 

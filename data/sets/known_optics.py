@@ -42,7 +42,7 @@ class KnownOptics:
             }
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(
-                "tell_optics: the set does not say the microscope of every cell; only sets of "
+                "tell_optics: the set does not state the microscope of every cell; only sets from "
                 "DatasetGenerate.from_simulation do"
             ) from error
 

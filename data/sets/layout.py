@@ -260,7 +260,7 @@ def _numbered(folder: Path, stem: str) -> list[int]:
     names = [entry.name for entry in folder.iterdir() if entry.is_dir()]
     padded = [name for name in names if re.fullmatch(rf"{stem}_0\d*", name)]
     if padded:
-        raise InputError(f"{folder / padded[0]}: folders count from {stem}_1, without zeros before")
+        raise InputError(f"{folder / padded[0]}: folders count from {stem}_1, without leading 0")
     found = [re.fullmatch(rf"{stem}_(\d+)", name) for name in names]
     numbers = sorted(int(match[1]) for match in found if match)
     if not numbers:

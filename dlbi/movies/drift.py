@@ -94,7 +94,7 @@ def measure_drift(means: Tensor, name: str = "movie") -> Drift:
     if certain and length > LARGEST_PX:
         raise InputError(
             f"{name}: the sample drifts by {length:.1f} camera pixels, at most {LARGEST_PX:g} can "
-            "be corrected: use a part of the movie, or align its frames before"
+            "be corrected: use a part of the movie, or align its frames first"
         )
     return Drift(total_px=slope, error_px=error, corrected=certain)
 

@@ -342,7 +342,7 @@ def test_whole_numbers_in_other_types_become_uint16(write_biosr, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--cells", "9"), "there is no 9; found are 1 to 3"),
+        (("--cells", "9"), "there is no 9; the numbers are 1 to 3"),
         (("--cells", "one"), "expected numbers such as"),
         (("--cells", "1-2"), "3 cells or more"),
         (("--cells", "train=1", "validation=2"), "no cells for test"),

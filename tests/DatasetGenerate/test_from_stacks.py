@@ -208,12 +208,12 @@ def test_mistakes_in_pairing_are_refused(write_pairs, tmp_path):
     (tmp_path / "a" / "raw_4.tif").unlink()
     with pytest.raises(InputError, match="found 3 raw files and 4 targets, but 1 raw"):
         convert(tmp_path, *MAJOR)
-    with pytest.raises(InputError, match="fits --raw and --target"):
+    with pytest.raises(InputError, match="matches both --raw and --target"):
         convert(tmp_path, *MAJOR, target="a/*.tif")
-    with pytest.raises(InputError, match="--raw: no file fits"):
+    with pytest.raises(InputError, match="--raw: no file matches"):
         convert(tmp_path, *MAJOR, raw="c/*.tif")
     (tmp_path / "a" / "raw_4.txt").write_text("notes")
-    with pytest.raises(InputError, match="raw_4.txt is no TIFF or MRC file"):
+    with pytest.raises(InputError, match="raw_4.txt is not a TIFF or MRC file"):
         convert(tmp_path, *MAJOR, raw="a/*")
     assert not (tmp_path / "set").exists()
 

@@ -126,9 +126,9 @@ def test_student_becomes_gauss_for_many_degrees_of_freedom():
 
 def test_other_likelihoods_refuse_wrong_maps():
     one, other = torch.zeros(2, 1, 4, 4), torch.zeros(1, 1, 4, 4)
-    with pytest.raises(InputError, match="one shape"):
+    with pytest.raises(InputError, match="the same shape"):
         laplace_nll(one, one, other)
-    with pytest.raises(InputError, match="one shape"):
+    with pytest.raises(InputError, match="the same shape"):
         student_nll(one, torch.zeros(2, 2, 4, 4), other)
     with pytest.raises(InputError, match="takes two maps"):
         student_nll(one, one, one)
@@ -150,7 +150,7 @@ def test_gauss_nll_is_computed_in_float32():
 
 
 def test_gauss_nll_refuses_maps_that_would_broadcast():
-    with pytest.raises(InputError, match="one shape"):
+    with pytest.raises(InputError, match="the same shape"):
         gauss_nll(torch.zeros(2, 1, 4, 4), torch.zeros(2, 1, 4, 4), torch.zeros(1, 1, 4, 4))
 
 

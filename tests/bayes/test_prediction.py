@@ -142,7 +142,7 @@ def test_wrong_members_are_refused():
         ([], "at least one member"),
         (with_tail + without, "member 2 has no uncertainty tail"),
         (without + with_tail, "member 2 has an uncertainty tail"),
-        (with_tail + other, "one shape"),
+        (with_tail + other, "the same shape"),
     ):
         with pytest.raises(InputError, match=message):
             predict(members, RAW)

@@ -46,8 +46,8 @@ def test_words_that_are_no_order_are_refused(order, message):
 @pytest.mark.parametrize(
     ("order", "count", "message"),
     [
-        ("orientation,phase", 10, "10 images are no whole number of stacks"),
-        ("orientation,z=2,phase", 27, "27 images are no whole number of stacks"),
+        ("orientation,phase", 10, "10 images are not a whole number of stacks"),
+        ("orientation,z=2,phase", 27, "27 images are not a whole number of stacks"),
         ("orientation,z,phase", 6, "6 images are no whole"),
         ("time,orientation,z,phase", 54, "leaves open how many .* along time and along plane"),
     ],

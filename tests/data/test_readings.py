@@ -435,7 +435,7 @@ def test_a_tenth_image_in_a_folder_is_named(tmp_path):
         read_stack(folder)
     stack = read_stack(folder, FrameLayout(frames="1-9"))
     np.testing.assert_array_equal(stack.raw[0], A)
-    with pytest.raises(InputError, match="frames: image 11 was asked for, but .* holds 10"):
+    with pytest.raises(InputError, match="frames: image 11 was requested, but .* holds 10"):
         read_stack(folder, FrameLayout(frames="3-11"))
 
 
@@ -482,9 +482,9 @@ def test_layouts_of_no_file_are_refused(layout, message):
     ("layout", "message"),
     [
         ({"mosaic": "3x3"}, "images of 20x48 px cannot be cut into 3x3"),
-        ({"frames": "1-19"}, "frames: image 19 was asked for, but there are 18"),
+        ({"frames": "1-19"}, "frames: image 19 was requested, but there are 18"),
         ({"plane": 2}, "plane: .* has planes 1 to 1, found 2"),
-        ({"order": "orientation,z=4,phase"}, "18 images are no whole number of stacks"),
+        ({"order": "orientation,z=4,phase"}, "18 images are not a whole number of stacks"),
     ],
 )
 def test_layouts_that_do_not_fit_are_refused(tmp_path, layout, message):

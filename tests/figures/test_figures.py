@@ -158,9 +158,9 @@ def test_ratio_of_two_exposures_comes_from_the_wide_fields():
     field = np.zeros((9, 40, 40)) + np.outer(np.hanning(40), np.hanning(40))
     low, high = rng.poisson(50 * field) + 100.0, rng.poisson(200 * field) + 90.0
     assert exposure_ratio(low, high) == pytest.approx(4, rel=0.03)
-    with pytest.raises(InputError, match="exchange them"):
+    with pytest.raises(InputError, match="swap them"):
         exposure_ratio(high, low)
-    with pytest.raises(InputError, match="do not show one field"):
+    with pytest.raises(InputError, match="do not show the same field"):
         exposure_ratio(low, rng.poisson(50, low.shape).astype(float))
 
 

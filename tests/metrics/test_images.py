@@ -154,7 +154,7 @@ def test_coverage_at_the_edge_and_with_wrong_input():
     target, mean = np.array([0.0, 1.0, 2.0, 3.0]), np.zeros(4)
     assert coverage(target, mean, np.ones(4), 0.9) == 0.5  # z = 1.645
     assert coverage(mean, mean, np.zeros(4)) == 1
-    with pytest.raises(InputError, match="one shape"):
+    with pytest.raises(InputError, match="the same shape"):
         coverage(target, mean, np.ones(3))
     with pytest.raises(InputError, match="not negative"):
         coverage(target, mean, -np.ones(4))

@@ -77,5 +77,5 @@ def test_pixels_without_data_stay_without():
 
 @pytest.mark.parametrize("shapes", [((64, 64), (64, 62)), ((16, 64), (16, 64))])
 def test_sizes_that_do_not_fit_are_refused(shapes):
-    with pytest.raises(InputError, match="one size of at least 17 pixels"):
+    with pytest.raises(InputError, match="the same size of at least 17 pixels"):
         register(np.zeros(shapes[0]), np.zeros(shapes[1]))

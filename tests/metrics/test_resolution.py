@@ -129,7 +129,7 @@ def test_what_has_no_resolution_is_refused():
         decorrelation(np.eye(8))
     with pytest.raises(InputError, match="constant"):
         decorrelation(np.ones((32, 32)))
-    with pytest.raises(InputError, match="one size"):
+    with pytest.raises(InputError, match="the same size"):
         frc(np.eye(32), np.eye(33))
     with pytest.raises(InputError, match="threshold"):
         frc_resolution(frc(np.eye(32), np.eye(32)), "1/2")

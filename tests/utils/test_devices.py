@@ -51,7 +51,7 @@ def test_device_that_is_asked_for(monkeypatch, gpus, device, gpu_id, expected):
         (0, "cuda", None, "PyTorch finds none"),
         (0, "cuda:0", None, "PyTorch finds none"),
         (0, "auto", 0, "PyTorch finds none"),
-        (2, "cuda:2", None, "GPU 2 was asked for, but there are 2"),
+        (2, "cuda:2", None, "GPU 2 was requested, but there are 2"),
         (2, "cuda", -1, "GPU -1"),
         (2, "cuda:0", 1, "disagree"),
         (2, "gpu", None, "expected auto, cpu, cuda or cuda:n, found 'gpu'"),

@@ -85,7 +85,7 @@ def test_a_good_file_is_read_with_its_further_entries(tmp_path):
 def test_what_is_wrong_is_named(change, message):
     with pytest.raises(InputError, match=message) as error:
         checked(GOOD | change, ENTRIES, "some/x.json", "calibration")
-    assert str(error.value).startswith("some/x.json is no valid calibration file: ")
+    assert str(error.value).startswith("some/x.json is not a valid calibration file: ")
     assert len(str(error.value)) < 300
     assert "\n" not in str(error.value)
 

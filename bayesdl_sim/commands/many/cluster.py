@@ -62,7 +62,7 @@ def require_distributed() -> None:
     if importlib.util.find_spec("distributed") is None:
         raise InputError(
             "workers and scheduler need dask.distributed: pip install 'bayesdl-sim[cluster]', or "
-            "use shard, which needs nothing"
+            "use shard, which needs no extra package"
         )
 
 

@@ -50,9 +50,9 @@ def check_sharing(
     if workers is not None and workers < 1:
         raise InputError(f"workers: expected 1 or more, found {workers}")
     if names and target is not None:
-        raise InputError(f"{names[0]}: a single stack with a target is not shared; leave it out")
+        raise InputError(f"{names[0]}: a single stack with a target cannot be shared; leave it out")
     if shard is not None and again:
         raise InputError(
-            "shard and again: a part cannot know whether the others have begun once more; remove "
+            "shard and again: a part cannot tell whether the others have started again; remove "
             "the results instead"
         )

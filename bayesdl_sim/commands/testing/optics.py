@@ -36,7 +36,7 @@ class KnownMicroscope:
     def __post_init__(self) -> None:
         if (self.na is None) != (self.wavelength_nm is None):
             raise InputError(
-                "na and wavelength_nm: the cut-off of a lens takes both; give both, or neither"
+                "na and wavelength_nm: the cut-off of a lens needs both; give both, or neither"
             )
         if self.otf is not None and self.na is None:
             raise InputError(
@@ -60,8 +60,8 @@ class KnownMicroscope:
             return None
         if pixel_size_nm is None:
             raise InputError(
-                f"{source}: na and wavelength_nm need the pixel size, which the file does not say: "
-                "give pixel_size_nm"
+                f"{source}: na and wavelength_nm need the pixel size, which the file does not "
+                "state: give pixel_size_nm"
             )
         # Only now: the options are read without PyTorch.
         from bayesdl_sim.data.formats.otf import read_radial_otf

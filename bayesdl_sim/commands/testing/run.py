@@ -49,7 +49,7 @@ def run(settings: TestSettings) -> None:
         require_zarr()
     stacks = list(found_stacks(settings.test_data, settings.layout))
     if settings.target is not None and len(stacks) > 1:
-        raise InputError(f"target: is for one stack, but {settings.test_data} holds {len(stacks)}")
+        raise InputError(f"target: needs one stack, but {settings.test_data} holds {len(stacks)}")
     sources = [entry.source for entry in stacks]
     folders = result_folders(sources, settings.save_path, [entry.name for entry in stacks])
     jobs = jobs_of(stacks, folders, settings)

@@ -79,7 +79,7 @@ def _start(settings: DistilSettings, members: list[OpenMember]) -> BayesDL:
     path = member_path(settings.init_from, 1)
     network = open_member(path).network
     if network.config["likelihood"] != DISTILLED:
-        raise InputError(f"init_from: {path} is no student; leave it out, or name a student")
+        raise InputError(f"init_from: {path} is not a student; leave it out, or name a student")
     return network.requires_grad_(True)
 
 

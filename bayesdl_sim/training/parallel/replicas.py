@@ -94,7 +94,7 @@ def _on_own_device(settings: Any) -> tuple[Any, str]:
     number = int(os.environ.get("LOCAL_RANK", "0"))
     if run.gpu_id is not None or ":" in run.device or number >= torch.cuda.device_count():
         raise InputError(
-            f"device {run.device}, gpu_id {run.gpu_id}: each process takes a GPU of its own, and "
+            f"device {run.device}, gpu_id {run.gpu_id}: each process takes its own GPU, and "
             f"there are {torch.cuda.device_count()}: start as many processes, and leave gpu_id out"
         )
     torch.cuda.set_device(number)

@@ -42,5 +42,5 @@ def test_equal_scores_raise_no_alarm():
 
 
 def test_scores_of_another_gate_are_an_error():
-    with pytest.raises(InputError, match="gate knows"):
+    with pytest.raises(InputError, match="gate has the scores"):
         combined_p_value({"snr": np.arange(9.0)}, {"drift": 1.0})

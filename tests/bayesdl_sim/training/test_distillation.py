@@ -112,7 +112,7 @@ def test_a_student_is_fitted_further_from_where_it_was(words, finished, tmp_path
     for name, weight in one["state"].items():
         torch.testing.assert_close(other["state"][name], weight, msg=name)
     assert other["training"]["fitted_further"]
-    with pytest.raises(InputError, match="is no student"):
+    with pytest.raises(InputError, match="is not a student"):
         distil(parse_args([*more, "--work", str(tmp_path / "x"), "--init_from", str(finished)]))
 
 

@@ -51,7 +51,7 @@ def test_a_text_of_the_header_is_replaced_and_nothing_else(tmp_path):
 
 def test_another_file_is_not_written_into(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", IMAGES[:1])
-    with pytest.raises(InputError, match="not the file that was begun"):
+    with pytest.raises(InputError, match="not the file that this run began"):
         PagedTiff(tmp_path / "a.tif", IMAGES.shape, np.float32, {})
 
 

@@ -108,7 +108,7 @@ def test_wrong_maps_are_refused_and_no_file_is_left(tmp_path):
     for wrong in (np.full((4, 4), np.nan), np.zeros((2, 2, 4, 4)), np.zeros((0, 4))):
         with pytest.raises(InputError):
             write_map(tmp_path / "map.tif", wrong, None)
-    with pytest.raises(InputError, match="one size"):
+    with pytest.raises(InputError, match="the same size"):
         write_channels(tmp_path / "a.tif", {"a": np.zeros((4, 4)), "b": np.zeros((4, 5))}, None)
     assert not list(tmp_path.iterdir())
 

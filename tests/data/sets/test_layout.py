@@ -133,5 +133,5 @@ def test_entries_of_another_type_are_named(tmp_path, entry, value):
     spec.to_json(tmp_path / "dataset.json")
     payload = json.loads((tmp_path / "dataset.json").read_text())
     (tmp_path / "dataset.json").write_text(json.dumps(payload | {entry: value}))
-    with pytest.raises(InputError, match=rf"dataset\.json is no valid data set file: {entry}"):
+    with pytest.raises(InputError, match=rf"dataset\.json is not a valid data set file: {entry}"):
         DatasetSpec.from_json(tmp_path / "dataset.json")
