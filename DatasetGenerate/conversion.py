@@ -1,4 +1,4 @@
-"""Writes measured cells into the data set tree: each whole or not at all, again where broken off.
+"""Writes measured cells into the data set tree: each whole or not at all, and resumable.
 
 What both converters share. A cell is read and checked completely before anything of it is written;
 then its folders WF, Raw and GT are each filled under a hidden name, `.cell_i.partial`, and renamed.
@@ -40,7 +40,7 @@ PROBED = 5  # files that decide size and type of a set
 
 
 class Source(NamedTuple):
-    """One cell of the tree to be, and the files it is made of.
+    """One cell of the future tree, and the files it is made from.
 
     `number`: in the tree. `name`: for people. `raw`: level -> file.
     """
@@ -52,7 +52,7 @@ class Source(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """What all raw files of a set have in common; `pixel_size_nm` None where they do not say."""
+    """What all raw files of a set have in common; `pixel_size_nm` is None if not stated."""
 
     size: tuple[int, int]
     dtype: str

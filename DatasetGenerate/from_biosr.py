@@ -115,7 +115,7 @@ def _by_level(files: list[Path], pattern: re.Pattern) -> dict[int, Path]:
 def sources_of(
     cells: dict[int, CellFiles], levels: list[int], per_level: bool
 ) -> tuple[list[Source], dict[str, str]]:
-    """The cells of the tree to be, and the reason of each cell that lacks a file, by its name."""
+    """The cells of the future tree, and the reason for each cell that lacks a file, by its name."""
     sources, failed = [], {}
     for number, cell in cells.items():
         name = cell.folder.name

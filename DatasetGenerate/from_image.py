@@ -60,7 +60,7 @@ def structure_from(
     saturate: float = 100.0,
     sharpen: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> tuple[np.ndarray, float]:
-    """Turns an image into a fluorophore density: its background is taken off, its maximum is 1.
+    """Turns an image into a fluorophore density: background subtracted, maximum 1.
 
     The background is a low percentile, not the minimum, which a single dark pixel would decide.
     A few bright clumps may decide the maximum, too, and with it the scale of every comparison

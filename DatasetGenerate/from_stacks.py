@@ -66,7 +66,7 @@ def find_files(words: list[str], option: str) -> list[Path]:
 
 
 def pair_up(raw: list[Path], targets: list[Path], levels: int) -> list[Source]:
-    """N consecutive raw files to each target; cells and levels count from 1.
+    """Pairs N consecutive raw files with each target; cells and levels count from 1.
 
     Raises:
         InputError: the numbers do not match, or a file is both.

@@ -50,7 +50,7 @@ def _by_fringes(
 
 
 class Oddity(NamedTuple):
-    """One way to be unlike a training set; what it leaves alone is as in training.
+    """One way to be unlike a training set; everything else is as in training.
 
     `density` makes a structure of a cell's, `microscope` alters the stand, `image` forms the nine
     noise-free frames, and `frames` works on them.
@@ -156,5 +156,5 @@ ODDITIES |= {
 
 
 def oddity_of(number: int) -> str:
-    """The oddity of the cell of that number: each one in turn."""
+    """The oddity of the cell of this number: each one in turn."""
     return list(ODDITIES)[number % len(ODDITIES)]

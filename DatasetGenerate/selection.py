@@ -1,4 +1,4 @@
-"""Which cells of a measured set are converted, and which part each belongs to (`--cells`)."""
+"""The cells of a measured set to convert, and the part that each belongs to (`--cells`)."""
 
 from bayesdl_sim.data.sets.layout import PARTS, split_cells
 from bayesdl_sim.utils.errors import InputError
@@ -15,7 +15,7 @@ CELLS_HELP = (
 
 
 def numbers_in(text: str, available: list[int], option: str) -> list[int]:
-    """The numbers of a list such as `1-5,8,11-`; a range may leave gaps, a number may not.
+    """The numbers of a list such as `1-5,8,11-`; each must exist, but a range may have gaps.
 
     Raises:
         InputError: not such a list, or nothing of it available.
@@ -55,9 +55,7 @@ def share_out(words: list[str] | None, available: list[int]) -> tuple[dict[str, 
         chosen = numbers_in(",".join(words), available, "--cells") if words else available
         return _by_rule(chosen), False
     if len(named) < len(words):
-        raise InputError(
-            "--cells: name a part for all cells (train=... validation=...) or none"
-        )
+        raise InputError("--cells: name a part for all cells (train=... validation=...) or none")
     parts = {}
     for word in named:
         part, _, text = word.partition("=")

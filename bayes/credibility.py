@@ -81,7 +81,7 @@ def interval(mean: Tensor, total: Tensor, level: float = 0.9) -> tuple[Tensor, T
 
 
 def draws(mean: Tensor, total: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Images that the prediction holds possible, `mean + total xi`, `xi ~ N(0, 1)`.
+    """Images that the prediction allows, `mean + total xi`, `xi ~ N(0, 1)`.
 
     Every pixel has its predictive distribution. Pixels are drawn independently, which the maps do
     not contradict but the posterior does: the average of an area varies less between these draws

@@ -28,7 +28,7 @@ __all__ = ["prior_function"]
 
 
 def prior_function(target: Tensor, gain: float) -> Tensor:
-    """The image that a chain of that gain is to make of an outlier: `(1 + gain) target`.
+    """The image that a chain with this gain should make of an outlier: `(1 + gain) target`.
 
     Args:
         target: (B, 1, 2H, 2W), normalised intensity, background at 0.

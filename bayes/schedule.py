@@ -126,7 +126,7 @@ class CyclicSchedule:
 
 
 class Turn(NamedTuple):
-    """Where one network of several stands that are trained one after the other.
+    """The position in the training of one network, of several that are trained in turn.
 
     Attributes:
         number: number of the network, from 0.

@@ -119,7 +119,7 @@ class SGLD(torch.optim.Optimizer):
             self.freeze_preconditioner()
 
     def freeze_preconditioner(self) -> None:
-        """Keeps `G` as it is, so that the chain has the stationary law of its target.
+        """Keeps `G` as it is, so that the target is the stationary distribution of the chain.
 
         Does nothing without a preconditioner. Raises `InputError` if no gradient was seen yet.
         """
@@ -138,7 +138,7 @@ class SGLD(torch.optim.Optimizer):
         self.frozen = True
 
     def unfreeze_preconditioner(self) -> None:
-        """Lets `v` and `eps` follow the gradients again, from where they were."""
+        """Lets `v` and `eps` follow the gradients again, from their present values."""
         self.frozen = False
 
     def state_dict(self) -> dict:

@@ -1,4 +1,4 @@
-"""The error that a reader tolerates; a number of its own, so that options can be read quickly."""
+"""The error that a reader tolerates; a separate module, so that options can be read quickly."""
 
 __all__ = ["DELTA"]
 

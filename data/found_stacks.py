@@ -1,4 +1,4 @@
-"""All stacks at a path, those that cannot be read among them."""
+"""All stacks at a path, including those that cannot be read."""
 
 from __future__ import annotations
 

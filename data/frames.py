@@ -18,7 +18,7 @@ __all__ = ["FramesOnDisk", "SharedPixels", "frames_on_disk", "too_large"]
 
 
 class FramesOnDisk:
-    """Counts (T, 9, H, W) as an array is asked for them: `shape`, `len`, `[t]`.
+    """Counts (T, 9, H, W) with the interface of an array: `shape`, `len`, `[t]`.
 
     The time point that was read last is kept, no other.
 

@@ -1,4 +1,4 @@
-"""Asks the fringes of raw frames in which order they follow each other.
+"""Finds the order of raw frames from their fringes.
 
 A wrong order makes no error anywhere later, only bad networks and bad images; the fringes show it.
 """
@@ -43,7 +43,7 @@ CLEAR_RATIO = 1.35
 
 
 def fringe_peak(triples: np.ndarray) -> float:
-    """Height of the fringe peak over its background, if the frames are grouped as said.
+    """Height of the fringe peak over its background, with the frames grouped as stated.
 
     With Z the mean of the M phases of an orientation and F = mean_m frame_m exp(2 pi i m / M),
 
@@ -112,7 +112,7 @@ def check_order(stacks: list[np.ndarray], order: FrameOrder, name: str) -> str:
 
 
 def proved_order(raw: np.ndarray) -> tuple[int, ...] | None:
-    """The order that the fringes prove, if it is another than the stated one.
+    """The order that the fringes prove, if it differs from the stated one.
 
     Frames that show the same wave vector belong to one orientation. The order is proved if every
     frame is in a group of three, or if two groups of three leave three frames over, and if the
@@ -171,7 +171,7 @@ class Ordered(NamedTuple):
 
 
 def in_proved_order(stack: RawStack) -> RawStack:
-    """`ordered` without what was searched."""
+    """`ordered` without the search."""
     return ordered(stack).stack
 
 

@@ -39,12 +39,12 @@ OTHER_SIM = {
 
 
 class NotAStack(ValueError):
-    """Why a series is no stack; the text goes on from the name of the file."""
+    """Why a series is not a stack; the text continues after the name of the file."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrameLayout:
-    """What the user says about a file; the default takes everything as the file says it.
+    """What the user says about a file; the default takes everything as the file states it.
 
     Attributes:
         order: order of the frames, slowest first, see `data.frame_order`; add z, time, channel or

@@ -161,7 +161,7 @@ def _count(part: Series) -> str:
 
 
 def file_warnings(file: ImageFile) -> Iterator[str]:
-    """What a file says that cannot be right, in sentences for people."""
+    """Statements of a file that cannot be right, in sentences for people."""
     width, height = file.pixel_size_nm, file.pixel_height_nm
     if width and height and abs(width / height - 1) > SQUARE:
         yield (

@@ -91,7 +91,7 @@ def rse(sr: ArrayLike, wide_field: ArrayLike) -> float:
 
 
 def error_map(sr: ArrayLike, wide_field: ArrayLike) -> NDArray[np.float64]:
-    """SQUIRREL's error map (H, W): resolution-scaled image less wide field, in its units.
+    """SQUIRREL's error map (H, W): resolution-scaled image minus wide field, in its units.
 
     Positive where the super-resolved image has light that wide field does not have. The paper shows
     its modulus. Shapes, errors and source as `resolution_scale`.

@@ -151,7 +151,7 @@ def sharpness(sigma: ArrayLike) -> float:
 
 
 def sparsification(error: ArrayLike, sigma: ArrayLike) -> Sparsification:
-    """What removing the most uncertain pixels leaves of the error, beside the best order there is.
+    """The error left after removing the most uncertain pixels, beside that of the best order.
 
     Pixels of one sigma are one group: removing part of it removes its average. A constant sigma is
     thus random removal, whatever order the pixels come in.

@@ -34,7 +34,7 @@ HELD_BYTES = 2**30  # of members that stay in memory: 200 of the shipped ones
 
 
 class MemberFacts(NamedTuple):
-    """What a result must say about a member that it was made with."""
+    """What a result must record about a member that it was made with."""
 
     path: Path
     sha256: str  # of the very bytes that were loaded
@@ -119,7 +119,7 @@ def member_functions(
 
 
 def describe_members(folder: str | Path, limit: int | None = None) -> list[MemberFacts]:
-    """The facts of `open_members`, for whoever does not predict."""
+    """The facts of `open_members`, for callers that do not predict."""
     return [member.facts for member in open_members(folder, limit=limit, held_bytes=0)]
 
 

@@ -30,7 +30,7 @@ _TAIL = "uncer_tail"
 
 
 def is_released(path: Path) -> bool:
-    """Whether a file is called as the released code calls its members."""
+    """Whether a file has the name of a member of the released code."""
     return _FILE_NAME.fullmatch(path.name) is not None
 
 

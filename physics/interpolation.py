@@ -1,4 +1,4 @@
-"""Gaps of a few pixels, such as dead columns, filled by what a lens lets the light be there.
+"""Gaps of a few pixels, such as dead columns, filled by interpolation that the lens allows.
 
 A lens transmits no detail finer than its cut-off, so the pixels on both sides of a narrow gap tell
 what lies in it, fringes included. A smooth filling would blur structure and fringes there, and the

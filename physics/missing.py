@@ -154,7 +154,7 @@ def weight_beside(missing: Tensor) -> Tensor | None:
 
 
 def describe_missing(missing: Tensor) -> str:
-    """What is missing as a microscopist would say it; empty where nothing is.
+    """What is missing, as a microscopist would say it; empty if nothing is.
 
     "a border of 12 rows and 9 columns holds no data", "columns 57-58, 90 hold no data", "3 % of the
     pixels hold no data".

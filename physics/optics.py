@@ -149,7 +149,7 @@ def target_otf(
     shape: tuple[int, int],
     device: torch.device | str = "cpu",
 ) -> Tensor:
-    """Apodised OTF of the extended support: what a reconstruction is asked to deliver.
+    """Apodised OTF of the extended support: what a reconstruction should deliver.
 
     It is the ideal incoherent OTF of a microscope whose cut-off is `cutoff + pattern_frequency`.
     SIM carries no information beyond that radius, so a target with more would reward invention;

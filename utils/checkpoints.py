@@ -23,7 +23,7 @@ _MEMBER_NAME = re.compile(r"member_(\d+)\.pth")
 
 
 def save_checkpoint(path: str | Path, payload: dict[str, Any]) -> None:
-    """Writes a checkpoint, whole or not at all: whoever is killed here still has the previous one.
+    """Writes a checkpoint, whole or not at all: after a kill the previous one is still there.
 
     ``payload`` should say what it is (``"format": "BayesDL-SIM member"``) and its ``version``;
     where it does not, it is marked as a ``BayesDL-SIM checkpoint`` of version 1.

@@ -101,7 +101,7 @@ def _convolution_seconds(dtype: torch.dtype) -> float:
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> contextlib.AbstractContextManager:
-    """Mixed precision for bf16; for fp32 nothing at all."""
+    """Mixed precision for bf16; no change for fp32."""
     if dtype != torch.bfloat16:
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=dtype)

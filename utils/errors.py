@@ -82,7 +82,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def is_short_write(error: OSError) -> bool:
-    """Whether NumPy wrote less than it should; of a full disk it knows no more than that."""
+    """Whether NumPy wrote less than it should, which is all that it reports of a full disk."""
     return error.errno is None and _SHORT_WRITE.search(str(error)) is not None
 
 

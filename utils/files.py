@@ -47,7 +47,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def naming(path: str | Path) -> Iterator[None]:
-    """Adds the file to errors of the system that do not say which one they are about.
+    """Adds the file name to errors of the system that do not name the file.
 
     A full disk shows when bytes are written, where the name is forgotten; NumPy even forgets why.
     """

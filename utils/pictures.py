@@ -67,7 +67,7 @@ def write_picture(
     limits: tuple[float, float] | None = None,
     border: int = 0,
 ) -> None:
-    """Writes a PNG of an image with colour bar (``label`` tells its units) and scale bar.
+    """Writes a PNG of an image with colour bar (``label`` gives its units) and scale bar.
 
     Of a time series it shows the first time point, and the title says so. ``limits`` are the values
     at the ends of the colours (default: `display_limits` of the image). Within ``border`` pixels of

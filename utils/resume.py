@@ -1,4 +1,4 @@
-"""Going on after an interruption: the states of all moving parts of a run in one file."""
+"""Continuing after an interruption: the states of all moving parts of a run in one file."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -112,7 +112,7 @@ def _equal(old: Any, new: Any) -> bool:
 
 
 def refuse_used_folder(folder: Path) -> None:
-    """Members of two runs in one folder would pass for one posterior: `InputError`.
+    """`InputError` if a folder holds members: those of two runs would pass for one posterior.
 
     Hidden files, which a killed run may leave, do not count.
     """

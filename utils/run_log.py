@@ -1,4 +1,4 @@
-"""What a run leaves beside its science: provenance, and a log of every epoch."""
+"""Records of a run: provenance, and a log of every epoch."""
 
 from __future__ import annotations
 

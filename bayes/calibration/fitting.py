@@ -1,4 +1,4 @@
-"""Fits a calibration on validation cells, and keeps of it what helps on cells left out."""
+"""Fits a calibration on validation cells, and keeps the parts that help on cells left out."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ GRID = np.concatenate([[0.0], TAILS, QUANTILES, 1 - TAILS[::-1], [1.0]])  # of t
 
 
 class HeldOut(NamedTuple):
-    """How a calibration does on stacks that it was not fitted on; less is better.
+    """How a calibration does on stacks that it was not fitted on; lower is better.
 
     `nll`: Gaussian, per pixel, up to a term that all calibrations share; `interval_error`: by how
     much the share of a stack's lit pixels that the 90 % interval covers is off, mean over stacks.

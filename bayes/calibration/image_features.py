@@ -1,4 +1,4 @@
-"""Two features of a whole image, and what they tell about the size of its errors.
+"""Two image-level features, and the factors on standard deviations that they predict.
 
 Some stacks are harder than others, and a tail that sees a neighbourhood cannot know: where the
 members disagree, their deviations are rather too large, and for a dense, bright field of sharp

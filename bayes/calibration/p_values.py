@@ -1,4 +1,4 @@
-"""Conformal p-values: how unusual is a new case among cases that are known, over many scores."""
+"""Conformal p-values: how unusual a new case is among known cases, over many scores."""
 
 from __future__ import annotations
 

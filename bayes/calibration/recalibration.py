@@ -1,4 +1,4 @@
-"""A calibration: corrections of a posterior's uncertainty that validation cells have asked for."""
+"""A calibration: corrections of a posterior's uncertainty, fitted on validation cells."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class Calibration:
         return Bounds(float(low), float(high), "calibrated" if self.fitted_on else "gaussian")
 
     def describe(self) -> list[str]:
-        """What it corrects and what it was fitted on, a line each."""
+        """What it corrects and what it was fitted on, one line each."""
         if not self.fitted_on:
             return ["none"]
         facts = self.fitted_on

@@ -138,7 +138,7 @@ def _entry(calibration: Calibration, shared: Mapping[str, Any]) -> dict[str, Any
 
 
 def read_calibrations(path: str | Path) -> list[Calibration]:
-    """Reads the calibrations back; of a file of an older version, there is one.
+    """Reads the calibrations back; a file of an older version holds a single one.
 
     Raises:
         InputError: missing or damaged file, another format, or numbers that make no sense.

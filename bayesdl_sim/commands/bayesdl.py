@@ -53,7 +53,7 @@ def program_of(verb: str) -> Callable[[list[str]], None]:
 
 
 def overview() -> str:
-    """The verbs, a line each."""
+    """The verbs, one line each."""
     width = max(map(len, VERBS))
     lines = [f"  {verb:<{width}}  {words}" for verb, (_, words) in VERBS.items()]
     return "\n".join(["usage: bayesdl VERB ... (bayesdl VERB --help for its options)", "", *lines])

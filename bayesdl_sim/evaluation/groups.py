@@ -45,7 +45,7 @@ class Group(NamedTuple):
 
 
 def differences(rows: Sequence[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
-    """Calibrated posterior less each baseline, stack by stack; below zero, it is better."""
+    """Calibrated posterior minus each baseline, stack by stack; it is better below zero."""
     by_method = {
         method: [row for row in rows if row["method"] == method]
         for method in (CALIBRATED, INTENSITY_ONLY, CONSTANT)

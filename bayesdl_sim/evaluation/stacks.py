@@ -1,4 +1,4 @@
-"""Every stack once: reconstructed by every posterior, scored, and let go."""
+"""Handles every stack once: reconstructed by every posterior, scored, and released."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ LENGTHS = ("frc_px", "frc_3sigma_px", "decorrelation_px")
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """Two rows of panels of one stack: what was seen and is true, and what was said of it.
+    """Two rows of panels for one stack: measurement and truth, and the predictions.
 
     Attributes:
         rows: "images" and "uncertainty", each name -> picture (2H, 2W).
@@ -53,7 +53,7 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """Everything that the stacks gave, one after the other.
+    """Everything that was measured on the stacks, one after the other.
 
     Attributes:
         images: rows of image quality, one per stack and method.

@@ -123,7 +123,7 @@ def _require_right(stack: RawStack, result: Reconstruction) -> None:
 
 
 def require_sound(lines: list[Line]) -> None:
-    """`InputError` if a check failed; what is merely worth knowing is none."""
+    """`InputError` if a check failed; warnings are not failures."""
     failed = [line.text for line in lines if line.text.startswith("FAILED")]
     if failed:
         raise InputError(f"{len(failed)} of the checks failed, see above")

@@ -107,7 +107,7 @@ def measured_pair(low: Tensor, high: Tensor, ratio: float, delta: float) -> Pair
 
 
 def advice(pair: Pair, found: float | None, goal: float, share: float) -> str:
-    """The next exposure in words."""
+    """Describes the next exposure for people."""
     fixed = f"{share:.0%} of the variance at the higher exposure does not depend on light"
     if found is None:
         return f"credibility {goal:g} is not reached by light alone: {fixed}"

@@ -1,4 +1,4 @@
-"""Ways to the members of a posterior. Each is a class with one face, and a dictionary chooses.
+"""Ways to the members of a posterior: classes with the same interface; a dictionary chooses.
 
     begin(step)        what must happen before the gradient of a step is taken
     step(step) -> Move moves the weights once, along the gradient that is in them
@@ -99,7 +99,7 @@ class PointEstimate:
 
 
 class McDropout(PointEstimate):
-    """Passes of one network, each with a mask of its own that stays.
+    """Passes of one network, each with its own fixed mask.
 
     Source: Gal and Ghahramani, ICML 2016.
     """

@@ -28,7 +28,7 @@ __all__ = ["fit_reconstruction"]
 
 @exact_arithmetic()
 def fit_reconstruction(settings: Step1Settings) -> int:
-    """Trains step 1 into the run folder, or goes on with it.
+    """Trains step 1 into the run folder, or continues it.
 
     Returns:
         The number of members.
@@ -106,7 +106,7 @@ def _resume(run: Run, parts: dict[str, Any]) -> tuple[int, int]:
 
 
 def save_member(run: Run, network: BayesDL, sampler: dict[str, Any], index: int, step: int) -> None:
-    """Stores the weights of this moment as a member, with its own score on validation fields."""
+    """Stores the present weights as a member, with their score on validation fields."""
     if run.outliers is not None:
         sampler = {**sampler, "outlier_gain": run.settings.energy.outlier_gain}
     scores = validate(network, run)

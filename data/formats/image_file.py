@@ -106,10 +106,10 @@ class ImageFile:
 
 
 def plausible_wavelength(nm: float | None) -> float | None:
-    """A wavelength of a file, None if it is none of light, such as 0."""
+    """A wavelength from a file; None if it cannot be that of light, such as 0."""
     return nm if nm is not None and LIGHT_NM[0] < nm < LIGHT_NM[1] else None
 
 
 def plausible_aperture(na: float | None) -> float | None:
-    """A numerical aperture of a file, None if no objective has it."""
+    """A numerical aperture from a file; None if no objective has it."""
     return na if na is not None and APERTURES[0] <= na <= APERTURES[1] else None

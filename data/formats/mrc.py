@@ -1,4 +1,4 @@
-"""Reads MRC and DeltaVision files; permissively, for BioSR leaves half the header empty."""
+"""Reads MRC and DeltaVision files; permissively, since BioSR leaves half the header empty."""
 
 from __future__ import annotations
 

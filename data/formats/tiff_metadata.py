@@ -1,4 +1,4 @@
-"""Pixel sizes, colours and apertures that TIFF files of microscopes and Fiji say."""
+"""Pixel sizes, colours and apertures that TIFF files of microscopes and Fiji state."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PLAUSIBLE_NM = (5.0, 1000.0)  # uncalibrated files say 1 um, or a printer's 72 d
 
 
 def pixel_sizes_nm(file: tifffile.TiffFile) -> tuple[float | None, float | None]:
-    """Width and height of a pixel in nm, each None where it is not said or not plausible.
+    """Width and height of a pixel in nm, each None if not stated or not plausible.
 
     Plausible is 5 to 1000 nm; 1000 nm itself is a placeholder.
     """

@@ -1,4 +1,4 @@
-"""A memory-mapped copy of a data set: every TIFF of the tree is decoded once, ever.
+"""A memory-mapped copy of a data set: every TIFF of the tree is decoded only once.
 
     <cache_dir>/<key>/index.json   stacks, their scales, and the folder they came from
     <cache_dir>/<key>/raw.npy      (stacks, 9, H, W) uint16, or float32 where the frames are not

@@ -46,7 +46,7 @@ class Switching:
 
     @property
     def scannable(self) -> bool:
-        """True where bleaching is for ever, and dark and emitting states can reach each other.
+        """True where bleaching is permanent, and dark and emitting states can reach each other.
 
         Only then the scan needs no logarithms: its numbers stay within the range of float64.
         """

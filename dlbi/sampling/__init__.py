@@ -1,1 +1,1 @@
-"""The Markov chain over emitters of a whole movie, what it assumes, and what it is believed."""
+"""The Markov chain over emitters of a whole movie, its assumptions, and how far to believe it."""

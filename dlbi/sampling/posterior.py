@@ -15,7 +15,7 @@ NORMAL_90 = 3.2897  # width of the central 90 % of a normal law, in standard dev
 
 
 class Sums:
-    """Adds up what sweeps say; each adds the laws of all positions, and one draw of them."""
+    """Sums over sweeps: each adds the laws of all positions, and one draw of them."""
 
     def __init__(self, shape: tuple[int, ...]):
         self.count = 0

@@ -1,4 +1,4 @@
-"""What a movie says of its fluorophores before any of them is found: brightness and switching."""
+"""What a movie shows of its fluorophores before any of them is found: brightness and switching."""
 
 from dataclasses import dataclass
 

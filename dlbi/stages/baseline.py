@@ -29,7 +29,7 @@ PASSES = 60
 
 
 def three_b_result(movie: Movie, prepared: Prepared, settings: Settings) -> StageResult:
-    """Runs the 3B analysis with random seeds and its own priors; only the width is that measured.
+    """Runs the 3B analysis with random seeds and its own priors; only the width is measured.
 
     Returns:
         Structure: mean number of spots in a fine pixel. Uncertainty: standard deviation of that

@@ -29,7 +29,7 @@ def first_guess(
     optics: Optics | None = None,
     dimming: Tensor | None = None,
 ) -> Tensor:
-    """Wiener filter with the patterns that are found in the stack, weighed by what speaks for them.
+    """Wiener filter with the patterns that are found in the stack, weighed by their evidence.
 
     The modulation of each orientation is multiplied by the probability that its pattern is real,
     and by `exp(-v / 2)`, the expected cosine of a phase with an error of variance v: the moved
@@ -55,7 +55,7 @@ def first_guess(
 def block_settings(
     raw: Tensor, patterns: Estimate, background: float, dimming: Tensor | None = None
 ) -> FilterSettings:
-    """What a part of a large field tells about the filter of all of its blocks.
+    """What a part of a large field determines about the filter of all of its blocks.
 
     Args:
         raw: (9, h, w) counts of the part.
@@ -70,7 +70,7 @@ def block_settings(
 def block_guess(
     raw: Tensor, patterns: Estimate, settings: FilterSettings, missing: Tensor | None = None
 ) -> Tensor:
-    """`first_guess` of a block of a large field, which is true `BLOCK_MARGIN` from its edges on.
+    """`first_guess` of a block of a large field, valid from `BLOCK_MARGIN` inside its edges.
 
     Args:
         raw: (9, h, w) counts of the block with its margin.

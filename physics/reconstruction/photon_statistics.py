@@ -54,7 +54,7 @@ class NoiseGrowth(NamedTuple):
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether it is worth while to look for a gamma."""
+        """Whether it is worthwhile to look for a gamma."""
         return self.deviation > DOUBTFUL
 
 

@@ -47,7 +47,7 @@ LOWEST_WIENER = 1e-9  # of the largest filter power; keeps 0 / 0 out where nothi
 
 @dataclass(frozen=True, kw_only=True)
 class FilterSettings:
-    """What the filter measures of a stack; blocks of one field share what a part of it has shown.
+    """What the filter measures on a stack; blocks of one field share what was measured on a part.
 
     Attributes:
         background: counts.

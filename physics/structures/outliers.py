@@ -45,7 +45,7 @@ def discs(cell: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def waves(cell: Tensor, generator: torch.Generator) -> Tensor:
-    """A few plane waves with periods of 6 to 80 pixels, one through the other."""
+    """A few overlapping plane waves with periods of 6 to 80 pixels."""
     rows, columns = (torch.arange(n) + 0.0 for n in cell.shape)
     image = torch.zeros(cell.shape)
     for _ in range(integer(generator, 2, 9)):
@@ -59,7 +59,7 @@ def waves(cell: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def inverted(cell: Tensor, generator: torch.Generator) -> Tensor:
-    """The cell as dark lines on bright ground."""
+    """The cell as dark lines on a bright ground."""
     blurred = soften(cell, uniform(generator, 1.0, 3.0), pixel_size_nm=1.0)  # in pixels
     bright = blurred.flatten().sort().values[int(0.99 * blurred.numel())].clamp(min=1e-9)
     return 1 - (blurred / bright).clamp(0, 1)

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar where somebody watches, a line now and then in a file."""
+"""Progress of long work: a bar on a terminal, a line now and then in a file."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class Canvas:
         self._pen.rectangle((left, top, right - 1, bottom - 1), outline=colour, width=line)
 
     def hatch(self, box: Box) -> None:
-        """Grey lines over a box: what lies there says nothing."""
+        """Grey lines over a box whose content does not count."""
         left, top, right, bottom = (round(side) for side in box)
         rows, columns = np.mgrid[top:bottom, left:right]
         lines = (rows + columns) % HATCH < HATCHED
@@ -102,7 +102,7 @@ class Canvas:
         inside: Box | None = None,
         dashes: int = 0,
     ) -> None:
-        """The outline of a circle, in so many dashes; 0: in one."""
+        """The outline of a circle, in so many dashes; 0 draws it solid."""
         middle = np.array(centre)
         corners = np.stack([middle - radius - width / 2, middle + radius + width / 2])
         arcs = [(0.0, 360.0)]
@@ -137,7 +137,7 @@ class Canvas:
         return self._pen.textbbox(place, words, **style)
 
     def upright(self, centre: tuple[float, float], words: str, size: float) -> Box:
-        """Words that are read from below to above, around a centre; gives their box."""
+        """Text that reads upwards, around a centre; gives its box."""
         font = _font(size)
         left, top, right, bottom = font.getbbox(words)
         mask = Image.new("L", (math.ceil(right - left) + 2, math.ceil(bottom - top) + 2))

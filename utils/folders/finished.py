@@ -1,4 +1,4 @@
-"""Work that outlives a kill: what has been finished, and what was begun and can go on.
+"""Work that survives a kill: what has been finished, and what was begun and can continue.
 
 Two hidden things lie in a folder of results. `.finished.json` names the work whose result is there
 and its files; without it, or with another identity, the result has to be made. `.unfinished/` holds
@@ -39,7 +39,7 @@ def mark_finished(folder: str | Path, identity: str, names: Iterable[str]) -> No
 
 
 def forget(folder: str | Path) -> None:
-    """Says that the folder holds no finished result: before any of its files changes."""
+    """Marks that the folder holds no finished result, before any of its files changes."""
     (Path(folder) / FINISHED).unlink(missing_ok=True)
 
 
@@ -62,7 +62,7 @@ def begun(folder: str | Path) -> str | None:
 
 
 def complete(folder: str | Path, names: Collection[str], last: str, written: Iterable[str]) -> None:
-    """The files of the unfinished work take their places; it can be called again after a kill.
+    """Moves the files of the unfinished work into place; it can be called again after a kill.
 
     Args:
         folder: folder of the results.

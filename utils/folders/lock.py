@@ -65,7 +65,7 @@ def owned_folder(folder: str | Path, patience_s: float = 0) -> Iterator[Path]:
 
 
 def _owner(folder: Path) -> str:
-    """Who says to own the folder, in one line; an owner of this moment is given time to say it."""
+    """The owner of the folder, in one line; a new owner is given time to state its name."""
     for _ in range(NAMING_TRIES):
         try:
             facts = json.loads((folder / OWNER).read_text(encoding="utf-8"))

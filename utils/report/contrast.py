@@ -1,4 +1,4 @@
-"""The values at the ends of the colours of an image; without a library of pictures."""
+"""The values at the ends of the colours of an image; needs no plotting library."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Doing(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a task came to: lines to print, why it failed, and the identity of a series to go on."""
+    """The outcome of a task: lines to print, why it failed, and the identity of its series."""
 
     lines: str = ""
     failure: str | None = None

@@ -1,4 +1,4 @@
-"""What a result is a result of: a hash over input, options and members."""
+"""The identity of a result: a hash over input, options and members."""
 
 from __future__ import annotations
 

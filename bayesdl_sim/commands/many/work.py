@@ -97,7 +97,7 @@ def do_one(
     single: bool,
     keep: Callable[[], AbstractContextManager] | None = None,
 ) -> None:
-    """One stack, unless its result is there already; why it failed goes to `failures`.
+    """Processes one stack, unless its result is there; a failure is noted in `failures`.
 
     Args:
         single: it is the only one: its error is raised.

@@ -21,7 +21,7 @@ CUTOFF_RANGE = (0.1, 0.5)  # cycles per raw pixel: beyond the camera's limit the
 
 @dataclass(frozen=True, kw_only=True)
 class KnownMicroscope:
-    """What the user knows of the detection; None: nothing.
+    """What the user knows about the detection; None where unknown.
 
     Attributes:
         na: numerical aperture.

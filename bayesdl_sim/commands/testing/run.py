@@ -64,7 +64,7 @@ def run(settings: TestSettings) -> None:
 def process_job(
     job: Job, identity: str, settings: TestSettings, posterior: Posterior, keep: Keep
 ) -> None:
-    """Does one stack, whole or as a series, while `keep` keeps the folder of its result."""
+    """Processes one stack, whole or as a series, while `keep` holds the folder of its result."""
     source = printable(job.entry.source)
     refuse = partial(refuse_frames, source, posterior, settings.force)
     if job.streamed:

@@ -20,7 +20,7 @@ STAGES = ("moments", "network", "bayes")
 
 
 class Movie(NamedTuple):
-    """What came of a movie: its layers, and a few sentences."""
+    """The result of a movie: its layers, and a few sentences."""
 
     layers: list[LayerData]
     sentences: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What ends a piece of work that nobody wants any more."""
+"""The exception that ends work which the user has cancelled."""
 
 __all__ = ["Stopped"]
 

@@ -1,4 +1,4 @@
-"""How far to trust every pixel, for a tolerance that is chosen on the result: no network is asked.
+"""How far to trust every pixel, for a tolerance chosen on the result, without running a network.
 
 The informed picture is looked up in a table of 256 brightnesses and 256 credibilities, so that
 another tolerance costs milliseconds.

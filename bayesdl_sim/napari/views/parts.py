@@ -92,7 +92,7 @@ class Picture(QLabel):
         self._fit()
 
     def forget(self) -> None:
-        """Back to the words."""
+        """Shows the text again."""
         self._whole = QPixmap()
         self.setText(self._words)
 

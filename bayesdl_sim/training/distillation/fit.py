@@ -46,7 +46,7 @@ class StudentScores(NamedTuple):
 
 @exact_arithmetic()
 def distil(settings: DistilSettings) -> StudentScores:
-    """Fits a student and writes it; an interrupted run goes on where it was.
+    """Fits a student and writes it; an interrupted run continues where it was.
 
     Raises:
         InputError: members, data or folders that cannot be used, or a training that diverges.

@@ -1,4 +1,4 @@
-"""`--chains N`: chains that know nothing of each other, one process each, and their members."""
+"""`--chains N`: independent chains, one process each, and their members."""
 
 from __future__ import annotations
 

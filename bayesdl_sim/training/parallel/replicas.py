@@ -102,7 +102,7 @@ def _on_own_device(settings: Any) -> tuple[Any, str]:
 
 
 def require_shares(settings: Any) -> None:
-    """`InputError` if a batch cannot be shared by all processes alike."""
+    """`InputError` if a batch cannot be shared equally by all processes."""
     count = place().count
     sizes = {"batch_size": settings.data.batch_size}
     if getattr(settings, "energy", None) is not None and settings.energy.outlier_dir is not None:

@@ -17,7 +17,7 @@ __all__ = ["DataSettings", "InputSettings", "NumericsSettings", "RunSettings"]
 
 @dataclass(frozen=True, kw_only=True)
 class DataSettings:
-    """What is learned from, and in which pieces.
+    """The training data, and how they are cut into batches.
 
     Attributes:
         root_dir: data set, or the folder that holds it under the name of the sample.
@@ -48,7 +48,7 @@ class DataSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class NumericsSettings:
-    """Chance and arithmetic.
+    """Random seed and arithmetic.
 
     Attributes:
         seed: seed of initial weights, patches, noise and masks.

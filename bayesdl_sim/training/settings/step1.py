@@ -88,7 +88,7 @@ class NetworkSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class SamplerSettings:
-    """How step 1 comes to its members.
+    """How step 1 obtains its members.
 
     Attributes:
         posterior: the way to the members, a key of `training.posteriors.POSTERIORS`.
