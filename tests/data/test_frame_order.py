@@ -48,7 +48,7 @@ def test_words_that_are_no_order_are_refused(order, message):
     [
         ("orientation,phase", 10, "10 images are not a whole number of stacks"),
         ("orientation,z=2,phase", 27, "27 images are not a whole number of stacks"),
-        ("orientation,z,phase", 6, "6 images are no whole"),
+        ("orientation,z,phase", 6, "6 images are not a whole"),
         ("time,orientation,z,phase", 54, "leaves open how many .* along time and along plane"),
     ],
 )

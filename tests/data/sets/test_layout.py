@@ -119,7 +119,7 @@ def test_what_is_missing_is_named(write_tree, tmp_path):
 def test_zero_padded_names_are_refused_not_skipped(write_tree):
     tree = write_tree()
     (tree.root / "Raw" / "cell_3").rename(tree.root / "Raw" / "cell_03")
-    with pytest.raises(InputError, match="without zeros"):
+    with pytest.raises(InputError, match="without leading 0"):
         tree.cells()
 
 
