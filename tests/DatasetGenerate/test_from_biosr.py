@@ -347,7 +347,7 @@ def test_whole_numbers_in_other_types_become_uint16(write_biosr, tmp_path):
         (("--cells", "1-2"), "3 cells or more"),
         (("--cells", "train=1", "validation=2"), "no cells for test"),
         (("--cells", "train=1-2", "validation=2", "test=3"), "cell 2 is in two parts"),
-        (("--cells", "train=1", "3"), "name the part of all"),
+        (("--cells", "train=1", "3"), "name a part for all"),
         (("--cells", "dev=1"), "expected train, validation, test once each"),
         (("--levels", "7"), "--levels: there is no 7"),
         (("--bg_cut_prct", "100"), "0 to below 100"),

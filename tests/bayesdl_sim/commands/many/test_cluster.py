@@ -129,7 +129,7 @@ def test_a_scheduler_that_does_not_answer(call, series, tmp_path, monkeypatch):
     ("options", "words"),
     [
         (("--workers", "2", "--shard", "1/2"), "workers and shard: expected one way"),
-        (("--again", "--shard", "1/2"), "shard and again: a part cannot know"),
+        (("--again", "--shard", "1/2"), "shard and again: a part cannot tell"),
         (("--workers", "0"), "workers: expected 1 or more, found 0"),
         (("--shard", "1/2", "--target", "t.tif"), "shard: a single stack with a target"),
     ],
