@@ -111,7 +111,7 @@ def check_order(stacks: list[np.ndarray], order: FrameOrder, name: str) -> str:
     return "fringes too weak to tell"
 
 
-def proved_order(raw: np.ndarray) -> tuple[int, ...] | None:
+def proved_order(raw: np.ndarray, device: torch.device | str = "cpu") -> tuple[int, ...] | None:
     """The order that the fringes prove, if it differs from the stated one.
 
     Frames that show the same wave vector belong to one orientation. The order is proved if every
@@ -122,6 +122,7 @@ def proved_order(raw: np.ndarray) -> tuple[int, ...] | None:
 
     Args:
         raw: counts (9, H, W) in the stated order.
+        device: where to search.
 
     Returns:
         For each place the number, from 0, of the frame that belongs there, with as few frames moved
@@ -131,12 +132,12 @@ def proved_order(raw: np.ndarray) -> tuple[int, ...] | None:
     Raises:
         InputError: more than three frames of an orientation follow each other: not 3 x 3 frames.
     """
-    return _order_of(_search(raw))
+    return _order_of(_search(raw, device))
 
 
-def _search(raw: np.ndarray) -> FringeSearch | None:
+def _search(raw: np.ndarray, device: torch.device | str = "cpu") -> FringeSearch | None:
     """The search for fringes in the brightest part of frames (9, H, W); None without noise."""
-    frames = torch.as_tensor(raw)
+    frames = torch.as_tensor(raw).to(device)
     frames = frames[:, *brightest_square(frames.nan_to_num(), SEARCHED_FIELD)]
     frames, valid = prepare(frames), validity(frames.float())
     noise = noise_variance(frames, TYPICAL_OPTICS, valid)
@@ -170,26 +171,30 @@ class Ordered(NamedTuple):
     search: FringeSearch | None
 
 
-def in_proved_order(stack: RawStack) -> RawStack:
+def in_proved_order(stack: RawStack, device: torch.device | str = "cpu") -> RawStack:
     """`ordered` without the search."""
-    return ordered(stack).stack
+    return ordered(stack, device).stack
 
 
-def ordered(stack: RawStack) -> Ordered:
+def ordered(stack: RawStack, device: torch.device | str = "cpu") -> Ordered:
     """The stack with its frames in the order that its fringes prove.
 
     A stack without visible fringes, or in the right order, is returned as it is. The frames of a
     time series are put in the order of its first time point, if its last one agrees or is not
     clear.
 
+    Args:
+        device: where to search; `Ordered.search` is there.
+
     Raises:
         InputError: five phases per orientation (see `proved_order`).
     """
     try:
-        search = _search(_searched(stack.raw, 0))
+        search = _search(_searched(stack.raw, 0), device)
         order = _order_of(search)
         if order is not None and len(stack.raw) > 1:
-            last = proved_order(_searched(stack.raw, len(stack.raw) - 1)[list(order)])
+            frames = _searched(stack.raw, len(stack.raw) - 1)[list(order)]
+            last = proved_order(frames, device)
             order = None if last is not None else order
     except InputError as error:
         raise InputError(f"{stack.source}: {error}") from None

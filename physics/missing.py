@@ -14,6 +14,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from bayesdl_sim.physics.interpolation import interpolated, narrow_gaps
+from bayesdl_sim.utils.devices import exact_arithmetic
 
 __all__ = [
     "describe_missing",
@@ -196,6 +197,7 @@ def _runs(lines: np.ndarray, first: int, stop: int) -> list[tuple[int, int]]:
     return [(first + int(a) + 1, first + int(b)) for a, b in zip(starts, ends, strict=True)]
 
 
+@exact_arithmetic()
 def _blurred(images: Tensor, sigma: float) -> Tensor:
     """Gaussian means (n, H, W), zero outside the field."""
     for axis in (1, 2):

@@ -64,6 +64,7 @@ def outlier_set(tmp_path_factory):
 # A second device without a GPU: its tensors say that they are on `meta`, hold their numbers on the
 # CPU, and refuse to meet tensors of the CPU, as those of a GPU do.
 OTHER_DEVICE = torch.device("meta")
+SMALL = 64**2  # numbers; a table of so few may be made anywhere
 
 
 class MixedDevices(AssertionError):
@@ -91,9 +92,23 @@ class _OnOther(torch.Tensor):
 
 
 class _OtherDevice(TorchDispatchMode):
-    """Sees also the operations that make tensors or bring them to the other device."""
+    """Sees also the operations that make tensors or bring them to the other device.
+
+    Attributes:
+        left_behind: Fourier transforms and convolutions of images that were made on the CPU.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.left_behind = []
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function._schema.name
+        tensors = [leaf for leaf in tree_leaves(args) if isinstance(leaf, torch.Tensor)]
+        if ("fft" in name or "convolution" in name) and not any(
+            isinstance(x, _OnOther) for x in tensors
+        ):
+            self.left_behind += [(name, tuple(x.shape)) for x in tensors if x.numel() > SMALL]
         return _dispatch(function, args, kwargs or {})
 
 
@@ -130,7 +145,10 @@ def on_cpu(tree):
 
 @pytest.fixture
 def other_device(monkeypatch):
-    """A device that is not the CPU: `device`, and `refusing()`, in which both may not mix."""
+    """A device that is not the CPU: `device`, and `refusing()`, in which both may not mix.
+
+    In `working()`, moreover, no Fourier transform and no convolution may be left to the CPU.
+    """
     generator, autocast = torch.Generator, torch.autocast
 
     tensor = torch.tensor
@@ -157,5 +175,14 @@ def other_device(monkeypatch):
         def refusing():
             with _OtherDevice():
                 yield OTHER_DEVICE
+
+        @staticmethod
+        @contextlib.contextmanager
+        def working():
+            """`refusing()`, and at its end nothing that takes time was left to the CPU."""
+            with _OtherDevice() as mode:
+                yield OTHER_DEVICE
+            if mode.left_behind:
+                raise MixedDevices(f"computed on the CPU: {mode.left_behind}")
 
     return Other

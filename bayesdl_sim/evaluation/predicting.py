@@ -131,7 +131,7 @@ def predict_case(case: Case, evaluated: Evaluated, sampling: Sampling) -> tuple[
     maps = _in_case_units(prediction, case, prepared, evaluated.label)
     factor, offset = _to_case(case, prepared)
     dimming = prepared.fine_dimming(0)
-    spots = 1.0 if dimming is None else dimming.numpy().ravel()[index]
+    spots = 1.0 if dimming is None else dimming.cpu().numpy().ravel()[index]
     means, sigmas = (factor * np.stack(values) / spots for values in zip(*kept, strict=True))
     rng = np.random.default_rng([sampling.seed, case.cell, case.level, 1])
     draws = mixture_draws(means + offset, sigmas, rng)

@@ -57,10 +57,10 @@ def fringe_share(
     def image(frames: Tensor, light: Estimate) -> Tensor:
         guess = None
         if inputs.first_guess:
-            guess = first_guess(frames, light).numpy() / norm.scale
-        shown = network_input(norm.apply(frames.numpy()), guess, inputs)
+            guess = first_guess(frames, light).cpu().numpy() / norm.scale
+        shown = network_input(norm.apply(frames.cpu().numpy()), guess, inputs)
         with torch.no_grad():
-            return member(torch.from_numpy(shown)[None].float())[0][0, 0].float().cpu()
+            return member(torch.from_numpy(shown)[None].float())[0][0, 0].float()
 
     control = shuffled(raw, torch.Generator().manual_seed(SEED))
     without = replace(patterns, probability=(0.0,) * ORIENTATIONS)

@@ -121,4 +121,4 @@ def fringe_spectra(frames: Tensor) -> NDArray[np.float32]:
     power = torch.fft.fftshift(spectra.abs().square().sum(dim=1), dim=(1, 2))
     size = [min(SIDE, side) for side in power.shape[1:]]
     small = torch.nn.functional.adaptive_avg_pool2d(power[None], size)[0]
-    return small.numpy().astype(np.float32)
+    return small.cpu().numpy().astype(np.float32)

@@ -18,7 +18,7 @@ RANGE_PERCENTILES = (0.5, 99.5)  # of the pixels: one bright spot is less than 0
 
 def gaps_of(prepared: PreparedStack) -> NDArray[np.bool_] | None:
     """Raw pixels (T, H, W) that hold no data; None where all do."""
-    gaps = np.stack([prepared.missing(t).numpy() for t in range(len(prepared))])
+    gaps = np.stack([prepared.missing(t).cpu().numpy() for t in range(len(prepared))])
     return gaps if gaps.any() else None
 
 

@@ -145,8 +145,8 @@ def misfit_maps(
 
 def _misfit(found: Resimulation) -> dict[str, NDArray[np.float32]]:
     return {
-        "Contradicted": found.invented.float().numpy(),
-        "Misfit": found.chi2.float().numpy(),
+        "Contradicted": found.invented.float().cpu().numpy(),
+        "Misfit": found.chi2.float().cpu().numpy(),
     }
 
 
@@ -174,7 +174,9 @@ def sharp_map(
 
     def sharp(square: Square) -> NDArray:
         image = sr(square)
-        return sharper(torch.from_numpy(image), extended).numpy() if resolved else image
+        if not resolved:
+            return image
+        return sharper(torch.from_numpy(image).to(prepared.device), extended).cpu().numpy()
 
     if not prepared.is_large:
         return sharp(_fine_whole(prepared))

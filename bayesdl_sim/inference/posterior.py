@@ -264,7 +264,8 @@ class Posterior:
         source = Path("the batch")
         shared = {"pixel_size_nm": None, "name": str(source), "source": source}
         for one in raw.cpu().numpy()[:, None]:
-            yield PreparedStack(RawStack(raw=one, **shared), self.min_max, optics)
+            stack = RawStack(raw=one, **shared)
+            yield PreparedStack(stack, self.min_max, optics, device=self.device)
 
     def prepare(
         self,
@@ -281,13 +282,13 @@ class Posterior:
             search: for fringes, see `PreparedStack`.
         """
         if isinstance(stack, PreparedStack):
-            if stack.min_max == self.min_max:
+            if stack.min_max == self.min_max and stack.device == self.device:
                 return stack
-            # Prepared for a posterior that scales its frames otherwise.
+            # Prepared for a posterior on another device, or one that scales its frames otherwise.
             stack, optics, search = stack.stack, stack.optics, stack.search
         if optics is None:
             optics = stated_optics(stack.na, stack.emission_nm, stack.pixel_size_nm)
-        return PreparedStack(stack, self.min_max, optics, search)
+        return PreparedStack(stack, self.min_max, optics, search, self.device)
 
     def require_maps(self, maps: Sequence[str]) -> None:
         """`InputError` if a map is unknown, or cannot be had from these members."""

@@ -12,6 +12,7 @@ from bayesdl_sim.physics.hot import cooled, faulty_pixels
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
 from bayesdl_sim.physics.missing import filled, missing_pixels
 from bayesdl_sim.physics.optics import Optics, otf_at
+from bayesdl_sim.utils.devices import exact_arithmetic
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = [
@@ -143,6 +144,7 @@ def ring_mean(image: Tensor, index: Tensor) -> Tensor:
     return total / count.clamp(min=1)
 
 
+@exact_arithmetic()
 def gaussian(image: Tensor, sigma: float) -> Tensor:
     """Convolution of (H, W) with a Gaussian of unit sum, mirrored at the borders."""
     for axis in (0, 1):

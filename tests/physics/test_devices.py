@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from bayesdl_sim.physics.missing import filled
+from bayesdl_sim.physics.patterns.bands import gaussian
 from bayesdl_sim.physics.patterns.estimation import estimate
 from bayesdl_sim.physics.reconstruction.first_guess import first_guess
 from bayesdl_sim.physics.reconstruction.raw_checks import raw_checks
@@ -20,7 +22,7 @@ def raw(stand):
 
 def test_patterns(raw, other_device):
     expected = estimate(raw)
-    with other_device.refusing():
+    with other_device.working():
         found = estimate(raw.to(other_device.device))
     light = expected.illumination
     assert found.illumination.frequency == pytest.approx(light.frequency, rel=1e-5)
@@ -33,7 +35,7 @@ def test_first_guess_and_resimulation(raw, other_device):
     patterns = estimate(raw)
     expected = first_guess(raw, patterns)
     misfit = resimulate_field(raw, expected, patterns=patterns)
-    with other_device.refusing():
+    with other_device.working():
         there = raw.to(other_device.device)
         guess = first_guess(there, patterns)
         found = resimulate_field(there, guess, patterns=patterns)
@@ -47,10 +49,25 @@ def test_first_guess_and_resimulation(raw, other_device):
 def test_raw_checks(raw, other_device):
     patterns = estimate(raw)
     expected = raw_checks(raw, patterns=patterns)._asdict()
-    with other_device.refusing():
+    with other_device.working():
         found = raw_checks(raw.to(other_device.device), patterns=patterns)._asdict()
     for name, value in expected.items():
         if isinstance(value, str) or name in ("groups", "copies"):
             assert found[name] == value
         else:
             np.testing.assert_allclose(found[name], value, rtol=1e-2, atol=1e-3, err_msg=name)
+
+
+def test_smooth_images_are_those_of_true_float32(raw, monkeypatch):
+    """On NVIDIA GPUs a convolution would round its inputs to ten bits, unless it is told not to."""
+    real, precisions = torch.nn.functional.conv1d, []
+
+    def watched(*words, **options):
+        precisions.append(torch.backends.cudnn.conv.fp32_precision)
+        return real(*words, **options)
+
+    monkeypatch.setattr(torch.nn.functional, "conv1d", watched)
+    missing = torch.zeros(raw.shape[1:], dtype=torch.bool)
+    missing[20:32] = True
+    gaussian(filled(raw, missing).mean(dim=0), 2.0)
+    assert set(precisions) == {"ieee"}

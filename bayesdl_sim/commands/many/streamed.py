@@ -97,7 +97,7 @@ def open_run(
     entry: StackEntry, folder: Path, settings: TestSettings, posterior: Posterior, identity: str
 ) -> SeriesRun:
     """The work on a series, as every process that takes part opens it."""
-    stack = in_proved_order(entry.open())
+    stack = in_proved_order(entry.open(), posterior.device)
     stack = replace(stack, pixel_size_nm=settings.pixel_size_nm or stack.pixel_size_nm)
     optics = settings.microscope.optics(stack.pixel_size_nm, printable(entry.source))
     what = (identity, settings.maps, settings.numbers, settings.format)

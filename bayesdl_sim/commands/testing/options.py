@@ -254,7 +254,11 @@ def _map_options(group: Any) -> None:
 
 def _expert_options(group: Any) -> None:
     add = group.add_argument
-    add("--device", default="auto", help="auto, cpu, cuda or cuda:n (default %(default)s)")
+    add(
+        "--device",
+        default="auto",
+        help="auto, cpu, cuda or cuda:n, for members, first guess and verdict (default %(default)s)",
+    )
     add("--gpu_id", type=int, help="number of the GPU")
     add("--threads", type=int, help="threads of the CPU (default: the cores that may be used)")
     add(

@@ -106,7 +106,7 @@ def open_posterior(settings: TestSettings) -> Posterior:
 def process(entry: StackEntry, folder: Path, settings: TestSettings, posterior: Posterior) -> None:
     """Reads, judges, reconstructs and writes one stack."""
     source = printable(entry.source)
-    stack, search = ordered(entry.read())
+    stack, search = ordered(entry.read(), posterior.device)
     stack = replace(stack, pixel_size_nm=settings.pixel_size_nm or stack.pixel_size_nm)
     optics = settings.microscope.optics(stack.pixel_size_nm, source)
     for note in settings.microscope.notes(stack):

@@ -89,7 +89,7 @@ def scores_at(
             None for a single member.
     """
     examined = prepared.examine(t, torch.from_numpy(sr))
-    wide_field, sr = prepared.shown(t).mean(dim=0).numpy(), prepared.dimmed(t, sr)
+    wide_field, sr = prepared.shown(t).mean(dim=0).cpu().numpy(), prepared.dimmed(t, sr)
     return stack_scores(examined.checks._asdict(), examined.misfit(), wide_field, sr, epistemic)
 
 

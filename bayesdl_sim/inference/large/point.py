@@ -177,7 +177,7 @@ class _Finishing:
             **{name: images[name] for name in known_deviations(self.posterior)},
             scale=scale,
             pixel_size_nm=None if pixel is None else pixel / 2,
-            wide_field=scale.apply(raw.mean(dim=0, keepdim=True).numpy()),
+            wide_field=scale.apply(raw.mean(dim=0, keepdim=True).cpu().numpy()),
             raw_scales=[self.norm],
             factors=[float(np.mean(factor))],
         )
@@ -189,7 +189,7 @@ class _Finishing:
         result = replace(
             result, further={n: image for n, image in result.further.items() if n in self.maps}
         )
-        gaps = self.one.missing(0)[raw_rows].numpy()[None]
+        gaps = self.one.missing(0)[raw_rows].cpu().numpy()[None]
         return with_gaps(result, gaps) if self.one.missing(0).any() else result
 
     def _rows_of_further(self, rows: slice, raw_rows: slice) -> dict[str, NDArray]:

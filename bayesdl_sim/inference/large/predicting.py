@@ -77,7 +77,7 @@ def part_input(
     norm, raw = one.norm(0), one.shown(0, square)
     if guess is not None:
         guess = guess[*map(doubled, square)] / np.float32(norm.scale)
-    return torch.from_numpy(network_input(norm.apply(raw.numpy()), guess, inputs))[None]
+    return torch.from_numpy(network_input(norm.apply(raw.cpu().numpy()), guess, inputs))[None]
 
 
 def predicted(scratch: Scratch, one: PreparedStack, square: Square) -> Prediction:
@@ -129,7 +129,7 @@ def statistics_of(scratch: Scratch, one: PreparedStack) -> Statistics:
         float(np.square(scratch.read("mean", band) - mean, dtype=np.float64).sum())
         for band in scratch.bands()
     )
-    gaps = one.missing(0).numpy() if bool(one.missing(0).any()) else None
+    gaps = one.missing(0).cpu().numpy() if bool(one.missing(0).any()) else None
 
     def with_data() -> Iterator[NDArray]:
         for band in scratch.bands():

@@ -181,7 +181,7 @@ class LargeField:
         for block in blocks_of(self.size, BLOCK, BLOCK_MARGIN):
             light, missing = patterns.within(block.read), self.missing[block.read]
             guess = block_guess(self.shown(block.read), light, settings, missing)
-            image[*map(doubled, block.write)] = guess[*map(doubled, block.keep)].numpy()
+            image[*map(doubled, block.write)] = guess[*map(doubled, block.keep)].cpu().numpy()
         return image
 
 

@@ -16,17 +16,14 @@ from bayesdl_sim.data.inputs import InputSpec, network_input
 from bayesdl_sim.data.normalise import Normalisation, min_max_of, normalisation_of
 from bayesdl_sim.data.stacks import RawStack
 from bayesdl_sim.inference.prepared.large_field import UNDIMMED, LargeField, is_large
+from bayesdl_sim.inference.prepared.series_patterns import SeriesPatterns
 from bayesdl_sim.physics.hot import cooled, faulty_pixels
 from bayesdl_sim.physics.missing import filled, missing_pixels
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.patterns.bands import prepare
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
 from bayesdl_sim.physics.patterns.frames.fringe_search import FringeSearch
-from bayesdl_sim.physics.patterns.known.constancy import (
-    FringeResponse,
-    fringe_response,
-    patterns_hold,
-)
+from bayesdl_sim.physics.patterns.known.constancy import FringeResponse, fringe_response
 from bayesdl_sim.physics.reconstruction.first_guess import first_guess
 from bayesdl_sim.physics.reconstruction.raw_checks import RawChecks, raw_checks
 from bayesdl_sim.physics.reconstruction.resimulation import (
@@ -54,9 +51,7 @@ class PreparedStack:
         min_max: scale each time point by its smallest and largest count, as the released code.
         optics: of the detection, as far as they are known; None: they are fitted to the stack.
         search: for fringes, if it was made to ask for the order, see `fringe_order.ordered`.
-
-    Attributes:
-        estimated: time points whose patterns were estimated, in the order in which that was needed.
+        device: where to measure; tensors that a method returns are there.
     """
 
     def __init__(
@@ -65,11 +60,12 @@ class PreparedStack:
         min_max: bool = False,
         optics: Optics | None = None,
         search: FringeSearch | None = None,
+        device: torch.device | str = "cpu",
     ) -> None:
         self.stack, self.min_max, self.optics, self.search = stack, min_max, optics, search
-        self.estimated: list[int] = []
+        self.device = torch.device(device)
+        self._patterns = SeriesPatterns()
         self._kept: dict[tuple[str, int], object] = {}
-        self._patterns_from: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self.stack.raw)
@@ -107,7 +103,7 @@ class PreparedStack:
             part = raw.window(t, *square)
         else:
             part = raw[t][:, *square]
-        return torch.from_numpy(np.array(part, np.float32))
+        return torch.from_numpy(np.array(part, np.float32)).to(self.device)
 
     def missing(self, t: int) -> Tensor:
         """The pixels (H, W) that hold no data at one time point, see `physics.missing`."""
@@ -151,7 +147,7 @@ class PreparedStack:
         if factor is None:
             return image
         low = float(image.min())
-        return low + factor[0, 0].numpy() * (image - low)
+        return low + factor[0, 0].cpu().numpy() * (image - low)
 
     def fine_dimming(self, t: int, square: Square | None = None) -> Tensor | None:
         """`dimming` on the doubled grid, (1, 1, 2H, 2W), or in some rows and columns of that."""
@@ -171,7 +167,7 @@ class PreparedStack:
 
     def patterns(self, t: int) -> Estimate:
         """The fringe patterns of one time point, of the whole field."""
-        return self.once("patterns", t, lambda: self._patterns(t))
+        return self._patterns.at(t, self._estimate, self._response)
 
     def trusted_optics(self, t: int) -> Optics | None:
         """The given optics, unless the fringes of a time point contradict them; else None."""
@@ -179,7 +175,12 @@ class PreparedStack:
 
     def patterns_from(self, t: int) -> int | None:
         """The time point at which the patterns of another were estimated; None: not asked for."""
-        return self._patterns_from.get(t)
+        return self._patterns.origin(t)
+
+    @property
+    def estimated(self) -> list[int]:
+        """Time points whose patterns were estimated, in the order in which that was needed."""
+        return self._patterns.estimated
 
     def restore(
         self, t: int, norm: Normalisation, patterns: Estimate | None, origin: int, **kept: object
@@ -193,10 +194,7 @@ class PreparedStack:
         """
         self._kept |= {(what, t): value for what, value in {"norm": norm, **kept}.items()}
         if patterns is not None:
-            self._kept["patterns", t] = patterns
-            self._patterns_from[t] = origin
-            if origin == t and t not in self.estimated:
-                self.estimated.append(t)
+            self._patterns.set(t, patterns, origin)
 
     def forget(self, t: int) -> None:
         """Drops what was measured of one time point pixel by pixel, so that memory stays small."""
@@ -208,7 +206,7 @@ class PreparedStack:
         norm, guess, shown = self.norm(t), None, self.shown(t)
         if inputs.first_guess:
             guess = self.guess(t, shown) / np.float32(norm.scale)
-        raw = shown.numpy() if self._is_changed(t) else self.stack.raw[t]
+        raw = shown.cpu().numpy() if self._is_changed(t) else self.stack.raw[t]
         # The released code divides in float64 and rounds once, when it makes a tensor.
         raw = raw.astype(np.float64) if self.min_max else raw
         return torch.from_numpy(network_input(norm.apply(raw), guess, inputs))[None]
@@ -223,7 +221,7 @@ class PreparedStack:
             return self.large(t).guess(self.patterns(t))
         shown, missing = self.shown(t) if shown is None else shown, self.missing(t)
         gapped = torch.where(missing, torch.nan, shown) if bool(missing.any()) else shown
-        return first_guess(gapped, self.patterns(t), dimming=self.dimming(t)).numpy()
+        return first_guess(gapped, self.patterns(t), dimming=self.dimming(t)).cpu().numpy()
 
     def checks(self, t: int) -> RawChecks:
         """What the raw frames show, see `raw_checks`."""
@@ -269,16 +267,7 @@ class PreparedStack:
         left_out = self.missing(t) | self.faulty(t)
         return bool(left_out.any()) or self.dimming(t) is not None
 
-    def _patterns(self, t: int) -> Estimate:
-        """The nearest estimate of an earlier time point, if it still holds, or one of this."""
-        earlier = [point for point in self.estimated if point < t]
-        if earlier:
-            known = max(earlier)
-            if patterns_hold(self._response(known, known), self._response(known, t)):
-                self._patterns_from[t] = known
-                return self.patterns(known)
-        self.estimated.append(t)
-        self._patterns_from[t] = t
+    def _estimate(self, t: int) -> Estimate:
         if self.is_large:
             return self.large(t).patterns(self.optics)
         return estimate(self.counts(t), self.optics)
@@ -290,8 +279,7 @@ class PreparedStack:
         """
         square = self.squares(known)[0]
         light = self.patterns(known).within(square).illumination
-        answer = partial(fringe_response, self.counts(t, square), light)
-        return self.once("response", t, answer) if t == known else answer()
+        return fringe_response(self.counts(t, square), light)
 
     def once(self, what: str, t: int, measure: Callable[[], Measured]) -> Measured:
         """What is kept under a name, measured where it is not there yet."""

@@ -79,7 +79,7 @@ class PointMaker:
         one, scale = self.survey.one(t), self.survey.scale
         level = self.settings.changes
         predict_stack(self.posterior, one, _silent, level, scale, self._earlier)
-        missing = one.missing(0).numpy()[None]
+        missing = one.missing(0).cpu().numpy()[None]
         self._earlier.gaps = missing if missing.any() else None
 
 

@@ -56,8 +56,8 @@ class Survey:
         raw = whole.stack.raw
         large = whole.is_large and isinstance(raw, FramesOnDisk)
         stack = replace(whole.stack, raw=raw.only(t) if large else raw[t][None])
-        one, origin = PreparedStack(stack, whole.min_max, whole.optics), whole.patterns_from(t)
-        patterns = None if origin is None else whole.patterns(t)
+        one = PreparedStack(stack, whole.min_max, whole.optics, device=whole.device)
+        patterns = None if whole.patterns_from(t) is None else whole.patterns(t)
         one.restore(0, whole.norm(t), patterns, 0)
         return one
 

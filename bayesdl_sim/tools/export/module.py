@@ -101,7 +101,7 @@ class PosteriorModule(nn.Module):
     def reconstruct(self, raw: np.ndarray, device: torch.device) -> Reconstruction:
         """The maps of one stack of counts (1, 9, H, W), without a verdict."""
         stack = RawStack(raw=raw, pixel_size_nm=None, name=str(_SOURCE), source=_SOURCE)
-        prepared = PreparedStack(stack)
+        prepared = PreparedStack(stack, device=device)
         result = predict_stack(self.posterior(device), prepared, lambda *_: None)
         gaps = gaps_of(prepared)
         tolerance = self.settings.delta * structure_range(result.sr, gaps)

@@ -6,10 +6,12 @@ import torch
 
 from bayesdl_sim.bayes.calibration.recalibration import Calibration
 from bayesdl_sim.bayes.calibration.stored import write_calibrations
+from bayesdl_sim.data.fringe_order import ordered
 from bayesdl_sim.evaluation.calibrate import nested_scores
 from bayesdl_sim.evaluation.scenes import simulated_cells
 from bayesdl_sim.inference.judging.gate import LEAST_CELLS, write_gate
 from bayesdl_sim.inference.posterior import Posterior
+from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.settings import (
     CHANGES,
     DEFAULT_MAPS,
@@ -21,6 +23,7 @@ from bayesdl_sim.inference.settings import (
 from bayesdl_sim.models import members as members_module
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
 from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
+from tests.conftest import MixedDevices
 
 # torch takes the other device for its own `meta`, on which copies do nothing.
 pytestmark = pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")
@@ -40,7 +43,7 @@ def test_reconstruction_with_all_maps_stays_on_its_device(
     settings = MapSettings(exceed=0.5, draws=1)
     here = Posterior.load(tmp_path, "cpu", precision="fp32")
     expected = maps_of(here.reconstruct(movie, EVERYTHING, settings=settings))
-    with other_device.refusing():
+    with other_device.working():
         there = Posterior.load(tmp_path, other_device.device, precision="fp32")
         found = maps_of(there.reconstruct(movie, EVERYTHING, settings=settings))
     assert list(found) == list(expected)
@@ -58,7 +61,7 @@ def test_calibrated_predictions_stay_on_their_device(save_members, cristae, tmp_
     write_calibrations(tmp_path / "calibration.json", [fitted])
     raw = torch.from_numpy(cristae[None, :, :32, :40].copy())
     expected = Posterior.load(tmp_path, "cpu", precision="fp32").predict(raw)
-    with other_device.refusing():
+    with other_device.working():
         there = Posterior.load(tmp_path, other_device.device, precision="fp32")
         found = there.predict(raw)
         assert there.functions[0](there.shown(raw)).mean.device == other_device.device
@@ -69,7 +72,7 @@ def test_calibrated_predictions_stay_on_their_device(save_members, cristae, tmp_
 def test_the_released_convention_stays_on_its_device(members, stack, other_device):
     options = {"convention": "released", "precision": "fp32"}
     expected = Posterior.load(members, "cpu", **options).reconstruct(stack)
-    with other_device.refusing():
+    with other_device.working():
         found = Posterior.load(members, other_device.device, **options).reconstruct(stack)
     np.testing.assert_allclose(found.sr, expected.sr, atol=1e-5)
     np.testing.assert_allclose(found.epistemic, expected.epistemic, atol=1e-5)
@@ -84,7 +87,7 @@ def test_gate_and_verdict_stay_on_their_device(save_members, tmp_path, other_dev
     write_gate(tmp_path, [[row] * LEAST_CELLS for row in rows], here.hashes, {})
     here = Posterior.load(tmp_path, "cpu", precision="fp32")
     expected = here.judge(here.prepare(scene.stack()))
-    with other_device.refusing():
+    with other_device.working():
         there = Posterior.load(tmp_path, other_device.device, precision="fp32")
         found_rows = nested_scores(scene, there)
         found = there.judge(there.prepare(scene.stack()))
@@ -99,11 +102,49 @@ def test_tiles_gaps_and_the_sharp_map_stay_on_their_device(members, stack, other
     stack.raw[:, :, 20:30, 40:60] = 0  # a bar without data
     maps, options = (*DEFAULT_MAPS, *SHARP), {"precision": "fp32", "tile": 48}
     expected = maps_of(Posterior.load(members, "cpu", **options).reconstruct(stack, maps))
-    with other_device.refusing():
+    with other_device.working():
         there = Posterior.load(members, other_device.device, **options)
         found = maps_of(there.reconstruct(stack, maps))
     for name, image in expected.items():
         np.testing.assert_allclose(found[name], image, atol=1e-4, err_msg=name)
+
+
+def test_gaps_faults_and_spots_are_found_and_filled_on_the_device(
+    guess_members, stack, other_device
+):
+    """Every branch of what prepares a stack, on one stack that has been searched for its order."""
+    rows, columns = np.mgrid[: stack.raw.shape[-2], : stack.raw.shape[-1]]
+    spot = np.exp(-((rows - 20) ** 2 + (columns - 70) ** 2) / 3)
+    stack.raw[:] += (20 * np.ptp(stack.raw) * spot).astype(np.float32)
+    stack.raw[..., 60, 30] += 30 * stack.raw.max()  # a hot pixel
+    stack.raw[..., 10] = 100  # a dead column
+    stack.raw[..., -9:, :] = np.nan
+    here = Posterior.load(guess_members, "cpu", precision="fp32")
+    put, search = ordered(stack)
+    expected = here.reconstruct(here.prepare(put, search=search))
+    with other_device.working() as device:
+        put, search = ordered(stack, device)
+        there = Posterior.load(guess_members, device, precision="fp32")
+        prepared = there.prepare(put, search=search)
+        result = there.reconstruct(prepared)
+        for measured in (prepared.missing(0), prepared.faulty(0), prepared.dimming(0)):
+            assert measured.device == device
+    assert result.facts["bright_spot"] == pytest.approx(expected.facts["bright_spot"], rel=1e-3)
+    assert result.fringe_share == pytest.approx(expected.fringe_share, abs=1e-2)
+    assert result.verdict.decision == expected.verdict.decision
+    np.testing.assert_allclose(result.sr, expected.sr, atol=1e-3)
+
+
+def test_what_is_left_to_the_cpu_is_noticed(guess_members, stack, other_device, monkeypatch):
+    counts = PreparedStack.counts
+    monkeypatch.setattr(PreparedStack, "counts", lambda *words: counts(*words).cpu())
+
+    def guess():
+        with other_device.working() as device:
+            Posterior.load(guess_members, device, precision="fp32").prepare(stack).guess(0)
+
+    with pytest.raises(MixedDevices, match="computed on the CPU"):
+        guess()
 
 
 @pytest.mark.parametrize(
@@ -120,14 +161,14 @@ def test_other_networks_stay_on_their_device(stack, tmp_path, other_device, back
         save_checkpoint(member_path(tmp_path, index), payload)
     raw = torch.from_numpy(stack.raw)
     expected = Posterior.load(tmp_path, "cpu", precision="fp32").predict(raw)
-    with other_device.refusing():
+    with other_device.working():
         found = Posterior.load(tmp_path, other_device.device, precision="fp32").predict(raw)
     torch.testing.assert_close(found.mean, expected.mean, rtol=1e-4, atol=1e-5)
 
 
 def test_bf16_stays_on_its_device(guess_members, stack, other_device):
     """Mixed precision casts weights and frames; both casts happen where they are."""
-    with other_device.refusing():
+    with other_device.working():
         there = Posterior.load(guess_members, other_device.device, precision="bf16")
         result = there.reconstruct(stack)
     assert np.isfinite(result.sr).all()

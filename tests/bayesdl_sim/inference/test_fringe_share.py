@@ -104,7 +104,8 @@ def test_a_result_states_it_beside_its_fringes(posterior, stack, tmp_path):
     result.save(tmp_path)
     assert words in (tmp_path / "report.html").read_text(encoding="utf-8")
     prepared = posterior.prepare(stack)
-    prepared._kept["patterns", 0] = replace(prepared.patterns(0), probability=(0.1, 0.0, 0.5))
+    doubtful = replace(prepared.patterns(0), probability=(0.1, 0.0, 0.5))
+    prepared.restore(0, prepared.norm(0), doubtful, 0)
     without = posterior.reconstruct(prepared)
     assert without.fringe_share is None
     assert "they carry" not in fringe_sentence(without.facts["patterns"], None)

@@ -28,7 +28,7 @@ def test_facts_are_those_of_the_estimate_in_nm_and_degrees(prepared):
         assert row["modulation"] == pytest.approx(found.illumination.modulation[o], abs=1e-3)
         assert all(0 <= phase <= 360 for phase in row["phases_deg"])
     unknown = PreparedStack(replace(prepared.stack, pixel_size_nm=None))
-    unknown._kept, unknown.estimated = prepared._kept, [0]
+    unknown.restore(0, prepared.norm(0), found, 0)
     assert fringe_facts(unknown)[0]["orientations"][0]["period_nm"] is None
     assert " px, modulation" in fringe_sentence(fringe_facts(unknown))
 

@@ -117,7 +117,7 @@ def test_the_survey_goes_on_too_and_patterns_are_estimated_once(
     call, series, undisturbed, monkeypatch, tmp_path, plain
 ):
     counted, estimated = [], []
-    count, estimate = survey_module.count_facts, survey_module.PreparedStack._patterns
+    count, estimate = survey_module.count_facts, survey_module.PreparedStack._estimate
 
     def killed(frames, path):
         counted.append(path)
@@ -129,7 +129,7 @@ def test_the_survey_goes_on_too_and_patterns_are_estimated_once(
     with pytest.raises(Killed):
         call(series, tmp_path, *ALL_MAPS)
     monkeypatch.setattr(
-        survey_module.PreparedStack, "_patterns",
+        survey_module.PreparedStack, "_estimate",
         lambda self, t: estimated.append(t) or estimate(self, t),
     )  # fmt: skip
     call(series, tmp_path, *ALL_MAPS)
