@@ -16,16 +16,13 @@ import torch
 from bayesdl_sim.data.frame_order import ORDERS, FrameOrder
 from bayesdl_sim.data.frames import FramesOnDisk
 from bayesdl_sim.data.stacks import RawStack
-from bayesdl_sim.physics.missing import validity
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS
-from bayesdl_sim.physics.patterns.bands import prepare
 from bayesdl_sim.physics.patterns.frames.fringe_search import (
     FringeGroup,
     FringeSearch,
-    fringe_weight,
     search_fringes,
 )
-from bayesdl_sim.physics.patterns.noise import noise_variance
+from bayesdl_sim.physics.patterns.measured import MeasuredFrames
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.pieces.brightest import brightest_square
 
@@ -138,12 +135,11 @@ def proved_order(raw: np.ndarray, device: torch.device | str = "cpu") -> tuple[i
 def _search(raw: np.ndarray, device: torch.device | str = "cpu") -> FringeSearch | None:
     """The search for fringes in the brightest part of frames (9, H, W); None without noise."""
     frames = torch.as_tensor(raw).to(device)
-    frames = frames[:, *brightest_square(frames.nan_to_num(), SEARCHED_FIELD)]
-    frames, valid = prepare(frames), validity(frames.float())
-    noise = noise_variance(frames, TYPICAL_OPTICS, valid)
-    if not noise > 0:
+    square = brightest_square(frames.nan_to_num(), SEARCHED_FIELD)
+    stack = MeasuredFrames(frames[:, *square])
+    if not stack.noise(TYPICAL_OPTICS) > 0:
         return None
-    return search_fringes(frames, TYPICAL_OPTICS, noise, fringe_weight(frames, valid))
+    return search_fringes(stack, TYPICAL_OPTICS)
 
 
 def _order_of(search: FringeSearch | None) -> tuple[int, ...] | None:

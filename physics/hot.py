@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["cooled", "dead_among", "dead_pixels", "faulty_pixels", "hot_pixels"]
+__all__ = ["cooled", "dead_among", "dead_pixels", "hot_pixels"]
 
 HOT = 8.0  # standard deviations above the neighbours
 # A lens spreads light: the centre of the sharpest point that a 2D-SIM stand shows is 1.55 times as
@@ -67,11 +67,6 @@ def dead_among(constant: Tensor, mean: Tensor) -> Tensor:
     places = places[off & (sigma > 0)]
     dead[places[:, 0], places[:, 1]] = True
     return dead
-
-
-def faulty_pixels(raw: Tensor) -> Tensor:
-    """The hot and the dead pixels of counts (9, H, W), finite: (H, W)."""
-    return hot_pixels(raw) | dead_pixels(raw)
 
 
 def cooled(frames: Tensor, hot: Tensor) -> Tensor:

@@ -22,7 +22,6 @@ __all__ = [
     "missing_in_bands",
     "missing_pixels",
     "validity",
-    "weight_beside",
 ]
 
 SMALLEST = 12  # pixels of one value side by side; of rounded counts a few agree by chance
@@ -136,17 +135,12 @@ def _smoothly_filled(frames: Tensor, missing: Tensor) -> Tensor:
     return torch.where(left, rest, result)
 
 
-def validity(raw: Tensor) -> Tensor | None:
+def validity(missing: Tensor) -> Tensor | None:
     """Weight of each pixel: 0 without data, rising to 1 over a few pixels around; None: all data.
 
     Args:
-        raw: (9, H, W) counts.
+        missing: (H, W), the pixels without data.
     """
-    return weight_beside(missing_pixels(raw))
-
-
-def weight_beside(missing: Tensor) -> Tensor | None:
-    """`validity` of a field whose pixels without data (H, W) are known."""
     if not bool(missing.any()):
         return None
     near = (2.5 * _blurred(missing.float()[None], EDGE)[0]).clamp(max=1.0)

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from bayesdl_sim.inference.prepared.stack import PreparedStack
-from bayesdl_sim.physics.patterns.bands import gaussian, prepare
+from bayesdl_sim.physics.patterns.bands import gaussian
 
 __all__ = ["unexplained_light"]
 
@@ -37,10 +37,10 @@ def unexplained_light(prepared: PreparedStack, t: int, mean: NDArray) -> NDArray
         return None
     image = torch.from_numpy(np.array(mean, np.float32))
     explained = prepared.resimulate(t, image).frames
-    rest = (prepare(prepared.counts(t)) - explained).mean(dim=0)
+    rest = (prepared.frames(t).frames - explained).mean(dim=0)
     power = gaussian(gaussian(rest, BLOB_SIGMA).square(), REGION_SIGMA)
     excess = (power - USUAL**2 * power.median()).clamp(min=0).sqrt()
     fine = torch.nn.functional.interpolate(
         excess[None, None], scale_factor=2, mode="bilinear", align_corners=False
     )
-    return ERROR_PER_LIGHT * fine[0, 0].numpy()
+    return ERROR_PER_LIGHT * fine[0, 0].cpu().numpy()

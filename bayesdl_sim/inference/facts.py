@@ -21,7 +21,6 @@ from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import WIDTHS, Reconstruction
 from bayesdl_sim.models.bayesdl import DISTILLED
 from bayesdl_sim.models.members import MemberFacts, hashes_of
-from bayesdl_sim.physics.patterns.bands import prepare
 from bayesdl_sim.physics.spots import spot_brightness
 from bayesdl_sim.utils.checkpoints import list_members
 from bayesdl_sim.utils.errors import InputError, printable
@@ -134,7 +133,7 @@ def _bright_spot(prepared: PreparedStack) -> float | None:
     """How many times a spot outshines the structure at the first time point; None without one."""
     if prepared.dimming(0) is None:
         return None
-    light = prepared.large(0).light[None] if prepared.is_large else prepare(prepared.counts(0))
+    light = prepared.large(0).light[None] if prepared.is_large else prepared.frames(0).frames
     return round(spot_brightness(light), 1)
 
 

@@ -1,4 +1,4 @@
-"""What pattern estimation and Wiener filter share: background, noise and bands of a stack."""
+"""What pattern estimation and Wiener filter share: bands, exposures, rings and tapers."""
 
 from __future__ import annotations
 
@@ -8,15 +8,11 @@ import scipy.fft
 import torch
 from torch import Tensor
 
-from bayesdl_sim.physics.hot import cooled, faulty_pixels
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
-from bayesdl_sim.physics.missing import filled, missing_pixels
 from bayesdl_sim.physics.optics import Optics, otf_at
 from bayesdl_sim.utils.devices import exact_arithmetic
-from bayesdl_sim.utils.errors import InputError
 
 __all__ = [
-    "background_of",
     "camera_otf",
     "equalise",
     "exposures",
@@ -24,7 +20,6 @@ __all__ = [
     "frequencies",
     "gaussian",
     "power",
-    "prepare",
     "ring_index",
     "ring_mean",
     "separate",
@@ -32,51 +27,9 @@ __all__ = [
     "unmixing",
 ]
 
-BACKGROUND_PERCENTILE = 1.0
-
-SMALLEST_SIDE = 16  # raw pixels
 LINES = 512  # of an image that are convolved together: PyTorch takes much memory for each
 TAPERED_SHARE = 0.12  # of a side, at each border
 FLUCTUATION = 0.02  # relative, of the exposure from frame to frame: lamp, bleaching
-
-
-def prepare(raw: Tensor, background: float | None = None, missing: Tensor | None = None) -> Tensor:
-    """Checks a stack, fills pixels without data, replaces faulty ones and takes the background off.
-
-    The background is the first percentile of the mean of the nine frames: camera offset and the
-    floor of the haze. A percentile of single frames would follow the noise of a dim stack.
-
-    Args:
-        raw: (9, H, W) counts, on the CPU or a CUDA device; negative ones are what an
-            offset-corrected camera gives.
-        background: in counts, where it is known: that of the field that this is a part of.
-        missing: (H, W), the pixels without data, where they are known.
-
-    Returns:
-        (9, H, W) float32 counts above background; noise makes some of them negative.
-
-    Raises:
-        InputError: for another shape, a field under 16 pixels, or hardly any finite value.
-    """
-    frames = ORIENTATIONS * PHASES
-    if raw.ndim != 3 or raw.shape[0] != frames or min(raw.shape[1:]) < SMALLEST_SIDE:
-        raise InputError(
-            f"expected a raw stack of ({frames}, H, W) with at least {SMALLEST_SIDE} pixels a "
-            f"side, found {tuple(raw.shape)}"
-        )
-    raw = raw.float()
-    missing = missing_pixels(raw) if missing is None else missing
-    raw = filled(raw, missing)
-    if not bool(torch.isfinite(raw).all()):
-        raise InputError("the raw stack holds hardly any finite value (NaN or infinity elsewhere)")
-    raw = cooled(raw, faulty_pixels(raw))
-    return raw - (background_of(raw.mean(dim=0)[~missing]) if background is None else background)
-
-
-def background_of(values: Tensor) -> float:
-    """The counts that count as dark, of the values (n,) of a mean frame."""
-    rank = max(1, round(values.numel() * BACKGROUND_PERCENTILE / 100))
-    return float(values.kthvalue(rank).values)
 
 
 def frequencies(

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES, Illumination
 from bayesdl_sim.physics.interpolation import narrow_gaps
-from bayesdl_sim.physics.missing import missing_pixels, weight_beside
+from bayesdl_sim.physics.missing import validity
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
-from bayesdl_sim.physics.patterns.bands import equalise, prepare, separate, unmixing
+from bayesdl_sim.physics.patterns.bands import equalise, separate, unmixing
 from bayesdl_sim.physics.patterns.correlation import (
     Field,
     Reference,
@@ -24,18 +24,13 @@ from bayesdl_sim.physics.patterns.correlation import (
     refine,
 )
 from bayesdl_sim.physics.patterns.cutoff import differ, fit_optics, with_cutoff
-from bayesdl_sim.physics.patterns.noise import (
-    noise_bins,
-    noise_line,
-    noise_variance,
-    noise_weight,
-)
+from bayesdl_sim.physics.patterns.measured import Counts, measured
+from bayesdl_sim.physics.patterns.noise import noise_bins, noise_line, noise_weight
 from bayesdl_sim.physics.patterns.overlap import mixture, modulation, overlap, plausible
 from bayesdl_sim.physics.patterns.phases import NOMINAL, phases_from_mixture, turned
 from bayesdl_sim.physics.patterns.positive import positive_sample
 from bayesdl_sim.physics.patterns.scores import score_map
 from bayesdl_sim.physics.patterns.search import Fan, find_fan
-from bayesdl_sim.physics.spots import spot_weight
 
 __all__ = ["Estimate", "estimate"]
 
@@ -85,7 +80,7 @@ class Estimate:
         return replace(self, illumination=self.illumination.seen_from(top, left))
 
 
-def estimate(raw: Tensor, optics: Optics | None = None) -> Estimate:
+def estimate(raw: Counts, optics: Optics | None = None) -> Estimate:
     """Finds wave vectors, phases, modulation and brightness of the nine fringe patterns.
 
     1. Bands for phases of 0, 120, 240 degrees; the order only decides which of k and -k is found.
@@ -100,7 +95,7 @@ def estimate(raw: Tensor, optics: Optics | None = None) -> Estimate:
     Without a clear peak the best guess is returned, with a low probability.
 
     Args:
-        raw: (9, H, W) counts, orientation-major; any H and W of at least 16.
+        raw: (9, H, W) counts, orientation-major, measured or not; any H and W of at least 16.
         optics: of the detection, as far as they are known. Where the fringes are clear and show a
             cut-off that is another by more than an eighth, they are fitted all the same.
 
@@ -108,24 +103,21 @@ def estimate(raw: Tensor, optics: Optics | None = None) -> Estimate:
         Wave vectors of angle 0..pi; phases at the centre of the first raw pixel.
 
     Raises:
-        InputError: for a stack that cannot be one (`bands.prepare`).
+        InputError: for a stack that cannot be one (`MeasuredFrames`).
 
     Source: Gustafsson et al., Biophys. J. 94, 4957 (2008); Wicker et al., Opt. Express 21, 2032
     (2013); Mueller et al., Nat. Commun. 7, 10980 (2016). The joint search, the evidence, the
     whitening and the phases from a mixture are this project's.
     """
-    missing = missing_pixels(raw.float())
-    frames = prepare(raw, missing=missing)
-    known = optics or TYPICAL_OPTICS
-    valid, spots = weight_beside(missing), spot_weight(frames)
-    noise = noise_variance(frames, known, valid)
-    frames = equalise(frames, known, noise, spots)
+    stack, known = measured(raw), optics or TYPICAL_OPTICS
+    missing, valid, spots, noise = stack.missing, stack.validity, stack.spots, stack.noise(known)
+    frames = equalise(stack.frames, known, noise, spots)
     # In units of the noise: the numbers stay within what single precision holds.
     unit = math.sqrt(noise) if noise > 0 else max(float(frames.abs().max()), 1.0)
     frames, noise = frames / unit, noise / unit**2
     bins = noise_bins(frames, valid)
     # What is interpolated counts: a notch in the window would spread low frequencies over all.
-    weight = noise_weight(frames, weight_beside(missing & ~narrow_gaps(missing)), bins)
+    weight = noise_weight(frames, validity(missing & ~narrow_gaps(missing)), bins)
     field = field_of(known, weight if spots is None else weight * spots)
     triples = [_triple(three, field) for three in frames.split(PHASES)]
     wide = torch.stack([triple.spectra.mean(dim=0) for triple in triples]).mean(dim=0)

@@ -16,6 +16,7 @@ __all__ = [
     "BEYOND_ANY_LENS",
     "BRIGHTNESS_BINS",
     "Bins",
+    "empty_from",
     "noise_bins",
     "noise_line",
     "noise_variance",
@@ -27,6 +28,14 @@ BEYOND_ANY_LENS = 0.42  # cycles per raw pixel; the cut-offs of 2D-SIM stands en
 BRIGHTNESS_BINS = 24
 SMOOTHING = 10.0  # raw pixels, of the brightness that the noise is taken to follow
 LEAST_NOISE = 0.05  # of the mean variance: no pixel is trusted beyond measure
+
+
+def empty_from(optics: Optics) -> float:
+    """Cycles per raw pixel beyond which there is nothing but noise.
+
+    An undersampled camera has no empty frequency; its corners come nearest.
+    """
+    return min(max(1.05 * optics.cutoff, BEYOND_ANY_LENS), 0.6)
 
 
 def noise_variance(frames: Tensor, optics: Optics, valid: Tensor | None = None) -> float:
@@ -44,9 +53,8 @@ def noise_variance(frames: Tensor, optics: Optics, valid: Tensor | None = None) 
     window = taper(shape, frames.device).to(frames)
     window = window if valid is None else window * valid
     strength = power(torch.fft.rfft2(frames * window)) / (window**2).sum()
-    # An undersampled camera has no empty frequency; its corners come nearest.
     radius = torch.hypot(*frequencies(shape, frames.device))[:, : shape[1] // 2 + 1]
-    empty = radius > min(max(1.05 * optics.cutoff, BEYOND_ANY_LENS), 0.6)
+    empty = radius > empty_from(optics)
     return float(strength[:, empty].median() / math.log(2.0))
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from bayesdl_sim.physics.illumination import Illumination
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
+from bayesdl_sim.physics.patterns.measured import Counts, measured
 from bayesdl_sim.physics.reconstruction.wiener import FilterSettings, filter_settings, wiener_sim
 
 __all__ = ["BLOCK_MARGIN", "FIRST_GUESS_VERSION", "block_guess", "block_settings", "first_guess"]
@@ -24,7 +25,7 @@ BLOCK_MARGIN = 64  # raw pixels around a block; beyond, the filter reaches for l
 
 
 def first_guess(
-    raw: Tensor,
+    raw: Counts,
     patterns: Estimate | None = None,
     optics: Optics | None = None,
     dimming: Tensor | None = None,
@@ -36,7 +37,7 @@ def first_guess(
     bands of a doubtful pattern fade, and what remains is the wide field, deconvolved.
 
     Args:
-        raw: (9, H, W) counts, orientation-major.
+        raw: (9, H, W) counts, measured or not, orientation-major.
         patterns: patterns of this stack, from `estimation.estimate(raw, optics)`, where they are
             known already.
         optics: optics of the detection, as far as they are known; None: those of `patterns`.
@@ -46,10 +47,11 @@ def first_guess(
         (2H, 2W) float32, counts above background.
 
     Raises:
-        InputError: for a stack that cannot be one (`bands.prepare`).
+        InputError: for a stack that cannot be one (`MeasuredFrames`).
     """
-    patterns = patterns or estimate(raw, optics)
-    return wiener_sim(raw, optics or patterns.optics, _faded(patterns), dimming=dimming)
+    stack = measured(raw)
+    patterns = patterns or estimate(stack, optics)
+    return wiener_sim(stack, optics or patterns.optics, _faded(patterns), dimming=dimming)
 
 
 def block_settings(

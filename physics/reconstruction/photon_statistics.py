@@ -10,13 +10,13 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, pad
 
 from bayesdl_sim.physics.patterns.bands import (
-    background_of,
     fast_shape,
     frequencies,
     power,
     ring_index,
     ring_mean,
 )
+from bayesdl_sim.physics.patterns.measured import background_of
 from bayesdl_sim.physics.patterns.noise import BEYOND_ANY_LENS
 
 __all__ = ["NoiseGrowth", "noise_growth", "stored_gamma"]

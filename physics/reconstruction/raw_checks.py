@@ -16,26 +16,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bayesdl_sim.physics.hot import dead_pixels, hot_pixels
 from bayesdl_sim.physics.image_formation import lit_median
-from bayesdl_sim.physics.missing import describe_missing, filled, missing_pixels, validity
+from bayesdl_sim.physics.missing import describe_missing
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
-from bayesdl_sim.physics.patterns.bands import frequencies, power, prepare, taper
+from bayesdl_sim.physics.patterns.bands import frequencies, power, taper
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
 from bayesdl_sim.physics.patterns.frames.fringe_search import (
     DOUBTFUL_ORDER,
     FringeSearch,
     frame_differences,
-    fringe_weight,
     search_fringes,
 )
 from bayesdl_sim.physics.patterns.frames.geometry import geometry_of
-from bayesdl_sim.physics.patterns.noise import (
-    BEYOND_ANY_LENS,
-    noise_bins,
-    noise_line,
-    noise_variance,
-)
+from bayesdl_sim.physics.patterns.measured import Counts, MeasuredFrames, measured
+from bayesdl_sim.physics.patterns.noise import BEYOND_ANY_LENS, noise_line
 from bayesdl_sim.physics.reconstruction.camera_checks import (
     are_stretched,
     clipped_share,
@@ -45,7 +39,7 @@ from bayesdl_sim.physics.reconstruction.camera_checks import (
 )
 from bayesdl_sim.physics.reconstruction.drift import drift
 from bayesdl_sim.physics.reconstruction.photon_statistics import noise_growth, stored_gamma
-from bayesdl_sim.physics.spots import spot_brightness, spot_weight
+from bayesdl_sim.physics.spots import spot_brightness
 from bayesdl_sim.utils.pieces.brightest import brightest_square
 
 __all__ = ["RawChecks", "raw_checks"]
@@ -136,7 +130,7 @@ class RawChecks(NamedTuple):
 
 
 def raw_checks(
-    raw: Tensor,
+    raw: Counts,
     optics: Optics | None = None,
     patterns: Estimate | None = None,
     search: FringeSearch | None = None,
@@ -144,34 +138,30 @@ def raw_checks(
     """Measures one stack.
 
     Args:
-        raw: (9, H, W) counts, in the order in which they are to be reconstructed.
+        raw: (9, H, W) counts, measured or not, in the order in which they are to be reconstructed.
         optics: of the detection, as far as they are known.
         patterns: of this stack, from `estimation.estimate`, where they are known already.
         search: for fringes, of `search_fringes`; of other frames it is not used.
 
     Raises:
-        InputError: for a stack that cannot be one (`bands.prepare`).
+        InputError: for a stack that cannot be one (`MeasuredFrames`).
     """
     patterns = patterns or estimate(raw, optics)
     optics = optics or TYPICAL_OPTICS
-    frames, valid, missing = prepare(raw), validity(raw.float()), missing_pixels(raw)
-    noise = noise_variance(frames, optics, valid)
-    bins, spots = noise_bins(frames, valid), spot_weight(frames)
-    weight = fringe_weight(frames, valid, bins)
-    search = search_fringes(frames, optics, noise, weight, search) if noise > 0 else None
+    stack = measured(raw)
+    noise = stack.noise(optics)
+    frames, missing = stack.frames, stack.missing
+    search = search_fringes(stack, optics, search) if noise > 0 else None
     groups = search.groups(DOUBTFUL_ORDER) if search else []
     # What follows asks about the structure: one bead must not answer for it.
-    steady = frames if spots is None else frames * spots
+    steady = frames if stack.spots is None else frames * stack.spots
     light, brightness = patterns.illumination, _brightness(steady)
-    gain = noise_line(frames, valid, bins)[1]
+    gain = noise_line(frames, stack.validity, stack.noise_bins)[1]
     kept = torch.ones_like(frames[0])
-    for part in (valid, spots):
+    for part in (stack.validity, stack.spots):
         kept = kept if part is None else kept * part
     growth = noise_growth(frames, kept)
-    finite = filled(raw.float(), missing)
-    hot = hot_pixels(finite)
-    dead = dead_pixels(finite) & ~hot
-    data = raw[:, ~(missing | hot | dead)]
+    data = stack.counts[:, ~(missing | stack.faulty)]
     signal = float(lit_median(steady.mean(dim=0)))
     drifted = drift(steady)
     fringe_share, fringe_sigma = _fringe_power(steady, optics)
@@ -188,15 +178,15 @@ def raw_checks(
         bleaching=_bleaching(brightness),
         drift_px=drifted.largest_px,
         drift_error_px=drifted.error_px,
-        hot_share=float(hot.float().mean()),
-        dead_share=float(dead.float().mean()),
+        hot_share=float(stack.hot.float().mean()),
+        dead_share=float((stack.dead & ~stack.hot).float().mean()),
         gain=gain,
         signal_e=signal / gain if gain > 0 else math.nan,
         snr=signal / math.sqrt(noise) if noise > 0 else math.inf,
         fine_share=_fine_share(steady, optics, noise),
         noise_exponent=growth.exponent,
         noise_exponent_error=growth.error,
-        stored_gamma=_gamma_of(frames, finite, kept) if growth.is_doubtful else math.nan,
+        stored_gamma=_gamma_of(stack, kept) if growth.is_doubtful else math.nan,
         missing_share=float(missing.float().mean()),
         missing=describe_missing(missing),
         spot=spot_brightness(frames),
@@ -225,11 +215,10 @@ def _storage(values: Tensor, frames: Tensor, cutoff: float) -> dict[str, Any]:
     }
 
 
-def _gamma_of(frames: Tensor, raw: Tensor, weight: Tensor) -> float:
-    """The gamma of the values `raw`, `frames` with their background; asked of a square of them."""
-    square = brightest_square(frames, GAMMA_SIDE)
-    background = float((raw - frames)[:, *square].median())
-    return stored_gamma(frames[:, *square], background, weight[*square])
+def _gamma_of(stack: MeasuredFrames, weight: Tensor) -> float:
+    """The gamma that values were stored with; asked of the brightest square of them."""
+    square = brightest_square(stack.frames, GAMMA_SIDE)
+    return stored_gamma(stack.frames[:, *square], stack.background, weight[*square])
 
 
 def _fringe_power(frames: Tensor, optics: Optics) -> tuple[float, float]:

@@ -13,13 +13,12 @@ import torch
 from torch import Tensor
 
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES, Illumination, fringe_phase
-from bayesdl_sim.physics.missing import validity
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics, apply_otf, target_otf
-from bayesdl_sim.physics.patterns.bands import frequencies, gaussian, prepare, separate, taper
+from bayesdl_sim.physics.patterns.bands import frequencies, gaussian, separate, taper
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
+from bayesdl_sim.physics.patterns.measured import Counts, measured
 from bayesdl_sim.physics.patterns.noise import BEYOND_ANY_LENS, noise_line
 from bayesdl_sim.physics.reconstruction.raw_checks import RawChecks, raw_checks
-from bayesdl_sim.physics.spots import spot_weight
 
 __all__ = ["Examination", "Resimulation", "examine", "resimulate", "resimulate_field"]
 
@@ -57,7 +56,7 @@ class Resimulation(NamedTuple):
 
 
 def resimulate(
-    sr: Tensor, raw: Tensor, illumination: Illumination, optics: Optics = TYPICAL_OPTICS
+    sr: Tensor, raw: Counts, illumination: Illumination, optics: Optics = TYPICAL_OPTICS
 ) -> Resimulation:
     """Compares `frame_p = w_p + u_p T0 S + v_p Re T1 (S e^ikr) + x_p Im T1 (S e^ikr) + y_p haze`.
 
@@ -70,16 +69,16 @@ def resimulate(
 
     Args:
         sr: (2H, 2W), any linear units.
-        raw: (9, H, W) counts.
+        raw: (9, H, W) counts, measured or not.
         illumination: the wave vectors and phases, as estimated.
         optics: only roughly those of the microscope.
 
     Raises:
-        InputError: for a stack that cannot be one (`bands.prepare`).
+        InputError: for a stack that cannot be one (`MeasuredFrames`).
     """
-    frames, valid = prepare(raw), validity(raw.float())
-    spots = spot_weight(frames)
-    level, rise = noise_line(frames, valid)
+    stack = measured(raw)
+    frames, valid, spots = stack.frames, stack.validity, stack.spots
+    level, rise = noise_line(frames, valid, stack.noise_bins)
     rise = rise if rise > 0 else 0.0
     variance = level + rise * gaussian(frames.mean(dim=0), 1.0).clamp(min=0.0)
     weight = _weight(variance, valid, spots)
@@ -130,29 +129,31 @@ class Examination(NamedTuple):
 
 
 def examine(
-    raw: Tensor, sr: Tensor, optics: Optics | None = None, patterns: Estimate | None = None
+    raw: Counts, sr: Tensor, optics: Optics | None = None, patterns: Estimate | None = None
 ) -> Examination:
     """Raw checks and re-simulation of a stack.
 
     Args:
-        raw: (9, H, W) counts.
+        raw: (9, H, W) counts, measured or not.
         sr: (2H, 2W) image made from them.
         optics: of the detection, as far as they are known.
         patterns: of the stack, from `estimation.estimate`, where they are known already.
     """
-    patterns = patterns or estimate(raw, optics)
-    checks = raw_checks(raw, optics, patterns)
-    square = (slice(0, raw.shape[1]), slice(0, raw.shape[2]))
-    return Examination(square, checks, resimulate_field(raw, sr, optics, patterns))
+    stack = measured(raw)
+    patterns = patterns or estimate(stack, optics)
+    checks = raw_checks(stack, optics, patterns)
+    height, width = stack.missing.shape
+    square = (slice(0, height), slice(0, width))
+    return Examination(square, checks, resimulate_field(stack, sr, optics, patterns))
 
 
 def resimulate_field(
-    raw: Tensor, sr: Tensor, optics: Optics | None = None, patterns: Estimate | None = None
+    raw: Counts, sr: Tensor, optics: Optics | None = None, patterns: Estimate | None = None
 ) -> Resimulation:
     """Re-simulation of a whole field, with the patterns that are found in it.
 
     Args:
-        raw: (9, H, W) counts.
+        raw: (9, H, W) counts, measured or not.
         sr: (2H, 2W) image made from them.
         optics: of the detection, as far as they are known.
         patterns: of this stack, from `estimation.estimate`, where they are known already.

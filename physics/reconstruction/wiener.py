@@ -9,19 +9,16 @@ import torch
 from torch import Tensor
 
 from bayesdl_sim.physics.illumination import ORIENTATIONS, Illumination
-from bayesdl_sim.physics.missing import missing_pixels, validity
 from bayesdl_sim.physics.optics import Optics, frequency_grid, target_otf
 from bayesdl_sim.physics.patterns.bands import (
-    background_of,
     camera_otf,
     exposures,
     fast_shape,
     frequencies,
-    prepare,
     separate,
 )
 from bayesdl_sim.physics.patterns.estimation import estimate
-from bayesdl_sim.physics.patterns.noise import noise_variance
+from bayesdl_sim.physics.patterns.measured import Counts, MeasuredFrames, measured
 from bayesdl_sim.physics.reconstruction.doubled_grid import (
     MARGIN,
     carrier,
@@ -37,7 +34,7 @@ from bayesdl_sim.physics.reconstruction.power_law import (
     power_of,
     whole_shape,
 )
-from bayesdl_sim.physics.spots import dimmed_weight, spot_weight
+from bayesdl_sim.physics.spots import dimmed_weight
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["FilterSettings", "filter_settings", "wide_field_upsampled", "wiener_sim"]
@@ -71,7 +68,7 @@ def wide_field_upsampled(raw: Tensor) -> Tensor:
 
 
 def wiener_sim(
-    raw: Tensor,
+    raw: Counts,
     optics: Optics,
     illumination: Illumination | None = None,
     wiener: float | None = None,
@@ -96,7 +93,7 @@ def wiener_sim(
     Nothing is clamped: noise, and fringes that were estimated wrongly, show as negative values.
 
     Args:
-        raw: (9, H, W) counts, orientation-major.
+        raw: (9, H, W) counts, measured or not, orientation-major.
         optics: optics of the detection; the better its damping, the better the result.
         illumination: as in `illumination`, phases at the centre of the field's first raw pixel;
             estimated from the stack where None.
@@ -115,7 +112,7 @@ def wiener_sim(
         (2H, 2W) float32, counts above background.
 
     Raises:
-        InputError: for a stack that cannot be one (`bands.prepare`) or settings out of range.
+        InputError: for a stack that cannot be one (`MeasuredFrames`) or settings out of range.
 
     Source: Gustafsson et al., Biophys. J. 94, 4957 (2008), equation 5.
     """
@@ -124,13 +121,13 @@ def wiener_sim(
             f"expected wiener above 0 and haze_suppression from 0 to 1, found {wiener} and "
             f"{haze_suppression}"
         )
-    spots = None
+    spots, stack = None, measured(raw) if missing is None else MeasuredFrames(raw, missing)
     if settings is None:
-        frames, spots, settings = _exposed(raw, optics, dimming)
+        frames, spots, settings = _exposed(stack, optics, dimming)
     else:
-        frames = prepare(raw, settings.background, missing) / settings.exposures
+        frames = (stack.usable - settings.background) / settings.exposures
     if illumination is None:
-        illumination = estimate(raw, optics).illumination
+        illumination = estimate(stack, optics).illumination
     model = (optics, illumination, haze_suppression)
     signal, gain = _signal(frames, *model), _gain(tuple(frames.shape[1:]), *model, frames.device)
     height, width = frames.shape[1:]
@@ -237,9 +234,9 @@ def filter_settings(
         raw, optics, illumination, dimming: as in `wiener_sim`.
 
     Raises:
-        InputError: for a stack that cannot be one (`bands.prepare`).
+        InputError: for a stack that cannot be one (`MeasuredFrames`).
     """
-    frames, spots, settings = _exposed(raw, optics, dimming)
+    frames, spots, settings = _exposed(measured(raw), optics, dimming)
     if not settings.noise > 0:
         return settings
     typical = frames if spots is None else frames * spots
@@ -249,22 +246,17 @@ def filter_settings(
 
 
 def _exposed(
-    raw: Tensor, optics: Optics, dimming: Tensor | None
+    stack: MeasuredFrames, optics: Optics, dimming: Tensor | None
 ) -> tuple[Tensor, Tensor | None, FilterSettings]:
     """Frames without background at one exposure, the weight of spots, and what was measured.
 
     A spot many times as bright as the structure would make a filter of its own. So would one that
     was dimmed to it: a few bright points have as much power at fine as at coarse frequencies.
     """
-    missing = missing_pixels(raw.float())
-    frames = prepare(raw, 0.0, missing)
-    background = background_of(frames.mean(dim=0)[~missing])
-    frames = frames - background
-    spots = spot_weight(frames) if dimming is None else dimmed_weight(dimming)
-    noise = noise_variance(frames, optics, validity(raw.float()))
-    light = exposures(frames, optics, noise, spots)
-    settings = FilterSettings(background=background, exposures=light, noise=noise)
-    return frames / light, spots, settings
+    spots, noise = stack.spots if dimming is None else dimmed_weight(dimming), stack.noise(optics)
+    light = exposures(stack.frames, optics, noise, spots)
+    settings = FilterSettings(background=stack.background, exposures=light, noise=noise)
+    return stack.frames / light, spots, settings
 
 
 def _area(frames: Tensor) -> float:

@@ -10,9 +10,8 @@ import torch
 from bayesdl_sim.data.fringe_order import in_proved_order, ordered, proved_order
 from bayesdl_sim.data.stacks import RawStack, read_stack
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS
-from bayesdl_sim.physics.patterns.bands import prepare
 from bayesdl_sim.physics.patterns.cutoff import with_cutoff
-from bayesdl_sim.physics.patterns.frames.fringe_search import fringe_weight
+from bayesdl_sim.physics.patterns.measured import MeasuredFrames
 from bayesdl_sim.physics.reconstruction.raw_checks import raw_checks
 from bayesdl_sim.utils.errors import InputError
 
@@ -106,13 +105,10 @@ def test_the_search_for_the_order_serves_the_raw_checks(cristae):
     assert raw_checks(frames, search=search) == raw_checks(frames)
     moved = frames[[3, 4, 5, 0, 1, 2, 6, 7, 8]]
     for other, optics in ((moved, None), (frames, with_cutoff(0.3))):
-        weight = fringe_weight(prepare(other), None)
-        assert not search.is_of(prepare(other), optics or TYPICAL_OPTICS, weight)
+        assert not search.is_of(MeasuredFrames(other), optics or TYPICAL_OPTICS)
         known = raw_checks(other, optics, search=search)
         assert known == raw_checks(other, optics)
-    weight = fringe_weight(prepare(frames), None)
-    assert search.is_of(prepare(frames), TYPICAL_OPTICS, weight)
-    assert not search.is_of(prepare(frames), TYPICAL_OPTICS, 2 * weight)
+    assert search.is_of(MeasuredFrames(frames), TYPICAL_OPTICS)
 
 
 def test_frames_that_were_put_in_order_are_searched_again(cristae):

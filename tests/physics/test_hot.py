@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bayesdl_sim.physics.hot import cooled, dead_pixels, faulty_pixels, hot_pixels
+from bayesdl_sim.physics.hot import cooled, dead_pixels, hot_pixels
 from bayesdl_sim.physics.optics import Optics, apply_otf, otf
 
 
@@ -76,4 +76,3 @@ def test_single_dead_pixels_are_found_in_the_light_only():
     found = dead_pixels(raw)
     assert sorted(map(tuple, found.nonzero().tolist())) == [(5, 5), (20, 30), (40, 41)]
     assert not bool(dead_pixels(counts(torch.full((64, 64), 0.3)).round()).any())
-    assert torch.equal(faulty_pixels(raw), found)

@@ -91,9 +91,9 @@ def test_filling_nothing_changes_nothing():
 
 def test_validity_is_one_away_from_gaps_and_zero_in_them():
     raw = counts()
-    assert validity(raw) is None
+    assert validity(missing_pixels(raw)) is None
     raw[:, :, :10] = 0
-    valid = validity(raw)
+    valid = validity(missing_pixels(raw))
     assert float(valid[:, :10].max()) == 0.0
     assert torch.equal(valid[:, 25:], torch.ones(60, 47))
     assert bool((valid.diff(dim=1) >= -1e-6).all())

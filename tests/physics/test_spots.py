@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bayesdl_sim.evaluation.scenes import simulated_cells
-from bayesdl_sim.physics.patterns.bands import prepare
+from bayesdl_sim.physics.patterns.measured import MeasuredFrames
 from bayesdl_sim.physics.spots import dimming, spot_brightness, spot_weight
 
 PLACES = ((20, 30), (60, 80), (90, 15), (70, 40))
@@ -14,7 +14,9 @@ PLACES = ((20, 30), (60, 80), (90, 15), (70, 40))
 def frames():
     """Filaments above their background, (9, 112, 112)."""
     scenes = simulated_cells(311, 6, 1, 112)
-    return prepare(next(scene.raw[0] for scene in scenes if scene.name in ("F-actin", "MT")))
+    return MeasuredFrames(
+        next(scene.raw[0] for scene in scenes if scene.name in ("F-actin", "MT"))
+    ).frames
 
 
 def with_beads(frames, places, times):
@@ -46,4 +48,4 @@ def test_beads_come_down_to_the_structure(frames, count, times):
 def test_structures_are_not_dimmed():
     for scene in simulated_cells(313, 24, 1, 96):
         for raw in scene.raw:
-            assert dimming(prepare(raw)) is None, scene.name
+            assert dimming(MeasuredFrames(raw).frames) is None, scene.name

@@ -257,7 +257,8 @@ def _expert_options(group: Any) -> None:
     add(
         "--device",
         default="auto",
-        help="auto, cpu, cuda or cuda:n, for members, first guess and verdict (default %(default)s)",
+        help="auto, cpu, cuda or cuda:n, where members, first guess and verdict are computed "
+        "(default %(default)s)",
     )
     add("--gpu_id", type=int, help="number of the GPU")
     add("--threads", type=int, help="threads of the CPU (default: the cores that may be used)")

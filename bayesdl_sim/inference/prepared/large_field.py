@@ -14,10 +14,10 @@ from bayesdl_sim.data.normalise import Normalisation, normalisation_in_pieces
 from bayesdl_sim.physics.hot import cooled, dead_among, hot_pixels
 from bayesdl_sim.physics.missing import filled, missing_in_bands
 from bayesdl_sim.physics.optics import Optics
-from bayesdl_sim.physics.patterns.bands import background_of
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
 from bayesdl_sim.physics.patterns.known.constancy import fringe_response
 from bayesdl_sim.physics.patterns.known.refinement import refined
+from bayesdl_sim.physics.patterns.measured import background_of
 from bayesdl_sim.physics.reconstruction.first_guess import (
     BLOCK_MARGIN,
     block_guess,

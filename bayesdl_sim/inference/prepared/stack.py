@@ -17,13 +17,13 @@ from bayesdl_sim.data.normalise import Normalisation, min_max_of, normalisation_
 from bayesdl_sim.data.stacks import RawStack
 from bayesdl_sim.inference.prepared.large_field import UNDIMMED, LargeField, is_large
 from bayesdl_sim.inference.prepared.series_patterns import SeriesPatterns
-from bayesdl_sim.physics.hot import cooled, faulty_pixels
-from bayesdl_sim.physics.missing import filled, missing_pixels
+from bayesdl_sim.physics.hot import cooled
+from bayesdl_sim.physics.missing import filled
 from bayesdl_sim.physics.optics import Optics
-from bayesdl_sim.physics.patterns.bands import prepare
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
 from bayesdl_sim.physics.patterns.frames.fringe_search import FringeSearch
 from bayesdl_sim.physics.patterns.known.constancy import FringeResponse, fringe_response
+from bayesdl_sim.physics.patterns.measured import MeasuredFrames
 from bayesdl_sim.physics.reconstruction.first_guess import first_guess
 from bayesdl_sim.physics.reconstruction.raw_checks import RawChecks, raw_checks
 from bayesdl_sim.physics.reconstruction.resimulation import (
@@ -66,6 +66,7 @@ class PreparedStack:
         self.device = torch.device(device)
         self._patterns = SeriesPatterns()
         self._kept: dict[tuple[str, int], object] = {}
+        self._latest: tuple[int, MeasuredFrames] | None = None
 
     def __len__(self) -> int:
         return len(self.stack.raw)
@@ -105,6 +106,19 @@ class PreparedStack:
             part = raw[t][:, *square]
         return torch.from_numpy(np.array(part, np.float32)).to(self.device)
 
+    def frames(self, t: int) -> MeasuredFrames:
+        """The frames of one time point with what is measured of them, for all uses.
+
+        Those of the time point that was asked for last are kept, since they take several times the
+        memory of the stack.
+        """
+        if self._latest is None or self._latest[0] != t:
+            frames = MeasuredFrames(self.counts(t))
+            if self.search is not None and frames.equals(self.search.frames):
+                frames = self.search.frames
+            self._latest = t, frames
+        return self._latest[1]
+
     def missing(self, t: int) -> Tensor:
         """The pixels (H, W) that hold no data at one time point, see `physics.missing`."""
         return self.once("missing", t, lambda: self._missing(t))
@@ -116,13 +130,6 @@ class PreparedStack:
         """
         return self.once("faulty", t, lambda: self._faulty(t))
 
-    def usable(self, t: int) -> Tensor:
-        """The frames (9, H, W) of one time point as they may be transformed and averaged.
-
-        Pixels without data and faulty ones continue the field around them.
-        """
-        return cooled(filled(self.counts(t), self.missing(t)), self.faulty(t))
-
     def dimming(self, t: int) -> Tensor | None:
         """The factor (H, W) by which spots are dimmed for the networks, see `spots.dimming`."""
         return self.once("dimming", t, lambda: self._dimming(t))
@@ -130,12 +137,15 @@ class PreparedStack:
     def shown(self, t: int, square: Square | None = None) -> Tensor:
         """The frames (9, H, W) that first guess and networks see: usable, without bright spots.
 
+        Pixels without data and faulty ones continue the field around them.
+
         Args:
             square: a part of them; None: the field.
         """
         if square is not None:
             return self.large(t).shown(square) if self.is_large else self.shown(t)[:, *square]
-        frames, factor = self.usable(t), self.dimming(t)
+        frames, factor = filled(self.frames(t).counts, self.missing(t)), self.dimming(t)
+        frames = cooled(frames, self.faulty(t))
         if factor is None:
             return frames
         low = self.norm(t).low
@@ -200,6 +210,7 @@ class PreparedStack:
         """Drops what was measured of one time point pixel by pixel, so that memory stays small."""
         for what in ("missing", "faulty", "dimming", "large", "parts"):
             self._kept.pop((what, t), None)
+        self._latest = None
 
     def network_input(self, t: int, inputs: InputSpec) -> Tensor:
         """What the networks are shown of one time point, (1, F, H, W)."""
@@ -219,14 +230,15 @@ class PreparedStack:
         """
         if self.is_large:
             return self.large(t).guess(self.patterns(t))
-        shown, missing = self.shown(t) if shown is None else shown, self.missing(t)
-        gapped = torch.where(missing, torch.nan, shown) if bool(missing.any()) else shown
-        return first_guess(gapped, self.patterns(t), dimming=self.dimming(t)).cpu().numpy()
+        patterns, frames, missing = self.patterns(t), self.frames(t), self.missing(t)
+        if self._is_changed(t):
+            frames = torch.where(missing, torch.nan, self.shown(t) if shown is None else shown)
+        return first_guess(frames, patterns, dimming=self.dimming(t)).cpu().numpy()
 
     def checks(self, t: int) -> RawChecks:
         """What the raw frames show, see `raw_checks`."""
         known = (self.trusted_optics(t), self.patterns(t), self.search)
-        return self.once("checks", t, lambda: raw_checks(self.counts(t), *known))
+        return self.once("checks", t, lambda: raw_checks(self.frames(t), *known))
 
     def examine(self, t: int, sr: Tensor) -> Examination:
         """The checks, and the re-simulation of an image (2H, 2W)."""
@@ -234,10 +246,10 @@ class PreparedStack:
 
     def resimulate(self, t: int, sr: Tensor) -> Resimulation:
         """The re-simulation of an image (2H, 2W) over the whole field."""
-        return resimulate_field(self.counts(t), sr, self.trusted_optics(t), self.patterns(t))
+        return resimulate_field(self.frames(t), sr, self.trusted_optics(t), self.patterns(t))
 
     def _missing(self, t: int) -> Tensor:
-        return self.large(t).missing if self.is_large else missing_pixels(self.counts(t))
+        return self.large(t).missing if self.is_large else self.frames(t).missing
 
     def _norm(self, t: int) -> Normalisation:
         if self.is_large:
@@ -252,15 +264,13 @@ class PreparedStack:
     def _faulty(self, t: int) -> Tensor:
         if self.is_large:
             return self.large(t).faulty
-        missing = self.missing(t)
-        if self.min_max:
-            return torch.zeros_like(missing)
-        return faulty_pixels(filled(self.counts(t), missing))
+        frames = self.frames(t)
+        return torch.zeros_like(frames.missing) if self.min_max else frames.faulty
 
     def _dimming(self, t: int) -> Tensor | None:
         if self.is_large:
             return self.large(t).dimming
-        return None if self.min_max else dimming(prepare(self.counts(t)))
+        return None if self.min_max else dimming(self.frames(t).frames)
 
     def _is_changed(self, t: int) -> bool:
         """Whether the networks see other values than those of the file."""
@@ -270,7 +280,7 @@ class PreparedStack:
     def _estimate(self, t: int) -> Estimate:
         if self.is_large:
             return self.large(t).patterns(self.optics)
-        return estimate(self.counts(t), self.optics)
+        return estimate(self.frames(t), self.optics)
 
     def _response(self, known: int, t: int) -> FringeResponse:
         """What the fringes of a time point answer to the patterns of a known one.
@@ -279,7 +289,8 @@ class PreparedStack:
         """
         square = self.squares(known)[0]
         light = self.patterns(known).within(square).illumination
-        return fringe_response(self.counts(t, square), light)
+        frames = self.counts(t, square) if self.is_large else self.frames(t)
+        return fringe_response(frames, light)
 
     def once(self, what: str, t: int, measure: Callable[[], Measured]) -> Measured:
         """What is kept under a name, measured where it is not there yet."""

@@ -28,11 +28,11 @@ from bayesdl_sim.physics.patterns.correlation import (
     values_at,
 )
 from bayesdl_sim.physics.patterns.frames.partition import PARTITIONS, STATED, weigh_partitions
-from bayesdl_sim.physics.patterns.noise import Bins, noise_line, noise_weight
+from bayesdl_sim.physics.patterns.measured import MeasuredFrames
+from bayesdl_sim.physics.patterns.noise import noise_line, noise_weight
 from bayesdl_sim.physics.patterns.positive import positive_sample
 from bayesdl_sim.physics.patterns.scores import amplitudes, scores_of
 from bayesdl_sim.physics.patterns.search import SPREAD
-from bayesdl_sim.physics.spots import spot_weight
 
 __all__ = [
     "CLEAR",
@@ -40,7 +40,6 @@ __all__ = [
     "FringeGroup",
     "FringeSearch",
     "frame_differences",
-    "fringe_weight",
     "search_fringes",
 ]
 
@@ -98,25 +97,23 @@ class FringeSearch:
     """What a search for fringes in single frames has found, before an order is decided on.
 
     Attributes:
-        frames, optics, weight: that were searched with, see `search_fringes`.
+        frames, optics: that were searched with, see `search_fringes`.
         peaks: groups of the frames with clear peaks of their own.
         best, stated: groups of the partition with the most evidence and of the stated one; empty
             where clear peaks suffice, or fringes are too weak for the noise.
         lead: evidence of the best partition over that of the stated one.
     """
 
-    frames: Tensor
+    frames: MeasuredFrames
     optics: Optics
-    weight: Tensor
     peaks: list[FringeGroup]
     best: list[FringeGroup]
     stated: list[FringeGroup]
     lead: float
 
-    def is_of(self, frames: Tensor, optics: Optics, weight: Tensor) -> bool:
-        """Whether these frames, in this order, were searched with these optics and this weight."""
-        pairs = ((frames, self.frames), (weight, self.weight))
-        return optics == self.optics and all(torch.equal(a, b) for a, b in pairs)
+    def is_of(self, frames: MeasuredFrames, optics: Optics) -> bool:
+        """Whether these frames, in this order, were searched with these optics."""
+        return optics == self.optics and frames.equals(self.frames)
 
     def groups(self, margin: float = ANOTHER_ORDER) -> list[FringeGroup]:
         """Groups of frames by the wave vector that they clearly show, the clearest group first.
@@ -133,24 +130,8 @@ class FringeSearch:
         return self.stated if self.lead < margin else self.best
 
 
-def fringe_weight(frames: Tensor, valid: Tensor | None, bins: Bins | None = None) -> Tensor:
-    """Weight of the pixels (H, W) in a search for fringes: by their noise, spots brought down.
-
-    Args:
-        frames: (9, H, W) without background.
-        valid: (H, W), weight of the pixels (`missing.validity`); None: all hold data.
-        bins: from `noise.noise_bins`, where they are known already.
-    """
-    weight, spots = noise_weight(frames, valid, bins), spot_weight(frames)
-    return weight if spots is None else weight * spots
-
-
 def search_fringes(
-    frames: Tensor,
-    optics: Optics,
-    noise: float,
-    weight: Tensor,
-    known: FringeSearch | None = None,
+    stack: MeasuredFrames, optics: Optics, known: FringeSearch | None = None
 ) -> FringeSearch:
     """Looks for the wave vector that each frame shows.
 
@@ -160,16 +141,14 @@ def search_fringes(
     the frames into three orientations are weighed by the fringes of all frames together.
 
     Args:
-        frames: (9, H, W) without background.
-        noise: variance of a pixel of a frame.
-        weight: (H, W) of the pixels, of `fringe_weight`.
-        known: an earlier search, which is given back if it was of the same frames, optics and
-            weight.
+        stack: its frames, of which some noise is known.
+        known: an earlier search, which is given back if it was of the same frames and optics.
     """
-    if known is not None and known.is_of(frames, optics, weight):
+    if known is not None and known.is_of(stack, optics):
         return known
-    searched, frames = frames, frames / math.sqrt(noise)
-    field = field_of(optics, weight)
+    weight = noise_weight(stack.frames, stack.validity, stack.noise_bins)
+    field = field_of(optics, weight if stack.spots is None else weight * stack.spots)
+    frames = stack.frames / math.sqrt(stack.noise(optics))
     sample = positive_sample(frames.mean(dim=0), optics, noise_line(frames), field)
     found, products = [], []
     for difference in field.half_spectra(frame_differences(frames, field.window)):
@@ -196,9 +175,8 @@ def search_fringes(
     if photons and not _is_complete([members for members, _ in peaks]):
         best, stated, lead = _by_partition(found, scores, field)
     return FringeSearch(
-        frames=searched,
+        frames=stack,
         optics=optics,
-        weight=weight,
         peaks=groups(peaks),
         best=groups(best),
         stated=groups(stated),

@@ -7,11 +7,11 @@ import math
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from bayesdl_sim.physics.illumination import Illumination
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS
-from bayesdl_sim.physics.patterns.bands import frequencies, power, prepare, separate, taper
+from bayesdl_sim.physics.patterns.bands import frequencies, power, separate, taper
+from bayesdl_sim.physics.patterns.measured import Counts, measured
 
 __all__ = ["FringeResponse", "fringe_response", "patterns_hold"]
 
@@ -43,20 +43,20 @@ class FringeResponse(NamedTuple):
         return tuple(abs(gain) > CLEAR * error for gain, error in pairs)
 
 
-def fringe_response(raw: Tensor, light: Illumination) -> FringeResponse:
+def fringe_response(raw: Counts, light: Illumination) -> FringeResponse:
     """Measures the response of a stack to patterns, `g = <Z, F> / <Z, Z>` per orientation.
 
     Z is the spectrum of the wide-field band, F that of the moved band times `exp(-ikr)`, over the
     frequencies that the lens passes in both places.
 
     Args:
-        raw: (9, H, W) counts.
+        raw: (9, H, W) counts, measured or not.
         light: wave vectors and phases that are to be tried.
 
     Raises:
-        InputError: for a stack that cannot be one (`bands.prepare`).
+        InputError: for a stack that cannot be one (`MeasuredFrames`).
     """
-    frames = prepare(raw)
+    frames = measured(raw).frames
     shape, device = tuple(frames.shape[1:]), frames.device
     window, (fy, fx) = taper(shape, device), frequencies(shape, device)
     zero, first = separate(frames, light.phase)

@@ -9,7 +9,7 @@ import torch
 from bayesdl_sim.inference import series
 from bayesdl_sim.inference.beside_spots import unexplained_light
 from bayesdl_sim.inference.prepared.stack import PreparedStack
-from bayesdl_sim.physics.patterns.bands import prepare
+from bayesdl_sim.physics.patterns.measured import MeasuredFrames
 
 BEAD = (40, 50)
 
@@ -33,7 +33,7 @@ def leaving(monkeypatch):
 
     def leave(counts):
         def resimulate(self, t, sr):
-            frames = prepare(self.counts(t))
+            frames = MeasuredFrames(self.counts(t)).frames
             noise = 0.5 * torch.randn(frames.shape, generator=torch.Generator().manual_seed(0))
             left = counts * torch.from_numpy(blob(frames.shape[1:], 6.0))
             return original(self, t, sr)._replace(frames=frames + noise - left)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from bayesdl_sim.physics.patterns.bands import prepare, separate
+from bayesdl_sim.physics.patterns.bands import separate
 from bayesdl_sim.physics.patterns.correlation import (
     Sample,
     correlate,
@@ -16,6 +16,7 @@ from bayesdl_sim.physics.patterns.correlation import (
     sample_of,
     values_at,
 )
+from bayesdl_sim.physics.patterns.measured import MeasuredFrames
 from bayesdl_sim.physics.patterns.noise import noise_variance, noise_weight
 from bayesdl_sim.physics.patterns.phases import NOMINAL, turned
 from bayesdl_sim.physics.patterns.scores import score_map
@@ -25,7 +26,7 @@ from bayesdl_sim.physics.patterns.scores import score_map
 def correlated(stand):
     """Reference, filtered band and field of the first orientation of a bright stack."""
     microscope = stand()
-    frames = prepare(microscope.stack(size=(120, 144)))
+    frames = MeasuredFrames(microscope.stack(size=(120, 144))).frames
     noise = noise_variance(frames, microscope.optics)
     frames = frames / math.sqrt(noise)
     field = field_of(microscope.optics, noise_weight(frames))

@@ -10,8 +10,9 @@ from bayesdl_sim.physics.illumination import Illumination
 from bayesdl_sim.physics.image_formation import expected_frames, grid_for, raw_counts
 from bayesdl_sim.physics.microscopes import Microscope, random_microscope
 from bayesdl_sim.physics.optics import Optics
-from bayesdl_sim.physics.patterns.bands import prepare, separate
+from bayesdl_sim.physics.patterns.bands import separate
 from bayesdl_sim.physics.patterns.estimation import estimate
+from bayesdl_sim.physics.patterns.measured import MeasuredFrames
 from bayesdl_sim.physics.patterns.noise import noise_variance
 from bayesdl_sim.utils.errors import InputError
 from tests.physics.conftest import shuffled
@@ -179,7 +180,7 @@ def test_noise_is_measured_beyond_the_cut_off():
     raw = _stack(microscope, (128, 128), 50.0)
     electrons = (float(raw.mean()) - 100.0) / 2.0
     expected = 4.0 * (electrons + 4.0)
-    assert noise_variance(prepare(raw), OPTICS) == pytest.approx(expected, rel=0.15)
+    assert noise_variance(MeasuredFrames(raw).frames, OPTICS) == pytest.approx(expected, rel=0.15)
 
 
 @pytest.mark.parametrize("shape", [(8, 64, 64), (9, 64), (9, 12, 64)])

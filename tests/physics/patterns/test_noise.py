@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS
-from bayesdl_sim.physics.patterns.bands import prepare
+from bayesdl_sim.physics.patterns.measured import MeasuredFrames
 from bayesdl_sim.physics.patterns.noise import noise_line, noise_variance, noise_weight
 
 
 def test_slope_is_the_gain(stand):
-    level, gain = noise_line(prepare(stand().stack(size=(160, 160), signal_e=200.0)))
+    level, gain = noise_line(MeasuredFrames(stand().stack(size=(160, 160), signal_e=200.0)).frames)
     assert gain == pytest.approx(2.0, rel=0.15)
     assert level > 0
 

@@ -5,13 +5,14 @@ import math
 import pytest
 import torch
 
-from bayesdl_sim.physics.patterns.bands import camera_otf, prepare, separate
+from bayesdl_sim.physics.patterns.bands import camera_otf, separate
 from bayesdl_sim.physics.patterns.correlation import (
     field_of,
     filtered,
     reference,
     sample_of,
 )
+from bayesdl_sim.physics.patterns.measured import MeasuredFrames
 from bayesdl_sim.physics.patterns.noise import noise_line, noise_variance, noise_weight
 from bayesdl_sim.physics.patterns.phases import NOMINAL
 from bayesdl_sim.physics.patterns.positive import positive_sample, sharpened
@@ -45,7 +46,7 @@ def test_empty_and_negative_images_stay_finite(stand, value):
 
 def test_dim_bands_are_explained_better_than_by_the_wiener_estimate(stand):
     microscope = stand(0.33, 0.30, modulation=0.5)
-    frames = prepare(microscope.stack(size=(144, 144), signal_e=6.0))
+    frames = MeasuredFrames(microscope.stack(size=(144, 144), signal_e=6.0)).frames
     frames = frames / math.sqrt(noise_variance(frames, microscope.optics))
     field = field_of(microscope.optics, noise_weight(frames))
     mean, bands = frames.mean(dim=0), separate(frames, (NOMINAL,) * 3)[1]
@@ -70,7 +71,7 @@ def test_a_spot_does_not_decide_for_the_structure(stand):
     """A bright point has the largest say of all places, but not that of all together."""
     microscope = stand(modulation=0.4)
     raw = microscope.with_spot(2.0, (105, 40), signal_e=60.0)
-    frames = prepare(raw)
+    frames = MeasuredFrames(raw).frames
     field = field_of(microscope.optics, noise_weight(frames))
     image = positive_sample(frames.mean(dim=0), microscope.optics, noise_line(frames), field).image[
         :128, :128

@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter, median_filter, shift, zoom
 
-from bayesdl_sim.physics.patterns.bands import prepare
+from bayesdl_sim.physics.patterns.measured import MeasuredFrames
 from bayesdl_sim.physics.reconstruction.camera_checks import (
     are_stretched,
     clipped_share,
@@ -23,7 +23,7 @@ def good(stand):
 
 def test_a_good_stack_has_none_of_it(good):
     assert saturated_share(good) == clipped_share(good) == 0.0
-    assert copies(prepare(good)) == ()
+    assert copies(MeasuredFrames(good).frames) == ()
 
 
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.6])
@@ -40,13 +40,13 @@ def test_saturation_is_measured(good):
 def test_copies_are_found_through_other_gain_and_offset(good):
     raw = good.clone()
     raw[7] = 0.8 * raw[2] + 30
-    assert copies(prepare(raw)) == ((3, 8),)
+    assert copies(MeasuredFrames(raw).frames) == ((3, 8),)
 
 
 def test_fixed_hot_pixels_are_no_copies(good):
     raw = good.clone()
     raw[:, torch.rand(144, 144, generator=torch.Generator().manual_seed(3)) < 0.004] = 3000.0
-    assert copies(prepare(raw)) == ()
+    assert copies(MeasuredFrames(raw).frames) == ()
 
 
 def test_frames_that_were_stretched_one_by_one_are_told_from_all_others(good):
@@ -63,7 +63,7 @@ def test_frames_that_were_stretched_one_by_one_are_told_from_all_others(good):
 @pytest.mark.parametrize("signal_e", [8.0, 300.0])
 @pytest.mark.parametrize("kind", ["MT", "Mitochondria", "CCPs"])
 def test_noise_of_single_pixels_is_white(stand, kind, signal_e):
-    frames = prepare(stand(modulation=0.6).stack((128, 128), signal_e, kind=kind))
+    frames = MeasuredFrames(stand(modulation=0.6).stack((128, 128), signal_e, kind=kind)).frames
     colour = noise_colour(frames, 0.33)
     assert colour.ratio == pytest.approx(1.0, abs=4 * colour.error)
     assert colour.error < 0.06
@@ -83,9 +83,9 @@ def test_noise_of_single_pixels_is_white(stand, kind, signal_e):
 def test_filters_and_interpolations_colour_the_noise(stand, filtered):
     raw = stand(modulation=0.6).stack((144, 144), 20.0, kind="MT")
     frames = torch.stack([torch.from_numpy(filtered(frame.numpy())) for frame in raw])
-    colour = noise_colour(prepare(frames), 0.33)
+    colour = noise_colour(MeasuredFrames(frames).frames, 0.33)
     assert colour.ratio + 4 * colour.error < 0.9
 
 
 def test_a_lens_that_passes_all_frequencies_leaves_none_to_the_noise(good):
-    assert math.isnan(noise_colour(prepare(good), 0.48).ratio)
+    assert math.isnan(noise_colour(MeasuredFrames(good).frames, 0.48).ratio)

@@ -11,7 +11,8 @@ from bayesdl_sim.physics.illumination import Illumination
 from bayesdl_sim.physics.image_formation import expected_frames, grid_for, raw_counts
 from bayesdl_sim.physics.microscopes import Microscope
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
-from bayesdl_sim.physics.patterns.frames.fringe_search import fringe_weight, search_fringes
+from bayesdl_sim.physics.patterns.frames.fringe_search import search_fringes
+from bayesdl_sim.physics.patterns.measured import MeasuredFrames
 from bayesdl_sim.physics.patterns.noise import noise_line
 from bayesdl_sim.physics.reconstruction.raw_checks import raw_checks
 from bayesdl_sim.physics.structures.mixture import draw
@@ -158,8 +159,7 @@ def test_noise_line_of_a_camera_that_is_known():
 
 def test_groups_do_not_depend_on_the_brightness_of_frames(good):
     frames = (good - 100).double() * torch.linspace(0.8, 1.2, 9)[:, None, None]
-    weight = fringe_weight(frames, None)
-    groups = search_fringes(frames, TYPICAL_OPTICS, 400.0, weight).groups()
+    groups = search_fringes(MeasuredFrames(frames), TYPICAL_OPTICS).groups()
     assert sorted(group.frames for group in groups) == [(0, 1, 2), (3, 4, 5), (6, 7, 8)]
 
 

@@ -12,7 +12,7 @@ from bayesdl_sim.physics.illumination import Illumination
 from bayesdl_sim.physics.image_formation import expected_frames, grid_for, raw_counts, target_image
 from bayesdl_sim.physics.microscopes import Microscope
 from bayesdl_sim.physics.optics import Optics, frequency_grid
-from bayesdl_sim.physics.patterns.bands import prepare
+from bayesdl_sim.physics.patterns.measured import MeasuredFrames
 from bayesdl_sim.physics.reconstruction.wiener import (
     filter_settings,
     wide_field_upsampled,
@@ -194,7 +194,7 @@ def test_wide_field_is_the_interpolated_mean():
 def test_the_filter_of_a_stack_with_a_dimmed_spot_is_that_without_it(stand, times, place):
     one = stand(modulation=0.5)
     plain, raw = one.stack(), one.with_spot(times, place)
-    factor = dimming(prepare(raw))
+    factor = dimming(MeasuredFrames(raw).frames)
     low = float(plain.min())
     shown = low + factor * (raw - low)
     known, found, unaware = (

@@ -9,7 +9,7 @@ from bayesdl_sim.inference.prepared import large_field as field_module
 from bayesdl_sim.inference.prepared.large_field import LargeField, is_large
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.physics.missing import missing_pixels
-from bayesdl_sim.physics.patterns.bands import prepare
+from bayesdl_sim.physics.patterns.measured import MeasuredFrames
 from bayesdl_sim.physics.spots import dimming
 from bayesdl_sim.utils.errors import InputError
 
@@ -67,7 +67,7 @@ def test_the_scale_leaves_out_gaps_and_outshining_spots(bands):
     raw[:, 40:43, 30:33] += 40_000.0
     raw[:, :8] = 0.0
     field = field_of(raw)
-    factor = dimming(prepare(raw))
+    factor = dimming(MeasuredFrames(raw).frames)
     assert factor is not None
     assert field.dimming is not None
     np.testing.assert_allclose(field.dimming, factor, atol=0.02)
@@ -112,6 +112,6 @@ def test_the_background_is_that_of_the_whole_field(bands):
     raw = counts()
     field = field_of(raw)
     mean, background = field.light, field.background
-    expected = prepare(raw).mean(dim=0)
+    expected = MeasuredFrames(raw).frames.mean(dim=0)
     assert background == pytest.approx(float((raw.mean(dim=0) - expected).median()), abs=1.0)
     np.testing.assert_allclose(mean, expected, atol=1.5)

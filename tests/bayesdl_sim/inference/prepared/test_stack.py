@@ -15,6 +15,7 @@ from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.inference.prepared import stack as module
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.physics.patterns.estimation import estimate
+from bayesdl_sim.physics.patterns.measured import measured
 from bayesdl_sim.physics.reconstruction.first_guess import first_guess
 from bayesdl_sim.physics.reconstruction.resimulation import examine
 
@@ -32,7 +33,7 @@ def estimates(monkeypatch):
     calls = []
 
     def counted(raw, *more):
-        calls.append(tuple(raw.shape[1:]))
+        calls.append(tuple(measured(raw).missing.shape))
         return estimate(raw, *more)
 
     reconstruction = "physics.reconstruction"

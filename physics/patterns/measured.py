@@ -1,0 +1,153 @@
+"""The nine frames of a stack with what every measurement needs of them, each measured once."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from bayesdl_sim.physics.hot import cooled, dead_pixels, hot_pixels
+from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
+from bayesdl_sim.physics.missing import filled, missing_pixels, validity
+from bayesdl_sim.physics.optics import Optics
+from bayesdl_sim.physics.patterns.noise import Bins, empty_from, noise_bins, noise_variance
+from bayesdl_sim.physics.spots import spot_weight
+from bayesdl_sim.utils.errors import InputError
+
+__all__ = ["Counts", "MeasuredFrames", "background_of", "measured"]
+
+BACKGROUND_PERCENTILE = 1.0
+SMALLEST_SIDE = 16  # raw pixels
+
+
+class MeasuredFrames:
+    """Raw frames, and what is measured of them when it is first asked for.
+
+    The search for fringes, the first guess, the raw checks and the re-simulation of a stack share
+    one of these. All tensors are on the device of the counts.
+
+    Args:
+        counts: (9, H, W), orientation-major; negative ones are what an offset-corrected camera
+            gives.
+        missing: (H, W), the pixels without data, where they are known.
+
+    Attributes:
+        counts: float32.
+    """
+
+    def __init__(self, counts: Tensor, missing: Tensor | None = None) -> None:
+        self.counts, self._missing = counts.float(), missing
+        self._noise: dict[float, float] = {}
+
+    @cached_property
+    def missing(self) -> Tensor:
+        """The pixels (H, W) that hold no data, see `physics.missing`."""
+        return missing_pixels(self.counts) if self._missing is None else self._missing
+
+    @cached_property
+    def validity(self) -> Tensor | None:
+        """Weight of the pixels (H, W): 0 without data, lower beside them; None: all hold some."""
+        return validity(self.missing)
+
+    @cached_property
+    def _filled(self) -> Tensor:
+        """Counts (9, H, W) in which pixels without data continue the field.
+
+        Raises:
+            InputError: for another shape, a field under 16 pixels, or hardly any finite value.
+        """
+        frames, shape = ORIENTATIONS * PHASES, tuple(self.counts.shape)
+        if len(shape) != 3 or shape[0] != frames or min(shape[1:]) < SMALLEST_SIDE:
+            raise InputError(
+                f"expected a raw stack of ({frames}, H, W) with at least {SMALLEST_SIDE} pixels a "
+                f"side, found {shape}"
+            )
+        counts = filled(self.counts, self.missing)
+        if not bool(torch.isfinite(counts).all()):
+            raise InputError(
+                "the raw stack holds hardly any finite value (NaN or infinity elsewhere)"
+            )
+        return counts
+
+    @cached_property
+    def hot(self) -> Tensor:
+        """The hot pixels (H, W), see `physics.hot`."""
+        return hot_pixels(self._filled)
+
+    @cached_property
+    def dead(self) -> Tensor:
+        """The pixels (H, W) that do not answer to light, some hot ones among them."""
+        return dead_pixels(self._filled)
+
+    @property
+    def faulty(self) -> Tensor:
+        """The hot and the dead pixels (H, W)."""
+        return self.hot | self.dead
+
+    @cached_property
+    def usable(self) -> Tensor:
+        """Counts (9, H, W) that may be transformed and averaged.
+
+        Pixels without data and faulty ones continue the field around them.
+
+        Raises:
+            InputError: for another shape, a field under 16 pixels, or hardly any finite value.
+        """
+        return cooled(self._filled, self.faulty)
+
+    @cached_property
+    def background(self) -> float:
+        """Counts of the camera's offset and of the floor of the haze, see `background_of`."""
+        return background_of(self.usable.mean(dim=0)[~self.missing])
+
+    @cached_property
+    def frames(self) -> Tensor:
+        """Usable counts (9, H, W) above the background; noise makes some of them negative.
+
+        Raises:
+            InputError: as `usable`.
+        """
+        return self.usable - self.background
+
+    @cached_property
+    def spots(self) -> Tensor | None:
+        """Weight (H, W) that brings bright spots down, see `spots.spot_weight`; None: no spots."""
+        return spot_weight(self.frames)
+
+    @cached_property
+    def noise_bins(self) -> Bins:
+        """Brightness and noise variance of the pixels, see `noise.noise_bins`."""
+        return noise_bins(self.frames, self.validity)
+
+    def equals(self, other: MeasuredFrames) -> bool:
+        """Whether these are the same counts, on the same device."""
+        ours, theirs = self.counts, other.counts
+        if self is other:
+            return True
+        alike = ours.device == theirs.device and ours.shape == theirs.shape
+        return alike and torch.allclose(ours, theirs, rtol=0, atol=0, equal_nan=True)
+
+    def noise(self, optics: Optics) -> float:
+        """Noise variance of a pixel of a frame, see `noise.noise_variance`."""
+        start = empty_from(optics)
+        if start not in self._noise:
+            self._noise[start] = noise_variance(self.frames, optics, self.validity)
+        return self._noise[start]
+
+
+Counts = Tensor | MeasuredFrames
+
+
+def measured(raw: Counts) -> MeasuredFrames:
+    """Raw counts (9, H, W) as frames to measure; those that are measured already as they are."""
+    return raw if isinstance(raw, MeasuredFrames) else MeasuredFrames(raw)
+
+
+def background_of(values: Tensor) -> float:
+    """The counts that count as dark, of the values (n,) of a mean frame: their first percentile.
+
+    A percentile of single frames would follow the noise of a dim stack.
+    """
+    rank = max(1, round(values.numel() * BACKGROUND_PERCENTILE / 100))
+    return float(values.kthvalue(rank).values)
