@@ -80,7 +80,7 @@ def test_frames_in_another_order(tmp_path, monkeypatch):
     order = [0, 3, 6, 1, 4, 7, 2, 5, 8]
     frames = list_stacks(path)[0].open()
     np.testing.assert_array_equal(frames.raw.in_order(order)[1], SERIES[1][order])
-    monkeypatch.setattr(fringe_order, "_search", lambda raw: raw)
+    monkeypatch.setattr(fringe_order, "_search", lambda raw, device: raw)
     monkeypatch.setattr(fringe_order, "_order_of", lambda raw: _proved(raw, order))
     put = fringe_order.in_proved_order(frames)
     np.testing.assert_array_equal(put.raw[2], SERIES[2][order])

@@ -42,9 +42,9 @@ Measured = TypeVar("Measured")
 class PreparedStack:
     """A stack and its measurements, each made when it is first asked for and kept.
 
-    First guess, raw checks and re-simulation share one estimate of the fringe patterns. In a time
-    series, patterns that are known from an earlier time point are checked, and estimated again only
-    where they moved.
+    First guess, raw checks and re-simulation share one estimate of the fringe patterns, and what is
+    measured of the frames for each of them. In a time series, patterns that are known from an
+    earlier time point are checked, and estimated again only where they moved.
 
     Args:
         stack: as `data.stacks.read_stack` gives it.
@@ -109,8 +109,7 @@ class PreparedStack:
     def frames(self, t: int) -> MeasuredFrames:
         """The frames of one time point with what is measured of them, for all uses.
 
-        Those of the time point that was asked for last are kept, since they take several times the
-        memory of the stack.
+        Only the latest ones are kept, since they take several times the memory of the stack.
         """
         if self._latest is None or self._latest[0] != t:
             frames = MeasuredFrames(self.counts(t))

@@ -141,7 +141,7 @@ def search_fringes(
     the frames into three orientations are weighed by the fringes of all frames together.
 
     Args:
-        stack: its frames, of which some noise is known.
+        stack: the frames, with some noise.
         known: an earlier search, which is given back if it was of the same frames and optics.
     """
     if known is not None and known.is_of(stack, optics):
