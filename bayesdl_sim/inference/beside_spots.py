@@ -25,6 +25,8 @@ def unexplained_light(prepared: PreparedStack, t: int, mean: NDArray) -> NDArray
     which take it for structure. The frames less the frames of the image, averaged over the nine
     and over a blob, is light that the image does not explain. Where its root mean square r exceeds
     `USUAL` times that of the field, u, the deviation is `ERROR_PER_LIGHT sqrt(r^2 - (USUAL u)^2)`.
+    It is multiplied by the square root of the dimming, since `series.undimmed` has widened most
+    of what was dimmed already.
 
     Args:
         mean: (2H, 2W) counts, with the spot.
@@ -33,13 +35,14 @@ def unexplained_light(prepared: PreparedStack, t: int, mean: NDArray) -> NDArray
         None without a spot, for an image that is not finite, and for fields that are measured part
         by part, of which no re-simulation of the whole is made.
     """
-    if prepared.is_large or prepared.dimming(t) is None or not np.isfinite(mean).all():
+    dimming = None if prepared.is_large else prepared.dimming(t)
+    if dimming is None or not np.isfinite(mean).all():
         return None
     image = torch.from_numpy(np.array(mean, np.float32))
     explained = prepared.resimulate(t, image).frames
     rest = (prepared.frames(t).frames - explained).mean(dim=0)
     power = gaussian(gaussian(rest, BLOB_SIGMA).square(), REGION_SIGMA)
-    excess = (power - USUAL**2 * power.median()).clamp(min=0).sqrt()
+    excess = ((power - USUAL**2 * power.median()).clamp(min=0) * dimming).sqrt()
     fine = torch.nn.functional.interpolate(
         excess[None, None], scale_factor=2, mode="bilinear", align_corners=False
     )
