@@ -30,11 +30,12 @@ PIXEL_RANGE_NM = (55.0, 100.0)  # of the training sets
 CLEAR = 6.0  # confidence of a pattern
 PROBABLE = 0.5  # that the fringes of an orientation are real
 CLIPPED_TOLERANCE = 0.02  # of the values
-# Of a noise variance that grows as light^n: by how much n may fall short of 1 and exceed it, beyond
-# so many standard errors. The light of thin, dim lines is underestimated: their noise seems to grow
-# faster than it does.
-EXPONENT_SHORT, EXPONENT_EXCESS, EXPONENT_ERRORS = 0.1, 0.3, 4.0
-CLEAR_SNR = 4.0  # of the lit pixels of a frame; below, an excess proves nothing
+# Of a noise variance that grows as light^n: by how much n may fall short of 1 and exceed it, and by
+# how many standard errors. The light of thin, dim lines is underestimated, so that their noise
+# seems to grow faster than it does.
+EXPONENT_SHORT, SHORT_ERRORS = 0.1, 4.0
+EXPONENT_EXCESS, EXCESS_ERRORS = 0.07, 5.0
+VISIBLE_SNR, CLEAR_SNR = 2.0, 4.0  # of the lit pixels of a frame, for the one and the other
 WHITE, COLOUR_ERRORS = (0.9, 1.15), 4.0  # power of the noise in the corners over that beside them
 
 
@@ -197,9 +198,10 @@ def _is_filtered(checks: Mapping[str, Any]) -> bool:
 
 def _stored_with_gamma(checks: Mapping[str, Any]) -> list[Finding]:
     """A warning where the noise does not grow in proportion to the light."""
-    away, doubt = checks["noise_exponent"] - 1, EXPONENT_ERRORS * checks["noise_exponent_error"]
-    grows_faster = away > max(doubt, EXPONENT_EXCESS) and checks["snr"] > CLEAR_SNR
-    if not (grows_faster or -away > max(doubt, EXPONENT_SHORT)):
+    excess, error, snr = checks["noise_exponent"] - 1, checks["noise_exponent_error"], checks["snr"]
+    slower = -excess > max(SHORT_ERRORS * error, EXPONENT_SHORT) and snr > VISIBLE_SNR
+    faster = excess > max(EXCESS_ERRORS * error, EXPONENT_EXCESS) and snr > CLEAR_SNR
+    if not (slower or faster):
         return []
     reason = "the noise does not grow with the light as a camera's does"
     gamma = checks["stored_gamma"]
