@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from bayesdl_sim.inference.prepared.large_field import UNDIMMED
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.physics.patterns.bands import gaussian
 
@@ -15,6 +17,7 @@ __all__ = ["unexplained_light"]
 # with beads 4 to 30 times as bright as the structure, so that the 90 % interval holds beside them.
 ERROR_PER_LIGHT = 3.0
 BLOB_SIGMA, REGION_SIGMA = 2.0, 3.0  # raw pixels, over which the light and its square are averaged
+REACH, EDGE = 20, 5.0  # raw pixels beyond what is dimmed that are looked at, and their soft edge
 USUAL = 2.0  # times the median of the field: less is the misfit of any image
 
 
@@ -26,7 +29,7 @@ def unexplained_light(prepared: PreparedStack, t: int, mean: NDArray) -> NDArray
     and over a blob, is light that the image does not explain. Where its root mean square r exceeds
     `USUAL` times that of the field, u, the deviation is `ERROR_PER_LIGHT sqrt(r^2 - (USUAL u)^2)`.
     It is multiplied by the square root of the dimming, since `series.undimmed` has widened most
-    of what was dimmed already.
+    of what was dimmed already, and falls to zero beyond `REACH` pixels from there.
 
     Args:
         mean: (2H, 2W) counts, with the spot.
@@ -43,7 +46,16 @@ def unexplained_light(prepared: PreparedStack, t: int, mean: NDArray) -> NDArray
     rest = (prepared.frames(t).frames - explained).mean(dim=0)
     power = gaussian(gaussian(rest, BLOB_SIGMA).square(), REGION_SIGMA)
     excess = ((power - USUAL**2 * power.median()).clamp(min=0) * dimming).sqrt()
+    excess = excess * gaussian(_around((dimming < UNDIMMED).to(excess)), EDGE)
     fine = torch.nn.functional.interpolate(
         excess[None, None], scale_factor=2, mode="bilinear", align_corners=False
     )
     return ERROR_PER_LIGHT * fine[0, 0].cpu().numpy()
+
+
+def _around(mask: Tensor) -> Tensor:
+    """The pixels (H, W) within `REACH` rows and columns of those of a mask."""
+    side, images = 2 * REACH + 1, mask[None, None]
+    for size, padding in (((side, 1), (REACH, 0)), ((1, side), (0, REACH))):
+        images = torch.nn.functional.max_pool2d(images, size, 1, padding)
+    return images[0, 0]

@@ -34,7 +34,7 @@ CLIPPED_TOLERANCE = 0.02  # of the values
 # how many standard errors. The light of thin, dim lines is underestimated, so that their noise
 # seems to grow faster than it does.
 EXPONENT_SHORT, SHORT_ERRORS = 0.1, 4.0
-EXPONENT_EXCESS, EXCESS_ERRORS = 0.07, 5.0
+EXPONENT_EXCESS = ((0.07, 5.0), (0.3, 4.0))  # any of them
 VISIBLE_SNR, CLEAR_SNR = 2.0, 4.0  # of the lit pixels of a frame, for the one and the other
 WHITE, COLOUR_ERRORS = (0.9, 1.15), 4.0  # power of the noise in the corners over that beside them
 
@@ -200,8 +200,8 @@ def _stored_with_gamma(checks: Mapping[str, Any]) -> list[Finding]:
     """A warning where the noise does not grow in proportion to the light."""
     excess, error, snr = checks["noise_exponent"] - 1, checks["noise_exponent_error"], checks["snr"]
     slower = -excess > max(SHORT_ERRORS * error, EXPONENT_SHORT) and snr > VISIBLE_SNR
-    faster = excess > max(EXCESS_ERRORS * error, EXPONENT_EXCESS) and snr > CLEAR_SNR
-    if not (slower or faster):
+    faster = any(excess > max(errors * error, least) for least, errors in EXPONENT_EXCESS)
+    if not (slower or (faster and snr > CLEAR_SNR)):
         return []
     reason = "the noise does not grow with the light as a camera's does"
     gamma = checks["stored_gamma"]

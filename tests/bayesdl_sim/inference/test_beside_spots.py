@@ -64,6 +64,15 @@ def test_the_deviation_is_where_light_is_left(spotted, leaving):
     assert deviation[:, :20].max() == pytest.approx(0.0, abs=2.0)
 
 
+def test_far_from_the_spot_nothing_is_added(stack_of, cristae, leaving):
+    bead = 12 * np.percentile(cristae, 99.5) * blob(cristae.shape[-2:], 1.4)
+    spotted = stack_of(cristae + bead)
+    leaving(-100.0)
+    near = unexplained_light(PreparedStack(spotted), 0, image_of(spotted))
+    assert near[2 * BEAD[0], 2 * BEAD[1] + 28] > 70
+    assert near[2 * BEAD[0] + 130 :].max() < 1e-3
+
+
 def test_noise_leaves_nothing(spotted, leaving):
     leaving(0.0)
     deviation = unexplained_light(PreparedStack(spotted), 0, image_of(spotted))

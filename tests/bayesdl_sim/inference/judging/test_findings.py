@@ -62,6 +62,7 @@ def test_nothing_is_found_in_a_good_stack():
         ({"clipped_share": 0.2}, False, "20% of the values are clipped"),
         ({"noise_exponent": 0.75, "stored_gamma": 0.8}, False, "a gamma of about 0.8"),
         ({"noise_exponent": 1.15, "stored_gamma": 1.2}, False, "a gamma of about 1.2"),
+        ({"noise_exponent": 3.4, "noise_exponent_error": 0.5}, False, "were the frames filtered"),
         ({"noise_exponent": 0.0}, False, "were the frames filtered"),
         ({"noise_colour": 0.5, "noise_exponent": 0.0}, False, "denoised or interpolated"),
         ({"noise_colour": 0.1, "copies": ((1, 2),)}, False, "denoised or interpolated"),
