@@ -19,7 +19,7 @@ from bayesdl_sim.bayes.calibration.stored import write_calibrations
 from bayesdl_sim.bayes.prediction import predict
 from bayesdl_sim.commands.test import main
 from bayesdl_sim.data.normalise import normalisation_of
-from bayesdl_sim.inference import prepared as prepared_module
+from bayesdl_sim.inference.prepared import stack as prepared_module
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.settings import CHANGES, DEFAULT_MAPS, INTERVAL, MISFIT, MapSettings
 from bayesdl_sim.models import members as members_module

@@ -151,7 +151,7 @@ def test_too_few_cells_or_a_foreign_file_are_errors(tmp_path):
     with pytest.raises(InputError, match="needs 19 validation cells"):
         write_gate(tmp_path, [cells(count=18)], {}, {})
     (tmp_path / "gate.json").write_text('{"format": "something else"}', encoding="utf-8")
-    with pytest.raises(InputError, match="no valid gate file"):
+    with pytest.raises(InputError, match="not a valid gate file"):
         read_gate(tmp_path, {})
 
 
@@ -171,5 +171,5 @@ def test_too_few_cells_or_a_foreign_file_are_errors(tmp_path):
 def test_a_damaged_gate_is_refused_in_one_line(tmp_path, change):
     path = write_gate(tmp_path, [cells(), cells(1.0)], MEMBERS, {})
     write_json(path, read_json(path) | change)
-    with pytest.raises(InputError, match="no valid gate file"):
+    with pytest.raises(InputError, match="not a valid gate file"):
         read_gate(tmp_path, MEMBERS)
