@@ -248,7 +248,7 @@ def _gate(columns: Mapping[str, list[float]], members: Mapping[str, str], path: 
     lengths = {len(values) for values in columns.values()}
     if len(lengths) != 1:
         raise InputError(
-            f"{path} is no valid gate file: expected as many values of every score, found "
+            f"{path} is not a valid gate file: expected as many values of every score, found "
             f"{sorted(lengths)}; make it again with calibrate.py"
         )
     scores = {name: np.asarray(values, np.float64) for name, values in columns.items()}
