@@ -11,7 +11,13 @@ from bayesdl_sim.physics.hot import cooled, dead_pixels, hot_pixels
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
 from bayesdl_sim.physics.missing import filled, missing_pixels, validity
 from bayesdl_sim.physics.optics import Optics
-from bayesdl_sim.physics.patterns.noise import Bins, empty_from, noise_bins, noise_variance
+from bayesdl_sim.physics.patterns.noise import (
+    Bins,
+    empty_from,
+    noise_bins,
+    noise_line,
+    noise_variance,
+)
 from bayesdl_sim.physics.spots import spot_weight
 from bayesdl_sim.utils.errors import InputError
 
@@ -119,6 +125,11 @@ class MeasuredFrames:
     def noise_bins(self) -> Bins:
         """Brightness and noise variance of the pixels, see `noise.noise_bins`."""
         return noise_bins(self.frames, self.validity)
+
+    @cached_property
+    def noise_line(self) -> tuple[float, float]:
+        """Noise variance as a line of the brightness, see `noise.noise_line`."""
+        return noise_line(self.frames, self.validity, self.noise_bins)
 
     def equals(self, other: MeasuredFrames) -> bool:
         """Whether these are the same counts, on the same device."""

@@ -29,7 +29,7 @@ from bayesdl_sim.physics.patterns.frames.fringe_search import (
 )
 from bayesdl_sim.physics.patterns.frames.geometry import geometry_of
 from bayesdl_sim.physics.patterns.measured import Counts, MeasuredFrames, measured
-from bayesdl_sim.physics.patterns.noise import BEYOND_ANY_LENS, noise_line
+from bayesdl_sim.physics.patterns.noise import BEYOND_ANY_LENS
 from bayesdl_sim.physics.reconstruction.camera_checks import (
     are_stretched,
     clipped_share,
@@ -156,7 +156,7 @@ def raw_checks(
     # What follows asks about the structure: one bead must not answer for it.
     steady = frames if stack.spots is None else frames * stack.spots
     light, brightness = patterns.illumination, _brightness(steady)
-    gain = noise_line(frames, stack.validity, stack.noise_bins)[1]
+    gain = stack.noise_line[1]
     kept = torch.ones_like(frames[0])
     for part in (stack.validity, stack.spots):
         kept = kept if part is None else kept * part

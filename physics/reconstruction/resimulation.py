@@ -17,7 +17,7 @@ from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics, apply_otf, target
 from bayesdl_sim.physics.patterns.bands import frequencies, gaussian, separate, taper
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
 from bayesdl_sim.physics.patterns.measured import Counts, measured
-from bayesdl_sim.physics.patterns.noise import BEYOND_ANY_LENS, noise_line
+from bayesdl_sim.physics.patterns.noise import BEYOND_ANY_LENS
 from bayesdl_sim.physics.reconstruction.raw_checks import RawChecks, raw_checks
 
 __all__ = ["Examination", "Resimulation", "examine", "resimulate", "resimulate_field"]
@@ -78,7 +78,7 @@ def resimulate(
     """
     stack = measured(raw)
     frames, valid, spots = stack.frames, stack.validity, stack.spots
-    level, rise = noise_line(frames, valid, stack.noise_bins)
+    level, rise = stack.noise_line
     rise = rise if rise > 0 else 0.0
     variance = level + rise * gaussian(frames.mean(dim=0), 1.0).clamp(min=0.0)
     weight = _weight(variance, valid, spots)

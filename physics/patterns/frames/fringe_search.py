@@ -29,7 +29,7 @@ from bayesdl_sim.physics.patterns.correlation import (
 )
 from bayesdl_sim.physics.patterns.frames.partition import PARTITIONS, STATED, weigh_partitions
 from bayesdl_sim.physics.patterns.measured import MeasuredFrames
-from bayesdl_sim.physics.patterns.noise import noise_line, noise_weight
+from bayesdl_sim.physics.patterns.noise import noise_weight
 from bayesdl_sim.physics.patterns.positive import positive_sample
 from bayesdl_sim.physics.patterns.scores import amplitudes, scores_of
 from bayesdl_sim.physics.patterns.search import SPREAD
@@ -148,8 +148,9 @@ def search_fringes(
         return known
     weight = noise_weight(stack.frames, stack.validity, stack.noise_bins)
     field = field_of(optics, weight if stack.spots is None else weight * stack.spots)
-    frames = stack.frames / math.sqrt(stack.noise(optics))
-    sample = positive_sample(frames.mean(dim=0), optics, noise_line(frames), field)
+    unit, (level, rise) = math.sqrt(stack.noise(optics)), stack.noise_line
+    frames, line = stack.frames / unit, (level / unit**2, rise / unit)
+    sample = positive_sample(frames.mean(dim=0), optics, line, field)
     found, products = [], []
     for difference in field.half_spectra(frame_differences(frames, field.window)):
         ref = reference(sample, difference, field, 1.0)
