@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.ndimage import label
+from skimage.measure import regionprops
 from torch import Tensor
 
 from bayesdl_sim.physics.patterns.bands import gaussian
@@ -12,8 +16,12 @@ __all__ = ["dimmed_weight", "dimming", "fine_dimming", "spot_brightness", "spot_
 SPOT, SPOT_PERCENTILE = 2.0, 99.5  # times this percentile of the light, without spots
 SPOT_POWER = 3
 OUTSHINING = 4.0  # times the same percentile: no intensity scale fits spot and structure
-MOST_SPOTS, GAP = 12, 3.0  # peaks, and by how much the least of them is brighter than the next
-DARK_AROUND = 0.2  # of a spot, five pixels away
+MOST_SPOTS, GAP = 12, 3.0  # and by how much the faintest of them is brighter than all the rest
+NOTHING_ELSE = 50.0  # times the rest; that is then haze, and the spots are the structure
+HALF_HEIGHTS = (0.5, 0.35, 0.25, 0.17)  # half the height of the faintest over the brightest light
+DARK_AROUND = 0.4  # of a spot, beside it, where other structure may lie
+LARGEST, LONGEST = 16.0, 2.0  # raw pixels, radius of a spot at half its height; times its width
+MOST_SHARE = 0.15  # of a field, that spots and what is around them fill
 SPOT_REACH = 4  # raw pixels around a spot that its lens blurs it over
 FLAT_REACH = 6  # raw pixels around it that are dimmed alike
 
@@ -107,31 +115,51 @@ def _around(light: Tensor, reach: int) -> Tensor:
 def _light(frames: Tensor) -> tuple[Tensor, float]:
     """The mean of the frames (H, W), smoothed by a lens, and the brightness of the structure.
 
-    The structure is as bright as the 99.5th percentile. Where a few points are three times as
-    bright as all other peaks, they are left out of it: several beads fill half a per cent of a
-    small field.
+    The structure is as bright as the 99.5th percentile, and as its 13th highest peak: few beads
+    fill less than half a per cent of a large field. Spots that are `GAP` times as bright as
+    everything else are left out of it, unless there is next to nothing else.
     """
     light = gaussian(frames.mean(dim=0), 1.0).clamp(min=0.0)
+    values = light.cpu().numpy()
+    for share in HALF_HEIGHTS:
+        level = share * values.max()
+        spots = _spots(values, level)
+        if spots is None:  # nor at a lower level
+            break
+        rest = values[~spots]
+        if GAP * rest.max() < level / HALF_HEIGHTS[0]:
+            usual = _percentile(torch.from_numpy(rest))
+            if values.max() < NOTHING_ELSE * usual:
+                return light, usual
+            break
     peaks = light * (light == _around(light, SPOT_REACH))
-    highest = peaks.flatten().topk(MOST_SPOTS + 1)
-    steps = (highest.values[:-1] > GAP * highest.values[1:]).nonzero()
-    if steps.numel() == 0:
-        return light, _percentile(light)
-    places = highest.indices[: int(steps[-1]) + 1].tolist()
-    spots = [divmod(place, light.shape[1]) for place in places]
-    if not all(_is_point(light, *spot) for spot in spots):
-        return light, _percentile(light)
-    for y, x in spots:
-        peaks[y, x] = torch.inf
-    rest = light[_around(peaks, 2 * SPOT_REACH) < torch.inf]
-    return light, _percentile(rest if rest.numel() else light)
+    peak = float(peaks.flatten().topk(MOST_SPOTS + 1).values[-1])
+    return light, max(_percentile(light), peak)
 
 
-def _is_point(light: Tensor, y: int, x: int) -> bool:
-    """Whether a peak is dark all round, as a bead is; mitochondria are longer than a lens blurs."""
-    rows, columns = (torch.arange(n, device=light.device) for n in light.shape)
-    away = torch.maximum((rows[:, None] - y).abs(), (columns[None] - x).abs())
-    return float(light[away == SPOT_REACH + 1].max()) < DARK_AROUND * float(light[y, x])
+def _spots(light: NDArray, level: float) -> NDArray | None:
+    """The pixels (H, W) of all places above a level and of what is around them, if each is a spot.
+
+    Beads and aggregates are round, and dark all round. Mitochondria and filaments are longer.
+
+    Returns:
+        None where one of them is no spot, or where they fill much of the field.
+    """
+    places, count = label(light > level)
+    if not 0 < count <= MOST_SPOTS:
+        return None
+    rows, columns = np.indices(light.shape)
+    inside = np.zeros(light.shape, bool)
+    for place in regionprops(places, light):
+        radius, (y, x) = 0.5 * place.equivalent_diameter_area, place.centroid
+        away = np.maximum(abs(rows - y), abs(columns - x))
+        edge = round(1.5 * radius) + 2
+        around = light[(away > edge - 1) & (away <= edge)]
+        is_long = place.axis_major_length > LONGEST * max(place.axis_minor_length, 1.0)
+        if radius > LARGEST or is_long or around.max(initial=0) > DARK_AROUND * place.intensity_max:
+            return None
+        inside |= away <= max(edge + SPOT_REACH, 2 * SPOT_REACH)
+    return inside if inside.mean() < MOST_SHARE else None
 
 
 def _percentile(light: Tensor) -> float:

@@ -28,6 +28,7 @@ LOW_RING, HIGH_RING = (0.45, 0.52), (0.6, 0.71)  # cycles per raw pixel: beyond 
 WIDEST_CUTOFF = 0.43  # cycles per raw pixel, below which both rings hold noise alone
 SMOOTHING = 6.0  # raw pixels, of the variance that the frames are divided by
 LINES = 0.03  # cycles per raw pixel beside the axes, where the noise of rows and columns lies
+ALL_ALIKE = 1e-3  # of the noise of a frame, in what differs between frames of one exposure
 OUTLIER = 4.0  # standard deviations of the noise that count; hot pixels repeat in all frames
 
 
@@ -99,7 +100,7 @@ class NoiseColour(NamedTuple):
     """Power of the noise at the highest frequencies over that just beyond any lens.
 
     It is 1 for white noise, less after a filter or an interpolation, and NaN where the lens leaves
-    no frequency to the noise alone.
+    no frequency to the noise alone, or the frames do not differ.
     """
 
     ratio: float
@@ -130,5 +131,8 @@ def noise_colour(frames: Tensor, cutoff: float) -> NoiseColour:
     low, high = (float(strength[ring].mean()) for ring in rings)
     # The taper ties neighbouring frequencies.
     modes = [(len(frames) - 1) * float(ring.sum()) / 1.3 for ring in rings]
-    ratio = high / max(low, 1e-30)
+    one = power(torch.fft.rfft2(frames[0] * window))[rings[0]].mean()
+    if not low > ALL_ALIKE * float(one):
+        return NoiseColour(math.nan, math.inf)
+    ratio = high / low
     return NoiseColour(ratio, ratio * math.sqrt(sum(1 / max(n, 1.0) for n in modes)))

@@ -19,12 +19,15 @@ def frames():
     ).frames
 
 
-def with_beads(frames, places, times):
-    """Points of light blurred by a lens, so many times as bright as the brightest structure."""
+def with_beads(frames, places, times, sigma=1.3):
+    """Round spots of light, so many times as bright as the brightest structure.
+
+    A point blurred by a lens has a sigma of 1.3 pixels, an aggregate a larger one.
+    """
     rows, columns = (torch.arange(n, dtype=frames.dtype) for n in frames.shape[1:])
     light = torch.zeros_like(frames[0])
     for y, x in places:
-        light += torch.exp(-((rows[:, None] - y) ** 2 + (columns[None] - x) ** 2) / (2 * 1.3**2))
+        light += torch.exp(-((rows[:, None] - y) ** 2 + (columns[None] - x) ** 2) / (2 * sigma**2))
     return frames + times * float(frames.mean(dim=0).max()) * light
 
 
@@ -43,6 +46,33 @@ def test_beads_come_down_to_the_structure(frames, count, times):
         far[max(0, y - 14) : y + 15, max(0, x - 14) : x + 15] = False
     assert float(factor[far].min()) > 0.99
     assert float(spot_weight(beaded)[far].min()) > 0.9
+
+
+@pytest.mark.parametrize("sigma", [2.0, 3.0, 5.0, 7.0])
+@pytest.mark.parametrize("place", [(60, 80), (20, 30)])
+def test_aggregates_come_down_to_the_structure(frames, sigma, place):
+    factor = dimming(with_beads(frames, [place], 6, sigma))
+    assert float(factor[place]) < 0.5
+    far = torch.ones_like(factor, dtype=torch.bool)
+    reach = round(3 * sigma) + 12
+    far[max(0, place[0] - reach) : place[0] + reach, max(0, place[1] - reach) :] = False
+    assert float(factor[far].min()) > 0.99
+
+
+def test_a_long_bright_place_is_structure(frames):
+    line = [(60, x) for x in range(20, 90, 2)]
+    assert dimming(with_beads(frames, line, 6)) is None
+
+
+def test_beads_alone_are_structure():
+    """Of very different brightness, and nothing else in a field full of them."""
+    generator = torch.Generator().manual_seed(3)
+    empty = torch.rand((9, 256, 256), generator=generator) * 0.01
+    places = torch.randint(10, 246, (40, 2), generator=generator).tolist()
+    field = empty
+    for number, place in enumerate(places):
+        field = field + with_beads(empty, [place], 100 * (1 + number % 4)) - empty
+    assert dimming(field) is None
 
 
 def test_structures_are_not_dimmed():

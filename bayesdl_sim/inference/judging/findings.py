@@ -21,6 +21,7 @@ ANGLE_TOLERANCE_DEG, ANGLE_LIMIT_DEG = 6.0, 10.0
 SATURATED_TOLERANCE, SATURATED_LIMIT = 0.001, 0.01
 DRIFT_TOLERANCE_PX, DRIFT_LIMIT_PX = 0.5, 1.5
 DARK = 0.5  # of the median frame
+FEW_COPIES = 3  # pairs among three frames
 NO_FRINGES = 2e-4  # largest power of fringes over that of wide field: modulation of 2 %, or less
 NO_FRINGES_SIGMA = 2.0  # above the noise
 LEAST_GROUP = 3  # frames with the same fringes that prove a wrong order
@@ -95,7 +96,8 @@ def contradicted_optics(given: Optics | None, used: Optics) -> list[Finding]:
 def _frame_faults(checks: Mapping[str, Any]) -> list[Finding]:
     """Copies, dark frames, and fringes that the order of the frames does not expect."""
     found = []
-    if checks["copies"] and not _is_filtered(checks):  # filters leave too little noise to compare
+    # A filter leaves too little noise to compare, and most pairs look alike.
+    if checks["copies"] and not (len(checks["copies"]) > FEW_COPIES and _is_filtered(checks)):
         pairs = ", ".join(f"{a} and {b}" for a, b in checks["copies"][:3])
         more = " and others" if len(checks["copies"]) > 3 else ""
         alike = tuple(sorted({frame for pair in checks["copies"] for frame in pair}))

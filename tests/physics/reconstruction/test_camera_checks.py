@@ -87,5 +87,9 @@ def test_filters_and_interpolations_colour_the_noise(stand, filtered):
     assert colour.ratio + 4 * colour.error < 0.9
 
 
+def test_frames_that_do_not_differ_have_no_noise_to_judge(good):
+    assert math.isnan(noise_colour(MeasuredFrames(good[:1].expand(9, -1, -1)).frames, 0.33).ratio)
+
+
 def test_a_lens_that_passes_all_frequencies_leaves_none_to_the_noise(good):
     assert math.isnan(noise_colour(MeasuredFrames(good).frames, 0.48).ratio)

@@ -65,7 +65,11 @@ def test_nothing_is_found_in_a_good_stack():
         ({"noise_exponent": 3.4, "noise_exponent_error": 0.5}, False, "were the frames filtered"),
         ({"noise_exponent": 0.0}, False, "were the frames filtered"),
         ({"noise_colour": 0.5, "noise_exponent": 0.0}, False, "denoised or interpolated"),
-        ({"noise_colour": 0.1, "copies": ((1, 2),)}, False, "denoised or interpolated"),
+        (
+            {"noise_colour": 0.1, "copies": ((1, 2), (1, 3), (2, 3), (4, 5))},
+            False,
+            "denoised or interpolated",
+        ),
         ({"noise_colour": 1.6}, False, "denoised or interpolated"),
         ({"stretched": True}, False, "stretched by itself"),
         ({"pattern_probability": (0.1, 0.2, 0.0)}, False, "no fringes were used"),
