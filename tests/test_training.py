@@ -203,7 +203,7 @@ def test_step_2_without_members_names_folder_and_command(small_set, tmp_path):
 
 
 def test_second_run_does_not_mix_its_members_with_the_first(small_set, tmp_path, trained):
-    with pytest.raises(InputError, match="by resume"):
+    with pytest.raises(InputError, match="with resume"):
         train.main(options(small_set, trained[0].parents[1], *STEP_1))
 
 
@@ -376,7 +376,7 @@ def test_step_2_takes_the_members_of_another_folder(small_set, tmp_path, trained
     for path in list_members(run_folder(tmp_path)):
         assert equal(trunk(path), trunk(trained[0] / path.name))
         assert load_checkpoint(path)["network"]["likelihood"] == "gauss"
-    with pytest.raises(InputError, match="by resume"):
+    with pytest.raises(InputError, match="with resume"):
         train.main(options(small_set, tmp_path, *STEP_2, *other))
 
 

@@ -141,7 +141,7 @@ def test_a_damaged_member_is_refused_before_it_takes_memory(untrained, tmp_path,
 )
 def test_a_map_that_is_none_is_refused(tmp_path, stored):
     write_json(tmp_path / "calibration.json", stored)
-    with pytest.raises(InputError, match="no valid calibration file"):
+    with pytest.raises(InputError, match="not a valid calibration file"):
         read_knots(tmp_path / "calibration.json")
 
 
