@@ -203,7 +203,7 @@ def read_knots(path: Path) -> NDArray[np.float64]:
     stated, calibrated_to = stored["stated"], stored["calibrated"]
     if len(stated) != len(calibrated_to) or stated != sorted(set(stated)):
         raise InputError(
-            f"{path} is no valid calibration file: expected as many calibrated probabilities as "
+            f"{path} is not a valid calibration file: expected as many calibrated probabilities as "
             "rising stated ones; delete it, or train the members again"
         )
     return np.array([stated, calibrated_to], np.float64)
