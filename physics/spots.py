@@ -11,7 +11,15 @@ from torch import Tensor
 
 from bayesdl_sim.physics.patterns.bands import gaussian
 
-__all__ = ["dimmed_weight", "dimming", "fine_dimming", "spot_brightness", "spot_weight"]
+__all__ = [
+    "UNDIMMED",
+    "dimmed_weight",
+    "dimming",
+    "fine_dimming",
+    "largest_within",
+    "spot_brightness",
+    "spot_weight",
+]
 
 SPOT, SPOT_PERCENTILE = 2.0, 99.5  # times this percentile of the light, without spots
 SPOT_POWER = 3
@@ -23,6 +31,7 @@ DARK_AROUND = 0.4  # of a spot, beside it, where other structure may lie
 LARGEST, LONGEST = 16.0, 2.0  # raw pixels, radius of a spot at half its height; times its width
 MOST_SHARE = 0.15  # of a field, that spots and what is around them fill
 SPOT_REACH = 4  # raw pixels around a spot that its lens blurs it over
+UNDIMMED = 0.95  # factor of a pixel that counts as structure
 FLAT_REACH = 6  # raw pixels around it that are dimmed alike
 
 
@@ -43,7 +52,7 @@ def spot_weight(frames: Tensor) -> Tensor | None:
     limit = SPOT * usual
     if not float(light.max()) > limit > 0:
         return None
-    around = _around(light, SPOT_REACH).clamp(min=1e-12)
+    around = largest_within(light, SPOT_REACH).clamp(min=1e-12)
     weight = (limit / around).clamp(max=1.0) ** SPOT_POWER
     return gaussian(weight, 0.5 * SPOT_REACH)
 
@@ -57,7 +66,7 @@ def dimmed_weight(factor: Tensor) -> Tensor:
 
 
 def spot_brightness(frames: Tensor) -> float:
-    """The brightest point over the 99.5th percentile of the light, both smoothed by a lens."""
+    """The brightest point over the brightness of the structure, both smoothed by a lens."""
     light, usual = _light(frames)
     return float(light.max()) / max(usual, 1e-12)
 
@@ -70,7 +79,7 @@ def dimming(frames: Tensor) -> Tensor | None:
     of the structure there, and none that reach far.
 
     Only where the brightest point exceeds the structure by the factor `OUTSHINING`: the brightest
-    points of ordinary structures, beads among them, stay below three times.
+    points of ordinary structures seldom do, and those of a few beads in an empty field sometimes.
 
     Args:
         frames: (9, H, W) without background.
@@ -81,7 +90,7 @@ def dimming(frames: Tensor) -> Tensor | None:
     light, usual = _light(frames)
     if not float(light.max()) > OUTSHINING * usual > 0:
         return None
-    excess = (_around(light, FLAT_REACH) / (SPOT * usual)).clamp(min=1.0)
+    excess = (largest_within(light, FLAT_REACH) / (SPOT * usual)).clamp(min=1.0)
     return torch.exp(-gaussian(excess.log(), 0.5 * SPOT_REACH))
 
 
@@ -103,8 +112,8 @@ def fine_dimming(factor: Tensor, square: tuple[slice, slice] | None = None) -> T
     return fine[..., *inner]
 
 
-def _around(light: Tensor, reach: int) -> Tensor:
-    """The largest value within so many pixels along rows and columns."""
+def largest_within(light: Tensor, reach: int) -> Tensor:
+    """The largest value of an image (H, W) within so many pixels along rows and columns."""
     side, pooled = 2 * reach + 1, light[None, None]
     # Along the rows, then along the columns: a fifth of the comparisons of the square.
     for size, padding in (((side, 1), (reach, 0)), ((1, side), (0, reach))):
@@ -127,12 +136,12 @@ def _light(frames: Tensor) -> tuple[Tensor, float]:
         if spots is None:  # nor at a lower level
             break
         rest = values[~spots]
-        if GAP * rest.max() < level / HALF_HEIGHTS[0]:
+        if GAP * rest.max() < 2 * level:
             usual = _percentile(torch.from_numpy(rest))
             if values.max() < NOTHING_ELSE * usual:
                 return light, usual
             break
-    peaks = light * (light == _around(light, SPOT_REACH))
+    peaks = light * (light == largest_within(light, SPOT_REACH))
     peak = float(peaks.flatten().topk(MOST_SPOTS + 1).values[-1])
     return light, max(_percentile(light), peak)
 
@@ -148,17 +157,22 @@ def _spots(light: NDArray, level: float) -> NDArray | None:
     places, count = label(light > level)
     if not 0 < count <= MOST_SPOTS:
         return None
-    rows, columns = np.indices(light.shape)
     inside = np.zeros(light.shape, bool)
     for place in regionprops(places, light):
-        radius, (y, x) = 0.5 * place.equivalent_diameter_area, place.centroid
-        away = np.maximum(abs(rows - y), abs(columns - x))
+        radius, middle = 0.5 * place.equivalent_diameter_area, place.centroid
         edge = round(1.5 * radius) + 2
-        around = light[(away > edge - 1) & (away <= edge)]
+        reach = max(edge + SPOT_REACH, 2 * SPOT_REACH)
+        near = tuple(
+            slice(max(0, int(x) - reach), min(n, int(x) + reach + 2))
+            for x, n in zip(middle, light.shape, strict=True)
+        )
+        rows, columns = np.ogrid[near]
+        away = np.maximum(abs(rows - middle[0]), abs(columns - middle[1]))
+        around = light[near][(away > edge - 1) & (away <= edge)]
         is_long = place.axis_major_length > LONGEST * max(place.axis_minor_length, 1.0)
         if radius > LARGEST or is_long or around.max(initial=0) > DARK_AROUND * place.intensity_max:
             return None
-        inside |= away <= max(edge + SPOT_REACH, 2 * SPOT_REACH)
+        inside[near] |= away <= reach
     return inside if inside.mean() < MOST_SHARE else None
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from bayesdl_sim.inference.prepared.large_field import UNDIMMED
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.physics.patterns.bands import gaussian
+from bayesdl_sim.physics.spots import UNDIMMED, fine_dimming, largest_within
 
 __all__ = ["unexplained_light"]
 
@@ -46,16 +45,5 @@ def unexplained_light(prepared: PreparedStack, t: int, mean: NDArray) -> NDArray
     rest = (prepared.frames(t).frames - explained).mean(dim=0)
     power = gaussian(gaussian(rest, BLOB_SIGMA).square(), REGION_SIGMA)
     excess = ((power - USUAL**2 * power.median()).clamp(min=0) * dimming).sqrt()
-    excess = excess * gaussian(_around((dimming < UNDIMMED).to(excess)), EDGE)
-    fine = torch.nn.functional.interpolate(
-        excess[None, None], scale_factor=2, mode="bilinear", align_corners=False
-    )
-    return ERROR_PER_LIGHT * fine[0, 0].cpu().numpy()
-
-
-def _around(mask: Tensor) -> Tensor:
-    """The pixels (H, W) within `REACH` rows and columns of those of a mask."""
-    side, images = 2 * REACH + 1, mask[None, None]
-    for size, padding in (((side, 1), (REACH, 0)), ((1, side), (0, REACH))):
-        images = torch.nn.functional.max_pool2d(images, size, 1, padding)
-    return images[0, 0]
+    excess = excess * gaussian(largest_within((dimming < UNDIMMED).to(excess), REACH), EDGE)
+    return ERROR_PER_LIGHT * fine_dimming(excess)[0, 0].cpu().numpy()

@@ -15,6 +15,7 @@ from bayesdl_sim.physics.patterns.bands import frequencies, gaussian, power, tap
 __all__ = [
     "BEYOND_ANY_LENS",
     "BRIGHTNESS_BINS",
+    "LEAST_NOISE",
     "Bins",
     "empty_from",
     "noise_bins",

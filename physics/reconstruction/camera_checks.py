@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from bayesdl_sim.physics.optics import apply_otf
 from bayesdl_sim.physics.patterns.bands import frequencies, gaussian, power, taper
 from bayesdl_sim.physics.patterns.noise import BEYOND_ANY_LENS
 
@@ -70,7 +71,7 @@ def copies(frames: Tensor) -> tuple[tuple[int, int], ...]:
     shape = tuple(frames.shape[1:])
     outside = torch.hypot(*frequencies(shape, frames.device)) > BEYOND_ANY_LENS
     half = outside[:, : shape[1] // 2 + 1]
-    rest = torch.fft.irfft2(torch.fft.rfft2(frames) * half, s=shape).flatten(1)
+    rest = apply_otf(frames, half).flatten(1)
     limit = OUTLIER * 1.48 * rest.abs().median(dim=1, keepdim=True).values
     rest = torch.minimum(torch.maximum(rest, -limit), limit)
     norm = rest.square().sum(dim=1).sqrt().clamp(min=1e-30)

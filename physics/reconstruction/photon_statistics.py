@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, pad
 
+from bayesdl_sim.physics.optics import apply_otf
 from bayesdl_sim.physics.patterns.bands import (
     fast_shape,
     frequencies,
@@ -17,7 +18,7 @@ from bayesdl_sim.physics.patterns.bands import (
     ring_mean,
 )
 from bayesdl_sim.physics.patterns.measured import background_of
-from bayesdl_sim.physics.patterns.noise import BEYOND_ANY_LENS
+from bayesdl_sim.physics.patterns.noise import BEYOND_ANY_LENS, LEAST_NOISE
 
 __all__ = ["NoiseGrowth", "noise_growth", "stored_gamma"]
 
@@ -27,7 +28,6 @@ BLUR = 1.5  # raw pixels (sigma), of noise and light alike
 RING = 0.02  # cycles per raw pixel, of the spectrum that the light is denoised by
 BLOCKS = 8  # along each side; left out one by one, they give the standard errors
 LEAST_KEPT = 0.3  # of the pixels
-FLOOR = 0.05  # of the mean variance: no pixel is trusted beyond measure
 RISING = 4.0  # standard errors of a noise that grows with the light
 GAMMAS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.1, 1.2, 1.3, 1.5, 1.8, 2.2)
 DOUBTFUL = 3.0  # standard errors; below, no gamma is looked for
@@ -97,8 +97,8 @@ def noise_growth(frames: Tensor, weight: Tensor | None = None) -> NoiseGrowth:
     moments = _moments(frames, weight)
     if moments is None:
         return NOTHING
-    floor = FLOOR * float(moments.squares.mean())
-    expected = torch.full_like(moments.squares, floor / FLOOR)
+    floor = LEAST_NOISE * float(moments.squares.mean())
+    expected = torch.full_like(moments.squares, floor / LEAST_NOISE)
     for _ in range(2):
         products = _products(moments, expected)
         slopes = _slopes(products.sum(dim=0), 2)
@@ -227,5 +227,5 @@ def _denoised(image: Tensor, outside: Tensor) -> Tensor:
 
 
 def _filtered(images: Tensor, response: Tensor) -> Tensor:
-    half = response[:, : images.shape[-1] // 2 + 1]
-    return torch.fft.irfft2(torch.fft.rfft2(images) * half, s=images.shape[-2:])
+    """Images (..., H, W), filtered by a response on the whole frequency plane (H, W)."""
+    return apply_otf(images, response[:, : images.shape[-1] // 2 + 1])

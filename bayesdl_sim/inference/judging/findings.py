@@ -105,7 +105,8 @@ def _frame_faults(checks: Mapping[str, Any]) -> list[Finding]:
     dark = tuple(f + 1 for f, light in enumerate(checks["brightness"]) if light < DARK)
     if dark:
         named = " and ".join(map(str, dark))
-        found.append(Finding(True, f"frame {named} is dark or missing", dark))
+        which = f"frame {named} is" if len(dark) == 1 else f"frames {named} are"
+        found.append(Finding(True, f"{which} dark or missing", dark))
     groups = [g for g in checks["groups"] if len(g) >= LEAST_GROUP]
     mixed = [g for g in groups if len({(frame - 1) // 3 for frame in g}) > 1]
     if mixed:

@@ -23,11 +23,11 @@ from bayesdl_sim.physics.reconstruction.first_guess import (
     block_guess,
     block_settings,
 )
-from bayesdl_sim.physics.spots import dimming
+from bayesdl_sim.physics.spots import UNDIMMED, dimming
 from bayesdl_sim.utils.pieces.brightest import brightest_square
 from bayesdl_sim.utils.pieces.spans import Square, blocks_of, doubled
 
-__all__ = ["BLOCK", "LARGEST_WHOLE", "UNDIMMED", "LargeField", "is_large"]
+__all__ = ["BLOCK", "LARGEST_WHOLE", "LargeField", "is_large"]
 
 LARGEST_WHOLE = 1280**2  # raw pixels; a field of more of them is measured in blocks
 BLOCK = 512  # raw pixels, of a part that is measured, guessed or judged at once
@@ -36,7 +36,6 @@ PROBE = 256  # raw pixels, of the part of a block that is asked for the phase of
 JUDGED_SQUARES = 4
 FILL_MARGIN = 160  # raw pixels around a gap that decide what it is filled with
 FAULT_MARGIN = 1  # raw pixels around a faulty one
-UNDIMMED = 0.95  # factor of a pixel that counts as structure
 
 
 def is_large(size: tuple[int, int]) -> bool:

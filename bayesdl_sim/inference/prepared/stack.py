@@ -15,7 +15,7 @@ from bayesdl_sim.data.frames import FramesOnDisk
 from bayesdl_sim.data.inputs import InputSpec, network_input
 from bayesdl_sim.data.normalise import Normalisation, min_max_of, normalisation_of
 from bayesdl_sim.data.stacks import RawStack
-from bayesdl_sim.inference.prepared.large_field import UNDIMMED, LargeField, is_large
+from bayesdl_sim.inference.prepared.large_field import LargeField, is_large
 from bayesdl_sim.inference.prepared.series_patterns import SeriesPatterns
 from bayesdl_sim.physics.hot import cooled
 from bayesdl_sim.physics.missing import filled
@@ -31,7 +31,7 @@ from bayesdl_sim.physics.reconstruction.resimulation import (
     Resimulation,
     resimulate_field,
 )
-from bayesdl_sim.physics.spots import dimming, fine_dimming
+from bayesdl_sim.physics.spots import UNDIMMED, dimming, fine_dimming
 from bayesdl_sim.utils.pieces.spans import Square
 
 __all__ = ["PreparedStack"]

@@ -46,6 +46,7 @@ def test_nothing_is_found_in_a_good_stack():
     [
         ({"copies": ((1, 2),)}, True, "copies of one exposure"),
         ({"brightness": (1.0, 1.0, 0.1, *[1.0] * 6)}, True, "frame 3 is dark"),
+        ({"brightness": (0.2, 1.0, 0.1, *[1.0] * 6)}, True, "frames 1 and 3 are dark"),
         ({"groups": ((1, 4, 7), (2, 5, 8))}, True, "order of phases first"),
         ({"groups": ((1, 2, 3), (4, 5, 6, 7, 8, 9))}, True, "an orientation is missing"),
         ({"phase_step_deg": (60.0, 5.0, 5.0)}, True, "60 +- 4 degrees from 120"),

@@ -10,7 +10,7 @@ from bayesdl_sim.inference.prepared.large_field import LargeField, is_large
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.physics.missing import missing_pixels
 from bayesdl_sim.physics.patterns.measured import MeasuredFrames
-from bayesdl_sim.physics.spots import dimming
+from bayesdl_sim.physics.spots import UNDIMMED, dimming
 from bayesdl_sim.utils.errors import InputError
 
 
@@ -71,7 +71,7 @@ def test_the_scale_leaves_out_gaps_and_outshining_spots(bands):
     assert factor is not None
     assert field.dimming is not None
     np.testing.assert_allclose(field.dimming, factor, atol=0.02)
-    values = raw[:, ~(missing_pixels(raw) | (factor < field_module.UNDIMMED))].numpy()
+    values = raw[:, ~(missing_pixels(raw) | (factor < UNDIMMED))].numpy()
     np.testing.assert_allclose(field.norm, np.percentile(values, (0.1, 99.9)), rtol=5e-3)
     assert field.norm.high < 500
     assert field_of(counts()).dimming is None
