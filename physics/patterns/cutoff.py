@@ -18,6 +18,7 @@ from bayesdl_sim.physics.patterns.correlation import (
     correlate,
     reference,
     sample_of,
+    strength_of,
     values_at,
 )
 
@@ -66,11 +67,11 @@ def fit_optics(
         noise: variance of a pixel of the wide-field and of a moved band.
         trust: 0..1, that the waves are right; without any, the typical cut-off is left.
     """
-    gains = []
+    gains, strengths = [], [strength_of(band, field) for band in (wide, *bands)]
     for cutoff in CUTOFFS:
         away = (cutoff - TYPICAL_OPTICS.cutoff) / USUAL_SPREAD
         seen = field.through(with_cutoff(cutoff))
-        gains.append(_explained(wide, bands, waves, seen, noise) - 0.5 * away**2)
+        gains.append(_explained(wide, bands, waves, seen, noise, strengths) - 0.5 * away**2)
     best = max(range(len(gains)), key=gains.__getitem__)
     cutoff = CUTOFFS[best]
     if 0 < best < len(gains) - 1:
@@ -86,10 +87,11 @@ def _explained(
     waves: list[tuple[float, float]],
     field: Field,
     noise: tuple[float, float],
+    strengths: list[Tensor],
 ) -> float:
-    sample, total = sample_of(wide, field, noise[0]), 0.0
-    for band, wave in zip(bands, waves, strict=True):
-        ref = reference(sample, band, field, noise[1])
+    sample, total = sample_of(wide, field, noise[0], strengths[0]), 0.0
+    for band, wave, strength in zip(bands, waves, strengths[1:], strict=True):
+        ref = reference(sample, band, field, noise[1], strength)
         product = correlate(ref, band, field)
         ky, kx = (torch.tensor([k], dtype=torch.float64, device=wide.device) for k in wave)
         both = values_at(torch.stack([ref.template.to(product), product]), ky, kx).abs()

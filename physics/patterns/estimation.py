@@ -34,7 +34,10 @@ from bayesdl_sim.physics.patterns.search import Fan, find_fan
 
 __all__ = ["Estimate", "estimate"]
 
-TRIED_CUTOFFS = (0.28, 0.36)  # cycles per raw pixel, where the optics are unknown
+# Cycles per raw pixel, where the optics are unknown. The second one is tried where the first does
+# not leave every orientation beyond doubt: a log evidence and a certainty of its place.
+TRIED_CUTOFFS = (0.36, 0.28)
+BEYOND_DOUBT = (12.0, 0.99)
 ROUNDS = 3  # of wave vector and phases
 LOW_SHARES = (0.3, 0.1, 0.0)  # of the cut-off: frequencies left out because of haze
 CLEAR_ERROR = 0.2  # relative
@@ -127,6 +130,8 @@ def estimate(raw: Counts, optics: Optics | None = None) -> Estimate:
     for glass in tried:
         sample = positive_sample(mean, glass, line, field)
         found.append(_search(sample, bands, field.through(glass), noise, glass))
+        if found[-1].is_clear:
+            break
     best = max(found, key=lambda one: one.fan.evidence)
     variances = (noise / (ORIENTATIONS * PHASES), noise / PHASES)
     trust = _sigmoid(best.fan.evidence + PRIOR_FAN)
@@ -150,6 +155,12 @@ class _Search:
     sample: Sample
     references: list[Reference]
     fan: Fan
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether no other optics would show other wave vectors."""
+        least = min(self.fan.evidences), min(self.fan.certainties)
+        return all(value > limit for value, limit in zip(least, BEYOND_DOUBT, strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,13 +230,15 @@ def _orientation(
     field, ref, wave = search.field, search.references[o], search.fan.waves[o]
     variances = (noise / (ORIENTATIONS * PHASES), noise / PHASES)
     phases = NOMINAL
+    both, earlier = None, None
     for step in range(ROUNDS + 1):
         spectrum, image = _bands(triple, phases)
         product = correlate(ref, spectrum, field)
-        wave = refine(ref, product, *wave)
+        if wave != earlier:  # else it has come to rest
+            earlier, wave = wave, refine(ref, product, *wave)
         phases = turned(phases, product, wave)
-        spectrum, image = _bands(triple, phases)
-        both = overlap(wide, image, field, wave, variances)
+        _, image = _bands(triple, phases)
+        both = overlap(wide, image, field, wave, variances, both if wave == earlier else None)
         if step < ROUNDS:
             low = both.above(LOW_SHARES[1] * search.optics.cutoff)
             phases = phases_from_mixture(phases, *mixture(low))

@@ -27,6 +27,8 @@ class Overlap(NamedTuple):
         mirror: `conj(first)(f + k) O(f)`, the band that wrong phases mix into the moved one.
         weight: inverse noise variance up to a factor.
         noise_wide, noise_moved: weight times the noise power of `wide` and of the other two.
+        places: of f in the flattened plane of `fft2`.
+        transfer: `O(f)`.
     """
 
     radius: Tensor
@@ -36,6 +38,8 @@ class Overlap(NamedTuple):
     weight: Tensor
     noise_wide: Tensor
     noise_moved: Tensor
+    places: Tensor
+    transfer: Tensor
 
     def above(self, lowest: float) -> Overlap:
         """Without lower frequencies, which out-of-focus light fills; fringes do not modulate it."""
@@ -48,6 +52,7 @@ def overlap(
     field: Field,
     wave: tuple[float, float],
     noise: tuple[float, float],
+    known: Overlap | None = None,
 ) -> Overlap:
     """Moves the first band back by the wave vector and brings both bands to the same OTF.
 
@@ -56,33 +61,48 @@ def overlap(
         first: (H, W), tapered.
         wave: (ky, kx) in cycles per raw pixel.
         noise: variance of a pixel of the wide-field and of the moved band.
+        known: what was found with the same wave vector and another moved band, which all but the
+            moved bands is taken from.
     """
+    if known is None:
+        known = _without_moved(zero, field, wave, noise)
+    device, (ky, kx) = first.device, wave
+    rows = torch.arange(first.shape[0], dtype=torch.float64, device=device)[:, None]
+    columns = torch.arange(first.shape[1], dtype=torch.float64, device=device)[None]
+    sides = torch.stack([first, first.conj()]) * _wave(ky * rows, kx * columns).to(first)
+    moved = torch.fft.fft2(sides, s=tuple(field.transfer.shape)).flatten(1)[:, known.places]
+    moved, mirror = moved * known.transfer
+    return known._replace(moved=moved, mirror=mirror)
+
+
+def _without_moved(
+    zero: Tensor, field: Field, wave: tuple[float, float], noise: tuple[float, float]
+) -> Overlap:
+    """What of `overlap` depends on the wave vector alone; both moved bands are empty."""
     transfer, (ky, kx) = field.transfer, wave
     shape, device = tuple(transfer.shape), transfer.device
     fy, fx = frequencies(shape, device)
     # A product with a wave in real space is a shift by any fraction of a frequency.
     carrier = _wave(ky * fy * shape[0], kx * fx * shape[1])
-    shifted = torch.fft.fft2(torch.fft.ifft2(transfer) * carrier.to(first)).real
+    shifted = torch.fft.fft2(torch.fft.ifft2(transfer) * carrier.to(zero)).real
     radius, away = fy.square() + fx.square(), (fy + ky).square() + (fx + kx).square()
     inside = (transfer > 0.02) & (shifted > 0.02) & (radius > 0) & (away > 0.05**2)
-    rows = torch.arange(first.shape[0], dtype=torch.float64, device=device)[:, None]
-    columns = torch.arange(first.shape[1], dtype=torch.float64, device=device)[None]
-    sides = torch.stack([first, first.conj()]) * _wave(ky * rows, kx * columns).to(first)
-    moved, mirror = torch.fft.fft2(sides, s=shape)
     places = inside.flatten().nonzero()[:, 0]
-    radius, transfer, shifted, zero, moved, mirror = (
-        plane.flatten()[places] for plane in (radius, transfer, shifted, zero, moved, mirror)
+    radius, transfer, shifted, zero = (
+        plane.flatten()[places] for plane in (radius, transfer, shifted, zero)
     )
     weight = 1 / (transfer**2 + 0.06 * shifted**2)  # 0.06: (m/2)^2, m = 0.5
     wide_noise, moved_noise = (variance * field.energy for variance in noise)
     return Overlap(
         radius.sqrt(),
         zero * shifted,
-        moved * transfer,
-        mirror * transfer,
+        zero.new_zeros(0),
+        zero.new_zeros(0),
         weight,
         weight * shifted**2 * wide_noise,
         weight * transfer**2 * moved_noise,
+        places,
+        transfer,
     )
 
 

@@ -75,8 +75,9 @@ def _of_random_phases(
     """V of `amplitudes`, flattened half plane."""
     strength = power(image) if image.is_complex() else image.square()
     size = 2 * STRENGTH_REACH + 1
-    local = torch.nn.functional.avg_pool2d(strength[None, None], size, 1, STRENGTH_REACH)[0, 0]
-    lit = local.sqrt() * ref.sample
+    for sides, reach in (((size, 1), (STRENGTH_REACH, 0)), ((1, size), (0, STRENGTH_REACH))):
+        strength = torch.nn.functional.avg_pool2d(strength[None, None], sides, 1, reach)[0, 0]
+    lit = strength.sqrt() * ref.sample
     alike = torch.fft.irfft2(power(torch.fft.rfft2(lit)), s=tuple(lit.shape))
     template = torch.fft.fftshift(ref.likeness * alike * field.lag)
-    return torch.fft.rfft2(template, s=shape).abs().flatten()
+    return power(torch.fft.rfft2(template, s=shape)).sqrt().flatten()

@@ -22,6 +22,7 @@ PEAK = 2.5  # half frequencies around a peak that are its own
 USUAL_ENERGY = 10.0  # of a pattern that is worth a search
 CELL = 0.0025  # cycles per raw pixel, of the map that fans are tried on
 ANGLE_STEP = 0.01  # rad
+LEAST_ODDS = -80.0  # logarithm; smaller numbers than its exponential are slow to compute with
 # Evidence beyond this is compressed, since sums of exponentials hold 16 digits and no more.
 COMPRESSED = 25.0
 
@@ -55,8 +56,8 @@ def log_evidence(height: Tensor) -> Tensor:
 
     whose exponential is 1 on average over noise.
     """
-    energy = math.log(2.0) * height.square()
-    return energy * (USUAL_ENERGY / (1 + USUAL_ENERGY)) - math.log(1 + USUAL_ENERGY)
+    share = math.log(2.0) * USUAL_ENERGY / (1 + USUAL_ENERGY)
+    return share * height.square() - math.log(1 + USUAL_ENERGY)
 
 
 def find_fan(maps: list[Tensor]) -> Fan:
@@ -120,7 +121,7 @@ def _highest(likely: Tensor, fy: Tensor, fx: Tensor) -> tuple[float, float, floa
 
 def _share(likely: Tensor, fy: Tensor, fx: Tensor, y: float, x: float) -> float:
     """The share of one peak in the sum of `exp(likely)`."""
-    odds = (likely - likely.max()).exp()
+    odds = (likely - likely.max()).clamp(min=LEAST_ODDS).exp()
     rows = (fy - y).abs() * odds.shape[0] < PEAK
     columns = (fx - x).abs() * odds.shape[1] < PEAK
     peak = odds[rows[:, 0]][:, columns[0]]
@@ -131,11 +132,12 @@ def _blurred(evidence: Tensor, pool: int) -> Tensor:
     """`ln (Gaussian * exp evidence)` on cells of `pool` frequencies, zero in the middle."""
     centred = torch.fft.fftshift(evidence)
     over = (centred - COMPRESSED).clamp(min=0.0)
-    odds = (centred.clamp(max=COMPRESSED) + 8 * over / (over + 200)).double().exp()
+    odds = (centred.clamp(max=COMPRESSED) + 8 * over / (over + 200)).exp()
     if pool > 1:
         odds = torch.nn.functional.avg_pool2d(
             odds[None, None], pool, ceil_mode=True, count_include_pad=False
         )[0, 0]
+    odds = odds.double()  # for a transform that holds the largest and the smallest of them
     kernels = []
     for n, whole in zip(odds.shape, evidence.shape, strict=True):
         step = torch.arange(n, dtype=torch.float64, device=odds.device)
