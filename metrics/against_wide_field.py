@@ -59,8 +59,12 @@ def resolution_scale(sr: ArrayLike, wide_field: ArrayLike) -> ResolutionScaled:
     def error(sigma: float) -> float:
         return float(np.mean((_scaled(*middle, sigma) - middle[1]) ** 2))
 
-    coarse = np.arange(0.0, _WIDEST_RSF + 1)
-    best = float(coarse[np.argmin([error(sigma) for sigma in coarse])])
+    # It takes place on the pixels of the wide field, which are fine enough for it.
+    small, coarse = _binned(middle[0], factor), np.arange(0.0, _WIDEST_RSF + 1)
+    errors = [
+        np.mean((_scaled(small, middle[1], sigma / factor) - middle[1]) ** 2) for sigma in coarse
+    ]
+    best = float(coarse[np.argmin(errors)])
     around = (max(best - 1, 0.0), min(best + 1, _WIDEST_RSF))
     found = minimize_scalar(error, bounds=around, options={"xatol": 0.01})
     sigma = float(found.x) if found.fun < error(best) else best
@@ -69,11 +73,13 @@ def resolution_scale(sr: ArrayLike, wide_field: ArrayLike) -> ResolutionScaled:
 
 def _scaled(sr: NDArray, wide_field: NDArray, sigma: float) -> NDArray:
     """The image blurred by a Gaussian, binned to the grid of the wide field and fitted to it."""
-    height, width = wide_field.shape
-    factor = sr.shape[0] // height
     blurred = gaussian_filter(sr, sigma, mode="nearest")
-    binned = blurred.reshape(height, factor, width, factor).mean(axis=(1, 3))
-    return affine_fit(binned, wide_field)
+    return affine_fit(_binned(blurred, sr.shape[0] // len(wide_field)), wide_field)
+
+
+def _binned(image: NDArray, factor: int) -> NDArray:
+    height, width = (side // factor for side in image.shape)
+    return image.reshape(height, factor, width, factor).mean(axis=(1, 3))
 
 
 def _inner(image: NDArray, rows: int, columns: int) -> NDArray:

@@ -14,7 +14,6 @@ from bayesdl_sim.utils.devices import exact_arithmetic
 
 __all__ = [
     "camera_otf",
-    "equalise",
     "exposures",
     "fast_shape",
     "frequencies",
@@ -114,11 +113,6 @@ def gaussian(image: Tensor, sigma: float) -> Tensor:
     return image
 
 
-def equalise(frames: Tensor, optics: Optics, noise: float, weight: Tensor | None = None) -> Tensor:
-    """Brings the three frames of each orientation to one exposure, see `exposures`."""
-    return frames / exposures(frames, optics, noise, weight)
-
-
 def exposures(frames: Tensor, optics: Optics, noise: float, weight: Tensor | None = None) -> Tensor:
     """The exposure of each frame (9, 1, 1), relative to its orientation's.
 
@@ -132,13 +126,13 @@ def exposures(frames: Tensor, optics: Optics, noise: float, weight: Tensor | Non
         noise: variance of a pixel of a frame.
         weight: (H, W) of the pixels, 0..1; None: all alike.
     """
-    shape = tuple(frames.shape[-2:])
-    window = taper(shape, frames.device).to(frames)
+    window = taper(tuple(frames.shape[-2:]), frames.device).to(frames)
     window = window if weight is None else window * weight
+    shape = fast_shape(tuple(frames.shape[-2:]))
     transfer = camera_otf(optics, shape, frames.device).to(frames)
     frequency = torch.hypot(*frequencies(shape, frames.device))
     ring = (frequency > 0.15) & (frequency < 0.9 * optics.cutoff)
-    spectrum = torch.fft.fft2(frames.mean(dim=0) * window)
+    spectrum = torch.fft.fft2(frames.mean(dim=0) * window, s=shape)
     level = noise / len(frames) * float((window**2).sum())
     sample = ((power(spectrum) - level) / transfer.clamp(min=0.02) ** 2)[ring].mean()
     total = max(float(spectrum[0, 0].abs()), 1e-12)

@@ -12,7 +12,7 @@ from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES, Illumination
 from bayesdl_sim.physics.interpolation import narrow_gaps
 from bayesdl_sim.physics.missing import validity
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
-from bayesdl_sim.physics.patterns.bands import equalise, separate, unmixing
+from bayesdl_sim.physics.patterns.bands import exposures, separate, unmixing
 from bayesdl_sim.physics.patterns.correlation import (
     Field,
     Reference,
@@ -114,11 +114,12 @@ def estimate(raw: Counts, optics: Optics | None = None) -> Estimate:
     """
     stack, known = measured(raw), optics or TYPICAL_OPTICS
     missing, valid, spots, noise = stack.missing, stack.validity, stack.spots, stack.noise(known)
-    frames = equalise(stack.frames, known, noise, spots)
+    exposed = exposures(stack.frames, known, noise, spots)
+    frames, rest = stack.frames / exposed, stack.beyond_any_lens / exposed
     # In units of the noise: the numbers stay within what single precision holds.
     unit = math.sqrt(noise) if noise > 0 else max(float(frames.abs().max()), 1.0)
     frames, noise = frames / unit, noise / unit**2
-    bins = noise_bins(frames, valid)
+    bins = noise_bins(frames, valid, rest / unit)
     # What is interpolated counts: a notch in the window would spread low frequencies over all.
     weight = noise_weight(frames, validity(missing & ~narrow_gaps(missing)), bins)
     field = field_of(known, weight if spots is None else weight * spots)

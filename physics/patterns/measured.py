@@ -13,6 +13,7 @@ from bayesdl_sim.physics.missing import filled, missing_pixels, validity
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.patterns.noise import (
     Bins,
+    beyond_any_lens,
     empty_from,
     noise_bins,
     noise_line,
@@ -122,9 +123,14 @@ class MeasuredFrames:
         return spot_weight(self.frames)
 
     @cached_property
+    def beyond_any_lens(self) -> Tensor:
+        """What the frames hold beyond any cut-off (9, H, W), see `noise.beyond_any_lens`."""
+        return beyond_any_lens(self.frames)
+
+    @cached_property
     def noise_bins(self) -> Bins:
         """Brightness and noise variance of the pixels, see `noise.noise_bins`."""
-        return noise_bins(self.frames, self.validity)
+        return noise_bins(self.frames, self.validity, self.beyond_any_lens)
 
     @cached_property
     def noise_line(self) -> tuple[float, float]:

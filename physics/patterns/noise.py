@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bayesdl_sim.physics.optics import Optics
-from bayesdl_sim.physics.patterns.bands import frequencies, gaussian, power, taper
+from bayesdl_sim.physics.patterns.bands import fast_shape, frequencies, gaussian, power, taper
 
 __all__ = [
     "BEYOND_ANY_LENS",
     "BRIGHTNESS_BINS",
     "LEAST_NOISE",
     "Bins",
+    "beyond_any_lens",
     "empty_from",
     "noise_bins",
     "noise_line",
@@ -53,8 +54,9 @@ def noise_variance(frames: Tensor, optics: Optics, valid: Tensor | None = None) 
     shape = tuple(frames.shape[-2:])
     window = taper(shape, frames.device).to(frames)
     window = window if valid is None else window * valid
-    strength = power(torch.fft.rfft2(frames * window)) / (window**2).sum()
-    radius = torch.hypot(*frequencies(shape, frames.device))[:, : shape[1] // 2 + 1]
+    padded = fast_shape(shape)
+    strength = power(torch.fft.rfft2(frames * window, s=padded)) / (window**2).sum()
+    radius = torch.hypot(*frequencies(padded, frames.device))[:, : padded[1] // 2 + 1]
     empty = radius > empty_from(optics)
     return float(strength[:, empty].median() / math.log(2.0))
 
@@ -84,7 +86,19 @@ def noise_line(
     return floor, float(slope) if slope > 0 else math.nan
 
 
-def noise_bins(frames: Tensor, valid: Tensor | None = None) -> Bins:
+def beyond_any_lens(frames: Tensor) -> Tensor:
+    """What frames (n, H, W) hold at the frequencies that no lens transmits: noise, and edges."""
+    height, width = frames.shape[1:]
+    shape = fast_shape((height, width))
+    below, right = shape[0] - height, shape[1] - width
+    # An edge that goes on is no edge of its own.
+    padded = torch.nn.functional.pad(frames, (0, right, 0, below), mode="replicate")
+    outside = torch.hypot(*frequencies(shape, frames.device)) > BEYOND_ANY_LENS
+    spectrum = torch.fft.rfft2(padded) * outside[:, : shape[1] // 2 + 1]
+    return torch.fft.irfft2(spectrum, s=shape)[:, :height, :width]
+
+
+def noise_bins(frames: Tensor, valid: Tensor | None = None, rest: Tensor | None = None) -> Bins:
     """Brightness and noise variance of a frame's pixels, in bins of equal counts.
 
     The noise is what lies beyond any lens's cut-off; its square is compared with the mean of the
@@ -93,14 +107,14 @@ def noise_bins(frames: Tensor, valid: Tensor | None = None) -> Bins:
     Args:
         frames: (9, H, W) without background.
         valid: (H, W), weight of the pixels (`missing.validity`); None: all hold data.
+        rest: of `beyond_any_lens(frames)`, where it is known.
 
     Returns:
         (24,) counts and (24,) counts^2, from dark to bright.
     """
     shape = tuple(frames.shape[1:])
-    outside = torch.hypot(*frequencies(shape, frames.device)) > BEYOND_ANY_LENS
-    half = outside[:, : shape[1] // 2 + 1]
-    rest = torch.fft.irfft2(torch.fft.rfft2(frames) * half, s=shape)
+    rest = beyond_any_lens(frames) if rest is None else rest
+    outside = torch.hypot(*frequencies(fast_shape(shape), frames.device)) > BEYOND_ANY_LENS
     variance = rest.square().mean(dim=0) / float(outside.double().mean())
     border = max(1, min(shape) // 16)  # where the edges of the field leave streaks
     inner = (slice(border, -border),) * 2
@@ -138,5 +152,5 @@ def noise_weight(frames: Tensor, valid: Tensor | None = None, bins: Bins | None 
 
 def _trimmed(variance: Tensor) -> Tensor:
     """Mean without the largest hundredth, where hot pixels are."""
-    kept = variance.sort().values[: max(1, int(0.99 * len(variance)))]
-    return kept.mean()
+    left_out = len(variance) - max(1, int(0.99 * len(variance)))
+    return (variance.sum() - variance.topk(left_out).values.sum()) / (len(variance) - left_out)

@@ -9,9 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from bayesdl_sim.physics.optics import apply_otf
-from bayesdl_sim.physics.patterns.bands import frequencies, gaussian, power, taper
-from bayesdl_sim.physics.patterns.noise import BEYOND_ANY_LENS
+from bayesdl_sim.physics.patterns.bands import fast_shape, frequencies, gaussian, power, taper
 
 __all__ = [
     "NoiseColour",
@@ -46,37 +44,32 @@ def clipped_share(raw: Tensor) -> float:
 def _spike(raw: Tensor) -> float:
     values = raw.flatten()
     top, middle = float(values.max()), float(values.median())
-    width = (top - middle) / 50
+    width, at_top = (top - middle) / 50, int((values >= top).sum()) / values.numel()
     if width <= 0:
         # The median itself is at the end: most of the values are cut, unless all are.
-        share = float((values >= top).double().mean())
-        return share if float(values.min()) < top else 0.0
+        return at_top if float(values.min()) < top else 0.0
     width = max(width, 1.0) if bool((values == values.round()).all()) else width
     last, before = (
         int(((values > top - (i + 1) * width) & (values <= top - i * width)).sum()) for i in (0, 1)
     )
-    share = float((values >= top).double().mean())
-    return share if last > 1.5 * before and share > LEAST_SHARE else 0.0
+    return at_top if last > 1.5 * before and at_top > LEAST_SHARE else 0.0
 
 
-def copies(frames: Tensor) -> tuple[tuple[int, int], ...]:
+def copies(noise: Tensor) -> tuple[tuple[int, int], ...]:
     """Pairs whose noise is the same: correlation above 0.9 beyond the cut-off of any lens.
 
     Args:
-        frames: (9, H, W) without background.
+        noise: (9, H, W) of `noise.beyond_any_lens`.
 
     Returns:
         Frame numbers, counted from 1.
     """
-    shape = tuple(frames.shape[1:])
-    outside = torch.hypot(*frequencies(shape, frames.device)) > BEYOND_ANY_LENS
-    half = outside[:, : shape[1] // 2 + 1]
-    rest = apply_otf(frames, half).flatten(1)
+    rest = noise.flatten(1)
     limit = OUTLIER * 1.48 * rest.abs().median(dim=1, keepdim=True).values
     rest = torch.minimum(torch.maximum(rest, -limit), limit)
     norm = rest.square().sum(dim=1).sqrt().clamp(min=1e-30)
     alike = (rest @ rest.T) / norm[:, None] / norm[None] > ALIKE
-    pairs = combinations(range(len(frames)), 2)
+    pairs = combinations(range(len(noise)), 2)
     return tuple((a + 1, b + 1) for a, b in pairs if bool(alike[a, b]))
 
 
@@ -120,19 +113,21 @@ def noise_colour(frames: Tensor, cutoff: float) -> NoiseColour:
     """
     if cutoff > WIDEST_CUTOFF:
         return NoiseColour(math.nan, math.inf)
-    shape = tuple(frames.shape[1:])
+    size = tuple(frames.shape[1:])
+    shape = fast_shape(size)
     rows, columns = frequencies(shape, frames.device)
     columns = columns[:, : shape[1] // 2 + 1]
     radius, free = torch.hypot(rows, columns), torch.minimum(rows.abs(), columns.abs()) > LINES
     # Bright pixels hold most of the noise: all are brought to about the same.
-    light = gaussian(frames.var(dim=0), SMOOTHING)
-    window = taper(shape, frames.device).to(frames) / light.clamp(min=1e-30).sqrt()
-    strength = power(torch.fft.rfft2((frames - frames.mean(dim=0)) * window)).mean(dim=0)
+    rest = frames - frames.mean(dim=0)
+    light = gaussian(rest.square().sum(dim=0) / (len(frames) - 1), SMOOTHING)
+    window = taper(size, frames.device).to(frames) / light.clamp(min=1e-30).sqrt()
+    strength = power(torch.fft.rfft2(rest * window, s=shape)).mean(dim=0)
     rings = [free & (radius > low) & (radius < high) for low, high in (LOW_RING, HIGH_RING)]
     low, high = (float(strength[ring].mean()) for ring in rings)
     # The taper ties neighbouring frequencies.
     modes = [(len(frames) - 1) * float(ring.sum()) / 1.3 for ring in rings]
-    one = power(torch.fft.rfft2(frames[0] * window))[rings[0]].mean()
+    one = power(torch.fft.rfft2(frames[0] * window, s=shape))[rings[0]].mean()
     if not low > ALL_ALIKE * float(one):
         return NoiseColour(math.nan, math.inf)
     ratio = high / low

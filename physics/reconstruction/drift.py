@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from skimage.registration import phase_cross_correlation
 from torch import Tensor
 
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
-from bayesdl_sim.physics.patterns.bands import taper
+from bayesdl_sim.physics.patterns.bands import fast_shape, taper
 
 __all__ = ["Drift", "drift"]
 
@@ -33,11 +34,11 @@ def drift(frames: Tensor) -> Drift:
     shape = tuple(frames.shape[1:])
     sums = frames.reshape(ORIENTATIONS, PHASES, *shape).sum(dim=1)
     sums = (sums - sums.mean(dim=(1, 2), keepdim=True)) * taper(shape, frames.device, TAPERED)
-    images = sums.cpu().numpy()
+    spectra = torch.fft.fft2(sums.to(frames), s=fast_shape(shape)).cpu().numpy()
 
     def shift(a: int, b: int) -> np.ndarray:
         found = phase_cross_correlation(
-            images[a], images[b], upsample_factor=FINENESS, normalization=None
+            spectra[a], spectra[b], space="fourier", upsample_factor=FINENESS, normalization=None
         )
         return np.asarray(found[0], dtype=np.float64)
 

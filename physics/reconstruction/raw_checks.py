@@ -19,7 +19,7 @@ from torch import Tensor
 from bayesdl_sim.physics.image_formation import lit_median
 from bayesdl_sim.physics.missing import describe_missing
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
-from bayesdl_sim.physics.patterns.bands import frequencies, power, taper
+from bayesdl_sim.physics.patterns.bands import fast_shape, frequencies, power, taper
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
 from bayesdl_sim.physics.patterns.frames.fringe_search import (
     DOUBTFUL_ORDER,
@@ -173,7 +173,7 @@ def raw_checks(
         **geometry_of(groups)._asdict(),
         fringe_share=fringe_share,
         fringe_sigma=fringe_sigma,
-        **_storage(data, frames, patterns.optics.cutoff),
+        **_storage(data, stack, patterns.optics.cutoff),
         brightness=brightness,
         bleaching=_bleaching(brightness),
         drift_px=drifted.largest_px,
@@ -196,19 +196,19 @@ def raw_checks(
     )
 
 
-def _storage(values: Tensor, frames: Tensor, cutoff: float) -> dict[str, Any]:
+def _storage(values: Tensor, stack: MeasuredFrames, cutoff: float) -> dict[str, Any]:
     """What became of the values after the camera: fields of `RawChecks`.
 
     Args:
         values: (9, N) counts of the pixels that hold data and are not faulty.
-        frames: (9, H, W) without background.
+        stack: the frames.
         cutoff: of the lens, cycles per raw pixel.
     """
-    colour = noise_colour(frames, cutoff)
+    colour = noise_colour(stack.frames, cutoff)
     return {
         "saturated_share": saturated_share(values),
         "clipped_share": clipped_share(values),
-        "copies": copies(frames),
+        "copies": copies(stack.beyond_any_lens),
         "noise_colour": colour.ratio,
         "noise_colour_error": colour.error,
         "stretched": are_stretched(values),
@@ -223,16 +223,17 @@ def _gamma_of(stack: MeasuredFrames, weight: Tensor) -> float:
 
 def _fringe_power(frames: Tensor, optics: Optics) -> tuple[float, float]:
     """`fringe_share` and `fringe_sigma`: the differences between the frames, within the cut-off."""
-    shape = tuple(frames.shape[1:])
-    window, radius = taper(shape, frames.device).to(frames), _half_radius(frames)
+    size = tuple(frames.shape[1:])
+    shape = fast_shape(size)
+    window, radius = taper(size, frames.device).to(frames), _half_radius(shape, frames.device)
     passed, empty = (radius > 0.03) & (radius < 0.9 * optics.cutoff), radius > BEYOND_ANY_LENS
     mean = frames.mean(dim=0)
     mean = (mean - (mean * window).sum() / window.sum()) * window
-    strength = power(torch.fft.rfft2(frame_differences(frames, window) * window))
+    strength = power(torch.fft.rfft2(frame_differences(frames, window) * window, s=shape))
     rest, noise = strength[:, passed].mean(), strength[:, empty].mean()
-    wide = power(torch.fft.rfft2(mean))[passed].mean() - noise / len(frames)
-    # The taper ties neighbouring frequencies; eight differences.
-    modes = (len(frames) - 1) * float(passed.sum()) / 1.3
+    wide = power(torch.fft.rfft2(mean, s=shape))[passed].mean() - noise / len(frames)
+    # Taper and padding tie neighbouring frequencies; eight differences.
+    modes = (len(frames) - 1) * float(passed.sum()) / 1.3 * math.prod(size) / math.prod(shape)
     error = float(noise) / math.sqrt(modes)
     excess = float(rest - noise)
     share = (max(excess, 0.0) + 3 * error) / max(float(wide), 3 * error, 1e-30)
@@ -251,16 +252,18 @@ def _bleaching(brightness: tuple[float, ...]) -> float:
 
 def _fine_share(frames: Tensor, optics: Optics, noise: float) -> float:
     """Share of the wide field's power, without noise, between 0.5 and 0.9 of the cut-off."""
-    shape = tuple(frames.shape[1:])
-    window, relative = taper(shape, frames.device).to(frames), _half_radius(frames) / optics.cutoff
+    size = tuple(frames.shape[1:])
+    shape = fast_shape(size)
+    window = taper(size, frames.device).to(frames)
+    relative = _half_radius(shape, frames.device) / optics.cutoff
     mean = frames.mean(dim=0)
     mean = (mean - (mean * window).sum() / window.sum()) * window
-    strength = power(torch.fft.rfft2(mean)) - noise / len(frames) * float((window**2).sum())
+    level = noise / len(frames) * float((window**2).sum())
+    strength = power(torch.fft.rfft2(mean, s=shape)) - level
     fine = float(strength[(relative > 0.5) & (relative < 0.9)].sum())
     return fine / max(float(strength[(relative > 0.03) & (relative < 0.9)].sum()), 1e-30)
 
 
-def _half_radius(frames: Tensor) -> Tensor:
-    """Frequencies of `rfft2`, cycles per raw pixel: (H, W / 2 + 1)."""
-    shape = tuple(frames.shape[1:])
-    return torch.hypot(*frequencies(shape, frames.device))[:, : shape[1] // 2 + 1]
+def _half_radius(shape: tuple[int, int], device: torch.device) -> Tensor:
+    """Frequencies of `rfft2`, cycles per raw pixel: (h, w / 2 + 1)."""
+    return torch.hypot(*frequencies(shape, device))[:, : shape[1] // 2 + 1]

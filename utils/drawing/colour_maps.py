@@ -44,7 +44,7 @@ def coloured(image: NDArray, low: float, high: float, name: str) -> NDArray[np.u
     """The colours (H, W, 3) of an image (H, W) between two values; silver where it is NaN."""
     missing = np.isnan(image)
     place = np.where(missing, 0.0, (image - low) * (256 / (high - low))).clip(0, 255)
-    colours = colour_map(name)[place.astype(np.uint8)]
+    colours = cv2.applyColorMap(place.astype(np.uint8), colour_map(name)[:, None])
     colours[missing] = NO_DATA
     return colours
 

@@ -23,7 +23,7 @@ def good(stand):
 
 def test_a_good_stack_has_none_of_it(good):
     assert saturated_share(good) == clipped_share(good) == 0.0
-    assert copies(MeasuredFrames(good).frames) == ()
+    assert copies(MeasuredFrames(good).beyond_any_lens) == ()
 
 
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.6])
@@ -40,13 +40,13 @@ def test_saturation_is_measured(good):
 def test_copies_are_found_through_other_gain_and_offset(good):
     raw = good.clone()
     raw[7] = 0.8 * raw[2] + 30
-    assert copies(MeasuredFrames(raw).frames) == ((3, 8),)
+    assert copies(MeasuredFrames(raw).beyond_any_lens) == ((3, 8),)
 
 
 def test_fixed_hot_pixels_are_no_copies(good):
     raw = good.clone()
     raw[:, torch.rand(144, 144, generator=torch.Generator().manual_seed(3)) < 0.004] = 3000.0
-    assert copies(MeasuredFrames(raw).frames) == ()
+    assert copies(MeasuredFrames(raw).beyond_any_lens) == ()
 
 
 def test_frames_that_were_stretched_one_by_one_are_told_from_all_others(good):
