@@ -56,8 +56,11 @@ class Field(NamedTuple):
         lag: (h, w) taper of the templates.
         index: (h, w) rings of frequencies.
         places: places of the flattened map (2h, 2w) that are searched, ring after ring.
-        halves: the same places, or their opposites, on the half plane (2h, w + 1).
         counts: how many of them lie in each ring.
+        halves: those of the flattened half plane (2h, w + 1), ring after ring.
+        half_counts: how many of them lie in each ring.
+        of_halves: for each of `places`, the number of the one of `halves` that it, or its opposite,
+            lies on.
         energy: sum of the squared taper, hence the power of noise whose variance is 1 where it has
             been weighed.
     """
@@ -68,8 +71,10 @@ class Field(NamedTuple):
     lag: Tensor
     index: Tensor
     places: Tensor
-    halves: Tensor
     counts: list[int]
+    halves: Tensor
+    half_counts: list[int]
+    of_halves: Tensor
     energy: float
 
     def spectra(self, images: Tensor) -> Tensor:
@@ -116,8 +121,8 @@ def field_of(optics: Optics, weight: Tensor) -> Field:
 @lru_cache(maxsize=1)
 def _searched(
     shape: tuple[int, int], device: torch.device | str
-) -> tuple[Tensor, Tensor, list[int]]:
-    """`places`, `halves` and `counts` of `Field`: whole rings, as far as they meet `ANNULUS`.
+) -> tuple[Tensor, list[int], Tensor, list[int], Tensor]:
+    """`places` to `of_halves` of `Field`: whole rings, as far as they meet `ANNULUS`.
 
     The order of the frames and their patterns are searched at the same places.
     """
@@ -131,8 +136,15 @@ def _searched(
     opposite = columns > width // 2
     rows = torch.where(opposite, -rows % height, rows)
     columns = torch.where(opposite, width - columns, columns)
-    counts = rings[places].unique_consecutive(return_counts=True)[1].tolist()
-    return places, rows * (width // 2 + 1) + columns, counts
+    on_half = rows * (width // 2 + 1) + columns
+    halves = on_half[~opposite]
+    number = places.new_zeros(height * (width // 2 + 1))
+    number[halves] = torch.arange(len(halves), device=device)
+    counts = [
+        rings[kept].unique_consecutive(return_counts=True)[1].tolist()
+        for kept in (places, places[~opposite])
+    ]
+    return places, counts[0], halves, counts[1], number[on_half]
 
 
 class Sample(NamedTuple):
