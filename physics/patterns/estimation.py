@@ -34,10 +34,8 @@ from bayesdl_sim.physics.patterns.search import Fan, find_fan
 
 __all__ = ["Estimate", "estimate"]
 
-# Cycles per raw pixel, where the optics are unknown. The second one is tried where the first does
-# not leave every orientation beyond doubt: a log evidence and a certainty of its place.
+# Cycles per raw pixel, where the optics are unknown; the second one where the first leaves doubt.
 TRIED_CUTOFFS = (0.36, 0.28)
-BEYOND_DOUBT = (12.0, 0.99)
 ROUNDS = 3  # of wave vector and phases
 LOW_SHARES = (0.3, 0.1, 0.0)  # of the cut-off: frequencies left out because of haze
 CLEAR_ERROR = 0.2  # relative
@@ -131,7 +129,7 @@ def estimate(raw: Counts, optics: Optics | None = None) -> Estimate:
     for glass in tried:
         sample = positive_sample(mean, glass, line, field)
         found.append(_search(sample, bands, field.through(glass), noise, glass))
-        if found[-1].is_clear:
+        if found[-1].fan.is_clear:
             break
     best = max(found, key=lambda one: one.fan.evidence)
     variances = (noise / (ORIENTATIONS * PHASES), noise / PHASES)
@@ -156,12 +154,6 @@ class _Search:
     sample: Sample
     references: list[Reference]
     fan: Fan
-
-    @property
-    def is_clear(self) -> bool:
-        """Whether no other optics would show other wave vectors."""
-        least = min(self.fan.evidences), min(self.fan.certainties)
-        return all(value > limit for value, limit in zip(least, BEYOND_DOUBT, strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)

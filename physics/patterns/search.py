@@ -22,6 +22,7 @@ PEAK = 2.5  # half frequencies around a peak that are its own
 USUAL_ENERGY = 10.0  # of a pattern that is worth a search
 CELL = 0.0025  # cycles per raw pixel, of the map that fans are tried on
 ANGLE_STEP = 0.01  # rad
+CLEAR_EVIDENCE, CERTAIN = 12.0, 0.99  # of every orientation of a fan that is beyond doubt
 LEAST_ODDS = -80.0  # logarithm; smaller numbers than its exponential are slow to compute with
 # Evidence beyond this is compressed, since sums of exponentials hold 16 digits and no more.
 COMPRESSED = 25.0
@@ -44,6 +45,11 @@ class Fan(NamedTuple):
     evidence: float
     evidences: list[float]
     certainties: list[float]
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether all three wave vectors are beyond doubt, so that no other optics show others."""
+        return min(self.evidences) > CLEAR_EVIDENCE and min(self.certainties) > CERTAIN
 
 
 def log_evidence(height: Tensor) -> Tensor:
