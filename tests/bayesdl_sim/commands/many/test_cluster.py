@@ -26,7 +26,9 @@ def workers_of_this_process():
     found = []
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
-            if "spawn_main" in " ".join(child.cmdline()):
+            starts = [" ".join(one.cmdline()) for one in (child, child.parent())]
+            # A worker that is forked has the command line of its server.
+            if "spawn_main" in starts[0] or all("forkserver" in start for start in starts):
                 found.append(child.pid)
     return found
 

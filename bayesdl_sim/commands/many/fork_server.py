@@ -1,0 +1,26 @@
+"""One process that loads PyTorch for all workers of this computer, before they are asked for."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from multiprocessing import forkserver
+
+__all__ = ["start_fork_server"]
+
+METHOD = "DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD"  # read when dask is loaded
+LOADED = ["distributed", "bayesdl_sim.commands.testing.run"]
+
+
+def start_fork_server() -> None:
+    """Starts to load what a worker needs, in a process that workers are then forked from.
+
+    It does so while the calling process loads the same. A worker that dies is replaced at once.
+    What cannot be loaded there, since the program was called from another folder, each worker loads
+    for itself. Only on Linux, and not where the user has set another way to start workers.
+    """
+    if sys.platform != "linux" or os.environ.setdefault(METHOD, "forkserver") != "forkserver":
+        return
+    multiprocessing.set_forkserver_preload(LOADED)
+    forkserver.ensure_running()

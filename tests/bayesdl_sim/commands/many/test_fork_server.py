@@ -1,0 +1,51 @@
+"""Workers come from a process that has loaded the program, unless the user wants others."""
+
+import multiprocessing
+import subprocess
+import sys
+
+import pytest
+
+from bayesdl_sim.commands.many import fork_server
+from bayesdl_sim.commands.many.fork_server import METHOD, start_fork_server
+from tests.bayesdl_sim.commands.many.conftest import ROOT
+
+ASKED = """
+import multiprocessing, sys
+from bayesdl_sim.commands.many.fork_server import start_fork_server
+
+
+def loaded(pipe):
+    pipe.send("torch" in sys.modules)
+
+
+if __name__ == "__main__":
+    start_fork_server()
+    ours, theirs = multiprocessing.Pipe()
+    multiprocessing.get_context("forkserver").Process(target=loaded, args=(theirs,)).start()
+    print(ours.recv(), "torch" in sys.modules)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there workers are forked")
+def test_a_forked_process_has_the_program_loaded(tmp_path):
+    script = tmp_path / "asked.py"
+    script.write_text(ASKED)
+    command = [sys.executable, str(script)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
+
+
+@pytest.mark.parametrize(
+    ("platform", "chosen"), [("linux", "spawn"), ("win32", None), ("darwin", None)]
+)
+def test_another_way_to_start_workers_is_left_alone(monkeypatch, platform, chosen):
+    started = []
+    monkeypatch.setattr(multiprocessing, "set_forkserver_preload", started.append)
+    monkeypatch.setattr(fork_server.forkserver, "ensure_running", lambda: started.append("server"))
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.delenv(METHOD, raising=False)
+    if chosen is not None:
+        monkeypatch.setenv(METHOD, chosen)
+    start_fork_server()
+    assert started == []
