@@ -51,7 +51,7 @@ def check_counts(frames: np.ndarray, path: str | Path, gaps: bool = False) -> No
 
     Raises:
         InputError: frames under 16 px, infinite values or NaN, values beyond float32, mostly
-            negative ones, an integer overflow, a constant frame.
+            negative ones, an integer overflow, a constant frame, exchanged bytes.
     """
     height, width = frames.shape[-2:]
     if min(height, width) < MIN_SIZE:
@@ -77,6 +77,12 @@ def check_counts(frames: np.ndarray, path: str | Path, gaps: bool = False) -> No
         raise InputError(
             f"{path} is empty or constant in image {frame} (every pixel is "
             f"{lowest[frame - 1]:g}): check that all nine frames were recorded"
+        )
+    if _bytes_exchanged(frames[0]):
+        raise InputError(
+            f"{path} was stored with the other byte order: the low bytes of its 16-bit values have "
+            "the few values that high bytes have; import the raw data again as little-endian, or "
+            "as big-endian if it was that"
         )
 
 
@@ -141,6 +147,23 @@ def count_warnings(facts: Sequence[CountFacts]) -> list[str]:
     if missing:
         found.append(f"{missing:.1%} of the pixels hold no data (NaN)")
     return found
+
+
+def _bytes_exchanged(frame: np.ndarray) -> bool:
+    """Whether the two bytes of 16-bit counts were read in the wrong order.
+
+    Of camera counts, the low bytes take all values and the high bytes a few adjacent ones. Counts
+    that share one high byte come out as a multiple of what they were, which does no harm.
+    """
+    values = frame[np.isfinite(frame)] if frame.dtype.kind == "f" else frame.ravel()
+    if not values.size or values.min() < 0 or values.max() > 65535:
+        return False
+    whole = values.astype(np.uint16)
+    if not np.array_equal(whole, values):
+        return False
+    low, high = np.unique(whole & 255), np.unique(whole >> 8)
+    adjacent = low[-1] - low[0] + 1 == len(low)
+    return bool(len(low) > 1 and adjacent and 2 * len(low) <= len(high))
 
 
 def _check_negative(

@@ -77,3 +77,18 @@ def test_a_border_without_data_is_not_called_clipped():
     frames[:, :12] = 0
     frames[:, :, -9:] = 0
     assert clipped_share(frames) == 0
+
+
+@pytest.mark.parametrize("kind", ["u2", "f4"])
+def test_counts_of_the_other_byte_order_are_refused(kind):
+    counts = np.rint(40 * photons() + 200).clip(0).astype("u2")
+    check_counts(counts.astype(kind), "raw.tif")
+    with pytest.raises(InputError, match="other byte order"):
+        check_counts(counts.byteswap().astype(kind), "raw.tif")
+
+
+@pytest.mark.parametrize("factor", [1, 2, 16, 256, 257])
+def test_few_grey_values_are_no_exchanged_bytes(factor):
+    counts = photons()
+    grey = np.rint(255 * (counts - counts.min()) / (counts.max() - counts.min())).astype("u2")
+    check_counts(factor * grey, "raw.tif")
