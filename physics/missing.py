@@ -148,11 +148,15 @@ def validity(missing: Tensor) -> Tensor | None:
     return torch.where(missing, 0.0, (1 - near).square())
 
 
-def describe_missing(missing: Tensor) -> str:
+def describe_missing(missing: Tensor, held: str = "no data") -> str:
     """What is missing, as a microscopist would say it; empty if nothing is.
 
     "a border of 12 rows and 9 columns holds no data", "columns 57-58, 90 hold no data", "3 % of the
     pixels hold no data".
+
+    Args:
+        missing: (H, W).
+        held: what those pixels hold.
     """
     mask = missing.detach().cpu().numpy()
     if not mask.any():
@@ -171,11 +175,11 @@ def describe_missing(missing: Tensor) -> str:
             more = f" and {len(runs) - MOST_RUNS} more" if len(runs) > MOST_RUNS else ""
             plural = len(runs) > 1 or runs[0][0] < runs[0][1]
             said = f"{name}{'s' * plural} {', '.join(spans)}{more}"
-            parts.append(f"{said} {'hold' if plural else 'holds'} no data")
+            parts.append(f"{said} {'hold' if plural else 'holds'} {held}")
     if borders:
-        parts.insert(0, f"a border of {' and '.join(borders)} holds no data")
+        parts.insert(0, f"a border of {' and '.join(borders)} holds {held}")
     if left.any():
-        parts.append(f"{100 * left.mean():.2g} % of the pixels hold no data")
+        parts.append(f"{100 * left.mean():.2g} % of the pixels hold {held}")
     return "; ".join(parts)
 
 

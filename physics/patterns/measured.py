@@ -19,6 +19,7 @@ from bayesdl_sim.physics.patterns.noise import (
     noise_line,
     noise_variance,
 )
+from bayesdl_sim.physics.sensor.lines import odd_lines
 from bayesdl_sim.physics.spots import spot_weight
 from bayesdl_sim.utils.errors import InputError
 
@@ -37,7 +38,7 @@ class MeasuredFrames:
     Args:
         counts: (9, H, W), orientation-major; negative ones are what an offset-corrected camera
             gives.
-        missing: (H, W), the pixels without data, where they are known.
+        missing: (H, W), the pixels that are left out, where they are known.
 
     Attributes:
         counts: float32.
@@ -48,9 +49,24 @@ class MeasuredFrames:
         self._noise: dict[float, float] = {}
 
     @cached_property
-    def missing(self) -> Tensor:
-        """The pixels (H, W) that hold no data, see `physics.missing`."""
+    def _without_data(self) -> Tensor:
         return missing_pixels(self.counts) if self._missing is None else self._missing
+
+    @cached_property
+    def odd(self) -> Tensor:
+        """The pixels (H, W) of rows and columns unlike their neighbours, see `sensor.lines`.
+
+        None are where the missing pixels were known.
+        """
+        if self._missing is not None:
+            return torch.zeros_like(self._missing)
+        mean = filled(self.counts.mean(dim=0)[None], self._without_data)[0]
+        return odd_lines(mean) & ~self._without_data
+
+    @cached_property
+    def missing(self) -> Tensor:
+        """The pixels (H, W) that hold no data, see `physics.missing`, or belong to odd lines."""
+        return self._without_data | self.odd
 
     @cached_property
     def validity(self) -> Tensor | None:

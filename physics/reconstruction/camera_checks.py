@@ -16,6 +16,8 @@ __all__ = [
     "are_stretched",
     "clipped_share",
     "copies",
+    "grey_step",
+    "neighbour_ties",
     "noise_colour",
     "saturated_share",
 ]
@@ -28,6 +30,10 @@ WIDEST_CUTOFF = 0.43  # cycles per raw pixel, below which both rings hold noise 
 SMOOTHING = 6.0  # raw pixels, of the variance that the frames are divided by
 LINES = 0.03  # cycles per raw pixel beside the axes, where the noise of rows and columns lies
 ALL_ALIKE = 1e-3  # of the noise of a frame, in what differs between frames of one exposure
+LEVELS = 6  # differences of neighbours that are counted, in grey values
+MOST_VALUES = 1 << 20  # that are asked for the step between grey values
+LEAST_TIES, MOST_TIES = 0.05, 0.5  # share of neighbours with the same value, between which it tells
+MOST_ROUNDING = 0.7  # of the noise beyond any lens
 OUTLIER = 4.0  # standard deviations of the noise that count; hot pixels repeat in all frames
 
 
@@ -55,11 +61,15 @@ def _spike(raw: Tensor) -> float:
     return at_top if last > 1.5 * before and at_top > LEAST_SHARE else 0.0
 
 
-def copies(noise: Tensor) -> tuple[tuple[int, int], ...]:
+def copies(noise: Tensor, frames: Tensor) -> tuple[tuple[int, int], ...]:
     """Pairs whose noise is the same: correlation above 0.9 beyond the cut-off of any lens.
+
+    What one of them does not explain of the other has to be less than that noise, too: smoothed
+    frames hold too little noise to compare, but differ by their fringes.
 
     Args:
         noise: (9, H, W) of `noise.beyond_any_lens`.
+        frames: (9, H, W) without background.
 
     Returns:
         Frame numbers, counted from 1.
@@ -69,8 +79,61 @@ def copies(noise: Tensor) -> tuple[tuple[int, int], ...]:
     rest = torch.minimum(torch.maximum(rest, -limit), limit)
     norm = rest.square().sum(dim=1).sqrt().clamp(min=1e-30)
     alike = (rest @ rest.T) / norm[:, None] / norm[None] > ALIKE
-    pairs = combinations(range(len(noise)), 2)
-    return tuple((a + 1, b + 1) for a, b in pairs if bool(alike[a, b]))
+    pairs = combinations(range(len(frames)), 2)
+    return tuple(
+        (a + 1, b + 1)
+        for a, b in pairs
+        if bool(alike[a, b]) and _unexplained(frames[a], frames[b]) < float(rest[b].var())
+    )
+
+
+def _unexplained(one: Tensor, other: Tensor) -> float:
+    """Variance of a frame that another one does not explain, whatever its gain and offset."""
+    one, other = one - one.mean(), other - other.mean()
+    gain = (one * other).sum() / one.square().sum().clamp(min=1e-30)
+    return float((other - gain * one).square().mean())
+
+
+def grey_step(values: Tensor) -> float:
+    """Smallest difference between two of the values; 1 for counts, next to zero for no grey values.
+
+    Args:
+        values: (9, N).
+    """
+    levels = torch.unique(values.flatten()[:MOST_VALUES])
+    return float(levels.diff().min()) if len(levels) > 1 else 0.0
+
+
+def neighbour_ties(counts: Tensor, light: Tensor, step: float) -> float:
+    """How often neighbours have the same value, over how often noise lets them.
+
+    A median filter gives neighbouring pixels one and the same value of the nine around them. The
+    differences d of noisy neighbours follow a normal law, so that the share of d = 0 is
+    `p1^(4/3) / p2^(1/3)` of the shares of 1 and 2 grey values. Bright pixels alone are asked, and
+    1 is returned where the noise is too small against a grey value to tell.
+
+    Args:
+        counts: (9, H, W).
+        light: (H, W), mean frame.
+        step: of `grey_step`.
+    """
+    if not step > 0:
+        return 1.0
+    lit = (light > light.median()) & (counts < counts.max()).all(dim=0)
+    shares = []
+    for axis in (1, 2):
+        size = counts.shape[axis] - 1
+        first, second = (counts.narrow(axis, start, size) for start in (0, 1))
+        both = lit.narrow(axis - 1, 0, size) & lit.narrow(axis - 1, 1, size)
+        apart = ((first - second).abs() / step).round()[:, both]
+        shares.append(torch.stack([(apart == n).double().mean() for n in range(LEVELS)]))
+    none, *others = torch.stack(shares).mean(dim=0).tolist()
+    others = [share / 2 for share in others]  # of both signs
+    if not LEAST_TIES < none < MOST_TIES:
+        return 1.0
+    # After a stretch some grey values never occur, and the next one takes the place of 1.
+    expected = max(others[0] ** (4 / 3) / max(others[1], 1e-9) ** (1 / 3), *others)
+    return none / max(expected, 1e-9)
 
 
 def are_stretched(values: Tensor) -> bool:
@@ -95,13 +158,20 @@ class NoiseColour(NamedTuple):
 
     It is 1 for white noise, less after a filter or an interpolation, and NaN where the lens leaves
     no frequency to the noise alone, or the frames do not differ.
+
+    Attributes:
+        ratio: that, without the noise of rounding, which is white after a filter, too.
+        error: its standard error.
+        rounding: share of the power at the highest frequencies that rounding alone makes, by
+            `step^2 / 12` a pixel; small for a camera, 1 after a filter. Zero where ratio is NaN.
     """
 
     ratio: float
     error: float
+    rounding: float = 0.0
 
 
-def noise_colour(frames: Tensor, cutoff: float) -> NoiseColour:
+def noise_colour(frames: Tensor, cutoff: float, step: float = 0.0) -> NoiseColour:
     """The colour of the noise in what differs between the frames, and its standard error.
 
     Shot and read noise of single pixels are white, whatever the light. Means over neighbours, as
@@ -110,6 +180,7 @@ def noise_colour(frames: Tensor, cutoff: float) -> NoiseColour:
     Args:
         frames: (9, H, W) without background.
         cutoff: of the lens, cycles per raw pixel.
+        step: between grey values.
     """
     if cutoff > WIDEST_CUTOFF:
         return NoiseColour(math.nan, math.inf)
@@ -130,5 +201,9 @@ def noise_colour(frames: Tensor, cutoff: float) -> NoiseColour:
     one = power(torch.fft.rfft2(frames[0] * window, s=shape))[rings[0]].mean()
     if not low > ALL_ALIKE * float(one):
         return NoiseColour(math.nan, math.inf)
-    ratio = high / low
-    return NoiseColour(ratio, ratio * math.sqrt(sum(1 / max(n, 1.0) for n in modes)))
+    error = math.sqrt(sum(1 / max(n, 1.0) for n in modes))
+    rounding = step**2 / 12 * float(window.square().sum()) * (len(frames) - 1) / len(frames)
+    share = rounding / max(high, 1e-30)
+    # It brings the ratio nearer to 1. Where it is nearly all, it is left in.
+    rounding = rounding if rounding < MOST_ROUNDING * min(low, high) else 0.0
+    return NoiseColour((high - rounding) / (low - rounding), error * high / (low - rounding), share)

@@ -34,16 +34,20 @@ from bayesdl_sim.physics.reconstruction.camera_checks import (
     are_stretched,
     clipped_share,
     copies,
+    grey_step,
+    neighbour_ties,
     noise_colour,
     saturated_share,
 )
 from bayesdl_sim.physics.reconstruction.drift import drift
 from bayesdl_sim.physics.reconstruction.photon_statistics import noise_growth, stored_gamma
+from bayesdl_sim.physics.sensor.lines import line_noise
 from bayesdl_sim.physics.spots import spot_brightness
 from bayesdl_sim.utils.pieces.brightest import brightest_square
 
 __all__ = ["RawChecks", "raw_checks"]
 
+UNLIKE = "other values than a lens allows beside their neighbours, and were left out"
 GAMMA_SIDE = 512  # raw pixels, of the square that is asked for the gamma of its values
 
 
@@ -83,8 +87,11 @@ class RawChecks(NamedTuple):
         stored_gamma: that would explain the exponent, see `photon_statistics`; NaN where the values
             may be counts.
         noise_colour, noise_colour_error: see `camera_checks.noise_colour`; 1 for a camera's noise.
+        noise_rounding: share of the noise at the highest frequencies that rounding alone makes.
         stretched: whether each frame was stretched to the same range of values.
-        missing_share: of the pixels, without data.
+        ties: see `camera_checks.neighbour_ties`; about 1 for a camera's noise.
+        line_noise: of rows and of columns, see `sensor.lines.line_noise`; 1 for that of pixels.
+        missing_share: of the pixels, without data or in lines unlike their neighbours.
         missing: which ones, as a sentence; empty for none.
         spot: brightness of the brightest point over the 99.5th percentile of the light; 1 to 4 in a
             structure, more beside a bead or dirt.
@@ -120,7 +127,10 @@ class RawChecks(NamedTuple):
     stored_gamma: float
     noise_colour: float
     noise_colour_error: float
+    noise_rounding: float
     stretched: bool
+    ties: float
+    line_noise: tuple[float, float]
     missing_share: float
     missing: str
     spot: float
@@ -162,6 +172,7 @@ def raw_checks(
         kept = kept if part is None else kept * part
     growth = noise_growth(frames, kept)
     data = stack.counts[:, ~(missing | stack.faulty)]
+    gaps = (describe_missing(missing & ~stack.odd), describe_missing(stack.odd, UNLIKE))
     signal = float(lit_median(steady.mean(dim=0)))
     drifted = drift(steady)
     fringe_share, fringe_sigma = _fringe_power(steady, optics)
@@ -188,7 +199,8 @@ def raw_checks(
         noise_exponent_error=growth.error,
         stored_gamma=_gamma_of(stack, kept) if growth.is_doubtful else math.nan,
         missing_share=float(missing.float().mean()),
-        missing=describe_missing(missing),
+        missing="; ".join(part for part in gaps if part),
+        line_noise=line_noise(frames),
         spot=spot_brightness(frames),
         pattern_probability=patterns.probability,
         pattern_evidence=patterns.evidence,
@@ -204,14 +216,17 @@ def _storage(values: Tensor, stack: MeasuredFrames, cutoff: float) -> dict[str, 
         stack: the frames.
         cutoff: of the lens, cycles per raw pixel.
     """
-    colour = noise_colour(stack.frames, cutoff)
+    step = grey_step(values)
+    colour = noise_colour(stack.frames, cutoff, step)
     return {
         "saturated_share": saturated_share(values),
         "clipped_share": clipped_share(values),
-        "copies": copies(stack.beyond_any_lens),
+        "copies": copies(stack.beyond_any_lens, stack.frames),
         "noise_colour": colour.ratio,
         "noise_colour_error": colour.error,
+        "noise_rounding": colour.rounding,
         "stretched": are_stretched(values),
+        "ties": neighbour_ties(stack.usable, stack.frames.mean(dim=0), step),
     }
 
 

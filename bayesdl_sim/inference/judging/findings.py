@@ -37,6 +37,9 @@ CLIPPED_TOLERANCE = 0.02  # of the values
 EXPONENT_SHORT, SHORT_ERRORS = 0.1, 4.0
 EXPONENT_EXCESS = ((0.07, 5.0), (0.3, 4.0))  # any of them
 VISIBLE_SNR, CLEAR_SNR = 2.0, 4.0  # of the lit pixels of a frame, for the one and the other
+TIED = 2.0  # times as many equal neighbours as noise allows; up to 1.7 in good stacks of 8 bits
+MOST_ROUNDING = 0.8  # of the noise at the highest frequencies; up to 0.4 in good stacks of 8 bits
+LINE_NOISE = 3.0  # standard errors; up to 2 in good stacks
 WHITE, COLOUR_ERRORS = (0.9, 1.15), 4.0  # power of the noise in the corners over that beside them
 
 
@@ -183,7 +186,19 @@ def _value_faults(checks: Mapping[str, Any]) -> list[Finding]:
     if checks["stretched"]:
         reason = "all frames have the same smallest and largest value: each was stretched by itself"
         found.append(Finding(False, f"{reason} (automatic contrast?), and brightness is lost"))
-    if _is_filtered(checks):
+    for kind, scatter in zip(("rows", "columns"), checks["line_noise"], strict=True):
+        if scatter > LINE_NOISE:
+            reason = f"the {kind} of the camera have offsets of their own ({scatter:.0f} times the"
+            found.append(Finding(False, f"{reason} noise of their means): stripes may remain"))
+    if checks["noise_rounding"] > MOST_ROUNDING:
+        reason = "the frames hold no fine noise but that of rounding"
+        found.append(
+            Finding(False, f"{reason}: were they smoothed, denoised, or stored in few grey levels?")
+        )
+    elif checks["ties"] > TIED:
+        reason = "neighbouring pixels have the same value more often than noise allows"
+        found.append(Finding(False, f"{reason}: a median filter (despeckle)?"))
+    elif _is_filtered(checks):
         reason = "the noise of neighbouring pixels is not independent"
         found.append(
             Finding(False, f"{reason}: were the frames filtered, denoised or interpolated?")

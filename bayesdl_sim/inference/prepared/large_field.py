@@ -23,6 +23,7 @@ from bayesdl_sim.physics.reconstruction.first_guess import (
     block_guess,
     block_settings,
 )
+from bayesdl_sim.physics.sensor.lines import odd_lines
 from bayesdl_sim.physics.spots import UNDIMMED, dimming
 from bayesdl_sim.utils.pieces.brightest import brightest_square
 from bayesdl_sim.utils.pieces.spans import Square, blocks_of, doubled
@@ -68,14 +69,18 @@ class LargeField:
 
     @cached_property
     def missing(self) -> Tensor:
-        """The pixels (H, W) that hold no data."""
-        return missing_in_bands(self.bands)
+        """The pixels (H, W) that hold no data, or belong to odd lines (`sensor.lines`)."""
+        gaps = missing_in_bands(self.bands)
+        return gaps | odd_lines(filled(self._counts_mean[None], gaps)[0])
+
+    @cached_property
+    def _counts_mean(self) -> Tensor:
+        return torch.cat([band.mean(dim=0) for band in self.bands()])
 
     @cached_property
     def _mean(self) -> Tensor:
         """Mean frame (H, W), in counts, without gaps."""
-        mean = torch.cat([band.mean(dim=0) for band in self.bands()])[None]
-        return filled(mean, self.missing)[0]
+        return filled(self._counts_mean[None], self.missing)[0]
 
     @cached_property
     def faulty(self) -> Tensor:

@@ -11,6 +11,8 @@ from bayesdl_sim.physics.reconstruction.camera_checks import (
     are_stretched,
     clipped_share,
     copies,
+    grey_step,
+    neighbour_ties,
     noise_colour,
     saturated_share,
 )
@@ -21,9 +23,14 @@ def good(stand):
     return stand(modulation=0.4).stack(size=(144, 144), signal_e=120.0, kind="MT")
 
 
+def copied(raw):
+    stack = MeasuredFrames(raw)
+    return copies(stack.beyond_any_lens, stack.frames)
+
+
 def test_a_good_stack_has_none_of_it(good):
     assert saturated_share(good) == clipped_share(good) == 0.0
-    assert copies(MeasuredFrames(good).beyond_any_lens) == ()
+    assert copied(good) == ()
 
 
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.6])
@@ -40,13 +47,42 @@ def test_saturation_is_measured(good):
 def test_copies_are_found_through_other_gain_and_offset(good):
     raw = good.clone()
     raw[7] = 0.8 * raw[2] + 30
-    assert copies(MeasuredFrames(raw).beyond_any_lens) == ((3, 8),)
+    assert copied(raw) == ((3, 8),)
 
 
 def test_fixed_hot_pixels_are_no_copies(good):
     raw = good.clone()
     raw[:, torch.rand(144, 144, generator=torch.Generator().manual_seed(3)) < 0.004] = 3000.0
-    assert copies(MeasuredFrames(raw).beyond_any_lens) == ()
+    assert copied(raw) == ()
+
+
+@pytest.mark.parametrize("sigma", [1.0, 2.0])
+def test_smoothed_frames_are_no_copies_and_hold_no_noise_but_that_of_rounding(stand, sigma):
+    raw = stand(modulation=0.4).stack((144, 144), 40.0, kind="MT")
+    smooth = torch.stack([torch.from_numpy(gaussian_filter(f.numpy(), sigma)) for f in raw]).round()
+    assert copied(smooth) == ()
+    assert grey_step(smooth) == grey_step(raw) == 1.0
+    assert noise_colour(MeasuredFrames(smooth).frames, 0.33, 1.0).rounding > 0.9
+    assert noise_colour(MeasuredFrames(raw).frames, 0.33, 1.0).rounding < 0.1
+
+
+@pytest.mark.parametrize("signal_e", [15.0, 120.0, 400.0])
+def test_neighbours_after_a_median_filter_have_the_same_value(stand, signal_e):
+    def ties(raw):
+        frames = MeasuredFrames(raw).frames
+        return neighbour_ties(raw, frames.mean(dim=0), grey_step(raw))
+
+    raw = stand(modulation=0.6).stack((144, 144), signal_e, kind="MT")
+    assert ties(raw) < 1.3
+    low, high = float(raw.min()), float(raw.max())
+    assert ties((255 * (raw - low) / (high - low)).round()) < 1.7
+    assert ties(0.371 * raw) < 1.3
+    assert ties(torch.stack([torch.from_numpy(median_filter(f.numpy(), 3)) for f in raw])) > 2.0
+
+
+def test_values_that_were_never_rounded_have_no_ties(good):
+    noise = torch.rand(good.shape, generator=torch.Generator().manual_seed(1))
+    assert neighbour_ties(good + noise, good.mean(dim=0), grey_step(good + noise)) == 1.0
 
 
 def test_frames_that_were_stretched_one_by_one_are_told_from_all_others(good):
