@@ -58,8 +58,8 @@ class MeasuredFrames:
 
         None are where the missing pixels were known.
         """
-        if self._missing is not None:
-            return torch.zeros_like(self._missing)
+        if self._missing is not None or self.counts.ndim != 3:  # other shapes are refused later
+            return torch.zeros_like(self._without_data)
         mean = filled(self.counts.mean(dim=0)[None], self._without_data)[0]
         return odd_lines(mean) & ~self._without_data
 

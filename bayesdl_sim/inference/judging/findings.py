@@ -38,7 +38,7 @@ EXPONENT_SHORT, SHORT_ERRORS = 0.1, 4.0
 EXPONENT_EXCESS = ((0.07, 5.0), (0.3, 4.0))  # any of them
 VISIBLE_SNR, CLEAR_SNR = 2.0, 4.0  # of the lit pixels of a frame, for the one and the other
 TIED = 2.0  # times as many equal neighbours as noise allows; up to 1.7 in good stacks of 8 bits
-MOST_ROUNDING = 0.8  # of the noise at the highest frequencies; up to 0.4 in good stacks of 8 bits
+MOST_ROUNDING = 0.8  # of the noise at the highest frequencies; up to 0.6 in good stacks of 8 bits
 LINE_NOISE = 3.0  # standard errors; up to 2 in good stacks
 WHITE, COLOUR_ERRORS = (0.9, 1.15), 4.0  # power of the noise in the corners over that beside them
 
