@@ -14,7 +14,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from bayesdl_sim.physics.interpolation import interpolated, narrow_gaps
-from bayesdl_sim.utils.devices import exact_arithmetic
+from bayesdl_sim.utils.pieces.blurring import blurred
 
 __all__ = [
     "describe_missing",
@@ -31,7 +31,6 @@ REACHES = (0.7, 1.5, 3.0, 6.0, 12.0, 24.0, 48.0)  # raw pixels, of the means tha
 EDGE = 3.0  # raw pixels over which data beside a gap gain weight
 MOST_RUNS = 5  # of lines, that are named
 ENOUGH = 0.2  # of a Gaussian's weight within the data
-LINES = 512  # of an image that are convolved together: PyTorch takes much memory for each
 
 
 def missing_pixels(raw: Tensor) -> Tensor:
@@ -123,10 +122,10 @@ def _smoothly_filled(frames: Tensor, missing: Tensor) -> Tensor:
     known = torch.where(missing, 0.0, frames)
     result, left = known.clone(), missing.clone()
     for reach in REACHES:
-        weight = _blurred(data[None], reach)[0]
+        weight = blurred(data, reach, mirrored=False)
         within = left & (weight > (ENOUGH if reach < REACHES[-1] else 1e-6))
         if bool(within.any()):
-            mean = _blurred(known, reach) / weight.clamp(min=1e-6)
+            mean = blurred(known, reach, mirrored=False) / weight.clamp(min=1e-6)
             result = torch.where(within, mean, result)
             left = left & ~within
         if not bool(left.any()):
@@ -143,7 +142,7 @@ def validity(missing: Tensor) -> Tensor | None:
     """
     if not bool(missing.any()):
         return None
-    near = (2.5 * _blurred(missing.float()[None], EDGE)[0]).clamp(max=1.0)
+    near = (2.5 * blurred(missing.float(), EDGE, mirrored=False)).clamp(max=1.0)
     near = torch.where(near < 1e-4, 0.0, near)
     return torch.where(missing, 0.0, (1 - near).square())
 
@@ -193,19 +192,3 @@ def _runs(lines: np.ndarray, first: int, stop: int) -> list[tuple[int, int]]:
     steps = np.diff(np.concatenate([[0], lines[first:stop].astype(int), [0]]))
     starts, ends = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
     return [(first + int(a) + 1, first + int(b)) for a, b in zip(starts, ends, strict=True)]
-
-
-@exact_arithmetic()
-def _blurred(images: Tensor, sigma: float) -> Tensor:
-    """Gaussian means (n, H, W), zero outside the field."""
-    for axis in (1, 2):
-        n = images.shape[axis]
-        reach = min(int(3 * sigma) + 1, n - 1)
-        place = torch.arange(-reach, reach + 1, dtype=images.dtype, device=images.device)
-        kernel = torch.exp(-0.5 * (place / sigma) ** 2)
-        lines = images.movedim(axis, -1)
-        kernel = (kernel / kernel.sum())[None, None]
-        parts = lines.reshape(-1, 1, n).split(LINES)
-        flat = [torch.nn.functional.conv1d(part, kernel, padding=reach) for part in parts]
-        images = torch.cat(flat).reshape(lines.shape).movedim(-1, axis)
-    return images

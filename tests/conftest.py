@@ -5,11 +5,12 @@ import contextlib
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_map
 
 from bayesdl_sim.DatasetGenerate import from_simulation
 from bayesdl_sim.DatasetGenerate.outliers import ODDITIES, OUTLIERS
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
+from bayesdl_sim.training import step1, step2
 from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
 
 
@@ -23,6 +24,14 @@ def _one_thread_again():
     """A program that a test has called sets the threads of its process; the next test has one."""
     yield
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _curves_where_they_are_looked_at(request, monkeypatch):
+    """Trainings draw summary.png in tests marked `curves` alone; it takes longer than they do."""
+    if not request.node.get_closest_marker("curves"):
+        for step in (step1, step2):
+            monkeypatch.setattr(step, "write_summary", lambda folder: None)
 
 
 def save_random_members(folder, count=2, likelihood="gauss", guess=False):
@@ -104,16 +113,24 @@ class _OtherDevice(TorchDispatchMode):
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         name = function._schema.name
-        tensors = [leaf for leaf in tree_leaves(args) if isinstance(leaf, torch.Tensor)]
-        if ("fft" in name or "convolution" in name) and not any(
-            isinstance(x, _OnOther) for x in tensors
-        ):
+        heavy = "fft" in name or "convolution" in name
+        tensors = list(_tensors(args)) if heavy else []
+        if heavy and not any(isinstance(x, _OnOther) for x in tensors):
             self.left_behind += [(name, tuple(x.shape)) for x in tensors if x.numel() > SMALL]
         return _dispatch(function, args, kwargs or {})
 
 
+def _tensors(arguments):
+    """Those of an operation, which come alone or in lists; torch's own walk takes twice as long."""
+    for x in arguments:
+        if isinstance(x, torch.Tensor):
+            yield x
+        elif isinstance(x, (list, tuple)):
+            yield from _tensors(x)
+
+
 def _dispatch(function, args, kwargs):
-    tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+    tensors = [*_tensors(args), *_tensors(kwargs.values())]
     on_other = {id(x.held): x for x in tensors if isinstance(x, _OnOther)}
     # A number may come along from the CPU, as on a GPU; and copying between devices is allowed.
     strangers = [x for x in tensors if not isinstance(x, _OnOther) and x.ndim > 0]
@@ -126,6 +143,8 @@ def _dispatch(function, args, kwargs):
         there = isinstance(args[0], _OnOther)
 
     def held(x):
+        if isinstance(x, (list, tuple)):
+            return type(x)(map(held, x))
         return x.held if isinstance(x, _OnOther) else x
 
     def returned(x):
@@ -134,8 +153,8 @@ def _dispatch(function, args, kwargs):
         # A wrapper cannot say that its numbers are still to be conjugated.
         return on_other[id(x)] if id(x) in on_other else _OnOther(x.resolve_conj().resolve_neg())
 
-    result = function(*tree_map(held, args), **tree_map(held, kwargs))
-    return tree_map(returned, result)
+    result = function(*held(args), **{name: held(x) for name, x in kwargs.items()})
+    return returned(result) if isinstance(result, torch.Tensor) else tree_map(returned, result)
 
 
 def on_cpu(tree):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
 from bayesdl_sim.physics.optics import Optics, otf_at
-from bayesdl_sim.utils.devices import exact_arithmetic
+from bayesdl_sim.utils.pieces.blurring import blurred
 
 __all__ = [
     "camera_otf",
@@ -26,7 +26,6 @@ __all__ = [
     "unmixing",
 ]
 
-LINES = 512  # of an image that are convolved together: PyTorch takes much memory for each
 TAPERED_SHARE = 0.12  # of a side, at each border
 FLUCTUATION = 0.02  # relative, of the exposure from frame to frame: lamp, bleaching
 
@@ -96,21 +95,9 @@ def ring_mean(image: Tensor, index: Tensor) -> Tensor:
     return total / count.clamp(min=1)
 
 
-@exact_arithmetic()
 def gaussian(image: Tensor, sigma: float) -> Tensor:
     """Convolution of (H, W) with a Gaussian of unit sum, mirrored at the borders."""
-    for axis in (0, 1):
-        n = image.shape[axis]
-        reach = min(math.ceil(3 * sigma), n - 1)
-        place = torch.arange(-reach, reach + 1, dtype=image.dtype, device=image.device)
-        kernel = torch.exp(-0.5 * (place / sigma) ** 2)
-        kernel = (kernel / kernel.sum())[None, None]
-        parts = []
-        for lines in image.transpose(axis, 1)[:, None].split(LINES):
-            lines = torch.nn.functional.pad(lines, (reach, reach), mode="reflect")
-            parts.append(torch.nn.functional.conv1d(lines, kernel)[:, 0])
-        image = torch.cat(parts).transpose(axis, 1)
-    return image
+    return blurred(image, sigma, mirrored=True)
 
 
 def exposures(frames: Tensor, optics: Optics, noise: float, weight: Tensor | None = None) -> Tensor:

@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from bayesdl_sim.physics.missing import filled
-from bayesdl_sim.physics.patterns.bands import gaussian
 from bayesdl_sim.physics.patterns.estimation import estimate
 from bayesdl_sim.physics.reconstruction.first_guess import first_guess
 from bayesdl_sim.physics.reconstruction.raw_checks import raw_checks
@@ -56,18 +54,3 @@ def test_raw_checks(raw, other_device):
             assert found[name] == value
         else:
             np.testing.assert_allclose(found[name], value, rtol=1e-2, atol=1e-3, err_msg=name)
-
-
-def test_smooth_images_are_those_of_true_float32(raw, monkeypatch):
-    """On NVIDIA GPUs a convolution would round its inputs to ten bits, unless it is told not to."""
-    real, precisions = torch.nn.functional.conv1d, []
-
-    def watched(*words, **options):
-        precisions.append(torch.backends.cudnn.conv.fp32_precision)
-        return real(*words, **options)
-
-    monkeypatch.setattr(torch.nn.functional, "conv1d", watched)
-    missing = torch.zeros(raw.shape[1:], dtype=torch.bool)
-    missing[20:32] = True
-    gaussian(filled(raw, missing).mean(dim=0), 2.0)
-    assert set(precisions) == {"ieee"}

@@ -168,6 +168,7 @@ def test_a_folder_in_use_is_refused_by_both_steps(trainer, tmp_path):
     assert [path.name for path in folder.iterdir() if path.name[0] != "."] == []
 
 
+@pytest.mark.curves
 def test_the_summary_takes_any_name(trainer, tmp_path):
     train.main(trainer.words(tmp_path, "--SGLD", "False", "--epoch", "1", "--exp_name", "a$_{$",
                              "--n_feat", "4", "--levels", "2", "--patch_size", "24",
