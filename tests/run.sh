@@ -10,6 +10,8 @@ set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 python=$(sh "$root/setup.sh" requirements-test.txt)
 cd -- "$root"
+# Many tests start a program: its compiled modules are stored, as they are for a person.
+unset PYTHONDONTWRITEBYTECODE
 
 # A fault of style must not hide whether the tests pass: all three run, the first failure counts.
 [ "$#" -gt 0 ] || set -- -n auto --maxprocesses 4 --dist loadfile

@@ -30,7 +30,18 @@ def test_simulate_train_infer_read_back(tmp_path):
         "--cells", "5", "--levels", "2", "--size", "64", "--workers", "1", "--seed", "3",
     )  # fmt: skip
     common = ["--root_dir", str(root), "--save_model_dir", str(work), "--sample", "MT"]
-    size = ["--n_feat", "8", "--levels", "2", "--patch_size", "32", "--batch_size", "4"]
+    size = [
+        "--n_feat",
+        "8",
+        "--levels",
+        "2",
+        "--nBlocks",
+        "1",
+        "--patch_size",
+        "32",
+        "--batch_size",
+        "4",
+    ]
     said = run(
         "train.py", *common, *size, "--epoch", "8", "--cycles", "1", "--members_per_cycle", "3",
         "--lr", "2e-3",
