@@ -1,5 +1,6 @@
 """The package: what a wheel holds, and that it works in an empty folder."""
 
+import ast
 import os
 import shutil
 import subprocess
@@ -68,6 +69,30 @@ def test_requirements_pin_what_the_package_needs():
     for line in settings()["project"]["dependencies"]:
         name = line.split(">")[0]
         assert f"\n{name}==" in pinned, name
+
+
+def outside(path):
+    """Names of the packages that a module imports as it is loaded."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module] if isinstance(node, ast.ImportFrom) else []
+        yield from (name.split(".")[0] for name in names)
+
+
+def test_what_is_loaded_is_installed_with_the_package():
+    """Packages of extras are imported where they are needed, or in rooms that need them whole."""
+    project, names = settings()["project"], {"opencv-python-headless": "cv2", "pillow": "PIL"}
+    names |= {"scikit-image": "skimage"}
+    needed = [line.split(">")[0] for line in project["dependencies"]]
+    known = {names.get(name, name) for name in needed} | sys.stdlib_module_names | {"bayesdl_sim"}
+    found = set()
+    for room in settings()["tool"]["setuptools"]["package-dir"].values():
+        for path in (ROOT / room).rglob("*.py"):
+            module = path.relative_to(ROOT).as_posix()
+            if not module.startswith(("benchmarks/", "bayesdl_sim/napari/")):
+                found |= {(module, name) for name in outside(path)}
+    assert len({module for module, _ in found}) > 200
+    assert {(module, name) for module, name in found if name not in known} == set()
 
 
 def test_wheel_holds_one_name_and_the_shipped_posterior(wheel):
