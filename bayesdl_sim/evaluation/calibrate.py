@@ -31,10 +31,10 @@ from bayesdl_sim.evaluation.predicting import (
 )
 from bayesdl_sim.evaluation.scenes import Scene, simulated_cells
 from bayesdl_sim.evaluation.scoring import OURS, Sample
+from bayesdl_sim.inference.beside_spots import undimmed
 from bayesdl_sim.inference.judging.gate import write_gate
 from bayesdl_sim.inference.judging.verdict import scores_at
 from bayesdl_sim.inference.posterior import Posterior
-from bayesdl_sim.inference.series import undimmed
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.folders.staging import results_folder, staged
 from bayesdl_sim.utils.run_log import provenance

@@ -17,8 +17,9 @@ from bayesdl_sim.data.normalise import normalisation_of
 from bayesdl_sim.data.stacks import RawStack
 from bayesdl_sim.evaluation.cases import Case
 from bayesdl_sim.evaluation.scoring import OURS
+from bayesdl_sim.inference.beside_spots import undimmed
 from bayesdl_sim.inference.posterior import Posterior
-from bayesdl_sim.inference.series import CONVENTIONS, undimmed
+from bayesdl_sim.inference.series import CONVENTIONS
 from bayesdl_sim.physics.fringeless import shuffled
 from bayesdl_sim.physics.illumination import ORIENTATIONS, Illumination
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate

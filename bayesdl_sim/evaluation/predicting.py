@@ -19,9 +19,9 @@ from bayesdl_sim.evaluation.baselines import DECONVOLVED, WIDE_FIELD, WIENER
 from bayesdl_sim.evaluation.cases import Case
 from bayesdl_sim.evaluation.fringes import SHUFFLED, TRUE_PATTERNS
 from bayesdl_sim.evaluation.scoring import OURS, Sample, mixture_draws
+from bayesdl_sim.inference.beside_spots import dark_level, undimmed
 from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.inference.prepared.stack import PreparedStack
-from bayesdl_sim.inference.series import undimmed
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = [
@@ -130,11 +130,13 @@ def predict_case(case: Case, evaluated: Evaluated, sampling: Sampling) -> tuple[
     prediction = undimmed(prepared, 0, predict(members, shown, posterior.likelihood))
     maps = _in_case_units(prediction, case, prepared, evaluated.label)
     factor, offset = _to_case(case, prepared)
+    means, sigmas = map(np.stack, zip(*kept, strict=True))
     dimming = prepared.fine_dimming(0)
-    spots = 1.0 if dimming is None else dimming.cpu().numpy().ravel()[index]
-    means, sigmas = (factor * np.stack(values) / spots for values in zip(*kept, strict=True))
+    if dimming is not None:
+        spots, dark = dimming.cpu().numpy().ravel()[index], dark_level(prepared, 0)
+        means, sigmas = dark + (means - dark) / spots, sigmas / spots
     rng = np.random.default_rng([sampling.seed, case.cell, case.level, 1])
-    draws = mixture_draws(means + offset, sigmas, rng)
+    draws = mixture_draws(factor * means + offset, factor * sigmas, rng)
     return maps, _sample(case, maps, index)._replace(draws=draws)
 
 

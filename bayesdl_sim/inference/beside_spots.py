@@ -1,4 +1,4 @@
-"""What the frames show beside a bright spot, but the result does not explain."""
+"""What networks predict of bright spots, undimmed, and what stays unknown of and beside them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.physics.patterns.bands import gaussian
 from bayesdl_sim.physics.spots import UNDIMMED, fine_dimming, largest_within
+from bayesdl_sim.utils.pieces.spans import Square
 
-__all__ = ["unexplained_light"]
+__all__ = ["dark_level", "undimmed", "unexplained_light"]
 
+# Deviations of what dimming leaves unknown, measured on beads 4 to 30 times as bright as simulated
+# structures: shares of the light of the spot, and of the structure around it.
+SPOT_ERROR, BESIDE_SPOT = 0.3, 0.1
+HAZE_ERROR = 0.5  # share of the haze that is taken off a spot
 # An image errs by so many times the light that it leaves unexplained. Fitted to simulated cells
 # with beads 4 to 30 times as bright as the structure, so that the 90 % interval holds beside them.
 ERROR_PER_LIGHT = 3.0
@@ -20,15 +26,51 @@ REACH, EDGE = 20, 5.0  # raw pixels beyond what is dimmed that are looked at, an
 USUAL = 2.0  # times the median of the field: less is the misfit of any image
 
 
+def undimmed(
+    prepared: PreparedStack, t: int, prediction: Prediction, square: Square | None = None
+) -> Prediction:
+    """What the networks predict of one time point, (1, 1, 2H, 2W), with spots undimmed.
+
+    Mean above the dark and deviations scale with the frames. A spot's own shape is known to
+    `SPOT_ERROR` of its light, what lies beside it to `BESIDE_SPOT` of the structure's, and the haze
+    that was taken off to `HAZE_ERROR` of itself: `(1 - f)` times all of them are added to the
+    epistemic deviation, f the factor of the dimming.
+
+    Args:
+        square: rows and columns of the doubled grid that these are; None: all.
+    """
+    factor = prepared.fine_dimming(t, square)
+    if factor is None:
+        return prediction
+    factor = factor.to(prediction.mean)
+    dark = dark_level(prepared, t)
+    light = (prediction.mean - dark) / factor
+    aleatoric, epistemic = prediction.aleatoric / factor, prediction.epistemic / factor
+    unknown = torch.hypot(SPOT_ERROR * light, torch.full_like(light, BESIDE_SPOT))
+    haze = None if prepared.is_large else prepared.haze(t)
+    if haze is not None:
+        share = HAZE_ERROR / prepared.norm(t).scale
+        unknown = torch.hypot(unknown, share * fine_dimming(haze, square).to(light))
+    epistemic = torch.hypot(epistemic, (1 - factor) * unknown)
+    return Prediction(dark + light, aleatoric, epistemic, torch.hypot(aleatoric, epistemic))
+
+
+def dark_level(prepared: PreparedStack, t: int) -> float:
+    """What a dark pixel of one time point is on the scale of its networks."""
+    norm = prepared.norm(t)
+    return (prepared.dark(t) - norm.low) / norm.scale
+
+
 def unexplained_light(prepared: PreparedStack, t: int, mean: NDArray) -> NDArray | None:
     """The deviation (2H, 2W), in counts, of an image with a bright spot, from its re-simulation.
 
     The out-of-focus light of a bead reaches beyond the pixels that are dimmed for the networks,
-    which take it for structure. The frames less the frames of the image, averaged over the nine
-    and over a blob, is light that the image does not explain. Where its root mean square r exceeds
-    `USUAL` times that of the field, u, the deviation is `ERROR_PER_LIGHT sqrt(r^2 - (USUAL u)^2)`.
-    It is multiplied by the square root of the dimming, since `series.undimmed` has widened most
-    of what was dimmed already, and falls to zero beyond `REACH` pixels from there.
+    which take what `spot_haze` leaves of it for structure. The frames less that haze and the frames
+    of the image, averaged over the nine and over a blob, is light that the image does not explain.
+    Where its root mean square r exceeds `USUAL` times that of the field, u, the deviation is
+    `ERROR_PER_LIGHT sqrt(r^2 - (USUAL u)^2)`. It is multiplied by the square root of the dimming,
+    since `undimmed` has widened most of what was dimmed already, and falls to zero beyond
+    `REACH` pixels from there.
 
     Args:
         mean: (2H, 2W) counts, with the spot.
@@ -42,7 +84,7 @@ def unexplained_light(prepared: PreparedStack, t: int, mean: NDArray) -> NDArray
         return None
     image = torch.from_numpy(np.array(mean, np.float32))
     explained = prepared.resimulate(t, image).frames
-    rest = (prepared.frames(t).frames - explained).mean(dim=0)
+    rest = (prepared.frames(t).frames - explained).mean(dim=0) - prepared.haze(t)
     power = gaussian(gaussian(rest, BLOB_SIGMA).square(), REGION_SIGMA)
     excess = ((power - USUAL**2 * power.median()).clamp(min=0) * dimming).sqrt()
     excess = excess * gaussian(largest_within((dimming < UNDIMMED).to(excess), REACH), EDGE)

@@ -14,6 +14,7 @@ from bayesdl_sim.bayes.calibration.recalibration import Calibration
 from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.data.inputs import InputSpec, input_spec
 from bayesdl_sim.data.stacks import RawStack
+from bayesdl_sim.inference.beside_spots import undimmed
 from bayesdl_sim.inference.facts import (
     calibration_of,
     member_words,
@@ -28,7 +29,7 @@ from bayesdl_sim.inference.making import reconstruct
 from bayesdl_sim.inference.maps import Progress, require_maps
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
-from bayesdl_sim.inference.series import CONVENTIONS, undimmed
+from bayesdl_sim.inference.series import CONVENTIONS
 from bayesdl_sim.inference.settings import DEFAULT_MAPS, MapSettings
 from bayesdl_sim.models.bayesdl import DISTILLED
 from bayesdl_sim.models.members import TILE, MemberFacts, hashes_of, open_members
@@ -253,8 +254,7 @@ class Posterior:
             prediction = predictor(self.functions, shown, self.likelihood)
             prediction = self.calibration.apply(prediction) if calibrated else prediction
             predictions.append(undimmed(prepared, 0, prediction))
-        columns = zip(*predictions, strict=True)
-        return Prediction(*(torch.cat(column).float().cpu() for column in columns))
+        return Prediction(*(torch.cat(c).float().cpu() for c in zip(*predictions, strict=True)))
 
     def shown(self, raw: Tensor, optics: Optics | None = None) -> Tensor:
         """What the networks see of stacks of counts: (B, 9, H, W) -> (B, F, H, W)."""

@@ -16,7 +16,7 @@ from bayesdl_sim.bayes.likelihoods import standard_deviation
 from bayesdl_sim.bayes.prediction import Prediction, predict
 from bayesdl_sim.bayes.released import predict_released
 from bayesdl_sim.data.normalise import Normalisation
-from bayesdl_sim.inference.beside_spots import unexplained_light
+from bayesdl_sim.inference.beside_spots import undimmed, unexplained_light
 from bayesdl_sim.inference.gaps import fine, gaps_of
 from bayesdl_sim.inference.judging.verdict import judged_times
 from bayesdl_sim.inference.maps import Progress
@@ -24,7 +24,6 @@ from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.settings import CHANGES
 from bayesdl_sim.utils.errors import InputError
-from bayesdl_sim.utils.pieces.spans import Square
 
 if TYPE_CHECKING:
     from bayesdl_sim.inference.posterior import Posterior
@@ -37,12 +36,8 @@ __all__ = [
     "require_usable",
     "to_counts",
     "to_sr_scale",
-    "undimmed",
 ]
 
-# Deviations of what dimming leaves unknown, measured on beads 4 to 30 times as bright as simulated
-# structures: shares of the light of the spot, and of the structure around it.
-SPOT_ERROR, BESIDE_SPOT = 0.3, 0.1
 CONVENTIONS = {"total_variance": predict, "released": predict_released}
 Outputs = list[Any]  # of the members, for one time point
 
@@ -171,28 +166,6 @@ def _widen(maps: Mapping[str, NDArray], deviation: NDArray | None) -> None:
     if deviation is not None:
         for name in ("epistemic", "total"):
             np.hypot(maps[name], deviation, out=maps[name])
-
-
-def undimmed(
-    prepared: PreparedStack, t: int, prediction: Prediction, square: Square | None = None
-) -> Prediction:
-    """What the networks predict of one time point, (1, 1, 2H, 2W), with spots undimmed.
-
-    Mean above the background and deviations scale with the frames. A spot's own shape is known
-    to `SPOT_ERROR` of its light, and what lies beside it to `BESIDE_SPOT` of the structure's:
-    `(1 - f)` times both are added to the epistemic deviation, f the factor of the dimming.
-
-    Args:
-        square: rows and columns of the doubled grid that these are; None: all.
-    """
-    factor = prepared.fine_dimming(t, square)
-    if factor is None:
-        return prediction
-    factor = factor.to(prediction.mean)
-    mean, aleatoric, epistemic, _ = (image / factor for image in prediction)
-    unknown = (1 - factor) * torch.hypot(SPOT_ERROR * mean, torch.full_like(mean, BESIDE_SPOT))
-    epistemic = torch.hypot(epistemic, unknown)
-    return Prediction(mean, aleatoric, epistemic, torch.hypot(aleatoric, epistemic))
 
 
 def to_counts(maps: Mapping[str, NDArray], norm: Normalisation) -> None:

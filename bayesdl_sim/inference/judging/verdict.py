@@ -89,8 +89,17 @@ def scores_at(
             None for a single member.
     """
     examined = prepared.examine(t, torch.from_numpy(sr))
-    wide_field, sr = prepared.shown(t).mean(dim=0).cpu().numpy(), prepared.dimmed(t, sr)
+    wide_field, sr = prepared.shown(t).mean(dim=0).cpu().numpy(), _dimmed(prepared, t, sr)
     return stack_scores(examined.checks._asdict(), examined.misfit(), wide_field, sr, epistemic)
+
+
+def _dimmed(prepared: PreparedStack, t: int, image: NDArray) -> NDArray:
+    """An image (2H, 2W) of one time point with its spots as the networks see them."""
+    factor = prepared.fine_dimming(t)
+    if factor is None:
+        return image
+    low = float(image.min())
+    return low + factor[0, 0].cpu().numpy() * (image - low)
 
 
 def findings_in(part: Part) -> list[Finding]:

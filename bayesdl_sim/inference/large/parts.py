@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
+import torch
+
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.utils.pieces.spans import Square, doubled
 
@@ -57,5 +59,7 @@ def part_of(prepared: PreparedStack, t: int, square: Square) -> Part:
         missing=prepared.missing(t)[square],
         faulty=prepared.faulty(t)[square],
         dimming=None if factor is None else factor[square],
+        haze=None if factor is None else torch.zeros_like(factor[square]),
+        dark=prepared.dark(t),
     )
     return Part(one, 0, square)

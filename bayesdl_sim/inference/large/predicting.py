@@ -21,12 +21,13 @@ from bayesdl_sim.bayes.calibration.image_features import (
 )
 from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.data.inputs import InputSpec, network_input
+from bayesdl_sim.inference.beside_spots import undimmed
 from bayesdl_sim.inference.facts import LIT_SHARE
 from bayesdl_sim.inference.gaps import RANGE_PERCENTILES, fine
 from bayesdl_sim.inference.large.scratch import Scratch
 from bayesdl_sim.inference.maps import Progress
 from bayesdl_sim.inference.prepared.stack import PreparedStack
-from bayesdl_sim.inference.series import CONVENTIONS, require_usable, undimmed
+from bayesdl_sim.inference.series import CONVENTIONS, require_usable
 from bayesdl_sim.utils.pieces.percentiles import percentiles_of
 from bayesdl_sim.utils.pieces.spans import Square, blocks_of, doubled
 
@@ -81,7 +82,7 @@ def part_input(
 
 
 def predicted(scratch: Scratch, one: PreparedStack, square: Square) -> Prediction:
-    """What the members predict of a part, with spots undimmed, see `series.undimmed`."""
+    """What the members predict of a part, with spots undimmed, see `beside_spots.undimmed`."""
     maps = (torch.from_numpy(scratch.read(name, square))[None, None] for name in scratch.names)
     return undimmed(one, 0, Prediction(*maps), square)
 

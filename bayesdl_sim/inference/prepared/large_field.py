@@ -138,7 +138,7 @@ class LargeField:
         frames = frames[:, *inner]
         if self.dimming is None:
             return frames
-        return self.norm.low + self.dimming[square] * (frames - self.norm.low)
+        return self.background + self.dimming[square] * (frames - self.background)
 
     def _around(self, square: Square, margin: int) -> Square:
         rows, columns = (

@@ -17,6 +17,7 @@ from bayesdl_sim.data.normalise import Normalisation, min_max_of, normalisation_
 from bayesdl_sim.data.stacks import RawStack
 from bayesdl_sim.inference.prepared.large_field import LargeField, is_large
 from bayesdl_sim.inference.prepared.series_patterns import SeriesPatterns
+from bayesdl_sim.inference.prepared.spot_haze import spot_haze
 from bayesdl_sim.physics.hot import cooled
 from bayesdl_sim.physics.missing import filled
 from bayesdl_sim.physics.optics import Optics
@@ -133,10 +134,20 @@ class PreparedStack:
         """The factor (H, W) by which spots are dimmed for the networks, see `spots.dimming`."""
         return self.once("dimming", t, lambda: self._dimming(t))
 
+    def haze(self, t: int) -> Tensor | None:
+        """The light (H, W) of spots around them, see `spot_haze`; None without, in large fields."""
+        factor = None if self.is_large else self.dimming(t)
+        return self.once("haze", t, lambda: spot_haze(self.frames(t), factor))
+
+    def dark(self, t: int) -> float:
+        """The counts that count as dark, towards which spots are dimmed."""
+        measured = self.large if self.is_large else self.frames
+        return self.once("dark", t, lambda: measured(t).background)
+
     def shown(self, t: int, square: Square | None = None) -> Tensor:
         """The frames (9, H, W) that first guess and networks see: usable, without bright spots.
 
-        Pixels without data and faulty ones continue the field around them.
+        The haze of spots is taken off. Pixels without data and faulty ones continue the field.
 
         Args:
             square: a part of them; None: the field.
@@ -147,16 +158,8 @@ class PreparedStack:
         frames = cooled(frames, self.faulty(t))
         if factor is None:
             return frames
-        low = self.norm(t).low
-        return low + factor * (frames - low)
-
-    def dimmed(self, t: int, image: NDArray) -> NDArray:
-        """An image (2H, 2W) of one time point with its spots as the networks see them."""
-        factor = self.fine_dimming(t)
-        if factor is None:
-            return image
-        low = float(image.min())
-        return low + factor[0, 0].cpu().numpy() * (image - low)
+        dark = self.dark(t)
+        return dark + factor * (frames - self.haze(t) - dark)
 
     def fine_dimming(self, t: int, square: Square | None = None) -> Tensor | None:
         """`dimming` on the doubled grid, (1, 1, 2H, 2W), or in some rows and columns of that."""
@@ -166,8 +169,7 @@ class PreparedStack:
     def norm(self, t: int) -> Normalisation:
         """The intensity scale that the networks see one time point on.
 
-        Pixels without data, faulty ones, and a spot many times brighter than the structure, are
-        left out of it.
+        Pixels without data, faulty ones, and spots that outshine the structure are left out.
 
         Raises:
             InputError: the frames are constant.
@@ -207,7 +209,7 @@ class PreparedStack:
 
     def forget(self, t: int) -> None:
         """Drops what was measured of one time point pixel by pixel, so that memory stays small."""
-        for what in ("missing", "faulty", "dimming", "large", "parts"):
+        for what in ("missing", "faulty", "dimming", "haze", "large", "parts"):
             self._kept.pop((what, t), None)
         self._latest = None
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.inference import series
-from bayesdl_sim.inference.beside_spots import unexplained_light
+from bayesdl_sim.inference.beside_spots import dark_level, undimmed, unexplained_light
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.physics.patterns.measured import MeasuredFrames
 
@@ -34,6 +35,8 @@ def leaving(monkeypatch):
     def leave(counts):
         def resimulate(self, t, sr):
             frames = MeasuredFrames(self.counts(t)).frames
+            haze = self.haze(t)  # which no image holds
+            frames = frames if haze is None else frames - haze
             noise = 0.5 * torch.randn(frames.shape, generator=torch.Generator().manual_seed(0))
             left = counts * torch.from_numpy(blob(frames.shape[1:], 10.0))
             return original(self, t, sr)._replace(frames=frames + noise - left)
@@ -92,3 +95,17 @@ def test_the_interval_of_the_result_is_wider_there(posterior, spotted, leaving, 
     assert 50 < added < 140
     assert (wide.total >= plain.total).all()
     assert (wide.channels["Credibility"] <= plain.channels["Credibility"]).all()
+
+
+def test_a_spot_is_undimmed_from_the_dark_and_its_haze_stays_uncertain(spotted):
+    prepared = PreparedStack(spotted)
+    dark, factor = dark_level(prepared, 0), prepared.fine_dimming(0)
+    mean = dark + factor * 0.5  # as networks see half the structure's range, dimmed
+    sigma = torch.full_like(mean, 0.02)
+    result = undimmed(prepared, 0, Prediction(mean, sigma, sigma, sigma))
+    np.testing.assert_allclose(result.mean, dark + 0.5, atol=1e-4)
+    np.testing.assert_allclose(result.aleatoric, sigma / factor, rtol=1e-5)
+    row, column = 2 * BEAD[0], 2 * BEAD[1] + 12
+    haze = float(prepared.haze(0)[BEAD[0], BEAD[1] + 6]) / prepared.norm(0).scale
+    least = 0.5 * (1 - float(factor[0, 0, row, column])) * haze
+    assert float(result.epistemic[0, 0, row, column]) > 0.9 * least > 0
