@@ -14,7 +14,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from bayesdl_sim.physics.interpolation import interpolated, narrow_gaps
-from bayesdl_sim.utils.pieces.blurring import blurred
+from bayesdl_sim.utils.pieces.blurring import gaussian
 
 __all__ = [
     "describe_missing",
@@ -122,10 +122,10 @@ def _smoothly_filled(frames: Tensor, missing: Tensor) -> Tensor:
     known = torch.where(missing, 0.0, frames)
     result, left = known.clone(), missing.clone()
     for reach in REACHES:
-        weight = blurred(data, reach, mirrored=False)
+        weight = gaussian(data, reach, mirrored=False)
         within = left & (weight > (ENOUGH if reach < REACHES[-1] else 1e-6))
         if bool(within.any()):
-            mean = blurred(known, reach, mirrored=False) / weight.clamp(min=1e-6)
+            mean = gaussian(known, reach, mirrored=False) / weight.clamp(min=1e-6)
             result = torch.where(within, mean, result)
             left = left & ~within
         if not bool(left.any()):
@@ -142,7 +142,7 @@ def validity(missing: Tensor) -> Tensor | None:
     """
     if not bool(missing.any()):
         return None
-    near = (2.5 * blurred(missing.float(), EDGE, mirrored=False)).clamp(max=1.0)
+    near = (2.5 * gaussian(missing.float(), EDGE, mirrored=False)).clamp(max=1.0)
     near = torch.where(near < 1e-4, 0.0, near)
     return torch.where(missing, 0.0, (1 - near).square())
 

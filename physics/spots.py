@@ -9,7 +9,7 @@ from scipy.ndimage import label
 from skimage.measure import regionprops
 from torch import Tensor
 
-from bayesdl_sim.physics.patterns.bands import gaussian
+from bayesdl_sim.utils.pieces.blurring import gaussian
 
 __all__ = [
     "UNDIMMED",

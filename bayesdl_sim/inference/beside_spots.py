@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.inference.prepared.stack import PreparedStack
-from bayesdl_sim.physics.patterns.bands import gaussian
 from bayesdl_sim.physics.spots import UNDIMMED, fine_dimming, largest_within
+from bayesdl_sim.utils.pieces.blurring import gaussian
 from bayesdl_sim.utils.pieces.spans import Square
 
 __all__ = ["dark_level", "undimmed", "unexplained_light"]

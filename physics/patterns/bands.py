@@ -10,14 +10,12 @@ from torch import Tensor
 
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
 from bayesdl_sim.physics.optics import Optics, otf_at
-from bayesdl_sim.utils.pieces.blurring import blurred
 
 __all__ = [
     "camera_otf",
     "exposures",
     "fast_shape",
     "frequencies",
-    "gaussian",
     "power",
     "ring_index",
     "ring_mean",
@@ -93,11 +91,6 @@ def ring_mean(image: Tensor, index: Tensor) -> Tensor:
     count = torch.bincount(flat)
     total = torch.bincount(flat, weights=image.flatten().double())
     return total / count.clamp(min=1)
-
-
-def gaussian(image: Tensor, sigma: float) -> Tensor:
-    """Convolution of (H, W) with a Gaussian of unit sum, mirrored at the borders."""
-    return blurred(image, sigma, mirrored=True)
 
 
 def exposures(frames: Tensor, optics: Optics, noise: float, weight: Tensor | None = None) -> Tensor:

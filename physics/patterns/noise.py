@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bayesdl_sim.physics.optics import Optics
-from bayesdl_sim.physics.patterns.bands import fast_shape, frequencies, gaussian, power, taper
+from bayesdl_sim.physics.patterns.bands import fast_shape, frequencies, power, taper
+from bayesdl_sim.utils.pieces.blurring import gaussian
 
 __all__ = [
     "BEYOND_ANY_LENS",

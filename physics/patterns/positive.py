@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from bayesdl_sim.physics.optics import Optics
-from bayesdl_sim.physics.patterns.bands import camera_otf, fast_shape, gaussian, power
+from bayesdl_sim.physics.patterns.bands import camera_otf, fast_shape, power
 from bayesdl_sim.physics.patterns.correlation import Field, Sample
+from bayesdl_sim.utils.pieces.blurring import gaussian
 
 __all__ = ["positive_sample", "sharpened"]
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from bayesdl_sim.physics.patterns.bands import fast_shape, frequencies, gaussian, power, taper
+from bayesdl_sim.physics.patterns.bands import fast_shape, frequencies, power, taper
+from bayesdl_sim.utils.pieces.blurring import gaussian
 
 __all__ = [
     "NoiseColour",

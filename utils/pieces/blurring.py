@@ -9,14 +9,14 @@ from torch import Tensor
 
 from bayesdl_sim.utils.devices import exact_arithmetic
 
-__all__ = ["blurred"]
+__all__ = ["gaussian"]
 
 REACH = 3.0  # standard deviations: the Gaussian ends there
 LINES = 64  # that are made together
 
 
 @exact_arithmetic()
-def blurred(images: Tensor, sigma: float, *, mirrored: bool) -> Tensor:
+def gaussian(images: Tensor, sigma: float, *, mirrored: bool = True) -> Tensor:
     """Convolution of (..., H, W) with a Gaussian of unit sum, cut off at three standard deviations.
 
     Each direction is a product with a banded matrix, some lines at a time. On a CPU this is up to
@@ -46,7 +46,7 @@ def _weights(
 ) -> Tensor:
     """Those of the lines `near` of n in the means at the lines `to`: a matrix like `like`."""
 
-    def gauss(distance: Tensor) -> Tensor:
+    def bell(distance: Tensor) -> Tensor:
         weight = torch.exp(-0.5 * (distance / sigma) ** 2)
         return torch.where(distance.abs() > reach, 0.0, weight)
 
@@ -54,10 +54,10 @@ def _weights(
         return torch.arange(part.start, part.stop, dtype=like.dtype, device=like.device)
 
     out, into = places(to)[:, None], places(near)[None]
-    weights = gauss(out - into)
+    weights = bell(out - into)
     if mirrored:
-        before, behind = gauss(out + into), gauss(2 * (n - 1) - out - into)
+        before, behind = bell(out + into), bell(2 * (n - 1) - out - into)
         weights = weights + torch.where(into > 0, before, 0.0)
         weights = weights + torch.where(into < n - 1, behind, 0.0)
-    total = gauss(torch.arange(-reach, reach + 1, dtype=like.dtype, device=like.device)).sum()
+    total = bell(torch.arange(-reach, reach + 1, dtype=like.dtype, device=like.device)).sum()
     return weights / total

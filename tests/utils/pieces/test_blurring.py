@@ -6,7 +6,7 @@ import torch
 from scipy.ndimage import correlate1d, gaussian_filter
 
 from bayesdl_sim.utils.pieces import blurring
-from bayesdl_sim.utils.pieces.blurring import blurred
+from bayesdl_sim.utils.pieces.blurring import gaussian
 
 
 @pytest.mark.parametrize("shape", [(40, 150), (2, 129, 70)])
@@ -16,20 +16,20 @@ def test_means_are_those_of_scipy(shape, sigma, mirrored, mode):
     images = np.random.default_rng(0).normal(size=shape)
     radius = int(np.ceil(3 * sigma))
     expected = gaussian_filter(images, sigma, mode=mode, radius=radius, axes=(-2, -1))
-    found = blurred(torch.from_numpy(images), sigma, mirrored=mirrored)
+    found = gaussian(torch.from_numpy(images), sigma, mirrored=mirrored)
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_single_precision_stays_single():
     image = torch.rand(100, 90, generator=torch.Generator().manual_seed(0))
-    found = blurred(image, 5.0, mirrored=True)
+    found = gaussian(image, 5.0, mirrored=True)
     assert found.dtype == torch.float32
-    torch.testing.assert_close(found, blurred(image.double(), 5.0, mirrored=True).float())
+    torch.testing.assert_close(found, gaussian(image.double(), 5.0, mirrored=True).float())
 
 
 def test_a_reach_beyond_the_field_ends_at_its_other_border():
     image = np.random.default_rng(1).normal(size=(5, 7))
-    found = blurred(torch.from_numpy(image), 8.0, mirrored=True)
+    found = gaussian(torch.from_numpy(image), 8.0, mirrored=True)
     for axis, n in enumerate(image.shape):
         kernel = np.exp(-0.5 * (np.arange(1 - n, n) / 8.0) ** 2)
         image = correlate1d(image, kernel / kernel.sum(), axis=axis, mode="mirror")
@@ -39,7 +39,7 @@ def test_a_reach_beyond_the_field_ends_at_its_other_border():
 def test_nothing_comes_from_beyond_three_standard_deviations():
     image = torch.zeros(200, 1)
     image[100] = 1.0
-    found = blurred(image, 10.0, mirrored=False)[:, 0]
+    found = gaussian(image, 10.0, mirrored=False)[:, 0]
     assert torch.equal(found.nonzero()[[0, -1], 0], torch.tensor([70, 130]))
 
 
@@ -52,5 +52,5 @@ def test_products_are_those_of_true_float32(monkeypatch):
         return real(*words)
 
     monkeypatch.setattr(blurring, "_weights", watched)
-    blurred(torch.ones(20, 30), 2.0, mirrored=True)
+    gaussian(torch.ones(20, 30), 2.0, mirrored=True)
     assert set(precisions) == {"ieee"}
