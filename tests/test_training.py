@@ -320,6 +320,7 @@ KINDS = {
 }
 
 
+@pytest.mark.curves
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_every_posterior_gives_members_that_differ(small_set, tmp_path, kind):
     train.main(options(small_set, tmp_path, *SMALL, *KINDS[kind]))

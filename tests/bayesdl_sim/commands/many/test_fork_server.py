@@ -1,6 +1,7 @@
 """Workers come from a process that has loaded the program, unless the user wants others."""
 
 import multiprocessing
+import os
 import subprocess
 import sys
 
@@ -32,7 +33,8 @@ def test_a_forked_process_has_the_program_loaded(tmp_path):
     script = tmp_path / "asked.py"
     script.write_text(ASKED)
     command = [sys.executable, str(script)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "False"]
 
 
