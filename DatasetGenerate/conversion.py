@@ -30,6 +30,7 @@ from bayesdl_sim.data.frame_order import FrameOrder
 from bayesdl_sim.data.normalise import Normalisation, target_normalisation
 from bayesdl_sim.data.sets.layout import DatasetTree
 from bayesdl_sim.DatasetGenerate.workers import worker_pool
+from bayesdl_sim.utils.console.progress import counted
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import naming, read_json, write_json
 
@@ -110,7 +111,7 @@ def convert(
     with worker_pool(min(workers, len(sources))) as pool:
         tasks = {pool.submit(convert_cell, plan, source): source for source in sources}
         try:
-            for task in tqdm(as_completed(tasks), total=len(tasks), desc="converting", unit="cell"):
+            for task in counted(as_completed(tasks), "converting", len(tasks), unit="cell"):
                 _collect(task, tasks[task], done, failed)
         except BrokenProcessPool as error:
             raise InputError(

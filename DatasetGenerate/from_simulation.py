@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 import tifffile
 import torch
-from tqdm import tqdm
 
 from bayesdl_sim.data.formats.otf import measured_optics
 from bayesdl_sim.data.sets.layout import DatasetSpec, DatasetTree, split_cells
@@ -37,6 +36,7 @@ from bayesdl_sim.DatasetGenerate.simulation import (
 from bayesdl_sim.DatasetGenerate.workers import worker_pool
 from bayesdl_sim.physics.structures.mixture import KINDS
 from bayesdl_sim.utils.console.options import CommandLine
+from bayesdl_sim.utils.console.progress import counted
 from bayesdl_sim.utils.errors import InputError, run_script, writable_folder
 from bayesdl_sim.utils.files import naming, read_json, write_json
 from bayesdl_sim.utils.folders.lock import owned_folder
@@ -148,7 +148,7 @@ def _write_cells(
     with worker_pool(min(workers, len(numbers))) as pool:
         tasks = [pool.submit(write_cell, root, recipe, number) for number in numbers]
         try:
-            for task in tqdm(tasks, desc="simulating", unit="cell"):
+            for task in counted(tasks, "simulating", unit="cell"):
                 number, parameters = task.result()
                 cells[str(number)] = parameters
         except BaseException:

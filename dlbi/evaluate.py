@@ -14,7 +14,6 @@ import argparse
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from bayesdl_sim.dlbi.scoring.cases import SEED, STANDARD, cases_of, standard_cases
 from bayesdl_sim.dlbi.scoring.judging import Judged, judge, tables, write_pictures
@@ -22,6 +21,7 @@ from bayesdl_sim.dlbi.simulation.spots import KERNELS
 from bayesdl_sim.dlbi.stages.baseline import CHOICES
 from bayesdl_sim.dlbi.stages.pipeline import DEFAULT_STAGE, Settings
 from bayesdl_sim.utils.console.options import CommandLine
+from bayesdl_sim.utils.console.progress import counted
 from bayesdl_sim.utils.devices import choose_device, choose_precision
 from bayesdl_sim.utils.errors import InputError, run_script
 from bayesdl_sim.utils.files import write_json
@@ -70,14 +70,14 @@ def main(argv: list[str] | None = None) -> None:
         device=device,
         dtype=choose_precision(args.precision, device),
     )
-    cases = (
-        cases_of(args.data)
-        if args.data
-        else standard_cases(args.kernel, args.cases, args.labelling, args.case_seed)
-    )
+    if args.data:
+        cases, total = list(cases_of(args.data)), None
+    else:
+        cases = standard_cases(args.kernel, args.cases, args.labelling, args.case_seed)
+        total = args.cases
     judged: list[Judged] = []
     with results_folder(args.save_path) as folder, staged(folder, last=SCORES) as partial:
-        for case in tqdm(cases, desc="cases", unit="case"):
+        for case in counted(cases, "evaluating", total, unit="case"):
             judged.append(judge(case, settings))
             write_pictures(partial, judged[-1])
         scores = {case.name: case.scores for case in judged}

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from bayesdl_sim.data.formats.tiff_writer import write_counts, write_map
 from bayesdl_sim.dlbi.blinking import (
@@ -35,6 +34,7 @@ from bayesdl_sim.dlbi.simulation.switching import FLUOROPHORES
 from bayesdl_sim.physics.camera import Camera
 from bayesdl_sim.physics.structures.mixture import KINDS
 from bayesdl_sim.utils.console.options import CommandLine
+from bayesdl_sim.utils.console.progress import counted
 from bayesdl_sim.utils.errors import InputError, run_script
 from bayesdl_sim.utils.files import write_json
 from bayesdl_sim.utils.folders.staging import remove_leftovers, results_folder, staged
@@ -89,7 +89,7 @@ def main(argv: list[str] | None = None) -> None:
 def _simulate(args: argparse.Namespace, folder: Path) -> None:
     """Draws and writes all movies."""
     images = list_images(args.images) if args.images else []
-    for number in tqdm(range(1, args.movies + 1), desc="simulating", unit="movie"):
+    for number in counted(range(1, args.movies + 1), "simulating", unit="movie"):
         entropy = np.random.SeedSequence([args.seed, number]).generate_state(1, np.uint64)[0]
         generator = torch.Generator().manual_seed(int(entropy >> np.uint64(1)))
         source = images[(number - 1) % len(images)] if images else None

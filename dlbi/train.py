@@ -15,7 +15,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from bayesdl_sim.dlbi.network.paper_training import PaperSettings, fit_paper
 from bayesdl_sim.dlbi.network.reliability import write_calibration
@@ -23,6 +22,7 @@ from bayesdl_sim.dlbi.network.samples import write_sample
 from bayesdl_sim.dlbi.network.training import PROGRESS, RunSettings, TrainingSettings, fit
 from bayesdl_sim.dlbi.simulation.scenes import DENSE_PER_PIXEL, PER_PIXEL
 from bayesdl_sim.utils.console.options import CommandLine
+from bayesdl_sim.utils.console.progress import counted
 from bayesdl_sim.utils.devices import choose_device, choose_precision
 from bayesdl_sim.utils.errors import InputError, run_script, writable_folder
 from bayesdl_sim.utils.folders.lock import owned_folder
@@ -130,7 +130,7 @@ def _train_moments(args: argparse.Namespace, folder: Path) -> None:
         (held_out, first + HELD_OUT_SEED, args.held_out - held_out_dense, PER_PIXEL),
         (held_out, first + DENSE_SEED + HELD_OUT_SEED, held_out_dense, DENSE_PER_PIXEL),
     ):
-        for number in tqdm(range(count), desc=f"scenes in {place.name}", unit="scene"):
+        for number in counted(range(count), place.name, unit="scene"):
             write_sample(place, seed, number, SCENE_SIZE, per_pixel)
     device = choose_device(args.device)
     run = RunSettings(

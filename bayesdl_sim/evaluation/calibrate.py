@@ -7,8 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from bayesdl_sim.bayes.calibration.fitting import CalibrationStack, fit_calibration
 from bayesdl_sim.bayes.calibration.recalibration import Calibration
 from bayesdl_sim.bayes.calibration.stored import CALIBRATION_FILE, write_calibrations
@@ -35,6 +33,7 @@ from bayesdl_sim.inference.beside_spots import undimmed
 from bayesdl_sim.inference.judging.gate import write_gate
 from bayesdl_sim.inference.judging.verdict import scores_at
 from bayesdl_sim.inference.posterior import Posterior
+from bayesdl_sim.utils.console.progress import counted
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.folders.staging import results_folder, staged
 from bayesdl_sim.utils.run_log import provenance
@@ -113,7 +112,7 @@ def _fit_calibration(settings: CalibrationSettings, evaluated: Evaluated, folder
 
 def _fit_gate(settings: CalibrationSettings, posterior: Posterior, folder: Path) -> None:
     count, size, seed = settings.gate_cells, settings.gate_size, settings.gate_seed
-    cells = tqdm(simulated_cells(seed, count, 1, size), "cells of the gate", count, disable=None)
+    cells = counted(simulated_cells(seed, count, 1, size), "gate", count, unit="cell")
     scores = gate_scores(cells, posterior)
     facts = {"cells": len(scores[0]), "size": size, "seed": seed, "provenance": provenance()}
     write_gate(folder, scores, posterior.hashes, facts)

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from bayesdl_sim.data.formats.opening import read_images
 from bayesdl_sim.data.normalise import Normalisation, normalisation_of, target_normalisation
@@ -19,6 +18,7 @@ from bayesdl_sim.evaluation.scenes import field_patterns
 from bayesdl_sim.physics.illumination import Illumination
 from bayesdl_sim.physics.image_formation import grid_for
 from bayesdl_sim.physics.optics import Optics
+from bayesdl_sim.utils.console.progress import counted
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = [
@@ -208,7 +208,7 @@ def each_case(
     what: str,
     settings: CaseSettings,
 ) -> Iterator[tuple[str, Case | str]]:
-    """Name and case of each stack, with a progress bar; the reason instead where one is unreadable.
+    """Name and case of each stack, with its progress; the reason instead where one is unreadable.
 
     Targets of another half-pixel convention are moved onto the frames, and the shift is printed.
 
@@ -223,8 +223,7 @@ def each_case(
             f"targets are moved by {rows:+.2f} rows and {columns:+.2f} columns (of the doubled "
             "grid) onto the frames: their program has another half-pixel convention"
         )
-    # Not drawn where nobody watches: a log would hold one line per step.
-    for cell, level in tqdm(pairs, desc=what, unit="stack", disable=None):
+    for cell, level in counted(pairs, what, unit="stack"):
         try:
             case: Case | str = read_case(tree, cell, level, settings, shift_px)
         except InputError as error:

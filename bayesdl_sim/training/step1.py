@@ -64,7 +64,7 @@ def fit_reconstruction(settings: Step1Settings) -> int:
         seed_dropout(network, run.seed, epoch, *([number] if number else []))
         data = zip(steps, run.batches(run.train, epoch), run.outlier_batches(epoch), strict=False)
         name = f"epoch {epoch + 1}/{settings.sampler.epoch}"
-        with tqdm(data, name, len(steps), leave=False, unit="step") as bar:
+        with tqdm(data, name, len(steps), leave=False, unit="step", disable=None) as bar:
             for step, patches, unlike in bar:
                 way.begin(step)
                 losses.append(energy_gradient(run, network, patches, unlike, f"epoch {epoch + 1}"))

@@ -116,7 +116,8 @@ def _fit(run: Run, task: _Task, network: BayesDL, fit_on: SimDataset, log: Epoch
         began = time.time()
         title = f"tail {task.index + 1}/{task.count}, epoch {epoch + 1}/{settings.epoch}"
         losses = []
-        with tqdm(run.batches(fit_on, epoch), title, steps, leave=False, unit="step") as bar:
+        batches = run.batches(fit_on, epoch)
+        with tqdm(batches, title, steps, leave=False, unit="step", disable=None) as bar:
             for patches in bar:
                 losses.append(_descend(run, network, patches, adam, f"epoch {epoch + 1} of {name}"))
                 cosine.step()

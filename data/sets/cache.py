@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from bayesdl_sim.data.counts import check_counts
 from bayesdl_sim.data.formats.tiff import read_image, tiff_header
 from bayesdl_sim.data.normalise import Normalisation, normalisation_of, target_normalisation
 from bayesdl_sim.data.sets.layout import FRAMES, DatasetTree
 from bayesdl_sim.data.sets.room import require_room
+from bayesdl_sim.utils.console.progress import counted
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import read_json, write_json
 from bayesdl_sim.utils.schema import anything, list_of, number, read_record, text, whole
@@ -180,7 +180,7 @@ def _decode(
     with (building / "raw.npy").open("wb") as raw_file, (building / "target.npy").open("wb") as gt:
         _npy_header(raw_file, (len(pairs), 9, height, width), dtype)
         _npy_header(gt, (len(cells), 2 * height, 2 * width), np.dtype(np.float32))
-        for row, (cell, level) in enumerate(tqdm(pairs, desc="reading the set", unit="stack")):
+        for row, (cell, level) in enumerate(counted(pairs, "reading the set", unit="stack")):
             if not stacks or stacks[-1].cell != cell:
                 target = _read_target(tree.gt_path(cell), size)
                 gt.write(target.tobytes())

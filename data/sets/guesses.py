@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from bayesdl_sim.data.inputs import FirstGuess
 from bayesdl_sim.data.sets.cache import Cache, CachedStack, stored_array
 from bayesdl_sim.data.sets.known_optics import KnownOptics
 from bayesdl_sim.data.sets.room import ADVICE, in_bytes, require_room
 from bayesdl_sim.physics.optics import Optics
+from bayesdl_sim.utils.console.progress import counted
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import atomic_path
 
@@ -61,7 +61,7 @@ def guesses_of(
             np.lib.format.write_array_header_1_0(file, header)
             with ThreadPoolExecutor(os.cpu_count()) as pool:
                 guesses = pool.map(one, stacks, optics)
-                for image in tqdm(guesses, f"first guesses, {part}", len(stacks), unit="stack"):
+                for image in counted(guesses, f"first guesses, {part}", len(stacks), unit="stack"):
                     file.write(image.tobytes())
     except OSError as error:
         raise InputError(

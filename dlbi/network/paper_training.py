@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, binary_cross_entropy, mse_loss
-from tqdm import tqdm
 
 from bayesdl_sim.dlbi.network.paper import Discriminator, PaperGenerator
 from bayesdl_sim.dlbi.simulation.scenes import random_scene
 from bayesdl_sim.models.dropout import seed_dropout
 from bayesdl_sim.utils.checkpoints import save_checkpoint
+from bayesdl_sim.utils.console.progress import counted
 
 __all__ = ["PaperSettings", "PaperTraining", "fit_paper", "local_vgg19", "movie_batches"]
 
@@ -166,7 +166,9 @@ def fit_paper(settings: PaperSettings, folder: Path, device: torch.device) -> Pa
     for epoch in range(settings.pretraining + settings.epochs):
         training.start_epoch(epoch)
         batches = movie_batches(settings, epoch)
-        for movie, target in tqdm(batches, f"epoch {epoch + 1}", settings.steps_per_epoch):
+        for movie, target in counted(
+            batches, f"epoch {epoch + 1}", settings.steps_per_epoch, unit="step"
+        ):
             movie, target = movie.to(device), target.to(device)
             if epoch < settings.pretraining:
                 training.pretrain_step(movie, target)

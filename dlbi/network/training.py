@@ -18,6 +18,7 @@ from bayesdl_sim.dlbi.network.samples import Sample, batches, list_samples, load
 from bayesdl_sim.dlbi.network.unrolled import MomentsGenerator
 from bayesdl_sim.models.dropout import seed_dropout
 from bayesdl_sim.utils.checkpoints import save_checkpoint
+from bayesdl_sim.utils.console.progress import counted
 from bayesdl_sim.utils.devices import autocast
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.resume import load_progress, save_progress
@@ -176,7 +177,9 @@ def fit(
         progress = load_progress(progress_file, parts, identity, ("step", "epoch"))
         training.step_number = progress["step"]
         stream.restart(progress["epoch"], progress.get("used", 0))
-    bar = tqdm(total=run.steps + run.cooldown, initial=training.step_number, unit="step")
+    bar = tqdm(
+        total=run.steps + run.cooldown, initial=training.step_number, unit="step", disable=None
+    )
     recent: list[float] = []
     started = time.monotonic()
     while training.step_number < run.steps + run.cooldown:
@@ -229,7 +232,7 @@ def draw_members(training: MomentsTraining, stream: _Stream) -> list[Path]:
     for _ in range(run.member_steps):
         training.step(stream.next(), sampler)
     sampler.freeze_preconditioner()
-    for number in tqdm(range(1, run.members + 1), desc="members", unit="draw"):
+    for number in counted(range(1, run.members + 1), "members", unit="draw"):
         losses: list[Tensor] = []
         for _ in range(run.member_steps):
             losses.append(training.step(stream.next(), sampler).image.detach())

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sized
+from typing import TypeVar
 
 from tqdm import tqdm
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "counted"]
 
 LINE_EVERY_S = 10.0
+
+T = TypeVar("T")
 
 
 class Progress:
@@ -26,7 +29,7 @@ class Progress:
     """
 
     def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self.name, self.clock, self.what = name, clock, None
+        self.name, self.clock, self.what, self.first = name, clock, None, 0
         self.bar: tqdm | None = None
         self.began = self.said = clock()
 
@@ -41,7 +44,7 @@ class Progress:
     def __call__(self, done: int, total: int, what: str) -> None:
         if what != self.what:
             self.__exit__()
-            self.what, self.began = what, self.clock()
+            self.what, self.began, self.first = what, self.clock(), done
         if sys.stderr.isatty():
             if self.bar is None:
                 self.bar = tqdm(total=total, desc=f"{self.name}: {what}")
@@ -50,6 +53,29 @@ class Progress:
         now = self.clock()
         if now - self.said >= LINE_EVERY_S:
             self.said = now
-            left = (now - self.began) * (total - done) / done if done else 0.0
-            rest = f", about {left:.0f} s left" if done else ""
+            rest = ""
+            if done > self.first:
+                left = (now - self.began) * (total - done) / (done - self.first)
+                rest = f", about {left:.0f} s left"
             print(f"{self.name}: {what} {done} of {total}{rest}", flush=True)
+
+
+def counted(
+    items: Iterable[T], what: str, total: int | None = None, *, unit: str, done: int = 0
+) -> Iterator[T]:
+    """The items, one after the other, with the progress that `Progress` shows.
+
+    Args:
+        what: what is done, the start of each line.
+        total: their number, with those that were done before; None: that of a sized collection.
+        unit: what an item is.
+        done: how many were done before.
+    """
+    if total is None:
+        if not isinstance(items, Sized):
+            raise TypeError(f"{what}: how many {unit}s there are has to be said")
+        total = done + len(items)
+    with Progress(what) as progress:
+        for number, item in enumerate(items, start=done + 1):
+            yield item
+            progress(number, total, unit)

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from bayesdl_sim.bayes.distillation import distillation_loss
 from bayesdl_sim.bayes.schedule import warm_up_cosine
@@ -19,6 +18,7 @@ from bayesdl_sim.training.distillation.start import as_student
 from bayesdl_sim.training.distillation.teacher import Lesson, Lessons, teach
 from bayesdl_sim.training.objective import require_finite
 from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
+from bayesdl_sim.utils.console.progress import counted
 from bayesdl_sim.utils.devices import autocast, choose_device, choose_precision, exact_arithmetic
 from bayesdl_sim.utils.errors import InputError, writable_folder
 from bayesdl_sim.utils.files import sha256
@@ -107,7 +107,7 @@ def _fit(
     log, values = EpochLog(settings.work, "student", first, tensorboard=False, count="step"), []
     began = time.time()
     steps = range(first, settings.steps)
-    for step in tqdm(steps, "student", settings.steps, initial=first, unit="step"):
+    for step in counted(steps, "student", settings.steps, unit="step", done=first):
         lesson = lessons.batch(step, settings.seed, settings.batch_size)
         lr = warm_up_cosine(step, settings.steps, settings.lr)
         values.append(_descend(network, adam, lr, lesson, device, dtype))

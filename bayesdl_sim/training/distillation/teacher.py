@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from bayesdl_sim.bayes.distillation import log_variances
 from bayesdl_sim.bayes.prediction import predict
@@ -18,6 +17,7 @@ from bayesdl_sim.data.sets.datasets import Patches, SimDataset
 from bayesdl_sim.models.members import OpenMember, hashes_of
 from bayesdl_sim.physics.reconstruction.first_guess import FIRST_GUESS_VERSION, first_guess
 from bayesdl_sim.training.distillation.settings import DistilSettings
+from bayesdl_sim.utils.console.progress import counted
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import atomic_path, read_json, write_json
 
@@ -116,7 +116,8 @@ def teach(settings: DistilSettings, members: list[OpenMember]) -> Lessons:
     shards = 0
     batches = _batches(settings, sets)
     total = sum(-(-number // SHARD) for number in settings.patches)
-    for number, patches in enumerate(tqdm(batches, "the teacher predicts", total, unit="shard")):
+    patches_of = counted(batches, "the teacher predicts", total, unit="shard")
+    for number, patches in enumerate(patches_of):
         path, shards = shard_path(folder, number), number + 1
         if not path.is_file():
             found = predict(functions, patches.raw, likelihood)

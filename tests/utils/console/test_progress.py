@@ -2,8 +2,10 @@
 
 import sys
 
+import pytest
+
 from bayesdl_sim.utils.console import progress as module
-from bayesdl_sim.utils.console.progress import Progress
+from bayesdl_sim.utils.console.progress import Progress, counted
 
 
 def lines_of(capsys, seconds_each, steps=8):
@@ -19,9 +21,9 @@ def lines_of(capsys, seconds_each, steps=8):
 
 def test_a_line_every_ten_seconds(capsys):
     assert lines_of(capsys, 5.0) == [
-        "cell: members 2 of 8, about 15 s left",
-        "cell: members 4 of 8, about 15 s left",
-        "cell: members 6 of 8, about 8 s left",
+        "cell: members 2 of 8, about 30 s left",
+        "cell: members 4 of 8, about 20 s left",
+        "cell: members 6 of 8, about 10 s left",
         "cell: members 8 of 8, about 0 s left",
     ]
 
@@ -52,3 +54,33 @@ def test_a_terminal_gets_a_bar_for_each_kind_of_work(monkeypatch):
                 progress(done, 3, what)
     assert [bar.desc for bar in bars] == ["cell: members", "cell: re-simulation"]
     assert all(bar.n == bar.total == 3 and not bar.open for bar in bars)
+
+
+def test_items_are_counted(capsys, monkeypatch):
+    now = [0.0]
+
+    def items():
+        for item in "abc":
+            now[0] += 6.0
+            yield item
+
+    def of_this_clock(name):
+        return Progress(name, clock=lambda: now[0])
+
+    monkeypatch.setattr(module, "Progress", of_this_clock)
+    assert list(counted(items(), "gate", 5, unit="cell", done=2)) == ["a", "b", "c"]
+    assert capsys.readouterr().out == "gate: cell 4 of 5, about 6 s left\n"
+
+
+def test_the_number_of_items_is_theirs_or_has_to_be_said():
+    assert list(counted([1, 2], "gate", unit="cell")) == [1, 2]
+    with pytest.raises(TypeError, match="how many cells there are has to be said"):
+        list(counted(iter([1]), "gate", unit="cell"))
+
+
+def test_work_that_is_left_early_leaves_no_bar_open(monkeypatch):
+    closed = []
+    monkeypatch.setattr(module.Progress, "__exit__", lambda self, *error: closed.append(error))
+    for _ in counted([1, 2, 3], "gate", unit="cell"):
+        break
+    assert closed
