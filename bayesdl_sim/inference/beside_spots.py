@@ -34,7 +34,8 @@ def undimmed(
     Mean above the dark and deviations scale with the frames. A spot's own shape is known to
     `SPOT_ERROR` of its light, what lies beside it to `BESIDE_SPOT` of the structure's, and the haze
     that was taken off to `HAZE_ERROR` of itself: `(1 - f)` times all of them are added to the
-    epistemic deviation, f the factor of the dimming.
+    epistemic deviation, f the factor of the dimming. The mean of the haze stays in the background
+    of the image, as that of any other light out of focus does, and is known as little everywhere.
 
     Args:
         square: rows and columns of the doubled grid that these are; None: all.
@@ -49,8 +50,10 @@ def undimmed(
     unknown = torch.hypot(SPOT_ERROR * light, torch.full_like(light, BESIDE_SPOT))
     haze = None if prepared.is_large else prepared.haze(t)
     if haze is not None:
-        share = HAZE_ERROR / prepared.norm(t).scale
-        unknown = torch.hypot(unknown, share * fine_dimming(haze, square).to(light))
+        haze = haze / prepared.norm(t).scale
+        unknown = torch.hypot(unknown, HAZE_ERROR * fine_dimming(haze, square).to(light))
+        level = float(haze.mean())
+        dark, epistemic = dark + level, (epistemic**2 + (HAZE_ERROR * level) ** 2).sqrt()
     epistemic = torch.hypot(epistemic, (1 - factor) * unknown)
     return Prediction(dark + light, aleatoric, epistemic, torch.hypot(aleatoric, epistemic))
 
@@ -65,12 +68,12 @@ def unexplained_light(prepared: PreparedStack, t: int, mean: NDArray) -> NDArray
     """The deviation (2H, 2W), in counts, of an image with a bright spot, from its re-simulation.
 
     The out-of-focus light of a bead reaches beyond the pixels that are dimmed for the networks,
-    which take what `spot_haze` leaves of it for structure. The frames less that haze and the frames
-    of the image, averaged over the nine and over a blob, is light that the image does not explain.
-    Where its root mean square r exceeds `USUAL` times that of the field, u, the deviation is
-    `ERROR_PER_LIGHT sqrt(r^2 - (USUAL u)^2)`. It is multiplied by the square root of the dimming,
-    since `undimmed` has widened most of what was dimmed already, and falls to zero beyond
-    `REACH` pixels from there.
+    which take what `spot_haze` leaves of it for structure. The frames less that haze (but for its
+    mean) and less the frames of the image, averaged over the nine and over a blob, is light that
+    the image does not explain. Where its root mean square r exceeds `USUAL` times that of the
+    field, u, the deviation is `ERROR_PER_LIGHT sqrt(r^2 - (USUAL u)^2)`. It is multiplied by the
+    square root of the dimming, since `undimmed` has widened most of what was dimmed already, and
+    falls to zero beyond `REACH` pixels from there.
 
     Args:
         mean: (2H, 2W) counts, with the spot.
@@ -84,7 +87,8 @@ def unexplained_light(prepared: PreparedStack, t: int, mean: NDArray) -> NDArray
         return None
     image = torch.from_numpy(np.array(mean, np.float32))
     explained = prepared.resimulate(t, image).frames
-    rest = (prepared.frames(t).frames - explained).mean(dim=0) - prepared.haze(t)
+    haze = prepared.haze(t)
+    rest = (prepared.frames(t).frames - explained).mean(dim=0) - (haze - haze.mean())
     power = gaussian(gaussian(rest, BLOB_SIGMA).square(), REGION_SIGMA)
     excess = ((power - USUAL**2 * power.median()).clamp(min=0) * dimming).sqrt()
     excess = excess * gaussian(largest_within((dimming < UNDIMMED).to(excess), REACH), EDGE)

@@ -103,7 +103,10 @@ def test_a_spot_is_undimmed_from_the_dark_and_its_haze_stays_uncertain(spotted):
     mean = dark + factor * 0.5  # as networks see half the structure's range, dimmed
     sigma = torch.full_like(mean, 0.02)
     result = undimmed(prepared, 0, Prediction(mean, sigma, sigma, sigma))
-    np.testing.assert_allclose(result.mean, dark + 0.5, atol=1e-4)
+    level = float(prepared.haze(0).mean()) / prepared.norm(0).scale
+    assert level > 0.005  # it stays in the background
+    np.testing.assert_allclose(result.mean, dark + level + 0.5, atol=1e-4)
+    assert float(result.epistemic.min()) > 0.5 * level
     np.testing.assert_allclose(result.aleatoric, sigma / factor, rtol=1e-5)
     row, column = 2 * BEAD[0], 2 * BEAD[1] + 12
     haze = float(prepared.haze(0)[BEAD[0], BEAD[1] + 6]) / prepared.norm(0).scale
