@@ -19,7 +19,7 @@ from bayesdl_sim.evaluation.baselines import DECONVOLVED, WIDE_FIELD, WIENER
 from bayesdl_sim.evaluation.cases import Case
 from bayesdl_sim.evaluation.fringes import SHUFFLED, TRUE_PATTERNS
 from bayesdl_sim.evaluation.scoring import OURS, Sample, mixture_draws
-from bayesdl_sim.inference.beside_spots import dark_level, undimmed
+from bayesdl_sim.inference.beside_spots import brightened, undimmed
 from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.utils.errors import InputError
@@ -133,8 +133,8 @@ def predict_case(case: Case, evaluated: Evaluated, sampling: Sampling) -> tuple[
     means, sigmas = map(np.stack, zip(*kept, strict=True))
     dimming = prepared.fine_dimming(0)
     if dimming is not None:
-        spots, dark = dimming.cpu().numpy().ravel()[index], dark_level(prepared, 0)
-        means, sigmas = dark + (means - dark) / spots, sigmas / spots
+        spots = dimming.cpu().numpy().ravel()[index]
+        means, sigmas = brightened(prepared, 0, means, spots), sigmas / spots
     rng = np.random.default_rng([sampling.seed, case.cell, case.level, 1])
     draws = mixture_draws(factor * means + offset, factor * sigmas, rng)
     return maps, _sample(case, maps, index)._replace(draws=draws)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.inference.prepared.stack import PreparedStack
@@ -12,7 +13,7 @@ from bayesdl_sim.physics.spots import UNDIMMED, fine_dimming, largest_within
 from bayesdl_sim.utils.pieces.blurring import gaussian
 from bayesdl_sim.utils.pieces.spans import Square
 
-__all__ = ["dark_level", "undimmed", "unexplained_light"]
+__all__ = ["brightened", "dark_level", "undimmed", "unexplained_light"]
 
 # Deviations of what dimming leaves unknown, measured on beads 4 to 30 times as bright as simulated
 # structures: shares of the light of the spot, and of the structure around it.
@@ -44,18 +45,30 @@ def undimmed(
     if factor is None:
         return prediction
     factor = factor.to(prediction.mean)
-    dark = dark_level(prepared, t)
-    light = (prediction.mean - dark) / factor
+    mean = brightened(prepared, t, prediction.mean, factor)
+    light = (prediction.mean - dark_level(prepared, t)) / factor
     aleatoric, epistemic = prediction.aleatoric / factor, prediction.epistemic / factor
     unknown = torch.hypot(SPOT_ERROR * light, torch.full_like(light, BESIDE_SPOT))
-    haze = None if prepared.is_large else prepared.haze(t)
+    haze = prepared.haze(t)
     if haze is not None:
         haze = haze / prepared.norm(t).scale
         unknown = torch.hypot(unknown, HAZE_ERROR * fine_dimming(haze, square).to(light))
-        level = float(haze.mean())
-        dark, epistemic = dark + level, (epistemic**2 + (HAZE_ERROR * level) ** 2).sqrt()
+        epistemic = (epistemic**2 + (HAZE_ERROR * haze.mean()) ** 2).sqrt()
     epistemic = torch.hypot(epistemic, (1 - factor) * unknown)
-    return Prediction(dark + light, aleatoric, epistemic, torch.hypot(aleatoric, epistemic))
+    return Prediction(mean, aleatoric, epistemic, torch.hypot(aleatoric, epistemic))
+
+
+def brightened(
+    prepared: PreparedStack, t: int, mean: Tensor | NDArray, factor: Tensor | NDArray
+) -> Tensor | NDArray:
+    """Means of pixels dimmed by a factor, as `undimmed` gives them: above the dark, with the haze.
+
+    Args:
+        mean, factor: shapes that go together, on the scale of the networks.
+    """
+    dark, haze = dark_level(prepared, t), prepared.haze(t)
+    level = 0.0 if haze is None else float(haze.mean()) / prepared.norm(t).scale
+    return dark + level + (mean - dark) / factor
 
 
 def dark_level(prepared: PreparedStack, t: int) -> float:

@@ -76,6 +76,7 @@ def counted(
             raise TypeError(f"{what}: how many {unit}s there are has to be said")
         total = done + len(items)
     with Progress(what) as progress:
+        progress(done, total, unit)
         for number, item in enumerate(items, start=done + 1):
             yield item
             progress(number, total, unit)

@@ -116,8 +116,8 @@ def teach(settings: DistilSettings, members: list[OpenMember]) -> Lessons:
     shards = 0
     batches = _batches(settings, sets)
     total = sum(-(-number // SHARD) for number in settings.patches)
-    patches_of = counted(batches, "the teacher predicts", total, unit="shard")
-    for number, patches in enumerate(patches_of):
+    batches = counted(batches, "the teacher predicts", total, unit="shard")
+    for number, patches in enumerate(batches):
         path, shards = shard_path(folder, number), number + 1
         if not path.is_file():
             found = predict(functions, patches.raw, likelihood)

@@ -69,6 +69,8 @@ def test_a_spot_is_dimmed_for_the_networks_and_undimmed_in_the_case(posterior, s
     # Draws of the members' mixture scatter about the mean that they stand for.
     width = np.maximum(sample.sigma, 1e-6) / math.sqrt(len(sample.draws))
     assert np.median(np.abs(sample.draws.mean(axis=0) - sample.mean) / width) < 3
+    level = float(prepared.haze(0).mean()) / spotted.norm.scale  # stays in both
+    assert abs(np.median(sample.draws.mean(axis=0) - sample.mean)) < 0.2 * level
 
 
 def test_nested_samples_end_with_those_of_all_members(posterior, spotted):
