@@ -56,7 +56,7 @@ def normalisation_of(raw, name: str = "the stack", valid=None) -> Normalisation:
         name: the file, for the error message.
         valid: (H, W), array or tensor, true where a pixel counts; None, or true everywhere: all of
             them. Pixels without data and a single bright spot are left out by it, see
-            `physics.missing`.
+            `physics.sensor.missing`.
 
     Raises:
         InputError: both percentiles are the same number, or no pixel counts.

@@ -22,7 +22,7 @@ from bayesdl_sim.dlbi.simulation.switching import (
     Fluorophore,
     sample_states,
 )
-from bayesdl_sim.physics.camera import Camera, expose
+from bayesdl_sim.physics.sensor.camera import Camera, expose
 
 __all__ = [
     "FINE",

@@ -31,7 +31,7 @@ from bayesdl_sim.dlbi.simulation.images import image_density, list_images
 from bayesdl_sim.dlbi.simulation.scenes import draw_density
 from bayesdl_sim.dlbi.simulation.spots import KERNELS
 from bayesdl_sim.dlbi.simulation.switching import FLUOROPHORES
-from bayesdl_sim.physics.camera import Camera
+from bayesdl_sim.physics.sensor.camera import Camera
 from bayesdl_sim.physics.structures.mixture import KINDS
 from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.console.progress import counted

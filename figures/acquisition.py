@@ -38,7 +38,6 @@ from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.evaluation.scenes import Scene
 from bayesdl_sim.figures.common import lit_pixels, options, save, sr_scale
 from bayesdl_sim.inference.posterior import Posterior
-from bayesdl_sim.physics.camera import Camera
 from bayesdl_sim.physics.image_formation import expected_frames, grid_for, raw_counts, target_image
 from bayesdl_sim.physics.microscopes import (
     CUTOFF_RANGE,
@@ -47,6 +46,7 @@ from bayesdl_sim.physics.microscopes import (
     biosr_microscope,
 )
 from bayesdl_sim.physics.optics import Optics
+from bayesdl_sim.physics.sensor.camera import Camera
 from bayesdl_sim.physics.structures.mixture import KINDS, draw
 from bayesdl_sim.tools.exposure import advice, exposure_ratio, measured_pair, next_exposure
 from bayesdl_sim.utils.errors import InputError, run_script

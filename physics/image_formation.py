@@ -10,10 +10,10 @@ import scipy.fft
 import torch
 from torch import Tensor
 
-from bayesdl_sim.physics.camera import CameraMaps, expose
 from bayesdl_sim.physics.illumination import patterns
 from bayesdl_sim.physics.microscopes import Microscope
 from bayesdl_sim.physics.optics import apply_otf, frequency_grid, otf, target_otf
+from bayesdl_sim.physics.sensor.camera import CameraMaps, expose
 
 __all__ = [
     "Grid",

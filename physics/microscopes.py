@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from bayesdl_sim.physics.camera import Camera
 from bayesdl_sim.physics.illumination import Illumination
 from bayesdl_sim.physics.optics import Optics
+from bayesdl_sim.physics.sensor.camera import Camera
 from bayesdl_sim.utils.sampling import uniform
 
 __all__ = ["Microscope", "biosr_microscope", "magnified", "random_microscope", "relit"]

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from bayesdl_sim.physics.camera import Camera, CameraMaps
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
 from bayesdl_sim.physics.image_formation import Grid, expected_frames, lit_median
 from bayesdl_sim.physics.microscopes import Microscope, random_microscope, relit
 from bayesdl_sim.physics.optics import Optics
+from bayesdl_sim.physics.sensor.camera import Camera, CameraMaps
 from bayesdl_sim.utils.sampling import uniform
 
 __all__ = ["WideMicroscope", "uneven_density", "uneven_frames", "wide_microscope"]

@@ -29,6 +29,7 @@ from bayesdl_sim.data.fringe_order import proved_order
 from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.inference.judging.findings import findings
 from bayesdl_sim.metrics.images import quality
+from bayesdl_sim.physics.checks.raw_checks import raw_checks
 from bayesdl_sim.physics.image_formation import (
     expected_frames,
     grid_for,
@@ -39,7 +40,6 @@ from bayesdl_sim.physics.image_formation import (
 from bayesdl_sim.physics.microscopes import random_microscope, relit
 from bayesdl_sim.physics.patterns.estimation import estimate
 from bayesdl_sim.physics.reconstruction.first_guess import first_guess
-from bayesdl_sim.physics.reconstruction.raw_checks import raw_checks
 from bayesdl_sim.physics.structures.mixture import KINDS, draw
 from bayesdl_sim.utils.errors import InputError, run_script
 from bayesdl_sim.utils.sampling import generator_from, integer, uniform

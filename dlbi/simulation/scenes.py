@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bayesdl_sim.dlbi.blinking import FINE, MARGIN, BlinkingMovie, Microscopy, simulate_movie
 from bayesdl_sim.dlbi.simulation.switching import Fluorophore
-from bayesdl_sim.physics.camera import Camera
+from bayesdl_sim.physics.sensor.camera import Camera
 from bayesdl_sim.physics.structures.mixture import draw
 from bayesdl_sim.utils.sampling import uniform
 

@@ -9,8 +9,6 @@ import torch
 from torch import Tensor
 
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES, Illumination
-from bayesdl_sim.physics.interpolation import narrow_gaps
-from bayesdl_sim.physics.missing import validity
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
 from bayesdl_sim.physics.patterns.bands import exposures, separate, unmixing
 from bayesdl_sim.physics.patterns.correlation import (
@@ -31,6 +29,8 @@ from bayesdl_sim.physics.patterns.phases import NOMINAL, phases_from_mixture, tu
 from bayesdl_sim.physics.patterns.positive import positive_sample
 from bayesdl_sim.physics.patterns.scores import score_map
 from bayesdl_sim.physics.patterns.search import Fan, find_fan
+from bayesdl_sim.physics.sensor.interpolation import narrow_gaps
+from bayesdl_sim.physics.sensor.missing import validity
 
 __all__ = ["Estimate", "estimate"]
 

@@ -7,9 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from bayesdl_sim.physics.hot import cooled, dead_pixels, hot_pixels
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
-from bayesdl_sim.physics.missing import filled, missing_pixels, validity
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.patterns.noise import (
     Bins,
@@ -19,7 +17,9 @@ from bayesdl_sim.physics.patterns.noise import (
     noise_line,
     noise_variance,
 )
+from bayesdl_sim.physics.sensor.hot import cooled, dead_pixels, hot_pixels
 from bayesdl_sim.physics.sensor.lines import odd_lines
+from bayesdl_sim.physics.sensor.missing import filled, missing_pixels, validity
 from bayesdl_sim.physics.spots import spot_weight
 from bayesdl_sim.utils.errors import InputError
 
@@ -65,7 +65,7 @@ class MeasuredFrames:
 
     @cached_property
     def missing(self) -> Tensor:
-        """The pixels (H, W) that hold no data, see `physics.missing`, or belong to odd lines."""
+        """The pixels (H, W) without data (`sensor.missing`), or in odd lines (`sensor.lines`)."""
         return self._without_data | self.odd
 
     @cached_property
@@ -95,7 +95,7 @@ class MeasuredFrames:
 
     @cached_property
     def hot(self) -> Tensor:
-        """The hot pixels (H, W), see `physics.hot`."""
+        """The hot pixels (H, W), see `physics.sensor.hot`."""
         return hot_pixels(self._filled)
 
     @cached_property

@@ -12,13 +12,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from bayesdl_sim.physics.checks.raw_checks import RawChecks, raw_checks
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES, Illumination, fringe_phase
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics, apply_otf, target_otf
 from bayesdl_sim.physics.patterns.bands import frequencies, separate, taper
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
 from bayesdl_sim.physics.patterns.measured import Counts, measured
 from bayesdl_sim.physics.patterns.noise import BEYOND_ANY_LENS
-from bayesdl_sim.physics.reconstruction.raw_checks import RawChecks, raw_checks
 from bayesdl_sim.utils.pieces.blurring import gaussian
 
 __all__ = ["Examination", "Resimulation", "examine", "resimulate", "resimulate_field"]

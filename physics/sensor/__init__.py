@@ -1,1 +1,1 @@
-"""What single pixels and lines of a camera do, apart from the light that falls on them."""
+"""The camera, and what its pixels and lines do apart from the light that falls on them."""

@@ -5,7 +5,7 @@ import torch
 
 from bayesdl_sim.bayes.likelihoods import gauss_nll, standard_deviation
 from bayesdl_sim.models.bayesdl import UncertaintyTail
-from bayesdl_sim.physics.camera import Camera, expose
+from bayesdl_sim.physics.sensor.camera import Camera, expose
 
 torch.set_num_threads(1)
 CAMERA = Camera(gain=2.2, offset=100.0, read_noise_e=1.5)

@@ -9,10 +9,10 @@ import torch
 
 from bayesdl_sim.data.fringe_order import in_proved_order, ordered, proved_order
 from bayesdl_sim.data.stacks import RawStack, read_stack
+from bayesdl_sim.physics.checks.raw_checks import raw_checks
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS
 from bayesdl_sim.physics.patterns.cutoff import with_cutoff
 from bayesdl_sim.physics.patterns.measured import MeasuredFrames
-from bayesdl_sim.physics.reconstruction.raw_checks import raw_checks
 from bayesdl_sim.utils.errors import InputError
 
 DATA = Path(__file__).resolve().parents[2] / "data"

@@ -17,7 +17,7 @@ from bayesdl_sim.dlbi.blinking import (
     simulate_movie,
 )
 from bayesdl_sim.dlbi.simulation.switching import FLUOROPHORES
-from bayesdl_sim.physics.camera import Camera
+from bayesdl_sim.physics.sensor.camera import Camera
 
 SHAPE = (20, 28)
 FINE_SHAPE = tuple(8 * (n + 2 * MARGIN) for n in SHAPE)

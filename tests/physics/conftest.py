@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
-from bayesdl_sim.physics.camera import Camera
 from bayesdl_sim.physics.illumination import Illumination
 from bayesdl_sim.physics.image_formation import expected_frames, grid_for, raw_counts, target_image
 from bayesdl_sim.physics.microscopes import Microscope
 from bayesdl_sim.physics.optics import Optics
+from bayesdl_sim.physics.sensor.camera import Camera
 from bayesdl_sim.physics.structures.mixture import draw
 
 STEP = 2 * math.pi / 3

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from bayesdl_sim.physics.checks.raw_checks import raw_checks
 from bayesdl_sim.physics.patterns.estimation import estimate
 from bayesdl_sim.physics.reconstruction.first_guess import first_guess
-from bayesdl_sim.physics.reconstruction.raw_checks import raw_checks
 from bayesdl_sim.physics.reconstruction.resimulation import resimulate_field
 
 # torch takes the other device for its own `meta`, on which copies do nothing.

@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 
-from bayesdl_sim.physics.camera import Camera, CameraMaps, expose
 from bayesdl_sim.physics.illumination import Illumination, patterns
 from bayesdl_sim.physics.image_formation import (
     bin_to_camera,
@@ -25,6 +24,7 @@ from bayesdl_sim.physics.microscopes import (
     random_microscope,
 )
 from bayesdl_sim.physics.optics import Optics, apply_otf, frequency_grid, otf, target_otf
+from bayesdl_sim.physics.sensor.camera import Camera, CameraMaps, expose
 
 torch.set_num_threads(1)
 

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from bayesdl_sim.physics.camera import Camera, expose
 from bayesdl_sim.physics.image_formation import grid_for, lit_median, target_image
+from bayesdl_sim.physics.sensor.camera import Camera, expose
 from bayesdl_sim.physics.wide_microscopes import (
     WideMicroscope,
     camera_maps,

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bayesdl_sim.data.normalise import Normalisation, normalisation_in_pieces
-from bayesdl_sim.physics.hot import cooled, dead_among, hot_pixels
-from bayesdl_sim.physics.missing import filled, missing_in_bands
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
 from bayesdl_sim.physics.patterns.known.constancy import fringe_response
@@ -23,7 +21,9 @@ from bayesdl_sim.physics.reconstruction.first_guess import (
     block_guess,
     block_settings,
 )
+from bayesdl_sim.physics.sensor.hot import cooled, dead_among, hot_pixels
 from bayesdl_sim.physics.sensor.lines import odd_lines
+from bayesdl_sim.physics.sensor.missing import filled, missing_in_bands
 from bayesdl_sim.physics.spots import UNDIMMED, dimming
 from bayesdl_sim.utils.pieces.brightest import brightest_square
 from bayesdl_sim.utils.pieces.spans import Square, blocks_of, doubled
@@ -84,7 +84,7 @@ class LargeField:
 
     @cached_property
     def faulty(self) -> Tensor:
-        """The pixels (H, W) that are hot or dead, see `physics.hot`."""
+        """The pixels (H, W) that are hot or dead, see `physics.sensor.hot`."""
         constant = torch.cat([(band == band[:1]).all(dim=0) for band in self.bands()])
         return hot_pixels(self._mean[None]) | dead_among(constant & ~self.missing, self._mean)
 

@@ -11,8 +11,8 @@ from scipy.signal import fftconvolve
 from torch import Tensor
 
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
-from bayesdl_sim.physics.missing import filled
 from bayesdl_sim.physics.patterns.measured import MeasuredFrames
+from bayesdl_sim.physics.sensor.missing import filled
 
 __all__ = ["spot_haze"]
 

@@ -18,20 +18,20 @@ from bayesdl_sim.data.stacks import RawStack
 from bayesdl_sim.inference.prepared.large_field import LargeField, is_large
 from bayesdl_sim.inference.prepared.series_patterns import SeriesPatterns
 from bayesdl_sim.inference.prepared.spot_haze import spot_haze
-from bayesdl_sim.physics.hot import cooled
-from bayesdl_sim.physics.missing import filled
+from bayesdl_sim.physics.checks.raw_checks import RawChecks, raw_checks
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
 from bayesdl_sim.physics.patterns.frames.fringe_search import FringeSearch
 from bayesdl_sim.physics.patterns.known.constancy import FringeResponse, fringe_response
 from bayesdl_sim.physics.patterns.measured import MeasuredFrames
 from bayesdl_sim.physics.reconstruction.first_guess import first_guess
-from bayesdl_sim.physics.reconstruction.raw_checks import RawChecks, raw_checks
 from bayesdl_sim.physics.reconstruction.resimulation import (
     Examination,
     Resimulation,
     resimulate_field,
 )
+from bayesdl_sim.physics.sensor.hot import cooled
+from bayesdl_sim.physics.sensor.missing import filled
 from bayesdl_sim.physics.spots import UNDIMMED, dimming, fine_dimming
 from bayesdl_sim.utils.pieces.spans import Square
 
@@ -120,11 +120,11 @@ class PreparedStack:
         return self._latest[1]
 
     def missing(self, t: int) -> Tensor:
-        """The pixels (H, W) that hold no data at one time point, see `physics.missing`."""
+        """The pixels (H, W) that hold no data at one time point, see `physics.sensor.missing`."""
         return self.once("missing", t, lambda: self._missing(t))
 
     def faulty(self, t: int) -> Tensor:
-        """The pixels (H, W) that are hot or dead at one time point, see `physics.hot`.
+        """The pixels (H, W) that are hot or dead at one time point, see `physics.sensor.hot`.
 
         The released code knows of none.
         """

@@ -6,7 +6,7 @@ import torch
 from bayesdl_sim.dlbi.blinking import Microscopy, simulate_movie
 from bayesdl_sim.dlbi.moments.statistics import moments_of
 from bayesdl_sim.dlbi.simulation.scenes import draw_density
-from bayesdl_sim.physics.camera import Camera
+from bayesdl_sim.physics.sensor.camera import Camera
 
 FWHM_PX, GAIN = 2.6, 2.0
 

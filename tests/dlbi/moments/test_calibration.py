@@ -9,7 +9,7 @@ from bayesdl_sim.dlbi.moments.statistics import moments_of
 from bayesdl_sim.dlbi.simulation.scenes import draw_density
 from bayesdl_sim.dlbi.simulation.spots import FWHM_PER_SIGMA
 from bayesdl_sim.dlbi.simulation.switching import FLUOROPHORES
-from bayesdl_sim.physics.camera import Camera
+from bayesdl_sim.physics.sensor.camera import Camera
 from bayesdl_sim.utils.errors import InputError
 
 FWHM_PX, GAIN = 2.6, 2.0  # of the cell in conftest.py

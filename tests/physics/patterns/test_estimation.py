@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 
-from bayesdl_sim.physics.camera import Camera
 from bayesdl_sim.physics.illumination import Illumination
 from bayesdl_sim.physics.image_formation import expected_frames, grid_for, raw_counts
 from bayesdl_sim.physics.microscopes import Microscope, random_microscope
@@ -14,6 +13,7 @@ from bayesdl_sim.physics.patterns.bands import separate
 from bayesdl_sim.physics.patterns.estimation import estimate
 from bayesdl_sim.physics.patterns.measured import MeasuredFrames
 from bayesdl_sim.physics.patterns.noise import noise_variance
+from bayesdl_sim.physics.sensor.camera import Camera
 from bayesdl_sim.utils.errors import InputError
 from tests.physics.conftest import shuffled
 

@@ -5,16 +5,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bayesdl_sim.physics.hot import cooled, dead_pixels, hot_pixels
-from bayesdl_sim.physics.missing import filled, missing_pixels, validity
+from bayesdl_sim.physics.checks.raw_checks import raw_checks
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS
 from bayesdl_sim.physics.patterns import measured as module
 from bayesdl_sim.physics.patterns.estimation import estimate
 from bayesdl_sim.physics.patterns.measured import MeasuredFrames, background_of, measured
 from bayesdl_sim.physics.patterns.noise import noise_bins, noise_variance
 from bayesdl_sim.physics.reconstruction.first_guess import first_guess
-from bayesdl_sim.physics.reconstruction.raw_checks import raw_checks
 from bayesdl_sim.physics.reconstruction.resimulation import resimulate_field
+from bayesdl_sim.physics.sensor.hot import cooled, dead_pixels, hot_pixels
+from bayesdl_sim.physics.sensor.missing import filled, missing_pixels, validity
 from bayesdl_sim.utils.errors import InputError
 
 

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from bayesdl_sim.metrics.images import auroc
-from bayesdl_sim.physics.camera import Camera
 from bayesdl_sim.physics.illumination import Illumination
 from bayesdl_sim.physics.image_formation import expected_frames, grid_for, raw_counts, target_image
 from bayesdl_sim.physics.microscopes import Microscope
@@ -18,6 +17,7 @@ from bayesdl_sim.physics.reconstruction.resimulation import (
     resimulate,
     resimulate_field,
 )
+from bayesdl_sim.physics.sensor.camera import Camera
 from bayesdl_sim.physics.structures.mixture import draw
 
 torch.set_num_threads(1)

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from bayesdl_sim.metrics.images import affine_fit, quality
-from bayesdl_sim.physics.camera import Camera
 from bayesdl_sim.physics.illumination import Illumination
 from bayesdl_sim.physics.image_formation import expected_frames, grid_for, raw_counts, target_image
 from bayesdl_sim.physics.microscopes import Microscope
@@ -18,6 +17,7 @@ from bayesdl_sim.physics.reconstruction.wiener import (
     wide_field_upsampled,
     wiener_sim,
 )
+from bayesdl_sim.physics.sensor.camera import Camera
 from bayesdl_sim.physics.spots import dimming
 from bayesdl_sim.utils.errors import InputError
 

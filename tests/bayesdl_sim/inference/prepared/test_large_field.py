@@ -8,8 +8,8 @@ from bayesdl_sim.data.stacks import RawStack
 from bayesdl_sim.inference.prepared import large_field as field_module
 from bayesdl_sim.inference.prepared.large_field import LargeField, is_large
 from bayesdl_sim.inference.prepared.stack import PreparedStack
-from bayesdl_sim.physics.missing import missing_pixels
 from bayesdl_sim.physics.patterns.measured import MeasuredFrames
+from bayesdl_sim.physics.sensor.missing import missing_pixels
 from bayesdl_sim.physics.spots import UNDIMMED, dimming
 from bayesdl_sim.utils.errors import InputError
 

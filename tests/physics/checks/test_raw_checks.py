@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bayesdl_sim.physics.camera import Camera
+from bayesdl_sim.physics.checks.raw_checks import raw_checks
 from bayesdl_sim.physics.illumination import Illumination
 from bayesdl_sim.physics.image_formation import expected_frames, grid_for, raw_counts
 from bayesdl_sim.physics.microscopes import Microscope
@@ -14,7 +14,7 @@ from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
 from bayesdl_sim.physics.patterns.frames.fringe_search import search_fringes
 from bayesdl_sim.physics.patterns.measured import MeasuredFrames
 from bayesdl_sim.physics.patterns.noise import noise_line
-from bayesdl_sim.physics.reconstruction.raw_checks import raw_checks
+from bayesdl_sim.physics.sensor.camera import Camera
 from bayesdl_sim.physics.structures.mixture import draw
 
 torch.set_num_threads(1)

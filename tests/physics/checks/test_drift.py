@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from bayesdl_sim.physics.reconstruction.drift import drift
+from bayesdl_sim.physics.checks.drift import drift
 
 
 def test_drift_of_one_orientation_is_seen():

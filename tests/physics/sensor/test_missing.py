@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bayesdl_sim.physics.missing import (
+from bayesdl_sim.physics.sensor.missing import (
     describe_missing,
     filled,
     missing_in_bands,

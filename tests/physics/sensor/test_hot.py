@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from bayesdl_sim.physics.hot import cooled, dead_pixels, hot_pixels
 from bayesdl_sim.physics.optics import Optics, apply_otf, otf
+from bayesdl_sim.physics.sensor.hot import cooled, dead_pixels, hot_pixels
 
 
 def counts(light, seed=0):

@@ -6,8 +6,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter, median_filter, shift, zoom
 
-from bayesdl_sim.physics.patterns.measured import MeasuredFrames
-from bayesdl_sim.physics.reconstruction.camera_checks import (
+from bayesdl_sim.physics.checks.camera_checks import (
     are_stretched,
     clipped_share,
     copies,
@@ -16,6 +15,7 @@ from bayesdl_sim.physics.reconstruction.camera_checks import (
     noise_colour,
     saturated_share,
 )
+from bayesdl_sim.physics.patterns.measured import MeasuredFrames
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bayesdl_sim.physics.checks.camera_checks import (
+    are_stretched,
+    clipped_share,
+    copies,
+    grey_step,
+    neighbour_ties,
+    noise_colour,
+    saturated_share,
+)
+from bayesdl_sim.physics.checks.drift import drift
+from bayesdl_sim.physics.checks.photon_statistics import noise_growth, stored_gamma
 from bayesdl_sim.physics.image_formation import lit_median
-from bayesdl_sim.physics.missing import describe_missing
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
 from bayesdl_sim.physics.patterns.bands import fast_shape, frequencies, power, taper
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
@@ -30,18 +40,8 @@ from bayesdl_sim.physics.patterns.frames.fringe_search import (
 from bayesdl_sim.physics.patterns.frames.geometry import geometry_of
 from bayesdl_sim.physics.patterns.measured import Counts, MeasuredFrames, measured
 from bayesdl_sim.physics.patterns.noise import BEYOND_ANY_LENS
-from bayesdl_sim.physics.reconstruction.camera_checks import (
-    are_stretched,
-    clipped_share,
-    copies,
-    grey_step,
-    neighbour_ties,
-    noise_colour,
-    saturated_share,
-)
-from bayesdl_sim.physics.reconstruction.drift import drift
-from bayesdl_sim.physics.reconstruction.photon_statistics import noise_growth, stored_gamma
 from bayesdl_sim.physics.sensor.lines import line_noise
+from bayesdl_sim.physics.sensor.missing import describe_missing
 from bayesdl_sim.physics.spots import spot_brightness
 from bayesdl_sim.utils.pieces.brightest import brightest_square
 

@@ -13,7 +13,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from bayesdl_sim.physics.interpolation import interpolated, narrow_gaps
+from bayesdl_sim.physics.sensor.interpolation import interpolated, narrow_gaps
 from bayesdl_sim.utils.pieces.blurring import gaussian
 
 __all__ = [

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from bayesdl_sim.physics.interpolation import interpolated, narrow_gaps
-from bayesdl_sim.physics.missing import _smoothly_filled, filled
 from bayesdl_sim.physics.patterns.estimation import estimate
+from bayesdl_sim.physics.sensor.interpolation import interpolated, narrow_gaps
+from bayesdl_sim.physics.sensor.missing import _smoothly_filled, filled
 
 
 def missing_columns(*columns, size=(48, 60)):

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from bayesdl_sim.physics.checks.photon_statistics import noise_growth, stored_gamma
 from bayesdl_sim.physics.patterns.measured import MeasuredFrames, background_of
-from bayesdl_sim.physics.reconstruction.photon_statistics import noise_growth, stored_gamma
 
 
 def power_of(counts, gamma):
