@@ -36,11 +36,14 @@ def estimates(monkeypatch):
         calls.append(tuple(measured(raw).missing.shape))
         return estimate(raw, *more)
 
-    reconstruction = "physics.reconstruction"
-    names = ("first_guess", "raw_checks", "resimulation")
-    rooms = ("inference.prepared.stack", *(f"{reconstruction}.{name}" for name in names))
-    for room in rooms:
-        monkeypatch.setattr(f"bayesdl_sim.{room}.estimate", counted)
+    callers = (
+        "inference.prepared.stack",
+        "physics.checks.raw_checks",
+        "physics.reconstruction.first_guess",
+        "physics.reconstruction.resimulation",
+    )
+    for caller in callers:
+        monkeypatch.setattr(f"bayesdl_sim.{caller}.estimate", counted)
     return calls
 
 
