@@ -17,6 +17,7 @@ import sys
 from collections import Counter
 from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,7 +61,8 @@ class Kind(NamedTuple):
     pixel_size_nm: float | None
 
 
-class Plan(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Plan:
     """How every cell is converted.
 
     `order`: of the images in a raw file. `scale`: target pixels per raw pixel along a side.

@@ -33,8 +33,8 @@ script says percentile too, but takes its number as a share of the intensity ran
 import argparse
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from bayesdl_sim.data.frame_order import ORDERS, FrameOrder
 from bayesdl_sim.data.sets.layout import PARTS
@@ -54,7 +54,8 @@ LEVEL_TARGET = re.compile(r"GTSIM_(?:level|seq)_(\d+)\.mrc", re.IGNORECASE)
 PER_LEVEL = 100  # ER: cell_1203 is level 3 of cell 12
 
 
-class CellFiles(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class CellFiles:
     """What a cell's folder holds: raw files and, for ER, targets by level; else one target."""
 
     folder: Path
@@ -97,7 +98,11 @@ def _files_of(folder: Path) -> CellFiles:
     nonlinear = (folder / "SIM_gt_a.mrc").is_file()
     target = folder / ("SIM_gt_a.mrc" if nonlinear else "SIM_gt.mrc")
     return CellFiles(
-        folder, _by_level(files, RAW), _by_level(files, LEVEL_TARGET), target, nonlinear
+        folder=folder,
+        raw=_by_level(files, RAW),
+        level_targets=_by_level(files, LEVEL_TARGET),
+        target=target,
+        nonlinear=nonlinear,
     )
 
 
@@ -201,7 +206,13 @@ def main(argv: list[str] | None = None) -> None:
     order = FrameOrder(ORDERS[0], 5, 5) if nonlinear else FrameOrder(ORDERS[0])
     kind = kind_of([path for cell in cells.values() for path in list(cell.raw.values())[:1]])
     kind = kind._replace(pixel_size_nm=round(kind.pixel_size_nm or PIXEL_SIZE_NM, 3))
-    plan = Plan(args.save_path, order, 3 if nonlinear else 2, kind, args.bg_cut_prct)
+    plan = Plan(
+        root=args.save_path,
+        order=order,
+        scale=3 if nonlinear else 2,
+        kind=kind,
+        cut_percentile=args.bg_cut_prct,
+    )
     if per_level:
         parts = {
             part: [PER_LEVEL * cell + level for cell in numbers for level in levels]

@@ -17,6 +17,7 @@ same command again after an interruption: the cells that are there stay.
 
 import argparse
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -123,10 +124,15 @@ def main(argv: list[str] | None = None) -> None:
     """Writes the data set; `dataset.json` says whether it is complete."""
     args = parse_args(argv)
     recipe = Recipe(
-        args.sample, args.microscope, args.levels, args.size, args.seed, args.softest_nm
+        sample=args.sample,
+        microscope=args.microscope,
+        levels=args.levels,
+        size=args.size,
+        seed=args.seed,
+        softest_nm=args.softest_nm,
     )
     numbers = list(range(1, args.cells + 1))
-    identity = {**recipe._asdict(), "cells": args.cells}
+    identity = {**asdict(recipe), "cells": args.cells}
     root = writable_folder(args.save_path)
     _refuse_others(root, identity)  # before anything is written, a lock for instance
     with owned_folder(root):

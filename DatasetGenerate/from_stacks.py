@@ -187,7 +187,8 @@ def main(argv: list[str] | None = None) -> None:
         },
         details={"order_check": verdict, "written_order": ORDERS[0]},
     )
-    convert_set(description, Plan(args.save_path, order, SCALE, kind), sources, {}, args.workers)
+    plan = Plan(root=args.save_path, order=order, scale=SCALE, kind=kind)
+    convert_set(description, plan, sources, {}, args.workers)
     if (order.orientations, order.phases) != (3, 3):
         print(
             f"note: networks here take 3 x 3 frames; train.py refuses this set of "

@@ -6,7 +6,8 @@ settings the folder belongs to; a run with others is refused, the same run goes 
 """
 
 import sys
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 from bayesdl_sim.data.sets.layout import PARTS, DatasetSpec, DatasetTree
 from bayesdl_sim.DatasetGenerate.conversion import Plan, Source, convert, refuse_other_files
@@ -16,7 +17,8 @@ from bayesdl_sim.utils.folders.lock import owned_folder
 __all__ = ["Description", "convert_set"]
 
 
-class Description(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Description:
     """What the set is.
 
     `splits`: the cells of each part, in numbers of the tree. `splits_named`: whether the user gave
@@ -76,7 +78,7 @@ def _convert_set(
         "left_out": failed,
         "cells": {str(number): facts for number, facts in sorted(done.items())},
     }
-    _write_spec(tree, description._replace(splits=splits), plan, facts)
+    _write_spec(tree, replace(description, splits=splits), plan, facts)
     shares = ", ".join(f"{len(splits[part])} {part}" for part in PARTS)
     print(f"{len(done)} cells in {plan.root} ({shares})")
     if failed:

@@ -1,6 +1,6 @@
 """Simulates the cells of a data set: structure, microscope, exposures; each from its own seed."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,7 +47,8 @@ MOST_ATTEMPTS = 50  # at an outlier
 SIGNAL_RANGE_E = {"random": (2.0, 400.0), "biosr": (7.0, 250.0), "wide": (1.0, 400.0)}
 
 
-class Recipe(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
     """What to simulate; the same for every cell."""
 
     sample: str

@@ -41,7 +41,14 @@ def read_scene(raw_path: Path, target_path: Path) -> Scene:
             f"{target_path} is {target.shape} px, but the target of {raw_path} is expected to be "
             f"{expected}: name the target of this stack"
         )
-    return Scene("F-actin", raw, target, (float("nan"),), measured_optics()[0], None)
+    return Scene(
+        name="F-actin",
+        raw=raw,
+        target=target,
+        signals=(float("nan"),),
+        optics=measured_optics()[0],
+        illumination=None,
+    )
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

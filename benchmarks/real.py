@@ -92,7 +92,14 @@ def _taper(shape: tuple[int, int]) -> np.ndarray:
 def read_scene(name: str, stack: RealStack) -> Scene:
     """The first time point of a real stack."""
     raw = torch.from_numpy(read_stack(stack.path).raw[:1])
-    return Scene(name, raw, None, (float("nan"),), stack.optics, None)
+    return Scene(
+        name=name,
+        raw=raw,
+        target=None,
+        signals=(float("nan"),),
+        optics=stack.optics,
+        illumination=None,
+    )
 
 
 def agreement(scene: Scene, stack: RealStack, images: dict[str, np.ndarray]) -> list[dict]:

@@ -99,17 +99,25 @@ def calibration_records(scene: Scene, prediction: Prediction, cell: int) -> list
 
 def samples_of(scene: Scene, prediction: Prediction, cell: int) -> list[Sample]:
     """Every pixel of the levels whose target is in the right units, for `evaluation.groups`."""
-    found = []
+    samples = []
     for level, target in enumerate(normalised_targets(scene)):
         if target is None:
             continue
         mean, total = prediction.mean[level], prediction.total[level].clamp(min=1e-6)
-        pixels = (image.flatten().numpy() for image in (target, mean, total))
-        features = features_of(*(image[level] for image in prediction[:3]))
-        brightness = brightness_of(mean.numpy()).ravel()
-        known = {"structure": scene.name, "features": features, "brightness": brightness}
-        found.append(Sample(cell, level + 1, scene.signals[level], *pixels, **known))
-    return found
+        samples.append(
+            Sample(
+                cell=cell,
+                level=level + 1,
+                signal_e=scene.signals[level],
+                target=target.flatten().numpy(),
+                mean=mean.flatten().numpy(),
+                sigma=total.flatten().numpy(),
+                structure=scene.name,
+                features=features_of(*(image[level] for image in prediction[:3])),
+                brightness=brightness_of(mean.numpy()).ravel(),
+            )
+        )
+    return samples
 
 
 def calibration_table(

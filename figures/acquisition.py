@@ -103,7 +103,14 @@ def simulated_scene(args: argparse.Namespace, number: int) -> Scene:
     expected = expected_frames(structure, microscope, grid)
     raw = torch.stack([raw_counts(expected, e, microscope, generator) for e in args.exposures_e])
     target = target_image(structure, microscope, grid).numpy()
-    return Scene(args.structure, raw, target, tuple(args.exposures_e), microscope.optics, None)
+    return Scene(
+        name=args.structure,
+        raw=raw,
+        target=target,
+        signals=tuple(args.exposures_e),
+        optics=microscope.optics,
+        illumination=None,
+    )
 
 
 def records_of(scene: Scene, posterior: Posterior, delta: float) -> list[dict[str, float]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -126,7 +127,7 @@ def lit_fifth(
             bright = sample.mean >= np.quantile(sample.mean, 1 - LIT_SHARE)
             known = {n: getattr(sample, n) for n in ("target", "mean", "sigma", "brightness")}
             parts = {n: x[bright] for n, x in known.items() if x is not None}
-            lit.append(sample._replace(**parts, draws=None))
+            lit.append(replace(sample, **parts, draws=None))
             names.append(f"{sample.structure or 'unknown'}, {name}" if per_structure else name)
     groups = _grouped(lit, names, calibration)
     if per_structure:  # by name, rising signals within

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -137,7 +137,7 @@ def predict_case(case: Case, evaluated: Evaluated, sampling: Sampling) -> tuple[
         means, sigmas = brightened(prepared, 0, means, spots), sigmas / spots
     rng = np.random.default_rng([sampling.seed, case.cell, case.level, 1])
     draws = mixture_draws(factor * means + offset, factor * sigmas, rng)
-    return maps, _sample(case, maps, index)._replace(draws=draws)
+    return maps, replace(_sample(case, maps, index), draws=draws)
 
 
 def nested_samples(case: Case, evaluated: Evaluated, sampling: Sampling) -> list[Sample]:
@@ -195,12 +195,12 @@ def _sample(
         image.ravel()[index].astype(dtype) for image in (case.target, maps.mean, maps.total)
     )
     return Sample(
-        case.cell,
-        case.level,
-        case.signal_e,
-        target,
-        mean,
-        np.maximum(sigma, SMALLEST_SIGMA),
+        cell=case.cell,
+        level=case.level,
+        signal_e=case.signal_e,
+        target=target,
+        mean=mean,
+        sigma=np.maximum(sigma, SMALLEST_SIGMA),
         structure=case.structure,
         features=features_of(*maps[:3]),
         brightness=brightness_of(maps.mean).ravel()[index],

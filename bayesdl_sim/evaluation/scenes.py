@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,7 +24,8 @@ __all__ = ["Scene", "field_patterns", "simulated_cells"]
 TRAINING_SEEDS = (0, 1, 2, 3)  # of the sets that from_simulation's examples and the training make
 
 
-class Scene(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Scene:
     """One field at one or more signal levels, with what is known about it.
 
     Attributes:
@@ -65,7 +66,7 @@ def simulated_cells(seed: int, cells: int, levels: int, size: int) -> Iterator[S
         raise InputError(
             f"seed: {seed} makes cells that a network may have been trained on: choose another"
         )
-    recipe = Recipe("mixed", "random", levels, size, seed)
+    recipe = Recipe(sample="mixed", microscope="random", levels=levels, size=size, seed=seed)
     measured = measured_optics()
     for number in range(1, cells + 1):
         cell = simulate_cell(recipe, number, measured)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,8 @@ INTENSITY_ONLY = "intensity only"
 CONSTANT = "one constant"
 
 
-class Sample(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Sample:
     """Sampled pixels (n,) of one stack, in normalised intensity; `draws` (DRAWS, n).
 
     `features` are those of the whole image, `brightness` is that of the sampled pixels in it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -104,7 +104,7 @@ class Scorer:
                 continue
             results.images.extend(rows)
             results.uncertainty.extend(self._uncertainty_rows(case, samples))
-            results.samples.append(samples[0]._replace(draws=None))
+            results.samples.append(replace(samples[0], draws=None))
             error = next(row["nrmse"] for row in rows if row["method"] == OURS)
             if not results.examples:
                 results.examples["first stack"] = _example(case, images, maps, self.calibration)

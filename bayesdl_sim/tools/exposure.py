@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -37,7 +37,8 @@ def next_exposure(
     return float(np.exp(low + part * (high - low)))
 
 
-class Pair(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Pair:
     """One field at two exposures; the lower one has exposure 1.
 
     Attributes:
@@ -103,7 +104,13 @@ def measured_pair(low: Tensor, high: Tensor, ratio: float, delta: float) -> Pair
     # No part can be negative: if the variance falls faster than 1 / exposure, all of it is light.
     per_light = min(per_light, variances[1] * ratio)
     fixed = variances[1] - per_light / ratio
-    return Pair(ratio, fixed, per_light, high, float(credibility(low, delta).mean()))
+    return Pair(
+        ratio=ratio,
+        fixed=fixed,
+        per_light=per_light,
+        sigma=high,
+        low=float(credibility(low, delta).mean()),
+    )
 
 
 def advice(pair: Pair, found: float | None, goal: float, share: float) -> str:

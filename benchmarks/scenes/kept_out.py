@@ -136,7 +136,14 @@ def scene_of(
     raw = raw if scenario.spoil is None else scenario.spoil(raw, generator)
     light = field_patterns(microscope.illumination, grid)
     target = target_image(structure, microscope, grid).numpy()
-    return Scene(name, raw, target, signals, microscope.optics, light)
+    return Scene(
+        name=name,
+        raw=raw,
+        target=target,
+        signals=signals,
+        optics=microscope.optics,
+        illumination=light,
+    )
 
 
 def _signals(

@@ -97,5 +97,11 @@ def texture_scenes(
             drawn = seed + 1000 * number + index
             stacks = [simulate_stack(density, optics, "biosr", s, drawn) for s in signals_e]
             raw = np.stack([stack.raw for stack in stacks]).astype(np.float32)
-            target = stacks[0].target
-            yield Scene(name, torch.from_numpy(raw), target, tuple(signals_e), optics, None)
+            yield Scene(
+                name=name,
+                raw=torch.from_numpy(raw),
+                target=stacks[0].target,
+                signals=tuple(signals_e),
+                optics=optics,
+                illumination=None,
+            )

@@ -185,7 +185,7 @@ def test_impossible_numbers_are_refused(tmp_path, option, value):
 
 
 def recipe(seed):
-    return simulation.Recipe("mixed", "random", levels=2, size=32, seed=seed)
+    return simulation.Recipe(sample="mixed", microscope="random", levels=2, size=32, seed=seed)
 
 
 def optics():
@@ -206,7 +206,9 @@ def test_wide_microscopes_give_other_cells_that_say_so(tmp_path):
 
 def test_ordinary_cells_stay_as_they_were():
     """Test cells of the benchmarks are made by seed: a new option must not change them."""
-    recipe = simulation.Recipe("mixed", "random", 2, 48, 20261, 90.0)
+    recipe = simulation.Recipe(
+        sample="mixed", microscope="random", levels=2, size=48, seed=20261, softest_nm=90.0
+    )
     cell = simulation.simulate_cell(recipe, 1, measured_optics())
     assert (cell.details["structure"], cell.details["signal_e"]) == ("CCPs", [15.3039, 30.9679])
     assert cell.details["microscope"]["optics"]["cutoff"] == 0.335752

@@ -25,7 +25,7 @@ def test_the_set_is_read_for_training_and_names_every_oddity(outlier_set):
 def test_an_outlier_that_never_shows_its_target_is_named(monkeypatch):
     monkeypatch.setattr(simulation, "_shows_its_target", lambda cell: False)
     monkeypatch.setattr(simulation, "MOST_ATTEMPTS", 2)
-    recipe = simulation.Recipe("outliers", "random", levels=1, size=32, seed=0)
+    recipe = simulation.Recipe(sample="outliers", microscope="random", levels=1, size=32, seed=0)
     with pytest.raises(InputError, match=r"none of 2 draws of outlier 1 \(discs\)"):
         simulation.simulate_cell(recipe, 1, measured_optics())
 

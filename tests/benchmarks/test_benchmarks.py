@@ -188,7 +188,7 @@ def test_calibrated_prediction_covers_nine_in_ten(cell):
 
 
 def test_target_in_the_units_of_the_frames_follows_the_frames(cell):
-    (bright,) = uncertainty.normalised_targets(cell._replace(raw=cell.raw[1:]))
+    (bright,) = uncertainty.normalised_targets(replace(cell, raw=cell.raw[1:]))
     wide_field = normalisation_of(cell.raw[1]).apply(cell.raw[1]).mean(dim=0)
     assert float(bright.mean()) == pytest.approx(float(wide_field.mean()), abs=0.05)
 

@@ -45,7 +45,17 @@ def test_rows_count_the_lit_fifth_of_each_structure():
         mean, sigma = rng.random(5000), np.full(5000, 0.1)
         sigma[mean > 0.8] *= 0.5 if name == "b" else 1.0  # over-confident where it is bright
         target = mean + 0.1 * rng.normal(size=5000)
-        samples.append(Sample(cell, 1, 20.0, target, mean, sigma, structure=name))
+        samples.append(
+            Sample(
+                cell=cell,
+                level=1,
+                signal_e=20.0,
+                target=target,
+                mean=mean,
+                sigma=sigma,
+                structure=name,
+            )
+        )
     table = rows(samples, Calibration())
     assert [(row["structure"], row["stacks"]) for row in table] == [("all", 3), ("a", 2), ("b", 1)]
     covered = [row["lit fifth covered, calibrated, %"] for row in table]

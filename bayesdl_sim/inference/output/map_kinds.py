@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 __all__ = ["CHANNELS", "FACTS", "MAPS", "OTHER", "PROBABILITIES", "MapKind"]
 
@@ -10,7 +10,8 @@ CHANNELS = "Channels.ome.tif"
 FACTS = "prediction.json"
 
 
-class MapKind(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class MapKind:
     """How a map is shown.
 
     Attributes:
@@ -36,34 +37,43 @@ class MapKind(NamedTuple):
 _WIDTH = "standard deviation, normalised SR intensity"
 # Every map that may be a file NAME.tif (and NAME.png); others are channels only.
 MAPS = {
-    "SR": MapKind("Super-resolved", "normalised SR intensity", "magma"),
-    "Aleatoric": MapKind("Aleatoric uncertainty", _WIDTH),
-    "Epistemic": MapKind("Epistemic uncertainty", _WIDTH),
-    "Credibility": MapKind("Credibility", "P(|error| < {delta})", "cividis"),
-    "Sharp": MapKind("Super-resolved, sharp convention", "normalised SR intensity", "magma"),
+    "SR": MapKind(title="Super-resolved", label="normalised SR intensity", colours="magma"),
+    "Aleatoric": MapKind(title="Aleatoric uncertainty", label=_WIDTH),
+    "Epistemic": MapKind(title="Epistemic uncertainty", label=_WIDTH),
+    "Credibility": MapKind(title="Credibility", label="P(|error| < {delta})", colours="cividis"),
+    "Sharp": MapKind(
+        title="Super-resolved, sharp convention",
+        label="normalised SR intensity",
+        colours="magma",
+    ),
     "Lower": MapKind(),
     "Upper": MapKind(),
     "Contradicted": MapKind(
-        "Light that the frames contradict: too much (+), too little (-)",
-        "standard deviations",
-        "RdBu_r",
-        (-6.0, 6.0),
+        title="Light that the frames contradict: too much (+), too little (-)",
+        label="standard deviations",
+        colours="RdBu_r",
+        limits=(-6.0, 6.0),
         raw_grid=True,
         border=10,
     ),
     "Misfit": MapKind(
-        "Misfit of the re-simulated frames",
-        "chi^2 per frame",
-        "viridis",
-        (0.0, 4.0),
+        title="Misfit of the re-simulated frames",
+        label="chi^2 per frame",
+        limits=(0.0, 4.0),
         raw_grid=True,
         border=10,
     ),
     "Change": MapKind(
-        "Change to the next time point", "normalised SR intensity", "RdBu_r", symmetric=True
+        title="Change to the next time point",
+        label="normalised SR intensity",
+        colours="RdBu_r",
+        symmetric=True,
     ),
     "Changed": MapKind(
-        "Change beyond its credible interval", "-1: darker, 1: brighter", "RdBu_r", (-1.0, 1.0)
+        title="Change beyond its credible interval",
+        label="-1: darker, 1: brighter",
+        colours="RdBu_r",
+        limits=(-1.0, 1.0),
     ),
 }
 

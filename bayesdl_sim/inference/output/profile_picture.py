@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -74,7 +74,8 @@ def write_profile_picture(
     canvas.save(path)
 
 
-class Profile(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Profile:
     """What lies along a line.
 
     Attributes:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -63,7 +63,8 @@ class Outcome:
         return self.result is not None and self.verdict.decision == "refuse"
 
 
-class Finished(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Finished:
     """An outcome with all that the window shows of it, made beside the window's thread."""
 
     outcome: Outcome
@@ -166,7 +167,13 @@ def finished(
                 total=_one_or_series(result.total),
                 raw_pixel_nm=stack.pixel_size_nm,
             )
-    return Finished(outcome, banner_of(outcome), shows_fault(outcome), layers, trust)
+    return Finished(
+        outcome=outcome,
+        banner=banner_of(outcome),
+        fault=shows_fault(outcome),
+        layers=layers,
+        trust=trust,
+    )
 
 
 def _one_or_series(image: NDArray) -> NDArray:

@@ -1,5 +1,7 @@
 """From sampled pixels to scores, groups and bars, on predictions whose truth is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -41,7 +43,16 @@ def samples(cells=12, levels=2, pixels=1500, factor=1.0, seed=0):
             mean = rng.uniform(0, 1, pixels)
             sigma = rng.uniform(0.02, 0.3, pixels)
             target = mean + factor * sigma * rng.normal(size=pixels)
-            found.append(Sample(cell, level, 3.0 * cell * level, target, mean, sigma))
+            found.append(
+                Sample(
+                    cell=cell,
+                    level=level,
+                    signal_e=3.0 * cell * level,
+                    target=target,
+                    mean=mean,
+                    sigma=sigma,
+                )
+            )
     return found
 
 
@@ -133,16 +144,16 @@ def test_lit_fifth_shows_what_a_dark_background_hides():
     worse = []
     for sample in found:
         bright = sample.mean >= np.quantile(sample.mean, 0.8)
-        worse.append(sample._replace(target=sample.mean + np.where(bright, 3, 0.8) * sample.error))
+        worse.append(replace(sample, target=sample.mean + np.where(bright, 3, 0.8) * sample.error))
     rows = group_calibration(lit_fifth(worse, Calibration()), Calibration())
     assert [row["group"] for row in rows] == ["3-13 e-/px", "13-60 e-/px"]
     assert sum(row["pixels"] for row in rows) == 16 * 400
     assert all(row["coverage, as predicted"] < 0.5 for row in rows)
     everything = group_calibration(by_structure(worse, Calibration()), Calibration())
     assert everything[0]["coverage, as predicted"] > 0.8
-    unknown = [sample._replace(signal_e=float("nan")) for sample in found]
+    unknown = [replace(sample, signal_e=float("nan")) for sample in found]
     assert list(lit_fifth(unknown, Calibration())) == ["unknown signal"]
-    kinds = [s._replace(structure="MT" if s.cell % 2 else "ER") for s in worse]
+    kinds = [replace(s, structure="MT" if s.cell % 2 else "ER") for s in worse]
     per_structure = lit_fifth(kinds, Calibration(), per_structure=True)
     assert list(per_structure) == [
         f"{kind}, {band} e-/px" for kind in ("ER", "MT") for band in ("3-13", "13-60")
@@ -162,13 +173,13 @@ def test_deciles_hold_every_pixel_once_and_in_order(known):
 
 
 def test_signals_that_are_unknown_are_grouped_by_level():
-    found = [sample._replace(signal_e=float("nan")) for sample in samples(cells=3, pixels=50)]
+    found = [replace(sample, signal_e=float("nan")) for sample in samples(cells=3, pixels=50)]
     assert list(signal_deciles(found, Calibration())) == ["level 1", "level 2"]
 
 
 def test_structures_are_kept_apart():
     one, two = samples(cells=1, pixels=40), samples(cells=2, pixels=40, factor=3, seed=4)
-    found = [s._replace(structure="ER") for s in one] + [s._replace(structure="MT") for s in two]
+    found = [replace(s, structure="ER") for s in one] + [replace(s, structure="MT") for s in two]
     er, mt = group_calibration(by_structure(found, Calibration()), Calibration())
     assert (er["group"], er["pixels"], mt["group"], mt["pixels"]) == ("ER", 80, "MT", 160)
     assert mt["mean z^2, as predicted"] > 4 * er["mean z^2, as predicted"]
@@ -176,7 +187,7 @@ def test_structures_are_kept_apart():
 
 def test_a_group_that_is_overconfident_shows():
     found = samples(cells=20, levels=1, seed=5)
-    bad = [s._replace(sigma=s.sigma * (0.4 if s.signal_e < 8 else 1)) for s in found]
+    bad = [replace(s, sigma=s.sigma * (0.4 if s.signal_e < 8 else 1)) for s in found]
     rows = group_calibration(signal_deciles(bad, Calibration()), Calibration())
     assert rows[0]["coverage, as predicted"] < 0.6
     assert rows[5]["coverage, as predicted"] == pytest.approx(0.9, abs=0.03)
@@ -198,7 +209,15 @@ def test_draws_are_those_of_the_mixture():
     assert draws[draws < 0.5].std() == pytest.approx(0.1, abs=0.005)
     one = mixture_draws(np.zeros((1, 30_000)), np.full((1, 30_000), 0.2), rng)
     target = 0.2 * rng.normal(size=30_000)
-    sample = Sample(1, 1, 1.0, target, np.zeros(30_000), np.full(30_000, 0.2), one)
+    sample = Sample(
+        cell=1,
+        level=1,
+        signal_e=1.0,
+        target=target,
+        mean=np.zeros(30_000),
+        sigma=np.full(30_000, 0.2),
+        draws=one,
+    )
     assert fair_crps(sample, 1.0) == pytest.approx(crps_gaussian(target, sample.sigma), rel=0.02)
     assert fair_crps(sample, 3.0) > 1.2 * fair_crps(sample, 1.0)
 
