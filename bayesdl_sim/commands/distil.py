@@ -32,9 +32,12 @@ def parse_args(argv: list[str] | None = None) -> DistilSettings:
     add("--save_path", type=Path, help="folder of the student (student/ beside the members)")
     add("--work", type=Path, required=True, help="folder of what is kept on the way")
     add(
-        "--start_from", type=int, nargs="+", default=[1],
+        "--start_from",
+        type=int,
+        nargs="+",
+        default=[1],
         help="members whose mean weights it starts with; draws of one chain (%(default)s)",
-    )  # fmt: skip
+    )
     add("--init_from", type=Path, help="folder of an earlier student, to fit it further instead")
     add("--held_out", type=int, default=48, help="patches of the first set that are only scored")
     add("--patch_size", type=int, default=96, help="raw pixels (%(default)s)")
@@ -42,9 +45,11 @@ def parse_args(argv: list[str] | None = None) -> DistilSettings:
     add("--batch_size", type=int, default=4, help="patches per step (%(default)s)")
     add("--lr", type=float, default=4e-4, help="largest step size (%(default)s)")
     add(
-        "--blend", type=float, default=1.0,
+        "--blend",
+        type=float,
+        default=1.0,
         help="share of the fitted weights, the rest those of the start (%(default)s: as fitted)",
-    )  # fmt: skip
+    )
     add("--seed", type=int, default=0, help="of patches and batches (%(default)s)")
     add("--sample", default="F-actin", help="name of the structure (%(default)s)")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:n (%(default)s)")

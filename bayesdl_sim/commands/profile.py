@@ -19,9 +19,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--result", type=Path, required=True, help="folder that test.py wrote")
     parser.add_argument(
-        "--line", type=float, nargs=4, metavar=("Y0", "X0", "Y1", "X1"),
+        "--line",
+        type=float,
+        nargs=4,
+        metavar=("Y0", "X0", "Y1", "X1"),
         help="ends in pixels of the SR image (default: two clicks)",
-    )  # fmt: skip
+    )
     parser.add_argument("--raw", type=Path, help="raw stack of the result, for its wide field")
     parser.add_argument("--level", type=float, default=0.9, help="of the interval")
     parser.add_argument("--time", type=int, default=0, help="time point, from 0")

@@ -38,7 +38,9 @@ def parse_args(argv: list[str] | None = None) -> Step1Settings | Step2Settings:
     )
     _add_data(parser.add_argument_group("data"))
     _add_network(parser.add_argument_group("network"))
-    _add_step_1(parser.add_argument_group("step 1: reconstruction"))
+    step_1 = parser.add_argument_group("step 1: reconstruction")
+    _add_posterior(step_1)
+    _add_energy(step_1)
     _add_step_2(parser.add_argument_group("step 2: uncertainty tail"))
     _add_run(parser.add_argument_group("run"))
     accept_without_effect(parser, RELEASED_OPTIONS)
@@ -51,9 +53,10 @@ def _add_data(group: Any) -> None:
     add("--root_dir", type=Path, help="data set, or the folder that holds it under that name")
     add("--input_frames", help="show the network the wide field and these frames only, as 1,2,3")
     add(
-        "--SISR_or_SIM", choices=choices_of(InputSettings, "SISR_or_SIM"),
+        "--SISR_or_SIM",
+        choices=choices_of(InputSettings, "SISR_or_SIM"),
         help="SISR: show it the wide field alone",
-    )  # fmt: skip
+    )
     add("--sr_scale", type=int, default=2, help="2, the only one")
     add("--batch_size", type=int, help="patches per step (8)")
     add("--patch_size", type=int, help="raw pixels (64)")
@@ -61,14 +64,16 @@ def _add_data(group: Any) -> None:
     add("--val_stacks", type=int, help="stacks of each validation (16)")
     add("--train_cells", type=int, help="learn from so many cells only, the first ones (all)")
     add(
-        "--tell_optics", type=strict_bool,
+        "--tell_optics",
+        type=strict_bool,
         help="tell the first guess the optics of half of the stacks, of some wrongly (False)",
-    )  # fmt: skip
+    )
     add(
-        "--outlier_dir", type=Path,
+        "--outlier_dir",
+        type=Path,
         help="data set of stacks unlike these (from_simulation --sample outliers), on which chains "
         "of opposite --outlier_gain are made to differ (step 1)",
-    )  # fmt: skip
+    )
 
 
 def _add_network(group: Any) -> None:
@@ -80,20 +85,22 @@ def _add_network(group: Any) -> None:
     add("--nGroups", type=int, help="groups of the RCAN (5) or DFCAN (4)")
     add("--nBlocks", type=int, help="blocks per level (U-Net 2) or group (RCAN 10, DFCAN 4)")
     add(
-        "--first_guess", type=strict_bool,
+        "--first_guess",
+        type=strict_bool,
         help="show the network a Wiener reconstruction beside the frames (True for the U-Net, or "
         "as the member of --init_from)",
-    )  # fmt: skip
+    )
     add("--drop", type=float, help="dropout of elements within the network (0)")
     add("--drop2d", type=float, help="dropout of channels before the last convolution (0)")
     add("--init_from", type=Path, help="member (file, or a folder's first) to start step 1 from")
     add(
-        "--pretrained_G", type=Path,
+        "--pretrained_G",
+        type=Path,
         help="step 1: as --init_from; step 2: take the members of step 1 from this folder",
-    )  # fmt: skip
+    )
 
 
-def _add_step_1(group: Any) -> None:
+def _add_posterior(group: Any) -> None:
     add = group.add_argument
     add(
         "--train_type",
@@ -102,44 +109,58 @@ def _add_step_1(group: Any) -> None:
         help="uncertainty_tail: step 2",
     )
     add(
-        "--SGLD", "--sgld", dest="sgld", type=strict_bool, default=True,
+        "--SGLD",
+        "--sgld",
+        dest="sgld",
+        type=strict_bool,
+        default=True,
         help="True: sample members; False: step 1 gives one point estimate",
-    )  # fmt: skip
+    )
     ways = [way for way in choices_of(SamplerSettings, "posterior") if way != "point estimate"]
     add(
-        "--posterior", choices=ways,
+        "--posterior",
+        choices=ways,
         help="way to the members (sgld). ensemble: networks from different seeds, one after the "
         "other, each with an equal share of the steps of --epoch; mc_dropout: passes of one "
         "network with dropout; released: Adam and the noise of the released code",
-    )  # fmt: skip
+    )
     add("--sampler", choices=["sgld", "released"], help="older name of --posterior")
     add(
-        "--members", type=int,
+        "--members",
+        type=int,
         help="networks or passes of an ensemble or of MC-dropout (as many as SGLD: cycles x "
         "members_per_cycle)",
-    )  # fmt: skip
+    )
     add("--epoch", type=int, help="epochs (60; step 2 per member: 20)")
     add("--lr", type=float, help="Adam's step size (6e-4; step 2: 2e-3)")
     add("--burn_in", type=float, help="share of the epochs with Adam (0.6)")
     add("--cycles", type=int, help="restarts of the sampler (4)")
     add("--members_per_cycle", type=int, help="members of each cycle (2)")
     add(
-        "--period", type=int,
+        "--period",
+        type=int,
         help="epochs from member to member of --posterior released (50), two fifths with noise",
-    )  # fmt: skip
+    )
     add("--lr_sgld", type=float, help="largest step size h of SGLD (1e-4)")
     add("--explore", type=float, help="share of a cycle without noise (0.5)")
     add(
-        "--temperature", type=float, nargs="+",
+        "--temperature",
+        type=float,
+        nargs="+",
         help="temperature of the Gibbs posterior (1); of several the best by held-out likelihood",
-    )  # fmt: skip
+    )
     add("--trial_steps", type=int, help="steps of each temperature's trial (200)")
     add("--prior_precision", type=float, help="precision of the prior of every weight (1)")
+
+
+def _add_energy(group: Any) -> None:
+    add = group.add_argument
     add(
-        "--outlier_gain", type=float,
+        "--outlier_gain",
+        type=float,
         help="gain of this chain's prior function: outliers are to come out brighter by this share "
         "(0.15), or darker where it is negative",
-    )  # fmt: skip
+    )
     add("--outlier_batch_size", type=int, help="outliers per step (3)")
     add("--mae_lambda", type=float, help="weight of the absolute error (1)")
     add("--fft_lambda", type=float, help="weight of the Fourier error (0.01)")
@@ -148,10 +169,13 @@ def _add_step_1(group: Any) -> None:
 
 def _add_step_2(group: Any) -> None:
     group.add_argument(
-        "--likehood", "--likelihood", dest="likelihood", default="",
+        "--likehood",
+        "--likelihood",
+        dest="likelihood",
+        default="",
         choices=["", *choices_of(TailSettings, "likelihood")],
         help="likelihood whose parameters the tail gives; '' in step 1",
-    )  # fmt: skip
+    )
 
 
 def _add_run(group: Any) -> None:
@@ -166,10 +190,11 @@ def _add_run(group: Any) -> None:
     )
     add("--seed", type=int, help="seed of weights, patches and noise (42)")
     add(
-        "--chains", type=int,
+        "--chains",
+        type=int,
         help="run so many chains side by side, one process each, with seeds from --seed on, and "
         "collect their members in turns (1)",
-    )  # fmt: skip
+    )
     add("--stop_after", type=int, help="end step 1 after this epoch, before its last")
     add("--resume", action="store_true", help="go on after an interruption")
 

@@ -210,8 +210,6 @@ def bars(
             rows.append(row(what, f"{100 * low:g}-{100 * high:g} %", words, good))
     for score in ("nll", "ause"):
         estimate = less[score]
-        rows.append(
-            row(f"{score.upper()} less intensity only", "interval below 0", str(estimate),
-                estimate.high < 0)
-        )  # fmt: skip
+        what = f"{score.upper()} less intensity only"
+        rows.append(row(what, "interval below 0", str(estimate), estimate.high < 0))
     return rows

@@ -34,8 +34,9 @@ def blinking() -> list[LayerData]:
     path = sample_path("blinking", "movie.tif")
     frames, pixel_size_nm = read_tiff(path)
     facts = {"source": str(path), "pixel_size_nm": pixel_size_nm}
-    return [layer_of(frames, "movie", "blinking", place_of(pixel_size_nm), visible=True,
-                     facts=facts)]  # fmt: skip
+    return [
+        layer_of(frames, "movie", "blinking", place_of(pixel_size_nm), visible=True, facts=facts)
+    ]
 
 
 def sample_path(folder: str, file: str = "raw.tif") -> Path:

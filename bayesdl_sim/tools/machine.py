@@ -158,8 +158,9 @@ def gpu_lines(there: Sequence[str], seen: Sequence[Gpu], built_for: Sequence[str
             return [Line(f"GPU: {names}, not used: BayesDL-SIM computes on CUDA or on the CPU")]
         reason = "its driver does not answer" if built_for else "it is a build without GPUs"
         advice = "update the driver" if built_for else "install a CUDA build of PyTorch"
-        return [Line(f"GPU: {names}, which PyTorch {build} cannot use, since {reason}: {advice}",
-                     True)]  # fmt: skip
+        return [
+            Line(f"GPU: {names}, which PyTorch {build} cannot use, since {reason}: {advice}", True)
+        ]
     return lines or [Line("GPU: none")]
 
 

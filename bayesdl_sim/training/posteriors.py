@@ -212,9 +212,14 @@ class Sgld:
         self.descent = Descent(network, settings.lr)
         generator = torch.Generator(run.device).manual_seed(run.seed)
         self.sgld = SGLD(
-            self.descent.parameters, settings.lr_sgld, run.train.pixels, settings.temperature[0],
-            settings.prior_precision, precondition=True, generator=generator,
-        )  # fmt: skip
+            self.descent.parameters,
+            settings.lr_sgld,
+            run.train.pixels,
+            settings.temperature[0],
+            settings.prior_precision,
+            precondition=True,
+            generator=generator,
+        )
         self.temperature: float | None = None  # settled when sampling begins
 
     def begin(self, step: int) -> None:

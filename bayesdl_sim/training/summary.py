@@ -150,6 +150,7 @@ def _tails(axes: Axes, tails: Columns) -> None:
         labels = ("training patches", "validation fields") if member == 1 else (None, None)
         axes.plot(epoch, tails["nll"][here], ".-", color=BLUE, alpha=0.6, label=labels[0])
         if "validation_nll" in tails:
-            axes.plot(epoch, tails["validation_nll"][here], ".--", color=RED, alpha=0.6,
-                      label=labels[1])  # fmt: skip
+            axes.plot(
+                epoch, tails["validation_nll"][here], ".--", color=RED, alpha=0.6, label=labels[1]
+            )
     axes.legend()

@@ -147,26 +147,32 @@ def uncertainty_diagrams(
     drawn = {
         "reliability.png": (
             draw_lines(
-                observed, "Reliability", "predicted probability", "observed frequency",
+                observed,
+                "Reliability",
+                "predicted probability",
+                "observed frequency",
                 diagonal=True,
             ),
             "How often the truth lies below each predicted quantile; all sampled pixels.",
         ),
         "sparsification.png": (
             draw_lines(
-                _sparsification_curves(samples, baselines, calibration), "Sparsification",
-                "share of pixels removed", "RMSE of the rest / RMSE of all",
+                _sparsification_curves(samples, baselines, calibration),
+                "Sparsification",
+                "share of pixels removed",
+                "RMSE of the rest / RMSE of all",
             ),
             "The most uncertain pixels are removed first; mean over stacks. Lower is better.",
         ),
         "z.png": (
             histograms(
                 {name: np.concatenate(values) for name, values in z.items()},
-                "Standardised errors", "z = (target - mean) / sigma",
+                "Standardised errors",
+                "z = (target - mean) / sigma",
             ),
             "Standardised errors of all sampled pixels beside the standard normal density.",
         ),
-    }  # fmt: skip
+    }
     for what, rows in groups.items():
         drawn[f"deciles_{what}.png"] = _coverage_per_group(what, rows)
     return drawn

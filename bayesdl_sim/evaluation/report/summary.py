@@ -36,8 +36,16 @@ __all__ = ["REPORT", "lines_of", "summarise", "write_results"]
 REPORT = "report.html"
 SHORT = ("psnr", "ssim", "ms_ssim", "nrmse", "frc", "decorrelation", "rsp")  # in tables of groups
 SCORES = (
-    "nll", "crps", "crps_fair", "mean_z2", "quantile_error", "ence", "sharpness", "ause", "aurg",
-)  # fmt: skip
+    "nll",
+    "crps",
+    "crps_fair",
+    "mean_z2",
+    "quantile_error",
+    "ence",
+    "sharpness",
+    "ause",
+    "aurg",
+)
 Tables = dict[str, list[dict[str, Any]]]
 
 

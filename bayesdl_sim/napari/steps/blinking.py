@@ -65,8 +65,9 @@ def movie_layers(
     last, name, pixel_nm = results[-1], path.stem, movie.pixel_size_nm
     facts = {"source": str(path), "pixel_size_nm": pixel_nm}
     fine = place_of(pixel_nm, FINE)
-    mean = layer_of(prepared.moments.mean.numpy(), "mean image", name, place_of(pixel_nm),
-                    facts=facts)  # fmt: skip
+    mean = layer_of(
+        prepared.moments.mean.numpy(), "mean image", name, place_of(pixel_nm), facts=facts
+    )
     maps = {
         "fluorophore uncertainty": last.uncertainty,
         "probability": last.probability,

@@ -49,9 +49,17 @@ COLOURS = {
     "fluorophore uncertainty": "viridis",
 }
 LOWEST_FIRST = (
-    "raw", "wide field", "Misfit", "Contradicted", "Lower", "Upper", "Total", "Epistemic",
-    "Aleatoric", "Credibility",
-)  # fmt: skip
+    "raw",
+    "wide field",
+    "Misfit",
+    "Contradicted",
+    "Lower",
+    "Upper",
+    "Total",
+    "Epistemic",
+    "Aleatoric",
+    "Credibility",
+)
 
 
 class Place(NamedTuple):

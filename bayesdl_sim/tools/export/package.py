@@ -162,14 +162,20 @@ def _description(arguments: dict[str, Any], work: Path, described: Described) ->
                 license=v0_5.LicenseId("Apache-2.0"),
                 documentation=v0_5.FileDescr(source=work / "README.md"),
                 covers=[v0_5.FileDescr(source=work / "cover.png")],
-                tags=["super-resolution", "structured-illumination-microscopy", "2d",
-                      "fluorescence-light-microscopy", "uncertainty", "pytorch"],
+                tags=[
+                    "super-resolution",
+                    "structured-illumination-microscopy",
+                    "2d",
+                    "fluorescence-light-microscopy",
+                    "uncertainty",
+                    "pytorch",
+                ],
                 inputs=[_input(work)],
                 outputs=[_output(work, name) for name in OUTPUTS],
                 weights=_weights(arguments, work),
                 attachments=[v0_5.FileDescr(source=path) for path in attached],
                 config=_config(),
-            )  # fmt: skip
+            )
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))

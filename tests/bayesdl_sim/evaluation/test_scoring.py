@@ -93,13 +93,9 @@ def test_predictors_state_what_they_were_fitted_for(known):
 
 def test_scores_of_a_calibrated_prediction(known):
     found, calibration, baselines = known
-    table = {
-        row["method"]: row
-        for row in table_of_means(
-            rows_of(found, calibration, baselines), ["method"],
-            ["mean_z2", "coverage_0.5", "coverage_0.9", "width_0.9", "nll", "ause"], 0,
-        )
-    }  # fmt: skip
+    rows = rows_of(found, calibration, baselines)
+    scores = ["mean_z2", "coverage_0.5", "coverage_0.9", "width_0.9", "nll", "ause"]
+    table = {row["method"]: row for row in table_of_means(rows, ["method"], scores, 0)}
     ours = table[CALIBRATED]
     assert ours["mean_z2"].value == pytest.approx(1, abs=0.05)
     assert ours["coverage_0.9"].value == pytest.approx(0.9, abs=0.015)
@@ -229,8 +225,8 @@ def test_diagrams_show_reliability_on_the_diagonal(known):
         "signal": group_calibration(signal_deciles(found, calibration), calibration),
     }
     drawn = uncertainty_diagrams(found, baselines, calibration, groups)
-    assert set(drawn) == {"reliability.png", "sparsification.png", "z.png",
-                          "deciles_intensity.png", "deciles_signal.png"}  # fmt: skip
+    names = ("reliability", "sparsification", "z", "deciles_intensity", "deciles_signal")
+    assert set(drawn) == {f"{name}.png" for name in names}
     lines = {line.get_label(): line for line in drawn["reliability.png"][0].axes[0].lines}
     x, y = lines[CALIBRATED].get_data()
     np.testing.assert_allclose(x, y, atol=0.02)

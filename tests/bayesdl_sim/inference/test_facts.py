@@ -19,16 +19,19 @@ def test_stack_facts_lead_back_to_counts(posterior, stack):
     np.testing.assert_allclose(low + (high - low) * result.sr, result.scale.invert(result.sr))
     assert len(facts["normalisation"]["raw_counts_per_time_point"]) == 1
     released = replace(result, released=True)
-    assert "each time point" in stack_facts(posterior.prepare(stack), released)[
-        "normalisation"
-    ]["meaning"]  # fmt: skip
+    released_facts = stack_facts(posterior.prepare(stack), released)
+    assert "each time point" in released_facts["normalisation"]["meaning"]
 
 
 def test_lines_say_size_widths_and_changes(posterior, movie):
     lines = result_lines(movie, posterior.reconstruct(movie, (*DEFAULT_MAPS, *CHANGES)))
     text = "\n".join(lines)
-    for words in ("3 time points of 9 frames of 64x72 px, pixel 65 nm", "epistemic", "credibility",
-                  "from one time point to the next"):  # fmt: skip
+    for words in (
+        "3 time points of 9 frames of 64x72 px, pixel 65 nm",
+        "epistemic",
+        "credibility",
+        "from one time point to the next",
+    ):
         assert words in text
     unknown = replace(movie, pixel_size_nm=None)
     assert (

@@ -32,6 +32,12 @@ CRISTAE = ROOT / "data" / "cristae" / "raw.tif"
 PHASE_MAJOR = [0, 3, 6, 1, 4, 7, 2, 5, 8]
 
 
+def command_line(data, save_path, members):
+    """The options of test.py for one input, one result and the CPU."""
+    paths = ["--test_data", str(data), "--save_path", str(save_path)]
+    return [*paths, "--pretrained_G", str(members), "--device", "cpu"]
+
+
 def files_of(folder):
     """Name -> bytes of every file; of the facts, all but the seconds."""
     found = {path.name: path.read_bytes() for path in folder.glob("[!.]*")}
@@ -41,9 +47,8 @@ def files_of(folder):
 
 
 def test_a_notebook_gives_the_files_of_the_command(members, tmp_path):
-    main(["--test_data", str(CRISTAE), "--save_path", str(tmp_path / "command"), "--pretrained_G",
-          str(members), "--device", "cpu", "--interval", "0.8", "--misfit", "--draws", "1",
-          "--exceed", "0.4", "--delta", "0.05"])  # fmt: skip
+    numbers = ["--interval", "0.8", "--draws", "1", "--exceed", "0.4", "--delta", "0.05"]
+    main([*command_line(CRISTAE, tmp_path / "command", members), "--misfit", *numbers])
     settings = MapSettings(interval=0.8, draws=1, exceed=0.4, delta=0.05)
     stack, maps = read_stack(CRISTAE), (*DEFAULT_MAPS, *INTERVAL, *MISFIT)
     result = Posterior.load(members, "cpu").reconstruct(stack, maps, settings=settings)
@@ -82,8 +87,7 @@ def test_an_unknown_public_name_is_an_attribute_error():
 
 
 def test_the_script_works_from_another_folder(members, tmp_path):
-    command = [sys.executable, str(ROOT / "test.py"), "--test_data", str(CRISTAE), "--save_path",
-               "out", "--pretrained_G", str(members), "--device", "cpu"]  # fmt: skip
+    command = [sys.executable, str(ROOT / "test.py"), *command_line(CRISTAE, "out", members)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "SR.tif").is_file()
@@ -114,9 +118,8 @@ def test_maps_that_are_not_asked_for_are_left_out(posterior, stack, tmp_path):
     assert list(result.further) == ["Lower"]
     assert result.epistemic is not None  # known all the same
     result.save(tmp_path)
-    assert sorted(path.name for path in tmp_path.glob("*.tif")) == [
-        "Channels.ome.tif", "Channels.tif", "Lower.tif", "SR.tif",
-    ]  # fmt: skip
+    images = {path.name for path in tmp_path.glob("*.tif")}
+    assert images == {"Channels.ome.tif", "Channels.tif", "Lower.tif", "SR.tif"}
 
 
 def test_progress_counts_every_kind_of_work_to_its_end(posterior, movie):
@@ -179,8 +182,7 @@ def test_a_refused_movie_asks_no_network(guess_members, stack_of, cristae, tmp_p
         prepared_module, "raw_checks", lambda *a, **k: checked.append(1) or real(*a, **k)
     )
     with pytest.raises(InputError, match="refused, nothing is written"):
-        main(["--test_data", str(tmp_path / "movie.tif"), "--save_path", str(tmp_path / "out"),
-              "--pretrained_G", str(guess_members), "--device", "cpu"])  # fmt: skip
+        main(command_line(tmp_path / "movie.tif", tmp_path / "out", guess_members))
     assert calls == []
     assert len(checked) == 4
     assert list((tmp_path / "out").glob("[!.]*")) == []

@@ -68,11 +68,14 @@ def test_other_members_beside_it_are_noticed(taught, tmp_path):
     assert not any("WARNING" in note for note in Posterior.load(alone, "cpu", fast=True).notes)
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"members": 1}, "the student of fast is one network"),
-    ({"convention": "released"}, "convention released needs members"),
-    ({"convention": "mine"}, "convention: expected total_variance or released"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"members": 1}, "the student of fast is one network"),
+        ({"convention": "released"}, "convention released needs members"),
+        ({"convention": "mine"}, "convention: expected total_variance or released"),
+    ],
+)
 def test_what_needs_members_is_refused(taught, options, message):
     with pytest.raises(InputError, match=message):
         Posterior.load(taught, "cpu", fast=True, **options)
@@ -90,8 +93,9 @@ def test_members_without_a_student_say_how_to_make_one(members):
 
 def test_the_command_writes_its_maps(taught, cristae, tmp_path):
     tifffile.imwrite(tmp_path / "raw.tif", cristae[:, :64, :64].astype(np.uint16))
-    main(["--test_data", str(tmp_path / "raw.tif"), "--save_path", str(tmp_path / "out"), "--fast",
-          "--pretrained_G", str(taught), "--device", "cpu", "--pixel_size_nm", "65"])  # fmt: skip
+    paths = ["--test_data", str(tmp_path / "raw.tif"), "--save_path", str(tmp_path / "out")]
+    student = ["--pretrained_G", str(taught), "--fast"]
+    main([*paths, *student, "--device", "cpu", "--pixel_size_nm", "65"])
     facts = json.loads((tmp_path / "out" / "prediction.json").read_text())
     assert facts["checkpoint"]["network"]["likelihood"] == DISTILLED
     assert facts["not_modelled"] == []

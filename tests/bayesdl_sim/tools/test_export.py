@@ -71,9 +71,15 @@ def test_the_package_holds_what_the_zoo_asks_for(exported):
         description = archive.read("rdf.yaml").decode()
     expected = {"rdf.yaml", "members.pt", "raw.npy", "cover.png", "README.md", "network.onnx"}
     assert expected | {f"{name}.npy" for name in OUTPUTS} <= names
-    for words in ("format_version: 0.5", "Tiny members", "bayesdl_sim.tools.export.module",
-                  "orientation3_phase2", "whole fields", "Apache-2.0",
-                  "10.1038/s41467-025-60093-w"):  # fmt: skip
+    for words in (
+        "format_version: 0.5",
+        "Tiny members",
+        "bayesdl_sim.tools.export.module",
+        "orientation3_phase2",
+        "whole fields",
+        "Apache-2.0",
+        "10.1038/s41467-025-60093-w",
+    ):
         assert words in description
     assert list(exported.glob(".package*")) == []
 

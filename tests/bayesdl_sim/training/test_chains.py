@@ -109,9 +109,8 @@ def test_step_2_takes_the_members_of_each_chain(trainer, finished, tmp_path):
 
 def test_options_of_the_chains_are_taken_out():
     words = ["--chains", "4", "--epoch", "3", "--seed=7", "--exp_name", "a", "--resume"]
-    assert chains._without(words, ("--chains", "--exp_name", "--seed")) == [
-        "--epoch", "3", "--resume",
-    ]  # fmt: skip
+    rest = chains._without(words, ("--chains", "--exp_name", "--seed"))
+    assert rest == ["--epoch", "3", "--resume"]
 
 
 def test_the_module_of_a_chain_can_be_started():

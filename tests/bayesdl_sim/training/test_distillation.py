@@ -18,10 +18,11 @@ from bayesdl_sim.utils.errors import InputError
 @pytest.fixture
 def words(finished, small_set, tmp_path):
     """A command line for the smallest distillation."""
-    return ["--root_dir", str(small_set), "--pretrained_G", str(finished), "--patches", "24",
-            "--held_out", "8", "--patch_size", "24", "--steps", "12", "--lr", "3e-3",
-            "--work", str(tmp_path / "work"), "--save_path", str(tmp_path / "student"),
-            "--device", "cpu", "--precision", "fp32"]  # fmt: skip
+    sources = ["--root_dir", str(small_set), "--pretrained_G", str(finished)]
+    folders = ["--work", str(tmp_path / "work"), "--save_path", str(tmp_path / "student")]
+    patches = ["--patches", "24", "--held_out", "8", "--patch_size", "24"]
+    fitting = ["--steps", "12", "--lr", "3e-3", "--device", "cpu", "--precision", "fp32"]
+    return [*sources, *folders, *patches, *fitting]
 
 
 def test_lessons_are_the_teachers_predictions(words, finished):
@@ -96,8 +97,10 @@ def test_an_interrupted_run_ends_the_same(words, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         distil(parse_args(again))
     distil(parse_args(again))
-    one, other = (load_checkpoint(member_path(folder, 1))["state"]
-                  for folder in (tmp_path / "student", stop / "student"))  # fmt: skip
+    one, other = (
+        load_checkpoint(member_path(folder, 1))["state"]
+        for folder in (tmp_path / "student", stop / "student")
+    )
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
@@ -137,13 +140,16 @@ def test_rank_correlation_is_that_of_scipy():
     assert rank_correlation(a, b) == pytest.approx(spearmanr(a, b).statistic)
 
 
-@pytest.mark.parametrize(("more", "message"), [
-    (["--patches", "8", "9"], "one number per data set, 1, found 2"),
-    (["--held_out", "24"], "held_out: expected fewer than the 24 patches"),
-    (["--patches", "0"], "patches: expected 1 or more"),
-    (["--blend", "0"], "blend: expected a share above 0 and up to 1"),
-    (["--steps", "0"], "steps: expected a positive number"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--patches", "8", "9"], "one number per data set, 1, found 2"),
+        (["--held_out", "24"], "held_out: expected fewer than the 24 patches"),
+        (["--patches", "0"], "patches: expected 1 or more"),
+        (["--blend", "0"], "blend: expected a share above 0 and up to 1"),
+        (["--steps", "0"], "steps: expected a positive number"),
+    ],
+)
 def test_settings_that_make_no_sense(words, more, message):
     with pytest.raises(InputError, match=message):
         parse_args([*words, *more])

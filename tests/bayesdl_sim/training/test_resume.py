@@ -170,9 +170,9 @@ def test_a_folder_in_use_is_refused_by_both_steps(trainer, tmp_path):
 
 @pytest.mark.curves
 def test_the_summary_takes_any_name(trainer, tmp_path):
-    train.main(trainer.words(tmp_path, "--SGLD", "False", "--epoch", "1", "--exp_name", "a$_{$",
-                             "--n_feat", "4", "--levels", "2", "--patch_size", "24",
-                             "--device", "cpu"))  # fmt: skip
+    run = ["--SGLD", "False", "--epoch", "1", "--exp_name", "a$_{$", "--device", "cpu"]
+    network = ["--n_feat", "4", "--levels", "2", "--patch_size", "24"]
+    train.main(trainer.words(tmp_path, *run, *network))
     assert (tmp_path / "F-actin" / "a$_{$-SIM" / "summary.png").stat().st_size > 10_000
 
 

@@ -61,10 +61,14 @@ def test_tiles_equal_the_field(raw):
     torch.testing.assert_close(tiles.log_var, whole.log_var, atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize("start", [
-    member(likelihood=""), member(likelihood="laplace"),
-    member(backbone="rcan", width=4, groups=1, blocks=1),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "start",
+    [
+        member(likelihood=""),
+        member(likelihood="laplace"),
+        member(backbone="rcan", width=4, groups=1, blocks=1),
+    ],
+)
 def test_it_needs_a_local_network_with_a_gaussian_tail(start):
     with pytest.raises(InputError, match="a student starts from a member of the backbone unet"):
         as_student([start])

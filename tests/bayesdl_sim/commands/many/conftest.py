@@ -46,16 +46,19 @@ def series(tmp_path_factory, noisy):
     return path
 
 
+def command_line(data, save_path, members, *options):
+    """The options of test.py on one thread, in single precision, with any further ones."""
+    paths = ["--test_data", data, "--save_path", save_path, "--pretrained_G", members]
+    numerics = ["--device", "cpu", "--threads", "1", "--precision", "fp32"]
+    return [str(word) for word in (*paths, *numerics, "--pixel_size_nm", "65", *options)]
+
+
 @pytest.fixture(scope="session")
 def call(few_members):
     """The command, in this process, with options in plain words."""
 
     def run(data, save_path, *options):
-        main(
-            ["--test_data", str(data), "--save_path", str(save_path), "--pretrained_G",
-             str(few_members), "--device", "cpu", "--threads", "1", "--pixel_size_nm", "65",
-             "--precision", "fp32", *map(str, options)]
-        )  # fmt: skip
+        main(command_line(data, save_path, few_members, *options))
 
     return run
 

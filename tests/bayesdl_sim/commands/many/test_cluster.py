@@ -113,9 +113,10 @@ def test_a_fault_of_the_scheduler_is_one_line():
 def test_without_dask_the_message_says_what_to_install(monkeypatch):
     real = importlib.util.find_spec
     monkeypatch.setattr(
-        cluster.importlib.util, "find_spec",
+        cluster.importlib.util,
+        "find_spec",
         lambda name: None if name == "distributed" else real(name),
-    )  # fmt: skip
+    )
     with pytest.raises(InputError, match=r"pip install 'bayesdl-sim\[cluster\]', or use shard"):
         require_distributed()
 

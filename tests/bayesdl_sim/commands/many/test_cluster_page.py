@@ -82,6 +82,6 @@ def test_the_script_does_a_folder_in_parts(script, noisy, tmp_path, call):
         rows = list(csv.DictReader(file))
     assert [(row["stack"], row["state"]) for row in rows] == [("movie", "done"), ("one", "done")]
     assert done.stdout.count("verdict: ") == 2
-    call(stacks, tmp_path / "alone", "--pretrained_G", ROOT / "checkpoint/F-actin/pretrained_G",
-         "--members", "2")  # fmt: skip
+    shipped = ROOT / "checkpoint/F-actin/pretrained_G"
+    call(stacks, tmp_path / "alone", "--pretrained_G", shipped, "--members", "2")
     assert hashes(tmp_path / "out") == hashes(tmp_path / "alone")

@@ -23,7 +23,14 @@ from bayesdl_sim.inference.streaming import survey as survey_module
 from bayesdl_sim.inference.streaming.points import PointMaker
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.folders import finished, staging
-from tests.bayesdl_sim.commands.many.conftest import ALL_MAPS, ROOT, TIMES, Killed, hashes
+from tests.bayesdl_sim.commands.many.conftest import (
+    ALL_MAPS,
+    ROOT,
+    TIMES,
+    Killed,
+    command_line,
+    hashes,
+)
 
 
 @pytest.fixture
@@ -129,9 +136,10 @@ def test_the_survey_goes_on_too_and_patterns_are_estimated_once(
     with pytest.raises(Killed):
         call(series, tmp_path, *ALL_MAPS)
     monkeypatch.setattr(
-        survey_module.PreparedStack, "_estimate",
+        survey_module.PreparedStack,
+        "_estimate",
         lambda self, t: estimated.append(t) or estimate(self, t),
-    )  # fmt: skip
+    )
     call(series, tmp_path, *ALL_MAPS)
     assert len(counted) == 4 + TIMES - 3
     assert 0 not in estimated  # the first time point was surveyed before
@@ -159,12 +167,9 @@ def test_a_kill_while_the_files_take_their_places(
 
 
 def test_sigkill_at_a_moment_of_its_own(series, few_members, undisturbed, call, tmp_path):
-    command = [
-        sys.executable, "test.py", "--test_data", series, "--save_path", tmp_path, "--pretrained_G",
-        few_members, "--device", "cpu", "--threads", "1", "--pixel_size_nm", "65", "--precision",
-        "fp32", *ALL_MAPS,
-    ]  # fmt: skip
-    run = subprocess.Popen([str(word) for word in command], cwd=ROOT, stdout=subprocess.DEVNULL)
+    words = command_line(series, tmp_path, few_members, *ALL_MAPS)
+    command = [sys.executable, "test.py", *words]
+    run = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
     journal = tmp_path / finished.UNFINISHED / "points-all.jsonl"
     while run.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n")):
         time.sleep(0.01)
@@ -232,9 +237,13 @@ def test_warnings_of_the_survey_reach_the_verdict(call, noisy, tmp_path, plain):
 
 def entry(times, size=(64, 64), opens=True):
     return StackEntry(
-        name="a", source=Path("a.tif"), read=_killed, open=_killed if opens else None, times=times,
+        name="a",
+        source=Path("a.tif"),
+        read=_killed,
+        open=_killed if opens else None,
+        times=times,
         size=size,
-    )  # fmt: skip
+    )
 
 
 def settings(*options):

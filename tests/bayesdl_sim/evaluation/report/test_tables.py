@@ -13,11 +13,19 @@ from bayesdl_sim.utils.report.page import number_text
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (36.4961, "36.50"), (0.89912, "0.899"), (0.01234, "0.0123"), (1234.5, "1.23e+03"),
-        (0.0, "0"), (4e-5, "4e-05"), (None, "–"), (float("nan"), "–"), (False, "NO"), (7, "7"),
+        (36.4961, "36.50"),
+        (0.89912, "0.899"),
+        (0.01234, "0.0123"),
+        (1234.5, "1.23e+03"),
+        (0.0, "0"),
+        (4e-5, "4e-05"),
+        (None, "–"),
+        (float("nan"), "–"),
+        (False, "NO"),
+        (7, "7"),
         (Estimate(0.9, 0.85, 0.95, 3), "0.900 [0.850, 0.950]"),
     ],
-)  # fmt: skip
+)
 def test_numbers_as_a_person_reads_them(value, words):
     assert number_text(value) == words
 

@@ -97,15 +97,20 @@ def test_fault_is_named(change, refuse, words):
 @pytest.mark.parametrize(
     "change",
     [
-        {"groups": (), "phase_step_deg": (), "phase_step_error_deg": (),
-         "angle_error_deg": float("nan"), "confidence": (3.0, 3.1, 2.9)},
+        {
+            "groups": (),
+            "phase_step_deg": (),
+            "phase_step_error_deg": (),
+            "angle_error_deg": float("nan"),
+            "confidence": (3.0, 3.1, 2.9),
+        },
         {"phase_step_deg": (40.0, 5.0, 5.0), "phase_step_error_deg": (14.0, 4.0, 4.0)},
         {"drift_px": 8.0, "drift_error_px": 5.0},
         {"groups": ((1, 4), (7, 8, 9))},
         {"groups": (), "fringe_sigma": 0.3, "fringe_share": 0.02},
     ],
     ids=["dim", "uncertain phases", "uncertain drift", "two frames", "noise hides fringes"],
-)  # fmt: skip
+)
 def test_nothing_is_claimed_where_the_stack_cannot_tell(change):
     assert findings(GOOD | change, FIELD) == []
 

@@ -80,11 +80,9 @@ def test_scores_grow_with_what_is_unusual():
     assert set(usual) == set(SCORES)
     units = stack_scores(GOOD, misfit, 7 * wide + 100, 3 * mean + 2, 0.03 * np.ones_like(mean))
     assert units == pytest.approx(usual, rel=1e-3)
-    worse = stack_scores(
-        GOOD | {"snr": 1.0, "fringe_share": 1e-4, "drift_px": 3.0, "confidence": (3.0,) * 3},
-        {name: 10 * value for name, value in misfit.items()},
-        wide[::-1], mean, 0.1 * np.ones_like(mean),
-    )  # fmt: skip
+    bad = GOOD | {"snr": 1.0, "fringe_share": 1e-4, "drift_px": 3.0, "confidence": (3.0,) * 3}
+    large_misfit = {name: 10 * value for name, value in misfit.items()}
+    worse = stack_scores(bad, large_misfit, wide[::-1], mean, 0.1 * np.ones_like(mean))
     moved = ("snr", "fringe_share", "drift", "unexplained", "invented", "epistemic", "rse")
     assert all(worse[name] > usual[name] for name in moved)
     assert "epistemic" not in stack_scores(GOOD, misfit, wide, mean, None)

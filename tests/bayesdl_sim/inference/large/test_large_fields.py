@@ -21,11 +21,9 @@ MAPS = ("SR", "Aleatoric", "Epistemic", "Credibility", "Lower", "Upper", "Misfit
 
 
 def call(path, members, folder, *options):
-    main(
-        ["--test_data", str(path), "--save_path", str(folder), "--pretrained_G", str(members),
-         "--device", "cpu", "--threads", "1", "--pixel_size_nm", "65", "--precision", "fp32",
-         "--tile", "128", "--force", *options]
-    )  # fmt: skip
+    paths = ["--test_data", str(path), "--save_path", str(folder), "--pretrained_G", str(members)]
+    numerics = ["--device", "cpu", "--threads", "1", "--precision", "fp32", "--tile", "128"]
+    main([*paths, *numerics, "--pixel_size_nm", "65", "--force", *options])
     return json.loads((folder / "prediction.json").read_text())
 
 

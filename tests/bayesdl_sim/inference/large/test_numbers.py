@@ -29,10 +29,17 @@ def result():
     scale = Normalisation(100.0, 300.0)
     contradicted = 12 * image((48, 40)) - 6
     return Reconstruction(
-        sr=sr, aleatoric=image(), epistemic=image(), total=image(), scale=scale,
-        channels={"SR": sr, "Credibility": credibility}, wide_field=image((48, 40)),
-        further={"Contradicted": contradicted}, raw_scales=[scale], factors=[1.25],
-    )  # fmt: skip
+        sr=sr,
+        aleatoric=image(),
+        epistemic=image(),
+        total=image(),
+        scale=scale,
+        channels={"SR": sr, "Credibility": credibility},
+        wide_field=image((48, 40)),
+        further={"Contradicted": contradicted},
+        raw_scales=[scale],
+        factors=[1.25],
+    )
 
 
 def band_of(result, first, last):

@@ -23,8 +23,9 @@ WHOLE = (slice(0, SIZE[0]), slice(0, SIZE[1]))
 def maps():
     rng = np.random.default_rng(5)
     mean = (0.2 + rng.gamma(2.0, 0.1, SIZE)).astype(np.float32)
-    deviations = {name: (0.01 + 0.05 * rng.random(SIZE)).astype(np.float32)
-                  for name in Prediction._fields[1:]}  # fmt: skip
+    deviations = {
+        name: (0.01 + 0.05 * rng.random(SIZE)).astype(np.float32) for name in Prediction._fields[1:]
+    }
     return {"mean": mean} | deviations
 
 

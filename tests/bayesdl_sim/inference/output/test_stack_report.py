@@ -24,8 +24,13 @@ def test_nothing_is_loaded_from_elsewhere(page):
 
 def test_verdict_fringes_methods_and_versions_are_in_it(page, posterior):
     result, html = page
-    for words in ("<h2>Verdict</h2>", "not judged", "<h2>Fringes</h2>", "<h2>Profile</h2>",
-                  "fringes found in 3 of 3 orientations"):  # fmt: skip
+    for words in (
+        "<h2>Verdict</h2>",
+        "not judged",
+        "<h2>Fringes</h2>",
+        "<h2>Profile</h2>",
+        "fringes found in 3 of 3 orientations",
+    ):
         assert words in html
     period = result.facts["patterns"][0]["orientations"][0]["period_nm"]
     assert f"{period:.0f}, " in html

@@ -55,9 +55,8 @@ def test_metadata_follow_the_specification(result, tmp_path):
     ome = stored["attributes"]["ome"]
     assert ome["version"] == "0.5"
     (scales,) = ome["multiscales"]
-    assert [(axis["name"], axis["type"]) for axis in scales["axes"]] == [
-        ("t", "time"), ("c", "channel"), ("y", "space"), ("x", "space"),
-    ]  # fmt: skip
+    kinds = {"t": "time", "c": "channel", "y": "space", "x": "space"}
+    assert [(axis["name"], axis["type"]) for axis in scales["axes"]] == list(kinds.items())
     assert scales["axes"][3]["unit"] == "micrometer"
     level = json.loads((tmp_path / "Maps.ome.zarr" / "0" / "zarr.json").read_text())
     assert level["dimension_names"] == ["t", "c", "y", "x"]
@@ -118,9 +117,13 @@ def test_without_zarr_the_message_says_what_to_install(monkeypatch):
 def test_rows_come_to_lie_where_a_whole_page_would(tmp_path):
     rng = np.random.default_rng(3)
     layout = PageLayout(
-        times=1, size=(600, 64), channels=("SR",), further={"Misfit": 1}, pixel_nm=32.5,
+        times=1,
+        size=(600, 64),
+        channels=("SR",),
+        further={"Misfit": 1},
+        pixel_nm=32.5,
         limits={"SR": (0.0, 1.0), "Misfit": (0.0, 4.0)},
-    )  # fmt: skip
+    )
     sr, misfit = (rng.random(size).astype(np.float32) for size in ((600, 64), (300, 32)))
     for name, rows in (("whole", [slice(0, 600)]), ("bands", [slice(0, 512), slice(512, 600)])):
         (tmp_path / name).mkdir()

@@ -23,8 +23,8 @@ def test_plain_stack_is_a_short_line():
 
 def test_choices_of_the_window_reach_the_command():
     layout = FrameLayout(channel="red", position=2, plane=3)
-    words = stack_words(Path("a.nd2"), layout, Path("out"), misfit=False, delta=0.02,
-                        pixel_size_nm=65.0, forced=True)  # fmt: skip
+    choices = {"misfit": False, "delta": 0.02, "pixel_size_nm": 65.0, "forced": True}
+    words = stack_words(Path("a.nd2"), layout, Path("out"), **choices)
     settings = settings_of(words)
     assert settings.layout == layout
     assert (settings.numbers.delta, settings.pixel_size_nm, settings.force) == (0.02, 65.0, True)

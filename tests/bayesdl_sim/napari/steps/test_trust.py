@@ -14,8 +14,9 @@ from bayesdl_sim.utils.report.contrast import display_limits
 def maps():
     rng = np.random.default_rng(0)
     sr = rng.random((40, 50), np.float32)
-    return TrustMaps(name="x", sr=sr, total=0.02 + 0.1 * rng.random((40, 50), np.float32),
-                     raw_pixel_nm=65.0)  # fmt: skip
+    return TrustMaps(
+        name="x", sr=sr, total=0.02 + 0.1 * rng.random((40, 50), np.float32), raw_pixel_nm=65.0
+    )
 
 
 @pytest.mark.parametrize("delta", [0.01, 0.04, 0.2])

@@ -148,8 +148,10 @@ def test_window_answers_within_a_tenth_of_a_second(widget, settled, good, qtbot)
         pauses.append(heart.restart())
     heart.stop()
     found = [f"{1000 * pause:.0f} ms" for pause in (plain, adding, *pauses)]
-    print(f"longest pause: one plain layer {found[0]}, run that adds layers {found[1]}, "
-          f"later runs with the slider {found[2]} and {found[3]}")  # fmt: skip
+    print(
+        f"longest pause: one plain layer {found[0]}, run that adds layers {found[1]}, "
+        f"later runs with the slider {found[2]} and {found[3]}"
+    )
     assert min(pauses) < LONGEST_S, (plain, adding, pauses)
 
 

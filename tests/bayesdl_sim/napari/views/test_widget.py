@@ -187,8 +187,9 @@ def test_colours_of_a_file_can_be_chosen(widget, settled, tmp_path, frames):
 
 
 def test_layer_of_another_reader_is_taken(widget, settled, frames):
-    widget.viewer.add_image(frames, name="from elsewhere", scale=(1, 0.065, 0.065),
-                            units=("pixel", "um", "um"))  # fmt: skip
+    widget.viewer.add_image(
+        frames, name="from elsewhere", scale=(1, 0.065, 0.065), units=("pixel", "um", "um")
+    )
     settled(widget)
     assert widget.chosen.stack.pixel_size_nm == pytest.approx(65)
     assert widget.run.isEnabled()
