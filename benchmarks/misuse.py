@@ -17,7 +17,8 @@ compared with the same place without it.
 import argparse
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,7 +56,8 @@ BLOB_FWHM = 9.0  # super-resolution pixels: three resolution elements of 3 pixel
 BLOBS = 4  # per cell, one after the other
 
 
-class Judged(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Judged:
     """One stack before the gate.
 
     Attributes:
@@ -83,12 +85,12 @@ def judge_scene(scene: Scene, posterior: Posterior) -> Judged:
     checks, light = prepared.checks(0), scene.illumination
     shared = epistemic if posterior.has_epistemic else None
     return Judged(
-        findings(checks._asdict(), prepared.field),
-        scores_at(prepared, 0, mean, shared),
-        float(mean.mean()),
-        checks.snr,
-        math.nan if light is None else min(light.modulation),
-        sum(len(group) for group in checks.groups),
+        found=findings(checks._asdict(), prepared.field),
+        scores=scores_at(prepared, 0, mean, shared),
+        intensity=float(mean.mean()),
+        snr=checks.snr,
+        modulation=math.nan if light is None else min(light.modulation),
+        clear_frames=sum(len(group) for group in checks.groups),
     )
 
 

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from dataclasses import replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -54,8 +54,17 @@ RIGHT, WRONG = "put right", "put in a wrong order"
 REFUSED, WARNED, ACCEPTED = "refused", "warned", "accepted"
 
 
-class Stack(NamedTuple):
-    """One simulated stack (9, H, W) in the right order, its target and what it is."""
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """One simulated stack and what it is of.
+
+    Attributes:
+        raw: (9, H, W) counts, in the right order.
+        target: (2H, 2W).
+        structure: kind of the structure, or `BUNDLES`.
+        modulation: modulation of the fringes, 0 to 1.
+        signal_e: electrons per lit pixel.
+    """
 
     raw: Tensor
     target: Tensor
@@ -78,7 +87,8 @@ def simulated(seed: int, number: int, size: int) -> Stack:
     low, high = SIGNAL_E
     signal = low * (high / low) ** uniform(generator)
     raw = raw_counts(expected_frames(structure, microscope, grid), signal, microscope, generator)
-    return Stack(raw, target_image(structure, microscope, grid), kind, depth, signal)
+    target = target_image(structure, microscope, grid)
+    return Stack(raw=raw, target=target, structure=kind, modulation=depth, signal_e=signal)
 
 
 def fringe_gain(stack: Stack) -> float:

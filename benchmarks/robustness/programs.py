@@ -10,8 +10,8 @@ import re
 import shutil
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import tifffile
@@ -26,7 +26,8 @@ STACKS = "abc"
 VOXEL_UM = 0.0626  # of BioSR
 
 
-class Program(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Program:
     """A command line, with `{inputs}` and `{out}` for the two folders.
 
     Attributes:
@@ -45,7 +46,7 @@ class Program(NamedTuple):
 
 
 def _program(line: str, results: str, **facts: object) -> Program:
-    return Program(tuple(line.split()), results, **facts)
+    return Program(words=tuple(line.split()), results=results, **facts)
 
 
 _SMALL = "--members 2 --precision fp32 --device cpu"

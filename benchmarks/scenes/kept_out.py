@@ -7,7 +7,7 @@ frames come in another order. Everything else (optics, noise, signal) is drawn a
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -36,12 +36,18 @@ FINEST = 0.45  # fringes of other camera pixels, cycles per raw pixel
 PHASE_MAJOR = [0, 3, 6, 1, 4, 7, 2, 5, 8]  # all orientations at the first phase, then the second
 
 
-class Scenario(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
     """One way to be unlike the training set.
 
-    `chart` draws the structure (None: cells as in training), `change` alters the microscope, and
-    `order` is that of the frames. `image` forms the noise-free frames in place of
-    `expected_frames`, `signals` is the range of exposures, and `spoil` works on the counts.
+    Attributes:
+        kind: group of scenarios that it is counted with, such as "structure" or "microscope".
+        chart: draws the structure; None: cells as in training.
+        change: alters the microscope; None: as drawn.
+        order: frame at each place of the stack; None: the order of training.
+        image: forms the noise-free frames; None: `expected_frames`.
+        signals: range of exposures, electrons per lit pixel.
+        spoil: alters the counts; None: as exposed.
     """
 
     kind: str
@@ -87,14 +93,14 @@ def _high_cutoff(microscope: Microscope, generator: torch.Generator) -> Microsco
 
 
 MICROSCOPES = {
-    "wide field fed as SIM": Scenario("microscope", change=_without_fringes),
-    "pattern 0.10-0.14 cycles/px": Scenario("microscope", change=_coarse_fringes),
-    "two orientations only": Scenario("microscope", change=_two_orientations),
-    "frames in phase-major order": Scenario("microscope", order=PHASE_MAJOR),
-    "cut-off 0.15-0.20 cycles/px": Scenario("microscope", change=_low_cutoff),
-    "cut-off 0.5 cycles/px": Scenario("microscope", change=_high_cutoff),
+    "wide field fed as SIM": Scenario(kind="microscope", change=_without_fringes),
+    "pattern 0.10-0.14 cycles/px": Scenario(kind="microscope", change=_coarse_fringes),
+    "two orientations only": Scenario(kind="microscope", change=_two_orientations),
+    "frames in phase-major order": Scenario(kind="microscope", order=PHASE_MAJOR),
+    "cut-off 0.15-0.20 cycles/px": Scenario(kind="microscope", change=_low_cutoff),
+    "cut-off 0.5 cycles/px": Scenario(kind="microscope", change=_high_cutoff),
 }
-SCENARIOS = {name: Scenario("structure", chart=chart) for name, chart in CHARTS.items()}
+SCENARIOS = {name: Scenario(kind="structure", chart=chart) for name, chart in CHARTS.items()}
 SCENARIOS |= MICROSCOPES
 
 

@@ -1,5 +1,6 @@
 """M-step: positions, brightness and width of fluorophores by conjugate gradients."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +23,8 @@ class Priors(NamedTuple):
     width: tuple[float, float]
 
 
-class ExpectedLikelihood(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class ExpectedLikelihood:
     """What the E-step leaves of a movie of unit noise and no background.
 
     Args:
@@ -128,7 +130,13 @@ def expected_likelihood(
     )
     pairs = neighbours(positions, REACH)
     together = np.einsum("dkt,dkt->k", emitting[:, pairs[:, 0]], emitting[:, pairs[:, 1]])
-    return ExpectedLikelihood(low, light, mean.sum(1), pairs, together / len(emitting))
+    return ExpectedLikelihood(
+        anchors=low,
+        light=light,
+        emissions=mean.sum(1),
+        pairs=pairs,
+        together=together / len(emitting),
+    )
 
 
 def maximise(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,11 +21,16 @@ WINDOW = 1.5  # fine pixels: the Gaussian window of SSIM
 FLOOR = 0.02  # keeps an empty crop from deciding everything
 
 
-class Losses(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Losses:
     """The sum that is minimised, and the parts worth watching (0-d tensors).
 
-    `image` is the root of the relative squared error at 80 nm, averaged over the batch;
-    `structural` is 1 - SSIM at 80 nm.
+    Attributes:
+        total: weighted sum of all parts.
+        image: root of the relative squared error at 80 nm, averaged over the batch.
+        structural: 1 - SSIM at 80 nm.
+        occupied: cross-entropy of whether a fine pixel holds fluorophores.
+        brightness: smooth L1 error of the logarithm of the brightness.
     """
 
     total: Tensor
@@ -51,7 +56,13 @@ def losses_of(structure: Structure, sample: Sample) -> Losses:
     brightness = smooth_l1_loss(structure.log_brightness, sample.brightness.log())
     total = image + 0.5 * structural + 0.3 * sharp + 0.3 * first + 0.1 * coarse_4x + 0.1 * coarse_2x
     total = total + 0.3 * occupied + 0.05 * brightness
-    return Losses(total, image, structural, occupied, brightness)
+    return Losses(
+        total=total,
+        image=image,
+        structural=structural,
+        occupied=occupied,
+        brightness=brightness,
+    )
 
 
 def blurred(image: Tensor, sigma: float) -> Tensor:

@@ -82,7 +82,9 @@ def test_seed_of_the_validation_cells_is_refused(folder):
 
 def judged(refuse, clear=9, modulation=0.5):
     found = [Finding(True, "fault")] if refuse else []
-    return Judged(found, {}, 0.1, 5.0, modulation, clear)
+    return Judged(
+        found=found, scores={}, intensity=0.1, snr=5.0, modulation=modulation, clear_frames=clear
+    )
 
 
 def test_checks_count_only_what_can_be_judged():
