@@ -4,16 +4,16 @@
     python -m figures.acquisition --na 1.4 --wavelength_nm 525 --pixel_size_nm 65 \
         --structure F-actin --goal 0.7
 
-    # Asked of your own stacks: one field at two exposures
+    # From two of your own stacks: one field at two exposures
     python -m figures.acquisition --stack_low low.tif --stack_high high.tif --goal 0.7
 
 The credibility of an image is the mean over its lit pixels of P(|error| < delta), in normalised SR
-intensity. The simulation knows the truth, so the share of lit pixels whose error is below delta is
-drawn beside it. Two stacks have no truth: between and beyond them, the variance of every pixel is
-taken to follow `A + B / exposure`, light that does not help and light that does, with A and B from
-the mean variance at the two; how often the second exposure is the first is measured on the wide
-fields. Extrapolation by more than a few times is a guess, and printed as such. The simulation tries
-this rule too: every exposure is predicted from the two before it.
+intensity. The truth of the simulation is known, so the share of lit pixels whose error is below
+delta is drawn beside it. The truth of two measured stacks is not: between and beyond them, the
+variance of every pixel is modelled as `A + B / exposure`, where more light reduces only the second
+term. A and B follow from the mean variance at both exposures, and the ratio of the exposures from
+the wide fields. Extrapolation by more than a few times is a guess, and printed as such. The
+simulation tests this model too: every exposure is predicted from the two before it.
 """
 
 import argparse
@@ -80,7 +80,7 @@ def microscope_of(args: argparse.Namespace, generator: torch.Generator) -> Micro
 
 
 def warn_outside_training(microscope: Microscope) -> None:
-    """Says where the optics leave the range that the shipped posterior was trained on."""
+    """Warns where the optics leave the range that the shipped posterior was trained on."""
     values = {
         "cut-off": (microscope.optics.cutoff, CUTOFF_RANGE),
         "pattern frequency": (microscope.illumination.mean_frequency, PATTERN_RANGE),
@@ -131,7 +131,7 @@ def records_of(scene: Scene, posterior: Posterior, delta: float) -> list[dict[st
 
 
 def predicted(scene: Scene, prediction: Prediction, level: int, delta: float) -> float:
-    """The credibility at a level that the two levels before let expect; NaN where there are none.
+    """The credibility at a level, predicted from the two levels before; NaN where there are none.
 
     Source: `bayesdl_sim.tools.exposure.measured_pair`, as for two stacks.
     """
@@ -166,29 +166,32 @@ def simulate(args: argparse.Namespace, posterior: Posterior) -> Figure:
             row[name] = float(np.mean(known)) if known else ""
         rows.append(row)
     credible = [row["credibility"] for row in rows]
-    found = next_exposure(args.exposures_e, credible, args.goal)
+    dose = next_exposure(args.exposures_e, credible, args.goal)
     names = ("na", "wavelength_nm", "pixel_size_nm", "structure", "goal", "delta", "cells", "size")
-    facts = {name: getattr(args, name) for name in names} | {"next_exposure_e": found}
+    facts = {name: getattr(args, name) for name in names} | {"next_exposure_e": dose}
     write_tables("acquisition", {"Credibility against exposure": rows}, args.tables, facts)
-    if found is None:
+    if dose is None:
         print(f"credibility {args.goal:g} is not reached up to {args.exposures_e[-1]:g} e-/px")
     else:
-        print(f"credibility {args.goal:g} is reached at {found:.3g} electrons per lit pixel")
-    names = ("stated credibility", "share that is right (truth known)",
-             "predicted from the two exposures before")  # fmt: skip
+        print(f"credibility {args.goal:g} is reached at {dose:.3g} electrons per lit pixel")
+    labels = (
+        "stated credibility",
+        "share that is right (truth known)",
+        "predicted from the two exposures before",
+    )
     curves = {
         name: (args.exposures_e, [math.nan if row[key] == "" else row[key] for row in rows], style)
-        for name, key, style in zip(names, COLUMNS, ("o-", "s--", "x"), strict=True)
+        for name, key, style in zip(labels, COLUMNS, ("o-", "s--", "x"), strict=True)
     }
     title = f"{args.structure}, NA {args.na:g}, {args.wavelength_nm:g} nm"
-    return drawn(curves, found, args, title, "electrons per lit pixel")
+    return drawn(curves, dose, args, title, "electrons per lit pixel")
 
 
 # ---------------------------------------------------------------------------- two real stacks
 
 
 def ask_stacks(args: argparse.Namespace, posterior: Posterior) -> Figure:
-    """Prints and draws what two stacks of one field say about the next exposure."""
+    """Prints and draws the next exposure, predicted from two stacks of one field."""
     stacks = [read_stack(path).raw[0] for path in (args.stack_low, args.stack_high)]
     if stacks[0].shape != stacks[1].shape:
         raise InputError(
@@ -202,39 +205,39 @@ def ask_stacks(args: argparse.Namespace, posterior: Posterior) -> Figure:
     pair = measured_pair(*sigmas, ratio, args.delta)
     exposures = np.geomspace(1.0, FARTHEST, 200)
     curve = [pair.credibility(x, args.delta) for x in exposures]
-    found = next_exposure(exposures, curve, args.goal)
+    dose = next_exposure(exposures, curve, args.goal)
     at_high = pair.credibility(ratio, args.delta)
     rows: list[dict[str, Any]] = [
         {"stack": str(args.stack_low), "exposure": 1.0, "credibility": pair.low},
         {"stack": str(args.stack_high), "exposure": ratio, "credibility": at_high},
     ]
     share = pair.fixed / (pair.fixed + pair.per_light / ratio)
-    facts = {"goal": args.goal, "delta": args.delta, "next_exposure": found, "fixed_share": share}
+    facts = {"goal": args.goal, "delta": args.delta, "next_exposure": dose, "fixed_share": share}
     write_tables("acquisition", {"Two exposures of one field": rows}, args.tables, facts)
-    print(advice(pair, found, args.goal, share))
+    print(advice(pair, dose, args.goal, share))
     curves = {
         "A + B / exposure": (exposures, curve, "-"),
         "the two stacks": ([1.0, ratio], [pair.low, at_high], "o"),
     }
-    return drawn(curves, found, args, "two stacks of one field", "exposure of the first stack")
+    return drawn(curves, dose, args, "two stacks of one field", "exposure of the first stack")
 
 
 # --------------------------------------------------------------------------------- the picture
 
 
 def drawn(
-    curves: dict[str, tuple], found: float | None, args: argparse.Namespace, title: str, unit: str
+    curves: dict[str, tuple], dose: float | None, args: argparse.Namespace, title: str, unit: str
 ) -> Figure:
-    """Credibility against exposure, with the goal and where it is reached."""
+    """Credibility against exposure, with the goal and the dose that reaches it."""
     figure = Figure(figsize=(6.4, 4.4), layout="constrained")
     axes = figure.subplots()
     for (name, (x, y, style)), colour in zip(curves.items(), COLOURS, strict=False):
         axes.plot(x, y, style, color=colour, markersize=5, label=name)
     axes.axhline(args.goal, color="tab:blue", linewidth=0.8, linestyle=":")
-    if found is not None:
-        axes.axvline(found, color="tab:blue", linewidth=0.8, linestyle=":")
-        axes.plot([found], [args.goal], "D", color="tab:blue",
-                  label=f"{args.goal:g} reached at {found:.3g}")  # fmt: skip
+    if dose is not None:
+        axes.axvline(dose, color="tab:blue", linewidth=0.8, linestyle=":")
+        label = f"{args.goal:g} reached at {dose:.3g}"
+        axes.plot([dose], [args.goal], "D", color="tab:blue", label=label)
     axes.set(xscale="log", xlabel=unit, title=title, ylim=(0, 1))
     axes.set_ylabel(f"P(|error| < {args.delta:g}), mean over lit pixels")
     axes.grid(alpha=0.3)
@@ -247,22 +250,25 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = options("acquisition", "Credibility against exposure, and the next exposure to take.")
     parser.add_argument("--goal", type=float, default=0.7, help="credibility to reach")
     parser.add_argument("--delta", type=float, default=DELTA, help="tolerated error, SR intensity")
-    optics = parser.add_argument_group("simulated optics")
-    optics.add_argument("--na", type=float, default=1.4, help="numerical aperture")
-    optics.add_argument("--wavelength_nm", type=float, default=525.0, help="of the emission")
-    optics.add_argument("--pixel_size_nm", type=float, default=65.0, help="of the raw frames")
-    optics.add_argument("--damping", type=float, default=0.5, help="of the OTF; 1 is ideal")
-    optics.add_argument(
-        "--pattern_frequency", type=float, help="cycles per raw pixel (default 0.9 of the cut-off)"
+    add = parser.add_argument_group("simulated optics").add_argument
+    add("--na", type=float, default=1.4, help="numerical aperture")
+    add("--wavelength_nm", type=float, default=525.0, help="of the emission")
+    add("--pixel_size_nm", type=float, default=65.0, help="of the raw frames")
+    add("--damping", type=float, default=0.5, help="of the OTF; 1 is ideal")
+    add("--pattern_frequency", type=float, help="cycles per raw pixel (default 0.9 of the cut-off)")
+    add("--modulation", type=float, default=0.5, help="of the fringes, 0 to 1")
+    add("--read_noise_e", type=float, default=1.5, help="electrons")
+    add("--structure", choices=KINDS, default="F-actin")
+    add(
+        "--exposures_e",
+        type=float,
+        nargs="+",
+        default=list(EXPOSURES_E),
+        help="electrons per lit pixel, rising",
     )
-    optics.add_argument("--modulation", type=float, default=0.5, help="of the fringes, 0 to 1")
-    optics.add_argument("--read_noise_e", type=float, default=1.5, help="electrons")
-    optics.add_argument("--structure", choices=KINDS, default="F-actin")
-    optics.add_argument("--exposures_e", type=float, nargs="+", default=list(EXPOSURES_E),
-                        help="electrons per lit pixel, rising")  # fmt: skip
-    optics.add_argument("--cells", type=int, default=4, help="fields to average over")
-    optics.add_argument("--size", type=int, default=112, help="raw field, pixels per side")
-    optics.add_argument("--seed", type=int, default=20264, help="same seed, same fields")
+    add("--cells", type=int, default=4, help="fields to average over")
+    add("--size", type=int, default=112, help="raw field, pixels per side")
+    add("--seed", type=int, default=20264, help="same seed, same fields")
     stacks = parser.add_argument_group("two real stacks of one field")
     stacks.add_argument("--stack_low", type=Path, help="the darker stack")
     stacks.add_argument("--stack_high", type=Path, help="the brighter stack")
@@ -288,7 +294,7 @@ def check(args: argparse.Namespace) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Asks the simulation, or the two stacks, and writes acquisition.png."""
+    """Predicts the next exposure by simulation or from two stacks, and writes acquisition.png."""
     args = parse_args(argv)
     posterior = open_posterior(args)
     print("\n".join(posterior.notes))

@@ -75,7 +75,7 @@ def lit_pixels(mean: Tensor) -> Tensor:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Writes the picture, whole or not at all, and says where."""
+    """Writes the picture, whole or not at all, and prints its path."""
     with atomic_path(path) as partial:
         figure.savefig(partial, dpi=DPI)
     print(path)

@@ -44,15 +44,15 @@ class Image(NamedTuple):
 
 def images_of(scene: Scene, cell: int, prediction: Any) -> list[Image]:
     """The levels of a scene whose target is known in the units of the prediction."""
-    found = []
+    images = []
     for level, target in enumerate(normalised_targets(scene)):
         if target is None:
             continue
         mean, total = prediction.mean[level], prediction.total[level]
         scale = sr_scale(mean)
-        flat = (scale.apply(mean), total / scale.scale, (target - mean) / scale.scale)
-        found.append(Image(cell, *(image.numpy().ravel().astype(np.float64) for image in flat)))
-    return found
+        maps = (scale.apply(mean), total / scale.scale, (target - mean) / scale.scale)
+        images.append(Image(cell, *(image.numpy().ravel().astype(np.float64) for image in maps)))
+    return images
 
 
 def intensity_baseline(images: Sequence[Image]) -> Callable[[NDArray], NDArray]:
@@ -66,7 +66,7 @@ def intensity_baseline(images: Sequence[Image]) -> Callable[[NDArray], NDArray]:
 
 
 def scores(image: Image, sigma: NDArray) -> dict[str, float]:
-    """How well a map of standard deviations tells the errors of one image."""
+    """How well a map of standard deviations predicts the errors of one image."""
     return {
         "rank": float(spearmanr(sigma, np.abs(image.error)).statistic),
         "predicted": float(np.sqrt(np.mean(sigma**2))),
@@ -82,12 +82,13 @@ def table(records: dict[str, list[dict[str, float]]], cells: NDArray, rng: Any) 
         for name, rows in records.items()
     }
 
-    def both(chosen: NDArray, name: str) -> NDArray:
+    def correlations(chosen: NDArray, name: str) -> NDArray:
+        """Rank correlation of the pixels and of the images, over the chosen images."""
         of_images = spearmanr(*pairs[name][chosen].T).statistic
         return np.array([of_pixels[name][chosen].mean(), of_images])
 
     everything = np.arange(len(cells))
-    found = {name: both(everything, name) for name in records}
+    of_all = {name: correlations(everything, name) for name in records}
     names = np.unique(cells)
     differences = []
     for _ in range(RESAMPLES):
@@ -95,14 +96,14 @@ def table(records: dict[str, list[dict[str, float]]], cells: NDArray, rng: Any) 
         chosen = np.concatenate([np.flatnonzero(cells == cell) for cell in picked])
         if len(np.unique(chosen)) < 2:  # one image has no rank among others
             continue
-        differences.append(both(chosen, OURS) - both(chosen, BASELINE))
+        differences.append(correlations(chosen, OURS) - correlations(chosen, BASELINE))
     low, high = np.percentile(differences, (2.5, 97.5), axis=0)
     columns = ("rank correlation of pixels", "rank correlation of images")
     rows: list[dict] = [
         {"predictor": name} | dict(zip(columns, values.tolist(), strict=True))
-        for name, values in found.items()
+        for name, values in of_all.items()
     ]
-    gain = found[OURS] - found[BASELINE]
+    gain = of_all[OURS] - of_all[BASELINE]
     interval = [f"{g:+.3f} ({a:+.3f} to {b:+.3f})" for g, a, b in zip(gain, low, high, strict=True)]
     return [*rows, {"predictor": "difference"} | dict(zip(columns, interval, strict=True))]
 
@@ -126,9 +127,8 @@ def draw(bins: dict[str, tuple], records: dict[str, list[dict[str, float]]]) -> 
         places = [[row[side] for row in records[name]] for side in ("predicted", "true")]
         right.plot(*places, "o", color=colour, markersize=4, alpha=0.7, label=name)
     for axes, title in ((left, f"pixels, {BINS} bins"), (right, "images")):
-        ends = [min(axes.get_xlim()[0], axes.get_ylim()[0]), max(axes.get_xlim()[1],
-                axes.get_ylim()[1])]  # fmt: skip
-        ends[0] = max(ends[0], 0.0)
+        limits = (*axes.get_xlim(), *axes.get_ylim())
+        ends = (max(min(limits), 0.0), max(limits))
         axes.plot(ends, ends, color="black", linewidth=0.8)
         axes.set(title=title, xlabel="predicted error (rms)", ylabel="true error (rms)")
         axes.set(xlim=ends, ylim=ends, aspect="equal")

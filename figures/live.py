@@ -68,26 +68,29 @@ def reconstruct(movie: Movie, posterior: Posterior) -> Reconstructed:
     )
 
 
-def static_and_lit(found: Reconstructed) -> Tensor:
+def static_and_lit(reconstruction: Reconstructed) -> Tensor:
     """(T - 1, 2H, 2W): pixels of the structure that stand still from one frame to the next."""
-    return found.movie.static & lit_pixels(found.series.mean[:-1])
+    return reconstruction.movie.static & lit_pixels(reconstruction.series.mean[:-1])
 
 
-def consistency(found: Reconstructed) -> list[dict[str, Any]]:
+def consistency(reconstruction: Reconstructed) -> list[dict[str, Any]]:
     """How steady the static structure is from frame to frame, beside wide field."""
-    still = static_and_lit(found).numpy()
-    wide = np.stack([wide_field_upsampled(stack).numpy() for stack in found.movie.raw])
+    still = static_and_lit(reconstruction).numpy()
+    wide = np.stack([wide_field_upsampled(stack).numpy() for stack in reconstruction.movie.raw])
     wide = (wide - wide.min()) / np.ptp(wide)
     rows = []
-    for name, images in {"BayesDL-SIM": found.series.mean.numpy(), "wide field": wide}.items():
+    for name, images in {
+        "BayesDL-SIM": reconstruction.series.mean.numpy(),
+        "wide field": wide,
+    }.items():
         before, after = images[:-1][still], images[1:][still]
         row = {"method": name, "rms change": float(np.sqrt(np.mean((after - before) ** 2)))}
         row["correlation"] = pearson(before[None], after[None])
         rows.append(row)
-    twice = math.sqrt(2) * rms(found.series.epistemic[1:][still])
+    twice = math.sqrt(2) * rms(reconstruction.series.epistemic[1:][still])
     stated = {
-        "stated, total": rms(found.change.total[still]),
-        "stated, epistemic": rms(found.change.epistemic[still]),
+        "stated, total": rms(reconstruction.change.total[still]),
+        "stated, epistemic": rms(reconstruction.change.epistemic[still]),
         "epistemic, if members were not shared": twice,
     }
     return rows + [{"method": k, "rms change": v, "correlation": ""} for k, v in stated.items()]
@@ -99,66 +102,65 @@ def rms(values: Tensor) -> float:
 
 
 def factor_of(others: Sequence[Reconstructed], level: float) -> float:
-    """The factor on the interval of a change that the static structure of movies asks for.
+    """The factor on the interval of a change that the static structure of movies requires.
 
     Of each movie, the quantile of `|difference| / total` at this level, over that of a standard
     normal; then the largest. Of n + 1 exchangeable movies, the new one needs a larger factor with
     a probability of `1 / (n + 1)`.
     """
     factors = []
-    for found in others:
-        still = static_and_lit(found)
-        z = (found.change.difference[still] / found.change.total[still]).abs()
+    for reconstruction in others:
+        still = static_and_lit(reconstruction)
+        z = (reconstruction.change.difference[still] / reconstruction.change.total[still]).abs()
         factors.append(float(np.quantile(z.numpy(), level)) / interval_half_width(level))
     return max(factors)
 
 
-def marks(found: Reconstructed, factors: dict[float, float]) -> list[dict[str, Any]]:
-    """Per level: false marks on the static structure, and what is found of the true changes.
+def marks(reconstruction: Reconstructed, factors: dict[float, float]) -> list[dict[str, Any]]:
+    """Per level: false marks on the static structure, and the share of true changes that is found.
 
     Args:
         factors: level -> factor on the interval; 1 is the interval as stated.
     """
-    still, changed = static_and_lit(found), found.movie.changed
-    events = [mask for step in changed for mask in (step & found.movie.patches) if mask.any()]
-    of_step = [i for i, step in enumerate(changed) for mask in (step & found.movie.patches)
-               if mask.any()]  # fmt: skip
+    still, changed = static_and_lit(reconstruction), reconstruction.movie.changed
+    events = [
+        (step, mask)
+        for step, pixels in enumerate(changed)
+        for mask in pixels & reconstruction.movie.patches
+        if mask.any()
+    ]
     rows = []
     for level, factor in factors.items():
-        hits = marked(found.change.difference, factor * found.change.total, level)
-        seen = [
-            float(hits[i][mask].float().mean()) >= FOUND
-            for i, mask in zip(of_step, events, strict=True)
-        ]
+        hits = marked(reconstruction.change.difference, factor * reconstruction.change.total, level)
+        shares = [float(hits[step][mask].float().mean()) for step, mask in events]
         rows.append(
             {
                 "interval": f"{level:.0%}" + (f" times {factor:.2f}" if factor != 1 else ""),
                 "promised false marks": 1 - level,
                 "false marks": float(hits[still].float().mean()),
                 "changed pixels found": float(hits[changed].float().mean()),
-                "changes found": f"{sum(seen)} of {len(seen)}",
+                "changes found": f"{sum(share >= FOUND for share in shares)} of {len(events)}",
             }
         )
     return rows
 
 
-def draw(found: Reconstructed, factor: float) -> Figure:
+def draw(reconstruction: Reconstructed, factor: float) -> Figure:
     """The step with most changes: before, after, truth, marks; and two places over time."""
-    movie, series, change = found
+    movie, series, change = reconstruction
     step = int(movie.changed.float().mean(dim=(1, 2)).argmax())
     hits = marked(change.difference, factor * change.total, SHOWN_LEVEL)[step]
     figure = Figure(figsize=(15, 7.2), layout="constrained")
     top, bottom = figure.subfigures(2, 1, height_ratios=(1.25, 1))
     truth = movie.target.diff(dim=0)[step]
+    marked_change = torch.where(hits, change.difference[step], 0.0)
     limits = display_limits(series.mean[step : step + 2].numpy())
     panels = {
         f"SR, frame {step + 1}": (series.mean[step], "magma", limits),
         f"SR, frame {step + 2}": (series.mean[step + 1], "magma", limits),
         "true change": (truth, "RdBu_r", (-0.3, 0.3)),
-        f"change beyond its {SHOWN_LEVEL:.0%} interval": (
-            torch.where(hits, change.difference[step], 0.0), "RdBu_r", (-0.3, 0.3),
-        ),
-    }  # fmt: skip
+        f"change beyond its {SHOWN_LEVEL:.0%} interval": (marked_change, "RdBu_r", (-0.3, 0.3)),
+    }
     for axes, (title, (image, cmap, limits)) in zip(
         top.subplots(1, len(panels)), panels.items(), strict=True
     ):
@@ -169,25 +171,28 @@ def draw(found: Reconstructed, factor: float) -> Figure:
         for patch in movie.patches:
             axes.contour(patch.numpy(), levels=[0.5], colors="tab:green", linewidths=1)
         add_scale_bar(axes, tuple(image.shape), movie.pixel_size_nm, 10.0)
-    _draw_times(bottom.subplots(1, 2), found, hits, step)
+    _draw_times(bottom.subplots(1, 2), reconstruction, hits, step)
     return figure
 
 
-def _draw_times(both: Any, found: Reconstructed, hits: Tensor, step: int) -> None:
+def _draw_times(panels: Any, reconstruction: Reconstructed, hits: Tensor, step: int) -> None:
     """Intensity with its 90 % interval over time: where a change was marked, and where none is."""
-    movie, series, change = found
+    movie, series, change = reconstruction
     strongest = torch.where(hits & movie.changed[step], change.difference[step].abs(), 0.0)
     outside = ~movie.patches.any(dim=0) & movie.static.all(dim=0)
     brightest = torch.where(outside, series.mean.mean(dim=0), 0.0)
     for axes, guide, title in zip(
-        both, (strongest, brightest), ("a pixel that changes", "a pixel that does not"), strict=True
+        panels,
+        (strongest, brightest),
+        ("a pixel that changes", "a pixel that does not"),
+        strict=True,
     ):
         row, column = divmod(int(guide.argmax()), guide.shape[1])
         mean, total = series.mean[:, row, column], series.total[:, row, column]
         lower, upper = (end.numpy() for end in interval(mean, total, 0.9))
         frames = np.arange(1, len(mean) + 1)
-        axes.fill_between(frames, lower, upper, color="tab:red", alpha=0.2, linewidth=0,
-                          label="90 % interval of each frame")  # fmt: skip
+        band = axes.fill_between(frames, lower, upper, color="tab:red", alpha=0.2, linewidth=0)
+        band.set_label("90 % interval of each frame")
         axes.plot(frames, mean.numpy(), "o-", color="tab:red", label="super-resolved")
         axes.set(title=title, xlabel="frame", ylabel="normalised SR intensity", ylim=(0, None))
         axes.set_xticks(frames)
@@ -214,19 +219,19 @@ def main(argv: list[str] | None = None) -> None:
     """Reconstructs the movie and another one for the scale; prints, and writes live.png."""
     args = parse_args(argv)
     posterior = open_posterior(args)
-    found, *others = (
+    reconstruction, *others = (
         reconstruct(simulate_movie(args.frames, args.size, args.signal_e, seed), posterior)
         for seed in tqdm(range(args.seed, args.seed + 1 + args.others), "movies")
     )
     factors = {level: factor_of(others, level) for level in LEVELS}
     tables = {
-        "Static structure from frame to frame": consistency(found),
-        "Marked changes, interval as stated": marks(found, dict.fromkeys(LEVELS, 1.0)),
-        "Marked changes, interval scaled on other movies": marks(found, factors),
+        "Static structure from frame to frame": consistency(reconstruction),
+        "Marked changes, interval as stated": marks(reconstruction, dict.fromkeys(LEVELS, 1.0)),
+        "Marked changes, interval scaled on other movies": marks(reconstruction, factors),
     }
     facts = {name: getattr(args, name) for name in ("frames", "size", "signal_e", "seed")}
     write_tables("live", tables, args.tables, facts | {"factors": factors})
-    save(draw(found, factors[SHOWN_LEVEL]), args.save_path / "live.png")
+    save(draw(reconstruction, factors[SHOWN_LEVEL]), args.save_path / "live.png")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Does the epistemic uncertainty grow on what training never showed?
+"""Does the epistemic uncertainty grow on images unlike those of the training set?
 
     python -m figures.novelty --scenes 8 --size 96 --tables runs/benchmarks
 
@@ -40,9 +40,9 @@ def values_of(scenes: Iterable[Scene], posterior: Posterior) -> list[float]:
 def novelty_table(values: Mapping[str, list[float]]) -> list[dict[str, Any]]:
     """Median of the score per group, and the AUROC against the test cells."""
     rows = []
-    for name, found in values.items():
-        row: dict[str, Any] = {"images": name, SCORE: float(np.median(found))}
-        rows.append(row | {"AUROC": "" if name == KNOWN else auroc(values[KNOWN], found)})
+    for name, scores in values.items():
+        row: dict[str, Any] = {"images": name, SCORE: float(np.median(scores))}
+        rows.append(row | {"AUROC": "" if name == KNOWN else auroc(values[KNOWN], scores)})
     return rows
 
 
@@ -50,11 +50,11 @@ def draw(values: Mapping[str, list[float]]) -> Figure:
     """A row of dots per group, with its median; test cells on top."""
     figure = Figure(figsize=(7.2, 5.0), layout="constrained")
     axes = figure.subplots()
-    for place, (name, found) in enumerate(values.items()):
+    for place, (name, scores) in enumerate(values.items()):
         kind = KNOWN if name == KNOWN else SCENARIOS[name].kind
-        spread = np.linspace(-0.22, 0.22, len(found))
-        axes.plot(found, place + spread, "o", color=COLOURS[kind], markersize=4, alpha=0.6)
-        axes.plot([np.median(found)] * 2, [place - 0.35, place + 0.35], color=COLOURS[kind])
+        spread = np.linspace(-0.22, 0.22, len(scores))
+        axes.plot(scores, place + spread, "o", color=COLOURS[kind], markersize=4, alpha=0.6)
+        axes.plot([np.median(scores)] * 2, [place - 0.35, place + 0.35], color=COLOURS[kind])
     axes.axvline(np.median(values[KNOWN]), color="black", linewidth=0.6, linestyle=":")
     axes.set_yticks(range(len(values)), list(values))
     axes.invert_yaxis()

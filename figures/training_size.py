@@ -1,4 +1,4 @@
-"""More training data, less epistemic uncertainty: its variance falls as one over their number.
+"""The more training fields, the less epistemic uncertainty: its variance falls as one over them.
 
     python -m figures.training_size --tables runs/benchmarks
 
