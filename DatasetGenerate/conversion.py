@@ -83,7 +83,7 @@ def kind_of(paths: list[Path]) -> Kind:
     Raises:
         InputError: none of them can be read; the first one's reason.
     """
-    found, reason = [], None
+    kinds, reason = [], None
     for path in paths:
         try:
             images, pixel_size_nm = read_images(path)
@@ -91,14 +91,14 @@ def kind_of(paths: list[Path]) -> Kind:
             reason = reason or error
             continue
         dtype = "uint16" if _fits_uint16(images) else "float32"
-        found.append(Kind(images.shape[1:], dtype, pixel_size_nm))
-        if len(found) == PROBED:
+        kinds.append(Kind(images.shape[1:], dtype, pixel_size_nm))
+        if len(kinds) == PROBED:
             break
-    if not found:
+    if not kinds:
         raise reason or InputError("no raw file was found")
-    size = Counter(kind.size for kind in found).most_common(1)[0][0]
-    dtype = "float32" if any(kind.dtype == "float32" for kind in found) else "uint16"
-    return Kind(size, dtype, next((k.pixel_size_nm for k in found if k.pixel_size_nm), None))
+    size = Counter(kind.size for kind in kinds).most_common(1)[0][0]
+    dtype = "float32" if any(kind.dtype == "float32" for kind in kinds) else "uint16"
+    return Kind(size, dtype, next((k.pixel_size_nm for k in kinds if k.pixel_size_nm), None))
 
 
 def convert(

@@ -107,14 +107,16 @@ def _files_of(folder: Path) -> CellFiles:
 
 
 def _by_level(files: list[Path], pattern: re.Pattern) -> dict[int, Path]:
-    found = {}
+    files_by_level = {}
     for path in files:
         match = pattern.fullmatch(path.name)
-        if match and int(match[1]) in found:
-            raise InputError(f"{path} and {found[int(match[1])]} are the same level: remove one")
+        if match and int(match[1]) in files_by_level:
+            raise InputError(
+                f"{path} and {files_by_level[int(match[1])]} are the same level: remove one"
+            )
         if match:
-            found[int(match[1])] = path
-    return found
+            files_by_level[int(match[1])] = path
+    return files_by_level
 
 
 def sources_of(
@@ -195,11 +197,11 @@ def main(argv: list[str] | None = None) -> None:
     parts, parts_named = share_out(args.cells, list(cells))
     chosen = sorted(cell for numbers in parts.values() for cell in numbers)
     cells = {number: cells[number] for number in chosen}
-    known = sorted({level for cell in cells.values() for level in cell.raw})
-    if not known:
+    available = sorted({level for cell in cells.values() for level in cell.raw})
+    if not available:
         first = next(iter(cells.values())).folder
         raise InputError(f"{first} holds no RawSIMData_level_01.mrc, ...: is it a cell of BioSR?")
-    levels = numbers_in(args.levels, known, "--levels") if args.levels else known
+    levels = numbers_in(args.levels, available, "--levels") if args.levels else available
     per_level = any(cell.level_targets for cell in cells.values())
     nonlinear = any(cell.nonlinear for cell in cells.values())
     sources, failed = sources_of(cells, levels, per_level)

@@ -50,19 +50,19 @@ def find_files(words: list[str], option: str) -> list[Path]:
     Raises:
         InputError: a word that fits nothing, or a file that is neither TIFF nor MRC.
     """
-    found = set()
+    paths = set()
     for word in words:
         if Path(word).is_dir():
-            inside = set(image_files(Path(word)))
+            matches = set(image_files(Path(word)))
         else:
-            inside = {Path(name) for name in glob.glob(word, recursive=True)}
-        if not inside:
+            matches = {Path(name) for name in glob.glob(word, recursive=True)}
+        if not matches:
             raise InputError(f"{option}: no file matches {word!r}: check folder and name")
-        found |= inside
-    for path in sorted(found):
+        paths |= matches
+    for path in sorted(paths):
         if not path.is_file() or not is_image_file(path):
             raise InputError(f"{option}: {path} is not a TIFF or MRC file: save it as TIFF")
-    return natsorted(found, key=str)
+    return natsorted(paths, key=str)
 
 
 def pair_up(raw: list[Path], targets: list[Path], levels: int) -> list[Source]:
@@ -71,9 +71,9 @@ def pair_up(raw: list[Path], targets: list[Path], levels: int) -> list[Source]:
     Raises:
         InputError: the numbers do not match, or a file is both.
     """
-    both = sorted(set(raw) & set(targets))
-    if both:
-        raise InputError(f"{both[0]} matches both --raw and --target: name different files")
+    common = sorted(set(raw) & set(targets))
+    if common:
+        raise InputError(f"{common[0]} matches both --raw and --target: name different files")
     if len(raw) != levels * len(targets):
         raise InputError(
             f"found {len(raw)} raw files and {len(targets)} targets, but {levels} raw file(s) per "

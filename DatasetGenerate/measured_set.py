@@ -114,18 +114,18 @@ def _claim(tree: DatasetTree, description: Description) -> None:
 
 def _keep_cells(tree: DatasetTree, spec: DatasetSpec, description: Description) -> None:
     """Cells that are there stay, and stay in their part unless the user says otherwise."""
-    now = {cell: part for part, cells in description.splits.items() for cell in cells}
-    before = {cell: part for part, cells in spec.splits.items() for cell in cells}
+    new_parts = {cell: part for part, cells in description.splits.items() for cell in cells}
+    old_parts = {cell: part for part, cells in spec.splits.items() for cell in cells}
     for cell in _present(tree):
-        if cell not in now:
+        if cell not in new_parts:
             raise InputError(
                 f"{tree.root} already holds cell {cell}, which is not among the chosen ones: "
                 "choose it too, or name a new folder"
             )
-        if not description.splits_named and before.get(cell, now[cell]) != now[cell]:
+        if not description.splits_named and old_parts.get(cell, new_parts[cell]) != new_parts[cell]:
             raise InputError(
-                f"{tree.root}: with these cells, cell {cell} would move from {before[cell]} to "
-                f"{now[cell]}; name the parts by --cells train=... validation=... test=..."
+                f"{tree.root}: with these cells, cell {cell} would move from {old_parts[cell]} to "
+                f"{new_parts[cell]}; name the parts by --cells train=... validation=... test=..."
             )
 
 

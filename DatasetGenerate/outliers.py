@@ -136,8 +136,8 @@ def _flickering(frames: Tensor, generator: torch.Generator) -> Tensor:
 def _shaken(frames: Tensor, generator: torch.Generator) -> Tensor:
     """A camera that is somewhere else in every frame, by up to 6 pixels."""
     shifts = torch.randint(-6, 7, (9, 2), generator=generator).tolist()
-    moved = [frame.roll(shift, (0, 1)) for frame, shift in zip(frames, shifts, strict=True)]
-    return torch.stack(moved)
+    shifted = [frame.roll(shift, (0, 1)) for frame, shift in zip(frames, shifts, strict=True)]
+    return torch.stack(shifted)
 
 
 ORDINARY = Oddity()

@@ -27,13 +27,13 @@ def numbers_in(text: str, available: list[int], option: str) -> list[int]:
     chosen = set()
     for piece, (first, last) in zip(text.split(","), ranges, strict=True):
         last = max(available) if last is None else last
-        found = {number for number in available if first <= number <= last}
-        if not found:
+        numbers = {number for number in available if first <= number <= last}
+        if not numbers:
             raise InputError(
                 f"{option}: there is no {piece.strip()}; the numbers are {available[0]} to "
                 f"{available[-1]} ({len(available)} in all)"
             )
-        chosen |= found
+        chosen |= numbers
     return sorted(chosen)
 
 
@@ -62,13 +62,15 @@ def share_out(words: list[str] | None, available: list[int]) -> tuple[dict[str, 
         if part not in PARTS or part in parts:
             raise InputError(f"--cells: expected {', '.join(PARTS)} once each, found {word!r}")
         parts[part] = numbers_in(text, available, f"--cells {part}")
-    lacking = [part for part in PARTS if part not in parts]
-    if lacking:
-        raise InputError(f"--cells: no cells for {lacking[0]}; name all of {', '.join(PARTS)}")
+    missing_parts = [part for part in PARTS if part not in parts]
+    if missing_parts:
+        raise InputError(
+            f"--cells: no cells for {missing_parts[0]}; name all of {', '.join(PARTS)}"
+        )
     listed = [cell for cells in parts.values() for cell in cells]
-    twice = sorted({cell for cell in listed if listed.count(cell) > 1})
-    if twice:
-        raise InputError(f"--cells: cell {twice[0]} is in two parts; a cell belongs to one")
+    repeated = sorted({cell for cell in listed if listed.count(cell) > 1})
+    if repeated:
+        raise InputError(f"--cells: cell {repeated[0]} is in two parts; a cell belongs to one")
     return parts, True
 
 

@@ -284,8 +284,8 @@ def main(argv: list[str] | None = None) -> None:
         from bayesdl_sim.training.step2 import fit_uncertainty_tail as fit
     else:
         from bayesdl_sim.training.step1 import fit_reconstruction as fit
-    with replicated(settings) as own:
-        fit(own)
+    with replicated(settings) as replica_settings:
+        fit(replica_settings)
 
 
 if __name__ == "__main__":

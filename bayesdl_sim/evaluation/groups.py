@@ -189,8 +189,8 @@ def bars(
 ) -> list[dict[str, Any]]:
     """What a posterior must reach to be trusted, and whether this one does."""
 
-    def row(what: str, wanted: str, found: str, met: bool) -> dict[str, Any]:
-        return {"what": what, "bar": wanted, "found": found, "met": bool(met)}
+    def row(what: str, bar: str, value: str, met: bool) -> dict[str, Any]:
+        return {"what": what, "bar": bar, "found": value, "met": bool(met)}
 
     coverage, z2 = scores[f"coverage_{BAR_LEVEL:g}"], scores["mean_z2"]
     rows = [
@@ -203,10 +203,10 @@ def bars(
         ("coverage of the lit fifth in every band of signal", lit, LIT_BAND),
     )
     for what, groups, (low, high) in every:
-        found = [group["coverage, calibrated"] for group in groups]
-        if found:
-            words = f"{min(found):.3f}..{max(found):.3f}"
-            good = min(found) >= low and max(found) <= high
+        coverages = [group["coverage, calibrated"] for group in groups]
+        if coverages:
+            words = f"{min(coverages):.3f}..{max(coverages):.3f}"
+            good = min(coverages) >= low and max(coverages) <= high
             rows.append(row(what, f"{100 * low:g}-{100 * high:g} %", words, good))
     for score in ("nll", "ause"):
         estimate = less[score]

@@ -34,10 +34,10 @@ def fringe_facts(prepared: PreparedStack) -> list[dict[str, Any]]:
     ]
 
 
-def _facts(found: Estimate, pixel_nm: float | None) -> dict[str, Any]:
-    light = found.illumination
+def _facts(estimate: Estimate, pixel_nm: float | None) -> dict[str, Any]:
+    light = estimate.illumination
     orientations = []
-    for o, (k, error) in enumerate(zip(light.frequency, found.frequency_error, strict=True)):
+    for o, (k, error) in enumerate(zip(light.frequency, estimate.frequency_error, strict=True)):
         orientations.append(
             {
                 "period_nm": None if pixel_nm is None else round(pixel_nm / k, 2),
@@ -45,16 +45,16 @@ def _facts(found: Estimate, pixel_nm: float | None) -> dict[str, Any]:
                 "frequency_cycles_per_pixel": round(k, 6),
                 "angle_deg": round(math.degrees(light.angle[o]), 3),
                 "phases_deg": [round(math.degrees(phase) % 360, 1) for phase in light.phase[o]],
-                "phase_error_deg": round(math.degrees(found.phase_error[o]), 1),
+                "phase_error_deg": round(math.degrees(estimate.phase_error[o]), 1),
                 "modulation": round(light.modulation[o], 3),
-                "modulation_error": round(found.modulation_error[o], 3),
-                "probability": round(found.probability[o], 4),
-                "confidence": round(found.confidence[o], 2),
+                "modulation_error": round(estimate.modulation_error[o], 3),
+                "probability": round(estimate.probability[o], 4),
+                "confidence": round(estimate.confidence[o], 2),
             }
         )
-    cutoff = found.optics.cutoff
+    cutoff = estimate.optics.cutoff
     return {
-        "evidence": round(found.evidence, 2),
+        "evidence": round(estimate.evidence, 2),
         "cutoff_cycles_per_pixel": round(cutoff, 4),
         "wide_field_limit_nm": None if pixel_nm is None else round(pixel_nm / cutoff, 1),
         "orientations": orientations,
@@ -75,22 +75,24 @@ def fringe_sentence(facts: Sequence[Mapping[str, Any]], share: float | None = No
     if not facts:
         return ""
     first = facts[0]
-    found = [row for row in first["orientations"] if row["probability"] > FOUND]
-    if not found:
+    found_orientations = [row for row in first["orientations"] if row["probability"] > FOUND]
+    if not found_orientations:
         limit = first["wide_field_limit_nm"]
         length = "" if limit is None else f", about {limit:.0f} nm"
         return (
             "WARNING: no fringes were found: this is a denoised, deconvolved wide-field image, "
             f"with the resolution of wide field{length}"
         )
-    periods = [row["period_nm"] or 1 / row["frequency_cycles_per_pixel"] for row in found]
-    unit, digits = ("px", 2) if found[0]["period_nm"] is None else ("nm", 0)
-    depths = [row["modulation"] for row in found]
+    periods = [
+        row["period_nm"] or 1 / row["frequency_cycles_per_pixel"] for row in found_orientations
+    ]
+    unit, digits = ("px", 2) if found_orientations[0]["period_nm"] is None else ("nm", 0)
+    depths = [row["modulation"] for row in found_orientations]
     words = (
-        f"fringes found in {len(found)} of {ORIENTATIONS} orientations, period "
+        f"fringes found in {len(found_orientations)} of {ORIENTATIONS} orientations, period "
         f"{_span(periods, digits)} {unit}, modulation {_span(depths, 2)}"
     )
-    if len(found) < ORIENTATIONS:
+    if len(found_orientations) < ORIENTATIONS:
         words += " (along the others the resolution is that of wide field)"
     if share is not None:
         words += f"; they carry {100 * share:.0f} % of the detail beyond the cut-off of wide field"

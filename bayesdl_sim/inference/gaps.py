@@ -55,9 +55,9 @@ def with_gaps(
     channels = {name: _emptied(image, gaps) for name, image in result.channels.items()}
     if "Credibility" in channels:
         channels["Credibility"] = np.nan_to_num(channels["Credibility"], nan=0.0)
-    both = gaps if before is None else gaps | before
+    gaps_of_change = gaps if before is None else gaps | before
     further = {
-        name: _emptied(image, both if name in CHANGES else gaps)
+        name: _emptied(image, gaps_of_change if name in CHANGES else gaps)
         for name, image in result.further.items()
     }
     return replace(result, **filled, channels=channels, further=further)

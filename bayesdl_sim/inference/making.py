@@ -111,14 +111,14 @@ def reconstruct(
         result = with_misfit(result, prepared, progress)
     if "Sharp" in maps:
         result = with_sharp(result, prepared)
-    wanted = {name: image for name, image in result.further.items() if name in maps}
+    further = {name: image for name, image in result.further.items() if name in maps}
     spectra = None if point else spectra_of(prepared)
-    result = replace(result, further=wanted, spectra=spectra)
+    result = replace(result, further=further, spectra=spectra)
     if point is None or point.number == 0:
         result = replace(result, fringe_share=share_of_fringes(posterior, prepared))
     if gaps is not None or earlier.gaps is not None:
-        here = np.zeros((len(prepared), *prepared.field), bool) if gaps is None else gaps
-        result = with_gaps(result, here, earlier.gaps)
+        marked = np.zeros((len(prepared), *prepared.field), bool) if gaps is None else gaps
+        result = with_gaps(result, marked, earlier.gaps)
     earlier.gaps = gaps
     return replace(result, facts=facts | stack_facts(prepared, result))
 

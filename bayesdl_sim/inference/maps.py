@@ -137,16 +137,16 @@ def misfit_maps(
     maps = {name: np.empty(prepared.field, np.float32) for name in MISFIT}
     for block in blocks_of(prepared.field, BLOCK, RESIMULATED_MARGIN):
         part = part_of(prepared, t, block.read)
-        found = part.prepared.resimulate(0, torch.from_numpy(sr(part.fine_square)))
-        for name, image in _misfit(found).items():
+        resimulation = part.prepared.resimulate(0, torch.from_numpy(sr(part.fine_square)))
+        for name, image in _misfit(resimulation).items():
             maps[name][block.write] = image[block.keep]
     return maps
 
 
-def _misfit(found: Resimulation) -> dict[str, NDArray[np.float32]]:
+def _misfit(resimulation: Resimulation) -> dict[str, NDArray[np.float32]]:
     return {
-        "Contradicted": found.invented.float().cpu().numpy(),
-        "Misfit": found.chi2.float().cpu().numpy(),
+        "Contradicted": resimulation.invented.float().cpu().numpy(),
+        "Misfit": resimulation.chi2.float().cpu().numpy(),
     }
 
 

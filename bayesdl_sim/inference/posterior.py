@@ -122,9 +122,9 @@ class Posterior:
         dtype = choose_precision("fp32" if exact else precision, device)
         opened = open_members(folder, device, dtype, tile, members)
         described = [member.facts for member in opened]
-        found, words = calibration_of(folder, calibration, convention, described)
+        stored_calibration, words = calibration_of(folder, calibration, convention, described)
         gate = read_gate(folder, hashes_of(described))
-        applied = found or Calibration()
+        applied = stored_calibration or Calibration()
         arithmetic = "bf16" if dtype == torch.bfloat16 else "fp32"
         notes = [
             f"posterior: {member_words(described)} of {folder}; {device}, {arithmetic}",
@@ -134,7 +134,7 @@ class Posterior:
             *([] if gate else [NO_GATE]),
         ]
         run = run_facts(device, arithmetic, tile if described[0].is_local else None)
-        facts = posterior_facts(folder, described, applied, found is not None)
+        facts = posterior_facts(folder, described, applied, stored_calibration is not None)
         return cls(
             folder=folder,
             members=described,

@@ -104,9 +104,9 @@ def predict_stack(
         _store(maps, t, undimmed(prepared, t, prediction), factor)
         if not released:
             # Each time point has its own scale before the network; in counts they compare.
-            here = {name: image[t] for name, image in maps.items()}
-            to_counts(here | ({"judged": epistemic[t]} if t in judged else {}), norm)
-            _widen(here, unexplained_light(prepared, t, here["mean"]))
+            point_maps = {name: image[t] for name, image in maps.items()}
+            to_counts(point_maps | ({"judged": epistemic[t]} if t in judged else {}), norm)
+            _widen(point_maps, unexplained_light(prepared, t, point_maps["mean"]))
     require_usable(maps, stack.source)
     scales = [prepared.norm(t) for t in range(times)]
     if released:

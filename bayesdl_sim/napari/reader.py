@@ -22,9 +22,9 @@ def get_reader(path: str | Sequence[str]) -> Callable[[str], list[LayerData]] | 
         if len(path) != 1:
             return None
         path = path[0]
-    here = Path(path)
+    source = Path(path)
     try:
-        readable = is_result(here) or bool(list_stacks(here))
+        readable = is_result(source) or bool(list_stacks(source))
     except InputError:
         return None
     return read_path if readable else None
@@ -36,7 +36,7 @@ def read_path(path: str | Sequence[str]) -> list[LayerData]:
     Raises:
         InputError: the file cannot be read.
     """
-    here = Path(path if isinstance(path, str) else path[0])
-    if is_result(here):
-        return saved_layers(here)
-    return [layer for entry in list_stacks(here) for layer in raw_layers(entry.read())]
+    source = Path(path if isinstance(path, str) else path[0])
+    if is_result(source):
+        return saved_layers(source)
+    return [layer for entry in list_stacks(source) for layer in raw_layers(entry.read())]

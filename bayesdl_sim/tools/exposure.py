@@ -113,14 +113,14 @@ def measured_pair(low: Tensor, high: Tensor, ratio: float, delta: float) -> Pair
     )
 
 
-def advice(pair: Pair, found: float | None, goal: float, share: float) -> str:
+def advice(pair: Pair, exposure: float | None, goal: float, share: float) -> str:
     """Describes the next exposure for people."""
     fixed = f"{share:.0%} of the variance at the higher exposure does not depend on light"
-    if found is None:
+    if exposure is None:
         return f"credibility {goal:g} is not reached by light alone: {fixed}"
-    if found <= pair.ratio:
-        return f"credibility {goal:g} is reached at {found:.2g} times the exposure of stack_low"
-    times = found / pair.ratio
+    if exposure <= pair.ratio:
+        return f"credibility {goal:g} is reached at {exposure:.2g} times the exposure of stack_low"
+    times = exposure / pair.ratio
     guess = " (far beyond the two stacks: a guess)" if times > FAR else ""
     return (
         f"next exposure for credibility {goal:g}: {times:.2g} times that of stack_high{guess}; "

@@ -128,17 +128,19 @@ def usable_gpus() -> list[Gpu]:
     ]
 
 
-def gpu_lines(there: Sequence[str], seen: Sequence[Gpu], built_for: Sequence[str]) -> list[Line]:
+def gpu_lines(
+    installed: Sequence[str], visible: Sequence[Gpu], built_for: Sequence[str]
+) -> list[Line]:
     """What there is, what PyTorch can use of it, and what to do about the rest.
 
     Args:
-        there: names that the operating system knows.
-        seen: what PyTorch sees.
+        installed: names that the operating system reports.
+        visible: the GPUs that PyTorch can see.
         built_for: architectures of this PyTorch, such as sm_90; empty for a CPU build.
     """
     build = torch.__version__
     lines = []
-    for gpu in seen:
+    for gpu in visible:
         major, minor = gpu.capability
         words = f"GPU: {gpu.name}, compute capability {major}.{minor}"
         if _covers(built_for, gpu.capability):
@@ -152,9 +154,9 @@ def gpu_lines(there: Sequence[str], seen: Sequence[Gpu], built_for: Sequence[str
                     True,
                 )
             )
-    if there and not seen:
-        names = ", ".join(there)
-        if any(name.startswith("Apple") for name in there):
+    if installed and not visible:
+        names = ", ".join(installed)
+        if any(name.startswith("Apple") for name in installed):
             return [Line(f"GPU: {names}, not used: BayesDL-SIM computes on CUDA or on the CPU")]
         reason = "its driver does not answer" if built_for else "it is a build without GPUs"
         advice = "update the driver" if built_for else "install a CUDA build of PyTorch"
@@ -171,18 +173,18 @@ def _covers(built_for: Sequence[str], capability: tuple[int, int]) -> bool:
         digits = name.partition("_")[2].rstrip("af")
         if not digits.isdecimal():
             continue
-        own = divmod(int(digits), 10)
-        if name.startswith("compute_") and own <= (major, minor):
+        architecture = divmod(int(digits), 10)
+        if name.startswith("compute_") and architecture <= (major, minor):
             return True  # can still be compiled for newer ones
-        if own[0] == major and own[1] <= minor:
+        if architecture[0] == major and architecture[1] <= minor:
             return True
     return False
 
 
 def free_memory() -> int | None:
     """Bytes of memory that this process may still take; None where the system does not say."""
-    found = [_system_memory(), _container_memory()]
-    known = [value for value in found if value is not None]
+    limits = [_system_memory(), _container_memory()]
+    known = [value for value in limits if value is not None]
     return min(known) if known else None
 
 

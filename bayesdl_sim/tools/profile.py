@@ -51,8 +51,8 @@ def read_result(folder: Path, time: int) -> Result:
     times = len(images) // len(names)
     if not 0 <= time < times:
         raise InputError(f"time: {folder} has the time points 0 to {times - 1}, found {time}")
-    here = dict(zip(names, images[time * len(names) :], strict=False))
-    return Result(here["SR"], here["Total"], pixel_size_nm)
+    maps = dict(zip(names, images[time * len(names) :], strict=False))
+    return Result(maps["SR"], maps["Total"], pixel_size_nm)
 
 
 def clicked_line(sr: NDArray) -> tuple[float, float, float, float]:

@@ -123,16 +123,18 @@ def open_run(
         InputError: no such data or device, or members that were shown other frames.
     """
     root = find_dataset(settings.data.root_dir, settings.data.sample)
-    asked = settings.input
+    chosen = settings.input
     stored = _shown_to(members[0]) if members else None
     backbone = settings.network.backbone if isinstance(settings, Step1Settings) else None
-    inputs = choose_inputs(asked, stored, backbone)
+    inputs = choose_inputs(chosen, stored, backbone)
     device = choose_device(settings.run.device, settings.run.gpu_id)
     dtype = choose_precision(settings.numerics.precision, device)
     numerics = dataclasses.replace(settings.numerics, precision=PRECISIONS[dtype])
     settings = dataclasses.replace(settings, numerics=numerics)
 
-    def part(root: Path, name: str, most: int | None = None, told: bool = False) -> SimDataset:
+    def part(
+        root: Path, name: str, most: int | None = None, tell_optics: bool = False
+    ) -> SimDataset:
         return SimDataset(
             root,
             name,
@@ -140,13 +142,13 @@ def open_run(
             settings.run.cache_dir,
             inputs,
             FIRST_GUESS,
-            tell_optics=told,
+            tell_optics=tell_optics,
         )
 
-    told = settings.data.tell_optics
+    tell_optics = settings.data.tell_optics
     with first_goes_first():  # it makes the copies of the sets that the others open
-        train = part(root, "train", settings.data.train_cells, told)
-        validation = part(root, "validation", None, told)
+        train = part(root, "train", settings.data.train_cells, tell_optics)
+        validation = part(root, "validation", None, tell_optics)
         outliers = None
         if outlier_dir is not None:
             outliers = part(find_dataset(outlier_dir, "outliers"), "train")
@@ -189,22 +191,22 @@ def _print_facts(run: Run) -> None:
 
 
 def choose_inputs(
-    asked: InputSettings, stored: InputSpec | None, backbone: str | None
+    chosen: InputSettings, stored: InputSpec | None, backbone: str | None
 ) -> InputSpec:
     """What the network is shown: as the member that it starts from, else as the settings say.
 
     Args:
-        asked: the settings.
+        chosen: the settings.
         stored: what the member was shown, if there is one.
         backbone: backbone of the network that step 1 makes; None in step 2, which makes none.
     """
     if stored is not None:
-        require_inputs(stored, asked.SISR_or_SIM, asked.input_frames)
-        if backbone is None or asked.first_guess is None:
+        require_inputs(stored, chosen.SISR_or_SIM, chosen.input_frames)
+        if backbone is None or chosen.first_guess is None:
             return stored
-    frames = chosen_frames(asked.SISR_or_SIM, asked.input_frames)
+    frames = chosen_frames(chosen.SISR_or_SIM, chosen.input_frames)
     guess = frames is None and backbone == "unet"
-    return InputSpec(frames, guess if asked.first_guess is None else asked.first_guess)
+    return InputSpec(frames, guess if chosen.first_guess is None else chosen.first_guess)
 
 
 def find_dataset(root: Path, sample: str) -> Path:

@@ -145,12 +145,17 @@ def _tails(axes: Axes, tails: Columns) -> None:
         axes.text(0.5, 0.5, "not yet", transform=axes.transAxes, ha="center", color=GREY)
         return
     for member in np.unique(tails["member"]):
-        here = tails["member"] == member
-        epoch = np.arange(1, here.sum() + 1)
+        rows_of_member = tails["member"] == member
+        epoch = np.arange(1, rows_of_member.sum() + 1)
         labels = ("training patches", "validation fields") if member == 1 else (None, None)
-        axes.plot(epoch, tails["nll"][here], ".-", color=BLUE, alpha=0.6, label=labels[0])
+        axes.plot(epoch, tails["nll"][rows_of_member], ".-", color=BLUE, alpha=0.6, label=labels[0])
         if "validation_nll" in tails:
             axes.plot(
-                epoch, tails["validation_nll"][here], ".--", color=RED, alpha=0.6, label=labels[1]
+                epoch,
+                tails["validation_nll"][rows_of_member],
+                ".--",
+                color=RED,
+                alpha=0.6,
+                label=labels[1],
             )
     axes.legend()

@@ -41,9 +41,9 @@ def ratio_of_means(numerator: Sequence[float], denominator: Sequence[float]) -> 
     for values in (numerator, denominator):
         if len(values) < 2:
             raise InputError(f"a ratio of means needs two numbers or more, found {len(values)}")
-        drawn = torch.tensor(values, dtype=torch.float64)
-        means.append(drawn.mean().item())
-        relative += drawn.var().item() / (len(values) * means[-1] ** 2)
+        sample = torch.tensor(values, dtype=torch.float64)
+        means.append(sample.mean().item())
+        relative += sample.var().item() / (len(values) * means[-1] ** 2)
     value = means[0] / means[1]
     return Ratio(value, value * math.sqrt(relative))
 

@@ -131,8 +131,8 @@ def test_the_parts_of_biosr(write_biosr, tmp_path):
     few = convert(root, tmp_path / "few", "--cells", "1-4,17").spec.splits
     assert few == {"test": [1], "validation": [2], "train": [3, 4, 17]}
     named = ["--cells", "train=3,12-", "validation=2", "test=1"]
-    own = convert(root, tmp_path / "own", *named).spec.splits
-    assert own == {"train": [3, 12, 13, 14, 15, 16, 17], "validation": [2], "test": [1]}
+    splits_named = convert(root, tmp_path / "own", *named).spec.splits
+    assert splits_named == {"train": [3, 12, 13, 14, 15, 16, 17], "validation": [2], "test": [1]}
 
 
 def test_er_has_a_target_per_level(write_biosr, tmp_path):

@@ -78,11 +78,11 @@ def test_raw_and_target_show_the_image_at_its_place(image, tmp_path):
     assert target.min() >= 0
     assert target.max() == pytest.approx(1.0)
     wide_field = raw.mean(axis=0)
-    here = pearson(wide_field, gaussian_filter(binned(truth), 1.0))
-    assert here > 0.9
+    agreement = pearson(wide_field, gaussian_filter(binned(truth), 1.0))
+    assert agreement > 0.9
     for shift in ((1, 0), (0, 1), (-1, 0), (0, -1)):
         moved = np.roll(wide_field, shift, axis=(0, 1))
-        assert pearson(moved, gaussian_filter(binned(truth), 1.0)) < here
+        assert pearson(moved, gaussian_filter(binned(truth), 1.0)) < agreement
 
 
 def test_three_phases_of_an_orientation_add_up_to_wide_field(image, tmp_path):

@@ -53,7 +53,7 @@ def _row(name: str, place: Path, folder: Path) -> dict[str, Any]:
     verdict, source = (facts or {}).get("verdict") or {}, (facts or {}).get("source", {})
     if facts is not None:
         row["state"] = "done"
-    found = _first_orientations(facts or {})
+    orientations_found = _first_orientations(facts or {})
     height, width = source.get("frame_size", ("", ""))
     return row | {
         "verdict": verdict.get("decision", ""),
@@ -63,7 +63,7 @@ def _row(name: str, place: Path, folder: Path) -> dict[str, Any]:
         "height": height,
         "width": width,
         "raw pixel, nm": source.get("raw_pixel_size_nm") or "",
-        "fringes found": found,
+        "fringes found": orientations_found,
         "file": source.get("file", ""),
         "result": place.relative_to(folder).as_posix() if facts is not None else "",
     }

@@ -79,12 +79,12 @@ def points_in_band(
     x_label: str,
     y_label: str,
     band: tuple[float, float],
-    wanted: float,
+    target: float,
 ) -> Figure:
-    """Points per group and series, with the allowed band shaded and the wanted value dashed."""
+    """Points per group and series, with the allowed band shaded and the target value dashed."""
     figure, axes = _axes(title, x_label, y_label)
     axes.axhspan(*band, color="tab:green", alpha=0.12, linewidth=0)
-    axes.axhline(wanted, color="0.4", linestyle="--", linewidth=1)
+    axes.axhline(target, color="0.4", linestyle="--", linewidth=1)
     positions = np.arange(len(groups))
     for shift, (name, values) in zip(
         np.linspace(-0.15, 0.15, max(len(series), 2)), series.items(), strict=False
@@ -99,13 +99,13 @@ def quality_diagrams(rows: Sequence[dict[str, Any]]) -> dict[str, tuple[Figure, 
     """Image quality against the signal; none where it is unknown."""
     if not all(np.isfinite(row["signal_e"]) for row in rows):
         return {}
-    found = {}
+    diagrams = {}
     for score, label in (("psnr", "PSNR, dB"), ("ssim", "SSIM")):
         curves = {}
         for method in dict.fromkeys(row["method"] for row in rows):
-            mine = [row for row in rows if row["method"] == method]
-            levels = sorted({row["level"] for row in mine})
-            groups = [[row for row in mine if row["level"] == level] for level in levels]
+            method_rows = [row for row in rows if row["method"] == method]
+            levels = sorted({row["level"] for row in method_rows})
+            groups = [[row for row in method_rows if row["level"] == level] for level in levels]
             curves[method] = tuple(
                 [reduce([row[name] for row in group]) for group in groups]
                 for name, reduce in (("signal_e", np.median), (score, np.mean))
@@ -113,8 +113,8 @@ def quality_diagrams(rows: Sequence[dict[str, Any]]) -> dict[str, tuple[Figure, 
         figure = draw_lines(
             curves, label, "signal, electrons per lit pixel", label, log_x=True, markers=True
         )
-        found[f"{score}.png"] = (figure, f"{label} per signal level, mean over cells.")
-    return found
+        diagrams[f"{score}.png"] = (figure, f"{label} per signal level, mean over cells.")
+    return diagrams
 
 
 def uncertainty_diagrams(
@@ -144,7 +144,7 @@ def uncertainty_diagrams(
         name: (QUANTILES, observed_frequency(np.concatenate(values)))
         for name, values in cdf_values.items()
     }
-    drawn = {
+    diagrams = {
         "reliability.png": (
             draw_lines(
                 observed,
@@ -174,8 +174,8 @@ def uncertainty_diagrams(
         ),
     }
     for what, rows in groups.items():
-        drawn[f"deciles_{what}.png"] = _coverage_per_group(what, rows)
-    return drawn
+        diagrams[f"deciles_{what}.png"] = _coverage_per_group(what, rows)
+    return diagrams
 
 
 def _sparsification_curves(

@@ -72,11 +72,11 @@ def findings(
     """
     if min(field) < SMALLEST_FIELD:
         return []
-    found = [*_frame_faults(checks), *_pattern_faults(checks), *_camera_faults(checks)]
-    found += [*_value_faults(checks), *_unused_fringes(checks, pixel_size_nm)]
+    faults = [*_frame_faults(checks), *_pattern_faults(checks), *_camera_faults(checks)]
+    faults += [*_value_faults(checks), *_unused_fringes(checks, pixel_size_nm)]
     if pixel_size_nm is not None and not PIXEL_RANGE_NM[0] <= pixel_size_nm <= PIXEL_RANGE_NM[1]:
-        found.append(Finding(False, f"pixels of {pixel_size_nm:g} nm, training had 55 to 100 nm"))
-    return found
+        faults.append(Finding(False, f"pixels of {pixel_size_nm:g} nm, training had 55 to 100 nm"))
+    return faults
 
 
 def contradicted_optics(given: Optics | None, used: Optics) -> list[Finding]:
@@ -98,24 +98,26 @@ def contradicted_optics(given: Optics | None, used: Optics) -> list[Finding]:
 
 def _frame_faults(checks: Mapping[str, Any]) -> list[Finding]:
     """Copies, dark frames, and fringes that the order of the frames does not expect."""
-    found = []
+    faults = []
     # A filter leaves too little noise to compare, and most pairs look alike.
     if checks["copies"] and not (len(checks["copies"]) > FEW_COPIES and _is_filtered(checks)):
         pairs = ", ".join(f"{a} and {b}" for a, b in checks["copies"][:3])
         more = " and others" if len(checks["copies"]) > 3 else ""
-        alike = tuple(sorted({frame for pair in checks["copies"] for frame in pair}))
-        found.append(Finding(True, f"frames {pairs}{more} are copies of one exposure", alike))
+        copied_frames = tuple(sorted({frame for pair in checks["copies"] for frame in pair}))
+        faults.append(
+            Finding(True, f"frames {pairs}{more} are copies of one exposure", copied_frames)
+        )
     dark = tuple(f + 1 for f, light in enumerate(checks["brightness"]) if light < DARK)
     if dark:
         named = " and ".join(map(str, dark))
         which = f"frame {named} is" if len(dark) == 1 else f"frames {named} are"
-        found.append(Finding(True, f"{which} dark or missing", dark))
+        faults.append(Finding(True, f"{which} dark or missing", dark))
     groups = [g for g in checks["groups"] if len(g) >= LEAST_GROUP]
     mixed = [g for g in groups if len({(frame - 1) // 3 for frame in g}) > 1]
     if mixed:
         named = " and ".join("(" + ", ".join(map(str, group)) + ")" for group in mixed)
         order = " (the order of phases first, then orientations?)" if _phase_major(mixed) else ""
-        found.append(
+        faults.append(
             Finding(
                 True,
                 f"frames {named} show the same fringes, but belong to different orientations: "
@@ -123,7 +125,7 @@ def _frame_faults(checks: Mapping[str, Any]) -> list[Finding]:
                 tuple(sorted(frame for group in mixed for frame in group)),
             )
         )
-    return found
+    return faults
 
 
 def _phase_major(groups: Sequence[Sequence[int]]) -> bool:
@@ -131,81 +133,81 @@ def _phase_major(groups: Sequence[Sequence[int]]) -> bool:
 
 
 def _pattern_faults(checks: Mapping[str, Any]) -> list[Finding]:
-    found = []
+    faults = []
     for step, error in zip(checks["phase_step_deg"], checks["phase_step_error_deg"], strict=True):
         reason = f"phase steps deviate by {step:.0f} +- {error:.0f} degrees from 120"
-        found += _beyond(step, error, PHASE_TOLERANCE_DEG, PHASE_LIMIT_DEG, reason)
+        faults += _beyond(step, error, PHASE_TOLERANCE_DEG, PHASE_LIMIT_DEG, reason)
     angle = checks["angle_error_deg"]
     if math.isfinite(angle):
         reason = f"the angle between orientations deviates by {angle:.0f} degrees from 60"
-        found += _beyond(angle, 0.5, ANGLE_TOLERANCE_DEG, ANGLE_LIMIT_DEG, reason)
+        faults += _beyond(angle, 0.5, ANGLE_TOLERANCE_DEG, ANGLE_LIMIT_DEG, reason)
     no_excess = checks["fringe_sigma"] < NO_FRINGES_SIGMA
     if not checks["groups"] and no_excess and checks["fringe_share"] < NO_FRINGES:
-        found.append(
+        faults.append(
             Finding(True, "the nine frames differ by noise only: no fringes (wide field?)")
         )
     if min(checks["confidence"]) > CLEAR:
         low, high = min(checks["frequency"]), max(checks["frequency"])
         if low < 0.98 * PATTERN_RANGE[0] or high > 1.02 * PATTERN_RANGE[1]:
-            found.append(
+            faults.append(
                 Finding(
                     False,
                     f"pattern frequency {low:.2f}-{high:.2f} cycles per pixel, training had "
                     f"{PATTERN_RANGE[0]:g}-{PATTERN_RANGE[1]:g}",
                 )
             )
-    return found
+    return faults
 
 
 def _camera_faults(checks: Mapping[str, Any]) -> list[Finding]:
-    found = []
+    faults = []
     share = checks["saturated_share"]
-    found += _beyond(
+    faults += _beyond(
         share, 0.0, SATURATED_TOLERANCE, SATURATED_LIMIT, f"{share:.1%} of the values are saturated"
     )
     drift, error = checks["drift_px"], max(checks["drift_error_px"], 0.1)
     reason = f"the sample moved by {drift:.1f} +- {error:.1f} pixels between the orientations"
-    found += _beyond(drift, error, DRIFT_TOLERANCE_PX, DRIFT_LIMIT_PX, reason)
+    faults += _beyond(drift, error, DRIFT_TOLERANCE_PX, DRIFT_LIMIT_PX, reason)
     for kind in ("hot", "dead"):
         share = checks[f"{kind}_share"]
         if share > FAULTY_TOLERANCE:
             reason = f"{share:.2%} of the pixels are {kind}: filled from their neighbours"
-            found.append(Finding(False, reason))
-    return found
+            faults.append(Finding(False, reason))
+    return faults
 
 
 def _value_faults(checks: Mapping[str, Any]) -> list[Finding]:
     """Pixels without data, a cut background and counts that are none any more: warnings."""
-    found = []
+    faults = []
     if checks["missing"]:
-        found.append(Finding(False, checks["missing"]))
+        faults.append(Finding(False, checks["missing"]))
     share = checks["clipped_share"]
     if share > CLIPPED_TOLERANCE:
         reason = f"{share:.0%} of the values are clipped at the lowest one"
-        found.append(Finding(False, f"{reason}: the uncertainties do not hold there"))
+        faults.append(Finding(False, f"{reason}: the uncertainties do not hold there"))
     if checks["stretched"]:
         reason = "all frames have the same smallest and largest value: each was stretched by itself"
-        found.append(Finding(False, f"{reason} (automatic contrast?), and brightness is lost"))
+        faults.append(Finding(False, f"{reason} (automatic contrast?), and brightness is lost"))
     for kind, scatter in zip(("rows", "columns"), checks["line_noise"], strict=True):
         if scatter > LINE_NOISE:
             reason = f"the {kind} of the camera have offsets of their own ({scatter:.0f} times the"
-            found.append(Finding(False, f"{reason} noise of their means): stripes may remain"))
+            faults.append(Finding(False, f"{reason} noise of their means): stripes may remain"))
     if checks["noise_rounding"] > MOST_ROUNDING:
         reason = "the frames hold no fine noise but that of rounding"
-        found.append(
+        faults.append(
             Finding(False, f"{reason}: were they smoothed, denoised, or stored in few grey levels?")
         )
     elif checks["ties"] > TIED:
         reason = "neighbouring pixels have the same value more often than noise allows"
-        found.append(Finding(False, f"{reason}: a median filter (despeckle)?"))
+        faults.append(Finding(False, f"{reason}: a median filter (despeckle)?"))
     elif _is_filtered(checks):
         reason = "the noise of neighbouring pixels is not independent"
-        found.append(
+        faults.append(
             Finding(False, f"{reason}: were the frames filtered, denoised or interpolated?")
         )
     elif share <= CLIPPED_TOLERANCE and checks["saturated_share"] <= SATURATED_TOLERANCE:
-        found += _stored_with_gamma(checks)
-    return found
+        faults += _stored_with_gamma(checks)
+    return faults
 
 
 def _is_filtered(checks: Mapping[str, Any]) -> bool:

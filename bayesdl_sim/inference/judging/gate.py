@@ -144,7 +144,7 @@ def stack_scores(
 
 
 def judge(
-    found: Sequence[Finding],
+    faults: Sequence[Finding],
     scores: Mapping[str, float] | None = None,
     gate: Gate | None = None,
     stacks: int = 1,
@@ -160,8 +160,8 @@ def judge(
         scores, gate: of the stack and of the members; without them findings alone decide.
         stacks: that are judged together (time points); p is multiplied by it (Bonferroni).
     """
-    refuse, warn = any(f.refuse for f in found), bool(found)
-    reasons, p = [f.reason for f in sorted(found, key=lambda f: not f.refuse)], None
+    refuse, warn = any(f.refuse for f in faults), bool(faults)
+    reasons, p = [f.reason for f in sorted(faults, key=lambda f: not f.refuse)], None
     if scores is not None and gate is not None:
         p, single = combined_p_value(gate.scores, scores)
         p = min(1.0, stacks * p)
@@ -213,8 +213,8 @@ def write_gate(
         "members": [{"file": name, "sha256": digest} for name, digest in members.items()],
         "scores": shared,
         "by_members": [
-            {"members": count, "scores": {n: v for n, v in found.items() if n not in shared}}
-            for count, found in enumerate(columns, start=len(members) - len(columns) + 1)
+            {"members": count, "scores": {n: v for n, v in column.items() if n not in shared}}
+            for count, column in enumerate(columns, start=len(members) - len(columns) + 1)
         ],
         "facts": dict(facts),
     }

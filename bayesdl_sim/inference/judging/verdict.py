@@ -106,10 +106,10 @@ def findings_in(part: Part) -> list[Finding]:
     """Faults that the raw frames of one part of a field show."""
     stack = part.prepared.stack
     checks = part.prepared.checks(part.t)._asdict()
-    of_the_file = [Finding(False, warning) for warning in stack.warnings]
-    known, found = part.prepared.optics, part.prepared.patterns(part.t).optics
-    of_the_file += contradicted_optics(known, found)
-    return of_the_file + findings(checks, part.prepared.field, stack.pixel_size_nm)
+    file_faults = [Finding(False, warning) for warning in stack.warnings]
+    given_optics, estimated_optics = part.prepared.optics, part.prepared.patterns(part.t).optics
+    file_faults += contradicted_optics(given_optics, estimated_optics)
+    return file_faults + findings(checks, part.prepared.field, stack.pixel_size_nm)
 
 
 def worst(verdicts: list[Verdict]) -> Verdict:

@@ -149,10 +149,10 @@ class _Finishing:
     @cached_property
     def further(self) -> dict[str, NDArray[np.float32]]:
         """The maps that need more than their own pixels, of the whole field."""
-        found = misfit_maps(self.one, 0, self.sr) if set(self.maps) & {*MISFIT} else {}
+        images = misfit_maps(self.one, 0, self.sr) if set(self.maps) & {*MISFIT} else {}
         if "Sharp" in self.maps:
-            found["Sharp"] = sharp_map(self.one, 0, self.sr)
-        return {name: image for name, image in found.items() if name in self.maps}
+            images["Sharp"] = sharp_map(self.one, 0, self.sr)
+        return {name: image for name, image in images.items() if name in self.maps}
 
     def bands(self) -> Iterator[tuple[int, Reconstruction]]:
         """First row of the doubled grid, and the finished maps of some rows from there on."""

@@ -104,11 +104,11 @@ def profile_of(
     wide_field: NDArray | None = None,
 ) -> Profile:
     """The values along a line; the arguments are those of `write_profile_picture`."""
-    apart = float(np.hypot(line.rows[1] - line.rows[0], line.columns[1] - line.columns[0]))
+    step_px = float(np.hypot(line.rows[1] - line.rows[0], line.columns[1] - line.columns[0]))
     scale = 1 if pixel_size_nm is None else pixel_size_nm / 1000
     ours = profile(sr, line)
     return Profile(
-        along=np.arange(len(line.rows)) * apart * scale,
+        along=np.arange(len(line.rows)) * step_px * scale,
         unit="px" if pixel_size_nm is None else "µm",
         ours=ours,
         band=None if total is None else _band(ours, profile(total, line), level),

@@ -193,8 +193,10 @@ def _write_stores(
     pages = ZarrPages(folder, layout)
     for t in range(layout.times):
         places = {name: t - layout.times + number for name, number in layout.further.items()}
-        here = {name: further[name][place] for name, place in places.items() if place >= 0}
-        pages.write(t, {name: image[t] for name, image in channels.items()}, here)
+        further_images = {
+            name: further[name][place] for name, place in places.items() if place >= 0
+        }
+        pages.write(t, {name: image[t] for name, image in channels.items()}, further_images)
 
 
 def _write_together(

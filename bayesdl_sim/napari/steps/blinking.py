@@ -50,13 +50,13 @@ def movie_layers(
     from bayesdl_sim.dlbi.movies.reading import open_movie
     from bayesdl_sim.dlbi.stages.pipeline import Settings, run_stages
 
-    wanted = STAGES[: STAGES.index(stage) + 1]
+    stages = STAGES[: STAGES.index(stage) + 1]
     progress(0, 1, "reading")
     movie = open_movie(path)
 
     def stage_begins(name: str) -> None:
-        done = wanted.index(name)
-        before = "reading" if done == 0 else wanted[done - 1]
+        done = stages.index(name)
+        before = "reading" if done == 0 else stages[done - 1]
         progress(1, 1, before)
         progress(0, 1, name)
 

@@ -125,14 +125,14 @@ def reconstruct(
     _keep_apart()
     progress(1, 1, "posterior")
     prepared = posterior.prepare(stack)
-    found, time = _faults(prepared, progress)
+    faults, time = _faults(prepared, progress)
     verdict = posterior.judge(prepared)
     if verdict.decision == "refuse" and not forced:
         spectra, patterns = _fringes(prepared, time)
         return Outcome(
             stack=stack,
             verdict=verdict,
-            findings=tuple(found),
+            findings=tuple(faults),
             time=time,
             spectra=spectra,
             patterns=patterns,
@@ -143,7 +143,7 @@ def reconstruct(
     return Outcome(
         stack=stack,
         verdict=result.verdict,
-        findings=tuple(found),
+        findings=tuple(faults),
         time=time,
         spectra=spectra,
         patterns=patterns,
@@ -182,14 +182,14 @@ def _one_or_series(image: NDArray) -> NDArray:
 
 def _faults(prepared: PreparedStack, progress: Progress) -> tuple[list[Finding], int]:
     """Findings and number of the first time point that is refused, else that has any, else 0."""
-    times, noticed = judged_times(prepared), []
+    times, candidates = judged_times(prepared), []
     for number, t in enumerate(times):
         progress(number, len(times), "fringes")
-        found = [fault for part in parts_of(prepared, t) for fault in findings_in(part)]
-        noticed.append((not any(finding.refuse for finding in found), not found, t, found))
+        faults = [fault for part in parts_of(prepared, t) for fault in findings_in(part)]
+        candidates.append((not any(finding.refuse for finding in faults), not faults, t, faults))
     progress(1, 1, "fringes")
-    *_, time, found = min(noticed, key=lambda item: item[:3], default=(True, True, 0, []))
-    return found, time
+    *_, time, faults = min(candidates, key=lambda item: item[:3], default=(True, True, 0, []))
+    return faults, time
 
 
 def _fringes(prepared: PreparedStack, time: int) -> tuple[NDArray | None, dict[str, Any] | None]:
@@ -197,5 +197,7 @@ def _fringes(prepared: PreparedStack, time: int) -> tuple[NDArray | None, dict[s
     rows = fringe_facts(prepared)
     if not rows:
         return None, None
-    held = [row for row in rows if row["time_point"] <= time + 1]
-    return fringe_spectra(prepared.counts(time, prepared.squares(time)[0])), (held or rows)[-1]
+    earlier_rows = [row for row in rows if row["time_point"] <= time + 1]
+    return fringe_spectra(prepared.counts(time, prepared.squares(time)[0])), (earlier_rows or rows)[
+        -1
+    ]

@@ -66,9 +66,9 @@ def read_row(row: Row) -> Saved:
     banner = banner_for(row.decision, row.p_value, row.reasons, made=row.folder is not None)
     if row.folder is None:
         return Saved(name=row.name, chosen=chosen, banner=banner)
-    found = _result(row.folder, row.name)
+    result = _result(row.folder, row.name)
     return Saved(
-        name=row.name, layers=found.layers, trust=found.trust, chosen=chosen, banner=banner
+        name=row.name, layers=result.layers, trust=result.trust, chosen=chosen, banner=banner
     )
 
 

@@ -113,16 +113,16 @@ class TrustTab(QWidget):
         if self.maps is not None:
             self._colours.ask(partial(self.maps.recoloured, self.delta))
 
-    def _show_colours(self, found: Recoloured) -> None:
+    def _show_colours(self, recoloured: Recoloured) -> None:
         maps = self.maps
         layer = layer_like(self.viewer, "informed", maps.name)
-        if layer is None or layer.data.shape != found.colours.shape:
-            self._add_informed(found.colours, layer)
+        if layer is None or layer.data.shape != recoloured.colours.shape:
+            self._add_informed(recoloured.colours, layer)
         else:
-            layer.data = found.colours
+            layer.data = recoloured.colours
         self.found.setText(
-            f"{100 * found.delta:.1f} % of the range of the structure. Mean credibility of the lit "
-            f"pixels: {found.credible:.2f}."
+            f"{100 * recoloured.delta:.1f} % of the range of the structure. Mean credibility of "
+            f"the lit pixels: {recoloured.credible:.2f}."
         )
 
     def _add_informed(self, colours: Any, earlier: Image | None) -> None:

@@ -142,10 +142,10 @@ class SimWidget(DropTarget):
         """Reads a raw file, finds the order of its frames, and shows them; or opens a result."""
         path = Path(path)
 
-        def done(found: Any) -> None:
-            if isinstance(found, Saved):
-                return self._show_saved(found)
-            self._entries, chosen = found
+        def done(opened: Any) -> None:
+            if isinstance(opened, Saved):
+                return self._show_saved(opened)
+            self._entries, chosen = opened
             self.stacks.clear()
             self.stacks.addItems([entry.name for entry in self._entries])
             self.stacks.setVisible(len(self._entries) > 1)

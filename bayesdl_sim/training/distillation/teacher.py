@@ -120,22 +120,24 @@ def teach(settings: DistilSettings, members: list[OpenMember]) -> Lessons:
     for number, patches in enumerate(batches):
         path, shards = shard_path(folder, number), number + 1
         if not path.is_file():
-            found = predict(functions, patches.raw, likelihood)
-            parameters = log_variances(found.aleatoric, found.epistemic)
-            _store(path, Lesson(patches.raw, found.mean.cpu(), parameters.cpu(), patches.target))
+            prediction = predict(functions, patches.raw, likelihood)
+            parameters = log_variances(prediction.aleatoric, prediction.epistemic)
+            _store(
+                path, Lesson(patches.raw, prediction.mean.cpu(), parameters.cpu(), patches.target)
+            )
     return Lessons(folder, shards, settings.held_out)
 
 
 def _batches(settings: DistilSettings, sets: list[SimDataset]) -> Iterator[Patches]:
     """Full shards of patches of one set after the other."""
     for data, number in zip(sets, settings.patches, strict=True):
-        wanted, epoch = -(-number // SHARD), 0
-        while wanted > 0:
+        missing, epoch = -(-number // SHARD), 0
+        while missing > 0:
             for patches in data.batches(epoch, settings.seed, SHARD, settings.patch_size):
-                if wanted == 0:
+                if missing == 0:
                     break
                 yield patches
-                wanted -= 1
+                missing -= 1
             epoch += 1
 
 

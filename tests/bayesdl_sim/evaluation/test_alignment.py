@@ -30,11 +30,11 @@ def test_targets_of_this_project_stay_where_they_are(small_set):
 
 
 def test_half_a_pixel_is_found_and_undone(shifted, small_set):
-    found = shift_of_targets(shifted, shifted.cells())
-    assert found == pytest.approx((-0.5, -0.5), abs=0.15)
+    shift = shift_of_targets(shifted, shifted.cells())
+    assert shift == pytest.approx((-0.5, -0.5), abs=0.15)
     right = read_case(DatasetTree(small_set), 1, 2, CaseSettings())
     wrong = read_case(shifted, 1, 2, CaseSettings())
-    case = read_case(shifted, 1, 2, CaseSettings(), found)
+    case = read_case(shifted, 1, 2, CaseSettings(), shift)
     assert case.raw.shape == (9, 44, 44)
     assert case.target.shape == (88, 88)
     inner = right.target[4:-4, 4:-4]

@@ -28,8 +28,8 @@ def test_it_may_fall_with_the_intensity():
 
 def test_constant_is_the_root_mean_square_error_and_nothing_is_certain():
     error = np.array([0.0, 0.0, 3.0, -4.0])
-    found = fit_baselines(np.arange(4.0), error)
-    assert found.constant == pytest.approx(2.5)
-    assert found.intensity.sigma.min() > 0
+    baselines = fit_baselines(np.arange(4.0), error)
+    assert baselines.constant == pytest.approx(2.5)
+    assert baselines.intensity.sigma.min() > 0
     with pytest.raises(InputError, match="found 4 and 3"):
         fit_intensity_sigma(np.arange(4.0), error[:3])

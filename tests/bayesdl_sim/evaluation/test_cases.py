@@ -63,6 +63,6 @@ def test_of_too_many_stacks_some_are_picked_evenly(tree):
 
 
 def test_an_unreadable_stack_gives_its_reason(tree):
-    found = dict(each_case(tree, [(1, 1), (1, 7)], "stacks", CaseSettings()))
-    assert found["cell 1, level 1"].level == 1
-    assert isinstance(found["cell 1, level 7"], str)
+    cases = dict(each_case(tree, [(1, 1), (1, 7)], "stacks", CaseSettings()))
+    assert cases["cell 1, level 1"].level == 1
+    assert isinstance(cases["cell 1, level 7"], str)

@@ -64,8 +64,8 @@ def test_a_spot_is_dimmed_for_the_networks_and_undimmed_in_the_case(posterior, s
     np.testing.assert_allclose(
         maps.total, factor * expected.total[0, 0].numpy(), rtol=1e-4, atol=1e-6
     )
-    own = posterior_mean(posterior, torch.from_numpy(spotted.raw))
-    np.testing.assert_allclose(own, maps.mean, rtol=1e-4, atol=1e-5)
+    mean = posterior_mean(posterior, torch.from_numpy(spotted.raw))
+    np.testing.assert_allclose(mean, maps.mean, rtol=1e-4, atol=1e-5)
     # Draws of the members' mixture scatter about the mean that they stand for.
     width = np.maximum(sample.sigma, 1e-6) / math.sqrt(len(sample.draws))
     assert np.median(np.abs(sample.draws.mean(axis=0) - sample.mean) / width) < 3

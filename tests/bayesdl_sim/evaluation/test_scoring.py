@@ -37,13 +37,13 @@ from bayesdl_sim.metrics.distributions import crps_gaussian
 def samples(cells=12, levels=2, pixels=1500, factor=1.0, seed=0):
     """Stacks whose sigma varies from pixel to pixel, independently of the intensity."""
     rng = np.random.default_rng(seed)
-    found = []
+    stacks = []
     for cell in range(1, cells + 1):
         for level in range(1, levels + 1):
             mean = rng.uniform(0, 1, pixels)
             sigma = rng.uniform(0.02, 0.3, pixels)
             target = mean + factor * sigma * rng.normal(size=pixels)
-            found.append(
+            stacks.append(
                 Sample(
                     cell=cell,
                     level=level,
@@ -53,23 +53,23 @@ def samples(cells=12, levels=2, pixels=1500, factor=1.0, seed=0):
                     sigma=sigma,
                 )
             )
-    return found
+    return stacks
 
 
-def fitted(found):
+def fitted(stacks):
     """Calibration and baselines of samples."""
-    cells = sorted({sample.cell for sample in found})
+    cells = sorted({sample.cell for sample in stacks})
     calibration = fit_calibration(
-        [[CalibrationStack(s.error, s.sigma) for s in found if s.cell == cell] for cell in cells]
+        [[CalibrationStack(s.error, s.sigma) for s in stacks if s.cell == cell] for cell in cells]
     )
-    mean, error = (np.concatenate([getattr(s, n) for s in found]) for n in ("mean", "error"))
+    mean, error = (np.concatenate([getattr(s, n) for s in stacks]) for n in ("mean", "error"))
     return calibration, fit_baselines(mean, error)
 
 
-def rows_of(found, calibration, baselines):
+def rows_of(stacks, calibration, baselines):
     return [
         {"cell": sample.cell, "method": name, **distribution_scores(sample, sigma, rule)}
-        for sample in found
+        for sample in stacks
         for name, (sigma, rule) in predictors(sample, baselines, calibration).items()
     ]
 
@@ -82,18 +82,18 @@ def known():
 
 
 def test_predictors_state_what_they_were_fitted_for(known):
-    found, calibration, baselines = known
-    by_name = predictors(found[0], baselines, calibration)
+    stacks, calibration, baselines = known
+    by_name = predictors(stacks[0], baselines, calibration)
     assert list(by_name) == [AS_PREDICTED, CALIBRATED, INTENSITY_ONLY, CONSTANT]
-    np.testing.assert_array_equal(by_name[AS_PREDICTED][0], found[0].sigma)
-    np.testing.assert_allclose(by_name[CALIBRATED][0], 1.5 * found[0].sigma, rtol=0.02)
+    np.testing.assert_array_equal(by_name[AS_PREDICTED][0], stacks[0].sigma)
+    np.testing.assert_allclose(by_name[CALIBRATED][0], 1.5 * stacks[0].sigma, rtol=0.02)
     # here the intensity says nothing about the error
     np.testing.assert_allclose(by_name[INTENSITY_ONLY][0], by_name[CONSTANT][0], rtol=0.2)
 
 
 def test_scores_of_a_calibrated_prediction(known):
-    found, calibration, baselines = known
-    rows = rows_of(found, calibration, baselines)
+    stacks, calibration, baselines = known
+    rows = rows_of(stacks, calibration, baselines)
     scores = ["mean_z2", "coverage_0.5", "coverage_0.9", "width_0.9", "nll", "ause"]
     table = {row["method"]: row for row in table_of_means(rows, ["method"], scores, 0)}
     ours = table[CALIBRATED]
@@ -106,8 +106,8 @@ def test_scores_of_a_calibrated_prediction(known):
 
 
 def test_differences_and_bars_know_the_better_one(known):
-    found, calibration, baselines = known
-    rows = rows_of(found, calibration, baselines)
+    stacks, calibration, baselines = known
+    rows = rows_of(stacks, calibration, baselines)
     intensity, constant = differences(rows, seed=0)
     for row in (intensity, constant):
         assert row["nll"].high < 0
@@ -117,7 +117,7 @@ def test_differences_and_bars_know_the_better_one(known):
         row for row in table_of_means(rows, ["method"], names, 0) if row["method"] == CALIBRATED
     )
     groups = [
-        group_calibration(split(found, calibration), calibration)
+        group_calibration(split(stacks, calibration), calibration)
         for split in (intensity_deciles, signal_deciles, lit_fifth)
     ]
     assert all(row["met"] for row in bars(ours, intensity, *groups))
@@ -135,10 +135,10 @@ def test_differences_and_bars_know_the_better_one(known):
 
 
 def test_lit_fifth_shows_what_a_dark_background_hides():
-    found = samples(cells=8, levels=2, pixels=2000)  # 3 to 48 e-/px
+    stacks = samples(cells=8, levels=2, pixels=2000)  # 3 to 48 e-/px
     # Errors of the brightest pixels are three times as large as stated.
     worse = []
-    for sample in found:
+    for sample in stacks:
         bright = sample.mean >= np.quantile(sample.mean, 0.8)
         worse.append(replace(sample, target=sample.mean + np.where(bright, 3, 0.8) * sample.error))
     rows = group_calibration(lit_fifth(worse, Calibration()), Calibration())
@@ -147,7 +147,7 @@ def test_lit_fifth_shows_what_a_dark_background_hides():
     assert all(row["coverage, as predicted"] < 0.5 for row in rows)
     everything = group_calibration(by_structure(worse, Calibration()), Calibration())
     assert everything[0]["coverage, as predicted"] > 0.8
-    unknown = [replace(sample, signal_e=float("nan")) for sample in found]
+    unknown = [replace(sample, signal_e=float("nan")) for sample in stacks]
     assert list(lit_fifth(unknown, Calibration())) == ["unknown signal"]
     kinds = [replace(s, structure="MT" if s.cell % 2 else "ER") for s in worse]
     per_structure = lit_fifth(kinds, Calibration(), per_structure=True)
@@ -158,40 +158,40 @@ def test_lit_fifth_shows_what_a_dark_background_hides():
 
 
 def test_deciles_hold_every_pixel_once_and_in_order(known):
-    found, calibration, _ = known
-    for groups in (intensity_deciles(found, calibration), signal_deciles(found, calibration)):
+    stacks, calibration, _ = known
+    for groups in (intensity_deciles(stacks, calibration), signal_deciles(stacks, calibration)):
         assert len(groups) == 10
         assert sum(group.error.size for group in groups.values()) == 24 * 1500
-    rows = group_calibration(intensity_deciles(found, calibration), calibration)
+    rows = group_calibration(intensity_deciles(stacks, calibration), calibration)
     for row in rows:
         assert row["coverage, calibrated"] == pytest.approx(0.9, abs=0.03)
         assert row["mean z^2, as predicted"] == pytest.approx(2.25, abs=0.25)
 
 
 def test_signals_that_are_unknown_are_grouped_by_level():
-    found = [replace(sample, signal_e=float("nan")) for sample in samples(cells=3, pixels=50)]
-    assert list(signal_deciles(found, Calibration())) == ["level 1", "level 2"]
+    stacks = [replace(sample, signal_e=float("nan")) for sample in samples(cells=3, pixels=50)]
+    assert list(signal_deciles(stacks, Calibration())) == ["level 1", "level 2"]
 
 
 def test_structures_are_kept_apart():
     one, two = samples(cells=1, pixels=40), samples(cells=2, pixels=40, factor=3, seed=4)
-    found = [replace(s, structure="ER") for s in one] + [replace(s, structure="MT") for s in two]
-    er, mt = group_calibration(by_structure(found, Calibration()), Calibration())
+    stacks = [replace(s, structure="ER") for s in one] + [replace(s, structure="MT") for s in two]
+    er, mt = group_calibration(by_structure(stacks, Calibration()), Calibration())
     assert (er["group"], er["pixels"], mt["group"], mt["pixels"]) == ("ER", 80, "MT", 160)
     assert mt["mean z^2, as predicted"] > 4 * er["mean z^2, as predicted"]
 
 
 def test_a_group_that_is_overconfident_shows():
-    found = samples(cells=20, levels=1, seed=5)
-    bad = [replace(s, sigma=s.sigma * (0.4 if s.signal_e < 8 else 1)) for s in found]
+    stacks = samples(cells=20, levels=1, seed=5)
+    bad = [replace(s, sigma=s.sigma * (0.4 if s.signal_e < 8 else 1)) for s in stacks]
     rows = group_calibration(signal_deciles(bad, Calibration()), Calibration())
     assert rows[0]["coverage, as predicted"] < 0.6
     assert rows[5]["coverage, as predicted"] == pytest.approx(0.9, abs=0.03)
 
 
 def test_measured_risk_stays_below_alpha(known):
-    found, calibration, _ = known
-    rows = conformal_risks(found, calibration)
+    stacks, calibration, _ = known
+    rows = conformal_risks(stacks, calibration)
     assert rows[0]["measured risk"] is None  # 12 cells cannot keep 5 %
     for row in rows[1:]:
         assert row["measured risk"].value <= row["risk alpha"]
@@ -219,17 +219,17 @@ def test_draws_are_those_of_the_mixture():
 
 
 def test_diagrams_show_reliability_on_the_diagonal(known):
-    found, calibration, baselines = known
+    stacks, calibration, baselines = known
     groups = {
-        "intensity": group_calibration(intensity_deciles(found, calibration), calibration),
-        "signal": group_calibration(signal_deciles(found, calibration), calibration),
+        "intensity": group_calibration(intensity_deciles(stacks, calibration), calibration),
+        "signal": group_calibration(signal_deciles(stacks, calibration), calibration),
     }
-    drawn = uncertainty_diagrams(found, baselines, calibration, groups)
+    diagrams = uncertainty_diagrams(stacks, baselines, calibration, groups)
     names = ("reliability", "sparsification", "z", "deciles_intensity", "deciles_signal")
-    assert set(drawn) == {f"{name}.png" for name in names}
-    lines = {line.get_label(): line for line in drawn["reliability.png"][0].axes[0].lines}
+    assert set(diagrams) == {f"{name}.png" for name in names}
+    lines = {line.get_label(): line for line in diagrams["reliability.png"][0].axes[0].lines}
     x, y = lines[CALIBRATED].get_data()
     np.testing.assert_allclose(x, y, atol=0.02)
     assert np.abs(np.subtract(*lines[AS_PREDICTED].get_data())).max() > 0.05
-    lines = {line.get_label(): line for line in drawn["sparsification.png"][0].axes[0].lines}
+    lines = {line.get_label(): line for line in diagrams["sparsification.png"][0].axes[0].lines}
     assert lines[CALIBRATED].get_ydata()[-1] < 0.5 < lines[INTENSITY_ONLY].get_ydata()[-1]

@@ -41,17 +41,17 @@ def test_reconstruction_with_all_maps_stays_on_its_device(
     """And gives what the CPU gives, since the numbers are the same."""
     save_members(tmp_path, guess=True, likelihood=likelihood)
     settings = MapSettings(exceed=0.5, draws=1)
-    here = Posterior.load(tmp_path, "cpu", precision="fp32")
-    expected = maps_of(here.reconstruct(movie, EVERYTHING, settings=settings))
+    reference = Posterior.load(tmp_path, "cpu", precision="fp32")
+    expected = maps_of(reference.reconstruct(movie, EVERYTHING, settings=settings))
     with other_device.working():
-        there = Posterior.load(tmp_path, other_device.device, precision="fp32")
-        found = maps_of(there.reconstruct(movie, EVERYTHING, settings=settings))
-    assert list(found) == list(expected)
+        posterior = Posterior.load(tmp_path, other_device.device, precision="fp32")
+        result = maps_of(posterior.reconstruct(movie, EVERYTHING, settings=settings))
+    assert list(result) == list(expected)
     for name, image in expected.items():
         if name == "Changed":  # a sign may turn where a change is just at its limit
-            assert (found[name] == image).mean() > 0.999
+            assert (result[name] == image).mean() > 0.999
         else:
-            np.testing.assert_allclose(found[name], image, atol=1e-4, err_msg=name)
+            np.testing.assert_allclose(result[name], image, atol=1e-4, err_msg=name)
 
 
 def test_calibrated_predictions_stay_on_their_device(save_members, cristae, tmp_path, other_device):
@@ -62,39 +62,39 @@ def test_calibrated_predictions_stay_on_their_device(save_members, cristae, tmp_
     raw = torch.from_numpy(cristae[None, :, :32, :40].copy())
     expected = Posterior.load(tmp_path, "cpu", precision="fp32").predict(raw)
     with other_device.working():
-        there = Posterior.load(tmp_path, other_device.device, precision="fp32")
-        found = there.predict(raw)
-        assert there.functions[0](there.shown(raw)).mean.device == other_device.device
+        posterior = Posterior.load(tmp_path, other_device.device, precision="fp32")
+        result = posterior.predict(raw)
+        assert posterior.functions[0](posterior.shown(raw)).mean.device == other_device.device
     for name in expected._fields:
-        torch.testing.assert_close(getattr(found, name), getattr(expected, name))
+        torch.testing.assert_close(getattr(result, name), getattr(expected, name))
 
 
 def test_the_released_convention_stays_on_its_device(members, stack, other_device):
     options = {"convention": "released", "precision": "fp32"}
     expected = Posterior.load(members, "cpu", **options).reconstruct(stack)
     with other_device.working():
-        found = Posterior.load(members, other_device.device, **options).reconstruct(stack)
-    np.testing.assert_allclose(found.sr, expected.sr, atol=1e-5)
-    np.testing.assert_allclose(found.epistemic, expected.epistemic, atol=1e-5)
+        result = Posterior.load(members, other_device.device, **options).reconstruct(stack)
+    np.testing.assert_allclose(result.sr, expected.sr, atol=1e-5)
+    np.testing.assert_allclose(result.epistemic, expected.epistemic, atol=1e-5)
 
 
 def test_gate_and_verdict_stay_on_their_device(save_members, tmp_path, other_device):
     """The scores that a gate is made of, and the comparison of a stack with them."""
     save_members(tmp_path, guess=True)
     scene = next(iter(simulated_cells(seed=7, cells=1, levels=1, size=64)))
-    here = Posterior.load(tmp_path, "cpu", precision="fp32")
-    rows = nested_scores(scene, here)
-    write_gate(tmp_path, [[row] * LEAST_CELLS for row in rows], here.hashes, {})
-    here = Posterior.load(tmp_path, "cpu", precision="fp32")
-    expected = here.judge(here.prepare(scene.stack()))
+    reference = Posterior.load(tmp_path, "cpu", precision="fp32")
+    rows = nested_scores(scene, reference)
+    write_gate(tmp_path, [[row] * LEAST_CELLS for row in rows], reference.hashes, {})
+    reference = Posterior.load(tmp_path, "cpu", precision="fp32")
+    expected = reference.judge(reference.prepare(scene.stack()))
     with other_device.working():
-        there = Posterior.load(tmp_path, other_device.device, precision="fp32")
-        found_rows = nested_scores(scene, there)
-        found = there.judge(there.prepare(scene.stack()))
-        of_result = there.reconstruct(scene.stack(), ("SR",)).verdict
-    for ours, theirs in zip(found_rows, rows, strict=True):
+        posterior = Posterior.load(tmp_path, other_device.device, precision="fp32")
+        device_rows = nested_scores(scene, posterior)
+        result = posterior.judge(posterior.prepare(scene.stack()))
+        of_result = posterior.reconstruct(scene.stack(), ("SR",)).verdict
+    for ours, theirs in zip(device_rows, rows, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-5)
-    assert found.decision == expected.decision
+    assert result.decision == expected.decision
     assert of_result.decision in ("accept", "warn", "refuse")
 
 
@@ -103,10 +103,10 @@ def test_tiles_gaps_and_the_sharp_map_stay_on_their_device(members, stack, other
     maps, options = (*DEFAULT_MAPS, *SHARP), {"precision": "fp32", "tile": 48}
     expected = maps_of(Posterior.load(members, "cpu", **options).reconstruct(stack, maps))
     with other_device.working():
-        there = Posterior.load(members, other_device.device, **options)
-        found = maps_of(there.reconstruct(stack, maps))
+        posterior = Posterior.load(members, other_device.device, **options)
+        result = maps_of(posterior.reconstruct(stack, maps))
     for name, image in expected.items():
-        np.testing.assert_allclose(found[name], image, atol=1e-4, err_msg=name)
+        np.testing.assert_allclose(result[name], image, atol=1e-4, err_msg=name)
 
 
 def test_gaps_faults_and_spots_are_found_and_filled_on_the_device(
@@ -119,14 +119,14 @@ def test_gaps_faults_and_spots_are_found_and_filled_on_the_device(
     stack.raw[..., 60, 30] += 30 * stack.raw.max()  # a hot pixel
     stack.raw[..., 10] = 100  # a dead column
     stack.raw[..., -9:, :] = np.nan
-    here = Posterior.load(guess_members, "cpu", precision="fp32")
+    reference = Posterior.load(guess_members, "cpu", precision="fp32")
     put, search = ordered(stack)
-    expected = here.reconstruct(here.prepare(put, search=search))
+    expected = reference.reconstruct(reference.prepare(put, search=search))
     with other_device.working() as device:
         put, search = ordered(stack, device)
-        there = Posterior.load(guess_members, device, precision="fp32")
-        prepared = there.prepare(put, search=search)
-        result = there.reconstruct(prepared)
+        posterior = Posterior.load(guess_members, device, precision="fp32")
+        prepared = posterior.prepare(put, search=search)
+        result = posterior.reconstruct(prepared)
         for measured in (prepared.missing(0), prepared.faulty(0), prepared.dimming(0)):
             assert measured.device == device
     assert result.facts["bright_spot"] == pytest.approx(expected.facts["bright_spot"], rel=1e-3)
@@ -162,15 +162,15 @@ def test_other_networks_stay_on_their_device(stack, tmp_path, other_device, back
     raw = torch.from_numpy(stack.raw)
     expected = Posterior.load(tmp_path, "cpu", precision="fp32").predict(raw)
     with other_device.working():
-        found = Posterior.load(tmp_path, other_device.device, precision="fp32").predict(raw)
-    torch.testing.assert_close(found.mean, expected.mean, rtol=1e-4, atol=1e-5)
+        result = Posterior.load(tmp_path, other_device.device, precision="fp32").predict(raw)
+    torch.testing.assert_close(result.mean, expected.mean, rtol=1e-4, atol=1e-5)
 
 
 def test_bf16_stays_on_its_device(guess_members, stack, other_device):
     """Mixed precision casts weights and frames; both casts happen where they are."""
     with other_device.working():
-        there = Posterior.load(guess_members, other_device.device, precision="bf16")
-        result = there.reconstruct(stack)
+        posterior = Posterior.load(guess_members, other_device.device, precision="bf16")
+        result = posterior.reconstruct(stack)
     assert np.isfinite(result.sr).all()
 
 

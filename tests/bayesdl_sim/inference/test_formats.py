@@ -28,9 +28,9 @@ def test_there_are_at_least_25_ways():
 @pytest.mark.parametrize("way", WAYS)
 def test_super_resolved_bits(tmp_path, guessing, reference, way):
     write, layout = WAYS[way]
-    found = guessing.reconstruct(read_stack(write(tmp_path), FrameLayout(**layout)), ("SR",))
-    assert found.sr.tobytes() == reference.sr.tobytes()
-    assert found.scale == reference.scale
+    result = guessing.reconstruct(read_stack(write(tmp_path), FrameLayout(**layout)), ("SR",))
+    assert result.sr.tobytes() == reference.sr.tobytes()
+    assert result.scale == reference.scale
 
 
 def test_another_stack_has_another_image(tmp_path, guessing, reference):

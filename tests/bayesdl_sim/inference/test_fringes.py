@@ -19,16 +19,20 @@ def prepared(cristae, stack_of):
 
 def test_facts_are_those_of_the_estimate_in_nm_and_degrees(prepared):
     (facts,) = fringe_facts(prepared)
-    found = prepared.patterns(0)
+    estimate = prepared.patterns(0)
     assert facts["time_point"] == 1
-    assert facts["wide_field_limit_nm"] == pytest.approx(65.0 / found.optics.cutoff, abs=0.1)
+    assert facts["wide_field_limit_nm"] == pytest.approx(65.0 / estimate.optics.cutoff, abs=0.1)
     for o, row in enumerate(facts["orientations"]):
-        assert row["period_nm"] == pytest.approx(65.0 / found.illumination.frequency[o], abs=0.01)
-        assert row["angle_deg"] == pytest.approx(np.degrees(found.illumination.angle[o]), abs=0.01)
-        assert row["modulation"] == pytest.approx(found.illumination.modulation[o], abs=1e-3)
+        assert row["period_nm"] == pytest.approx(
+            65.0 / estimate.illumination.frequency[o], abs=0.01
+        )
+        assert row["angle_deg"] == pytest.approx(
+            np.degrees(estimate.illumination.angle[o]), abs=0.01
+        )
+        assert row["modulation"] == pytest.approx(estimate.illumination.modulation[o], abs=1e-3)
         assert all(0 <= phase <= 360 for phase in row["phases_deg"])
     unknown = PreparedStack(replace(prepared.stack, pixel_size_nm=None))
-    unknown.restore(0, prepared.norm(0), found, 0)
+    unknown.restore(0, prepared.norm(0), estimate, 0)
     assert fringe_facts(unknown)[0]["orientations"][0]["period_nm"] is None
     assert " px, modulation" in fringe_sentence(fringe_facts(unknown))
 

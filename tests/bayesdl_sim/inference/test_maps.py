@@ -71,21 +71,23 @@ def test_maps_that_a_stack_is_too_small_or_too_short_for(stack, stack_of, crista
 
 
 def test_interval_ends_lie_around_the_mean(result):
-    found = with_interval(result, Bounds(-1.5, 2.0, "calibrated")).further
-    np.testing.assert_allclose(found["Lower"], result.sr - 1.5 * result.total, atol=1e-6)
-    np.testing.assert_allclose(found["Upper"], result.sr + 2.0 * result.total, atol=1e-6)
+    images = with_interval(result, Bounds(-1.5, 2.0, "calibrated")).further
+    np.testing.assert_allclose(images["Lower"], result.sr - 1.5 * result.total, atol=1e-6)
+    np.testing.assert_allclose(images["Upper"], result.sr + 2.0 * result.total, atol=1e-6)
 
 
 def test_trust_channels_follow_the_numbers(result):
     settings = MapSettings(delta=0.03, exceed=0.5, draws=2)
-    found = with_trust(result, settings).channels
-    assert list(found) == ["Credibility", "Exceedance", "Draw 1", "Draw 2"]
+    images = with_trust(result, settings).channels
+    assert list(images) == ["Credibility", "Exceedance", "Draw 1", "Draw 2"]
     expected = special.erf(0.03 / np.sqrt(2) / result.total)
-    np.testing.assert_allclose(found["Credibility"], expected, atol=1e-5)
-    assert not np.array_equal(found["Draw 1"], found["Draw 2"])
+    np.testing.assert_allclose(images["Credibility"], expected, atol=1e-5)
+    assert not np.array_equal(images["Draw 1"], images["Draw 2"])
     again = with_trust(result, settings, credibility=False).channels
     assert "Credibility" not in again
-    np.testing.assert_array_equal(again["Draw 1"], found["Draw 1"])  # the same maps, the same draws
+    np.testing.assert_array_equal(
+        again["Draw 1"], images["Draw 1"]
+    )  # the same maps, the same draws
 
 
 def test_misfit_has_a_map_per_time_point(movie):
@@ -93,8 +95,8 @@ def test_misfit_has_a_map_per_time_point(movie):
     result = Reconstruction(
         sr=sr, scale=Normalisation(0.0, 1.0), wide_field=sr, raw_scales=[], factors=[]
     )
-    found = with_misfit(result, PreparedStack(movie), lambda *call: calls.append(call)).further
-    assert found["Contradicted"].shape == found["Misfit"].shape == (3, 64, 72)
+    images = with_misfit(result, PreparedStack(movie), lambda *call: calls.append(call)).further
+    assert images["Contradicted"].shape == images["Misfit"].shape == (3, 64, 72)
     assert calls == [(t, 3, "re-simulation") for t in (1, 2, 3)]
 
 

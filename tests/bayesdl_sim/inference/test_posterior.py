@@ -40,10 +40,10 @@ def command_line(data, save_path, members):
 
 def files_of(folder):
     """Name -> bytes of every file; of the facts, all but the seconds."""
-    found = {path.name: path.read_bytes() for path in folder.glob("[!.]*")}
-    facts = json.loads(found["prediction.json"])
-    found["prediction.json"] = {k: v for k, v in facts.items() if k != "seconds"}
-    return found
+    contents = {path.name: path.read_bytes() for path in folder.glob("[!.]*")}
+    facts = json.loads(contents["prediction.json"])
+    contents["prediction.json"] = {k: v for k, v in facts.items() if k != "seconds"}
+    return contents
 
 
 def test_a_notebook_gives_the_files_of_the_command(members, tmp_path):
@@ -137,9 +137,9 @@ def test_progress_counts_every_kind_of_work_to_its_end(posterior, movie):
 
 def test_predict_takes_a_batch_of_counts(posterior, members, cristae):
     raw = torch.from_numpy(np.stack([cristae[:, :32, :40], 2 * cristae[:, 32:64, :40]]))
-    found = posterior.predict(raw)
-    assert found.mean.shape == found.total.shape == (2, 1, 64, 80)
-    for stack, mean, epistemic in zip(raw, found.mean, found.epistemic, strict=True):
+    prediction = posterior.predict(raw)
+    assert prediction.mean.shape == prediction.total.shape == (2, 1, 64, 80)
+    for stack, mean, epistemic in zip(raw, prediction.mean, prediction.epistemic, strict=True):
         shown = normalisation_of(stack).apply(stack)[None]
         expected = predict(member_functions(members), shown)
         torch.testing.assert_close(mean, expected.mean[0])
@@ -164,8 +164,8 @@ def test_frames_are_judged_without_any_network(posterior, cristae, stack_of):
     def never(raw):
         raise AssertionError("a network was asked")
 
-    deaf = Posterior(**{**vars(posterior), "functions": [never, never]})
-    verdict = deaf.judge(stack_of(cristae[PHASE_MAJOR]))
+    without_networks = Posterior(**{**vars(posterior), "functions": [never, never]})
+    verdict = without_networks.judge(stack_of(cristae[PHASE_MAJOR]))
     assert verdict.decision == "refuse"
     assert "order of phases first" in verdict.reasons[0]
 

@@ -72,8 +72,8 @@ def test_result_lies_on_its_raw_frames(good, result_folder):
 
 def test_every_kind_has_its_own_colours_and_contrast(good, result_folder):
     layers = by_kind(read_path(str(good))) | by_kind(read_path(str(result_folder)))
-    wanted = ["raw", "wide field", "SR", "Aleatoric", "Epistemic", "Credibility", "Contradicted"]
-    assert len({layers[kind][1]["colormap"] for kind in wanted}) == len(wanted)
+    kinds = ["raw", "wide field", "SR", "Aleatoric", "Epistemic", "Credibility", "Contradicted"]
+    assert len({layers[kind][1]["colormap"] for kind in kinds}) == len(kinds)
     assert layers["Credibility"][1]["contrast_limits"] == (0, 1)
     assert layers["Contradicted"][1]["contrast_limits"] == (-6, 6)
     low, high = layers["SR"][1]["contrast_limits"]

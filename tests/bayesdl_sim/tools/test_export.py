@@ -43,8 +43,8 @@ def test_the_ensemble_keeps_the_law_of_total_variance(members):
     generator = torch.Generator().manual_seed(3)
     shown = torch.rand(2, 13, 16, 20, generator=generator)
     expected = predict(networks, shown)
-    found = MemberEnsemble(networks)(shown)
-    for name, image in zip(("mean", "aleatoric", "epistemic"), found, strict=True):
+    outputs = MemberEnsemble(networks)(shown)
+    for name, image in zip(("mean", "aleatoric", "epistemic"), outputs, strict=True):
         torch.testing.assert_close(image, getattr(expected, name))
 
 
@@ -58,11 +58,11 @@ def test_onnx_runtime_gives_the_members_outputs(exported, members):
     posterior = Posterior.load(members, "cpu", precision="fp32")
     for shape in ((1, 13, 24, 40), (3, 13, 48, 16)):
         shown = torch.rand(shape, generator=torch.Generator().manual_seed(sum(shape)))
-        found = session.run(["sr", "aleatoric", "epistemic"], {"shown": shown.numpy()})
+        outputs = session.run(["sr", "aleatoric", "epistemic"], {"shown": shown.numpy()})
         expected = predict(posterior.functions, shown)
-        for name, image in zip(("mean", "aleatoric", "epistemic"), found, strict=True):
-            wanted = getattr(expected, name).numpy()
-            np.testing.assert_allclose(image, wanted, atol=1e-5, err_msg=name)
+        for name, image in zip(("mean", "aleatoric", "epistemic"), outputs, strict=True):
+            expected_image = getattr(expected, name).numpy()
+            np.testing.assert_allclose(image, expected_image, atol=1e-5, err_msg=name)
 
 
 def test_the_package_holds_what_the_zoo_asks_for(exported):

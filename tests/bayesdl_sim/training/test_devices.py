@@ -47,20 +47,20 @@ def test_step_1_stays_on_its_device(trainer, outlier_set, tmp_path, monkeypatch,
     """And gives what the CPU gives, since the numbers are the same."""
     words = ["--epoch", "2", *WAYS[way].split(), "--outlier_dir", outlier_set]
     with elsewhere.refusing():
-        there = trainer.step_1(tmp_path / "there", *words)
+        folder = trainer.step_1(tmp_path / "there", *words)
     monkeypatch.setattr(run, "choose_device", lambda *words: torch.device("cpu"))
-    here = trainer.step_1(tmp_path / "here", *words)
-    for a, b in zip(states(there), states(here), strict=True):
+    reference = trainer.step_1(tmp_path / "here", *words)
+    for a, b in zip(states(folder), states(reference), strict=True):
         assert all(torch.allclose(a[name], b[name], atol=1e-5) for name in b)
 
 
 @pytest.mark.parametrize("likelihood", ["gauss", "student"])
 def test_step_2_stays_on_its_device(trainer, finished, tmp_path, elsewhere, likelihood):
     with elsewhere.refusing():
-        there = trainer.step_2(
+        folder = trainer.step_2(
             tmp_path, "--pretrained_G", finished / "before", "--likehood", likelihood
         )
-    assert all(any(name.startswith("tail.") for name in state) for state in states(there))
+    assert all(any(name.startswith("tail.") for name in state) for state in states(folder))
 
 
 def test_resuming_brings_states_to_the_device(trainer, finished, tmp_path, elsewhere):
@@ -74,20 +74,20 @@ def test_resuming_brings_states_to_the_device(trainer, finished, tmp_path, elsew
 
 def test_a_tensor_in_the_wrong_place_is_noticed(other_device):
     with other_device.refusing() as device:
-        here, there = torch.ones(3), torch.ones(3).to(device)
-        assert (there * 2 + 1).cpu().tolist() == [3, 3, 3]
-        assert torch.zeros(2, device=device).device == there.device
+        on_host, on_device = torch.ones(3), torch.ones(3).to(device)
+        assert (on_device * 2 + 1).cpu().tolist() == [3, 3, 3]
+        assert torch.zeros(2, device=device).device == on_device.device
         with pytest.raises(AssertionError, match="CPU tensors"):
-            there + here
+            on_device + on_host
 
 
 @pytest.mark.parametrize("step", [1, 2])
 def test_both_steps_compute_in_true_float32(trainer, finished, tmp_path, monkeypatch, step):
     module, name = {1: (step1, "validate"), 2: (step2, "validate_tail")}[step]
-    real, seen = getattr(module, name), []
+    real, precisions = getattr(module, name), []
 
     def watched(*words):
-        seen.append(torch.backends.cudnn.conv.fp32_precision)
+        precisions.append(torch.backends.cudnn.conv.fp32_precision)
         return real(*words)
 
     before = torch.backends.cudnn.conv.fp32_precision
@@ -96,5 +96,5 @@ def test_both_steps_compute_in_true_float32(trainer, finished, tmp_path, monkeyp
         trainer.step_1(tmp_path, "--SGLD", "False", "--epoch", "1")
     else:
         trainer.step_2(tmp_path, "--pretrained_G", finished / "before" / "member_01.pth")
-    assert set(seen) == {"ieee"}
+    assert set(precisions) == {"ieee"}
     assert torch.backends.cudnn.conv.fp32_precision == before

@@ -30,21 +30,21 @@ def test_lessons_are_the_teachers_predictions(words, finished):
     lessons = teach(settings, open_members(finished))
     assert (lessons.count, lessons.held_out) == (24, 8)
     lesson = lessons.lesson(np.array([3, 17]))
-    found = predict(member_functions(finished), lesson.raw)
-    torch.testing.assert_close(lesson.mean, found.mean, atol=2e-3, rtol=0)
+    prediction = predict(member_functions(finished), lesson.raw)
+    torch.testing.assert_close(lesson.mean, prediction.mean, atol=2e-3, rtol=0)
     aleatoric, epistemic = lesson.parameters.exp().sqrt().split(1, dim=1)
-    torch.testing.assert_close(aleatoric, found.aleatoric, atol=1e-5, rtol=0.02)
-    torch.testing.assert_close(epistemic, found.epistemic, atol=1e-4, rtol=0.05)
+    torch.testing.assert_close(aleatoric, prediction.aleatoric, atol=1e-5, rtol=0.02)
+    torch.testing.assert_close(epistemic, prediction.epistemic, atol=1e-4, rtol=0.05)
 
 
 def test_lessons_are_kept(words, finished, monkeypatch):
     settings, members = parse_args(words), open_members(finished)
     teach(settings, members)
     shard_path(settings.work / "lessons", 1).unlink()
-    asked = []
-    monkeypatch.setattr(teacher, "predict", lambda *a: asked.append(1) or predict(*a))
+    calls = []
+    monkeypatch.setattr(teacher, "predict", lambda *a: calls.append(1) or predict(*a))
     teach(settings, members)
-    assert len(asked) == 1
+    assert len(calls) == 1
     other = parse_args([*words, "--patch_size", "32"])
     with pytest.raises(InputError, match="predictions of other members, or for other patches"):
         teach(other, members)
@@ -74,9 +74,9 @@ def test_a_student_learns_and_says_whose_it_is(words, finished, monkeypatch):
     assert log["loss"][-1] < 0.7 * log["loss"][0]
     lesson = Lessons(settings.work / "lessons", 3, 8).lesson(np.arange(8))
     (student,) = member_functions(settings.save_path)
-    found = predict([student], lesson.raw, DISTILLED)
+    prediction = predict([student], lesson.raw, DISTILLED)
     epistemic = lesson.parameters[:, 1:]
-    off = (2 * found.epistemic.log() - epistemic).abs().mean()
+    off = (2 * prediction.epistemic.log() - epistemic).abs().mean()
     assert off < 0.7 * (epistemic + 9.0).abs().mean()  # it began in the middle of its range
 
 

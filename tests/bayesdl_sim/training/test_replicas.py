@@ -210,5 +210,5 @@ def test_the_command_needs_nothing_new(trainer, tmp_path, monkeypatch):
     """Run without torchrun, train.py owns its folder as usual."""
     monkeypatch.setenv("WORLD_SIZE", "1")
     settings = train.parse_args(trainer.words(tmp_path))
-    with replicated(settings) as own:
-        assert own is settings
+    with replicated(settings) as replica_settings:
+        assert replica_settings is settings

@@ -30,9 +30,17 @@ def test_run_learns_from_as_many_cells_as_asked(trainer, tmp_path):
 
 
 def test_told_guesses_differ_from_untold_ones(trainer, tmp_path):
-    untold, told = opened(trainer, tmp_path), opened(trainer, tmp_path, "--tell_optics", "True")
-    assert told.settings.data == dataclasses.replace(untold.settings.data, tell_optics=True)
-    pairs = [(untold.train.stack(i).raw, told.train.stack(i).raw) for i in range(len(told.train))]
+    without_optics, with_optics = (
+        opened(trainer, tmp_path),
+        opened(trainer, tmp_path, "--tell_optics", "True"),
+    )
+    assert with_optics.settings.data == dataclasses.replace(
+        without_optics.settings.data, tell_optics=True
+    )
+    pairs = [
+        (without_optics.train.stack(i).raw, with_optics.train.stack(i).raw)
+        for i in range(len(with_optics.train))
+    ]
     assert all((a[:9] == b[:9]).all() for a, b in pairs)  # the frames are the same
     changed = [bool((a[9:] != b[9:]).any()) for a, b in pairs]
     assert any(changed)

@@ -28,8 +28,8 @@ def raw():
 def test_it_begins_with_the_mean_and_the_noise_of_its_member(raw):
     start = member()
     mean, log_var = start.network(raw)
-    found, parameters = as_student([start]).eval()(raw)
-    assert torch.equal(found, mean)
+    student_mean, parameters = as_student([start]).eval()(raw)
+    assert torch.equal(student_mean, mean)
     torch.testing.assert_close(parameters[:, :1], log_var)
     assert torch.equal(parameters[:, 1:], torch.full_like(mean, -9.0))  # the middle of its range
 

@@ -13,14 +13,14 @@ from bayesdl_sim.utils.errors import InputError
 def test_ratio_of_means_states_its_own_scatter():
     generator = torch.Generator().manual_seed(0)
     sizes = {"numerator": (2.0, 80), "denominator": (0.5, 120)}  # mean, draws
-    found = []
+    ratios = []
     for _ in range(1500):
         draws = {
             name: (mean * torch.rand(number, generator=generator) ** 2 * 3).tolist()
             for name, (mean, number) in sizes.items()
         }
-        found.append(ratio_of_means(**draws))
-    values, errors = torch.tensor(found).T
+        ratios.append(ratio_of_means(**draws))
+    values, errors = torch.tensor(ratios).T
     assert values.mean().item() == pytest.approx(4.0, rel=0.02)
     assert errors.mean().item() == pytest.approx(values.std().item(), rel=0.08)
 

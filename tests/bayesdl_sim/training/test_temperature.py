@@ -19,10 +19,10 @@ def test_held_out_density_rewards_a_spread_that_lies_where_the_errors_are():
     generator = torch.Generator().manual_seed(5)
     width = torch.where(torch.rand(50_000, generator=generator) < 0.5, 0.01, 0.2)
     error = width * torch.randn(50_000, generator=generator)
-    told = held_out_log_density(error, width**2)
+    log_density = held_out_log_density(error, width**2)
     silent = held_out_log_density(error, torch.zeros_like(error))
     wrong = held_out_log_density(error, width.flip(0) ** 2)
-    assert told > silent + 0.3
+    assert log_density > silent + 0.3
     assert silent > wrong
     # the silent one is the Gaussian of the mean square error
     expected = -0.5 * (torch.log(2 * torch.pi * error.square().mean()) + 1).item()

@@ -82,12 +82,12 @@ def undisturbed(undisturbed_folder):
 
 def hashes(folder):
     """Path -> hash of every file that is not hidden; of the facts, all but the seconds."""
-    found = {}
+    digests = {}
     for path in sorted(folder.rglob("[!.]*")):
         if path.is_file() and not any(part.startswith(".") for part in path.parts[-3:]):
             content = path.read_bytes()
             if path.name == "prediction.json":
                 facts = json.loads(content)
                 content = json.dumps({k: v for k, v in facts.items() if k != "seconds"}).encode()
-            found[str(path.relative_to(folder))] = hashlib.sha256(content).hexdigest()
-    return found
+            digests[str(path.relative_to(folder))] = hashlib.sha256(content).hexdigest()
+    return digests

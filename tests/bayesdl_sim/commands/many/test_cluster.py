@@ -23,14 +23,14 @@ OPTIONS = ("--stream", "always")
 
 def workers_of_this_process():
     psutil = pytest.importorskip("psutil")
-    found = []
+    pids = []
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
             starts = [" ".join(one.cmdline()) for one in (child, child.parent())]
             # A worker that is forked has the command line of its server.
             if "spawn_main" in starts[0] or all("forkserver" in start for start in starts):
-                found.append(child.pid)
-    return found
+                pids.append(child.pid)
+    return pids
 
 
 def kill_one_at_work(folder, killed):
@@ -40,9 +40,9 @@ def kill_one_at_work(folder, killed):
         chunks = [
             path for path in folder.glob("*/.unfinished/points-0*.jsonl") if path.stat().st_size
         ]
-        if chunks and (found := workers_of_this_process()):
-            os.kill(found[0], signal.SIGKILL)
-            killed.append(found[0])
+        if chunks and (pids := workers_of_this_process()):
+            os.kill(pids[0], signal.SIGKILL)
+            killed.append(pids[0])
         time.sleep(0.01)
 
 

@@ -36,8 +36,8 @@ sys.exit(max([task.wait() for task in tasks]))
 def script():
     """The script, as the page shows it."""
     page = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
-    (found,) = re.findall(r"^```bash\n(#!/bin/bash\n.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    return found
+    (code,) = re.findall(r"^```bash\n(#!/bin/bash\n.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    return code
 
 
 def test_the_script_asks_for_an_array_and_calls_test_with_options_it_has(script):

@@ -39,8 +39,8 @@ def plain(monkeypatch):
     monkeypatch.setattr(run_module, "write_pictures", lambda *given: None)
 
 
-def without_pictures(found):
-    return {name: value for name, value in found.items() if not name.endswith(("png", "html"))}
+def without_pictures(digests):
+    return {name: value for name, value in digests.items() if not name.endswith(("png", "html"))}
 
 
 @pytest.fixture
@@ -251,7 +251,7 @@ def settings(*options):
 
 
 @pytest.mark.parametrize(
-    ("found", "options", "expected"),
+    ("stack", "options", "expected"),
     [
         (entry(1), (), False),
         (entry(1), ("--stream", "always"), False),
@@ -271,18 +271,18 @@ def settings(*options):
         (entry(1, (2048, 2048)), ("--convention", "released"), False),
     ],
 )
-def test_which_stacks_are_streamed(found, options, expected):
-    assert is_streamed(found, settings(*options)) is expected
+def test_which_stacks_are_streamed(stack, options, expected):
+    assert is_streamed(stack, settings(*options)) is expected
 
 
 def test_what_cannot_be_streamed_says_why():
-    for found, options, words in (
+    for stack, options, words in (
         (entry(3, opens=False), (), "its format can only be read whole"),
         (entry(3), ("--target", "t.tif"), "a stack with a target is compared as a whole"),
         (entry(3), ("--convention", "released"), "a scale of its own"),
     ):
         with pytest.raises(InputError, match=words):
-            is_streamed(found, settings("--stream", "always", *options))
+            is_streamed(stack, settings("--stream", "always", *options))
 
 
 def test_memory_does_not_grow_with_the_length(call, noisy, tmp_path, monkeypatch, plain):

@@ -48,11 +48,11 @@ def test_csv_keeps_commas_in_names(tmp_path):
 def test_tables_are_printed_and_stored(tmp_path, capsys):
     tables = {"First": [{"a": 1, "b": 0.5}], "Second": [{"c": "x"}]}
     write_tables("it", tables, None, {})
-    said = capsys.readouterr().out
-    assert "### First\n\n| a | b |\n| --- | --- |\n| 1 | 0.500 |" in said
+    printed = capsys.readouterr().out
+    assert "### First\n\n| a | b |\n| --- | --- |\n| 1 | 0.500 |" in printed
     assert list(tmp_path.iterdir()) == []
     write_tables("it", tables, tmp_path, {"seed": 3}, [{"stack": 1}, {"stack": 2}])
-    assert capsys.readouterr().out.startswith(said.rstrip())
+    assert capsys.readouterr().out.startswith(printed.rstrip())
     stored = read_json(tmp_path / "it.json")
     assert stored["tables"] == tables
     assert stored["facts"] == {"seed": 3}

@@ -89,9 +89,9 @@ def test_nothing_is_found_in_a_good_stack():
     ],
 )
 def test_fault_is_named(change, refuse, words):
-    (found,) = findings(GOOD | change, FIELD)
-    assert found.refuse is refuse
-    assert words in found.reason
+    (fault,) = findings(GOOD | change, FIELD)
+    assert fault.refuse is refuse
+    assert words in fault.reason
 
 
 @pytest.mark.parametrize(
@@ -117,9 +117,9 @@ def test_nothing_is_claimed_where_the_stack_cannot_tell(change):
 
 def test_small_field_and_unusual_pixel_size():
     assert findings(GOOD | {"copies": ((1, 2),)}, (40, 128)) == []
-    (found,) = findings(GOOD, FIELD, 200.0)
-    assert not found.refuse
-    assert "200 nm" in found.reason
+    (fault,) = findings(GOOD, FIELD, 200.0)
+    assert not fault.refuse
+    assert "200 nm" in fault.reason
 
 
 @pytest.mark.parametrize(
@@ -143,5 +143,5 @@ def test_what_the_values_do_not_prove_is_not_claimed(change):
 
 
 def test_resolution_without_fringes_is_that_of_the_lens():
-    (found,) = findings(GOOD | {"pattern_probability": (0.0, 0.0, 0.0)}, FIELD, 64.0)
-    assert "about 200 nm" in found.reason
+    (fault,) = findings(GOOD | {"pattern_probability": (0.0, 0.0, 0.0)}, FIELD, 64.0)
+    assert "about 200 nm" in fault.reason

@@ -130,9 +130,9 @@ def test_gate_is_read_back_for_its_own_members_only(tmp_path):
         "snr": [row["snr"] for row in one],
         "rse": [row["rse"] for row in one],
     }
-    both = read_gate(tmp_path, MEMBERS)
-    assert both.scores["rse"].tolist() == [row["rse"] for row in two]
-    assert set(both.scores) == {"snr", "rse", "epistemic"}
+    gate = read_gate(tmp_path, MEMBERS)
+    assert gate.scores["rse"].tolist() == [row["rse"] for row in two]
+    assert set(gate.scores) == {"snr", "rse", "epistemic"}
     assert read_gate(tmp_path, MEMBERS | {"member_02.pth": "ef"}) is None
     assert read_gate(tmp_path, {"member_02.pth": "cd"}) is None
 

@@ -27,11 +27,11 @@ def streamed(path, members, device, folder):
 
 
 def compared(path, members, tmp_path, other_device):
-    here = streamed(path, members, "cpu", tmp_path / "here")
+    reference = streamed(path, members, "cpu", tmp_path / "here")
     with other_device.working() as device:
-        there = streamed(path, members, device, tmp_path / "there")
-    np.testing.assert_allclose(there[0], here[0], atol=2e-3)
-    assert there[1].decision == here[1].decision
+        on_device = streamed(path, members, device, tmp_path / "there")
+    np.testing.assert_allclose(on_device[0], reference[0], atol=2e-3)
+    assert on_device[1].decision == reference[1].decision
 
 
 def test_a_large_field_stays_on_its_device(

@@ -92,7 +92,7 @@ def test_blocks_change_the_first_guess_less_than_the_noise_does(path, monkeypatc
     inner = (slice(0, -80), slice(0, -120))
     difference = (guess - one.guess(0))[inner] / norm.scale
     assert float(np.sqrt(np.square(difference).mean())) < 0.01
-    ours, theirs = (found.illumination for found in (patterns, one.patterns(0)))
+    ours, theirs = (patterns_of_one.illumination for patterns_of_one in (patterns, one.patterns(0)))
     assert min(one.patterns(0).probability) > 0.9
     np.testing.assert_allclose(ours.frequency, theirs.frequency, atol=1e-4)
     np.testing.assert_allclose(ours.angle, theirs.angle, atol=1e-3)
@@ -100,11 +100,11 @@ def test_blocks_change_the_first_guess_less_than_the_noise_does(path, monkeypatc
 
 def test_no_more_of_a_file_is_read_than_is_asked_for(path, small_blocks, monkeypatch):
     opened = list_stacks(path)[0].open()
-    asked = []
+    window_pixels = []
     real = type(opened.raw).window
 
     def window(self, t, rows, columns):
-        asked.append((rows.stop - rows.start) * (columns.stop - columns.start))
+        window_pixels.append((rows.stop - rows.start) * (columns.stop - columns.start))
         return real(self, t, rows, columns)
 
     monkeypatch.setattr(type(opened.raw), "window", window)
@@ -112,7 +112,7 @@ def test_no_more_of_a_file_is_read_than_is_asked_for(path, small_blocks, monkeyp
     monkeypatch.setattr(field_module, "FILL_MARGIN", 8)
     prepared = PreparedStack(opened)
     prepared.norm(0), prepared.guess(0), parts_of(prepared, 0), prepared.dimming(0)
-    assert max(asked) < 0.6 * 320 * SIDE
+    assert max(window_pixels) < 0.6 * 320 * SIDE
 
 
 def test_changes_of_a_large_field_are_refused_before_anything_is_computed(

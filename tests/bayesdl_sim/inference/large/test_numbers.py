@@ -62,10 +62,10 @@ def test_they_are_those_of_the_whole(result):
     numbers = Numbers(float(np.nanquantile(result.sr, 0.8)))
     for first, last in ((0, 32), (32, 64), (64, 96)):
         numbers.add(band_of(result, first, last))
-    found, expected = numbers.result(), result_numbers(result)
-    assert set(found) == set(expected)
+    result_of_bands, expected = numbers.result(), result_numbers(result)
+    assert set(result_of_bands) == set(expected)
     for name, value in expected.items():
-        assert found[name] == pytest.approx(value, rel=1e-5), name
+        assert result_of_bands[name] == pytest.approx(value, rel=1e-5), name
     assert numbers.beyond == int(((result.sr < 0) | (result.sr > 1)).sum())
     assert numbers.factor == pytest.approx(1.25)
 

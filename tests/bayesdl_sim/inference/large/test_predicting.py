@@ -49,14 +49,14 @@ def stack_of(missing, tmp_path):
 
 def test_statistics_are_those_of_the_whole(scratch, maps, tmp_path):
     none = torch.zeros(SIZE[0] // 2, SIZE[1] // 2, dtype=torch.bool)
-    found = statistics_of(scratch, stack_of(none, tmp_path))
+    statistics = statistics_of(scratch, stack_of(none, tmp_path))
     expected = features_of(maps["mean"], maps["aleatoric"], maps["epistemic"])
-    np.testing.assert_allclose(found.features, expected, rtol=1e-6, atol=1e-6)
-    assert found.structure == pytest.approx(structure_range(maps["mean"][None]), rel=1e-5)
-    assert found.lit == pytest.approx(float(np.quantile(maps["mean"], 0.8)), rel=1e-5)
+    np.testing.assert_allclose(statistics.features, expected, rtol=1e-6, atol=1e-6)
+    assert statistics.structure == pytest.approx(structure_range(maps["mean"][None]), rel=1e-5)
+    assert statistics.lit == pytest.approx(float(np.quantile(maps["mean"], 0.8)), rel=1e-5)
     part = (slice(10, 30), slice(5, 40))
     expected = brightness_of(maps["mean"])[part]
-    np.testing.assert_allclose(found.brightness(maps["mean"][part]), expected, atol=1e-5)
+    np.testing.assert_allclose(statistics.brightness(maps["mean"][part]), expected, atol=1e-5)
 
 
 def test_gaps_have_no_say_in_the_structure(scratch, maps, tmp_path):
@@ -64,10 +64,10 @@ def test_gaps_have_no_say_in_the_structure(scratch, maps, tmp_path):
     gaps[:10, :10] = True
     maps["mean"][:20, :20] = 50.0
     scratch.write("mean", WHOLE, maps["mean"])
-    found = statistics_of(scratch, stack_of(gaps, tmp_path))
+    statistics = statistics_of(scratch, stack_of(gaps, tmp_path))
     expected = structure_range(maps["mean"][None], gaps.numpy()[None])
-    assert found.structure == pytest.approx(expected, rel=1e-5)
-    assert found.structure < 2
+    assert statistics.structure == pytest.approx(expected, rel=1e-5)
+    assert statistics.structure < 2
 
 
 @pytest.mark.parametrize(("name", "value"), [("mean", np.nan), ("aleatoric", np.inf)])

@@ -41,8 +41,8 @@ def test_colours_are_those_of_skimage():
     brightness, credible = np.meshgrid(np.linspace(0, 1, 40), np.linspace(0, 1, 40))
     hue = credible[..., None] * [-10.0, -39.0] + (1 - credible[..., None]) * [29.0, 50.0]
     lab = np.dstack([74 * brightness, brightness[..., None] * hue])
-    found = informed_colours(brightness, credible)
-    np.testing.assert_allclose(found, lab2rgb(lab).clip(0, 1), atol=1e-4)
+    colours = informed_colours(brightness, credible)
+    np.testing.assert_allclose(colours, lab2rgb(lab).clip(0, 1), atol=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(60, 60), (40, 120), (120, 40), (3, 50, 70)])

@@ -24,12 +24,12 @@ def test_the_row_of_the_brightest_point(maps):
     sr, total = maps
     sr[0, 0] = np.nan  # no data there
     line = brightest_row(sr)
-    found = profile_of(sr, total, line, 32.5, 0.9, 2 * np.nan_to_num(sr) + 5)
-    np.testing.assert_allclose(found.ours, sr[12], rtol=1e-6)
-    np.testing.assert_allclose(found.wide_field, sr[12], rtol=1e-4)
-    assert found.band[1].max() == pytest.approx(3.0 + 1.645 * 0.1, abs=1e-3)
-    assert found.unit == "µm"
-    assert found.along[-1] == pytest.approx(39 * 0.0325, rel=1e-5)
+    curve = profile_of(sr, total, line, 32.5, 0.9, 2 * np.nan_to_num(sr) + 5)
+    np.testing.assert_allclose(curve.ours, sr[12], rtol=1e-6)
+    np.testing.assert_allclose(curve.wide_field, sr[12], rtol=1e-4)
+    assert curve.band[1].max() == pytest.approx(3.0 + 1.645 * 0.1, abs=1e-3)
+    assert curve.unit == "µm"
+    assert curve.along[-1] == pytest.approx(39 * 0.0325, rel=1e-5)
 
 
 def test_the_picture_holds_line_profile_and_band(maps, tmp_path, monkeypatch):
@@ -57,8 +57,8 @@ def test_the_picture_holds_line_profile_and_band(maps, tmp_path, monkeypatch):
 def test_pixels_without_data_leave_a_gap(maps, tmp_path):
     sr, total = maps
     sr[:, 20:24] = total[:, 20:24] = np.nan
-    found = profile_of(sr, total, brightest_row(sr), None, wide_field=sr)
-    for values in (found.ours, *found.band, found.wide_field):
+    curve = profile_of(sr, total, brightest_row(sr), None, wide_field=sr)
+    for values in (curve.ours, *curve.band, curve.wide_field):
         assert np.isnan(values[20:24]).all()
         assert np.isfinite(values[:19]).all()
     write_profile_picture(tmp_path / "Profile.png", sr, total, brightest_row(sr), None)

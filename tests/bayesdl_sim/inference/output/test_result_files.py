@@ -25,8 +25,8 @@ def test_maps_keep_their_grid_and_their_pixel_size(tmp_path):
     wide_field = maps(("wide",), RAW)["wide"]
     write_results(tmp_path, channels, further, wide_field, 65.0, {"delta": 0.04})
     for name, pixel_size_nm in (("SR", 32.5), ("Aleatoric", 32.5), ("Contradicted", 65.0)):
-        image, found = read_tiff(tmp_path / f"{name}.tif")
-        assert found == pytest.approx(pixel_size_nm, rel=1e-4)
+        image, stored_nm = read_tiff(tmp_path / f"{name}.tif")
+        assert stored_nm == pytest.approx(pixel_size_nm, rel=1e-4)
         assert image[0].shape == (RAW if name == "Contradicted" else FINE)
     assert not (tmp_path / "Total.tif").exists()  # a channel only
     assert tifffile.imread(tmp_path / "Channels.ome.tif").shape == (4, *FINE)

@@ -29,14 +29,14 @@ def counts(size=(90, 70), seed=0):
 
 
 def field_of(raw):
-    asked = []
+    windows = []
 
     def window(square):
-        asked.append(square)
+        windows.append(square)
         return raw[:, *square].clone()
 
     field = LargeField(window, tuple(raw.shape[1:]), "a.tif")
-    field.asked = asked
+    field.asked = windows
     return field
 
 

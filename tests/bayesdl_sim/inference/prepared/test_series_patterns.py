@@ -6,8 +6,8 @@ from bayesdl_sim.physics.patterns.known.constancy import FringeResponse
 ERRORS = (0.01,) * 3
 
 
-def found_in(turns, asked=()):
-    """Patterns of time points whose fringes are turned by so many rad; who was asked for what."""
+def found_in(turns, order=()):
+    """Patterns of time points whose fringes are turned by so many rad, and the calls made."""
     series, calls = SeriesPatterns(), []
 
     def estimate(t):
@@ -19,20 +19,20 @@ def found_in(turns, asked=()):
         turn = complex(1.0, turns[t] - turns[known])
         return FringeResponse((turn, turn, turn), ERRORS)
 
-    return series, calls, [series.at(t, estimate, answer) for t in asked or range(len(turns))]
+    return series, calls, [series.at(t, estimate, answer) for t in order or range(len(turns))]
 
 
 def test_patterns_are_estimated_again_where_they_moved():
-    series, calls, found = found_in([0.0, 0.05, 0.9, 0.95])
-    assert found == ["patterns 0", "patterns 0", "patterns 2", "patterns 2"]
+    series, calls, patterns = found_in([0.0, 0.05, 0.9, 0.95])
+    assert patterns == ["patterns 0", "patterns 0", "patterns 2", "patterns 2"]
     assert series.estimated == [0, 2]
     assert [series.origin(t) for t in range(5)] == [0, 0, 2, 2, None]
     assert calls.count((0, 0)) == 1  # the known ones are asked for their own answer once
 
 
 def test_later_patterns_are_never_taken_for_earlier_time_points():
-    series, _, found = found_in([0.0, 0.0, 0.0], asked=(2, 0, 1))
-    assert found == ["patterns 2", "patterns 0", "patterns 0"]
+    series, _, patterns = found_in([0.0, 0.0, 0.0], order=(2, 0, 1))
+    assert patterns == ["patterns 2", "patterns 0", "patterns 0"]
     assert series.estimated == [2, 0]
 
 

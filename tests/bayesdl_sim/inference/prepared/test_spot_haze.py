@@ -41,8 +41,8 @@ def added(raw, share, sigma, places=PLACES, times=(1.0, 1.0)):
 
 def away_from(places, shape, least, most):
     y, x = np.mgrid[: shape[0], : shape[1]]
-    away = np.min([np.hypot(y - row, x - column) for row, column in places], axis=0)
-    return (away > least) & (away < most)
+    distances = np.min([np.hypot(y - row, x - column) for row, column in places], axis=0)
+    return (distances > least) & (distances < most)
 
 
 def found_in(raw):
@@ -55,24 +55,24 @@ def found_in(raw):
 def test_most_of_the_haze_is_found(raw, sigma, count):
     places = PLACES[:count]
     hazy, haze = added(raw, 0.6, sigma, places)
-    beside = away_from(places, haze.shape, 12, 25)
+    ring = away_from(places, haze.shape, 12, 25)
     # What the foot of the beads takes is no haze, and these beads have none.
-    missed = (found_in(hazy) - haze)[beside]
-    assert np.sqrt((missed**2).mean()) < 0.45 * np.sqrt((haze[beside] ** 2).mean())
+    missed = (found_in(hazy) - haze)[ring]
+    assert np.sqrt((missed**2).mean()) < 0.45 * np.sqrt((haze[ring] ** 2).mean())
 
 
 def test_structure_is_not_taken_for_haze(raw):
     places = PLACES[:1]
     clear, _ = added(raw, 0.0, 8.0, places)
-    found = found_in(clear)[away_from(places, raw.shape[1:], 12, 25)]
+    estimate = found_in(clear)[away_from(places, raw.shape[1:], 12, 25)]
     structure = np.percentile(raw.mean(dim=0) - raw.min(), 99.5)
-    assert found.mean() < 0.1 * structure
+    assert estimate.mean() < 0.1 * structure
 
 
 def test_a_faint_spot_has_the_haze_of_a_bright_one_in_proportion(raw):
     hazy, _ = added(raw, 0.6, 10.0, times=(2.0, 0.7))
-    found = found_in(hazy)
-    bright, faint = (found[row + 12, column] for row, column in PLACES)
+    estimate = found_in(hazy)
+    bright, faint = (estimate[row + 12, column] for row, column in PLACES)
     assert 2 < bright / faint < 3.5
 
 
@@ -81,10 +81,10 @@ def test_the_foot_of_a_lens_falls_with_the_third_power():
     noise = torch.randn((9, 96, 96), generator=torch.Generator().manual_seed(0))
     stack = MeasuredFrames(100 + torch.from_numpy(light).float() + noise)
     factor = torch.from_numpy(1 - 0.99 * (beads((96, 96), [(48, 48)]) > 1e-4))
-    found = spot_haze(stack, factor).numpy()
-    for away in (12, 20, 30):
-        expected = FOOT * light.sum() / (2 * np.pi * away**3)
-        assert found[48, 48 + away] == pytest.approx(expected, rel=0.15, abs=0.05)
+    estimate = spot_haze(stack, factor).numpy()
+    for distance in (12, 20, 30):
+        expected = FOOT * light.sum() / (2 * np.pi * distance**3)
+        assert estimate[48, 48 + distance] == pytest.approx(expected, rel=0.15, abs=0.05)
 
 
 def test_the_networks_see_neither_spot_nor_haze(raw, stack_of):
@@ -92,11 +92,11 @@ def test_the_networks_see_neither_spot_nor_haze(raw, stack_of):
     plain, prepared = PreparedStack(stack_of(raw.numpy())), PreparedStack(stack_of(hazy.numpy()))
     assert plain.haze(0) is None
     shown, frames = prepared.shown(0).numpy(), raw.numpy()
-    beside = away_from(PLACES, haze.shape, 12, 20)
-    left = np.sqrt(((shown - frames).mean(axis=0)[beside] ** 2).mean())
-    assert left < 0.5 * np.sqrt((haze[beside] ** 2).mean())
+    ring = away_from(PLACES, haze.shape, 12, 20)
+    left = np.sqrt(((shown - frames).mean(axis=0)[ring] ** 2).mean())
+    assert left < 0.5 * np.sqrt((haze[ring] ** 2).mean())
     # What is dimmed comes down to the dark of the field, not below it.
-    assert shown.mean(axis=0)[~beside].min() > prepared.dark(0) - 0.3 * haze.max()
+    assert shown.mean(axis=0)[~ring].min() > prepared.dark(0) - 0.3 * haze.max()
     assert abs(prepared.norm(0).scale - plain.norm(0).scale) < 0.2 * plain.norm(0).scale
 
 

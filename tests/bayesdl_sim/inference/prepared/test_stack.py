@@ -66,12 +66,12 @@ def test_examination_is_that_of_the_physics(stack):
         PreparedStack(stack),
         torch.rand(160, 192, generator=torch.Generator().manual_seed(0)),
     )
-    found, expected = prepared.examine(0, sr), examine(torch.from_numpy(stack.raw[0]), sr)
-    assert found.square == expected.square == prepared.whole == prepared.squares(0)[0]
+    examined, expected = prepared.examine(0, sr), examine(torch.from_numpy(stack.raw[0]), sr)
+    assert examined.square == expected.square == prepared.whole == prepared.squares(0)[0]
     assert prepared.field == (80, 96)
-    assert found.fine_square == parts_of(prepared, 0)[0].fine_square
-    assert found.checks.groups == expected.checks.groups
-    assert found.misfit().keys() == expected.misfit().keys()
+    assert examined.fine_square == parts_of(prepared, 0)[0].fine_square
+    assert examined.checks.groups == expected.checks.groups
+    assert examined.misfit().keys() == expected.misfit().keys()
 
 
 def test_patterns_are_estimated_once_for_all_uses(guess_posterior, stack, estimates):
@@ -124,16 +124,18 @@ def test_given_optics_reach_the_guess_and_yield_to_clear_fringes(stack):
     fitted = PreparedStack(stack)
     given = replace(fitted.patterns(0).optics, damping=0.5)
     wrong = replace(given, emission_nm=1.4 * given.emission_nm)
-    informed, misled = (PreparedStack(stack, optics=optics) for optics in (given, wrong))
+    informed, misinformed = (PreparedStack(stack, optics=optics) for optics in (given, wrong))
     assert informed.trusted_optics(0) == informed.patterns(0).optics == given
     assert findings_in(parts_of(informed, 0)[0]) == findings_in(parts_of(fitted, 0)[0])
-    assert misled.trusted_optics(0) is None
-    assert misled.patterns(0).optics.cutoff == pytest.approx(given.cutoff, rel=0.05)
-    (warning,) = set(findings_in(parts_of(misled, 0)[0])) - set(findings_in(parts_of(fitted, 0)[0]))
+    assert misinformed.trusted_optics(0) is None
+    assert misinformed.patterns(0).optics.cutoff == pytest.approx(given.cutoff, rel=0.05)
+    (warning,) = set(findings_in(parts_of(misinformed, 0)[0])) - set(
+        findings_in(parts_of(fitted, 0)[0])
+    )
     assert not warning.refuse
     assert "check the three" in warning.reason
     inputs = input_spec({"options": {"in_channels": 13}, "inputs": GUESS})
-    guesses = [p.network_input(0, inputs)[:, 9:] for p in (fitted, informed, misled)]
+    guesses = [p.network_input(0, inputs)[:, 9:] for p in (fitted, informed, misinformed)]
     assert not torch.equal(guesses[1], guesses[0])
     torch.testing.assert_close(guesses[2], guesses[0], rtol=0, atol=0.05)
 
@@ -183,6 +185,6 @@ def test_a_spot_twenty_times_as_bright_does_not_set_the_intensity_scale(stack):
     def add(frames):
         frames += (20 * (frames.max() - frames.min()) * spot).astype(np.float32)
 
-    usual, found = PreparedStack(stack).norm(0), PreparedStack(with_frames(stack, add)).norm(0)
-    assert found.high < 1.5 * usual.high
+    usual, spotted = PreparedStack(stack).norm(0), PreparedStack(with_frames(stack, add)).norm(0)
+    assert spotted.high < 1.5 * usual.high
     assert normalisation_of(with_frames(stack, add).raw[0]).high > 5 * usual.high

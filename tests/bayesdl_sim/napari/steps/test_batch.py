@@ -34,9 +34,9 @@ def test_every_stack_gets_a_row_and_good_ones_a_result(folder, opener, silent, t
 
     write_table(tmp_path / "verdicts.csv", rows)
     with (tmp_path / "verdicts.csv").open(encoding="utf-8", newline="") as file:
-        found = list(csv.reader(file))
-    assert tuple(found[0]) == HEADINGS
-    assert [line[:2] for line in found[1:]] == [[row.name, row.decision] for row in rows]
+        table = list(csv.reader(file))
+    assert tuple(table[0]) == HEADINGS
+    assert [line[:2] for line in table[1:]] == [[row.name, row.decision] for row in rows]
 
 
 def test_stopping_keeps_what_was_done(folder, opener):

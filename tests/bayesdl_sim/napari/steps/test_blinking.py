@@ -9,26 +9,26 @@ from bayesdl_sim.napari.steps import blinking
 from bayesdl_sim.napari.steps.layers import MARK
 from bayesdl_sim.utils.errors import InputError
 
-here = pytest.mark.skipif(
+needs_dlbi = pytest.mark.skipif(
     importlib.util.find_spec("bayesdl_sim.dlbi") is None, reason="the folder dlbi/ is not there"
 )
 
 
-@here
+@needs_dlbi
 def test_maps_are_eight_times_finer_and_lie_on_the_movie():
-    told = []
+    steps = []
     path = sample_path("blinking", "movie.tif")
-    found = blinking.movie_layers(path, lambda *step: told.append(step), stage="moments")
-    kinds = [options["metadata"][MARK]["kind"] for _, options, _ in found.layers]
+    layers = blinking.movie_layers(path, lambda *step: steps.append(step), stage="moments")
+    kinds = [options["metadata"][MARK]["kind"] for _, options, _ in layers.layers]
     assert kinds == ["mean image", "fluorophore uncertainty", "probability", "structure"]
-    (mean, coarse, _), *maps = found.layers
+    (mean, coarse, _), *maps = layers.layers
     for image, options, _ in maps:
         assert image.shape == (8 * mean.shape[0], 8 * mean.shape[1])
         edge = options["translate"][0] - options["scale"][0] / 2
         assert edge == pytest.approx(coarse["translate"][0] - coarse["scale"][0] / 2)
         assert 8 * options["scale"][0] == pytest.approx(coarse["scale"][0])
-    assert list(dict.fromkeys(part for _, _, part in told)) == ["reading", "moments"]
-    assert found.sentences[0].startswith("100 frames, spots ")
+    assert list(dict.fromkeys(part for _, _, part in steps)) == ["reading", "moments"]
+    assert layers.sentences[0].startswith("100 frames, spots ")
 
 
 def test_without_the_folder_it_says_so(monkeypatch):

@@ -19,11 +19,11 @@ def outcome_of(opener, silent):
 
 
 def test_good_stack_tells_every_part_and_ends_with_a_result(good, opener):
-    told = []
-    outcome = reconstruct(opened(entries_of(good)[0]), opener, lambda *step: told.append(step))
-    assert list(dict.fromkeys(part for _, _, part in told)) == list(PARTS)
-    assert all(done <= total for done, total, _ in told)
-    last = {part: (done, total) for done, total, part in told}
+    steps = []
+    outcome = reconstruct(opened(entries_of(good)[0]), opener, lambda *step: steps.append(step))
+    assert list(dict.fromkeys(part for _, _, part in steps)) == list(PARTS)
+    assert all(done <= total for done, total, _ in steps)
+    last = {part: (done, total) for done, total, part in steps}
     assert all(done == total for done, total in last.values())
     assert outcome.verdict.decision == "not judged"  # these members have no gate
     assert set(outcome.result.further) == {"Contradicted", "Misfit"}
@@ -59,8 +59,8 @@ def test_forced_stack_has_a_result_and_stays_red(refused, outcome_of):
 def test_dark_frame_is_named(write, frames, outcome_of):
     dark = frames.copy()
     dark[4] = dark[4] // 8
-    found = outcome_of(write("dark.tif", dark)).findings
-    assert (5,) in [finding.frames for finding in found]
+    faults = outcome_of(write("dark.tif", dark)).findings
+    assert (5,) in [finding.frames for finding in faults]
 
 
 def test_progress_that_raises_ends_the_work(good, opener):

@@ -24,8 +24,8 @@ def test_colours_are_those_of_the_picture_that_is_written(maps, delta):
     low, high = display_limits(maps.sr)
     credible = credibility(torch.from_numpy(maps.total), delta * maps.range).numpy()
     expected = 255 * informed_colours((maps.sr - low) / (high - low), credible)
-    found = maps.recoloured(delta).colours.astype(float)
-    assert np.abs(found - expected).max() < 3  # of 255: a table of 256 steps
+    recoloured = maps.recoloured(delta).colours.astype(float)
+    assert np.abs(recoloured - expected).max() < 3  # of 255: a table of 256 steps
 
 
 def test_larger_tolerance_is_more_credible(maps):
@@ -36,9 +36,9 @@ def test_larger_tolerance_is_more_credible(maps):
 
 def test_pixels_without_data_are_black_and_not_credible(maps):
     maps.sr[3, 4] = maps.total[3, 4] = np.nan
-    found = maps.recoloured(0.04)
-    assert (found.colours[3, 4] == 0).all()
-    assert np.isfinite(found.credible)
+    recoloured = maps.recoloured(0.04)
+    assert (recoloured.colours[3, 4] == 0).all()
+    assert np.isfinite(recoloured.credible)
 
 
 def test_series_keeps_its_time_axis():

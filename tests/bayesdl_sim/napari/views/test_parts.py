@@ -47,11 +47,11 @@ def test_picture_grows_no_larger_than_it_is(qtbot):
 def test_only_the_newest_question_waits(qtbot):
     from bayesdl_sim.napari.views.jobs import Latest
 
-    go_on, asked, answers = Event(), [], []
+    go_on, questions, answers = Event(), [], []
     latest = Latest(answers.append)
 
     def question(number):
-        asked.append(number)
+        questions.append(number)
         go_on.wait(30)
         return number
 
@@ -59,7 +59,7 @@ def test_only_the_newest_question_waits(qtbot):
         latest.ask(lambda number=number: question(number))
     go_on.set()
     qtbot.waitUntil(lambda: not latest.is_busy, timeout=30_000)
-    assert answers == asked == [0, 4]
+    assert answers == questions == [0, 4]
 
 
 def test_question_without_sense_is_passed_over(qtbot):

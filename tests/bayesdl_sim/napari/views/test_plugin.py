@@ -97,20 +97,20 @@ class Heart:
         """Seconds that each thread of this process has waited for a core."""
         if sys.platform != "linux":
             return {}
-        found = {}
+        longest = {}
         for thread in os.listdir("/proc/self/task"):
             try:
                 text = Path(f"/proc/self/task/{thread}/schedstat").read_text(encoding="ascii")
             except OSError:  # it has ended
                 continue
-            found[thread] = int(text.split()[1]) / 1e9
-        return found
+            longest[thread] = int(text.split()[1]) / 1e9
+        return longest
 
     def _beat(self):
         now, waited = time.perf_counter(), self._waited()
-        lost = {key: value - self.waited.get(key, 0.0) for key, value in waited.items()}
-        others = max((value for key, value in lost.items() if key != self.own), default=0.0)
-        self.longest = max(self.longest, now - self.last - lost.get(self.own, 0.0) - others)
+        delays = {key: value - self.waited.get(key, 0.0) for key, value in waited.items()}
+        others = max((value for key, value in delays.items() if key != self.own), default=0.0)
+        self.longest = max(self.longest, now - self.last - delays.get(self.own, 0.0) - others)
         self.last, self.waited, self.beats = now, waited, self.beats + 1
 
     def restart(self):
@@ -147,10 +147,10 @@ def test_window_answers_within_a_tenth_of_a_second(widget, settled, good, qtbot)
         assert heart.beats > 20
         pauses.append(heart.restart())
     heart.stop()
-    found = [f"{1000 * pause:.0f} ms" for pause in (plain, adding, *pauses)]
+    longest = [f"{1000 * pause:.0f} ms" for pause in (plain, adding, *pauses)]
     print(
-        f"longest pause: one plain layer {found[0]}, run that adds layers {found[1]}, "
-        f"later runs with the slider {found[2]} and {found[3]}"
+        f"longest pause: one plain layer {longest[0]}, run that adds layers {longest[1]}, "
+        f"later runs with the slider {longest[2]} and {longest[3]}"
     )
     assert min(pauses) < LONGEST_S, (plain, adding, pauses)
 
