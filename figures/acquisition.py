@@ -102,11 +102,10 @@ def simulated_scene(args: argparse.Namespace, number: int) -> Scene:
     structure = draw(args.structure, grid.shape, microscope.optics.pixel_size_nm / 2, generator)
     expected = expected_frames(structure, microscope, grid)
     raw = torch.stack([raw_counts(expected, e, microscope, generator) for e in args.exposures_e])
-    target = target_image(structure, microscope, grid).numpy()
     return Scene(
         name=args.structure,
         raw=raw,
-        target=target,
+        target=target_image(structure, microscope, grid).numpy(),
         signals=tuple(args.exposures_e),
         optics=microscope.optics,
         illumination=None,
@@ -259,13 +258,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--modulation", type=float, default=0.5, help="of the fringes, 0 to 1")
     add("--read_noise_e", type=float, default=1.5, help="electrons")
     add("--structure", choices=KINDS, default="F-actin")
-    add(
-        "--exposures_e",
-        type=float,
-        nargs="+",
-        default=list(EXPOSURES_E),
-        help="electrons per lit pixel, rising",
-    )
+    unit = "electrons per lit pixel, rising"
+    add("--exposures_e", type=float, nargs="+", default=list(EXPOSURES_E), help=unit)
     add("--cells", type=int, default=4, help="fields to average over")
     add("--size", type=int, default=112, help="raw field, pixels per side")
     add("--seed", type=int, default=20264, help="same seed, same fields")
