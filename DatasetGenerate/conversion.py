@@ -1,9 +1,9 @@
 """Writes measured cells into the data set tree: each whole or not at all, and resumable.
 
-What both converters share. A cell is read and checked completely before anything of it is written;
-then its folders WF, Raw and GT are each filled under a hidden name, `.cell_i.partial`, and renamed.
-A killed run therefore leaves whole folders and hidden ones, and the next run fills what is missing.
-Nothing is ever deleted.
+Both converters share this module. A cell is read and checked completely before anything of it is
+written. Then its folders WF, Raw and GT are each filled under a hidden name, `.cell_i.partial`, and
+renamed. A killed run therefore leaves whole folders and hidden ones, and the next run fills what is
+missing. Nothing is ever deleted.
 
 Counts are written as they were measured: as uint16 if those of the set are whole numbers that fit,
 else as float32. No background is subtracted, since it would change nothing: `data.normalise` maps
@@ -44,7 +44,7 @@ PROBED = 5  # files that decide size and type of a set
 class Source(NamedTuple):
     """One cell of the future tree, and the files it is made from.
 
-    `number`: in the tree. `name`: for people. `raw`: level -> file.
+    `number`: its number in the tree. `name`: its name in messages. `raw`: level -> file.
     """
 
     number: int
@@ -65,9 +65,9 @@ class Kind(NamedTuple):
 class Plan:
     """How every cell is converted.
 
-    `order`: of the images in a raw file. `scale`: target pixels per raw pixel along a side.
-    `kind.pixel_size_nm` goes into the TIFF files. `cut_percentile`: of a target, below which all
-    of it counts as background; 0 changes nothing.
+    `order`: order of the images in a raw file. `scale`: target pixels per raw pixel along a side.
+    `kind.pixel_size_nm` goes into the TIFF files. `cut_percentile`: percentile of a target
+    below which all of it counts as background; 0 changes nothing.
     """
 
     root: Path

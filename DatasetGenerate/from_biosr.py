@@ -5,8 +5,8 @@
     python -m DatasetGenerate.from_biosr --data_path BioSR/CCPs --save_path \
         DatasetGenerate/Trainingdata/CCPs --bg_cut_prct 50 --cells 1-30
 
-Run the same command again after an interruption: what is converted stays. Layouts it knows, also
-with `seq_` instead of `level_` (beads, COS7-Lifeact):
+Run the same command again after an interruption: what is converted stays. The following
+layouts are recognised, also with `seq_` instead of `level_` (beads, COS7-Lifeact):
 
     Cell_001/RawSIMData_level_01.mrc ...  SIM_gt.mrc          nine frames; one target for all levels
     Cell_001/RawSIMData_level_01.mrc ...  SIM_gt_a.mrc        nonlinear: 25 frames, target 3 times

@@ -5,13 +5,13 @@
     python -m DatasetGenerate.from_simulation --sample mixed --save_path DIR --cells 12 \
         --levels 2 --size 128 --seed 0          # a set for trying things out
     python -m DatasetGenerate.from_simulation --sample outliers --save_path DIR --cells 600 \
-        --levels 3 --size 160 --seed 5          # what a network should not know (train.py
+        --levels 3 --size 160 --seed 5          # what a network is not trained on (train.py
                                                 # --outlier_dir)
 
 Every cell has its own structure and, by default, its own microscope; its levels are exposures of
 one field at rising signal. The same seed gives the same bytes, whatever the number of workers.
 `dataset.json` is written first, with the cells that are to come and `"complete": false`, and once
-more at the end: an interrupted set names cells that are not there, and its readers say so. Run the
+more at the end: an interrupted set names cells that are missing, which its readers report. Run the
 same command again after an interruption: the cells that are there stay.
 """
 
@@ -121,7 +121,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Writes the data set; `dataset.json` says whether it is complete."""
+    """Writes the data set; `dataset.json` records whether it is complete."""
     args = parse_args(argv)
     recipe = Recipe(
         sample=args.sample,

@@ -10,10 +10,10 @@ file belongs to the first target, and so on; with `--levels N` the first N raw f
 of the first target at N signal levels. Each pair becomes a cell. A pair that does not show the same
 field is refused.
 
-`--order` says what the images of a raw file are, the slowest first: `orientation,phase` is three
+`--order` states what the images of a raw file are, the slowest first: `orientation,phase` is three
 phases of orientation 0, then of 1, then of 2; `phase,orientation` (interleaved) shows all three
-orientations at phase 0 first. Where the fringes are strong enough they are asked whether that is
-true. Other numbers, such as 5 x 5, or 1 x 7 for hexagonal patterns, are converted with
+orientations at phase 0 first. Where the fringes are strong enough, the order is checked
+against them. Other numbers, such as 5 x 5, or 1 x 7 for hexagonal patterns, are converted with
 `--orientations N --phases M`, but networks here are trained on 3 x 3 only.
 
 Counts are written as they are (see `DatasetGenerate.conversion`): do not subtract a background
@@ -41,7 +41,7 @@ from bayesdl_sim.utils.errors import InputError, run_script, strict_bool
 
 __all__ = ["find_files", "main", "pair_up", "parse_args"]
 
-CHECKED = 5  # stacks whose fringes are looked at
+CHECKED = 5  # stacks whose fringes are checked
 
 
 def find_files(words: list[str], option: str) -> list[Path]:
@@ -90,8 +90,8 @@ def pair_up(raw: list[Path], targets: list[Path], levels: int) -> list[Source]:
     ]
 
 
-def ask_fringes(sources: list[Source], order: FrameOrder) -> str:
-    """Checks the order on some stacks of the brightest level; unreadable ones are named later."""
+def check_frame_order(sources: list[Source], order: FrameOrder) -> str:
+    """Checks the order on some stacks of the brightest level; unreadable ones fail later."""
     level = max(sources[0].raw, key=lambda level: _brightness(sources[0].raw[level]))
     stacks, names = [], []
     for source in sources:
@@ -167,7 +167,7 @@ def main(argv: list[str] | None = None) -> None:
     parts, parts_named = share_out(args.cells, [source.number for source in sources])
     chosen = {cell for cells in parts.values() for cell in cells}
     sources = [source for source in sources if source.number in chosen]
-    verdict = ask_fringes(sources, order) if args.check_order else "not checked"
+    verdict = check_frame_order(sources, order) if args.check_order else "not checked"
     print(f"order {order.order}: {verdict}")
     print(f"first pair: {next(iter(sources[0].raw.values()))} -> {sources[0].target}")
     kind = kind_of([source.raw[1] for source in sources])

@@ -1,8 +1,8 @@
 """A set of measured cells from its first file to its last: claimed, converted, described, resumed.
 
 `dataset.json` is written first, with all cells that are to come and `"complete": false`, and once
-more at the end with the cells that are there. Its entry "conversion" tells which files and which
-settings the folder belongs to; a run with others is refused, the same run goes on.
+more at the end with the cells that are there. Its entry "conversion" records the files and
+settings that the folder belongs to. A run with others is refused, the same run goes on.
 """
 
 import sys
@@ -113,7 +113,7 @@ def _claim(tree: DatasetTree, description: Description) -> None:
 
 
 def _keep_cells(tree: DatasetTree, spec: DatasetSpec, description: Description) -> None:
-    """Cells that are there stay, and stay in their part unless the user says otherwise."""
+    """Existing cells stay, and stay in their part unless the user names the parts."""
     new_parts = {cell: part for part, cells in description.splits.items() for cell in cells}
     old_parts = {cell: part for part, cells in spec.splits.items() for cell in cells}
     for cell in _present(tree):

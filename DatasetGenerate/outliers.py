@@ -1,8 +1,8 @@
-"""Stacks unlike anything that a network should know: odd densities, and odd microscopes.
+"""Stacks unlike any training set: odd densities, and odd microscopes.
 
 `from_simulation --sample outliers` writes a set of them, and `train.py --outlier_dir` takes it for
 the prior of `bayes.functional_prior`. None of them is a scenario of `benchmarks.scenes.kept_out`,
-which asks whether what was learnt on these carries over to others.
+so that the benchmarks measure whether what was learnt on these carries over to others.
 """
 
 import math
@@ -80,7 +80,7 @@ def _narrow_fan(microscope: Microscope, generator: torch.Generator) -> Microscop
 
 
 def _random_phases(microscope: Microscope, generator: torch.Generator) -> Microscope:
-    """Nine phases that have nothing to do with each other."""
+    """Nine independent random phases."""
     phases = (2 * math.pi * torch.rand(3, 3, generator=generator)).tolist()
     return relit(microscope, phase=tuple(tuple(row) for row in phases))
 

@@ -70,8 +70,8 @@ class Cell(NamedTuple):
 def simulate_cell(recipe: Recipe, number: int, optics: list[Optics]) -> Cell:
     """Simulates the cell of that number, a function of the recipe's seed and the number alone.
 
-    An outlier that shows nothing of its target (`data.sets.cache` would refuse the whole set for
-    it) is drawn again.
+    An outlier whose frames do not correlate with its target is drawn again, since
+    `data.sets.cache` would refuse the whole set for it.
 
     Args:
         optics: the measured detection paths, first the one of the BioSR microscope.

@@ -22,7 +22,7 @@ __all__ = ["main", "parse_args"]
 
 
 def parse_args(argv: list[str] | None = None) -> CalibrationSettings:
-    """The settings that a command line asks for."""
+    """The settings of a command line."""
     parser = CommandLine(
         description="Calibrates a BayesDL posterior on validation cells.", allow_abbrev=False
     )

@@ -21,7 +21,7 @@ __all__ = ["main", "parse_args"]
 
 
 def parse_args(argv: list[str] | None = None) -> DistilSettings:
-    """The settings that a command line asks for."""
+    """The settings of a command line."""
     parser = CommandLine(
         description="Distils the members of a posterior into one network.", allow_abbrev=False
     )
@@ -65,7 +65,7 @@ def parse_args(argv: list[str] | None = None) -> DistilSettings:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Distils, in a work folder that belongs to this process alone meanwhile."""
+    """Distils, in a work folder that is locked for this process."""
     settings = parse_args(argv)
     from bayesdl_sim.training.distillation.fit import distil
 

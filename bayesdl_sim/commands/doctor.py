@@ -1,4 +1,4 @@
-"""The command line of `bayesdl doctor`: what this installation is, and whether it computes."""
+"""The command line of `bayesdl doctor`: describes this installation and checks that it works."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ __all__ = ["main", "parse_args"]
 
 
 def parse_args(argv: list[str] | None = None) -> EvaluationSettings:
-    """The settings that a command line asks for."""
+    """The settings of a command line."""
     parser = CommandLine(
         description="Evaluates a BayesDL posterior on the cells of a data set.", allow_abbrev=False
     )

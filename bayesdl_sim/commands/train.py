@@ -200,7 +200,7 @@ def _add_run(group: Any) -> None:
 
 
 def _settings(given: dict[str, Any]) -> Step1Settings | Step2Settings:
-    """Settings of the step that the options ask for; refuses options that contradict it."""
+    """Settings of the step that the options select; refuses options that contradict it."""
     tail = given["train_type"] == "uncertainty_tail"
     if given["sr_scale"] != 2:
         raise InputError(f"sr_scale: only 2 exists, the doubled grid, found {given['sr_scale']}")
@@ -243,7 +243,7 @@ def _theme(kind: type, given: dict[str, Any], **settled: Any) -> Any:
 
 
 def _posterior(given: dict[str, Any]) -> str:
-    """One name for the way to the members, of three options that name it."""
+    """The way to the members, which any of three options may name."""
     named = {given[name] for name in ("posterior", "sampler") if name in given}
     if len(named) > 1:
         raise InputError(f"posterior {given['posterior']} and sampler {given['sampler']} disagree")
@@ -254,7 +254,7 @@ def _posterior(given: dict[str, Any]) -> str:
 
 
 def _network(given: dict[str, Any], posterior: str) -> NetworkSettings:
-    """The generator, with what the released options mean by themselves."""
+    """The generator, with the defaults that the released options imply."""
     settled = {"backbone": given.get("backbone")}
     if settled["backbone"] is None:
         settled["backbone"] = "dfcan" if given["model"] == "DFCAN" else "unet"
@@ -269,7 +269,7 @@ def _network(given: dict[str, Any], posterior: str) -> NetworkSettings:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Step 1 or step 2, in a run folder that belongs to this process alone meanwhile."""
+    """Runs step 1 or step 2, in a run folder that is locked for this process."""
     words = sys.argv[1:] if argv is None else argv
     settings = parse_args(words)
     # Loaded here, so that --help and mistakes in the command line do not wait for PyTorch.

@@ -2,7 +2,7 @@
 
 Programs differ by half a super-resolved pixel in where they put the first one (see
 `metrics.registration`), and a whole set by one program is shifted by one vector. It is measured
-against the wide field, which no network had a hand in, and as the median over cells, since a single
+against the wide field, which involves no network, and as the median over cells, since a single
 dim stack would be moved by its noise.
 """
 

@@ -1,4 +1,4 @@
-"""What a posterior must beat: classical images, and a sigma that knows only the intensity."""
+"""What a posterior must beat: classical images, and a sigma that depends on the intensity alone."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def classical_images(case: Case, slow: bool) -> dict[str, NDArray[np.float64]]:
     """Wide field; if `slow`, also Wiener SIM and Richardson-Lucy with the nominal optics.
 
     Returns:
-        Method -> (2H, 2W), each in units of its own. Without known optics there is wide field only.
+        Method -> (2H, 2W), each in its own units. Without known optics, wide field only.
     """
     raw = torch.from_numpy(case.raw)
     images = {WIDE_FIELD: wide_field_upsampled(raw).double().numpy()}
@@ -70,7 +70,7 @@ def fit_intensity_sigma(intensity: ArrayLike, error: ArrayLike, bins: int = BINS
 
     Bins of equal numbers of pixels, each at its mean intensity. In the published maps the
     intensity alone explains 92 % of the variance of the aleatoric uncertainty and 60 % of the
-    epistemic one, so a map that is no better than this function says nothing new.
+    epistemic one, so a map that is no better than this function adds no information.
 
     Args:
         intensity: predicted mean of validation pixels, any shape.

@@ -120,7 +120,7 @@ def _fit_gate(settings: CalibrationSettings, posterior: Posterior, folder: Path)
 
 
 def gate_scores(scenes: Iterable[Scene], posterior: Posterior) -> list[list[dict[str, float]]]:
-    """What the first exposure of each scene scores with the first 1, 2, ..., K members.
+    """Scores of the first exposure of each scene with the first 1, 2, ..., K members.
 
     A cell with a score that is not finite is left out, with a warning.
     """

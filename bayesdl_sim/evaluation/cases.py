@@ -43,8 +43,8 @@ class CaseSettings:
         calibration_cells: cells to fit calibration and baselines on; empty for the validation
             cells.
         max_stacks: evaluate this many, evenly picked; None for all.
-        na: numerical aperture, where the set does not know it.
-        emission_nm: emission wavelength in nm, where the set does not know it.
+        na: numerical aperture, where the set does not state it.
+        emission_nm: emission wavelength in nm, where the set does not state it.
     """
 
     part: str = "test"
@@ -91,7 +91,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """Cell and level, for people."""
+        """Cell and level, as shown to the user."""
         return f"cell {self.cell}, level {self.level}"
 
     @property
@@ -192,7 +192,7 @@ def _true_patterns(facts: Mapping[str, Any], shape: tuple[int, int]) -> Illumina
     """The patterns of a simulated cell, phases at the first pixel of its frames; else None.
 
     Args:
-        facts: what the set says of the cell.
+        facts: the record of the cell in the set.
         shape: (2H, 2W) of its target.
     """
     stored = facts.get("microscope", {}).get("illumination")

@@ -150,7 +150,7 @@ def _report(
 def _facts(
     results: Results, scorer: Scorer, cells: Cells, settings: EvaluationSettings
 ) -> dict[str, Any]:
-    """What summary.json says beside the tables."""
+    """The entries of summary.json beside the tables."""
     posterior, baselines = scorer.posteriors[0].posterior, scorer.baselines
     return {
         "set": str(settings.root_dir),

@@ -1,4 +1,4 @@
-"""What the fringes contribute: the posterior without them, and with the patterns that are true."""
+"""The contribution of the fringes: the posterior without them, and with the true patterns."""
 
 from __future__ import annotations
 
@@ -84,15 +84,15 @@ def posterior_mean(
 
 
 def with_true_patterns(patterns: Estimate, light: Illumination) -> Estimate:
-    """The estimate with patterns that no experiment knows, and no doubt about them."""
+    """The estimate with the true patterns, which are known in simulations only, and no error."""
     certain, none = (1.0,) * ORIENTATIONS, (0.0,) * ORIENTATIONS
     return replace(patterns, illumination=light, probability=certain, phase_error=none)
 
 
 def fringe_gain(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What the true order of the frames gains over shuffled ones, level by level, PSNR in dB.
+    """Gain of the true order of the frames over shuffled ones, level by level, PSNR in dB.
 
-    The share is that of what true patterns would gain.
+    The share is relative to the gain of the true patterns.
 
     Args:
         rows: rows of image quality, one per stack and method.

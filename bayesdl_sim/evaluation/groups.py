@@ -1,4 +1,4 @@
-"""What the scores of many stacks amount to: groups, differences to the baselines, bars."""
+"""Scores of many stacks together: groups, differences to the baselines, bars."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def lit_fifth(
 ) -> dict[str, Group]:
     """The brightest fifth of the pixels of each stack, by its posterior mean, per band of signal.
 
-    A dark background is easily covered, and hides in an average what happens on the structure.
+    A dark background is easily covered, and its many pixels mask errors on the structure.
     Stacks of unknown signal form one group; those beyond the bands are left out.
 
     Args:

@@ -1,4 +1,4 @@
-"""One stack's sampled pixels, and every score of every way to state their uncertainty."""
+"""One stack's sampled pixels, and every score of every way to predict their uncertainty."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["Example", "Results", "Scorer"]
 
-SHUFFLES = 2  # names the draws of the shuffled frames beside those of the pixels
+SHUFFLES = 2  # distinguishes the seed of the shuffled frames from that of the pixels
 LENGTHS = ("frc_px", "frc_3sigma_px", "decorrelation_px")
 
 

@@ -1,4 +1,4 @@
-"""What networks predict of bright spots, undimmed, and what stays unknown of and beside them."""
+"""Predictions at bright spots, undimmed, and the uncertainty at and beside them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ HAZE_ERROR = 0.5  # share of the haze that is taken off a spot
 # with beads 4 to 30 times as bright as the structure, so that the 90 % interval holds beside them.
 ERROR_PER_LIGHT = 3.0
 BLOB_SIGMA, REGION_SIGMA = 2.0, 3.0  # raw pixels, over which the light and its square are averaged
-REACH, EDGE = 20, 5.0  # raw pixels beyond what is dimmed that are looked at, and their soft edge
+REACH, EDGE = 20, 5.0  # raw pixels beyond what is dimmed that are measured, and their soft edge
 USUAL = 2.0  # times the median of the field: less is the misfit of any image
 
 
 def undimmed(
     prepared: PreparedStack, t: int, prediction: Prediction, square: Square | None = None
 ) -> Prediction:
-    """What the networks predict of one time point, (1, 1, 2H, 2W), with spots undimmed.
+    """The prediction of one time point, (1, 1, 2H, 2W), with spots undimmed.
 
     Mean above the dark and deviations scale with the frames. A spot's own shape is known to
     `SPOT_ERROR` of its light, what lies beside it to `BESIDE_SPOT` of the structure's, and the haze
@@ -72,7 +72,7 @@ def brightened(
 
 
 def dark_level(prepared: PreparedStack, t: int) -> float:
-    """What a dark pixel of one time point is on the scale of its networks."""
+    """Value of a dark pixel of one time point on the scale of its networks."""
     norm = prepared.norm(t)
     return (prepared.dark(t) - norm.low) / norm.scale
 

@@ -1,4 +1,4 @@
-"""What a result says about itself: entries of prediction.json, and lines for people."""
+"""The description of a result: entries of prediction.json, and lines for the terminal."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def member_words(members: Sequence[MemberFacts]) -> str:
 
 
 def warnings_of(members: Sequence[MemberFacts], convention: str) -> list[str]:
-    """What these members do not predict, or not in this way."""
+    """Warnings of what these members do not predict, or not under this convention."""
     lines = []
     if not members[0].network["likelihood"]:
         lines.append(
@@ -170,7 +170,7 @@ def warnings_of(members: Sequence[MemberFacts], convention: str) -> list[str]:
 
 
 def student_notes(opened: Sequence[MemberFacts]) -> list[str]:
-    """What a user should know about a student: whose it is, and whether they still lie there."""
+    """Notes on a student: its members, and whether they still lie beside it."""
     stored = opened[0].sampler.get("of", {})
     folder = opened[0].path.parent.parent
     try:
@@ -205,7 +205,7 @@ def result_numbers(result: Reconstruction) -> dict[str, float]:
 def result_lines(
     stack: RawStack, result: Reconstruction, numbers: Mapping[str, float] | None = None
 ) -> list[str]:
-    """The result in a few lines for people.
+    """The result in a few lines for the terminal.
 
     Args:
         numbers: of `result_numbers`, where the result does not hold all of its maps.
@@ -255,7 +255,7 @@ def result_lines(
 
 
 def lit(sr: NDArray) -> NDArray[np.bool_]:
-    """The brightest fifth of the pixels: a mean over all would speak of the background."""
+    """The brightest fifth of the pixels: a mean over all would describe the background."""
     return sr >= np.nanquantile(sr, 1 - LIT_SHARE)
 
 

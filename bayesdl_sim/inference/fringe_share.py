@@ -1,4 +1,4 @@
-"""How much of the finest detail of a result the fringes have put there."""
+"""The share of the finest detail of a result that comes from the fringes."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def fringe_share(
     The stack is reconstructed by one member twice: as it is (D), and with the nine values of every
     pixel in random order (D0), which keeps wide field and noise and destroys the fringes. If both
     are posterior means, `Var D = Var D0 + Var (D - D0)` (the law of total variance: D0 is the mean
-    of D over all that the fringes could have said), and what is taken off the squared error of D0
-    is `Var (D - D0)`. So with the powers of the images beyond the cut-off
+    of D over all fringes that go with this wide field), and the reduction of the squared error of
+    D0 is `Var (D - D0)`. So with the powers of the images beyond the cut-off
 
         share = |D - D0|^2 / |D|^2,
 

@@ -1,4 +1,4 @@
-"""The fringes of a stack as a microscopist checks them: numbers, one sentence, and spectra."""
+"""The fringes of a stack, to be checked by a microscopist: numbers, one sentence, spectra."""
 
 from __future__ import annotations
 
@@ -62,15 +62,15 @@ def _facts(estimate: Estimate, pixel_nm: float | None) -> dict[str, Any]:
 
 
 def fringe_sentence(facts: Sequence[Mapping[str, Any]], share: float | None = None) -> str:
-    """What the fringes did for the result, as one line; empty where none were looked for.
+    """The contribution of the fringes to the result, as one line; empty without a search for them.
 
     "fringes found in 3 of 3 orientations, period 181 nm, modulation 0.31 to 0.42; they carry 83 %
     of the detail beyond the cut-off of wide field", or a warning that the result is a deconvolved
     wide-field image, with the resolution of one.
 
     Args:
-        facts: of `fringe_facts`.
-        share: of `inference.fringe_share`, where it is known.
+        facts: see `fringe_facts`.
+        share: see `inference.fringe_share`, where it is known.
     """
     if not facts:
         return ""

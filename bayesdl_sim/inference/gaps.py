@@ -1,4 +1,4 @@
-"""Pixels without data in a result: NaN in its maps, no credibility, no say in its scale."""
+"""Pixels without data in a result: NaN in its maps, no credibility, no effect on its scale."""
 
 from __future__ import annotations
 

@@ -48,8 +48,8 @@ class OnePoint:
     """What one time point of a series shares with the others.
 
     Attributes:
-        number: of the time point, from 0.
-        scale: of all time points.
+        number: number of the time point, from 0.
+        scale: intensity scale of all time points.
         structure: range of the structure in normalised SR intensity, which the tolerance of the
             credibility is a share of; None: that of this time point.
         judged: how many time points are judged together, if this one is; 0 where it is not.

@@ -58,8 +58,8 @@ class Posterior:
         convention: a key of `series.CONVENTIONS`.
         calibration: what the deviations are multiplied by; of these members, or nothing at all.
         gate: scores of validation cells with these members; None where there are none.
-        facts: what prediction.json says about all of it.
-        notes: what a user should be shown once, a line each.
+        facts: the entries of prediction.json about all of it.
+        notes: lines that are shown to the user once.
     """
 
     folder: Path
@@ -224,7 +224,7 @@ class Posterior:
         """How far to trust a stack, and the result that was made from it.
 
         Args:
-            result: of `reconstruct`; without it, only the raw frames are looked at, which takes a
+            result: of `reconstruct`; without it, only the raw frames are judged, which takes a
                 fraction of the time of a reconstruction.
         """
         if result is not None and result.verdict is not None:
@@ -237,7 +237,7 @@ class Posterior:
     def predict(
         self, raw: Tensor, calibrated: bool = True, optics: Optics | None = None
     ) -> Prediction:
-        """The posterior predictive of a batch of stacks, for those who batch themselves.
+        """The posterior predictive of a batch of stacks, for callers with batches of their own.
 
         Each stack has its own intensity scale, `data.normalise.normalisation_of`; the maps are
         (B, 1, 2H, 2W) in that normalised intensity, in float32, on the CPU.
@@ -257,7 +257,7 @@ class Posterior:
         return Prediction(*(torch.cat(c).float().cpu() for c in zip(*predictions, strict=True)))
 
     def shown(self, raw: Tensor, optics: Optics | None = None) -> Tensor:
-        """What the networks see of stacks of counts: (B, 9, H, W) -> (B, F, H, W)."""
+        """The network input of stacks of counts: (B, 9, H, W) -> (B, F, H, W)."""
         return torch.cat([one.network_input(0, self.inputs) for one in self._batch(raw, optics)])
 
     def _batch(self, raw: Tensor, optics: Optics | None) -> Iterator[PreparedStack]:
@@ -277,8 +277,8 @@ class Posterior:
 
         Args:
             optics: of the detection, as far as they are known; `Optics(...).nominal` is that of an
-                aperture, a wavelength and a pixel size. None: what the file states of them, if
-                anything. Those of a prepared stack stay.
+                aperture, a wavelength and a pixel size. None: those that the file states, if
+                any. Those of a prepared stack stay.
             search: for fringes, see `PreparedStack`.
         """
         if isinstance(stack, PreparedStack):
@@ -297,4 +297,4 @@ class Posterior:
 
 
 def _silent(done: int, total: int, what: str) -> None:
-    """Nobody watches."""
+    """Reports no progress."""

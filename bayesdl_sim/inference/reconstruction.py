@@ -42,13 +42,13 @@ class Reconstruction:
         factors: what the calibration multiplied the deviations of each time point by, mean over
             the pixels.
         judged_epistemic: epistemic uncertainty before calibration, by judged time point, over the
-            square that the verdict looks at: as the validation cells of the gate have it.
+            square that the verdict is based on: as for the validation cells of the gate.
         fringe_share: of the detail beyond wide field's cut-off, see `inference.fringe_share`; None
             without fringes.
         spectra: (3, h, w), see `fringes.fringe_spectra`, of the first time point; None where the
-            fringes were not looked for.
-        seconds: of the prediction.
-        facts: what prediction.json says about members, settings and stack.
+            fringes were not searched for.
+        seconds: time of the prediction.
+        facts: the entries of prediction.json about members, settings and stack.
         released: whether the convention is that of the released code.
     """
 

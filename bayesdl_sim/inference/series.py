@@ -44,7 +44,7 @@ Outputs = list[Any]  # of the members, for one time point
 
 @dataclass
 class Earlier:
-    """What a change needs of the time point before.
+    """What a change needs of the previous time point.
 
     Attributes:
         images: mean and variance of each member, in counts; empty before the first time point.
@@ -71,7 +71,7 @@ def predict_stack(
     with validation cells is kept as predicted.
 
     Args:
-        changes: level of the credible interval of Change and Changed; None: they are not wanted.
+        changes: level of the credible interval of Change and Changed; None leaves them out.
         scale: counts at 0 and 1; None: smallest and largest value of the mean of these time points.
         earlier: the time point before these, for their changes; the last of these takes its place.
 
@@ -131,7 +131,7 @@ def predict_stack(
 
 
 class _Outputs:
-    """What the members say about one time point: computed as it is asked for, and reported."""
+    """The outputs of the members for one time point, computed and reported one by one."""
 
     def __init__(
         self, posterior: Posterior, prepared: PreparedStack, t: int, progress: Progress

@@ -1,6 +1,6 @@
-"""What a reconstruction may be asked for: maps, the numbers that they depend on, conventions.
+"""The choices of a reconstruction: maps, the numbers that they depend on, conventions.
 
-Without PyTorch, so that a command line can be read before it is loaded.
+This module does not load PyTorch, so that a command line is read quickly.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ __all__ = ["get_reader", "read_path"]
 
 
 def get_reader(path: str | Sequence[str]) -> Callable[[str], list[LayerData]] | None:
-    """The reader of a path; None where it holds no SIM stack, so that napari asks another one.
+    """The reader of a path; None where it holds no SIM stack, so that napari tries another one.
 
     Only headers are read here, no pixels.
     """

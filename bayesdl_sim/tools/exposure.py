@@ -24,7 +24,7 @@ def next_exposure(
 ) -> float | None:
     """The least exposure that reaches the goal: linear in its logarithm; None if none does.
 
-    The curve is made to rise first (a fall is noise: more light never tells less).
+    The curve is made monotonic first (a fall is noise: more light never lowers the information).
     """
     rising = np.maximum.accumulate(credible)
     if rising[-1] < goal:
@@ -114,7 +114,7 @@ def measured_pair(low: Tensor, high: Tensor, ratio: float, delta: float) -> Pair
 
 
 def advice(pair: Pair, exposure: float | None, goal: float, share: float) -> str:
-    """Describes the next exposure for people."""
+    """A sentence that advises the next exposure."""
     fixed = f"{share:.0%} of the variance at the higher exposure does not depend on light"
     if exposure is None:
         return f"credibility {goal:g} is not reached by light alone: {fixed}"

@@ -1,4 +1,4 @@
-"""What this computer offers: versions, GPUs, threads, memory, disk, in lines for people."""
+"""The resources of this computer: versions, GPUs, threads, memory, disk, one line each."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Line(NamedTuple):
 
 
 class Gpu(NamedTuple):
-    """A GPU that PyTorch sees: its name, and its compute capability such as (9, 0)."""
+    """A GPU that PyTorch can use: its name, and its compute capability such as (9, 0)."""
 
     name: str
     capability: tuple[int, int]
@@ -90,7 +90,7 @@ def _with_version(package: str) -> str:
 
 
 def system_gpus() -> list[str]:
-    """Names of the GPUs that the operating system knows, whether PyTorch can use them or not."""
+    """Names of the GPUs that the operating system lists, whether PyTorch can use them or not."""
     names = _nvidia_gpus()
     nodes = Path("/sys/class/kfd/kfd/topology/nodes")  # AMD, Linux
     for entry in sorted(nodes.glob("*/gpu_id")) if nodes.is_dir() else []:
@@ -119,7 +119,7 @@ def _nvidia_gpus() -> list[str]:
 
 
 def usable_gpus() -> list[Gpu]:
-    """The GPUs that PyTorch sees."""
+    """The GPUs that are visible to PyTorch."""
     if not torch.cuda.is_available():
         return []
     numbers = range(torch.cuda.device_count())
@@ -131,11 +131,11 @@ def usable_gpus() -> list[Gpu]:
 def gpu_lines(
     installed: Sequence[str], visible: Sequence[Gpu], built_for: Sequence[str]
 ) -> list[Line]:
-    """What there is, what PyTorch can use of it, and what to do about the rest.
+    """The installed GPUs, which of them PyTorch can use, and what to do about the others.
 
     Args:
         installed: names that the operating system reports.
-        visible: the GPUs that PyTorch can see.
+        visible: the GPUs that are visible to PyTorch.
         built_for: architectures of this PyTorch, such as sm_90; empty for a CPU build.
     """
     build = torch.__version__
@@ -182,7 +182,7 @@ def _covers(built_for: Sequence[str], capability: tuple[int, int]) -> bool:
 
 
 def free_memory() -> int | None:
-    """Bytes of memory that this process may still take; None where the system does not say."""
+    """Bytes of memory that this process may still take; None where the system reports none."""
     limits = [_system_memory(), _container_memory()]
     known = [value for value in limits if value is not None]
     return min(known) if known else None

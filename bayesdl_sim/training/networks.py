@@ -11,7 +11,7 @@ def initial_network(run: Run, number: int = 0) -> BayesDL:
     """A new network, seeded by its number in an ensemble, or the trunk of the member to start from.
 
     Raises:
-        InputError: the member cannot be shown what the settings ask for.
+        InputError: the member has another input than the settings request.
     """
     seed, inputs, settings = run.seed + number, run.train.inputs, run.settings.network
     if run.members:

@@ -1,4 +1,4 @@
-"""The energy of step 1 and its gradient: what every way to a posterior descends or samples."""
+"""The energy of step 1 and its gradient, which every way to a posterior descends or samples."""
 
 import math
 

@@ -7,7 +7,7 @@
     finish(collected, stopped)         states of the network that become members at the end
     state_dict(), load_state_dict()    for a bitwise resume
 
-The loop of step 1 knows nothing else of them.
+The loop of step 1 uses nothing else of them.
 """
 
 from collections.abc import Iterator
@@ -31,11 +31,11 @@ NOISY_SHARE = 0.4  # of a period of the released noise
 
 
 class Move(NamedTuple):
-    """What a step did.
+    """The outcome of a step.
 
     Attributes:
-        lr: its step size.
-        noise: temperature of its noise; of the released rule, 1 where there was any.
+        lr: step size.
+        noise: temperature of the noise; under the released rule, 1 where there was any.
         collect: whether the weights after it are a member.
         cycle: number of the cycle, network or period, from 0.
     """
@@ -189,7 +189,7 @@ class Released(PointEstimate):
 
 
 class Sgld:
-    """Adam burns in, then SGLD samples in cycles; the schedule says when a member is collected."""
+    """Adam burns in, then SGLD samples in cycles; the schedule sets when a member is collected."""
 
     kind = "sgld"
 

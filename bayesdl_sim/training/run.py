@@ -1,4 +1,4 @@
-"""What both steps share: where to write, where to compute, what to learn from."""
+"""Both steps share an opened run: its folder, its device and its data."""
 
 import dataclasses
 import itertools
@@ -170,7 +170,7 @@ def open_run(
 
 
 def _shown_to(member: Path) -> InputSpec:
-    """What the network of a member takes."""
+    """The input of the network of a member."""
     return input_spec(open_member(member).network.config, member)
 
 
@@ -193,11 +193,11 @@ def _print_facts(run: Run) -> None:
 def choose_inputs(
     chosen: InputSettings, stored: InputSpec | None, backbone: str | None
 ) -> InputSpec:
-    """What the network is shown: as the member that it starts from, else as the settings say.
+    """The input of the network: that of the member it starts from, else that of the settings.
 
     Args:
         chosen: the settings.
-        stored: what the member was shown, if there is one.
+        stored: input of the member, if there is one.
         backbone: backbone of the network that step 1 makes; None in step 2, which makes none.
     """
     if stored is not None:

@@ -90,7 +90,7 @@ def fit_reconstruction(settings: Step1Settings) -> int:
 
 
 def _claim(run: Run) -> None:
-    """Refuses a folder whose members are of another run, or of nobody knows which."""
+    """Refuses a folder whose members are of another run, or of an unknown one."""
     if not (run.settings.run.resume and check_record(run)):
         refuse_used_folder(run.folder)
 

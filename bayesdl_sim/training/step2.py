@@ -170,7 +170,7 @@ def _resume(run: Run, elsewhere: bool) -> None:
 def _has_this_tail(task: _Task, run: Run) -> bool:
     """Whether the file already holds this trunk with a tail of these settings.
 
-    The file is asked, not a list of what was done: step 1 may have written the member since.
+    The file is read, not a list of finished tails: step 1 may have written the member since.
     """
     if not task.target.is_file():
         return False

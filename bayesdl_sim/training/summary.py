@@ -61,7 +61,7 @@ def _columns(path: Path) -> Columns:
 
 
 def _members(folder: Path) -> list[dict[str, Any]]:
-    """What the members say about their training; {} of those that say nothing."""
+    """The records of the members about their training; {} for those without one."""
     try:
         return [load_checkpoint(path).get("training", {}) for path in list_members(folder)]
     except InputError:

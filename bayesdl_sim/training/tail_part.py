@@ -1,4 +1,4 @@
-"""Chooses the cells to fit the tail on: the training cells, unless the trunk knows their noise."""
+"""The cells to fit the tail on: training cells, unless the trunk has memorised their noise."""
 
 import itertools
 import math
@@ -53,7 +53,7 @@ def choose_part(run: Run, network: BayesDL, batches: int | None = None) -> tuple
     """Unseen cells, if their residual variance differs by more than a tenth; else training cells.
 
     The difference must also exceed what the chance of the patches explains (two standard errors),
-    since one patch in ten makes most of a mean square. One member answers for all: the members of
+    since one patch in ten makes most of a mean square. One member represents all: the members of
     a run have learnt from the same cells.
 
     A tail fitted where the trunk has memorised the noise would be overconfident elsewhere.

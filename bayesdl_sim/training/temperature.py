@@ -20,7 +20,7 @@ from bayesdl_sim.utils.files import write_json
 
 __all__ = ["choose_temperature", "held_out_log_density", "settle_temperature"]
 
-OUTLIERS_OF_TRIALS = 10**6  # the epoch whose outliers the trials see; never trained on
+OUTLIERS_OF_TRIALS = 10**6  # the epoch whose outliers the trials use; never trained on
 
 
 def settle_temperature(run: Run, network: BayesDL, sgld: SGLD) -> float:
@@ -121,7 +121,7 @@ def held_out_log_density(error: Tensor, spread: Tensor) -> float:
 
     The predictive variance is the draws' own variance plus one residual variance, the one of
     fifty (2 % to 100 % of the mean square error) that suits the pixels best: before step 2 there
-    is no tail to say it. Draws that spread where the errors are raise the density; draws that
+    is no tail to predict it. Draws that spread where the errors are raise the density; draws that
     only lost accuracy lower it.
 
     Args:

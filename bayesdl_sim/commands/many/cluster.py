@@ -1,7 +1,7 @@
 """Stacks and chunks of series on the workers of dask.distributed, here or on other machines.
 
-dask is an extra: it is loaded when it is asked for. Every task can be done again: what a worker had
-finished before it died lies on the disk, which all workers share.
+dask is an optional dependency, loaded only when it is used. Every task can be repeated: what a
+worker had finished before it died lies on the disk, which all workers share.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ from bayesdl_sim.utils.console.threads import set_threads
 from bayesdl_sim.utils.errors import InputError, printable
 from bayesdl_sim.utils.folders.staging import results_folder
 
-__all__ = ["Doing", "do_all_on_cluster", "require_distributed"]
+__all__ = ["Handlers", "do_all_on_cluster", "require_distributed"]
 
-CHUNKS = 4  # of a series, per worker: a slow worker holds up a quarter of its share
-DEATHS = 10  # of workers under one task; a task that is too large for its worker ends as a failure
-JOIN_S = 60  # to wait for the scheduler
+CHUNKS = 4  # chunks of a series per worker: a slow worker holds up a quarter of its share
+DEATHS = 10  # workers that may die of one task: a task too large for its worker fails in the end
+JOIN_S = 60  # seconds to wait for the scheduler
 _RUNS: dict[tuple[str, str], SeriesRun] = {}  # of this process: folder and identity -> the series
 
 
-class Doing(NamedTuple):
-    """What a worker needs of the command, by name: `commands.testing.run` has them."""
+class Handlers(NamedTuple):
+    """The functions of the command that a worker calls, see `commands.testing.run`."""
 
     open_posterior: Callable[[TestSettings], Posterior]
     process: Callable[..., None]
@@ -66,7 +66,7 @@ def require_distributed() -> None:
         )
 
 
-def do_all_on_cluster(jobs: Sequence[Job], settings: TestSettings, doing: Doing) -> None:
+def do_all_on_cluster(jobs: Sequence[Job], settings: TestSettings, handlers: Handlers) -> None:
     """Every stack, and chunks of every series, on the workers; then the summary.
 
     Raises:
@@ -78,7 +78,7 @@ def do_all_on_cluster(jobs: Sequence[Job], settings: TestSettings, doing: Doing)
     with results_folder(settings.save_path), _client(settings) as client:
         last = {}
         for job in jobs:
-            for future in _submit(client, job, settings, doing):
+            for future in _submit(client, job, settings, handlers):
                 last[future] = job
         with Progress("all stacks") as progress:
             for number, future in enumerate(as_completed(list(last)), start=1):
@@ -129,20 +129,20 @@ def _client(settings: TestSettings) -> Iterator[Any]:
         yield client
 
 
-def _submit(client: Any, job: Job, settings: TestSettings, doing: Doing) -> list[Any]:
+def _submit(client: Any, job: Job, settings: TestSettings, handlers: Handlers) -> list[Any]:
     """The tasks of a job; the last of them returns the outcome."""
     send = partial(client.submit, pure=False)
     if not job.streamed:
-        return [send(_whole, job, settings, doing)]
+        return [send(_whole, job, settings, handlers)]
     workers = max(1, len(client.scheduler_info()["workers"]))
-    begun = send(_begin, job, settings, doing)
+    begun = send(_begin, job, settings, handlers)
     count = min(job.entry.times, CHUNKS * workers)
     edges = [job.entry.times * n // count for n in range(count + 1)]
     chunks = [
-        send(_points, begun, job, settings, doing, first, stop)
+        send(_points, begun, job, settings, handlers, first, stop)
         for first, stop in zip(edges, edges[1:], strict=False)
     ]
-    return [send(_finish, begun, chunks, job, settings, doing)]
+    return [send(_finish, begun, chunks, job, settings, handlers)]
 
 
 def _outcome(future: Any) -> Outcome:
@@ -153,26 +153,26 @@ def _outcome(future: Any) -> Outcome:
         return Outcome(failure=f"a worker could not do it ({type(error).__name__}: {words[:300]})")
 
 
-def _whole(job: Job, settings: TestSettings, doing: Doing) -> Outcome:
+def _whole(job: Job, settings: TestSettings, handlers: Handlers) -> Outcome:
     """Takes one stack from its file to its results; runs in a worker."""
     failures: dict[str, str] = {}
     with redirect_stdout(io.StringIO()) as printed:
-        posterior = _posterior(settings, doing)
+        posterior = _posterior(settings, handlers)
         printed.truncate(printed.seek(0))
-        do_one(job, settings, posterior, doing.process, failures, False, _keep(job, settings))
+        do_one(job, settings, posterior, handlers.process, failures, False, _keep(job, settings))
     return Outcome(printed.getvalue(), failures.get(job.name))
 
 
-def _begin(job: Job, settings: TestSettings, doing: Doing) -> Outcome:
+def _begin(job: Job, settings: TestSettings, handlers: Handlers) -> Outcome:
     """Surveys a series; runs in a worker."""
     with redirect_stdout(io.StringIO()) as printed:
         try:
-            posterior, keep = _posterior(settings, doing), _keep(job, settings)
+            posterior, keep = _posterior(settings, handlers), _keep(job, settings)
             printed.truncate(printed.seek(0))
             identity = identity_if_open(job, settings, posterior, keep)
             if identity is not None:
                 source = printable(job.entry.source)
-                refuse = partial(doing.refuse, source, posterior, settings.force)
+                refuse = partial(handlers.refuse, source, posterior, settings.force)
                 what = (settings, posterior, identity, refuse, keep)
                 begin_series(job.entry, job.folder, *what)
         except (InputError, PermissionError) as error:
@@ -181,14 +181,14 @@ def _begin(job: Job, settings: TestSettings, doing: Doing) -> Outcome:
 
 
 def _points(
-    begun: Outcome, job: Job, settings: TestSettings, doing: Doing, first: int, stop: int
+    begun: Outcome, job: Job, settings: TestSettings, handlers: Handlers, first: int, stop: int
 ) -> Outcome:
     """Makes the unfinished ones of these time points of a series; runs in a worker."""
     if begun.identity is None:
         return Outcome()
     with redirect_stdout(io.StringIO()):
         try:
-            run = _run(job, settings, doing, begun.identity)
+            run = _run(job, settings, handlers, begun.identity)
             run.make(range(first, stop), f"{first:06d}", _silent)
         except (InputError, PermissionError) as error:
             return Outcome(failure=str(error))
@@ -196,7 +196,7 @@ def _points(
 
 
 def _finish(
-    begun: Outcome, chunks: list[Outcome], job: Job, settings: TestSettings, doing: Doing
+    begun: Outcome, chunks: list[Outcome], job: Job, settings: TestSettings, handlers: Handlers
 ) -> Outcome:
     """Moves the files of a finished series to their final places; runs in a worker."""
     failure = next((part.failure for part in (begun, *chunks) if part.failure is not None), None)
@@ -204,7 +204,7 @@ def _finish(
         return Outcome(begun.lines, failure)
     with redirect_stdout(io.StringIO()) as printed:
         try:
-            run = _run(job, settings, doing, begun.identity)
+            run = _run(job, settings, handlers, begun.identity)
             printed.truncate(printed.seek(0))
             finish_series(run, WHOLE, _keep(job, settings))
         except (InputError, PermissionError) as error:
@@ -213,17 +213,17 @@ def _finish(
 
 
 @lru_cache(maxsize=1)
-def _posterior(settings: TestSettings, doing: Doing) -> Posterior:
-    """Opened once per worker."""
+def _posterior(settings: TestSettings, handlers: Handlers) -> Posterior:
+    """The posterior, opened once per worker."""
     set_threads(settings.threads or 1)
-    return doing.open_posterior(settings)
+    return handlers.open_posterior(settings)
 
 
-def _run(job: Job, settings: TestSettings, doing: Doing, identity: str) -> SeriesRun:
+def _run(job: Job, settings: TestSettings, handlers: Handlers, identity: str) -> SeriesRun:
     """The series that this worker has a part in, after `_begin`, opened once."""
     key = (str(job.folder), identity)
     if key not in _RUNS:
-        posterior = _posterior(settings, doing)
+        posterior = _posterior(settings, handlers)
         run = open_run(job.entry, job.folder, settings, posterior, identity)
         run.begin(_silent)
         _RUNS.clear()
@@ -239,4 +239,4 @@ def _keep(job: Job, settings: TestSettings) -> Keep:
 
 
 def _silent(done: int, total: int, what: str) -> None:
-    """Nobody watches a worker."""
+    """Reports no progress: the output of a worker is not shown."""

@@ -1,4 +1,4 @@
-"""One process that loads PyTorch for all workers of this computer, before they are asked for."""
+"""One process that loads PyTorch for all workers of this computer, before they are needed."""
 
 from __future__ import annotations
 

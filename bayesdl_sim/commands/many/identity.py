@@ -46,7 +46,7 @@ def identity_of(
 
     Args:
         streamed: whether it is a series on a scale that is fixed beforehand.
-        hashes: hashes of inputs, where they are known.
+        hashes: hashes of inputs, where they have been computed.
     """
     known = (hashes or {}).get(entry.source)
     options = {name: getattr(settings, name) for name in OPTIONS}

@@ -47,7 +47,7 @@ def is_streamed(entry: StackEntry, settings: TestSettings) -> bool:
     """Whether a stack is read, reconstructed and written time point by time point.
 
     Raises:
-        InputError: it was asked for, and is not possible.
+        InputError: it was requested, and is not possible.
     """
     impossible, large = "", is_large(entry.size)
     if entry.times < 2 and not large:
@@ -127,7 +127,7 @@ def begin_series(
 
 
 def finish_series(run: SeriesRun, shard: Shard, keep: Keep) -> None:
-    """Writes the facts of a series whose time points are all there, and says what came out."""
+    """Writes the facts of a series whose time points are all there, and prints the outcome."""
     stack, points = run.prepared.stack, shard.points(len(run.prepared))
     source = printable(stack.source)
     with keep():

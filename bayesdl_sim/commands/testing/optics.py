@@ -21,7 +21,7 @@ CUTOFF_RANGE = (0.1, 0.5)  # cycles per raw pixel: beyond the camera's limit the
 
 @dataclass(frozen=True, kw_only=True)
 class KnownMicroscope:
-    """What the user knows about the detection; None where unknown.
+    """What is known about the detection; None where unknown.
 
     Attributes:
         na: numerical aperture.
@@ -83,7 +83,7 @@ class KnownMicroscope:
         )
 
     def notes(self, stack: RawStack) -> list[str]:
-        """What there is to say of a stack: how it was read, and what becomes of its own optics."""
+        """Notes on a stack: how it was read, and whether the optics in its file are used."""
         if self.na is not None or stack.na is None or stack.emission_nm is None:
             return list(stack.notes)
         from bayesdl_sim.physics.optics import stated_optics

@@ -31,13 +31,13 @@ __all__ = ["TestSettings", "parse_args"]
 
 @dataclass(frozen=True, kw_only=True)
 class TestSettings:
-    """What a call of `test` asks for.
+    """The settings of a call of `test`.
 
     Attributes:
         test_data, save_path: a stack or a folder of stacks, and where its results go.
         layout: order of the frames, and which colour, position and plane.
         target: ground truth of a single stack; None: there is none.
-        pixel_size_nm: pixel size of the raw frames; None: as the file says.
+        pixel_size_nm: pixel size of the raw frames; None: that of the file.
         microscope: what is known of the lens.
         folder, members, fast, convention, calibration, device, gpu_id, precision, tile: see
             `Posterior.load`.
@@ -45,7 +45,7 @@ class TestSettings:
         maps, numbers: see `Posterior.reconstruct`.
         force: write results that are refused.
         threads: number of threads that compute; None: see `console.threads`.
-        again: make results that are there already once more.
+        again: repeat results that exist already.
         stream: auto, always or never: whether a series is worked on time point by time point.
         format: format of the maps: tiff or zarr.
         shard: the part of the work that this call does.
@@ -83,7 +83,7 @@ class TestSettings:
 
 
 def parse_args(argv: Sequence[str] | None = None) -> TestSettings:
-    """The command line as settings; the checkpoint knows its network, so no flag describes one."""
+    """The command line as settings; the checkpoint describes its network, so no flag does."""
     parser = CommandLine(
         description="Reconstructs raw 2D-SIM stacks: super-resolved image, aleatoric and epistemic "
         "uncertainty, and a verdict.",
@@ -100,7 +100,7 @@ def parse_args(argv: Sequence[str] | None = None) -> TestSettings:
     if args.pixel_size_nm is not None and not 0 < args.pixel_size_nm < float("inf"):
         raise InputError(f"pixel_size_nm: expected a positive size, found {args.pixel_size_nm}")
     check_sharing(args.workers, args.scheduler, args.shard, args.target, args.again)
-    maps, numbers = _asked_maps(args)
+    maps, numbers = _requested_maps(args)
     return TestSettings(
         test_data=args.test_data,
         save_path=args.save_path,
@@ -139,8 +139,8 @@ def parse_args(argv: Sequence[str] | None = None) -> TestSettings:
     )
 
 
-def _asked_maps(args: Any) -> tuple[tuple[str, ...], MapSettings]:
-    """The maps that a command line asks for, and their numbers."""
+def _requested_maps(args: Any) -> tuple[tuple[str, ...], MapSettings]:
+    """The maps that a command line requests, and their numbers."""
     maps, numbers = DEFAULT_MAPS, {"delta": args.delta, "exceed": args.exceed, "draws": args.draws}
     for name, group in (("interval", INTERVAL), ("changes", CHANGES)):
         if getattr(args, name) is not None:

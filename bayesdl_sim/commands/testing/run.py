@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from bayesdl_sim.bayes.calibration.recalibration import KINDS
-from bayesdl_sim.commands.many.cluster import Doing, do_all_on_cluster, require_distributed
+from bayesdl_sim.commands.many.cluster import Handlers, do_all_on_cluster, require_distributed
 from bayesdl_sim.commands.many.streamed import stream
 from bayesdl_sim.commands.many.work import Job, do_all, jobs_of
 from bayesdl_sim.commands.testing.options import TestSettings
@@ -57,8 +57,8 @@ def run(settings: TestSettings) -> None:
         do_all(jobs, settings, open_posterior(settings), process_job)
         return
     require_distributed()
-    open_posterior(settings)  # what is wrong with it is said here, once
-    do_all_on_cluster(jobs, settings, Doing(open_posterior, process_job, refuse_frames))
+    open_posterior(settings)  # its warnings are printed here, once
+    do_all_on_cluster(jobs, settings, Handlers(open_posterior, process_job, refuse_frames))
 
 
 def process_job(

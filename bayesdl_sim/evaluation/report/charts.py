@@ -38,7 +38,7 @@ def draw_lines(
     """One line per name -> (x, y), with a legend.
 
     Args:
-        diagonal: also draw the line of x = y, which calibration reaches.
+        diagonal: also draw the line y = x of perfect calibration.
         log_x: logarithmic x axis.
         markers: mark the points.
     """
@@ -56,7 +56,7 @@ def draw_lines(
 def histograms(samples: Mapping[str, ArrayLike], title: str, x_label: str) -> Figure:
     """Outlines of the samples' densities between -5 and 5 beside the standard normal density.
 
-    The axis of the densities is logarithmic: what matters is the tails.
+    The axis of the densities is logarithmic, which shows the tails.
     """
     figure, axes = _axes(title, x_label, "density")
     edges = np.linspace(-5, 5, 81)

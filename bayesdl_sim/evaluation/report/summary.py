@@ -160,7 +160,7 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def lines_of(tables: Tables) -> list[str]:
-    """What matters most of the tables, as lines for the terminal."""
+    """The main numbers of the tables, as lines for the terminal."""
     lines = []
     for row in tables["Image quality"]:
         scores = ", ".join(f"{name.upper()} {row[name]}" for name in ("psnr", "ssim", "nrmse"))

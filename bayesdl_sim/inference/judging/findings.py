@@ -1,7 +1,7 @@
-"""Findings: faults of a raw stack that physics names, whatever the posterior.
+"""Findings: faults of a raw stack that its physics proves, whatever the posterior.
 
-Frames of one exposure stored twice, fringes in the wrong frames, saturation: each is made only
-where the evidence suffices, with its reason in words.
+Frames of one exposure stored twice, fringes in the wrong frames, saturation: each is reported
+only where the evidence suffices, with its reason.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SMALLEST_FIELD", "Finding", "contradicted_optics", "findings"]
 
-SMALLEST_FIELD = 64  # raw pixels; smaller ones hold too little of anything
+SMALLEST_FIELD = 64  # raw pixels; smaller fields hold too little to measure
 PHASE_TOLERANCE_DEG, PHASE_LIMIT_DEG = 5.0, 20.0
 ANGLE_TOLERANCE_DEG, ANGLE_LIMIT_DEG = 6.0, 10.0
 SATURATED_TOLERANCE, SATURATED_LIMIT = 0.001, 0.01
@@ -47,9 +47,9 @@ class Finding(NamedTuple):
     """A fault of the raw stack.
 
     Attributes:
-        refuse: or warn.
-        reason: in words.
-        frames: that are at fault, counted from 1; none where it is not some frames alone.
+        refuse: whether the stack is refused, not only warned of.
+        reason: a sentence for the user.
+        frames: frames at fault, counted from 1; none where all are.
     """
 
     refuse: bool
@@ -80,11 +80,11 @@ def findings(
 
 
 def contradicted_optics(given: Optics | None, used: Optics) -> list[Finding]:
-    """What to say where the fringes do not go with the optics that user or file gave.
+    """A warning where the fringes contradict the optics that user or file gave.
 
     Args:
-        given: None: nothing was given.
-        used: that the patterns were found with, see `estimation.Estimate`.
+        given: optics that were given; None without any.
+        used: optics that the patterns were found with, see `estimation.Estimate`.
     """
     if given is None or used == given:
         return []
@@ -97,7 +97,7 @@ def contradicted_optics(given: Optics | None, used: Optics) -> list[Finding]:
 
 
 def _frame_faults(checks: Mapping[str, Any]) -> list[Finding]:
-    """Copies, dark frames, and fringes that the order of the frames does not expect."""
+    """Copies, dark frames, and fringes that contradict the order of the frames."""
     faults = []
     # A filter leaves too little noise to compare, and most pairs look alike.
     if checks["copies"] and not (len(checks["copies"]) > FEW_COPIES and _is_filtered(checks)):
@@ -177,7 +177,7 @@ def _camera_faults(checks: Mapping[str, Any]) -> list[Finding]:
 
 
 def _value_faults(checks: Mapping[str, Any]) -> list[Finding]:
-    """Pixels without data, a cut background and counts that are none any more: warnings."""
+    """Pixels without data, a clipped background, and values that are not raw counts: warnings."""
     faults = []
     if checks["missing"]:
         faults.append(Finding(False, checks["missing"]))

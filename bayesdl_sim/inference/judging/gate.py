@@ -1,7 +1,7 @@
 """The misuse gate: a verdict for every result, at a stated false-alarm rate, with its reasons.
 
-Two kinds of evidence. *Findings* (see `judging.findings`) are faults of the raw stack that physics
-names; they hold for any checkpoint. *Scores* are numbers that grow with anything unusual; how large
+Two kinds of evidence. *Findings* (see `judging.findings`) are faults of the raw stack that its
+physics proves, for any checkpoint. *Scores* are numbers that grow with anything unusual. How large
 is too large is learned from validation cells, by conformal p-values.
 """
 
@@ -76,13 +76,13 @@ SCORES = {
 
 
 class Verdict(NamedTuple):
-    """What to think of a stack and its result.
+    """The verdict on a stack and its result.
 
     Attributes:
         decision: accept, warn, refuse, or not judged where nothing was compared: a field that is
             too small, members without a gate, or a result that is not there yet.
         p_value: of the scores among those of validation cells; None where none were compared.
-        reasons: in words, the gravest first.
+        reasons: sentences for the user, the gravest first.
     """
 
     decision: str
@@ -99,7 +99,7 @@ class Verdict(NamedTuple):
 
 
 class Gate(NamedTuple):
-    """What validation cells scored: name -> (n,), and the SHA-256 of the members they went to."""
+    """Scores of validation cells: name -> (n,), and the SHA-256 of the members behind them."""
 
     scores: dict[str, NDArray[np.float64]]
     members: dict[str, str]
@@ -152,13 +152,14 @@ def judge(
     """The verdict over findings and scores.
 
     Refused by a finding that refuses, warned by any other finding or by `p <= ALARM_RATE`, the rate
-    of false alarms on cells like the validation cells. Scores alone never refuse: they say that a
-    stack is unlike simulated cells, and so is many a good measurement. Accepted only by comparison:
-    without scores or gate, a stack without findings is not judged.
+    of false alarms on cells like the validation cells. Scores alone never refuse: they measure
+    how much a stack differs from simulated cells, as many a good measurement does. Accepted only by
+    comparison: without scores or gate, a stack without findings is not judged.
 
     Args:
-        scores, gate: of the stack and of the members; without them findings alone decide.
-        stacks: that are judged together (time points); p is multiplied by it (Bonferroni).
+        scores: scores of the stack; without them, findings alone decide.
+        gate: gate of the members; without it, findings alone decide.
+        stacks: number of time points judged together; p is multiplied by it (Bonferroni).
     """
     refuse, warn = any(f.refuse for f in faults), bool(faults)
     reasons, p = [f.reason for f in sorted(faults, key=lambda f: not f.refuse)], None

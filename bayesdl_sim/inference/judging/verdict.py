@@ -27,12 +27,12 @@ __all__ = [
     "worst",
 ]
 
-JUDGED_TIMES = 4  # time points of a series that the verdict looks at, evenly spread
+JUDGED_TIMES = 4  # time points of a series that the verdict is based on, evenly spread
 SEVERITY = ("accept", "not judged", "warn", "refuse")
 
 
 def judged_times(prepared: PreparedStack) -> list[int]:
-    """The time points that a verdict looks at; none where the field is too small."""
+    """The time points that a verdict is based on; none where the field is too small."""
     if min(prepared.stack.raw.shape[-2:]) < SMALLEST_FIELD:
         return []
     times = np.linspace(0, len(prepared) - 1, JUDGED_TIMES).round().astype(int)
@@ -40,7 +40,7 @@ def judged_times(prepared: PreparedStack) -> list[int]:
 
 
 def judge_frames(prepared: PreparedStack) -> Verdict:
-    """The verdict of the raw frames alone: no network is asked."""
+    """The verdict of the raw frames alone, without a network."""
     times = judged_times(prepared)
     return worst([judge(findings_in(part)) for t in times for part in parts_of(prepared, t)])
 
@@ -69,7 +69,7 @@ def judge_part(
     """The verdict on one part of a field.
 
     Args:
-        sr, epistemic: of the part, see `scores_at`.
+        sr, epistemic: maps of the part, see `scores_at`.
         times: time points that are judged together.
     """
     scores = scores_at(part.prepared, part.t, sr, epistemic)
@@ -81,7 +81,7 @@ def judge_part(
 def scores_at(
     prepared: PreparedStack, t: int, sr: NDArray, epistemic: NDArray | None
 ) -> dict[str, float]:
-    """What the gate compares of one time point.
+    """The scores of one time point that the gate compares.
 
     Args:
         sr: posterior mean (2H, 2W), any linear units.

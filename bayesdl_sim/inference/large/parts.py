@@ -1,4 +1,4 @@
-"""Parts of a field that are looked at as stacks of their own, with what is known of the whole."""
+"""Parts of a field as stacks of their own, with the measurements of the whole."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Part(NamedTuple):
     Attributes:
         prepared, t: the stack whose field it is, and the time point in that.
         square: rows and columns of the whole field, in raw pixels.
-        together: so many parts of the field are looked at.
+        together: number of parts of the field that are judged.
     """
 
     prepared: PreparedStack
@@ -35,7 +35,7 @@ class Part(NamedTuple):
 
 
 def parts_of(prepared: PreparedStack, t: int) -> list[Part]:
-    """What the verdict looks at: the whole of a field, or the brightest parts of a large one."""
+    """What the verdict is based on: a whole field, or the brightest parts of a large one."""
     if not prepared.is_large:
         return [Part(prepared, t, prepared.whole)]
 

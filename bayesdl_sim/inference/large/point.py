@@ -49,7 +49,7 @@ class TiledPoint:
     Attributes:
         overview: the same binned, with all facts and the verdict; see `halvings`.
         halvings: how many times the maps of the overview are halved.
-        numbers: of `facts.result_numbers`, of the whole field.
+        numbers: `facts.result_numbers` of the whole field.
         beyond_scale: pixels of SR outside 0..1.
         bands: first row of the doubled grid, and all maps of some rows, at every call.
     """

@@ -40,13 +40,13 @@ __all__ = ["Statistics", "part_input", "predict_tiles", "predicted", "statistics
 def predict_tiles(
     posterior: Posterior, one: PreparedStack, path: Path, progress: Progress
 ) -> Scratch:
-    """What the members predict of the one time point of a stack, in the scale of their networks.
+    """The prediction of the one time point of a stack, in the scale of the networks.
 
-    Each tile is read with the halo that its pixels see, goes through all members, and is put in its
-    place: the maps are those of the whole field.
+    Each tile is read with the halo of the receptive field, goes through all members, and is put in
+    its place: the maps are those of the whole field.
 
     Args:
-        path: of the scratch file.
+        path: path of the scratch file.
     """
     height, width = one.field
     names = Prediction._fields
@@ -54,7 +54,7 @@ def predict_tiles(
     guess = one.guess(0) if posterior.inputs.first_guess else None
     facts = posterior.members[0]
     blocks = blocks_of(one.field, posterior.tile, facts.reach, facts.stride)
-    whole_tile = max(one.field)  # what is given to a member now is a tile already
+    whole_tile = max(one.field)  # the input of a member is a tile already
     functions = [partial(member, tile=whole_tile) for member in posterior.functions]
     for number, block in enumerate(blocks, start=1):
         shown = part_input(one, posterior.inputs, block.read, guess)
@@ -73,7 +73,7 @@ def part_input(
     """A part of `PreparedStack.network_input`, (1, F, h, w); no more of the frames is read.
 
     Args:
-        guess: of the whole field, in counts; None for networks that are not shown one.
+        guess: first guess of the whole field, in counts; None for networks without one.
     """
     norm, raw = one.norm(0), one.shown(0, square)
     if guess is not None:
@@ -82,7 +82,7 @@ def part_input(
 
 
 def predicted(scratch: Scratch, one: PreparedStack, square: Square) -> Prediction:
-    """What the members predict of a part, with spots undimmed, see `beside_spots.undimmed`."""
+    """The prediction of a part, with spots undimmed, see `beside_spots.undimmed`."""
     maps = (torch.from_numpy(scratch.read(name, square))[None, None] for name in scratch.names)
     return undimmed(one, 0, Prediction(*maps), square)
 
@@ -92,8 +92,8 @@ class Statistics:
     """What a pixel of the finished maps needs of all others; in the scale of the networks.
 
     Attributes:
-        features: for the calibration.
-        quantiles: of the mean for the calibration, of `image_features.brightness_shares`.
+        features: image-level features for the calibration.
+        quantiles: quantiles of the mean at `image_features.brightness_shares`.
         structure: range of the structure.
         lit: value of the mean from which on a pixel is one of the brightest fifth.
     """
@@ -112,7 +112,7 @@ def statistics_of(scratch: Scratch, one: PreparedStack) -> Statistics:
     """Measures the predictions of a field.
 
     Args:
-        one: its stack; pixels without data have no say in scale and structure.
+        one: its stack; pixels without data do not count for scale and structure.
 
     Raises:
         InputError: the members predict nothing that can be shown.

@@ -1,4 +1,4 @@
-"""What the members say about a large field, on the disk until its maps are written."""
+"""Predictions of a large field, kept on the disk until its maps are written."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Scratch:
     """Images (H, W) of float32 in one file, read and written in parts; removed by `remove`.
 
     Args:
-        path: is made, whatever lies there.
-        names: of the images.
+        path: file to make; an existing one is replaced.
+        names: names of the images.
         size: height and width.
     """
 

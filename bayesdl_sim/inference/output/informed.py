@@ -1,8 +1,8 @@
-"""The distribution-informed picture: one image that says what is there and how far to trust it.
+"""The distribution-informed picture: one image of the structure and of how far to trust it.
 
 Brightness is the super-resolved intensity, colour is the credibility. Between the two ends, blue
-(trust it) and orange (do not), which people with a red-green deficiency tell apart, the colours
-have one lightness in CIELAB, so that a pixel that is not trusted is not darker for that.
+(trust it) and orange (do not), which people with a red-green deficiency can distinguish, the
+colours have one lightness in CIELAB, so that a pixel that is not trusted is not darker for that.
 """
 
 from __future__ import annotations
@@ -92,11 +92,11 @@ def write_informed(
 
     Args:
         sr: super-resolved image (H, W), or (T, H, W), of which the first time point is shown and
-            the title says so; any units.
+            which the title states; any units.
         credibility: same shape, in 0..1.
         pixel_size_nm: of the image; None: the bar is in pixels.
-        label: what the legend calls the credibility.
-        end: of the title.
+        label: name of the credibility in the legend.
+        end: end of the title.
 
     Raises:
         InputError: see `informed_colours`.

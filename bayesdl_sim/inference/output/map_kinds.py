@@ -21,7 +21,7 @@ class MapKind:
         limits: the values at the ends of the colours; None: by the image.
         symmetric: whether limits by the image lie around zero, so that white means none.
         raw_grid: whether it lies on the pixels of the raw frames, not on the doubled grid.
-        border: pixels along each edge that say nothing: the field goes on outside, the image does
+        border: pixels along each edge without meaning: the field goes on outside, the image does
             not. They are hatched in the picture, and no printed share counts them.
     """
 

@@ -29,7 +29,7 @@ NO_UUID = "00000000-0000-5000-8000-000000000000"  # until the content is known
 
 @dataclass(frozen=True, kw_only=True)
 class PageLayout:
-    """What a series of maps is, before any of them is there.
+    """The layout of a series of maps, before any of them exists.
 
     Attributes:
         times: number of time points.
@@ -78,8 +78,8 @@ class TiffPages:
     """The files of a series in a folder, made empty with all their headers, or opened again.
 
     Args:
-        folder: exists.
-        layout: of the maps.
+        folder: existing folder.
+        layout: layout of the maps.
     """
 
     def __init__(self, folder: Path, layout: PageLayout) -> None:

@@ -135,7 +135,7 @@ def write_pictures(
     times: int = 1,
     binned: int = 1,
 ) -> None:
-    """Everything for people: the pictures of the maps, those of several, and the report.
+    """All that is made to be looked at: the pictures of the maps, of several, and the report.
 
     Args:
         times: time points of the series, where only the first one is given; its maps are then

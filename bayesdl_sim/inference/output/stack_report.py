@@ -1,4 +1,4 @@
-"""The report of one stack: a single HTML file for people, with everything inside."""
+"""The report of one stack: a single HTML file with everything inside."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def write_stack_report(
     """Writes `REPORT` and `PROFILE` beside the pictures that the report holds.
 
     Args:
-        folder: with the pictures of this result.
+        folder: folder with the pictures of this result.
         channels: name -> (T, 2H, 2W), with "SR".
         wide_field: (T, H, W), on the scale of the SR.
-        facts: of prediction.json; what is absent is left out.
-        verdict: one line.
-        pixel_nm: of the channels; None where unknown.
+        facts: entries of prediction.json; what is absent is left out.
+        verdict: the verdict in one line.
+        pixel_nm: pixel size of the channels; None where unknown.
     """
     _write_profile(folder / PROFILE, channels, wide_field[0], pixel_nm)
     decision = (facts.get("verdict") or {}).get("decision", "")
@@ -80,7 +80,7 @@ def write_stack_report(
 
 
 def methods(facts: Mapping[str, Any]) -> str:
-    """A paragraph for a methods section, from what prediction.json says."""
+    """A paragraph for a methods section, from the entries of prediction.json."""
     source, members = facts.get("source", {}), facts.get("checkpoint", {}).get("members", [])
     size, pixel = source.get("frame_size"), source.get("raw_pixel_size_nm")
     field = f" of {size[0]} x {size[1]} pixels" if size else ""

@@ -2,7 +2,7 @@
 
 `Maps.ome.zarr` holds all maps on the super-resolved grid as named channels (t, c, y, x) of float32,
 in levels of half the size; `MapsOnFrames.ome.zarr` those on the pixels of the raw frames. A change
-stands at the later of its two time points. zarr is an extra: it is loaded when it is needed.
+stands at the later of its two time points. zarr is an optional dependency, loaded only when needed.
 
 Source: https://ngff.openmicroscopy.org/0.5/
 """
@@ -42,8 +42,8 @@ class ZarrPages:
     """The stores of a result in a folder, made empty with all their metadata, or opened again.
 
     Args:
-        folder: exists.
-        layout: of the maps.
+        folder: existing folder.
+        layout: layout of the maps.
     """
 
     def __init__(self, folder: Path, layout: PageLayout) -> None:
@@ -96,10 +96,10 @@ class ZarrPages:
         return store.levels[0][t : t + 1, store.channels.index(name)]
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Does nothing: no file is held open."""
 
     def finish(self, digests: Iterable[str]) -> None:
-        """A store has no UUID: nothing is left to do."""
+        """Does nothing: a store has no UUID."""
 
 
 class _Store:

@@ -1,4 +1,4 @@
-"""A large field, measured part by part: scale, patterns and first guess never see it as a whole."""
+"""A large field, measured part by part: scale, patterns, first guess never need the whole."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["BLOCK", "LARGEST_WHOLE", "LargeField", "is_large"]
 LARGEST_WHOLE = 1280**2  # raw pixels; a field of more of them is measured in blocks
 BLOCK = 512  # raw pixels, of a part that is measured, guessed or judged at once
 BAND = 128  # rows that are read together
-PROBE = 256  # raw pixels, of the part of a block that is asked for the phase of its fringes
+PROBE = 256  # raw pixels, side of the part of a block in which the fringe phase is measured
 JUDGED_SQUARES = 4
 FILL_MARGIN = 160  # raw pixels around a gap that decide what it is filled with
 FAULT_MARGIN = 1  # raw pixels around a faulty one
@@ -45,7 +45,7 @@ def is_large(size: tuple[int, int]) -> bool:
 
 
 class LargeField:
-    """What is measured of one time point of a large field, each when it is first asked for.
+    """Measurements of one time point of a large field, each made when it is first needed.
 
     Intensity scale, background and gaps are those of the whole field. Patterns and the settings of
     the first guess come from the brightest block; wave vectors and phases are then refined over the
@@ -90,7 +90,7 @@ class LargeField:
 
     @cached_property
     def background(self) -> float:
-        """What counts as dark, in counts."""
+        """The level of a dark pixel, in counts."""
         return background_of(cooled(self._mean[None], self.faulty)[0][~self.missing])
 
     @cached_property
@@ -123,7 +123,7 @@ class LargeField:
         return normalisation_in_pieces(pieces, self.source)
 
     def shown(self, square: Square) -> Tensor:
-        """The frames (9, h, w) of a part as first guess and networks see them.
+        """The frames (9, h, w) of a part, as they enter first guess and networks.
 
         Gaps and faulty pixels continue the field around them, spots are dimmed.
         """
@@ -149,7 +149,7 @@ class LargeField:
 
     @cached_property
     def squares(self) -> list[Square]:
-        """The blocks that the verdict looks at, those with the most light first."""
+        """The blocks that the verdict is based on, those with the most light first."""
         light = self.light
         blocks = [block.write for block in blocks_of(self.size, BLOCK, 0)]
         blocks.sort(key=lambda square: -float(light[square].double().sum()))
@@ -164,7 +164,7 @@ class LargeField:
         part, light = self.squares[0], self.light
         back = tuple(slice(-side.start, 0) for side in part)
         known = estimate(self.counts(part), optics).within(back)
-        answers = []
+        responses = []
         for block in blocks_of(self.size, BLOCK, 0):
             rows, columns = block.write
             probe = brightest_square(light[None, rows, columns], PROBE)
@@ -172,9 +172,9 @@ class LargeField:
                 slice(side.start + inner.start, side.start + inner.stop)
                 for side, inner in zip(block.write, probe, strict=True)
             )
-            answer = fringe_response(self.counts(square), known.within(square).illumination)
-            answers.append((_middle(square), answer))
-        return refined(known, _middle(part), answers)
+            response = fringe_response(self.counts(square), known.within(square).illumination)
+            responses.append((_middle(square), response))
+        return refined(known, _middle(part), responses)
 
     def guess(self, patterns: Estimate) -> NDArray[np.float32]:
         """The first guess (2H, 2W) in counts, see `first_guess.block_guess`."""

@@ -10,11 +10,11 @@ from bayesdl_sim.physics.patterns.known.constancy import FringeResponse, pattern
 __all__ = ["SeriesPatterns"]
 
 
-Answer = Callable[[int, int], FringeResponse]
+Response = Callable[[int, int], FringeResponse]
 
 
 class SeriesPatterns:
-    """Patterns of time points, each found when it is first asked for.
+    """Patterns of time points, each found when it is first needed.
 
     Attributes:
         estimated: time points whose patterns were estimated, in the order in which that was needed.
@@ -24,26 +24,26 @@ class SeriesPatterns:
         self.estimated: list[int] = []
         self._found: dict[int, Estimate] = {}
         self._origin: dict[int, int] = {}
-        self._own_answers: dict[int, FringeResponse] = {}
+        self._reference_responses: dict[int, FringeResponse] = {}
 
-    def at(self, t: int, estimate: Callable[[int], Estimate], answer: Answer) -> Estimate:
+    def at(self, t: int, estimate: Callable[[int], Estimate], response: Response) -> Estimate:
         """The nearest estimate of an earlier time point, if it still holds, or one of this.
 
         Args:
             t: time point.
             estimate: estimates the patterns of a time point.
-            answer: what the fringes of its second time point answer to the patterns of the first.
+            response: compares the fringes of its second time point with patterns of its first.
         """
         if t not in self._found:
             known = max((point for point in self.estimated if point < t), default=None)
-            if known is not None and self._holds(known, t, answer):
+            if known is not None and self._holds(known, t, response):
                 self.set(t, self._found[known], known)
             else:
                 self.set(t, estimate(t), t)
         return self._found[t]
 
     def origin(self, t: int) -> int | None:
-        """The time point at which the patterns of another were estimated; None: not asked for."""
+        """The time point at which the patterns of another were estimated; None: never needed."""
         return self._origin.get(t)
 
     def set(self, t: int, patterns: Estimate, origin: int) -> None:
@@ -56,7 +56,7 @@ class SeriesPatterns:
         if origin == t and t not in self.estimated:
             self.estimated.append(t)
 
-    def _holds(self, known: int, t: int, answer: Answer) -> bool:
-        if known not in self._own_answers:
-            self._own_answers[known] = answer(known, known)
-        return patterns_hold(self._own_answers[known], answer(known, t))
+    def _holds(self, known: int, t: int, response: Response) -> bool:
+        if known not in self._reference_responses:
+            self._reference_responses[known] = response(known, known)
+        return patterns_hold(self._reference_responses[known], response(known, t))

@@ -81,7 +81,7 @@ def _foot() -> NDArray:
 
 
 def _structure(stack: MeasuredFrames, dimming: Tensor) -> NDArray:
-    """What the fringes modulate around each pixel (H, W), continued where the spots are."""
+    """The light that the fringes modulate around each pixel (H, W), continued over the spots."""
     frames = stack.frames.unflatten(0, (ORIENTATIONS, PHASES))
     level, rise = stack.noise_line
     noise = level + (rise if rise > 0 else 0.0) * stack.frames.mean(dim=0).clamp(min=0.0)

@@ -41,7 +41,7 @@ Measured = TypeVar("Measured")
 
 
 class PreparedStack:
-    """A stack and its measurements, each made when it is first asked for and kept.
+    """A stack and its measurements, each made when it is first needed and kept.
 
     First guess, raw checks and re-simulation share one estimate of the fringe patterns, and what is
     measured of the frames for each of them. In a time series, patterns that are known from an
@@ -51,7 +51,7 @@ class PreparedStack:
         stack: as `data.stacks.read_stack` gives it.
         min_max: scale each time point by its smallest and largest count, as the released code.
         optics: of the detection, as far as they are known; None: they are fitted to the stack.
-        search: for fringes, if it was made to ask for the order, see `fringe_order.ordered`.
+        search: search for fringes, if it was made to check the order, see `fringe_order.ordered`.
         device: where to measure; tensors that a method returns are there.
     """
 
@@ -93,7 +93,7 @@ class PreparedStack:
         return self.once("large", t, lambda: LargeField(counts, self.field, source))
 
     def squares(self, t: int) -> list[Square]:
-        """What the verdict looks at, the brightest first: the field, or parts of a large one."""
+        """What the verdict is based on, the brightest first: the field, or parts of a large one."""
         return self.large(t).squares if self.is_large else [self.whole]
 
     def counts(self, t: int, square: Square | None = None) -> Tensor:
@@ -126,7 +126,7 @@ class PreparedStack:
     def faulty(self, t: int) -> Tensor:
         """The pixels (H, W) that are hot or dead at one time point, see `physics.sensor.hot`.
 
-        The released code knows of none.
+        The released code has no such pixels.
         """
         return self.once("faulty", t, lambda: self._faulty(t))
 
@@ -140,12 +140,12 @@ class PreparedStack:
         return self.once("haze", t, lambda: spot_haze(self.frames(t), factor))
 
     def dark(self, t: int) -> float:
-        """The counts that count as dark, towards which spots are dimmed."""
+        """The level of a dark pixel in counts, towards which spots are dimmed."""
         measured = self.large if self.is_large else self.frames
         return self.once("dark", t, lambda: measured(t).background)
 
     def shown(self, t: int, square: Square | None = None) -> Tensor:
-        """The frames (9, H, W) that first guess and networks see: usable, without bright spots.
+        """The frames (9, H, W) for first guess and networks: usable, without bright spots.
 
         The haze of spots is taken off. Pixels without data and faulty ones continue the field.
 
@@ -167,7 +167,7 @@ class PreparedStack:
         return None if factor is None else fine_dimming(factor, square)
 
     def norm(self, t: int) -> Normalisation:
-        """The intensity scale that the networks see one time point on.
+        """The intensity scale of one time point for the networks.
 
         Pixels without data, faulty ones, and spots that outshine the structure are left out.
 
@@ -185,7 +185,7 @@ class PreparedStack:
         return self.optics if self.patterns(t).optics == self.optics else None
 
     def patterns_from(self, t: int) -> int | None:
-        """The time point at which the patterns of another were estimated; None: not asked for."""
+        """The time point at which the patterns of another were estimated; None: never needed."""
         return self._patterns.origin(t)
 
     @property
@@ -199,7 +199,7 @@ class PreparedStack:
         """Takes measurements of one time point from an earlier run, or from the whole field.
 
         Args:
-            patterns: None: they were not asked for.
+            patterns: fringe patterns; None: they were not needed.
             origin: the time point at which they were estimated.
             kept: other measurements by the names of their methods.
         """
@@ -214,7 +214,7 @@ class PreparedStack:
         self._latest = None
 
     def network_input(self, t: int, inputs: InputSpec) -> Tensor:
-        """What the networks are shown of one time point, (1, F, H, W)."""
+        """The network input of one time point, (1, F, H, W)."""
         norm, guess, shown = self.norm(t), None, self.shown(t)
         if inputs.first_guess:
             guess = self.guess(t, shown) / np.float32(norm.scale)
@@ -227,7 +227,7 @@ class PreparedStack:
         """The first guess (2H, 2W) of one time point, in counts; of a large field in blocks.
 
         Args:
-            shown: what `shown` gives, where it is there already.
+            shown: the result of `shown`, if it exists already.
         """
         if self.is_large:
             return self.large(t).guess(self.patterns(t))
@@ -237,7 +237,7 @@ class PreparedStack:
         return first_guess(frames, patterns, dimming=self.dimming(t)).cpu().numpy()
 
     def checks(self, t: int) -> RawChecks:
-        """What the raw frames show, see `raw_checks`."""
+        """The checks of the raw frames, see `raw_checks`."""
         known = (self.trusted_optics(t), self.patterns(t), self.search)
         return self.once("checks", t, lambda: raw_checks(self.frames(t), *known))
 
@@ -274,7 +274,7 @@ class PreparedStack:
         return None if self.min_max else dimming(self.frames(t).frames)
 
     def _is_changed(self, t: int) -> bool:
-        """Whether the networks see other values than those of the file."""
+        """Whether the network input holds other values than the file."""
         left_out = self.missing(t) | self.faulty(t)
         return bool(left_out.any()) or self.dimming(t) is not None
 
@@ -284,9 +284,9 @@ class PreparedStack:
         return estimate(self.frames(t), self.optics)
 
     def _response(self, known: int, t: int) -> FringeResponse:
-        """What the fringes of a time point answer to the patterns of a known one.
+        """The fringes of a time point measured against the patterns of a known one.
 
-        They are asked for where the known one is brightest.
+        The measurement is made where the known time point is brightest.
         """
         square = self.squares(known)[0]
         light = self.patterns(known).within(square).illumination
@@ -294,7 +294,7 @@ class PreparedStack:
         return fringe_response(frames, light)
 
     def once(self, what: str, t: int, measure: Callable[[], Measured]) -> Measured:
-        """What is kept under a name, measured where it is not there yet."""
+        """The measurement of that name, made if it does not exist yet."""
         if (what, t) not in self._kept:
             self._kept[what, t] = measure()
         return self._kept[what, t]

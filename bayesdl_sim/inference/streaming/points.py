@@ -30,7 +30,7 @@ class PointMaker:
     """Makes time points of a series.
 
     Changes compare a time point with the one before. Where that was not made by this object, since
-    it belongs to an earlier run or to another process, its members are asked again.
+    it belongs to an earlier run or to another process, it is predicted again.
 
     Attributes:
         posterior, survey, maps, settings: what to make of what.
@@ -44,7 +44,7 @@ class PointMaker:
     structure: float | None = None
 
     def __post_init__(self) -> None:
-        """Nothing has been made yet."""
+        """Begins before the first time point."""
         self._earlier, self._last = Earlier(), -1
 
     def make(
@@ -141,4 +141,4 @@ def first_result(
 
 
 def _silent(done: int, total: int, what: str) -> None:
-    """The time points are what is counted."""
+    """Reports no progress: the time points are counted instead."""

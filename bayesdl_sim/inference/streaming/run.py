@@ -1,4 +1,4 @@
-"""A long series from frames to files: begun once, done in any number of goes, finished once.
+"""A long series from frames to files: begun once, done in any number of parts, finished once.
 
 Everything lies in the hidden folder of unfinished work (`utils.folders.finished`): the survey, the
 maps, and a journal with a line for every finished time point. A run that is killed goes on after
@@ -54,10 +54,10 @@ class SeriesRun:
     """The work on one series; every process that takes part makes one of these.
 
     Args:
-        posterior: opened.
+        posterior: the opened posterior.
         prepared: the series, its frames on the disk.
-        folder: of the results.
-        identity: of input, options and members: what was begun with another one is thrown away.
+        folder: folder of the results.
+        identity: hash of input, options and members; work begun with another one is discarded.
         maps, settings: see `Posterior.reconstruct`.
         form: of the maps: tiff or zarr.
 
@@ -88,7 +88,7 @@ class SeriesRun:
     def begin(self, progress: Progress) -> None:
         """Surveys the series and makes its first time point, unless that has been done.
 
-        Only one process at a time may do this, the owner of the folder.
+        Only the process that owns the folder may do this.
         """
         self.partial = unfinished_folder(self.folder, self.identity)
         guess = self.posterior.inputs.first_guess

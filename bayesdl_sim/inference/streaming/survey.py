@@ -32,13 +32,13 @@ BELOW, ABOVE = 0.5, 2.5  # of the range
 
 
 class Survey:
-    """What the first pass found.
+    """The results of the first pass.
 
     Attributes:
-        prepared: the stack, with the warnings that the counts deserve, and with the scale and the
+        prepared: the stack, with the warnings about its counts, and with the scale and the
             patterns of every time point.
         scale: counts at 0 and 1 of all maps.
-        judged: time points that the verdict looks at.
+        judged: time points that the verdict is based on.
     """
 
     def __init__(self, prepared: PreparedStack, facts: list[CountFacts]) -> None:
@@ -51,7 +51,7 @@ class Survey:
         self.scale = Normalisation(low - BELOW * (high - low), high + ABOVE * (high - low))
 
     def one(self, t: int) -> PreparedStack:
-        """The stack of one time point alone, with what is known of it."""
+        """The stack of one time point alone, with its measurements."""
         whole = self.prepared
         raw = whole.stack.raw
         large = whole.is_large and isinstance(raw, FramesOnDisk)
@@ -97,7 +97,7 @@ def survey_series(
 
 
 def _point(prepared: PreparedStack, t: int, with_patterns: bool) -> dict[str, Any]:
-    """What is kept of one time point."""
+    """The record of one time point."""
     stack: RawStack = prepared.stack
     frames = stack.raw.stored(t) if isinstance(stack.raw, FramesOnDisk) else stack.raw[t]
     counts = count_facts(frames, f"{stack.source} at time point {t + 1}")

@@ -1,4 +1,4 @@
-"""A movie of a blinking sample through DLBI, where that part of the project is there."""
+"""A movie of a blinking sample through DLBI, where that part of the project is installed."""
 
 from __future__ import annotations
 

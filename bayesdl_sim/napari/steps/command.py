@@ -1,4 +1,4 @@
-"""What was done in the window, as a line for a terminal."""
+"""The actions in the window, as a line for a terminal."""
 
 from __future__ import annotations
 

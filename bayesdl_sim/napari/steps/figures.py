@@ -20,7 +20,7 @@ from bayesdl_sim.utils.report.contrast import display_limits
 __all__ = ["fault_picture", "patterns_picture", "profile_picture"]
 
 LEVEL = 0.9  # of the band of a profile
-RING = 0.045  # cycles per raw pixel: marks of carriers are seen in a small picture
+RING = 0.045  # cycles per raw pixel: marks of carriers are visible in a small picture
 FAULT = "#c62828"
 REASON_LINES = 6  # room for three reasons of two lines
 FRAME, SPECTRUM, GAP = 200, 165, 26  # screen pixels, of the picture of a fault

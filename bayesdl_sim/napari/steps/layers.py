@@ -63,7 +63,8 @@ LOWEST_FIRST = (
 
 
 class Place(NamedTuple):
-    """Where the pixels of a grid lie: (rows, columns) alike, in micrometres or raw pixels."""
+    """Position and size of the pixels of a grid, the same for rows and columns, in micrometres or
+    raw pixels."""
 
     scale: float
     offset: float
@@ -155,7 +156,7 @@ def map_layers(
 
 
 def visible_first(layers: Sequence[LayerData]) -> list[LayerData]:
-    """The same, those that are seen first: the rest may follow when the window has time."""
+    """The same, visible layers first: the rest may follow when the window has time."""
     return sorted(layers, key=lambda layer: not layer[1]["visible"])
 
 
@@ -181,5 +182,5 @@ def _limits(kind: str, image: NDArray) -> tuple[float, float]:
 
 
 def _colours(kind: str) -> str:
-    """Colour map of matplotlib, which napari knows by the same name."""
+    """Colour map of matplotlib, which has the same name in napari."""
     return COLOURS.get(kind) or (MAPS[kind].colours if kind in MAPS else "gray")

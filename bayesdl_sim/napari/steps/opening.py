@@ -21,7 +21,7 @@ __all__ = ["entries_of", "opened", "order_sentence", "source_of", "stack_of_arra
 def entries_of(path: str | Path) -> list[StackEntry]:
     """The stacks of a raw file, each colour, position and plane.
 
-    A file that is no stack is an entry, too: reading it says why.
+    A file that is no stack is an entry, too: reading it gives the reason.
 
     Raises:
         InputError: there is nothing at that path.
@@ -39,7 +39,7 @@ def opened(entry: StackEntry) -> RawStack:
 
 
 def order_sentence(stack: RawStack) -> str:
-    """What was found about the file and the order of its frames, for people."""
+    """A sentence about the file and the order of its frames."""
     times, frames, height, width = stack.raw.shape
     size = f"{stack.pixel_size_nm:g} nm" if stack.pixel_size_nm else "of unknown size"
     series = f"{times} time points of " if times > 1 else ""

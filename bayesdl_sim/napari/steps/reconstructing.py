@@ -35,7 +35,7 @@ _OPENING = Lock()
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What is known of a stack at the end.
+    """The outcome for a stack.
 
     Attributes:
         stack: the stack, with its frames in the order that was used.
@@ -44,8 +44,8 @@ class Outcome:
         time: that time point.
         spectra: (3, h, w) of it, see `fringes.fringe_spectra`.
         patterns: its patterns, see `fringes.fringe_facts`; None where none were looked for.
-        result: None where the frames were refused.
-        lines: what was found, for people.
+        result: the reconstruction; None where the frames were refused.
+        lines: the findings, as sentences.
     """
 
     stack: RawStack
@@ -87,7 +87,7 @@ def shipped() -> Posterior:
 
 @cache
 def _keep_apart() -> None:
-    """Takes what is loaded by now out of Python's search for garbage, once.
+    """Excludes what is loaded by now from Python's garbage collection, once.
 
     PyTorch brings some hundred thousand objects that live as long as the program. Each full search
     through them holds every thread, the window's too, for a quarter of a second.
@@ -112,7 +112,7 @@ def reconstruct(
     """Judges the frames, and reconstructs the stack unless they are refused.
 
     Args:
-        opener: gives the posterior.
+        opener: opens the posterior.
         progress: called with (done, total, part) as the work goes on; raises `Stopped` to end it.
         forced: reconstruct what is refused, too.
 

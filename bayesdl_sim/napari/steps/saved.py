@@ -31,7 +31,7 @@ def saved_layers(path: Path, name: str | None = None) -> list[LayerData]:
 
     Args:
         path: the result folder, or its `Channels.ome.tif`.
-        name: name of the stack; None: as the result names its file.
+        name: name of the stack; None: that of the file in the result.
 
     Raises:
         InputError: the file has no named channels, or cannot be read.
@@ -70,7 +70,7 @@ def _channels(path: Path) -> tuple[dict[str, NDArray], float | None]:
 
 
 def _facts(path: Path) -> dict[str, Any]:
-    """What the record of the result says for its layers; little where the record is missing."""
+    """The entries of the result's record for its layers; few where the record is missing."""
     if not path.is_file():
         return {"name": "", "decision": None}
     stored = read_record(path, {"channels": optional(list_of(text()))}, "result")

@@ -64,7 +64,7 @@ class BatchTab(JobTab):
         # Light: only the place beside the folder.
         self.folder = folder.resolve()
         self.results = self.folder.with_name(f"{self.folder.name}-results")
-        self.said.setText(f"Stacks of {self.folder}. Results go to {self.results}.")
+        self.message.setText(f"Stacks of {self.folder}. Results go to {self.results}.")
         self.enable()
 
     def command(self) -> str:
@@ -90,12 +90,12 @@ class BatchTab(JobTab):
         self.begin(work, self._done, "Stopped. What was written stays.")
 
     def _done(self, count: int) -> None:
-        self.said.setText(
+        self.message.setText(
             f"{count} stacks. A double click opens one. The table is {self.results / TABLE}."
         )
 
     def ask(self) -> None:
-        """Asks for a folder."""
+        """Opens a dialog for a folder."""
         chosen = QFileDialog.getExistingDirectory(self, "A folder of raw stacks")
         if chosen:
             self.use(Path(chosen))

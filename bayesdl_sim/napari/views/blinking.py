@@ -33,8 +33,8 @@ class BlinkingTab(JobTab):
         self.viewer, self.turns = viewer, turns
         self.movie: Path | None = None
         self.stage = PARTS[-1]
-        self.said = note()
-        self.column.addWidget(self.said)
+        self.message = note()
+        self.column.addWidget(self.message)
         self.column.addStretch(1)
         self.has_dlbi = is_there()
         if not self.has_dlbi:
@@ -56,7 +56,7 @@ class BlinkingTab(JobTab):
     def use(self, movie: Path) -> None:
         """Takes a movie from the disk."""
         self.movie = movie
-        self.said.setText(f"Movie: {movie}")
+        self.message.setText(f"Movie: {movie}")
         self.enable()
 
     def command(self) -> str:
@@ -75,11 +75,11 @@ class BlinkingTab(JobTab):
         self.begin(work, self._done, "Stopped.")
 
     def _done(self, movie: Any) -> None:
-        self.said.setText(" ".join(movie.sentences))
+        self.message.setText(" ".join(movie.sentences))
         self.turns.add_layers(self.viewer, movie.layers)
 
     def ask(self) -> None:
-        """Asks for a movie."""
+        """Opens a dialog for a movie."""
         chosen, _ = QFileDialog.getOpenFileName(
             self, "A movie of a blinking sample", "", "Movies (*.tif *.tiff)"
         )

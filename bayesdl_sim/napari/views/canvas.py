@@ -1,4 +1,4 @@
-"""Layers into the viewer, one in each turn of the window, so that it answers in between."""
+"""Layers into the viewer, one in each turn of the window, so that it responds in between."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Turns(QObject):
         """Adds layers, those below first; one of an earlier run gets the new image.
 
         A layer is made in one turn and added in the next: both take a good part of the 100 ms in
-        which the window should answer. Taking one away takes napari three times as long.
+        which the window should respond. Taking one away takes napari three times as long.
         """
         for data in layers:
             made: list[Layer] = []

@@ -29,7 +29,7 @@ class Chosen:
 
     Attributes:
         stack: the stack, with its frames in the order that the fringes prove.
-        order: what was found about the order, for people.
+        order: a sentence about the order.
         layout: what chooses it in its file.
         layers: the layers that show it.
         layer: the layer that shows it already; None: it came from the disk.
@@ -43,7 +43,7 @@ class Chosen:
 
     @property
     def has_file(self) -> bool:
-        """Whether a command can name it."""
+        """Whether it lies in a file, which a command can name."""
         return self.stack.source.exists()
 
     def is_shown_by(self, layer: Layer) -> bool:

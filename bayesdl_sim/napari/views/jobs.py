@@ -54,7 +54,7 @@ class Job(QObject):
         """Starts the work; one that still runs is stopped, and what it gives is dropped.
 
         Args:
-            done: called with what the work returns.
+            done: called with the result of the work.
             failed: called with the reason in plain words, empty where it was stopped.
         """
         self.stop()
@@ -78,19 +78,19 @@ class Job(QObject):
         worker.start()
 
     def stop(self) -> None:
-        """Asks the work to end; it does at its next progress."""
+        """Requests the work to end, which it does at its next progress."""
         if self._stop is not None:
             self._stop.set()
 
 
 class _Reporting:
-    """What the work sees of its job, from its thread."""
+    """The interface of a job for its work, in its thread."""
 
     def __init__(self, job: Job, stop: Event) -> None:
         self._job, self._stop = job, stop
 
     def progress(self, done: int, total: int, part: str) -> None:
-        """Reports, and raises `Stopped` where the user wants no more."""
+        """Reports progress; raises `Stopped` where the user has stopped the work."""
         if self._stop.is_set():
             raise Stopped
         try:
@@ -118,20 +118,20 @@ def _guarded(work: Work, reporting: _Reporting) -> Any:
 
 
 class Latest(QObject):
-    """Answers the newest question: while one is worked on, only the last of the others waits."""
+    """Computes the newest request: while one is in progress, only the last of the others waits."""
 
     def __init__(self, show: Callable[[Any], None], parent: QObject | None = None) -> None:
-        """`show` gets each answer that is found."""
+        """`show` is called with each result."""
         super().__init__(parent)
         self._show, self._waiting, self._busy = show, None, False
 
     @property
     def is_busy(self) -> bool:
-        """Whether an answer is still to come."""
+        """Whether a result is still to come."""
         return self._busy
 
     def ask(self, question: Callable[[], Any]) -> None:
-        """Works on the question in a thread, as soon as the one before is answered."""
+        """Computes a request in a thread, as soon as the previous one is done."""
         self._waiting = question
         if not self._busy:
             self._next()
@@ -152,7 +152,7 @@ class Latest(QObject):
 
 
 def _quietly(question: Callable[[], Any]) -> Any:
-    """The answer; None where the question makes no sense (yet), as a line without length."""
+    """The result; None where the request makes no sense (yet), as a line without length."""
     try:
         return question()
     except InputError:

@@ -119,12 +119,12 @@ class BannerView(QFrame):
     """The verdict: green, amber, red or grey, with its reasons, and what can be done about it.
 
     Signals:
-        asked_to_show: the frames or the spectrum at fault.
-        asked_to_force: a reconstruction of refused frames.
+        show_requested: the frames or the spectrum at fault.
+        force_requested: a reconstruction of refused frames.
     """
 
-    asked_to_show = Signal()
-    asked_to_force = Signal()
+    show_requested = Signal()
+    force_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -134,15 +134,15 @@ class BannerView(QFrame):
         self.sentences.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.show_me = QPushButton("Show me")
         self.force = QPushButton("Reconstruct all the same")
-        self.show_me.clicked.connect(self.asked_to_show)
-        self.force.clicked.connect(self.asked_to_force)
+        self.show_me.clicked.connect(self.show_requested)
+        self.force.clicked.connect(self.force_requested)
         column = QVBoxLayout(self)
         column.addWidget(self.headline)
         column.addWidget(self.sentences)
         column.addLayout(buttons_in_a_row(self.show_me, self.force))
         self.hide()
 
-    def tell(self, banner: Banner, fault: bool, forcible: bool) -> None:
+    def show_verdict(self, banner: Banner, fault: bool, forcible: bool) -> None:
         """Shows a verdict.
 
         Args:

@@ -1,4 +1,4 @@
-"""The tab Patterns: what the fringes of a stack look like, and what was measured of them."""
+"""The tab Patterns: the spectra of a stack's fringes, and their measured parameters."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class PatternsTab(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.said = note(EXPLAINED)
+        self.message = note(EXPLAINED)
         self.found = note()
         self.picture = Picture("The spectra of a stack stand here once it was looked at.")
         self.picture.setMinimumHeight(LEAST_HEIGHT)
         self._pictures = Latest(self.picture.show_picture, self)
         column = QVBoxLayout(self)
-        column.addWidget(self.said)
+        column.addWidget(self.message)
         column.addWidget(self.picture, 1)
         column.addWidget(self.found)
 
@@ -83,5 +83,5 @@ def _fault(outcome: Outcome) -> Any:
 def _sentence(patterns: dict[str, Any]) -> str:
     from bayesdl_sim.inference.fringes import fringe_sentence
 
-    said = fringe_sentence([patterns])
-    return f"{said[:1].upper()}{said[1:]}."
+    sentence = fringe_sentence([patterns])
+    return f"{sentence[:1].upper()}{sentence[1:]}."

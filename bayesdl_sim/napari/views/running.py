@@ -16,19 +16,19 @@ __all__ = ["JobTab"]
 class JobTab(QWidget):
     """A tab with one job on one input: choose it, run, cancel, or copy the command.
 
-    A subclass says what is chosen (`is_chosen`), asks for it (`ask`), starts the work with `begin`
-    in its `start`, and says which line does the same (`command`).
+    A subclass defines what is chosen (`is_chosen`), a dialog for it (`ask`), `start`, which starts
+    the work with `begin`, and the line that does the same (`command`).
 
     Attributes:
         column: the layout, for what a subclass shows below the bars.
-        said: the label in which the job ends.
+        message: the label that shows how the job ended.
     """
 
     def __init__(self, words: str, choose: str, run: str, parts: Sequence[str]) -> None:
         """The label above all, the texts of the two buttons, the parts of the work."""
         super().__init__()
         self.explained = note(words)
-        self.said = self.explained
+        self.message = self.explained
         self.choose, self.run = QPushButton(choose), QPushButton(run)
         self.cancel, self.copy = QPushButton("Cancel"), QPushButton("Copy as command")
         self.bars = Bars(parts)
@@ -71,11 +71,11 @@ class JobTab(QWidget):
         """Starts the work.
 
         Args:
-            done: called with what it gives.
-            stopped: what `said` tells where the user stopped it.
+            done: called with the result.
+            stopped: what `message` shows where the user stopped it.
         """
         self.bars.begin()
-        self.job.start(work, done, lambda reason: self.said.setText(reason or stopped))
+        self.job.start(work, done, lambda reason: self.message.setText(reason or stopped))
         self.enable()
 
     def enable(self) -> None:

@@ -1,4 +1,4 @@
-"""Results that were written before, with their frames where they are known; read in a thread."""
+"""Results that were written earlier, with their frames where these are found; read in a thread."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class SimWidget(DropTarget):
         viewer: napari.viewer.Viewer,
         opener: Callable[[], Posterior] | None = None,
     ) -> None:
-        """`opener` gives the posterior; None: the shipped one."""
+        """`opener` opens the posterior; None: the shipped one."""
         super().__init__()
         self.viewer, self.opener = viewer, opener or _shipped
         self.chosen: Chosen | None = None
@@ -70,7 +70,7 @@ class SimWidget(DropTarget):
         self._follow_selection()
 
     def _make_parts(self) -> None:
-        self.said = note(INVITATION)
+        self.message = note(INVITATION)
         self.open = QPushButton("Open a raw file ...")
         self.stacks = QComboBox()
         self.stacks.hide()
@@ -94,7 +94,7 @@ class SimWidget(DropTarget):
     def _lay_out(self) -> None:
         inner = QWidget()
         column = QVBoxLayout(inner)
-        for part in (self.said, self.open, self.stacks):
+        for part in (self.message, self.open, self.stacks):
             column.addWidget(part)
         column.addLayout(buttons_in_a_row(self.run, self.cancel))
         for part in (self.bars, self.banner, self.details):
@@ -121,8 +121,8 @@ class SimWidget(DropTarget):
         self.job.progressed.connect(self.bars.advance)
         self.job.ended.connect(self._enable)
         self.reading.ended.connect(self._enable)
-        self.banner.asked_to_show.connect(self.show_fault)
-        self.banner.asked_to_force.connect(lambda: self.start(forced=True))
+        self.banner.show_requested.connect(self.show_fault)
+        self.banner.force_requested.connect(lambda: self.start(forced=True))
         self.batch.opened.connect(self._open_row)
         self.viewer.layers.selection.events.active.connect(self._follow_selection)
         QApplication.instance().aboutToQuit.connect(self.stop)
@@ -158,7 +158,7 @@ class SimWidget(DropTarget):
         self._begin_reading(entry.name, partial(read_entry, entry), self._take)
 
     def _begin_reading(self, name: str, read: Callable[[], Any], done: Callable) -> None:
-        self.said.setText(f"Reading {name} ...")
+        self.message.setText(f"Reading {name} ...")
         self.reading.start(lambda report: read(), done, self._not_read)
         self._enable()
 
@@ -167,16 +167,16 @@ class SimWidget(DropTarget):
         if saved.chosen is None:
             self._forget()
             self.chosen = None
-            self.said.setText(f"{saved.name}: a result that was written before.")
+            self.message.setText(f"{saved.name}: a result that was written before.")
         else:
             self._take(saved.chosen)
         self.turns.add_layers(self.viewer, saved.layers)
         self.turns.add(lambda: self.trust.use(saved.trust))
         if saved.banner is not None:
-            self.banner.tell(saved.banner, fault=False, forcible=False)
+            self.banner.show_verdict(saved.banner, fault=False, forcible=False)
 
     def _forget(self) -> None:
-        """What was said of the stack before does not hold for another one."""
+        """Clears what was shown of the previous stack, since it does not hold for another one."""
         self.outcome = None
         self.banner.hide()
         self.details.setText("")
@@ -187,7 +187,7 @@ class SimWidget(DropTarget):
         """A stack that was read becomes the one that is worked on."""
         self._forget()
         self.chosen = chosen
-        self.said.setText(f"{chosen.stack.name}: {chosen.order}")
+        self.message.setText(f"{chosen.stack.name}: {chosen.order}")
         if chosen.layer is None:
             self.turns.add_layers(self.viewer, chosen.layers)
         shown = layer_like(self.viewer, "raw", chosen.stack.name)
@@ -197,7 +197,7 @@ class SimWidget(DropTarget):
     def _not_read(self, reason: str) -> None:
         self.chosen = None
         self._forget()
-        self.said.setText(reason or INVITATION)
+        self.message.setText(reason or INVITATION)
 
     def _follow_selection(self, event: Any = None) -> None:
         """A raw layer that is selected becomes the stack, a movie that of the tab Blinking."""
@@ -230,7 +230,7 @@ class SimWidget(DropTarget):
     def _done(self, finished: Any) -> None:
         outcome = self.outcome = finished.outcome
         self.bars.end()
-        self.banner.tell(finished.banner, finished.fault, outcome.result is None)
+        self.banner.show_verdict(finished.banner, finished.fault, outcome.result is None)
         self.details.setText("\n".join(outcome.lines[1:]))
         self.patterns.use(outcome)
         self.turns.add_layers(self.viewer, finished.layers)

@@ -1,4 +1,4 @@
-"""A whole posterior as one `nn.Module`: counts in, maps out, for programs that know PyTorch only.
+"""A whole posterior as one `nn.Module`: counts in, maps out, for programs that use PyTorch alone.
 
 Weights and configuration of all members lie in one state dictionary and one set of keyword
 arguments, so that a package of the BioImage Model Zoo can hold them.

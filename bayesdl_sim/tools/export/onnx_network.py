@@ -1,7 +1,7 @@
-"""The members as one ONNX file, for programs that bring their own normalisation and first guess.
+"""The members as one ONNX file, for programs with their own normalisation and first guess.
 
-What goes in is what the networks see: nine frames and the four sub-pixels of the first guess, all
-normalised, see `data.inputs`. What comes out is not calibrated, and on the scale of the input.
+The inputs are those of the networks: nine frames and the four sub-pixels of the first guess, all
+normalised, see `data.inputs`. The outputs are not calibrated, and on the scale of the input.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class MemberEnsemble(nn.Module):
 
 
 def require_packages(names: Mapping[str, str]) -> None:
-    """`InputError` that says what to install, if a package is missing.
+    """`InputError` that names the package to install, if one is missing.
 
     Args:
         names: module -> name of its package.

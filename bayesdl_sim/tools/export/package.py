@@ -55,7 +55,7 @@ DESCRIPTIONS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Described:
-    """What people read about a package.
+    """The description of a package for its readers.
 
     Attributes:
         name: 5 to 128 letters, digits, spaces and dashes.
@@ -248,7 +248,7 @@ def _weights(arguments: dict[str, Any], work: Path) -> v0_5.WeightsDescr:
 
 
 def _config() -> v0_5.Config:
-    """How exactly the test tensors have to come out, and what to know before use."""
+    """The tolerances of the test tensors, and the limits of use."""
     from bioimageio.spec.model import v0_5
 
     tolerance = v0_5.ReproducibilityTolerance(

@@ -178,7 +178,7 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _identity(settings: DistilSettings) -> dict[str, Any]:
-    """What a run that goes on must share; the lessons are compared on their own."""
+    """What a resumed run must share; the lessons are compared separately."""
     names = ("start_from", "steps", "batch_size", "lr", "seed", "patch_size", "held_out")
     values = {name: getattr(settings, name) for name in names}
     earlier = settings.init_from and sha256(member_path(settings.init_from, 1))

@@ -1,4 +1,7 @@
-"""Settings of a distillation. Without PyTorch, so that a command line is read quickly."""
+"""Settings of a distillation.
+
+This module does not load PyTorch, so that a command line is read quickly.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +14,7 @@ __all__ = ["DistilSettings"]
 
 @dataclass(frozen=True, kw_only=True)
 class DistilSettings:
-    """What a student learns from, and how long.
+    """The training data and the schedule of a student.
 
     Attributes:
         pretrained_G: folder of the members: the teacher.

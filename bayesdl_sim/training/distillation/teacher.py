@@ -1,4 +1,4 @@
-"""What the teacher predicts for many patches, computed once and kept: a shard per batch."""
+"""The teacher's predictions for many patches, computed once and kept: a shard per batch."""
 
 import hashlib
 import json
@@ -28,12 +28,12 @@ GUESS = FirstGuess(first_guess, FIRST_GUESS_VERSION)
 
 
 class Lesson(NamedTuple):
-    """A batch of what the student learns from; normalised intensity, float32.
+    """A batch of training data of the student; normalised intensity, float32.
 
     Attributes:
-        raw: (B, F, P, P), what both networks are shown.
-        mean: (B, 1, 2P, 2P), of the teacher.
-        parameters: (B, 2, 2P, 2P), its log-variances of data and model.
+        raw: (B, F, P, P), input of both networks.
+        mean: (B, 1, 2P, 2P), mean of the teacher.
+        parameters: (B, 2, 2P, 2P), the teacher's log-variances of data and model.
         target: (B, 1, 2P, 2P), the truth, to score both.
     """
 

@@ -38,7 +38,7 @@ def run_chains(words: Sequence[str], settings: Any) -> int:
 
     Args:
         words: the command line of train.py.
-        settings: what it asks for, of step 1 or step 2.
+        settings: its settings, of step 1 or step 2.
 
     Returns:
         The number of members.

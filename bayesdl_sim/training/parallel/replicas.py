@@ -4,7 +4,7 @@ Every process takes its share of each batch, and the mean of all gradients moves
 alike: weights, optimiser and noise stay equal to the bit, since every replica draws the same noise
 from an equal generator. `batch_size` is that of all processes together, so a run does not depend on
 their number, and goes on with any other. The first process alone writes into the run folder; the
-others follow in a scratch copy of it, so that no step asks which replica it is.
+others follow in a scratch copy of it, so that no step depends on which replica it is.
 """
 
 from __future__ import annotations

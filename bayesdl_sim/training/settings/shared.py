@@ -28,7 +28,7 @@ class DataSettings:
         val_stacks: stacks of each validation.
         train_cells: learn from that many training cells only, the first ones; None: from all.
         tell_optics: whether the first guess is given the optics of half of the stacks, some of
-            them wrongly, so that networks can use what a user says and need not rely on it.
+            them wrongly, so that networks can use what a user states and need not rely on it.
     """
 
     root_dir: Path = Path("DatasetGenerate/Trainingdata")
@@ -66,7 +66,7 @@ class NumericsSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class InputSettings:
-    """What the network is shown of a stack.
+    """The input of the network for a stack.
 
     Attributes:
         input_frames: the wide field and these frames only, such as "1,2,3"; None for all nine.

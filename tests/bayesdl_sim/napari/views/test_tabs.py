@@ -135,7 +135,7 @@ def test_result_of_before_has_its_slider(widget, settled, good, opener, silent, 
     folder = reconstruct(opened(entries_of(good)[0]), opener, silent).result.save(tmp_path / "out")
     widget.use_file(folder)
     settled(widget)
-    assert "a result that was written before" in widget.said.text()
+    assert "a result that was written before" in widget.message.text()
     assert not widget.run.isEnabled()
     before = np.array(layer_of(widget.viewer, "informed").data)
     widget.trust.slider.setValue(10)
@@ -149,7 +149,7 @@ def test_batch_can_be_cancelled(widget, settled, click, folder):
     click(batch.run)
     click(batch.cancel)
     settled(widget)
-    assert batch.said.text().startswith("Stopped.")
+    assert batch.message.text().startswith("Stopped.")
     assert batch.run.isEnabled()
 
 
@@ -158,7 +158,7 @@ def test_folder_without_stacks_says_so(widget, settled, click, tmp_path):
     widget.batch.use(tmp_path / "empty")
     click(widget.batch.run)
     settled(widget)
-    assert "holds no images" in widget.batch.said.text()
+    assert "holds no images" in widget.batch.message.text()
 
 
 @pytest.mark.skipif(
@@ -179,7 +179,7 @@ def test_movie_becomes_structure_and_probability(widget, settled, click, kinds):
     structure = layer_of(widget.viewer, "structure")
     assert structure.data.shape == (320, 320)
     np.testing.assert_allclose(structure.scale, 0.02)
-    assert "100 frames" in tab.said.text()
+    assert "100 frames" in tab.message.text()
 
 
 def test_without_dlbi_the_tab_says_so_and_the_rest_works(make_napari_viewer):

@@ -25,7 +25,7 @@ def layer_of(viewer, kind):
 
 
 def test_nothing_is_asked_before_a_file_is_there(widget):
-    assert "Drop a raw SIM file" in widget.said.text()
+    assert "Drop a raw SIM file" in widget.message.text()
     assert not widget.run.isEnabled()
     assert not widget.copy.isEnabled()
     assert widget.banner.isHidden()
@@ -35,7 +35,7 @@ def test_nothing_is_asked_before_a_file_is_there(widget):
 
 def test_good_stack_becomes_layers_that_lie_on_each_other(reconstructed, good, kinds):
     widget = reconstructed(good)
-    assert "as the file has them" in widget.said.text()
+    assert "as the file has them" in widget.message.text()
     assert not widget.banner.isHidden()
     assert widget.banner.headline.text() == "Not judged"
     assert COLOURS["not judged"][0] in widget.banner.styleSheet()
@@ -63,7 +63,7 @@ def test_phase_major_stack_says_its_order_and_shows_the_frames_in_it(
 ):
     widget.use_file(phase_major)
     settled(widget)
-    assert "The fringes prove another order (phase,orientation)" in widget.said.text()
+    assert "The fringes prove another order (phase,orientation)" in widget.message.text()
     np.testing.assert_array_equal(layer_of(widget.viewer, "raw").data, frames)
     assert widget.run.isEnabled()
 
@@ -95,7 +95,7 @@ def test_refused_stack_is_red_and_shows_the_frames_at_fault(
 def test_file_that_is_no_stack_says_why(widget, settled, write, frames):
     widget.use_file(write("five.tif", frames[:5]))
     settled(widget)
-    assert "holds 5 images" in widget.said.text()
+    assert "holds 5 images" in widget.message.text()
     assert not widget.run.isEnabled()
 
 
