@@ -80,7 +80,7 @@ def test_counts_come_back_exactly(write_biosr, tmp_path, word):
     assert not list((tmp_path / "set").rglob("*.partial*"))
 
 
-def test_dataset_json_tells_what_it_is(write_biosr, tmp_path):
+def test_dataset_json_records_the_conversion(write_biosr, tmp_path):
     root, _ = write_biosr()
     spec = convert(root, tmp_path / "set", "--sample", "MT").spec
     assert (spec.sample, spec.microscope, spec.size) == ("MT", "fixed", (32, 32))
@@ -92,7 +92,7 @@ def test_dataset_json_tells_what_it_is(write_biosr, tmp_path):
     assert spec.details["conversion"]["source"] == str(root.resolve())
     assert spec.details["cells"]["2"]["raw"]["3"] == "Cell_002/RawSIMData_level_03.mrc"
     stack = read_stack(DatasetTree(tmp_path / "set").raw_folder(1, 1))
-    assert stack.pixel_size_nm == pytest.approx(62.6)  # the frames know it too
+    assert stack.pixel_size_nm == pytest.approx(62.6)  # stored with the frames, too
 
 
 def test_the_set_is_trained_on(write_biosr, tmp_path):
@@ -109,7 +109,7 @@ def test_the_set_is_trained_on(write_biosr, tmp_path):
         assert batch.target.shape == (2, 1, 32, 32)
 
 
-def test_a_network_sees_the_same_with_and_without_background(make_scene):
+def test_the_network_input_does_not_depend_on_the_background(make_scene):
     shown = make_scene(1)
     raw, wide = shown.raw[1].astype(np.float64), shown.raw[1].mean(axis=0)
     norm, without = normalisation_of(raw), normalisation_of(raw - 98)

@@ -62,7 +62,7 @@ def test_command_writes_files_that_imagej_and_test_py_read(image, tmp_path):
         assert len(file.pages) == 9
 
 
-def test_counts_have_the_signal_that_was_asked_for(image, tmp_path):
+def test_counts_have_the_requested_signal(image, tmp_path):
     raw, _, facts = simulate(image, tmp_path / "out", "--signal", "200")
     camera = facts["microscope"]["camera"]
     electrons = (raw.mean(axis=0) - camera["offset"]) / camera["gain"]

@@ -122,7 +122,7 @@ def test_levels_show_one_field_at_rising_signal(mixed):
         assert read_image(tree.gt_path(cell)).max() == pytest.approx(1.0)
 
 
-def test_dataset_json_tells_everything(mixed):
+def test_dataset_json_records_everything(mixed):
     facts = json.loads((mixed / "dataset.json").read_text(encoding="utf-8"))
     assert facts["sample"] == "mixed"
     assert facts["seed"] == 7
@@ -194,7 +194,7 @@ def optics():
     return measured
 
 
-def test_wide_microscopes_give_other_cells_that_say_so(tmp_path):
+def test_wide_microscopes_give_other_cells_and_are_recorded(tmp_path):
     done = generate(tmp_path / "wide", "--microscope", "wide", "--workers", "1")
     assert done.returncode == 0, done.stderr
     details = DatasetTree(tmp_path / "wide").spec.details["cells"]

@@ -89,7 +89,7 @@ def test_a_wrong_order_is_noticed(write_pairs, tmp_path, interleaved):
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_the_fringes_of_real_stacks_tell_the_order(name):
+def test_the_fringes_of_real_stacks_confirm_the_order(name):
     frames = read_stack(REAL[name]).raw[0]
     right, wrong = FrameOrder(ORDERS[0]), FrameOrder(ORDERS[1])
     assert fringe_peak(right.triples(frames)) > 2 * fringe_peak(wrong.triples(frames))
@@ -98,7 +98,7 @@ def test_the_fringes_of_real_stacks_tell_the_order(name):
         check_order([frames], wrong, name)
 
 
-def test_noise_never_speaks_against_an_order():
+def test_noise_never_contradicts_an_order():
     rng = np.random.default_rng(0)
     stacks = [rng.poisson(20, (9, 64, 64)) for _ in range(6)]
     for order in ORDERS:

@@ -1,4 +1,4 @@
-"""What files hold beside one stack in the usual order: chosen, put in order, kept apart."""
+"""Files with more than one stack in the usual order: each is chosen, reordered and separated."""
 
 import json
 import subprocess
@@ -175,7 +175,7 @@ def test_sharp_convention_is_a_file_of_its_own(reconstruct, tmp_path, frames):
     image = tifffile.imread(sharp / "Sharp.tif")
     assert image.dtype == np.float32
     assert image.shape == (192, 192)
-    assert sr_of(sharp) == sr_of(soft)  # the verdict and the uncertainties speak of SR
+    assert sr_of(sharp) == sr_of(soft)  # the verdict and the uncertainties refer to SR
 
 
 def test_a_run_loads_no_library_that_it_does_not_need(members, frames, tmp_path):

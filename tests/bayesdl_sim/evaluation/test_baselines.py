@@ -14,7 +14,7 @@ def test_it_recovers_a_sigma_that_depends_on_the_intensity():
     fitted = fit_intensity_sigma(intensity, error)
     at = np.array([0.1, 0.4, 0.9])
     np.testing.assert_allclose(fitted(at), 0.02 + 0.1 * np.sqrt(at), rtol=0.05)
-    # constant beyond what was seen
+    # constant beyond the fitted range
     assert fitted(-3.0) == fitted.sigma[0]
     assert fitted(7.0) == fitted.sigma[-1]
 

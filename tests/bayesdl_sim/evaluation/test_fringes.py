@@ -1,4 +1,4 @@
-"""What the fringes contribute is measured against frames without any, and with true patterns."""
+"""The contribution of fringes, measured against frames without any, and with true patterns."""
 
 import math
 from types import SimpleNamespace
@@ -34,7 +34,7 @@ def case(small_set):
 
 @pytest.fixture
 def guessing():
-    """A posterior whose mean is the first guess that it is shown."""
+    """A posterior whose mean is its first guess."""
 
     def member(shown):
         return torch.nn.functional.pixel_shuffle(shown[:, 9:], 2), None
@@ -75,7 +75,7 @@ def test_images_without_fringes_and_with_true_ones(case, guessing):
     np.testing.assert_array_equal(images[SHUFFLED], again[SHUFFLED])
 
 
-def test_without_known_patterns_there_are_none_to_hand_in(case, guessing):
+def test_true_patterns_need_known_patterns(case, guessing):
     measured = SimpleNamespace(raw=case.raw, illumination=None)
     images = fringe_images(measured, guessing, torch.Generator().manual_seed(0))
     assert list(images) == [SHUFFLED]

@@ -87,7 +87,7 @@ def test_predictors_state_what_they_were_fitted_for(known):
     assert list(by_name) == [AS_PREDICTED, CALIBRATED, INTENSITY_ONLY, CONSTANT]
     np.testing.assert_array_equal(by_name[AS_PREDICTED][0], stacks[0].sigma)
     np.testing.assert_allclose(by_name[CALIBRATED][0], 1.5 * stacks[0].sigma, rtol=0.02)
-    # here the intensity says nothing about the error
+    # here the error does not depend on the intensity
     np.testing.assert_allclose(by_name[INTENSITY_ONLY][0], by_name[CONSTANT][0], rtol=0.2)
 
 
@@ -105,7 +105,7 @@ def test_scores_of_a_calibrated_prediction(known):
     assert table[AS_PREDICTED]["coverage_0.9"].value < 0.8
 
 
-def test_differences_and_bars_know_the_better_one(known):
+def test_differences_and_bars_favour_the_better_one(known):
     stacks, calibration, baselines = known
     rows = rows_of(stacks, calibration, baselines)
     intensity, constant = differences(rows, seed=0)
@@ -173,7 +173,7 @@ def test_signals_that_are_unknown_are_grouped_by_level():
     assert list(signal_deciles(stacks, Calibration())) == ["level 1", "level 2"]
 
 
-def test_structures_are_kept_apart():
+def test_structures_are_grouped_separately():
     one, two = samples(cells=1, pixels=40), samples(cells=2, pixels=40, factor=3, seed=4)
     stacks = [replace(s, structure="ER") for s in one] + [replace(s, structure="MT") for s in two]
     er, mt = group_calibration(by_structure(stacks, Calibration()), Calibration())

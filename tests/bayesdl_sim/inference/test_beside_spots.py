@@ -100,7 +100,7 @@ def test_the_interval_of_the_result_is_wider_there(posterior, spotted, leaving, 
 def test_a_spot_is_undimmed_from_the_dark_and_its_haze_stays_uncertain(spotted):
     prepared = PreparedStack(spotted)
     dark, factor = dark_level(prepared, 0), prepared.fine_dimming(0)
-    mean = dark + factor * 0.5  # as networks see half the structure's range, dimmed
+    mean = dark + factor * 0.5  # half the structure's range in the network input, dimmed
     sigma = torch.full_like(mean, 0.02)
     result = undimmed(prepared, 0, Prediction(mean, sigma, sigma, sigma))
     level = float(prepared.haze(0).mean()) / prepared.norm(0).scale

@@ -1,4 +1,4 @@
-"""What a result says about itself, for programs and for people."""
+"""The description of a result, for programs and for the terminal."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ def test_stack_facts_lead_back_to_counts(posterior, stack):
     assert "each time point" in released_facts["normalisation"]["meaning"]
 
 
-def test_lines_say_size_widths_and_changes(posterior, movie):
+def test_lines_give_size_widths_and_changes(posterior, movie):
     lines = result_lines(movie, posterior.reconstruct(movie, (*DEFAULT_MAPS, *CHANGES)))
     text = "\n".join(lines)
     for words in (

@@ -11,7 +11,7 @@ from tests.data.test_readings import WAYS, A, plain
 
 @pytest.fixture(scope="module")
 def guessing(guess_members):
-    """Members that also see a first guess, so that patterns are looked for."""
+    """Members that also take a first guess, so that patterns are estimated."""
     return Posterior.load(guess_members, "cpu", precision="fp32")
 
 

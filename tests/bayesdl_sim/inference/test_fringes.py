@@ -37,7 +37,7 @@ def test_facts_are_those_of_the_estimate_in_nm_and_degrees(prepared):
     assert " px, modulation" in fringe_sentence(fringe_facts(unknown))
 
 
-def test_the_sentence_says_what_the_fringes_did(prepared):
+def test_the_sentence_gives_the_share_of_the_fringes(prepared):
     facts = fringe_facts(prepared)
     assert fringe_sentence(facts).startswith("fringes found in 3 of 3 orientations, period 3")
     assert fringe_sentence([]) == ""

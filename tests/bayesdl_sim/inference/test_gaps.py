@@ -45,7 +45,7 @@ def test_maps_are_nan_and_not_credible_without_data(posterior, framed, tmp_path)
 
 
 def test_nan_frames_are_judged_as_those_with_a_border_of_zeros(posterior, framed):
-    """The scores of the verdict look at no pixel without data."""
+    """The scores of the verdict leave out pixels without data."""
     holes = replace(framed, raw=np.where(framed.raw == 0, np.nan, framed.raw))
     with_nan, with_zeros = posterior.reconstruct(holes), posterior.reconstruct(framed)
     np.testing.assert_array_equal(with_nan.sr, with_zeros.sr)

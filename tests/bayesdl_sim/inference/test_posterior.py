@@ -1,4 +1,4 @@
-"""A posterior in a notebook: the bytes of test.py, and what each call promises."""
+"""A posterior in a notebook: the bytes of test.py, and the result of each call."""
 
 import json
 import os
@@ -112,7 +112,7 @@ def test_maps_have_one_scale_and_their_pixel_size(posterior, movie):
         result.sr = None
 
 
-def test_maps_that_are_not_asked_for_are_left_out(posterior, stack, tmp_path):
+def test_maps_that_are_not_requested_are_left_out(posterior, stack, tmp_path):
     result = posterior.reconstruct(stack, maps=("SR", "Lower"))
     assert list(result.channels) == ["SR", "Total"]
     assert list(result.further) == ["Lower"]
@@ -170,8 +170,8 @@ def test_frames_are_judged_without_any_network(posterior, cristae, stack_of):
     assert "order of phases first" in verdict.reasons[0]
 
 
-def test_a_refused_movie_asks_no_network(guess_members, stack_of, cristae, tmp_path, monkeypatch):
-    """100 time points in the wrong order: four of them are looked at, and nothing is predicted."""
+def test_a_refused_movie_runs_no_network(guess_members, stack_of, cristae, tmp_path, monkeypatch):
+    """100 time points in the wrong order: four of them are checked, and nothing is predicted."""
     doubled = cristae[[0, 1, 2, 3, 4, 5, 6, 8, 8]]  # no other order of the frames cures that
     movie = np.concatenate(100 * [doubled[:, :64, :64]]).astype(np.uint16)
     tifffile.imwrite(tmp_path / "movie.tif", movie)
@@ -202,7 +202,7 @@ def test_every_time_point_is_predicted_once_even_with_changes(members, movie, mo
     np.testing.assert_allclose(result.further["Change"], difference, atol=1e-5)
 
 
-def test_the_verdict_sees_the_epistemic_map_as_predicted(save_members, stack, tmp_path):
+def test_the_verdict_uses_the_epistemic_map_as_predicted(save_members, stack, tmp_path):
     """Scores of validation cells are without calibration: it must not show in the verdict."""
     save_members(tmp_path)
     plain = Posterior.load(tmp_path, "cpu", precision="fp32").reconstruct(stack)
@@ -234,7 +234,7 @@ def test_options_that_make_no_sense(members, options, words):
         Posterior.load(members, **options)
 
 
-def test_notes_say_what_is_missing(save_members, tmp_path):
+def test_notes_name_what_is_missing(save_members, tmp_path):
     save_members(tmp_path, 1, likelihood="")
     posterior = Posterior.load(tmp_path, "cpu")
     notes = "\n".join(posterior.notes)

@@ -19,7 +19,7 @@ from bayesdl_sim.utils.errors import InputError
 
 @pytest.fixture(scope="session")
 def taught(members, save_members, tmp_path_factory):
-    """Two members, and a network that says to be their student."""
+    """Two members, and a network that is recorded as their student."""
     folder = tmp_path_factory.mktemp("taught") / "members"
     shutil.copytree(members, folder)
     student = save_members(folder / "student", count=1, likelihood=DISTILLED)
@@ -50,7 +50,7 @@ def test_one_network_gives_all_maps(student, stack):
     assert result.judged_epistemic[0].shape == mean.shape[-2:]
 
 
-def test_its_notes_and_facts_say_whose_student_it_is(student):
+def test_its_notes_and_facts_name_its_teacher(student):
     assert student.notes[0].startswith("posterior: a student of 2 members")
     assert not any("WARNING" in note for note in student.notes)
     (entry,) = student.facts["checkpoint"]["members"]
@@ -86,7 +86,7 @@ def test_changes_need_members(student, movie):
         student.reconstruct(movie, CHANGES)
 
 
-def test_members_without_a_student_say_how_to_make_one(members):
+def test_members_without_a_student_are_refused_with_a_command(members):
     with pytest.raises(InputError, match="no student in"):
         Posterior.load(members, "cpu", fast=True)
 

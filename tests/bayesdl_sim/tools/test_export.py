@@ -49,7 +49,7 @@ def test_the_ensemble_keeps_the_law_of_total_variance(members):
 
 
 def test_onnx_runtime_gives_the_members_outputs(exported, members):
-    """Other sizes and batches than the traced one, in a program that knows nothing of us."""
+    """Other sizes and batches than the traced one, in a program independent of ours."""
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra [export]")
     session = onnxruntime.InferenceSession(
         str(exported / "network.onnx"), providers=["CPUExecutionProvider"]

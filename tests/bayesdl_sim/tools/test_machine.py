@@ -1,4 +1,4 @@
-"""What the report says of a computer, for computers that we do not have."""
+"""The report on a computer, for computers that we do not have."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def test_no_gpu_is_nothing_to_warn_of():
     ("built_for", "advice"),
     [([], "install a CUDA build of PyTorch"), (CUDA_BUILD, "update the driver")],
 )
-def test_a_gpu_that_pytorch_does_not_see_says_what_to_do(built_for, advice):
+def test_a_gpu_invisible_to_pytorch_comes_with_advice(built_for, advice):
     (line,) = gpu_lines(["NVIDIA RTX A4000"], [], built_for)
     assert line.warning
     assert "NVIDIA RTX A4000, which PyTorch" in line.text
@@ -66,7 +66,7 @@ def test_what_a_build_of_pytorch_covers(capability, built_for, usable):
 
 
 def test_nvidia_gpus_are_known_by_the_files_of_the_driver(tmp_path, monkeypatch):
-    """Also where PyTorch is a build for the CPU, which asks no driver."""
+    """Also where PyTorch is a build for the CPU, which loads no driver."""
     folder = tmp_path / "proc" / "driver" / "nvidia" / "gpus" / "0000:01:00.0"
     folder.mkdir(parents=True)
     (folder / "information").write_text("Model: \t NVIDIA L40S\nIRQ:   16\n")

@@ -1,4 +1,4 @@
-"""Runs of train.py that several modules of tests look at."""
+"""Runs of train.py that several modules of tests share."""
 
 from pathlib import Path
 

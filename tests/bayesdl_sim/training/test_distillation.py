@@ -62,7 +62,7 @@ def test_a_turned_lesson_is_the_lesson_of_the_turned_stack():
         assert torch.equal(turned[:, 0], torch.rot90(raw[:, 0], turns, (-2, -1)).flip(-1))
 
 
-def test_a_student_learns_and_says_whose_it_is(words, finished, monkeypatch):
+def test_a_student_learns_and_records_its_teacher(words, finished, monkeypatch):
     monkeypatch.setattr(fit, "EVERY", 12)
     settings = parse_args([*words, "--steps", "60"])
     distil(settings)

@@ -134,9 +134,7 @@ def test_a_run_of_an_earlier_version_is_refused_in_one_line(trainer, tmp_path):
         trainer.step_1(tmp_path, "--resume")
 
 
-def test_members_of_which_nobody_knows_the_settings_are_not_gone_on_with(
-    trainer, tmp_path, finished
-):
+def test_members_without_a_record_are_not_continued(trainer, tmp_path, finished):
     shutil.copytree(finished / "before", tmp_path / "F-actin" / "BayesDL-SIM")
     with pytest.raises(InputError, match="already holds member_01.pth"):
         trainer.step_1(tmp_path, "--resume")
@@ -176,7 +174,7 @@ def test_the_summary_takes_any_name(trainer, tmp_path):
     assert (tmp_path / "F-actin" / "a$_{$-SIM" / "summary.png").stat().st_size > 10_000
 
 
-def test_members_say_their_settings(finished):
+def test_members_record_their_settings(finished):
     """Both steps, as in config.json; the data set by its hash, no path of this computer."""
     config = read_json(finished / "config.json")
     for path in list_members(finished):

@@ -20,7 +20,7 @@ def test_first_cells_are_those_of_the_part(small_set):
     assert first_cells(small_set, "train", 2) == cells[:2]
 
 
-def test_run_learns_from_as_many_cells_as_asked(trainer, tmp_path):
+def test_run_learns_from_as_many_cells_as_set(trainer, tmp_path):
     every, few = opened(trainer, tmp_path), opened(trainer, tmp_path, "--train_cells", "2")
     assert few.train.cells == every.train.cells[:2]
     assert few.validation.cells == every.validation.cells
@@ -29,7 +29,7 @@ def test_run_learns_from_as_many_cells_as_asked(trainer, tmp_path):
         trainer.settings(tmp_path, "--train_cells", "0")
 
 
-def test_told_guesses_differ_from_untold_ones(trainer, tmp_path):
+def test_guesses_differ_with_and_without_given_optics(trainer, tmp_path):
     without_optics, with_optics = (
         opened(trainer, tmp_path),
         opened(trainer, tmp_path, "--tell_optics", "True"),

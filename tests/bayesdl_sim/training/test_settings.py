@@ -93,7 +93,7 @@ def test_the_command_line_has_an_option_for_every_setting():
     assert missing == set()
 
 
-def test_the_loop_of_step_1_knows_no_way_by_name():
+def test_the_loop_of_step_1_names_no_way():
     source = inspect.getsource(step1.fit_reconstruction)
     assert [name for name in (*POSTERIORS, "kind", "isinstance") if f'"{name}"' in source] == []
 

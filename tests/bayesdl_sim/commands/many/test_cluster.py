@@ -110,7 +110,7 @@ def test_a_fault_of_the_scheduler_is_one_line():
     assert outcome.failure == "a worker could not do it (RuntimeError: worker died)"
 
 
-def test_without_dask_the_message_says_what_to_install(monkeypatch):
+def test_without_dask_the_message_names_the_package(monkeypatch):
     real = importlib.util.find_spec
     monkeypatch.setattr(
         cluster.importlib.util,
@@ -121,7 +121,7 @@ def test_without_dask_the_message_says_what_to_install(monkeypatch):
         require_distributed()
 
 
-def test_a_scheduler_that_does_not_answer(call, series, tmp_path, monkeypatch):
+def test_a_scheduler_that_does_not_respond(call, series, tmp_path, monkeypatch):
     pytest.importorskip("distributed")
     monkeypatch.setattr(cluster, "JOIN_S", 0.2)
     with pytest.raises(InputError, match=r"scheduler: tcp://127.0.0.1:9 does not answer"):

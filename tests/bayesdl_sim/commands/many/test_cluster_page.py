@@ -40,7 +40,7 @@ def script():
     return code
 
 
-def test_the_script_asks_for_an_array_and_calls_test_with_options_it_has(script):
+def test_the_script_requests_an_array_and_calls_test_with_valid_options(script):
     options = dict(re.findall(r"^#SBATCH --([a-z-]+)=(\S+)$", script, re.MULTILINE))
     assert options["array"] == "1-4"
     assert int(options["cpus-per-task"]) >= 1

@@ -1,4 +1,4 @@
-"""Workers come from a process that has loaded the program, unless the user wants others."""
+"""Workers come from a process that has loaded the program, unless the user sets another way."""
 
 import multiprocessing
 import os

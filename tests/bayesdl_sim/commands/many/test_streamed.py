@@ -275,7 +275,7 @@ def test_which_stacks_are_streamed(stack, options, expected):
     assert is_streamed(stack, settings(*options)) is expected
 
 
-def test_what_cannot_be_streamed_says_why():
+def test_what_cannot_be_streamed_is_refused_with_a_reason():
     for stack, options, words in (
         (entry(3, opens=False), (), "its format can only be read whole"),
         (entry(3), ("--target", "t.tif"), "a stack with a target is compared as a whole"),

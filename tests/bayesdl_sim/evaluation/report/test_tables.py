@@ -35,7 +35,7 @@ def test_markdown_keeps_small_and_large_numbers_readable():
     assert text.splitlines()[-1] == "| 34.34 | 0.921 | 3e-05 | 1.23e+04 | x | 3 |"
 
 
-def test_a_table_without_rows_says_so():
+def test_a_table_without_rows_is_labelled():
     assert markdown([]) == "nothing to show"
 
 

@@ -1,4 +1,4 @@
-"""Findings: each fault is named, and nothing is claimed where the stack cannot tell."""
+"""Findings: each fault is named, and nothing is claimed without enough evidence."""
 
 import pytest
 
@@ -111,7 +111,7 @@ def test_fault_is_named(change, refuse, words):
     ],
     ids=["dim", "uncertain phases", "uncertain drift", "two frames", "noise hides fringes"],
 )
-def test_nothing_is_claimed_where_the_stack_cannot_tell(change):
+def test_nothing_is_claimed_without_enough_evidence(change):
     assert findings(GOOD | change, FIELD) == []
 
 

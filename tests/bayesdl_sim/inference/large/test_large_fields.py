@@ -98,7 +98,7 @@ def test_blocks_change_the_first_guess_less_than_the_noise_does(path, monkeypatc
     np.testing.assert_allclose(ours.angle, theirs.angle, atol=1e-3)
 
 
-def test_no_more_of_a_file_is_read_than_is_asked_for(path, small_blocks, monkeypatch):
+def test_no_more_of_a_file_is_read_than_is_needed(path, small_blocks, monkeypatch):
     opened = list_stacks(path)[0].open()
     window_pixels = []
     real = type(opened.raw).window

@@ -1,4 +1,4 @@
-"""Tiles see what the whole field shows, and statistics of bands are those of the whole."""
+"""Tiles have the values of the whole field, and statistics of bands are those of the whole."""
 
 import numpy as np
 import pytest
@@ -59,7 +59,7 @@ def test_statistics_are_those_of_the_whole(scratch, maps, tmp_path):
     np.testing.assert_allclose(statistics.brightness(maps["mean"][part]), expected, atol=1e-5)
 
 
-def test_gaps_have_no_say_in_the_structure(scratch, maps, tmp_path):
+def test_gaps_do_not_count_for_the_structure(scratch, maps, tmp_path):
     gaps = torch.zeros(SIZE[0] // 2, SIZE[1] // 2, dtype=torch.bool)
     gaps[:10, :10] = True
     maps["mean"][:20, :20] = 50.0

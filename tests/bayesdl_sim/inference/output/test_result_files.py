@@ -31,7 +31,7 @@ def test_maps_keep_their_grid_and_their_pixel_size(tmp_path):
     assert not (tmp_path / "Total.tif").exists()  # a channel only
     assert tifffile.imread(tmp_path / "Channels.ome.tif").shape == (4, *FINE)
     assert read_json(tmp_path / FACTS) == {"delta": 0.04}
-    assert not (tmp_path / "Patterns.png").exists()  # nobody looked for fringes
+    assert not (tmp_path / "Patterns.png").exists()  # no fringes were searched for
 
 
 def test_a_full_disk_leaves_the_earlier_result_as_it_was(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""The report of a stack is one file that says what prediction.json says."""
+"""The report of a stack is one file with the entries of prediction.json."""
 
 import re
 
@@ -39,7 +39,7 @@ def test_verdict_fringes_methods_and_versions_are_in_it(page, posterior):
     assert result.facts["provenance"]["torch"] in html
 
 
-def test_methods_say_only_what_is_known(page):
+def test_methods_state_only_what_is_known(page):
     result, _ = page
     words = methods(result.facts)
     assert "80 x 96 pixels (raw pixel 65 nm)" in words

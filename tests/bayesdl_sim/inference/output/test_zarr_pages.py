@@ -105,7 +105,7 @@ def test_a_store_that_was_begun_is_opened_again(tmp_path):
     assert again.first()["SR"].shape == (1, 64, 64)
 
 
-def test_without_zarr_the_message_says_what_to_install(monkeypatch):
+def test_without_zarr_the_message_names_the_package(monkeypatch):
     real = importlib.util.find_spec
     monkeypatch.setattr(
         zarr_pages.importlib.util, "find_spec", lambda name: None if name == "zarr" else real(name)

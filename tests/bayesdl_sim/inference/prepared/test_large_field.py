@@ -1,4 +1,4 @@
-"""What is measured of a field part by part is what the whole field shows."""
+"""A field measured part by part has the measurements of the whole field."""
 
 import numpy as np
 import pytest
@@ -89,7 +89,7 @@ def test_what_is_shown_of_a_part_is_what_is_shown_of_the_whole(bands, tmp_path):
     assert bool(field.faulty[70, 12])
     assert bool(field.faulty[71, 60])
     square = (slice(18, 80), slice(5, 66))
-    # The haze of spots is not looked for in fields that are measured part by part.
+    # The haze of spots is not measured in fields that are measured part by part.
     expected = whole.shown(0) + whole.dimming(0) * whole.haze(0)
     np.testing.assert_allclose(field.shown(square), expected[:, *square], rtol=5e-3, atol=1.0)
 

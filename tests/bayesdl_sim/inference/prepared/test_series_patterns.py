@@ -27,7 +27,7 @@ def test_patterns_are_estimated_again_where_they_moved():
     assert patterns == ["patterns 0", "patterns 0", "patterns 2", "patterns 2"]
     assert series.estimated == [0, 2]
     assert [series.origin(t) for t in range(5)] == [0, 0, 2, 2, None]
-    assert calls.count((0, 0)) == 1  # the known ones are asked for their own answer once
+    assert calls.count((0, 0)) == 1  # the reference is measured once
 
 
 def test_later_patterns_are_never_taken_for_earlier_time_points():

@@ -87,7 +87,7 @@ def test_the_foot_of_a_lens_falls_with_the_third_power():
         assert estimate[48, 48 + distance] == pytest.approx(expected, rel=0.15, abs=0.05)
 
 
-def test_the_networks_see_neither_spot_nor_haze(raw, stack_of):
+def test_the_network_input_holds_neither_spot_nor_haze(raw, stack_of):
     hazy, haze = added(raw, 0.6, 10.0)
     plain, prepared = PreparedStack(stack_of(raw.numpy())), PreparedStack(stack_of(hazy.numpy()))
     assert plain.haze(0) is None

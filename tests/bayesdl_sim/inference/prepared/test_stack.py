@@ -87,7 +87,7 @@ def test_patterns_of_a_series_are_estimated_once(guess_posterior, movie, estimat
     assert not any("moved" in line for line in result_lines(movie, result))
 
 
-def test_patterns_that_moved_are_estimated_again_and_said(
+def test_patterns_that_moved_are_estimated_again_and_reported(
     guess_posterior, stack_of, cristae, estimates
 ):
     """A series whose orientations come in another order from the third time point on."""
@@ -110,7 +110,7 @@ def test_shared_patterns_change_a_first_guess_by_little(stack_of, cristae):
         first_guess(prepared.counts(1), patterns)
         for patterns in (prepared.patterns(1), estimate(prepared.counts(1)))
     )
-    # patterns(1) was asked for first and is its own; patterns of time point 1 are checked now
+    # patterns(1) was estimated first; from here on, patterns of time point 1 are checked
     assert prepared.estimated == [1]
     assert torch.equal(shared, alone)
     prepared = PreparedStack(stack_of(np.concatenate([first, second])))

@@ -1,4 +1,4 @@
-"""The banner of every verdict: its colour, its words, and what is said of a refused stack."""
+"""The banner of every verdict: its colour, its words, and the sentences for a refused stack."""
 
 import pytest
 
@@ -20,12 +20,12 @@ def test_reasons_are_sentences_below_the_meaning(decision):
     assert banner.sentences[0].endswith(".")
 
 
-def test_chance_is_said_in_a_hundred():
+def test_chance_is_given_in_a_hundred():
     banner = banner_for("accept", 0.54, (), made=True)
     assert banner.sentences[-1] == "At most 54 in 100 good stacks look as unusual as this."
 
 
-def test_refused_stack_says_whether_something_was_made():
+def test_banner_of_a_refused_stack_depends_on_its_result():
     assert "nothing was reconstructed" in banner_for("refuse", None, (), made=False).sentences[0]
     assert "because it was forced" in banner_for("refuse", None, (), made=True).sentences[0]
 

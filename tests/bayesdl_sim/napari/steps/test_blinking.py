@@ -1,4 +1,4 @@
-"""DLBI in the plugin: maps that lie on the movie; and one kind line where the folder is missing."""
+"""DLBI in the plugin: maps that lie on the movie; a helpful line where the folder is missing."""
 
 import importlib.util
 
@@ -31,7 +31,7 @@ def test_maps_are_eight_times_finer_and_lie_on_the_movie():
     assert layers.sentences[0].startswith("100 frames, spots ")
 
 
-def test_without_the_folder_it_says_so(monkeypatch):
+def test_without_the_folder_the_error_names_it(monkeypatch):
     monkeypatch.setattr(blinking, "find_spec", lambda name: None)
     assert not blinking.is_there()
     with pytest.raises(InputError, match="holds no DLBI"):

@@ -1,4 +1,4 @@
-"""The copied line: the command takes it, and it says what was chosen in the window."""
+"""The copied line: the command takes it, and it holds the choices of the window."""
 
 import shlex
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A file as the widget takes it: the order that is found is said, and the frames follow it."""
+"""A file as the widget takes it: the order is shown, and the frames follow it."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def test_ordinary_stack_keeps_its_order(good, frames):
     assert "orientation by orientation, as the file has them" in words
 
 
-def test_phase_major_stack_is_put_in_order_and_says_so(phase_major, frames):
+def test_phase_major_stack_is_put_in_order_and_reported(phase_major, frames):
     stack = opened(entries_of(phase_major)[0])
     np.testing.assert_array_equal(stack.raw[0], frames)
     words = order_sentence(stack)
@@ -41,12 +41,12 @@ def test_colours_are_entries_that_their_layout_chooses_again(tmp_path, frames):
     np.testing.assert_array_equal(opened(red).raw[0], frames // 2)
 
 
-def test_file_that_is_no_stack_says_why(write, frames):
+def test_file_that_is_no_stack_gives_the_reason(write, frames):
     with pytest.raises(InputError, match="holds 5 images"):
         opened(entries_of(write("five.tif", frames[:5]))[0])
 
 
-def test_layer_of_this_plugin_knows_its_file_and_others_do_not(good):
+def test_layers_of_this_plugin_alone_have_a_file(good):
     (_, options, _), (_, wide_field, _) = raw_layers(opened(entries_of(good)[0]))
     assert source_of(options["metadata"]) == (good, "good")
     assert source_of(wide_field["metadata"]) is None

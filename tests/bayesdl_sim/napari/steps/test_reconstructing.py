@@ -18,7 +18,7 @@ def outcome_of(opener, silent):
     return lambda path, **more: reconstruct(opened(entries_of(path)[0]), opener, silent, **more)
 
 
-def test_good_stack_tells_every_part_and_ends_with_a_result(good, opener):
+def test_good_stack_reports_every_part_and_ends_with_a_result(good, opener):
     steps = []
     outcome = reconstruct(opened(entries_of(good)[0]), opener, lambda *step: steps.append(step))
     assert list(dict.fromkeys(part for _, _, part in steps)) == list(PARTS)

@@ -8,7 +8,7 @@ import pytest
 from bayesdl_sim.utils.errors import InputError
 
 
-def test_bars_run_until_they_know_how_far(qtbot):
+def test_bars_run_until_the_total_is_known(qtbot):
     from bayesdl_sim.napari.views.parts import Bars
 
     bars = Bars(("fringes", "members"))

@@ -12,7 +12,7 @@ import pytest
 from bayesdl_sim.napari import samples
 
 MANIFEST = Path(samples.__file__).with_name("napari.yaml")
-LONGEST_S = 0.1  # that the window may not answer
+LONGEST_S = 0.1  # for which the window may not respond
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ class Heart:
 
     On a computer with other work the pause grows by what the scheduler gives to others. The time
     that the threads of this process were ready, but did not run, is therefore subtracted; where the
-    system does not tell it, the pause counts in full.
+    system does not report it, the pause counts in full.
     """
 
     def __init__(self):
@@ -122,7 +122,7 @@ class Heart:
         self.timer.stop()
 
 
-def test_window_answers_within_a_tenth_of_a_second(widget, settled, good, qtbot):
+def test_window_responds_within_a_tenth_of_a_second(widget, settled, good, qtbot):
     """During two runs and two moves of the slider.
 
     Adding a layer is napari's own work and cannot be divided. The layers are therefore there

@@ -90,7 +90,7 @@ def test_series_is_coloured_and_profiled_at_the_time_that_is_shown(
     assert widget.trust.profile._whole.toImage() != first
 
 
-def test_patterns_are_drawn_and_said(reconstructed, settled, good):
+def test_patterns_are_drawn_and_described(reconstructed, settled, good):
     widget = reconstructed(good)
     settled(widget)
     assert not widget.patterns.picture.is_empty
@@ -153,7 +153,7 @@ def test_batch_can_be_cancelled(widget, settled, click, folder):
     assert batch.run.isEnabled()
 
 
-def test_folder_without_stacks_says_so(widget, settled, click, tmp_path):
+def test_folder_without_stacks_is_reported(widget, settled, click, tmp_path):
     (tmp_path / "empty").mkdir()
     widget.batch.use(tmp_path / "empty")
     click(widget.batch.run)
@@ -182,7 +182,7 @@ def test_movie_becomes_structure_and_probability(widget, settled, click, kinds):
     assert "100 frames" in tab.message.text()
 
 
-def test_without_dlbi_the_tab_says_so_and_the_rest_works(make_napari_viewer):
+def test_without_dlbi_only_its_tab_is_off(make_napari_viewer):
     from bayesdl_sim.napari.views.blinking import BlinkingTab
     from bayesdl_sim.napari.views.canvas import Turns
 

@@ -24,7 +24,7 @@ def layer_of(viewer, kind):
     return layer
 
 
-def test_nothing_is_asked_before_a_file_is_there(widget):
+def test_nothing_can_be_run_before_a_file_is_chosen(widget):
     assert "Drop a raw SIM file" in widget.message.text()
     assert not widget.run.isEnabled()
     assert not widget.copy.isEnabled()
@@ -58,9 +58,7 @@ def test_second_run_replaces_the_layers(reconstructed, click, settled, good, kin
     assert sorted(kinds(widget.viewer)) == before
 
 
-def test_phase_major_stack_says_its_order_and_shows_the_frames_in_it(
-    widget, settled, phase_major, frames
-):
+def test_phase_major_stack_is_reordered_and_its_order_shown(widget, settled, phase_major, frames):
     widget.use_file(phase_major)
     settled(widget)
     assert "The fringes prove another order (phase,orientation)" in widget.message.text()
@@ -92,7 +90,7 @@ def test_refused_stack_is_red_and_shows_the_frames_at_fault(
     fault.close()
 
 
-def test_file_that_is_no_stack_says_why(widget, settled, write, frames):
+def test_file_that_is_no_stack_gives_the_reason(widget, settled, write, frames):
     widget.use_file(write("five.tif", frames[:5]))
     settled(widget)
     assert "holds 5 images" in widget.message.text()
@@ -129,7 +127,7 @@ def test_cancel_ends_the_work_and_leaves_the_window_ready(
     assert widget.outcome.result is not None
 
 
-def test_fault_of_the_program_is_said_with_its_traceback_and_ends_nothing(
+def test_fault_of_the_program_shows_its_traceback_and_ends_nothing(
     widget, settled, click, good, qtbot
 ):
     def broken():
