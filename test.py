@@ -25,7 +25,7 @@
     python test.py --test_data data/F-actin/raw.tif --exceed 0.3 --draws 3 \
         --save_path results/F-actin
 
-    # Where does the result say more, or less, than its nine frames do
+    # Where does the result hold more light, or less, than its nine frames support
     python test.py --test_data data/F-actin/raw.tif --misfit --save_path results/F-actin
 
     # Time series: what has changed from one time point to the next, for sure (95 %)
@@ -44,14 +44,14 @@ Written to --save_path (of several stacks: to a subfolder each):
                         of the structure (0.5 to 99.5 percentile); 0 where there are no data
     Lower.tif           with --interval, and Upper.tif: float32, ends of the interval of each pixel
     Contradicted.tif    with --misfit: float32, by how many standard deviations the SR is brighter
-                        than the frames say, locally; negative: light that it lacks; raw pixels
+                        than the frames support, locally; negative: light that it lacks; raw pixels
     Misfit.tif          with --misfit: float32, local chi^2 of the frames re-simulated from the SR;
                         1 where it explains them; raw pixels
     Change.tif          with --changes: float32, to the next time point, normalised SR intensity
     Changed.tif         with --changes: float32, -1 or 1 where it is beyond its interval, else 0
     Channels.tif        the channels of the next one as a hyperstack of ImageJ (Fiji), each with
                         its name, colours and contrast (left out beyond 4 GB)
-    Channels.ome.tif    float32: SR and its maps, their total, and what --exceed and --draws ask for
+    Channels.ome.tif    float32: SR and its maps, their total, and what --exceed and --draws add
     *.png               each with colour bar and scale bar; Overview.png: all of them beside wide
                         field, under the verdict; Informed.png: brightness is the SR, colour is
                         the credibility; Patterns.png: the fringes in the spectra of the frames

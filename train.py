@@ -24,7 +24,7 @@
     # Several GPUs: each process takes its share of every batch; any number of them may resume
     torchrun --nproc_per_node 4 train.py --root_dir runs/small --epoch 12 --batch_size 16
 
-    # Four chains that know nothing of each other, one process and GPU each, members in turns
+    # Four independent chains, one process and GPU each, members in turns
     python train.py --root_dir runs/small --epoch 12 --exp_name four --chains 4
 
 Everything goes to `<save_model_dir>/<sample>/<exp_name>-SIM/`: member_01.pth ..., config.json,

@@ -8,8 +8,8 @@ missing. Nothing is ever deleted.
 Counts are written as they were measured: as uint16 if those of the set are whole numbers that fit,
 else as float32. No background is subtracted, since it would change nothing: `data.normalise` maps
 `x -> (x - low) / (high - low)` with percentiles of the whole field, and `x - 98` has percentiles
-`low - 98` and `high - 98`; the target is tied to the counts by a fit with an offset. So what a
-network sees is the same, in float, and the counts themselves stay in the files.
+`low - 98` and `high - 98`; the target is tied to the counts by a fit with an offset. So the
+network input is the same, in float, and the counts themselves stay in the files.
 """
 
 import errno

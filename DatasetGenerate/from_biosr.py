@@ -47,7 +47,7 @@ from bayesdl_sim.utils.errors import InputError, require_folder, run_script
 __all__ = ["main", "parse_args"]
 
 BACKGROUND_COUNTS = 98
-PIXEL_SIZE_NM = 62.6  # of all of BioSR, where a header does not say
+PIXEL_SIZE_NM = 62.6  # of all of BioSR, where a header does not state it
 CELL = re.compile(r"cell_?(\d+)", re.IGNORECASE)
 RAW = re.compile(r"RawSIMData_(?:level|seq)_(\d+)\.mrc", re.IGNORECASE)
 LEVEL_TARGET = re.compile(r"GTSIM_(?:level|seq)_(\d+)\.mrc", re.IGNORECASE)

@@ -22,7 +22,7 @@ class Description:
     """What the set is.
 
     `splits`: the cells of each part, in numbers of the tree. `splits_named`: whether the user gave
-    them. `conversion`: what must be the same for a run to go on. `details`: for people.
+    them. `conversion`: what must be the same for a run to go on. `details`: further entries.
     """
 
     sample: str

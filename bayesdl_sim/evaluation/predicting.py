@@ -155,7 +155,7 @@ def nested_samples(case: Case, evaluated: Evaluated, sampling: Sampling) -> list
 
 
 def prepared_case(case: Case, posterior: Posterior) -> PreparedStack:
-    """The stack of a case as a posterior sees it, on an intensity scale of its own."""
+    """The stack of a case, prepared for a posterior, on its own intensity scale."""
     stack = RawStack(
         raw=case.raw[None],
         pixel_size_nm=case.pixel_size_nm,

@@ -56,8 +56,8 @@ class Scene:
 def simulated_cells(seed: int, cells: int, levels: int, size: int) -> Iterator[Scene]:
     """Test cells: mixed structures, a random microscope each, `levels` exposures of one field.
 
-    They come from the generator of the training sets with another seed, so no network has seen
-    them, and the same arguments give the same cells.
+    They come from the generator of the training sets with another seed, so no network was
+    trained on them, and the same arguments give the same cells.
 
     Raises:
         InputError: the seed is one that training sets are made with.

@@ -208,7 +208,7 @@ def result_lines(
     """The result in a few lines for the terminal.
 
     Args:
-        numbers: of `result_numbers`, where the result does not hold all of its maps.
+        numbers: result of `result_numbers`, where the result does not hold all of its maps.
     """
     numbers = result_numbers(result) if numbers is None else numbers
     times, frames, height, width = stack.raw.shape

@@ -135,7 +135,7 @@ def with_pixel_maps(
 
     Args:
         structure: range of the structure in normalised SR intensity.
-        number: of the time point, from 0, where the result is one of a series.
+        number: number of the time point, from 0, where the result is one of a series.
     """
     names = [name for name in WIDTHS if name in maps or name == "Total"]
     known = {name: getattr(result, name.lower()) for name in names}

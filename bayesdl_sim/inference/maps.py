@@ -101,7 +101,7 @@ def with_trust(
 
     Args:
         tolerance: the tolerated error in normalised SR intensity; None: `settings.delta`.
-        number: of the time point, from 0, where it is one of a series: each has its own draws.
+        number: number of the time point of a series, from 0: each has its own draws.
     """
     tolerance = settings.delta if tolerance is None else tolerance
     mean, total = torch.from_numpy(result.sr), torch.from_numpy(result.total)

@@ -50,11 +50,11 @@ class Posterior:
     """The members of one folder, their calibration and their gate, ready for stacks.
 
     Attributes:
-        folder: of the members.
+        folder: folder of the members.
         members: what each is, with its SHA-256.
         functions: the members as functions of network inputs, see `models.members`.
         inputs: what the networks are shown of a stack.
-        device, tile: where to compute, and in pieces of how many raw pixels.
+        device, tile: device, and side of a tile in raw pixels.
         convention: a key of `series.CONVENTIONS`.
         calibration: what the deviations are multiplied by; of these members, or nothing at all.
         gate: scores of validation cells with these members; None where there are none.
@@ -95,7 +95,7 @@ class Posterior:
         """Opens a folder of members.
 
         Args:
-            folder: with member_01.pth ..., or SGLD_gauss_#1.pth ... of the released code.
+            folder: folder with member_01.pth ..., or SGLD_gauss_#1.pth ... of the released code.
             device: auto, cpu, cuda or cuda:n.
             members: the first so many only; None: all.
             fast: the student of these members instead, one network for all of them.
@@ -204,7 +204,7 @@ class Posterior:
         """Reconstructs and judges one stack.
 
         Args:
-            stack: of T time points, see `data.stacks.read_stack`.
+            stack: stack of T time points, see `data.stacks.read_stack`.
             maps: names of `result_files.MAPS` to hold and to save; SR always is. What the members
                 do not predict is left out.
             progress: called with (done, total, what) as the work goes on.
@@ -224,8 +224,8 @@ class Posterior:
         """How far to trust a stack, and the result that was made from it.
 
         Args:
-            result: of `reconstruct`; without it, only the raw frames are judged, which takes a
-                fraction of the time of a reconstruction.
+            result: result of `reconstruct`; without it, only the raw frames are judged, which
+                takes a fraction of the time of a reconstruction.
         """
         if result is not None and result.verdict is not None:
             return result.verdict
@@ -245,7 +245,7 @@ class Posterior:
         Args:
             raw: counts (B, 9, H, W).
             calibrated: multiply the deviations by the calibration.
-            optics: of the detection of all of them, as far as they are known.
+            optics: optics of all of them, as far as they are known.
         """
         predictor, predictions = CONVENTIONS[self.convention], []
         # One by one: a batch does not fit into a core's cache, and takes a fifth longer there.
@@ -276,10 +276,10 @@ class Posterior:
         """The stack with what is measured of it, for `judge` and `reconstruct` to share.
 
         Args:
-            optics: of the detection, as far as they are known; `Optics(...).nominal` is that of an
-                aperture, a wavelength and a pixel size. None: those that the file states, if
-                any. Those of a prepared stack stay.
-            search: for fringes, see `PreparedStack`.
+            optics: optics of the detection, as far as they are known; `Optics(...).nominal` has
+                those of an aperture, a wavelength and a pixel size. None: those that the file
+                states, if any. Those of a prepared stack stay.
+            search: search for fringes, see `PreparedStack`.
         """
         if isinstance(stack, PreparedStack):
             if stack.min_max == self.min_max and stack.device == self.device:

@@ -32,7 +32,7 @@ class Reconstruction:
             are; None where the members do not predict them.
         scale: counts of the raw frames at 0 and at 1 (released convention: of the first time
             point; each has the scale of its raw frames).
-        pixel_size_nm: of the super-resolved maps, half the raw one; None where unknown.
+        pixel_size_nm: pixel size of the super-resolved maps, half the raw one; None where unknown.
         verdict: how far to trust the stack and its result; None before it is judged.
         channels: what becomes a channel of `Channels.ome.tif`, by name, in order.
         further: maps that are files only: Lower and Upper (T, 2H, 2W), Contradicted and
@@ -43,8 +43,8 @@ class Reconstruction:
             the pixels.
         judged_epistemic: epistemic uncertainty before calibration, by judged time point, over the
             square that the verdict is based on: as for the validation cells of the gate.
-        fringe_share: of the detail beyond wide field's cut-off, see `inference.fringe_share`; None
-            without fringes.
+        fringe_share: share of the detail beyond wide field's cut-off, see
+            `inference.fringe_share`; None without fringes.
         spectra: (3, h, w), see `fringes.fringe_spectra`, of the first time point; None where the
             fringes were not searched for.
         seconds: time of the prediction.
@@ -87,7 +87,7 @@ class Reconstruction:
         Args:
             folder: made where it is missing; what an earlier result left in it is replaced.
             facts: more entries of prediction.json.
-            form: of the maps: tiff, or zarr for OME-Zarr, which needs the extra of that name.
+            form: format of the maps: tiff, or zarr for OME-Zarr, which needs the extra `zarr`.
 
         Raises:
             InputError: the folder cannot be written, or a map is not finite.

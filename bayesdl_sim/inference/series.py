@@ -48,7 +48,7 @@ class Earlier:
 
     Attributes:
         images: mean and variance of each member, in counts; empty before the first time point.
-        factor: of the calibration there, of each pixel or of all.
+        factor: factor of the calibration there, of each pixel or of all.
         gaps: pixels (1, H, W) without data there; None where all hold some.
     """
 
@@ -196,8 +196,8 @@ def _change(
     """Difference in counts, and its sign where it is certain, (2H, 2W) each.
 
     Args:
-        factor: of the calibration; of two time points the larger, so that a change is marked only
-            beyond doubt.
+        factor: factor of the calibration; of two time points the larger, so that a change is
+            marked only beyond doubt.
     """
     change = change_between(earlier, later)
     factors = torch.as_tensor(factor, device=change.total.device)
@@ -249,7 +249,7 @@ def to_sr_scale(
         counts: the mean first, then deviations; changed in place, since of a long time series the
             maps are the largest thing in memory.
         gaps: see `gaps.gaps_of`; they do not count.
-        scale: that is used; None: smallest and largest value of the mean.
+        scale: scale to use; None: smallest and largest value of the mean.
     """
     mean = counts[0]
     if scale is None:

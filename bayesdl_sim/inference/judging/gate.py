@@ -81,7 +81,7 @@ class Verdict(NamedTuple):
     Attributes:
         decision: accept, warn, refuse, or not judged where nothing was compared: a field that is
             too small, members without a gate, or a result that is not there yet.
-        p_value: of the scores among those of validation cells; None where none were compared.
+        p_value: p-value of the scores among validation cells; None where none were compared.
         reasons: sentences for the user, the gravest first.
     """
 
@@ -190,7 +190,7 @@ def write_gate(
     Args:
         scores: per number of members, rising to K, one row per cell.
         members: file name -> SHA-256 of all K members, in their order.
-        facts: where the cells came from.
+        facts: origin of the cells.
 
     Raises:
         InputError: too few cells to warn of anything at the stated rate.

@@ -85,7 +85,7 @@ def scores_at(
 
     Args:
         sr: posterior mean (2H, 2W), any linear units.
-        epistemic: as the members predict it, without calibration, (2H, 2W), in the same units;
+        epistemic: prediction of the members, without calibration, (2H, 2W), in the same units;
             None for a single member.
     """
     examined = prepared.examine(t, torch.from_numpy(sr))
@@ -94,7 +94,7 @@ def scores_at(
 
 
 def _dimmed(prepared: PreparedStack, t: int, image: NDArray) -> NDArray:
-    """An image (2H, 2W) of one time point with its spots as the networks see them."""
+    """An image (2H, 2W) of one time point with its spots dimmed as in the network input."""
     factor = prepared.fine_dimming(t)
     if factor is None:
         return image

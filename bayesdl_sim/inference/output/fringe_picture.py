@@ -31,7 +31,7 @@ def write_fringes(path: str | Path, spectra: NDArray, facts: Mapping[str, Any]) 
 
     Args:
         spectra: (3, h, w), see `fringes.fringe_spectra`.
-        facts: of one time point, see `fringes.fringe_facts`.
+        facts: entry of one time point, see `fringes.fringe_facts`.
     """
     canvas = Canvas(_WIDTH, _HEIGHT)
     heading = "Fringes: power of the differences between the frames of each orientation"
@@ -61,8 +61,8 @@ def draw_spectrum(
     """Draws one spectrum (h, w) with its carriers and the cut-off into a box.
 
     Args:
-        row: of the orientation, see `fringes.fringe_facts`.
-        cutoff: of the lens, cycles per raw pixel.
+        row: entry of the orientation, see `fringes.fringe_facts`.
+        cutoff: cut-off of the lens, cycles per raw pixel.
         ring: radius of the mark of a carrier, cycles per raw pixel.
         em: height of the letters beside it.
 

@@ -94,7 +94,7 @@ def write_informed(
         sr: super-resolved image (H, W), or (T, H, W), of which the first time point is shown and
             which the title states; any units.
         credibility: same shape, in 0..1.
-        pixel_size_nm: of the image; None: the bar is in pixels.
+        pixel_size_nm: pixel size of the image; None: the bar is in pixels.
         label: name of the credibility in the legend.
         end: end of the title.
 

@@ -15,7 +15,7 @@ class MapKind:
     """How a map is shown.
 
     Attributes:
-        title: of its picture; None: no picture.
+        title: title of its picture; None: no picture.
         label: what its colours mean; "{delta}" stands for the tolerance of the credibility.
         colours: a colour map of matplotlib.
         limits: the values at the ends of the colours; None: by the image.

@@ -36,7 +36,7 @@ class PageLayout:
         size: height and width of the super-resolved maps.
         channels: their names, in order.
         further: maps that are files only -> the number of their pages, T or T - 1.
-        pixel_nm: of the super-resolved maps; None where unknown.
+        pixel_nm: pixel size of the super-resolved maps; None where unknown.
         limits: name of a map -> the values at the two ends of its colours.
     """
 
@@ -143,7 +143,7 @@ class TiffPages:
         """Gives the files their UUID, now that the content is known, and closes them.
 
         Args:
-            digests: of all time points in order, as `write` returned them.
+            digests: hashes of all time points in order, as `write` returned them.
         """
         head = hashlib.sha256(repr((self.layout.channels, self.layout.pixel_nm)).encode())
         parts = [head.digest(), *map(bytes.fromhex, digests)]

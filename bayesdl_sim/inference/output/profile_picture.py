@@ -54,7 +54,7 @@ def write_profile_picture(
     Args:
         sr: (2H, 2W); NaN where there are no data, which leaves a gap.
         total: its standard deviation, same shape; None: no band.
-        pixel_size_nm: of the image; None: lengths are in pixels.
+        pixel_size_nm: pixel size of the image; None: lengths are in pixels.
         level: probability of the interval.
         wide_field: (2H, 2W), any units; drawn after the affine fit along the line that is nearest
             to the super-resolved profile.
@@ -80,7 +80,7 @@ class Profile:
 
     Attributes:
         along: (n,), distance from its beginning.
-        unit: of the distance.
+        unit: unit of the distance.
         ours: (n,), super-resolved; NaN where there are no data.
         band: both ends of the interval; None without a standard deviation.
         wide_field: (n,), fitted to `ours`; None where it is not known.

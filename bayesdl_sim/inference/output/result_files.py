@@ -47,7 +47,7 @@ def result_folders(
 
     Args:
         stacks: the file or folder of each stack; one file may hold several.
-        names: of the stacks; None takes those of their files.
+        names: names of the stacks; None takes those of their files.
 
     Raises:
         InputError: results would replace the raw data, or lie among its files under their names.
@@ -101,12 +101,12 @@ def write_results(
         channels: name -> (T, 2H, 2W), with "SR"; all of them go to `CHANNELS`.
         further: maps that are files only.
         wide_field: (T, H, W) on the scale of the SR, for the overview.
-        raw_pixel_nm: of the raw frames; None where unknown.
-        facts: to store; "tolerance" is that of the credibility.
-        spectra: of the fringes, for their picture; None leaves it out.
-        heading: of the overview.
+        raw_pixel_nm: pixel size of the raw frames; None where unknown.
+        facts: entries to store; "tolerance" is that of the credibility.
+        spectra: spectra of the fringes, for their picture; None leaves it out.
+        heading: heading of the overview.
         sr_counts: what `SR.tif` holds where that is not the rounded "SR", in [0, 1].
-        form: of the maps: tiff, or zarr for OME-Zarr.
+        form: format of the maps: tiff, or zarr for OME-Zarr.
 
     Raises:
         InputError: the folder cannot be written; a map that is not finite.

@@ -54,7 +54,7 @@ class LargeField:
     Args:
         counts: rows and columns -> counts (9, h, w).
         size: height and width of the field.
-        source: for error messages.
+        source: file name for error messages.
     """
 
     def __init__(
@@ -159,7 +159,7 @@ class LargeField:
         """Patterns of the brightest block, refined over the field; phases at its first pixel.
 
         Args:
-            optics: of the detection, as far as they are known.
+            optics: optics of the detection, as far as they are known.
         """
         part, light = self.squares[0], self.light
         back = tuple(slice(-side.start, 0) for side in part)

@@ -48,11 +48,11 @@ class PreparedStack:
     earlier time point are checked, and estimated again only where they moved.
 
     Args:
-        stack: as `data.stacks.read_stack` gives it.
+        stack: result of `data.stacks.read_stack`.
         min_max: scale each time point by its smallest and largest count, as the released code.
-        optics: of the detection, as far as they are known; None: they are fitted to the stack.
+        optics: optics of the detection, as far as known; None: they are fitted to the stack.
         search: search for fringes, if it was made to check the order, see `fringe_order.ordered`.
-        device: where to measure; tensors that a method returns are there.
+        device: device of the measurements and of all returned tensors.
     """
 
     def __init__(

@@ -54,7 +54,7 @@ class PointMaker:
 
         Args:
             scratch: file for what a large field takes on the disk.
-            progress: of the tiles of a large field.
+            progress: progress over the tiles of a large field.
         """
         if set(self.maps) & {*CHANGES} and t > 0 and self._last != t - 1:
             self._earlier = Earlier()

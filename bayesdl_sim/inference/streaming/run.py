@@ -59,7 +59,7 @@ class SeriesRun:
         folder: folder of the results.
         identity: hash of input, options and members; work begun with another one is discarded.
         maps, settings: see `Posterior.reconstruct`.
-        form: of the maps: tiff or zarr.
+        form: format of the maps: tiff or zarr.
 
     Raises:
         InputError: a map that this stack or these members cannot have.
@@ -120,8 +120,8 @@ class SeriesRun:
         """Makes those time points that are not finished; after `begin`, in any process.
 
         Args:
-            numbers: of the time points.
-            name: of this part of the work, for its journal: no two processes share one.
+            numbers: numbers of the time points.
+            name: name of this part of the work, for its journal: no two processes share one.
         """
         # A scheduler that took a worker for dead may have given its part to another.
         with FileLock(self.partial / f"{name}.lock"):

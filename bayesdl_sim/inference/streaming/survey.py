@@ -72,7 +72,7 @@ def survey_series(
 
     Args:
         prepared: the series.
-        folder: of its journal.
+        folder: folder of its journal.
         all_patterns: the patterns of every time point are needed, not only of those that are
             judged.
 

@@ -26,7 +26,7 @@ NOTHING_MADE = "The raw frames are faulty, so nothing was reconstructed."
 
 
 class Banner(NamedTuple):
-    """What the banner says: a headline, sentences below it, and two colours."""
+    """Contents of the banner: a headline, sentences below it, and two colours."""
 
     headline: str
     sentences: tuple[str, ...]

@@ -31,7 +31,7 @@ def stack_words(
         results: folder that it writes to.
         misfit: whether to map what the frames contradict.
         delta: tolerated error, as a share of the range of the structure.
-        pixel_size_nm: where the file does not say it.
+        pixel_size_nm: pixel size, where the file does not state it.
         forced: write what is refused.
     """
     words = ["bayesdl", "test", "--test_data", str(source), "--save_path", str(results)]

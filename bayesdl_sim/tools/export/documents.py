@@ -16,7 +16,7 @@ from bayesdl_sim.utils.pictures import display_limits
 
 __all__ = ["CITATIONS", "channel_names", "cover_picture", "environment", "readme"]
 
-COVER_SIDE = 360  # pixels of each half; the zoo asks for 2:1 and less than 500 KB
+COVER_SIDE = 360  # pixels of each half; the zoo requires 2:1 and less than 500 KB
 ORIENTATIONS, PHASES = 3, 3
 CITATIONS = (  # text, DOI
     (

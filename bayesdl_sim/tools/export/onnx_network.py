@@ -35,7 +35,7 @@ class MemberEnsemble(nn.Module):
     """Members of one posterior with the law of total variance, as a plain network.
 
     Args:
-        networks: at least two networks, with tails of this likelihood.
+        networks: two or more networks with tails of this likelihood.
         likelihood: a key of `bayes.likelihoods.LIKELIHOODS`.
     """
 
