@@ -184,12 +184,12 @@ def refuse_other_files(tree: DatasetTree, sources: list[Source]) -> None:
     """
     for source in sources:
         path = tree.source_path(source.number)
-        before = read_json(path) if path.is_file() else _names(source)
+        record = read_json(path) if path.is_file() else _names(source)
         for key, value in _names(source).items():
-            if before.get(key) != value:
+            if record.get(key) != value:
                 raise InputError(
                     f"{path}: cell {source.number} was made from other files ({key} "
-                    f"{before.get(key)}, now {value}): name a new folder, so that two data sets "
+                    f"{record.get(key)}, now {value}): name a new folder, so that two data sets "
                     "never mix"
                 )
 
@@ -261,8 +261,8 @@ def _check_same_field(plan: Plan, target: np.ndarray, wide_field: np.ndarray, pa
     height, width = wide_field.shape
     shape = (height, plan.scale, width, plan.scale)
     binned = target.reshape(shape).mean(axis=(1, 3))
-    twice = binned.repeat(2, axis=0).repeat(2, axis=1)
-    target_normalisation(twice, wide_field, Normalisation(0.0, 1.0), str(path))
+    doubled = binned.repeat(2, axis=0).repeat(2, axis=1)
+    target_normalisation(doubled, wide_field, Normalisation(0.0, 1.0), str(path))
 
 
 def _fill(folder: Path, content: dict[Path, Any], pixel_size_nm: float | None) -> None:

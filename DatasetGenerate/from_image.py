@@ -121,12 +121,12 @@ def optics_from(
     Raises:
         InputError: an OTF that is not one of `MEASURED_OTFS`, without `na` and `emission_nm`.
     """
-    known = {path.name: (known_na, nm) for path, known_na, nm in MEASURED_OTFS}
-    known_na, known_nm = known.get(otf_path.name, (None, None))
+    lenses = {path.name: (known_na, nm) for path, known_na, nm in MEASURED_OTFS}
+    known_na, known_nm = lenses.get(otf_path.name, (None, None))
     na, emission_nm = na or known_na, emission_nm or known_nm
     if na is None or emission_nm is None:
         raise InputError(
-            f"{otf_path} is not one of this project's OTFs ({', '.join(known)}): give its cut-off "
+            f"{otf_path} is not one of this project's OTFs ({', '.join(lenses)}): give its cut-off "
             "by --na and --emission_nm"
         )
     curve = read_radial_otf(otf_path)

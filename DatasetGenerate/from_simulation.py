@@ -177,18 +177,18 @@ def _refuse_others(root: Path, identity: dict[str, Any]) -> bool:
     """
     path = root / UNFINISHED / RECIPE
     if path.is_file():
-        before = read_json(path)
+        record = read_json(path)
         for key, value in identity.items():
-            if before.get(key) != value:
+            if record.get(key) != value:
                 raise InputError(
-                    f"{root} holds an unfinished set of another kind ({key} {before.get(key)}, now "
+                    f"{root} holds an unfinished set of another kind ({key} {record.get(key)}, now "
                     f"{value}): name a new folder, so that two data sets never mix"
                 )
         return True
-    occupied = [item.name for item in root.iterdir() if not item.name.startswith(".")]
-    if occupied:
+    names = [item.name for item in root.iterdir() if not item.name.startswith(".")]
+    if names:
         raise InputError(
-            f"{root} is not empty (it holds {occupied[0]}): name a new folder, so that two data "
+            f"{root} is not empty (it holds {names[0]}): name a new folder, so that two data "
             "sets never mix, or delete the unfinished one"
         )
     return False

@@ -94,19 +94,19 @@ def _claim(tree: DatasetTree, description: Description) -> None:
     """Takes an empty folder, or goes on with one of the same set."""
     root = tree.root
     if not tree.spec_path.is_file():
-        occupied = [path.name for path in root.iterdir() if not path.name.startswith(".")]
-        if occupied:
+        names = [path.name for path in root.iterdir() if not path.name.startswith(".")]
+        if names:
             raise InputError(
-                f"{root} is not empty (it holds {occupied[0]}) and is not a converted set: name a "
+                f"{root} is not empty (it holds {names[0]}) and is not a converted set: name a "
                 "new folder, so that two data sets never mix"
             )
         return
     spec = DatasetSpec.from_json(tree.spec_path)
-    before = spec.details.get("conversion", {"program": spec.details.get("generator", "another")})
+    record = spec.details.get("conversion", {"program": spec.details.get("generator", "another")})
     for key, value in description.conversion.items():
-        if before.get(key) != value:
+        if record.get(key) != value:
             raise InputError(
-                f"{root} holds another data set ({key} {before.get(key)}, now {value}): name a new "
+                f"{root} holds another data set ({key} {record.get(key)}, now {value}): name a new "
                 "folder, so that two data sets never mix"
             )
     _keep_cells(tree, spec, description)

@@ -50,14 +50,14 @@ def share_out(words: list[str] | None, available: list[int]) -> tuple[dict[str, 
     Raises:
         InputError: unreadable, unknown or doubly used cells, a missing part, under three cells.
     """
-    named = [word for word in words or [] if "=" in word]
-    if not named:
+    named_parts = [word for word in words or [] if "=" in word]
+    if not named_parts:
         chosen = numbers_in(",".join(words), available, "--cells") if words else available
         return _by_rule(chosen), False
-    if len(named) < len(words):
+    if len(named_parts) < len(words):
         raise InputError("--cells: name a part for all cells (train=... validation=...) or none")
     parts = {}
-    for word in named:
+    for word in named_parts:
         part, _, text = word.partition("=")
         if part not in PARTS or part in parts:
             raise InputError(f"--cells: expected {', '.join(PARTS)} once each, found {word!r}")

@@ -56,11 +56,11 @@ def parse_args(argv: list[str] | None = None) -> DistilSettings:
     add("--gpu_id", type=int, help="number of the GPU")
     add("--precision", choices=["auto", "fp32", "bf16"], default="auto")
     args = parser.parse_args(argv)
-    given = vars(args)
-    lists = {name: tuple(given.pop(name)) for name in ("patches", "start_from")}
-    save_path = given.pop("save_path") or args.pretrained_G / STUDENT_FOLDER
+    options = vars(args)
+    lists = {name: tuple(options.pop(name)) for name in ("patches", "start_from")}
+    save_path = options.pop("save_path") or args.pretrained_G / STUDENT_FOLDER
     return DistilSettings(
-        root_dirs=tuple(given.pop("root_dir")), save_path=save_path, **lists, **given
+        root_dirs=tuple(options.pop("root_dir")), save_path=save_path, **lists, **options
     )
 
 

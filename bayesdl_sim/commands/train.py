@@ -199,73 +199,75 @@ def _add_run(group: Any) -> None:
     add("--resume", action="store_true", help="go on after an interruption")
 
 
-def _settings(given: dict[str, Any]) -> Step1Settings | Step2Settings:
+def _settings(options: dict[str, Any]) -> Step1Settings | Step2Settings:
     """Settings of the step that the options select; refuses options that contradict it."""
-    tail = given["train_type"] == "uncertainty_tail"
-    if given["sr_scale"] != 2:
-        raise InputError(f"sr_scale: only 2 exists, the doubled grid, found {given['sr_scale']}")
-    if tail and not given["likelihood"]:
+    tail = options["train_type"] == "uncertainty_tail"
+    if options["sr_scale"] != 2:
+        raise InputError(f"sr_scale: only 2 exists, the doubled grid, found {options['sr_scale']}")
+    if tail and not options["likelihood"]:
         raise InputError("train_type uncertainty_tail needs a likelihood: add --likehood gauss")
-    if not tail and given["likelihood"]:
+    if not tail and options["likelihood"]:
         raise InputError(
-            f"likehood {given['likelihood']} belongs to step 2: add --train_type uncertainty_tail, "
-            "or leave it '' in step 1"
+            f"likehood {options['likelihood']} belongs to step 2: "
+            "add --train_type uncertainty_tail, or leave it '' in step 1"
         )
-    shown = _theme(InputSettings, given)
-    name = f"{given['exp_name']}-{shown.SISR_or_SIM or 'SIM'}"
-    data = _theme(DataSettings, given)
+    shown = _theme(InputSettings, options)
+    name = f"{options['exp_name']}-{shown.SISR_or_SIM or 'SIM'}"
+    data = _theme(DataSettings, options)
     common = {
         "data": data,
-        "numerics": _theme(NumericsSettings, given),
+        "numerics": _theme(NumericsSettings, options),
         "input": shown,
-        "run": _theme(RunSettings, given, folder=given["save_model_dir"] / data.sample / name),
+        "run": _theme(RunSettings, options, folder=options["save_model_dir"] / data.sample / name),
     }
     if tail:
-        if "outlier_dir" in given:
+        if "outlier_dir" in options:
             raise InputError(
                 "outlier_dir belongs to step 1: step 2 does not change the trunk, which it acts on"
             )
-        return Step2Settings(**common, tail=_theme(TailSettings, given))
-    posterior = _posterior(given)
+        return Step2Settings(**common, tail=_theme(TailSettings, options))
+    posterior = _posterior(options)
     return Step1Settings(
         **common,
-        network=_network(given, posterior),
-        sampler=_theme(SamplerSettings, given, posterior=posterior),
-        energy=_theme(EnergySettings, given),
+        network=_network(options, posterior),
+        sampler=_theme(SamplerSettings, options, posterior=posterior),
+        energy=_theme(EnergySettings, options),
     )
 
 
-def _theme(kind: type, given: dict[str, Any], **settled: Any) -> Any:
+def _theme(kind: type, options: dict[str, Any], **overrides: Any) -> Any:
     """One theme of the settings from the options of the same names."""
-    known = {field.name for field in fields(kind)}
-    values = {name: value for name, value in given.items() if name in known} | settled
+    names = {field.name for field in fields(kind)}
+    values = {name: value for name, value in options.items() if name in names} | overrides
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 
-def _posterior(given: dict[str, Any]) -> str:
+def _posterior(options: dict[str, Any]) -> str:
     """The way to the members, which any of three options may name."""
-    named = {given[name] for name in ("posterior", "sampler") if name in given}
-    if len(named) > 1:
-        raise InputError(f"posterior {given['posterior']} and sampler {given['sampler']} disagree")
-    chosen = named.pop() if named else ("sgld" if given["sgld"] else "point estimate")
-    if not given["sgld"] and chosen in ("sgld", "released"):
+    ways = {options[name] for name in ("posterior", "sampler") if name in options}
+    if len(ways) > 1:
+        raise InputError(
+            f"posterior {options['posterior']} and sampler {options['sampler']} disagree"
+        )
+    chosen = ways.pop() if ways else ("sgld" if options["sgld"] else "point estimate")
+    if not options["sgld"] and chosen in ("sgld", "released"):
         raise InputError(f"SGLD False gives one point estimate, but {chosen} was requested")
     return chosen
 
 
-def _network(given: dict[str, Any], posterior: str) -> NetworkSettings:
+def _network(options: dict[str, Any], posterior: str) -> NetworkSettings:
     """The generator, with the defaults that the released options imply."""
-    settled = {"backbone": given.get("backbone")}
-    if settled["backbone"] is None:
-        settled["backbone"] = "dfcan" if given["model"] == "DFCAN" else "unet"
-        if settled["backbone"] == "unet" and "nGroups" in given and "levels" not in given:
+    overrides = {"backbone": options.get("backbone")}
+    if overrides["backbone"] is None:
+        overrides["backbone"] = "dfcan" if options["model"] == "DFCAN" else "unet"
+        if overrides["backbone"] == "unet" and "nGroups" in options and "levels" not in options:
             print("   --nGroups is an option of the released network: --backbone rcan is taken")
-            settled["backbone"] = "rcan"
-    if posterior == "mc_dropout" and not {"drop", "drop2d"} & set(given):
-        settled["drop2d"] = MC_DROPOUT_RATE
-    if start := given.get("init_from") or given.get("pretrained_G"):
-        settled["init_from"] = start
-    return _theme(NetworkSettings, given, **settled)
+            overrides["backbone"] = "rcan"
+    if posterior == "mc_dropout" and not {"drop", "drop2d"} & set(options):
+        overrides["drop2d"] = MC_DROPOUT_RATE
+    if start := options.get("init_from") or options.get("pretrained_G"):
+        overrides["init_from"] = start
+    return _theme(NetworkSettings, options, **overrides)
 
 
 def main(argv: list[str] | None = None) -> None:

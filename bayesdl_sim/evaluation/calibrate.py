@@ -142,8 +142,8 @@ def nested_scores(scene: Scene, posterior: Posterior) -> list[dict[str, float]]:
     for count, prediction in enumerate(nested, start=1):
         images = undimmed(prepared, 0, prediction).mean, prediction.epistemic
         mean, epistemic = (image[0, 0].float().cpu().numpy() for image in images)
-        known = count > 1 or posterior.is_student
-        scores.append(scores_at(prepared, 0, mean, epistemic if known else None))
+        has_epistemic = count > 1 or posterior.is_student
+        scores.append(scores_at(prepared, 0, mean, epistemic if has_epistemic else None))
     return scores
 
 

@@ -109,10 +109,12 @@ def chosen_cells(tree: DatasetTree, settings: CaseSettings) -> Cells:
     splits = tree.spec.splits
     evaluated = list(settings.cells or splits[settings.part])
     fitted = list(settings.calibration_cells or splits["validation"])
-    known = tree.cells()
+    available = tree.cells()
     for cell in (*evaluated, *fitted):
-        if cell not in known:
-            raise InputError(f"cell {cell} is not in {tree.root}, which holds {len(known)} cells")
+        if cell not in available:
+            raise InputError(
+                f"cell {cell} is not in {tree.root}, which holds {len(available)} cells"
+            )
     shared = sorted(set(evaluated) & set(fitted))
     if shared and settings.cells and settings.calibration_cells:
         raise InputError(f"cell {shared[0]} is in cells and in calibration_cells: choose one")

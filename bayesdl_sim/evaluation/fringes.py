@@ -116,8 +116,11 @@ def fringe_gain(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         line |= {"frames shuffled": without, "as measured": measured}
         line |= {"fringe gain": measured - without}
         if TRUE_PATTERNS in columns:
-            known = float(np.mean(columns[TRUE_PATTERNS]))
-            line |= {"true patterns": known, "share": share_of_gain(without, measured, known)}
+            true_gain = float(np.mean(columns[TRUE_PATTERNS]))
+            line |= {
+                "true patterns": true_gain,
+                "share": share_of_gain(without, measured, true_gain),
+            }
         table.append(line)
     return table
 

@@ -125,8 +125,8 @@ def lit_fifth(
         name = _band(sample.signal_e)
         if name is not None:
             bright = sample.mean >= np.quantile(sample.mean, 1 - LIT_SHARE)
-            known = {n: getattr(sample, n) for n in ("target", "mean", "sigma", "brightness")}
-            parts = {n: x[bright] for n, x in known.items() if x is not None}
+            arrays = {n: getattr(sample, n) for n in ("target", "mean", "sigma", "brightness")}
+            parts = {n: x[bright] for n, x in arrays.items() if x is not None}
             lit.append(replace(sample, **parts, draws=None))
             names.append(f"{sample.structure or 'unknown'}, {name}" if per_structure else name)
     groups = _grouped(lit, names, calibration)
@@ -182,7 +182,7 @@ def conformal_risks(samples: Sequence[Sample], calibration: Calibration) -> list
 
 def bars(
     scores: dict[str, Any],
-    less: dict[str, Any],
+    difference: dict[str, Any],
     by_intensity: Sequence[dict[str, Any]],
     by_signal: Sequence[dict[str, Any]],
     lit: Sequence[dict[str, Any]],
@@ -209,7 +209,7 @@ def bars(
             good = min(coverages) >= low and max(coverages) <= high
             rows.append(row(what, f"{100 * low:g}-{100 * high:g} %", words, good))
     for score in ("nll", "ause"):
-        estimate = less[score]
+        estimate = difference[score]
         what = f"{score.upper()} less intensity only"
         rows.append(row(what, "interval below 0", str(estimate), estimate.high < 0))
     return rows

@@ -100,9 +100,9 @@ def require_uncertainty(posterior: Posterior) -> None:
 def labels(folders: Sequence[Path]) -> dict[str, Path]:
     """Folders by their name, or by their whole path where two have the same name."""
     names = [folder.name for folder in folders]
-    taken = {OURS, WIDE_FIELD, WIENER, DECONVOLVED, SHUFFLED, TRUE_PATTERNS}
+    fixed = {OURS, WIDE_FIELD, WIENER, DECONVOLVED, SHUFFLED, TRUE_PATTERNS}
     return {
-        str(folder) if names.count(folder.name) > 1 or folder.name in taken else folder.name: folder
+        str(folder) if names.count(folder.name) > 1 or folder.name in fixed else folder.name: folder
         for folder in folders
     }
 
@@ -110,7 +110,7 @@ def labels(folders: Sequence[Path]) -> dict[str, Path]:
 def predict_case(case: Case, evaluated: Evaluated, sampling: Sampling) -> tuple[Prediction, Sample]:
     """Maps (2H, 2W) in the case's intensities, uncalibrated, and the sampled pixels."""
     index, posterior = _sampled_pixels(case, sampling), evaluated.posterior
-    kept: list[tuple[NDArray, NDArray]] = []
+    outputs: list[tuple[NDArray, NDArray]] = []
 
     def recorded(function: Callable) -> Callable:
         def apply(raw: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -120,7 +120,7 @@ def predict_case(case: Case, evaluated: Evaluated, sampling: Sampling) -> tuple[
             if parameters is not None:
                 sigma = standard_deviation(posterior.likelihood, parameters)
                 deviation = sigma.float().cpu().numpy().ravel()[index]
-            kept.append((values, deviation))
+            outputs.append((values, deviation))
             return mean, parameters
 
         return apply
@@ -130,7 +130,7 @@ def predict_case(case: Case, evaluated: Evaluated, sampling: Sampling) -> tuple[
     prediction = undimmed(prepared, 0, predict(members, shown, posterior.likelihood))
     maps = _in_case_units(prediction, case, prepared, evaluated.label)
     factor, offset = _to_case(case, prepared)
-    means, sigmas = map(np.stack, zip(*kept, strict=True))
+    means, sigmas = map(np.stack, zip(*outputs, strict=True))
     dimming = prepared.fine_dimming(0)
     if dimming is not None:
         spots = dimming.cpu().numpy().ravel()[index]

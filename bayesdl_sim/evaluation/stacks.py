@@ -130,8 +130,8 @@ class Scorer:
     def _uncertainty_rows(self, case: Case, samples: Sequence[Sample]) -> list[dict[str, Any]]:
         """One row per predictor of one stack."""
         rows = []
-        known = samples[0].features, samples[0].brightness
-        factor = {AS_PREDICTED: 1.0, CALIBRATED: self.calibration.factor(*known)}
+        image_facts = samples[0].features, samples[0].brightness
+        factor = {AS_PREDICTED: 1.0, CALIBRATED: self.calibration.factor(*image_facts)}
         choices = predictors(samples[0], self.baselines, self.calibration)
         for name, (sigma, rule) in choices.items():
             row = {**_facts(case), "method": name}

@@ -260,5 +260,5 @@ def lit(sr: NDArray) -> NDArray[np.bool_]:
 
 
 def _few(numbers: Sequence[int], most: int = 8) -> str:
-    more = f" and {len(numbers) - most} more" if len(numbers) > most else ""
-    return ", ".join(map(str, numbers[:most])) + more
+    rest = f" and {len(numbers) - most} more" if len(numbers) > most else ""
+    return ", ".join(map(str, numbers[:most])) + rest

@@ -138,9 +138,9 @@ def with_pixel_maps(
         number: number of the time point, from 0, where the result is one of a series.
     """
     names = [name for name in WIDTHS if name in maps or name == "Total"]
-    known = {name: getattr(result, name.lower()) for name in names}
-    known = {name: image for name, image in known.items() if image is not None}
-    result = result.with_channels({"SR": result.sr} | known)
+    images = {name: getattr(result, name.lower()) for name in names}
+    images = {name: image for name, image in images.items() if image is not None}
+    result = result.with_channels({"SR": result.sr} | images)
     facts = posterior.facts | {"delta": settings.delta, "tolerance": settings.delta * structure}
     if set(maps) & {*INTERVAL}:
         bounds = posterior.calibration.bounds(settings.interval)

@@ -114,17 +114,17 @@ def predict_stack(
     else:
         images = [*maps.values(), *epistemic.values()]
         scale = to_sr_scale(images, gaps_of(prepared), scale)
-    known = known_deviations(posterior)
+    names = known_deviations(posterior)
     return Reconstruction(
         sr=maps["mean"],
-        **{name: maps[name] for name in known},
+        **{name: maps[name] for name in names},
         scale=scale,
         pixel_size_nm=None if stack.pixel_size_nm is None else stack.pixel_size_nm / 2,
         further=_change_maps(steps, scale),
         wide_field=scale.apply(stack.raw.mean(axis=1)),
         raw_scales=scales,
         factors=factors,
-        judged_epistemic=epistemic if "epistemic" in known else {},
+        judged_epistemic=epistemic if "epistemic" in names else {},
         seconds=time.perf_counter() - began,
         released=released,
     )
@@ -218,9 +218,9 @@ def _change_maps(
 
 def known_deviations(posterior: Posterior) -> list[str]:
     """The deviations that the members predict: a map of zeros would read as certainty."""
-    known = ["aleatoric"] if posterior.has_tail else []
-    known += ["epistemic"] if posterior.has_epistemic else []
-    return [*known, "total"] if posterior.states_total else known
+    names = ["aleatoric"] if posterior.has_tail else []
+    names += ["epistemic"] if posterior.has_epistemic else []
+    return [*names, "total"] if posterior.states_total else names
 
 
 def require_usable(maps: dict[str, NDArray], source: object) -> None:

@@ -77,8 +77,8 @@ def checked_run(members: int | None = None) -> list[Line]:
     chosen = Posterior.shipped(members=members)
     arithmetic = chosen.facts["run"]["precision"]
     if (chosen.device.type, arithmetic) != ("cpu", "fp32"):
-        other, seconds = _timed(chosen, stack)
-        difference = float(np.abs(other.sr - result.sr).max())
+        device_result, seconds = _timed(chosen, stack)
+        difference = float(np.abs(device_result.sr - result.sr).max())
         words = (
             f"run on {chosen.device}, {arithmetic}: {seconds:.1f} s, SR differs by {difference:.1g}"
         )

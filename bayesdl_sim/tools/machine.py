@@ -146,11 +146,11 @@ def gpu_lines(
         if _covers(built_for, gpu.capability):
             lines.append(Line(words))
         else:
-            known = " ".join(built_for) or "no GPU"
+            architectures = " ".join(built_for) or "no GPU"
             lines.append(
                 Line(
-                    f"{words}, which PyTorch {build} cannot use (built for {known}): install a "
-                    "PyTorch for this GPU, or use --device cpu",
+                    f"{words}, which PyTorch {build} cannot use (built for {architectures}): "
+                    "install a PyTorch for this GPU, or use --device cpu",
                     True,
                 )
             )
@@ -227,14 +227,14 @@ def memory_line(free: int | None) -> Line:
     """Free memory, with a warning where a usual field would not fit."""
     if free is None:
         return Line("memory: unknown")
-    little = " (little: use --tile 256 and --members 4)" if free < LITTLE_MEMORY else ""
-    return Line(f"memory: {free / GIB:.1f} GiB free{little}", free < LITTLE_MEMORY)
+    warning = " (little: use --tile 256 and --members 4)" if free < LITTLE_MEMORY else ""
+    return Line(f"memory: {free / GIB:.1f} GiB free{warning}", free < LITTLE_MEMORY)
 
 
 def disk_line(free: int) -> Line:
     """Free disk of the folder of the results."""
-    little = " (little: results may not fit)" if free < LITTLE_DISK else ""
-    return Line(f"disk: {free / GIB:.1f} GiB free in this folder{little}", free < LITTLE_DISK)
+    warning = " (little: results may not fit)" if free < LITTLE_DISK else ""
+    return Line(f"disk: {free / GIB:.1f} GiB free in this folder{warning}", free < LITTLE_DISK)
 
 
 def _text_of(path: Path) -> str:

@@ -57,8 +57,8 @@ def energy_gradient(
     settings = run.settings.energy
     raw, target = to_device(patches, run.device)
     if outliers is not None:
-        unlike, truth = to_device(outliers, run.device)
-        raw = torch.cat([raw, unlike]).contiguous(memory_format=torch.channels_last)
+        outlier_raw, truth = to_device(outliers, run.device)
+        raw = torch.cat([raw, outlier_raw]).contiguous(memory_format=torch.channels_last)
     with autocast(run.device, run.dtype):
         mean = network(raw).mean
     energy = reconstruction_energy(mean[: len(target)], target, *settings.weights).total

@@ -65,9 +65,11 @@ def fit_reconstruction(settings: Step1Settings) -> int:
         data = zip(steps, run.batches(run.train, epoch), run.outlier_batches(epoch), strict=False)
         name = f"epoch {epoch + 1}/{settings.sampler.epoch}"
         with tqdm(data, name, len(steps), leave=False, unit="step", disable=None) as bar:
-            for step, patches, unlike in bar:
+            for step, patches, outliers in bar:
                 way.begin(step)
-                losses.append(energy_gradient(run, network, patches, unlike, f"epoch {epoch + 1}"))
+                losses.append(
+                    energy_gradient(run, network, patches, outliers, f"epoch {epoch + 1}")
+                )
                 move = way.step(step)
                 step_log.write(step, {"loss": losses[-1], "lr": move.lr, "noise": move.noise})
                 if move.collect:

@@ -129,8 +129,8 @@ def _fit(run: Run, task: _Task, network: BayesDL, fit_on: SimDataset, log: Epoch
         values = {"member": task.index + 1, "nll": nll, "validation_nll": scores.nll}
         log.write(row, {**values, "seconds": time.time() - began})
         if epoch + 1 < settings.epoch:
-            now = {"member": name, "trunk": trunk, "epoch": epoch + 1}
-            save_progress(_progress_path(run), parts, run.identity, **now)
+            record = {"member": name, "trunk": trunk, "epoch": epoch + 1}
+            save_progress(_progress_path(run), parts, run.identity, **record)
     return nll
 
 

@@ -68,10 +68,10 @@ def _trial_chain(
     )
     draws = []
     streams = run.endless(run.train), run.outlier_batches(OUTLIERS_OF_TRIALS)
-    for step, patches, unlike in zip(range(cyclic.total_steps), *streams, strict=False):
+    for step, patches, outliers in zip(range(cyclic.total_steps), *streams, strict=False):
         phase = cyclic.at(step)
-        where = f"the trial at temperature {temperature:g}"
-        energy_gradient(run, network, patches, unlike, where)
+        place = f"the trial at temperature {temperature:g}"
+        energy_gradient(run, network, patches, outliers, place)
         sgld.follow(phase)
         sgld.step()
         if phase.collect:

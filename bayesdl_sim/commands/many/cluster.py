@@ -113,9 +113,9 @@ def _client(settings: TestSettings) -> Iterator[Any]:
         with client:
             yield client
         return
-    kept = {"distributed.scheduler.allowed-failures": DEATHS}
+    dask_options = {"distributed.scheduler.allowed-failures": DEATHS}
     with (
-        dask.config.set(kept),
+        dask.config.set(dask_options),
         tempfile.TemporaryDirectory() as folder,
         LocalCluster(
             n_workers=settings.workers,
@@ -173,8 +173,8 @@ def _begin(job: Job, settings: TestSettings, handlers: Handlers) -> Outcome:
             if identity is not None:
                 source = printable(job.entry.source)
                 refuse = partial(handlers.refuse, source, posterior, settings.force)
-                what = (settings, posterior, identity, refuse, keep)
-                begin_series(job.entry, job.folder, *what)
+                arguments = (settings, posterior, identity, refuse, keep)
+                begin_series(job.entry, job.folder, *arguments)
         except (InputError, PermissionError) as error:
             return Outcome(printed.getvalue(), str(error))
     return Outcome(printed.getvalue(), None, identity)

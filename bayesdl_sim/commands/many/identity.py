@@ -48,7 +48,7 @@ def identity_of(
         streamed: whether it is a series on a scale that is fixed beforehand.
         hashes: hashes of inputs, where they have been computed.
     """
-    known = (hashes or {}).get(entry.source)
+    digest = (hashes or {}).get(entry.source)
     options = {name: getattr(settings, name) for name in OPTIONS}
     if settings.target is not None:
         options["target"] = sha256(require_file(settings.target, "ground truth"))
@@ -59,7 +59,7 @@ def identity_of(
     facts = posterior.facts
     gate = posterior.gate and {name: list(row) for name, row in posterior.gate.scores.items()}
     whole: dict[str, Any] = {
-        "input": input_hash(entry.source) if known is None else known,
+        "input": input_hash(entry.source) if digest is None else digest,
         "stack": entry.name,
         "options": options,
         "streamed": streamed,

@@ -43,8 +43,8 @@ def check_sharing(
     workers: int | None, scheduler: str | None, shard: str | None, target: Any, again: bool
 ) -> None:
     """`InputError` for ways to share the work that exclude each other."""
-    given = {"workers": workers, "scheduler": scheduler, "shard": shard}
-    names = [name for name, value in given.items() if value is not None]
+    ways = {"workers": workers, "scheduler": scheduler, "shard": shard}
+    names = [name for name, value in ways.items() if value is not None]
     if len(names) > 1:
         raise InputError(f"{' and '.join(names)}: expected one way to share the work")
     if workers is not None and workers < 1:

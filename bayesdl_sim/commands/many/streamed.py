@@ -100,8 +100,8 @@ def open_run(
     stack = in_proved_order(entry.open(), posterior.device)
     stack = replace(stack, pixel_size_nm=settings.pixel_size_nm or stack.pixel_size_nm)
     optics = settings.microscope.optics(stack.pixel_size_nm, printable(entry.source))
-    what = (identity, settings.maps, settings.numbers, settings.format)
-    return SeriesRun(posterior, posterior.prepare(stack, optics), folder, *what)
+    arguments = (identity, settings.maps, settings.numbers, settings.format)
+    return SeriesRun(posterior, posterior.prepare(stack, optics), folder, *arguments)
 
 
 def begin_series(

@@ -88,17 +88,17 @@ class KnownMicroscope:
             return list(stack.notes)
         from bayesdl_sim.physics.optics import stated_optics
 
-        stated = f"the file says NA {stack.na:g} and an emission of {stack.emission_nm:g} nm"
+        statement = f"the file says NA {stack.na:g} and an emission of {stack.emission_nm:g} nm"
         if stack.pixel_size_nm is None:
-            used = "not used without a pixel size: give pixel_size_nm"
+            usage = "not used without a pixel size: give pixel_size_nm"
         elif stated_optics(stack.na, stack.emission_nm, stack.pixel_size_nm) is None:
-            used = (
+            usage = (
                 f"not used, since no 2D-SIM stand has such a cut-off with pixels of "
                 f"{stack.pixel_size_nm:g} nm: give na, wavelength_nm and pixel_size_nm"
             )
         else:
-            used = "used, unless clear fringes contradict them"
-        return [*stack.notes, f"{stated}; {used}"]
+            usage = "used, unless clear fringes contradict them"
+        return [*stack.notes, f"{statement}; {usage}"]
 
 
 def add_optics_options(group: Any) -> None:

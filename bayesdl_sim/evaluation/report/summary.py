@@ -63,14 +63,14 @@ def summarise(results: Results, calibration: Calibration, seed: int) -> Tables:
     widths = [f"width_{level:g}" for level in LEVELS]
     uncertainty = table_of_means(results.uncertainty, ["method"], SCORES, seed)
     intervals = table_of_means(results.uncertainty, ["method"], coverages + widths, seed)
-    less = differences(results.uncertainty, seed)
+    difference_rows = differences(results.uncertainty, seed)
     by_intensity = group_calibration(intensity_deciles(results.samples, calibration), calibration)
     by_signal = group_calibration(signal_deciles(results.samples, calibration), calibration)
     lit = group_calibration(lit_fifth(results.samples, calibration), calibration)
     ours = next(row for row in uncertainty if row["method"] == CALIBRATED)
     ours |= next(row for row in intervals if row["method"] == CALIBRATED)
     return {
-        "Bars": bars(ours, less[0], by_intensity, by_signal, lit),
+        "Bars": bars(ours, difference_rows[0], by_intensity, by_signal, lit),
         "Image quality": table_of_means(rows, ["method"], columns, seed),
         "Image quality per structure": table_of_means(rows, ["structure", "method"], short, seed),
         "Image quality per level": table_of_means(
@@ -79,7 +79,7 @@ def summarise(results: Results, calibration: Calibration, seed: int) -> Tables:
         **({"Fringe gain, PSNR in dB": gain} if (gain := fringe_gain(rows)) else {}),
         "Uncertainty": [{k: row[k] for k in ("method", *SCORES)} for row in uncertainty],
         "Intervals": [{k: row[k] for k in ("method", *coverages, *widths)} for row in intervals],
-        "Differences": less,
+        "Differences": difference_rows,
         "Per intensity decile": by_intensity,
         "Per signal decile": by_signal,
         "Lit fifth of the pixels per band of signal": lit,

@@ -102,25 +102,25 @@ def _frame_faults(checks: Mapping[str, Any]) -> list[Finding]:
     # A filter leaves too little noise to compare, and most pairs look alike.
     if checks["copies"] and not (len(checks["copies"]) > FEW_COPIES and _is_filtered(checks)):
         pairs = ", ".join(f"{a} and {b}" for a, b in checks["copies"][:3])
-        more = " and others" if len(checks["copies"]) > 3 else ""
+        rest = " and others" if len(checks["copies"]) > 3 else ""
         copied_frames = tuple(sorted({frame for pair in checks["copies"] for frame in pair}))
         faults.append(
-            Finding(True, f"frames {pairs}{more} are copies of one exposure", copied_frames)
+            Finding(True, f"frames {pairs}{rest} are copies of one exposure", copied_frames)
         )
     dark = tuple(f + 1 for f, light in enumerate(checks["brightness"]) if light < DARK)
     if dark:
-        named = " and ".join(map(str, dark))
-        which = f"frame {named} is" if len(dark) == 1 else f"frames {named} are"
-        faults.append(Finding(True, f"{which} dark or missing", dark))
+        names = " and ".join(map(str, dark))
+        subject = f"frame {names} is" if len(dark) == 1 else f"frames {names} are"
+        faults.append(Finding(True, f"{subject} dark or missing", dark))
     groups = [g for g in checks["groups"] if len(g) >= LEAST_GROUP]
     mixed = [g for g in groups if len({(frame - 1) // 3 for frame in g}) > 1]
     if mixed:
-        named = " and ".join("(" + ", ".join(map(str, group)) + ")" for group in mixed)
+        names = " and ".join("(" + ", ".join(map(str, group)) + ")" for group in mixed)
         order = " (the order of phases first, then orientations?)" if _phase_major(mixed) else ""
         faults.append(
             Finding(
                 True,
-                f"frames {named} show the same fringes, but belong to different orientations: "
+                f"frames {names} show the same fringes, but belong to different orientations: "
                 f"wrong order, or an orientation is missing{order}",
                 tuple(sorted(frame for group in mixed for frame in group)),
             )

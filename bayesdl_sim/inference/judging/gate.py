@@ -238,9 +238,9 @@ def read_gate(folder: str | Path, members: Mapping[str, str]) -> Gate | None:
         stored = checked(stored, kinds, path, "gate")
         return _gate(stored["scores"], members, path) if stored["members"] == members else None
     stored = checked(stored, _KINDS, path, "gate")
-    known = [(item["file"], item["sha256"]) for item in stored["members"]]
+    stored_members = [(item["file"], item["sha256"]) for item in stored["members"]]
     for entry in stored["by_members"]:
-        if dict(known[: entry["members"]]) == dict(members):
+        if dict(stored_members[: entry["members"]]) == dict(members):
             return _gate(stored["scores"] | entry["scores"], members, path)
     return None
 

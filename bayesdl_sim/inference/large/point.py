@@ -183,8 +183,8 @@ class _Finishing:
         )
         # Every band has draws of its own.
         number = self.point.number * self.scratch.size[0] + band[0].start
-        what = (self.maps, self.settings, self.structure, number)
-        result, self.facts = with_pixel_maps(self.posterior, result, *what)
+        arguments = (self.maps, self.settings, self.structure, number)
+        result, self.facts = with_pixel_maps(self.posterior, result, *arguments)
         result = result.with_further(self._rows_of_further(band[0], raw_rows))
         result = replace(
             result, further={n: image for n, image in result.further.items() if n in self.maps}
@@ -224,10 +224,10 @@ def _joined(bands: list[Reconstruction]) -> Reconstruction:
         return np.concatenate(images, axis=1)
 
     names = ("sr", "aleatoric", "epistemic", "total", "wide_field")
-    known = [name for name in names if getattr(first, name) is not None]
+    present = [name for name in names if getattr(first, name) is not None]
     return replace(
         first,
-        **{name: joined([getattr(band, name) for band in bands]) for name in known},
+        **{name: joined([getattr(band, name) for band in bands]) for name in present},
         channels={n: joined([band.channels[n] for band in bands]) for n in first.channels},
         further={n: joined([band.further[n] for band in bands]) for n in first.further},
     )

@@ -60,9 +60,9 @@ def predict_tiles(
         shown = part_input(one, posterior.inputs, block.read, guess)
         prediction = CONVENTIONS[posterior.convention](functions, shown, posterior.likelihood)
         for name, image in prediction._asdict().items():
-            kept = image[0, 0, *map(doubled, block.keep)].cpu().numpy()
+            inner = image[0, 0, *map(doubled, block.keep)].cpu().numpy()
             rows, columns = map(doubled, block.write)
-            scratch.write(name, (rows, columns), kept)
+            scratch.write(name, (rows, columns), inner)
         progress(number, len(blocks), "tiles")
     return scratch
 

@@ -161,16 +161,16 @@ def _dot(centre: NDArray, radius: float) -> NDArray:
 
 def _band(ours: NDArray, total: NDArray, level: float) -> tuple[NDArray, NDArray]:
     """Both ends of the interval; NaN where there are no data."""
-    known = np.isfinite(ours) & np.isfinite(total)
+    valid = np.isfinite(ours) & np.isfinite(total)
     lower, upper = np.full(ours.shape, np.nan), np.full(ours.shape, np.nan)
-    pair = (torch.from_numpy(np.asarray(x[known], np.float64)) for x in (ours, total))
+    pair = (torch.from_numpy(np.asarray(x[valid], np.float64)) for x in (ours, total))
     for end, values in zip((lower, upper), interval(*pair, level), strict=True):
-        end[known] = values.numpy()
+        end[valid] = values.numpy()
     return lower, upper
 
 
 def _fitted(values: NDArray, target: NDArray) -> NDArray:
     """The affine function of the values nearest to the target in least squares."""
-    known = np.isfinite(values) & np.isfinite(target)
+    valid = np.isfinite(values) & np.isfinite(target)
     terms = np.stack([values, np.ones_like(values)], axis=1)
-    return terms @ np.linalg.lstsq(terms[known], target[known], rcond=None)[0]
+    return terms @ np.linalg.lstsq(terms[valid], target[valid], rcond=None)[0]

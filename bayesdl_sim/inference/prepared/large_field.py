@@ -163,7 +163,7 @@ class LargeField:
         """
         part, light = self.squares[0], self.light
         back = tuple(slice(-side.start, 0) for side in part)
-        known = estimate(self.counts(part), optics).within(back)
+        start = estimate(self.counts(part), optics).within(back)
         responses = []
         for block in blocks_of(self.size, BLOCK, 0):
             rows, columns = block.write
@@ -172,9 +172,9 @@ class LargeField:
                 slice(side.start + inner.start, side.start + inner.stop)
                 for side, inner in zip(block.write, probe, strict=True)
             )
-            response = fringe_response(self.counts(square), known.within(square).illumination)
+            response = fringe_response(self.counts(square), start.within(square).illumination)
             responses.append((_middle(square), response))
-        return refined(known, _middle(part), responses)
+        return refined(start, _middle(part), responses)
 
     def guess(self, patterns: Estimate) -> NDArray[np.float32]:
         """The first guess (2H, 2W) in counts, see `first_guess.block_guess`."""

@@ -35,9 +35,9 @@ class SeriesPatterns:
             response: compares the fringes of its second time point with patterns of its first.
         """
         if t not in self._found:
-            known = max((point for point in self.estimated if point < t), default=None)
-            if known is not None and self._holds(known, t, response):
-                self.set(t, self._found[known], known)
+            reference = max((point for point in self.estimated if point < t), default=None)
+            if reference is not None and self._holds(reference, t, response):
+                self.set(t, self._found[reference], reference)
             else:
                 self.set(t, estimate(t), t)
         return self._found[t]
@@ -56,7 +56,7 @@ class SeriesPatterns:
         if origin == t and t not in self.estimated:
             self.estimated.append(t)
 
-    def _holds(self, known: int, t: int, response: Response) -> bool:
-        if known not in self._reference_responses:
-            self._reference_responses[known] = response(known, known)
-        return patterns_hold(self._reference_responses[known], response(known, t))
+    def _holds(self, reference: int, t: int, response: Response) -> bool:
+        if reference not in self._reference_responses:
+            self._reference_responses[reference] = response(reference, reference)
+        return patterns_hold(self._reference_responses[reference], response(reference, t))

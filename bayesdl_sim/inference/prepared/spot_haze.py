@@ -75,8 +75,8 @@ def spot_haze(stack: MeasuredFrames, dimming: Tensor | None) -> Tensor | None:
 
 
 def _foot() -> NDArray:
-    away = np.arange(-FOOT_REACH, FOOT_REACH + 1)
-    radius = np.maximum(np.hypot(away[:, None], away), FOOT_FROM)
+    offsets = np.arange(-FOOT_REACH, FOOT_REACH + 1)
+    radius = np.maximum(np.hypot(offsets[:, None], offsets), FOOT_FROM)
     return FOOT / (2 * np.pi * radius**3)
 
 

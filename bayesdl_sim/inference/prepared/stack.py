@@ -238,8 +238,8 @@ class PreparedStack:
 
     def checks(self, t: int) -> RawChecks:
         """The checks of the raw frames, see `raw_checks`."""
-        known = (self.trusted_optics(t), self.patterns(t), self.search)
-        return self.once("checks", t, lambda: raw_checks(self.frames(t), *known))
+        arguments = (self.trusted_optics(t), self.patterns(t), self.search)
+        return self.once("checks", t, lambda: raw_checks(self.frames(t), *arguments))
 
     def examine(self, t: int, sr: Tensor) -> Examination:
         """The checks, and the re-simulation of an image (2H, 2W)."""
@@ -283,13 +283,13 @@ class PreparedStack:
             return self.large(t).patterns(self.optics)
         return estimate(self.frames(t), self.optics)
 
-    def _response(self, known: int, t: int) -> FringeResponse:
+    def _response(self, origin: int, t: int) -> FringeResponse:
         """The fringes of a time point measured against the patterns of a known one.
 
         The measurement is made where the known time point is brightest.
         """
-        square = self.squares(known)[0]
-        light = self.patterns(known).within(square).illumination
+        square = self.squares(origin)[0]
+        light = self.patterns(origin).within(square).illumination
         frames = self.counts(t, square) if self.is_large else self.frames(t)
         return fringe_response(frames, light)
 

@@ -68,10 +68,10 @@ class PointMaker:
             earlier=self._earlier,
         )
         one = self.survey.one(t)
-        what = (self.posterior, one, self.maps, self.settings)
+        arguments = (self.posterior, one, self.maps, self.settings)
         if one.is_large and self.posterior.is_local:
-            return tiled_point(*what, point, scratch, progress or _silent)
-        result = reconstruct(*what, _silent, point)
+            return tiled_point(*arguments, point, scratch, progress or _silent)
+        result = reconstruct(*arguments, _silent, point)
         self._last = t
         return result
 
@@ -83,16 +83,16 @@ class PointMaker:
         self._earlier.gaps = missing if missing.any() else None
 
 
-def point_entry(t: int, made: Reconstruction | TiledPoint, digest: str) -> dict[str, Any]:
+def point_entry(t: int, point: Reconstruction | TiledPoint, digest: str) -> dict[str, Any]:
     """What the journal keeps of a finished time point.
 
     Args:
         digest: SHA-256 of its maps.
     """
-    if isinstance(made, TiledPoint):
-        result, numbers, beyond = made.overview, made.numbers, made.beyond_scale
+    if isinstance(point, TiledPoint):
+        result, numbers, beyond = point.overview, point.numbers, point.beyond_scale
     else:
-        result, numbers = made, result_numbers(made)
+        result, numbers = point, result_numbers(point)
         beyond = int(((result.sr < 0) | (result.sr > 1)).sum())
     return {
         "t": t,

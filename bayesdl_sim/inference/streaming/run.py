@@ -125,11 +125,11 @@ class SeriesRun:
         """
         # A scheduler that took a worker for dead may have given its part to another.
         with FileLock(self.partial / f"{name}.lock"):
-            left = self.missing(numbers)
-            if not left:
+            missing = self.missing(numbers)
+            if not missing:
                 return
             pages = self.pages(self.partial, self.layout)
-            for number, t in enumerate(left, start=len(numbers) - len(left) + 1):
+            for number, t in enumerate(missing, start=len(numbers) - len(missing) + 1):
                 scratch = self.partial / SCRATCH.format(name)
                 self._keep(pages, t, self.maker.make(t, scratch), name)
                 scratch.unlink(missing_ok=True)

@@ -86,9 +86,9 @@ def survey_series(
         _restore(prepared, entry)
     # Those that are judged first, as everywhere: patterns depend on what was estimated before.
     order = [*judged, *(t for t in range(times) if t not in judged)]
-    left = [t for t in order if t not in facts]
-    with Journal(folder / SURVEY) if left else nullcontext() as journal:
-        for t in left:
+    missing = [t for t in order if t not in facts]
+    with Journal(folder / SURVEY) if missing else nullcontext() as journal:
+        for t in missing:
             entry = _point(prepared, t, all_patterns or t in judged)
             facts[t] = CountFacts(**entry["counts"])
             journal.add(entry)

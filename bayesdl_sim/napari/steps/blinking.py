@@ -56,8 +56,8 @@ def movie_layers(
 
     def stage_begins(name: str) -> None:
         done = stages.index(name)
-        before = "reading" if done == 0 else stages[done - 1]
-        progress(1, 1, before)
+        previous = "reading" if done == 0 else stages[done - 1]
+        progress(1, 1, previous)
         progress(0, 1, name)
 
     prepared, results = run_stages(movie, Settings(stage=stage), stage_begins)

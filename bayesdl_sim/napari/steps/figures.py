@@ -38,8 +38,8 @@ def patterns_picture(spectra: NDArray, patterns: Mapping[str, Any]) -> NDArray[n
         if number == 2:
             plot.below(FREQUENCIES)
         words = spectrum_title(number + 1, row)
-        for before in (": period", ", angle", ", modulation"):  # each in a line of its own
-            words = words.replace(before, "\n" + before[2:])
+        for heading in (": period", ", angle", ", modulation"):  # each in a line of its own
+            words = words.replace(heading, "\n" + heading[2:])
         for line, text in enumerate(words.split("\n")):
             canvas.text((215, top + 26 + 20 * line), text, 12, "lm")
     words = "cycles per raw pixel; circles: carriers; dashed: cut-off of the lens"

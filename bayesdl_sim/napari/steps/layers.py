@@ -104,7 +104,7 @@ def layer_of(
     image = image.reshape([n for n in image.shape[:-2] if n > 1] + list(image.shape[-2:]))
     leading = image.ndim - 2
     low, high = limits or _limits(kind, image)
-    about = {"kind": kind, "name": name, **(facts or {})}
+    metadata = {"kind": kind, "name": name, **(facts or {})}
     options = {
         "name": f"{name} {kind}",
         "scale": (*(1.0,) * leading, place.scale, place.scale),
@@ -114,7 +114,7 @@ def layer_of(
         "colormap": _colours(kind),
         "contrast_limits": (float(low), float(high)),
         "visible": visible,
-        "metadata": {MARK: about},
+        "metadata": {MARK: metadata},
     }
     return image, options, "image"
 
@@ -125,12 +125,12 @@ def raw_layers(stack: RawStack, facts: Mapping[str, Any] | None = None) -> list[
     The frames are the first axis and the time points the second: napari matches axes from the last
     one, and results of a series have a time axis, but no frames.
     """
-    about = {"source": str(stack.source), "pixel_size_nm": stack.pixel_size_nm, **(facts or {})}
+    metadata = {"source": str(stack.source), "pixel_size_nm": stack.pixel_size_nm, **(facts or {})}
     place = place_of(stack.pixel_size_nm)
     frames, wide_field = np.moveaxis(stack.raw, 1, 0), stack.raw.mean(axis=1)
     return [
-        layer_of(frames, "raw", stack.name, place, visible=True, facts=about),
-        layer_of(wide_field, "wide field", stack.name, place, facts=about),
+        layer_of(frames, "raw", stack.name, place, visible=True, facts=metadata),
+        layer_of(wide_field, "wide field", stack.name, place, facts=metadata),
     ]
 
 
@@ -161,9 +161,9 @@ def visible_first(layers: Sequence[LayerData]) -> list[LayerData]:
 
 
 def _from_below(images: Mapping[str, NDArray]) -> list[str]:
-    known = [kind for kind in LOWEST_FIRST if kind in images]
-    others = [kind for kind in images if kind not in known and kind != "SR"]
-    return [*others, *known, *(["SR"] if "SR" in images else [])]
+    known_kinds = [kind for kind in LOWEST_FIRST if kind in images]
+    others = [kind for kind in images if kind not in known_kinds and kind != "SR"]
+    return [*others, *known_kinds, *(["SR"] if "SR" in images else [])]
 
 
 def _leading_axes(kind: str, count: int) -> tuple[str, ...]:

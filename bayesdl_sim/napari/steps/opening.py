@@ -52,8 +52,8 @@ def order_sentence(stack: RawStack) -> str:
 
 def source_of(metadata: Mapping[str, Any]) -> tuple[Path, str] | None:
     """File and name of the stack of a raw layer of this plugin; None of any other layer."""
-    about = metadata.get(MARK, {})
-    return (Path(about["source"]), about["name"]) if about.get("kind") == "raw" else None
+    mark = metadata.get(MARK, {})
+    return (Path(mark["source"]), mark["name"]) if mark.get("kind") == "raw" else None
 
 
 def stack_of_array(frames: np.ndarray, name: str, pixel_size_nm: float | None) -> RawStack:

@@ -39,7 +39,7 @@ def saved_layers(path: Path, name: str | None = None) -> list[LayerData]:
     folder = path if path.is_dir() else path.parent
     images, fine_nm = _channels(folder / CHANNELS)
     facts = _facts(folder / FACTS)
-    known = facts.pop("name") or folder.resolve().name
+    stored_name = facts.pop("name") or folder.resolve().name
     raw_nm = None if fine_nm is None else DOUBLED * fine_nm
     if path.is_dir():
         further = (kind for kind in MAPS if kind not in images)
@@ -48,7 +48,7 @@ def saved_layers(path: Path, name: str | None = None) -> list[LayerData]:
             for kind in further
             if (folder / f"{kind}.tif").is_file()
         }
-    return map_layers(images, name or known, raw_nm, {"pixel_size_nm": raw_nm, **facts})
+    return map_layers(images, name or stored_name, raw_nm, {"pixel_size_nm": raw_nm, **facts})
 
 
 def _channels(path: Path) -> tuple[dict[str, NDArray], float | None]:

@@ -93,8 +93,8 @@ class TrustMaps:
 
 
 def _credibility(total: NDArray, tolerance: float) -> NDArray:
-    known = torch.from_numpy(np.nan_to_num(np.asarray(total, np.float32), nan=np.inf))
-    return credibility(known, tolerance).numpy()
+    finite_total = torch.from_numpy(np.nan_to_num(np.asarray(total, np.float32), nan=np.inf))
+    return credibility(finite_total, tolerance).numpy()
 
 
 @cache

@@ -25,8 +25,8 @@ def mark_of(layer: Layer) -> dict[str, Any]:
 def layer_like(viewer: Viewer, kind: str, name: str) -> Layer | None:
     """The layer of that kind of that stack."""
     for layer in viewer.layers:
-        about = mark_of(layer)
-        if (about.get("kind"), about.get("name")) == (kind, name):
+        mark = mark_of(layer)
+        if (mark.get("kind"), mark.get("name")) == (kind, name):
             return layer
     return None
 
@@ -76,8 +76,8 @@ def _made(viewer: Viewer, data: LayerData) -> list[Layer]:
     from napari.layers import Layer
 
     image, options, kind = data
-    about = options["metadata"][MARK]
-    earlier = layer_like(viewer, about["kind"], about["name"])
+    mark = options["metadata"][MARK]
+    earlier = layer_like(viewer, mark["kind"], mark["name"])
     if earlier is not None and earlier.ndim == image.ndim:
         earlier.data = image
         for name in ("contrast_limits", "scale", "translate", "metadata"):

@@ -48,8 +48,8 @@ class Chosen:
 
     def is_shown_by(self, layer: Layer) -> bool:
         """Whether the layer shows this stack."""
-        about = mark_of(layer)
-        shows = (about.get("source"), about.get("name"))
+        mark = mark_of(layer)
+        shows = (mark.get("source"), mark.get("name"))
         return layer is self.layer or shows == (str(self.stack.source), self.stack.name)
 
     def command(self, delta: float, forced: bool) -> str:
@@ -92,10 +92,10 @@ def read_entry(entry: StackEntry, layer: Layer | None = None, name: str | None =
 
 def chosen_layer(layer: Layer) -> Callable[[], Chosen] | None:
     """What reads the stack that a layer shows, in a thread; None where it shows none."""
-    about = mark_of(layer)
-    if about.get("kind") in ("raw", "wide field") and "source" in about:
-        return partial(_from_file, Path(about["source"]), about["name"], layer)
-    images = layer.data if type(layer).__name__ == "Image" and not about else None
+    mark = mark_of(layer)
+    if mark.get("kind") in ("raw", "wide field") and "source" in mark:
+        return partial(_from_file, Path(mark["source"]), mark["name"], layer)
+    images = layer.data if type(layer).__name__ == "Image" and not mark else None
     if images is None or getattr(images, "ndim", 0) < 3 or getattr(layer, "rgb", False):
         return None
     if images.shape[-3] % FRAMES:
@@ -108,20 +108,20 @@ def chosen_layer(layer: Layer) -> Callable[[], Chosen] | None:
 
 def shown_movie(layer: Layer) -> Path | None:
     """The file of a movie that a layer shows."""
-    about = mark_of(layer)
-    if about.get("kind") == "movie":
-        return Path(about["source"])
+    mark = mark_of(layer)
+    if mark.get("kind") == "movie":
+        return Path(mark["source"])
     path = layer.source.path
     is_long = getattr(layer.data, "ndim", 0) == 3 and len(layer.data) > 5 * FRAMES
-    return Path(path) if path and is_long and not about else None
+    return Path(path) if path and is_long and not mark else None
 
 
 def _from_file(path: Path, name: str, layer: Layer) -> Chosen:
     from bayesdl_sim.napari.steps.opening import entries_of
 
     entries = entries_of(path)
-    named = [entry for entry in entries if entry.name == name]
-    return read_entry((named or entries)[0], layer, name)
+    matches = [entry for entry in entries if entry.name == name]
+    return read_entry((matches or entries)[0], layer, name)
 
 
 def _from_array(images: Any, layer: Layer) -> Chosen:

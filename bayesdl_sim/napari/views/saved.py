@@ -61,8 +61,8 @@ def read_row(row: Row) -> Saved:
     from bayesdl_sim.napari.steps.opening import entries_of
 
     entries = entries_of(row.source)
-    named = [entry for entry in entries if entry.name == row.name]
-    chosen = read_entry((named or entries)[0], name=row.name)
+    matches = [entry for entry in entries if entry.name == row.name]
+    chosen = read_entry((matches or entries)[0], name=row.name)
     banner = banner_for(row.decision, row.p_value, row.reasons, made=row.folder is not None)
     if row.folder is None:
         return Saved(name=row.name, chosen=chosen, banner=banner)
@@ -77,13 +77,13 @@ def _result(path: Path, name: str | None = None) -> Saved:
 
     layers = saved_layers(path, name)
     maps = {options["metadata"][MARK]["kind"]: image for image, options, _ in layers}
-    about = layers[0][1]["metadata"][MARK]
+    mark = layers[0][1]["metadata"][MARK]
     trust = None
     if {"SR", "Total"} <= set(maps):
         trust = TrustMaps(
-            name=about["name"],
+            name=mark["name"],
             sr=maps["SR"],
             total=maps["Total"],
-            raw_pixel_nm=about["pixel_size_nm"],
+            raw_pixel_nm=mark["pixel_size_nm"],
         )
-    return Saved(name=about["name"], layers=tuple(layers), trust=trust)
+    return Saved(name=mark["name"], layers=tuple(layers), trust=trust)

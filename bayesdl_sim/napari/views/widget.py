@@ -208,8 +208,8 @@ class SimWidget(DropTarget):
         if movie is not None and not self.blinking.job.is_running:
             self.blinking.use(movie)
         reader = chosen_layer(layer)
-        known = self.chosen is not None and self.chosen.is_shown_by(layer)
-        if reader is not None and not known:
+        is_shown = self.chosen is not None and self.chosen.is_shown_by(layer)
+        if reader is not None and not is_shown:
             self.stacks.hide()
             self._begin_reading(layer.name, reader, self._take)
 

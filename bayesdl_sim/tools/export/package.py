@@ -132,8 +132,8 @@ def _write_files(
     for name, image in maps.items():
         np.save(work / f"{name}.npy", image.numpy())
     cover_picture(work / "cover.png", raw[0].mean(axis=0), maps["mean"][0, 0].numpy())
-    needed = environment(_release(), torch.__version__.partition("+")[0])
-    (work / "environment.yaml").write_text(needed, encoding="utf-8")
+    dependencies = environment(_release(), torch.__version__.partition("+")[0])
+    (work / "environment.yaml").write_text(dependencies, encoding="utf-8")
 
 
 def _release() -> str:
@@ -254,7 +254,7 @@ def _config() -> v0_5.Config:
     tolerance = v0_5.ReproducibilityTolerance(
         relative_tolerance=RELATIVE, absolute_tolerance=ABSOLUTE
     )
-    known = v0_5.BiasRisksLimitations(
+    limits = v0_5.BiasRisksLimitations(
         known_biases="Trained on simulated cells of six kinds of structures.",
         risks="Without fringes the image is a deconvolved wide field, and looks sharp even so.",
         limitations="Nine frames of two-beam 2D-SIM only; no verdict, which `bayesdl test` gives.",
@@ -265,7 +265,7 @@ def _config() -> v0_5.Config:
             reproducibility_tolerance=[tolerance],
             task="super-resolution",
             modality="structured illumination microscopy",
-            bias_risks_limitations=known,
+            bias_risks_limitations=limits,
         )
     )
 

@@ -71,15 +71,15 @@ def run_chains(words: Sequence[str], settings: Any) -> int:
 
 def _without(words: Sequence[str], options: tuple[str, ...]) -> list[str]:
     """A command line without some options and their values."""
-    kept, skip = [], False
+    words_left, skip = [], False
     for word in words:
         if skip:
             skip = False
         elif word in options:
             skip = True
         elif word.split("=")[0] not in options:
-            kept.append(word)
-    return kept
+            words_left.append(word)
+    return words_left
 
 
 def _start(words: list[str], folder: Path, number: int, chains: int) -> Popen:
@@ -92,21 +92,21 @@ def _start(words: list[str], folder: Path, number: int, chains: int) -> Popen:
         words = [*words, "--device", f"cuda:{number % torch.cuda.device_count()}"]
     log = writable_folder(folder) / LOG
     print(f"   chain {number + 1} of {chains}: {folder}, progress in {log}")
-    with log.open("w", encoding="utf-8") as out:
+    with log.open("w", encoding="utf-8") as file:
         command = [sys.executable, "-m", "bayesdl_sim.commands.train", *words]
-        return Popen(command, env=environment, stdout=out, stderr=STDOUT)
+        return Popen(command, env=environment, stdout=file, stderr=STDOUT)
 
 
 def _wait(running: list[Popen], folders: list[Path]) -> None:
     """Waits for all; the failure of one ends the others, whose progress `resume` goes on with."""
-    left = dict(zip(running, folders, strict=True))
-    while left:
-        for process, folder in list(left.items()):
+    pending = dict(zip(running, folders, strict=True))
+    while pending:
+        for process, folder in list(pending.items()):
             try:
                 code = process.wait(timeout=0.2)
             except TimeoutExpired:
                 continue
-            del left[process]
+            del pending[process]
             if code:
                 text = (folder / LOG).read_text(encoding="utf-8", errors="replace")
                 last = (text.strip().splitlines() or ["no message"])[-1].removeprefix("error: ")
@@ -138,8 +138,8 @@ def _claim(folder: Path, names: Sequence[str]) -> None:
         return
     path = folder / RECORD
     stored = read_json(path).get("chains", []) if path.is_file() else []
-    known = [chain.rpartition("-")[0] for chain in stored]
-    if known != list(names):
+    experiments = [chain.rpartition("-")[0] for chain in stored]
+    if experiments != list(names):
         raise InputError(
             f"{folder} holds members of another run: choose another exp_name, or delete the folder"
         )

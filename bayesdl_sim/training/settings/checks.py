@@ -18,9 +18,9 @@ def choices_of(kind: type, name: str) -> tuple[str, ...]:
 
 def require_choice(settings: Any, name: str) -> None:
     """Raises `InputError` unless the setting is None or one of its choices."""
-    value, known = getattr(settings, name), choices_of(type(settings), name)
-    if value is not None and value not in known:
-        raise InputError(f"{name}: expected {', '.join(known)}, found {value!r}")
+    value, choices = getattr(settings, name), choices_of(type(settings), name)
+    if value is not None and value not in choices:
+        raise InputError(f"{name}: expected {', '.join(choices)}, found {value!r}")
 
 
 def require_positive(settings: Any, *names: str) -> None:

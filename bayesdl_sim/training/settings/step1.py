@@ -60,9 +60,9 @@ class NetworkSettings:
             raise InputError("drop, drop2d: dfcan has no dropout; choose another backbone")
 
     def _settle_size(self, name: str) -> None:
-        known, value = BACKBONE_OPTIONS[self.backbone], getattr(self, name)
-        if name in known:
-            object.__setattr__(self, name, known[name][1] if value is None else value)
+        sizes, value = BACKBONE_OPTIONS[self.backbone], getattr(self, name)
+        if name in sizes:
+            object.__setattr__(self, name, sizes[name][1] if value is None else value)
             require_positive(self, name)
         elif value is not None:
             others = " or ".join(b for b, options in BACKBONE_OPTIONS.items() if name in options)
@@ -74,9 +74,9 @@ class NetworkSettings:
     @property
     def options(self) -> dict[str, float]:
         """Sizes and dropout rates as arguments of the generator."""
-        known = BACKBONE_OPTIONS[self.backbone]
+        options = BACKBONE_OPTIONS[self.backbone]
         return {
-            argument: getattr(self, name) for name, (argument, _) in known.items()
+            argument: getattr(self, name) for name, (argument, _) in options.items()
         } | self.dropout
 
     @property
