@@ -141,7 +141,7 @@ def main(argv: list[str] | None = None) -> None:
             _write_spec(root, recipe, numbers, {"complete": False})
             cells = _write_cells(root, recipe, numbers, args.workers)
             _write_spec(root, recipe, numbers, {"complete": True, "cells": cells})
-        _forget(root)
+        _remove_records(root)
     stacks = args.cells * args.levels
     print(f"{stacks} stacks of 9 x {args.size} x {args.size} in {root}")
 
@@ -200,7 +200,7 @@ def _is_complete(root: Path) -> bool:
     return path.is_file() and DatasetSpec.from_json(path).details.get("complete") is True
 
 
-def _forget(root: Path) -> None:
+def _remove_records(root: Path) -> None:
     """Removes the records, the recipe last: without it the folder would count as foreign."""
     folder = root / UNFINISHED
     for path in sorted(folder.iterdir()):  # cell_..., then recipe.json; hidden leftovers before

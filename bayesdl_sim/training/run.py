@@ -15,7 +15,7 @@ from bayesdl_sim.data.sets.layout import DatasetTree
 from bayesdl_sim.models.members import open_member
 from bayesdl_sim.physics.reconstruction.first_guess import FIRST_GUESS_VERSION, first_guess
 from bayesdl_sim.training.identity import identity_of, run_record, trunks_hash
-from bayesdl_sim.training.parallel.replicas import first_goes_first, place
+from bayesdl_sim.training.parallel.replicas import main_process_first, place
 from bayesdl_sim.training.settings.shared import InputSettings
 from bayesdl_sim.training.settings.step1 import Step1Settings
 from bayesdl_sim.training.settings.step2 import Step2Settings
@@ -124,7 +124,7 @@ def open_run(
     """
     root = find_dataset(settings.data.root_dir, settings.data.sample)
     chosen = settings.input
-    stored = _shown_to(members[0]) if members else None
+    stored = _input_of(members[0]) if members else None
     backbone = settings.network.backbone if isinstance(settings, Step1Settings) else None
     inputs = choose_inputs(chosen, stored, backbone)
     device = choose_device(settings.run.device, settings.run.gpu_id)
@@ -146,7 +146,7 @@ def open_run(
         )
 
     tell_optics = settings.data.tell_optics
-    with first_goes_first():  # it makes the copies of the sets that the others open
+    with main_process_first():  # it makes the copies of the sets that the others open
         train = part(root, "train", settings.data.train_cells, tell_optics)
         validation = part(root, "validation", None, tell_optics)
         outliers = None
@@ -169,7 +169,7 @@ def open_run(
     return run
 
 
-def _shown_to(member: Path) -> InputSpec:
+def _input_of(member: Path) -> InputSpec:
     """The input of the network of a member."""
     return input_spec(open_member(member).network.config, member)
 

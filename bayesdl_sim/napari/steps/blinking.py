@@ -10,7 +10,7 @@ from typing import NamedTuple
 from bayesdl_sim.napari.steps.layers import LayerData, layer_of, place_of
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["MISSING", "STAGES", "Movie", "is_there", "movie_layers"]
+__all__ = ["MISSING", "STAGES", "Movie", "is_installed", "movie_layers"]
 
 MISSING = (
     "This installation holds no DLBI. It comes with a copy of the source, in the folder dlbi/: "
@@ -26,7 +26,7 @@ class Movie(NamedTuple):
     sentences: tuple[str, ...]
 
 
-def is_there() -> bool:
+def is_installed() -> bool:
     """Whether DLBI can be used; the folder may have been left out."""
     return find_spec("bayesdl_sim.dlbi") is not None
 
@@ -44,7 +44,7 @@ def movie_layers(
     Raises:
         InputError: no movie, or no DLBI.
     """
-    if not is_there():
+    if not is_installed():
         raise InputError(MISSING)
     from bayesdl_sim.dlbi.blinking import FINE
     from bayesdl_sim.dlbi.movies.reading import open_movie

@@ -86,7 +86,7 @@ def shipped() -> Posterior:
 
 
 @cache
-def _keep_apart() -> None:
+def _freeze_garbage() -> None:
     """Excludes what is loaded by now from Python's garbage collection, once.
 
     PyTorch brings some hundred thousand objects that live as long as the program. Each full search
@@ -122,7 +122,7 @@ def reconstruct(
     """
     progress(0, 1, "posterior")
     posterior = opener()
-    _keep_apart()
+    _freeze_garbage()
     progress(1, 1, "posterior")
     prepared = posterior.prepare(stack)
     faults, time = _faults(prepared, progress)

@@ -94,7 +94,7 @@ class BatchTab(JobTab):
             f"{count} stacks. A double click opens one. The table is {self.results / TABLE}."
         )
 
-    def ask(self) -> None:
+    def open_dialog(self) -> None:
         """Opens a dialog for a folder."""
         chosen = QFileDialog.getExistingDirectory(self, "A folder of raw stacks")
         if chosen:

@@ -28,7 +28,7 @@ PARTS = ("reading", "moments", "network", "bayes")
 class BlinkingTab(JobTab):
     """DLBI on a movie: the selected layer's, or one from the disk."""
 
-    def __init__(self, viewer: Viewer, turns: Turns, is_there: Callable[[], bool]) -> None:
+    def __init__(self, viewer: Viewer, turns: Turns, is_installed: Callable[[], bool]) -> None:
         super().__init__(EXPLAINED, "Choose a movie ...", "Reconstruct the movie", PARTS)
         self.viewer, self.turns = viewer, turns
         self.movie: Path | None = None
@@ -36,7 +36,7 @@ class BlinkingTab(JobTab):
         self.message = note()
         self.column.addWidget(self.message)
         self.column.addStretch(1)
-        self.has_dlbi = is_there()
+        self.has_dlbi = is_installed()
         if not self.has_dlbi:
             from bayesdl_sim.napari.steps.blinking import MISSING
 
@@ -78,7 +78,7 @@ class BlinkingTab(JobTab):
         self.message.setText(" ".join(movie.sentences))
         self.turns.add_layers(self.viewer, movie.layers)
 
-    def ask(self) -> None:
+    def open_dialog(self) -> None:
         """Opens a dialog for a movie."""
         chosen, _ = QFileDialog.getOpenFileName(
             self, "A movie of a blinking sample", "", "Movies (*.tif *.tiff)"

@@ -130,30 +130,30 @@ class Latest(QObject):
         """Whether a result is still to come."""
         return self._busy
 
-    def ask(self, question: Callable[[], Any]) -> None:
+    def request(self, compute: Callable[[], Any]) -> None:
         """Computes a request in a thread, as soon as the previous one is done."""
-        self._waiting = question
+        self._waiting = compute
         if not self._busy:
             self._next()
 
     def _next(self) -> None:
-        question, self._waiting = self._waiting, None
-        self._busy = question is not None
-        if question is not None:
-            worker = create_worker(_quietly, question)
-            worker.returned.connect(self._answered)
+        compute, self._waiting = self._waiting, None
+        self._busy = compute is not None
+        if compute is not None:
+            worker = create_worker(_quietly, compute)
+            worker.returned.connect(self._received)
             worker.errored.connect(lambda error: self._next())
             worker.start()
 
-    def _answered(self, answer: Any) -> None:
-        if answer is not None:
-            self._show(answer)
+    def _received(self, result: Any) -> None:
+        if result is not None:
+            self._show(result)
         self._next()
 
 
-def _quietly(question: Callable[[], Any]) -> Any:
+def _quietly(compute: Callable[[], Any]) -> Any:
     """The result; None where the request makes no sense (yet), as a line without length."""
     try:
-        return question()
+        return compute()
     except InputError:
         return None

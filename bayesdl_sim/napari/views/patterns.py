@@ -47,7 +47,7 @@ class PatternsTab(QWidget):
         self.picture.forget()
         if outcome is not None and outcome.patterns is not None:
             self.found.setText(_sentence(outcome.patterns))
-            self._pictures.ask(lambda: _patterns(outcome))
+            self._pictures.request(lambda: _patterns(outcome))
 
 
 class FaultWindow(QDialog):
@@ -65,7 +65,7 @@ class FaultWindow(QDialog):
         """Shows what is at fault in a stack."""
         self.picture.forget()
         self.show()
-        self._pictures.ask(lambda: _fault(outcome))
+        self._pictures.request(lambda: _fault(outcome))
 
 
 def _patterns(outcome: Outcome) -> Any:

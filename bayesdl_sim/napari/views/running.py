@@ -16,8 +16,8 @@ __all__ = ["JobTab"]
 class JobTab(QWidget):
     """A tab with one job on one input: choose it, run, cancel, or copy the command.
 
-    A subclass defines what is chosen (`is_chosen`), a dialog for it (`ask`), `start`, which starts
-    the work with `begin`, and the line that does the same (`command`).
+    A subclass defines what is chosen (`is_chosen`), a dialog for it (`open_dialog`), `start`, which
+    starts the work with `begin`, and the line that does the same (`command`).
 
     Attributes:
         column: the layout, for what a subclass shows below the bars.
@@ -35,7 +35,7 @@ class JobTab(QWidget):
         self.job = Job(self)
         self.job.progressed.connect(self.bars.advance)
         self.job.ended.connect(self._ended)
-        self.choose.clicked.connect(lambda: self.ask())
+        self.choose.clicked.connect(lambda: self.open_dialog())
         self.run.clicked.connect(lambda: self.start())
         self.cancel.clicked.connect(self.job.stop)
         self.copy.clicked.connect(lambda: QApplication.clipboard().setText(self.command()))
@@ -55,7 +55,7 @@ class JobTab(QWidget):
         """Whether this installation can do the work at all."""
         return True
 
-    def ask(self) -> None:
+    def open_dialog(self) -> None:
         """Lets the user choose."""
         raise NotImplementedError
 

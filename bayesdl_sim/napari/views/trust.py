@@ -66,7 +66,7 @@ class TrustTab(QWidget):
         column.addWidget(self.draw)
         column.addWidget(self.profile, 1)
         self.setEnabled(False)
-        viewer.dims.events.current_step.connect(self._ask_profile)
+        viewer.dims.events.current_step.connect(self._request_profile)
         viewer.layers.events.inserted.connect(self._connect_line)
 
     @property
@@ -87,7 +87,7 @@ class TrustTab(QWidget):
         self.profile.forget()
         if maps is not None:
             self._slid()
-            self._ask_profile()
+            self._request_profile()
 
     def begin_line(self) -> None:
         """A Shapes layer on the maps in which the mouse draws a line."""
@@ -111,7 +111,7 @@ class TrustTab(QWidget):
     def _slid(self) -> None:
         self.delta_changed.emit(self.delta)
         if self.maps is not None:
-            self._colours.ask(partial(self.maps.recoloured, self.delta))
+            self._colours.request(partial(self.maps.recoloured, self.delta))
 
     def _show_colours(self, recoloured: Recoloured) -> None:
         maps = self.maps
@@ -141,14 +141,14 @@ class TrustTab(QWidget):
 
     def _connect_line(self, event: Any) -> None:
         if mark_of(event.value).get("kind") == LINE:
-            event.value.events.set_data.connect(self._ask_profile)  # also while the mouse moves
+            event.value.events.set_data.connect(self._request_profile)  # also while the mouse moves
 
-    def _ask_profile(self, event: Any = None) -> None:
+    def _request_profile(self, event: Any = None) -> None:
         maps, ends = self.maps, self._ends()
         if maps is not None and ends is not None:
             t = self._time()
             sr, total = (x if x.ndim == 2 else x[t] for x in (maps.sr, maps.total))
-            self._profiles.ask(partial(_profile, sr, total, maps.pixel_size_nm, ends))
+            self._profiles.request(partial(_profile, sr, total, maps.pixel_size_nm, ends))
 
     def _ends(self) -> tuple[tuple[float, float], tuple[float, float]] | None:
         """Both ends (row, column) of the last line, in pixels of the maps."""

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from bayesdl_sim.napari.steps.blinking import is_there
+from bayesdl_sim.napari.steps.blinking import is_installed
 from bayesdl_sim.napari.views.batch import BatchTab
 from bayesdl_sim.napari.views.blinking import BlinkingTab
 from bayesdl_sim.napari.views.canvas import Turns, layer_like
@@ -86,7 +86,7 @@ class SimWidget(DropTarget):
         self.trust = TrustTab(self.viewer)
         self.patterns = PatternsTab()
         self.batch = BatchTab(self.opener)
-        self.blinking = BlinkingTab(self.viewer, self.turns, is_there)
+        self.blinking = BlinkingTab(self.viewer, self.turns, is_installed)
         self.tabs = QTabWidget()
         for name in ("trust", "patterns", "batch", "blinking"):
             self.tabs.addTab(getattr(self, name), name.capitalize())
@@ -112,11 +112,11 @@ class SimWidget(DropTarget):
 
     def _connect(self) -> None:
         self.dropped.connect(self.use_file)
-        self.open.clicked.connect(self._ask_file)
+        self.open.clicked.connect(self._choose_file)
         self.stacks.activated.connect(self._choose_entry)
         self.run.clicked.connect(lambda: self.start())
         self.cancel.clicked.connect(self.job.stop)
-        self.save.clicked.connect(self._ask_results)
+        self.save.clicked.connect(self._choose_results)
         self.copy.clicked.connect(lambda: QApplication.clipboard().setText(self.command()))
         self.job.progressed.connect(self.bars.advance)
         self.job.ended.connect(self._enable)
@@ -278,12 +278,12 @@ class SimWidget(DropTarget):
         self.save.setEnabled(has_result and not running)
         self.copy.setEnabled(ready and self.chosen.has_file)
 
-    def _ask_file(self) -> None:
+    def _choose_file(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "A raw SIM stack")
         if path:
             self.use_file(path)
 
-    def _ask_results(self) -> None:
+    def _choose_results(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "A folder for the results")
         if folder:
             self.save_results(folder)

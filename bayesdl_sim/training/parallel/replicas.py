@@ -30,7 +30,7 @@ __all__ = [
     "Place",
     "average_gradients",
     "average_value",
-    "first_goes_first",
+    "main_process_first",
     "place",
     "replicated",
     "require_shares",
@@ -75,7 +75,7 @@ def replicated(settings: Any) -> Iterator[Any]:
     try:
         require_shares(settings)
         with contextlib.ExitStack() as stack:
-            with first_goes_first():
+            with main_process_first():
                 if place().number == 0:
                     stack.enter_context(owned_folder(writable_folder(settings.run.folder)))
                 else:
@@ -128,7 +128,7 @@ def _silent_copy(settings: Any) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def first_goes_first() -> Iterator[None]:
+def main_process_first() -> Iterator[None]:
     """The block runs on the first process alone, then on the others, which find what it made.
 
     Raises:

@@ -18,7 +18,7 @@ from bayesdl_sim.training.objective import energy_gradient
 from bayesdl_sim.training.parallel.replicas import (
     average_gradients,
     average_value,
-    first_goes_first,
+    main_process_first,
     place,
     replicated,
     require_shares,
@@ -79,7 +79,7 @@ def test_alone_there_is_nothing_to_share():
     average_gradients([weight])
     assert weight.grad.tolist() == [0, 1, 2]
     assert average_value(torch.tensor(2.0)).item() == 2
-    with first_goes_first():
+    with main_process_first():
         pass
 
 

@@ -33,6 +33,6 @@ def test_maps_are_eight_times_finer_and_lie_on_the_movie():
 
 def test_without_the_folder_the_error_names_it(monkeypatch):
     monkeypatch.setattr(blinking, "find_spec", lambda name: None)
-    assert not blinking.is_there()
+    assert not blinking.is_installed()
     with pytest.raises(InputError, match="holds no DLBI"):
         blinking.movie_layers(sample_path("blinking", "movie.tif"), lambda *step: None)

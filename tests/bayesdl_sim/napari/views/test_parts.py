@@ -56,7 +56,7 @@ def test_only_the_newest_question_waits(qtbot):
         return number
 
     for number in range(5):
-        latest.ask(lambda number=number: question(number))
+        latest.request(lambda number=number: question(number))
     go_on.set()
     qtbot.waitUntil(lambda: not latest.is_busy, timeout=30_000)
     assert answers == questions == [0, 4]
@@ -70,9 +70,9 @@ def test_question_without_sense_is_passed_over(qtbot):
 
     answers = []
     latest = Latest(answers.append)
-    latest.ask(senseless)
+    latest.request(senseless)
     qtbot.waitUntil(lambda: not latest.is_busy, timeout=30_000)
-    latest.ask(lambda: 7)
+    latest.request(lambda: 7)
     qtbot.waitUntil(lambda: not latest.is_busy, timeout=30_000)
     assert answers == [7]
 
