@@ -9,7 +9,8 @@ from bayesdl_sim.utils.errors import InputError
 __all__ = ["CyclicSchedule", "Phase", "Turn", "turn_of", "warm_up_cosine"]
 
 
-class Phase(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Phase:
     """Settings of one optimiser step.
 
     Attributes:
@@ -112,10 +113,14 @@ class CyclicSchedule:
         cycle, k = divmod(step, self.steps_per_cycle)
         cosine = math.cos(math.pi * k / max(1, self.steps_per_cycle - 1))
         lr_min = self.lr_min_fraction * self.lr_max
-        lr = lr_min + 0.5 * (self.lr_max - lr_min) * (1 + cosine)
         exploring = k < self.explore_steps
-        temperature = 0.0 if exploring else self.temperature
-        return Phase(cycle, lr, temperature, exploring, k in self._collecting())
+        return Phase(
+            cycle=cycle,
+            lr=lr_min + 0.5 * (self.lr_max - lr_min) * (1 + cosine),
+            temperature=0.0 if exploring else self.temperature,
+            exploring=exploring,
+            collect=k in self._collecting(),
+        )
 
     def _collecting(self) -> list[int]:
         """Steps of a cycle after which a member is kept, the last of them its last step."""

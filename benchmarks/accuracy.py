@@ -18,7 +18,7 @@ optics whose wavelength is wrong by that share.
 
 import argparse
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ from bayesdl_sim.benchmarks.shared.console import arguments, at_least
 from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.evaluation.scenes import Scene, simulated_cells
 from bayesdl_sim.inference.posterior import Posterior
-from bayesdl_sim.metrics.images import Quality, quality
+from bayesdl_sim.metrics.images import QUALITY_SCORES, quality
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.reconstruction.first_guess import first_guess
 from bayesdl_sim.utils.errors import run_script, writable_folder
@@ -116,7 +116,7 @@ def score_scenes(
                 score = quality(image[inside, inside], scene.target[inside, inside])
                 known = {"cell": number, "structure": scene.name, "level": level}
                 known |= {"signal_e": scene.signals[level - 1], "method": name}
-                yield known | score._asdict()
+                yield known | asdict(score)
 
         for name, method in methods.items():
             records += rows(name, method(scene))
@@ -136,7 +136,7 @@ def mean_by(records: Sequence[Mapping[str, Any]], *keys: str) -> list[dict[str, 
         groups.setdefault(tuple(record[key] for key in keys), []).append(record)
     rows = []
     for values, members in groups.items():
-        means = {name: float(np.mean([m[name] for m in members])) for name in Quality._fields}
+        means = {name: float(np.mean([m[name] for m in members])) for name in QUALITY_SCORES}
         rows.append(dict(zip(keys, values, strict=True)) | {"stacks": len(members)} | means)
     return rows
 

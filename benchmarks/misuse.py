@@ -85,12 +85,12 @@ def judge_scene(scene: Scene, posterior: Posterior) -> Judged:
     checks, light = prepared.checks(0), scene.illumination
     shared = epistemic if posterior.has_epistemic else None
     return Judged(
-        found=findings(checks._asdict(), prepared.field),
+        found=findings(checks.by_name(), prepared.field),
         scores=scores_at(prepared, 0, mean, shared),
         intensity=float(mean.mean()),
-        snr=checks.snr,
+        snr=checks.light.snr,
         modulation=math.nan if light is None else min(light.modulation),
-        clear_frames=sum(len(group) for group in checks.groups),
+        clear_frames=sum(len(group) for group in checks.fringes.groups),
     )
 
 

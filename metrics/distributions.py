@@ -7,7 +7,7 @@ else is said.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,7 +33,8 @@ BINS = 20  # of equal numbers of pixels
 REMOVED = np.linspace(0, 0.98, 50)
 
 
-class Sparsification(NamedTuple):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sparsification:
     """Root mean square error of what is left, after the most uncertain share of pixels is removed.
 
     Attributes:
@@ -167,9 +168,13 @@ def sparsification(error: ArrayLike, sigma: ArrayLike) -> Sparsification:
     expected = (np.bincount(group, squares) / size)[group]
     by_sigma = _left(expected[np.argsort(sigma, kind="stable")]) / np.sqrt(whole)
     by_error = _left(np.sort(squares)) / np.sqrt(whole)
-    ause = np.trapezoid(by_sigma - by_error, REMOVED)
-    aurg = np.trapezoid(1 - by_sigma, REMOVED)
-    return Sparsification(REMOVED, by_sigma, by_error, float(ause), float(aurg))
+    return Sparsification(
+        removed=REMOVED,
+        by_sigma=by_sigma,
+        by_error=by_error,
+        ause=float(np.trapezoid(by_sigma - by_error, REMOVED)),
+        aurg=float(np.trapezoid(1 - by_sigma, REMOVED)),
+    )
 
 
 def _left(squares: NDArray) -> NDArray:

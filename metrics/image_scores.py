@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from bayesdl_sim.metrics.against_wide_field import resolution_scale
-from bayesdl_sim.metrics.images import Quality, ms_ssim, pearson, quality
+from bayesdl_sim.metrics.images import QUALITY_SCORES, ms_ssim, pearson, quality
 from bayesdl_sim.metrics.resolution import decorrelation, frc, frc_resolution
 
 __all__ = ["IMAGE_SCORES", "image_scores"]
 
 IMAGE_SCORES = (
-    *Quality._fields,
+    *QUALITY_SCORES,
     "ms_ssim",
     "frc_px",
     "frc_3sigma_px",
@@ -40,7 +42,7 @@ def image_scores(image: ArrayLike, target: ArrayLike, wide_field: ArrayLike) -> 
     scaled = resolution_scale(image, wide_field).image  # the slow part, once for both
     difference = scaled - np.asarray(wide_field)
     scores = (
-        *quality(image, target),
+        *astuple(quality(image, target)),
         ms_ssim(image, target),
         frc_resolution(rings),
         frc_resolution(rings, "3-sigma"),

@@ -5,7 +5,7 @@ All functions take 2-D images as (image, target) where nothing else is said, of 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +15,7 @@ from scipy.special import ndtri
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = [
+    "QUALITY_SCORES",
     "Quality",
     "affine_fit",
     "auroc",
@@ -30,7 +31,8 @@ _SSIM_WINDOW = 11  # pixels; a Gaussian of sigma 1.5 cut at 3.5 sigma
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of MS-SSIM, from fine to coarse
 
 
-class Quality(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Quality:
     """PSNR in dB, SSIM and NRMSE, as this project states them and in the older convention."""
 
     psnr: float
@@ -39,6 +41,9 @@ class Quality(NamedTuple):
     psnr_legacy: float
     ssim_legacy: float
     nrmse_legacy: float
+
+
+QUALITY_SCORES = tuple(field.name for field in fields(Quality))
 
 
 def finite_image(image: ArrayLike) -> NDArray[np.float64]:
@@ -87,7 +92,8 @@ def quality(image: ArrayLike, target: ArrayLike) -> Quality:
             image is smaller than the window of SSIM (11 pixels).
     """
     image, target = _scored_pair(image, target)
-    return Quality(*_scores(affine_fit(image, target), target), *_scores(min_max(image), target))
+    fitted, scaled = _scores(affine_fit(image, target), target), _scores(min_max(image), target)
+    return Quality(**dict(zip(QUALITY_SCORES, fitted + scaled, strict=True)))
 
 
 def _scores(image: NDArray, target: NDArray) -> tuple[float, float, float]:

@@ -1,6 +1,7 @@
 """A folder of posterior members, listed once: what each is, and each as a function."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,7 +34,8 @@ TILE = 512  # raw pixels
 HELD_BYTES = 2**30  # of members that stay in memory: 200 of the shipped ones
 
 
-class MemberFacts(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class MemberFacts:
     """What a result must record about a member that it was made with."""
 
     path: Path

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,7 +48,8 @@ class Panel(NamedTuple):
     cmap: str = _INTENSITY
 
 
-class _Panel(NamedTuple):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Panel:
     image: NDArray
     title: str
     pixel_size_nm: float | None
@@ -77,7 +79,16 @@ def write_picture(
     longest = max(image.shape[-2:])
     # Whole screen pixels per image pixel up to 1400, so that what is seen was measured.
     side = min(longest * max(1, -(-600 // longest)), 1400)
-    _draw(path, [_Panel(image, title, pixel_size_nm, label, cmap, limits, border)], side)
+    panel = _Panel(
+        image=image,
+        title=title,
+        pixel_size_nm=pixel_size_nm,
+        label=label,
+        cmap=cmap,
+        limits=limits,
+        border=border,
+    )
+    _draw(path, [panel], side)
 
 
 def write_overview(
@@ -98,7 +109,10 @@ def write_overview(
     drawn = []
     for title, image in images.items():
         size = None if pixel_size_nm is None else pixel_size_nm * finest / image.shape[-1]
-        drawn.append(_Panel(image, title, size, shown[title].label, shown[title].cmap))
+        panel = shown[title]
+        drawn.append(
+            _Panel(image=image, title=title, pixel_size_nm=size, label=panel.label, cmap=panel.cmap)
+        )
     _draw(path, drawn, side=560, heading=heading)
 
 

@@ -20,11 +20,8 @@ RELEASED_OPTIONS = {
     "mfvi": "mean-field variational inference does not exist; see --posterior",
 }
 # The same of its demo_test.py, which needed to be given what the checkpoint stores here.
-NETWORK_OPTIONS = dict.fromkeys(
-    ("model", "n_feat", "nGroups", "nBlocks", "drop", "drop2d", "act", "CA_type", "likelihood",
-     "likehood", "sgld", "SGLD", "mfvi"),
-    "the checkpoint says it",
-)  # fmt: skip
+_STORED = "model n_feat nGroups nBlocks drop drop2d act CA_type likelihood likehood sgld SGLD mfvi"
+NETWORK_OPTIONS = dict.fromkeys(_STORED.split(), "the checkpoint says it")
 
 
 class _WithoutEffect(argparse.Action):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,7 +44,8 @@ class HeldOut(NamedTuple):
     interval_error: float
 
 
-class CalibrationStack(NamedTuple):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CalibrationStack:
     """Pixels (n,) of one stack to fit on; without features, no factor by them is fitted.
 
     Without their brightness (`image_features.brightness_of`), that factor is one for all pixels.

@@ -195,9 +195,15 @@ def calibrations_of(
             continue
         cells = [
             [
-                CalibrationStack(s.error, s.sigma, s.features, s.brightness, s.structure)
-                for s in stacks
-                if s.cell == number
+                CalibrationStack(
+                    error=sample.error,
+                    sigma=sample.sigma,
+                    features=sample.features,
+                    brightness=sample.brightness,
+                    structure=sample.structure,
+                )
+                for sample in stacks
+                if sample.cell == number
             ]
             for number in numbers
         ]

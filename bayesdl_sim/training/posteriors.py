@@ -11,6 +11,7 @@ The loop of step 1 uses nothing else of them.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -233,7 +234,7 @@ class Sgld:
             return Move(self.descent.step(step, self.burn_in_steps))
         phase = self.schedule.at(step - self.burn_in_steps)
         if not phase.exploring:
-            phase = phase._replace(temperature=self.temperature)
+            phase = replace(phase, temperature=self.temperature)
         self.sgld.follow(phase)
         self.sgld.step()
         return Move(phase.lr, phase.temperature, phase.collect, phase.cycle)

@@ -122,7 +122,7 @@ def outcome(raw: Tensor, order: tuple[int, ...]) -> tuple[str, str]:
             return RIGHT, ""
     elif list(found) != list(range(len(order))):
         return WRONG, f"frames {put}"
-    faults = findings(raw_checks(shown)._asdict(), tuple(raw.shape[1:]))
+    faults = findings(raw_checks(shown).by_name(), tuple(raw.shape[1:]))
     reasons = "; ".join(fault.reason for fault in faults)
     if any(fault.refuse for fault in faults):
         return REFUSED, reasons

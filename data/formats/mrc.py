@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import struct
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -25,8 +25,9 @@ SEQUENCES = {0: "CTZ", 1: "TZC", 2: "TCZ"}
 IMOD_STAMP, IMOD_SIGNED = 1146047817, 1  # IMOD says whether bytes have a sign
 
 
-class _Header(NamedTuple):
-    """What the first 1024 bytes say; `data_at`: the byte at which the pixels begin."""
+@dataclass(frozen=True, kw_only=True)
+class _Header:
+    """Contents of the first 1024 bytes; `data_at`: the byte at which the pixels begin."""
 
     order: str
     shape: tuple[int, int, int]
@@ -157,16 +158,16 @@ def _header(path: Path) -> _Header:
         sequence, times = SEQUENCES.get(number, ""), max(times, 1)
         waves = struct.unpack_from(f"{order}5h", head, 198)[: min(max(colours, 1), 5)]
     return _Header(
-        order,
-        (count, height, width),
-        dtype,
-        HEADER_BYTES + extended,
-        _pixel_nm(head, order, 0, deltavision),
-        _pixel_nm(head, order, 1, deltavision),
-        deltavision,
-        times,
-        sequence,
-        waves,
+        order=order,
+        shape=(count, height, width),
+        dtype=dtype,
+        data_at=HEADER_BYTES + extended,
+        pixel_size_nm=_pixel_nm(head, order, 0, deltavision),
+        pixel_height_nm=_pixel_nm(head, order, 1, deltavision),
+        deltavision=deltavision,
+        times=times,
+        sequence=sequence,
+        wavelengths=waves,
     )
 
 

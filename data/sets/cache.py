@@ -13,8 +13,9 @@ import hashlib
 import shutil
 import tempfile
 import time
+from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,8 @@ VERSION = 2
 STALE_SECONDS = 3600
 
 
-class CachedStack(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class CachedStack:
     """One (cell, level) pair: its rows in the two maps and its two scales."""
 
     cell: int
@@ -45,7 +47,8 @@ class CachedStack(NamedTuple):
     target_norm: Normalisation
 
 
-class Cache(NamedTuple):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cache:
     """The maps: raw (stacks, 9, H, W) in counts, target (cells, 2H, 2W) in its own units.
 
     `folder` is where they lie, and where more about the same stacks may be kept; `sha256` is the
@@ -101,11 +104,13 @@ def stored_cache(folder: Path) -> Cache | None:
     raw, target = (stored_array(folder / f"{name}.npy") for name in ("raw", "target"))
     if raw is None or target is None:
         return None
-    stacks = [
-        CachedStack(*row[:4], Normalisation(*row[4]), Normalisation(*row[5]))
-        for row in index["stacks"]
-    ]
-    cache = Cache(raw, target, stacks, folder, index["sha256"])
+    cache = Cache(
+        raw=raw,
+        target=target,
+        stacks=[_stack(row) for row in index["stacks"]],
+        folder=folder,
+        sha256=index["sha256"],
+    )
     return cache if _fits(cache) else None
 
 
@@ -127,6 +132,19 @@ def _row(value: Any, place: str) -> list[Any]:
     for low, high in scales:
         number(above=0)(high - low, place)
     return [*numbers, *scales]
+
+
+def _stack(row: list[Any]) -> CachedStack:
+    """The stack of a checked row of the index."""
+    cell, level, raw_row, target_row, norm, target_norm = row
+    return CachedStack(
+        cell=cell,
+        level=level,
+        raw_row=raw_row,
+        target_row=target_row,
+        norm=Normalisation(*norm),
+        target_norm=Normalisation(*target_norm),
+    )
 
 
 _INDEX = {"sha256": text(), "stacks": list_of(_row, least=1)}
@@ -161,7 +179,9 @@ def _build(tree: DatasetTree, pairs: list[tuple[int, int]], home: Path, folder: 
     try:
         stacks, content = _decode(tree, pairs, building, size, dtype)
         index = {"root": str(tree.root.resolve()), "sha256": content}
-        write_json(building / "index.json", {**index, "stacks": [list(s) for s in stacks]})
+        write_json(
+            building / "index.json", {**index, "stacks": [astuple(stack) for stack in stacks]}
+        )
         if stored_cache(folder) is None:  # else another process finished the same copy first
             shutil.rmtree(folder, ignore_errors=True)  # a damaged copy
             building.rename(folder)
@@ -191,7 +211,15 @@ def _decode(
             norm = normalisation_of(raw, str(tree.raw_folder(cell, level)))
             wide_field = raw.mean(axis=0, dtype=np.float64)
             target_norm = target_normalisation(target, wide_field, norm, str(tree.gt_path(cell)))
-            stacks.append(CachedStack(cell, level, row, cells.index(cell), norm, target_norm))
+            stack = CachedStack(
+                cell=cell,
+                level=level,
+                raw_row=row,
+                target_row=cells.index(cell),
+                norm=norm,
+                target_norm=target_norm,
+            )
+            stacks.append(stack)
     return stacks, digest.hexdigest()
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,7 +33,8 @@ class Patches(NamedTuple):
     target: torch.Tensor
 
 
-class Stack(NamedTuple):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Stack:
     """One whole field, normalised; `norm` leads back to counts.
 
     `raw`: float32 (F, H, W), as in `Patches`. `target`: float32 (1, 2H, 2W).
@@ -124,7 +125,11 @@ class SimDataset:
         raw = network_input(entry.norm.apply(counts), guess, self.inputs)
         target = entry.target_norm.apply(self._cache.target[entry.target_row])[None]
         return Stack(
-            torch.from_numpy(raw), torch.from_numpy(target), entry.cell, entry.level, entry.norm
+            raw=torch.from_numpy(raw),
+            target=torch.from_numpy(target),
+            cell=entry.cell,
+            level=entry.level,
+            norm=entry.norm,
         )
 
     def steps(self, batch_size: int, patches_per_stack: int = 1) -> int:

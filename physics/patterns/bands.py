@@ -16,6 +16,7 @@ __all__ = [
     "exposures",
     "fast_shape",
     "frequencies",
+    "half_plane_radius",
     "power",
     "ring_index",
     "ring_mean",
@@ -36,6 +37,11 @@ def frequencies(
     return torch.fft.fftfreq(shape[0], **kwargs)[:, None], torch.fft.fftfreq(shape[1], **kwargs)[
         None
     ]
+
+
+def half_plane_radius(shape: tuple[int, int], device: torch.device) -> Tensor:
+    """Frequencies of `rfft2`, cycles per pixel: (h, w / 2 + 1)."""
+    return torch.hypot(*frequencies(shape, device))[:, : shape[1] // 2 + 1]
 
 
 def taper(

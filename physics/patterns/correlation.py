@@ -8,6 +8,7 @@ zero, so it predicts `first` for any k tried: the right k is the one whose predi
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -30,6 +31,7 @@ __all__ = [
     "Field",
     "Reference",
     "Sample",
+    "SearchedPlaces",
     "correlate",
     "field_of",
     "filtered",
@@ -46,7 +48,28 @@ BORDER = 10  # raw pixels over which images and products fall to zero; at most:
 BORDER_SHARE = 0.12  # of a side
 
 
-class Field(NamedTuple):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SearchedPlaces:
+    """Places of the flattened map (2h, 2w) that are searched, ring after ring.
+
+    Attributes:
+        places: their indices.
+        counts: how many of them lie in each ring.
+        halves: indices of those of the flattened half plane (2h, w + 1), ring after ring.
+        half_counts: how many of them lie in each ring.
+        of_halves: for each of `places`, the number of the one of `halves` that it, or its opposite,
+            lies on.
+    """
+
+    places: Tensor
+    counts: list[int]
+    halves: Tensor
+    half_counts: list[int]
+    of_halves: Tensor
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Field:
     """What depends on the size, the light and the optics alone, needed for every band.
 
     Attributes:
@@ -55,12 +78,7 @@ class Field(NamedTuple):
         transfer: (h, w) `bands.camera_otf`, on a padded grid that is quick to transform.
         lag: (h, w) taper of the templates.
         index: (h, w) rings of frequencies.
-        places: places of the flattened map (2h, 2w) that are searched, ring after ring.
-        counts: how many of them lie in each ring.
-        halves: those of the flattened half plane (2h, w + 1), ring after ring.
-        half_counts: how many of them lie in each ring.
-        of_halves: for each of `places`, the number of the one of `halves` that it, or its opposite,
-            lies on.
+        searched: places of the map of wave vectors that are searched.
         energy: sum of the squared taper, hence the power of noise whose variance is 1 where it has
             been weighed.
     """
@@ -70,11 +88,7 @@ class Field(NamedTuple):
     transfer: Tensor
     lag: Tensor
     index: Tensor
-    places: Tensor
-    counts: list[int]
-    halves: Tensor
-    half_counts: list[int]
-    of_halves: Tensor
+    searched: SearchedPlaces
     energy: float
 
     def spectra(self, images: Tensor) -> Tensor:
@@ -88,7 +102,7 @@ class Field(NamedTuple):
     def through(self, optics: Optics) -> Field:
         """The same field seen through other optics."""
         transfer = camera_otf(optics, tuple(self.transfer.shape), self.window.device)
-        return self._replace(transfer=transfer.to(self.window))
+        return replace(self, transfer=transfer.to(self.window))
 
 
 def field_of(optics: Optics, weight: Tensor) -> Field:
@@ -108,21 +122,19 @@ def field_of(optics: Optics, weight: Tensor) -> Field:
     index = ring_index(shape, 2.0 / min(shape), device)
     transfer = camera_otf(optics, shape, device)
     return Field(
-        window * weight,
-        inner,
-        transfer.to(weight),
-        lag.to(weight),
-        index,
-        *_searched(shape, device),
-        float(window.square().sum()),
+        window=window * weight,
+        inner=inner,
+        transfer=transfer.to(weight),
+        lag=lag.to(weight),
+        index=index,
+        searched=_searched(shape, device),
+        energy=float(window.square().sum()),
     )
 
 
 @lru_cache(maxsize=1)
-def _searched(
-    shape: tuple[int, int], device: torch.device | str
-) -> tuple[Tensor, list[int], Tensor, list[int], Tensor]:
-    """`places` to `of_halves` of `Field`: whole rings, as far as they meet `ANNULUS`.
+def _searched(shape: tuple[int, int], device: torch.device | str) -> SearchedPlaces:
+    """Whole rings of a map, as far as they meet `ANNULUS`.
 
     The order of the frames and their patterns are searched at the same places.
     """
@@ -144,7 +156,13 @@ def _searched(
         rings[kept].unique_consecutive(return_counts=True)[1].tolist()
         for kept in (places, places[~opposite])
     ]
-    return places, counts[0], halves, counts[1], number[on_half]
+    return SearchedPlaces(
+        places=places,
+        counts=counts[0],
+        halves=halves,
+        half_counts=counts[1],
+        of_halves=number[on_half],
+    )
 
 
 class Sample(NamedTuple):

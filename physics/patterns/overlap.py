@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,7 +17,8 @@ MODULATION_RANGE = (0.02, 1.0)
 MODULATION_GUESS = (0.5, 0.3)  # mean and standard deviation where the stack does not tell
 
 
-class Overlap(NamedTuple):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Overlap:
     """Both bands at the n frequencies f where they overlap, with the sample's zero at the origin.
 
     Attributes:
@@ -43,7 +44,8 @@ class Overlap(NamedTuple):
 
     def above(self, lowest: float) -> Overlap:
         """Without lower frequencies, which out-of-focus light fills; fringes do not modulate it."""
-        return Overlap(*(values[self.radius > lowest] for values in self))
+        kept = self.radius > lowest
+        return Overlap(**{name: values[kept] for name, values in vars(self).items()})
 
 
 def overlap(
@@ -72,7 +74,7 @@ def overlap(
     sides = torch.stack([first, first.conj()]) * _wave(ky * rows, kx * columns).to(first)
     moved = torch.fft.fft2(sides, s=tuple(field.transfer.shape)).flatten(1)[:, known.places]
     moved, mirror = moved * known.transfer
-    return known._replace(moved=moved, mirror=mirror)
+    return replace(known, moved=moved, mirror=mirror)
 
 
 def _without_moved(
@@ -94,15 +96,15 @@ def _without_moved(
     weight = 1 / (transfer**2 + 0.06 * shifted**2)  # 0.06: (m/2)^2, m = 0.5
     wide_noise, moved_noise = (variance * field.energy for variance in noise)
     return Overlap(
-        radius.sqrt(),
-        zero * shifted,
-        zero.new_zeros(0),
-        zero.new_zeros(0),
-        weight,
-        weight * shifted**2 * wide_noise,
-        weight * transfer**2 * moved_noise,
-        places,
-        transfer,
+        radius=radius.sqrt(),
+        wide=zero * shifted,
+        moved=zero.new_zeros(0),
+        mirror=zero.new_zeros(0),
+        weight=weight,
+        noise_wide=weight * shifted**2 * wide_noise,
+        noise_moved=weight * transfer**2 * moved_noise,
+        places=places,
+        transfer=transfer,
     )
 
 

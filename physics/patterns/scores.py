@@ -33,27 +33,29 @@ def amplitudes(ref: Reference, image: Tensor, field: Field) -> Tensor:
         image: (h, w) of `correlation.filtered`.
 
     Returns:
-        (n,) complex, at `Field.places`; for a real image at `Field.halves[Field.of_halves]`, the
+        (n,) complex, at `SearchedPlaces.places`; for a real image at `halves[of_halves]`, the
         places or their opposites, whose value is the complex conjugate. Noise has a mean square of
         1.
     """
     shape = (2 * image.shape[0], 2 * image.shape[1])
     product = image * ref.sample
     usual = _of_random_phases(ref, image, field, shape)
-    usual = usual[field.halves] + RIDGE * usual.max() + 1e-30
+    searched = field.searched
+    usual = usual[searched.halves] + RIDGE * usual.max() + 1e-30
     if product.is_complex():
-        found = torch.fft.fft2(product, s=shape).flatten()[field.places]
-        return found / _usual(found, usual[field.of_halves], field.counts)
-    found = torch.fft.rfft2(product, s=shape).flatten()[field.halves]
-    return (found / _usual(found, usual, field.half_counts))[field.of_halves]
+        correlation = torch.fft.fft2(product, s=shape).flatten()[searched.places]
+        return correlation / _usual(correlation, usual[searched.of_halves], searched.counts)
+    correlation = torch.fft.rfft2(product, s=shape).flatten()[searched.halves]
+    normalised = correlation / _usual(correlation, usual, searched.half_counts)
+    return normalised[searched.of_halves]
 
 
-def _usual(found: Tensor, usual: Tensor, counts: list[int]) -> Tensor:
+def _usual(correlation: Tensor, usual: Tensor, counts: list[int]) -> Tensor:
     """The modulus that random phases have, raised where the median of a ring says more."""
-    rings = (power(found) / usual).split(counts)
+    rings = (power(correlation) / usual).split(counts)
     medians = torch.stack([ring.median() for ring in rings])
     raised = (medians / math.log(2.0)).clamp(min=1.0)
-    lengths = torch.tensor(counts, device=found.device)
+    lengths = torch.tensor(counts, device=correlation.device)
     return (usual * raised.repeat_interleave(lengths)).sqrt()
 
 
@@ -69,11 +71,11 @@ def score_map(ref: Reference, image: Tensor, field: Field) -> Tensor:
     return scores_of(amplitudes(ref, image, field)[None], field)[0]
 
 
-def scores_of(found: Tensor, field: Field) -> Tensor:
+def scores_of(amplitudes: Tensor, field: Field) -> Tensor:
     """Moduli of n `amplitudes` over `sqrt(ln 2)`, on maps (n, 2h, 2w)."""
     height, width = (2 * n for n in field.transfer.shape)
-    score = (power(found) / math.log(2.0)).sqrt()
-    maps = score.new_zeros(len(score), height * width).index_copy(1, field.places, score)
+    score = (power(amplitudes) / math.log(2.0)).sqrt()
+    maps = score.new_zeros(len(score), height * width).index_copy(1, field.searched.places, score)
     return maps.reshape(-1, height, width)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cmath
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -28,7 +28,8 @@ LEAST_ODDS = -80.0  # logarithm; smaller numbers than its exponential are slow t
 COMPRESSED = 25.0
 
 
-class Fan(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Fan:
     """Three wave vectors, and what speaks for them.
 
     Attributes:
@@ -105,7 +106,13 @@ def find_fan(maps: list[Tensor]) -> Fan:
         waves.append((y, x))
         heights.append(float(maps[o][round(y * shape[0]), round(x * shape[1])]))
         certainties.append(best.share * _share(likely, fy, fx, y, x))
-    return Fan(waves, heights, best.evidence, best.evidences, certainties)
+    return Fan(
+        waves=waves,
+        heights=heights,
+        evidence=best.evidence,
+        evidences=best.evidences,
+        certainties=certainties,
+    )
 
 
 def _near(
@@ -155,7 +162,8 @@ def _blurred(evidence: Tensor, pool: int) -> Tensor:
     return blurred.clamp(min=1e-2).log()
 
 
-class _Best(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class _Best:
     """The best fan: evidence of all fans, of each orientation, sense, first wave, share in all."""
 
     evidence: float

@@ -7,6 +7,7 @@ a residual that is larger than the noise, and no ground truth is needed to see i
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -33,7 +34,8 @@ BORDER = 4  # raw pixels that no score looks at: the field goes on outside, the 
 PADDING = 16  # super-resolution pixels of mirrored image
 
 
-class Resimulation(NamedTuple):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Resimulation:
     """What the frames say about an image.
 
     Attributes:
@@ -261,11 +263,11 @@ def _compare(frames: Tensor, model: Tensor, variance: Tensor, weight: Tensor) ->
 
     mean = (frames * weight).sum(dim=(1, 2), keepdim=True) / weight.sum().clamp(min=1)
     return Resimulation(
-        _invented(-rest.mean(dim=0), frames.mean(dim=0), variance / count, inner),
-        chi2,
-        share(rest, frames - mean, count),
-        share(differences(rest), differences(frames), count - 1),
-        model,
+        invented=_invented(-rest.mean(dim=0), frames.mean(dim=0), variance / count, inner),
+        chi2=chi2,
+        unexplained=share(rest, frames - mean, count),
+        fringes_unexplained=share(differences(rest), differences(frames), count - 1),
+        frames=model,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,7 +11,8 @@ from torch import Tensor
 __all__ = ["Canvas", "Curves", "random_curves", "spline_basis"]
 
 
-class Curves(NamedTuple):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Curves:
     """Points of many curves laid end to end, one entry per point (N,)."""
 
     y_nm: Tensor
@@ -173,4 +173,11 @@ def random_curves(
     x = (torch.cos(heading) * step).cumsum(0, dtype=torch.float64)
     y = (y - (y[pivot] - centres_nm[:, 0])[owner]).float()
     x = (x - (x[pivot] - centres_nm[:, 1])[owner]).float()
-    return Curves(y, x, heading, owner, rank * step, rank / (counts - 1)[owner])
+    return Curves(
+        y_nm=y,
+        x_nm=x,
+        heading=heading,
+        owner=owner,
+        arc_nm=rank * step,
+        fraction=rank / (counts - 1)[owner],
+    )

@@ -196,7 +196,7 @@ WAYS = {
         lambda d: deltavision(d / "raw.dv", np.concatenate([B, A]), colours=2),
         {"channel": "605"},
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -212,6 +212,12 @@ def test_the_arrays_are_equal_bit_for_bit(tmp_path, way):
     assert stack.raw[0].tobytes() == A.astype(np.float32).tobytes()
     assert stack.warnings == ()
     assert stack.name.startswith("raw")
+
+
+def planes_and_colours():
+    """Nine frames of each of two planes, in two colours: (18, 2, H, W)."""
+    colours = np.stack([[A, B], [B, C]])  # (colour, plane, frame, H, W)
+    return colours.transpose(1, 2, 0, 3, 4).reshape(18, 2, *SIZE)
 
 
 # name -> (writer of several stacks, layout, names of the stacks, the stacks, part of a note)
@@ -245,8 +251,7 @@ SEVERAL = {
         "18 images of 36x48 px read as 2 planes of nine frames",
     ),
     "planes and colours": (
-        lambda d: imagej(d / "raw.tif", np.stack([[A, B], [B, C]]).swapaxes(0, 1)
-                         .reshape(2, 2, 9, *SIZE).swapaxes(1, 2).reshape(18, 2, *SIZE), "ZCYX"),
+        lambda d: imagej(d / "raw.tif", planes_and_colours(), "ZCYX"),
         {},
         ["raw_C1_Z1", "raw_C1_Z2", "raw_C2_Z1", "raw_C2_Z2"],
         [A, B, B, C],
@@ -270,7 +275,7 @@ SEVERAL = {
         [A, B],
         "",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("way", SEVERAL)

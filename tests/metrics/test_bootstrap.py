@@ -30,8 +30,8 @@ def test_repeating_the_stacks_of_a_cell_narrows_nothing():
     rng = np.random.default_rng(1)
     cell = rng.normal(size=12)
     once = mean_over_cells(cell, np.arange(12), np.random.default_rng(5))
-    often = mean_over_cells(np.repeat(cell, 9), np.repeat(np.arange(12), 9),
-                            np.random.default_rng(5))  # fmt: skip
+    values, cells = np.repeat(cell, 9), np.repeat(np.arange(12), 9)
+    often = mean_over_cells(values, cells, np.random.default_rng(5))
     np.testing.assert_allclose(once, often)
 
 

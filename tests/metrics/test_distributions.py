@@ -70,8 +70,8 @@ def test_crps_and_nll_are_best_for_the_true_sigma():
 
 
 def test_observed_frequency_counts():
-    np.testing.assert_allclose(observed_frequency([0.1, 0.4, 0.4, 0.9], [0.1, 0.39, 0.4, 1]),
-                               [0.25, 0.25, 0.75, 1])  # fmt: skip
+    frequency = observed_frequency([0.1, 0.4, 0.4, 0.9], [0.1, 0.39, 0.4, 1])
+    np.testing.assert_allclose(frequency, [0.25, 0.25, 0.75, 1])
     error, sigma = pixels(50_000)
     np.testing.assert_allclose(observed_frequency(ndtr(error / sigma)), QUANTILES, atol=0.01)
     assert quantile_calibration_error(ndtr(error / sigma)) < 0.004

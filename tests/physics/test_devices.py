@@ -46,9 +46,9 @@ def test_first_guess_and_resimulation(raw, other_device):
 
 def test_raw_checks(raw, other_device):
     patterns = estimate(raw)
-    expected = raw_checks(raw, patterns=patterns)._asdict()
+    expected = raw_checks(raw, patterns=patterns).by_name()
     with other_device.working():
-        found = raw_checks(raw.to(other_device.device), patterns=patterns)._asdict()
+        found = raw_checks(raw.to(other_device.device), patterns=patterns).by_name()
     for name, value in expected.items():
         if isinstance(value, str) or name in ("groups", "copies"):
             assert found[name] == value

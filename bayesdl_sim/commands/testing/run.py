@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import asdict, astuple, replace
 from functools import partial
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.settings import INTERVAL
-from bayesdl_sim.metrics.images import Quality, quality
+from bayesdl_sim.metrics.images import QUALITY_SCORES, Quality, quality
 from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled
 from bayesdl_sim.utils.console.progress import Progress
 from bayesdl_sim.utils.devices import choose_device
@@ -132,7 +132,7 @@ def process(entry: StackEntry, folder: Path, settings: TestSettings, posterior: 
         result = posterior.reconstruct(prepared, settings.maps, progress, settings=settings.numbers)
     print(f"{source}: verdict: {result.verdict.sentence()}")
     scores = {} if target is None else compare(result.sr, stack.raw, target)
-    quality_facts = {name: score._asdict() for name, score in scores.items()}
+    quality_facts = {name: asdict(score) for name, score in scores.items()}
     facts = {"quality": quality_facts} if scores else None
     result.save(folder, facts, form=settings.format)
     report(stack, result, scores, folder)
@@ -179,7 +179,8 @@ def compare(sr: NDArray, raw: NDArray, target: NDArray) -> dict[str, Quality]:
             quality(np.where(gap, 0, image)[inner], np.where(gap, 0, truth)[inner])
             for image, truth, gap in zip(images, target, np.isnan(sr), strict=True)
         ]
-        scores[name] = Quality(*np.mean(rows, axis=0).tolist())
+        means = np.mean([astuple(row) for row in rows], axis=0).tolist()
+        scores[name] = Quality(**dict(zip(QUALITY_SCORES, means, strict=True)))
     return scores
 
 

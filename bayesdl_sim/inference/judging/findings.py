@@ -67,7 +67,7 @@ def findings(
     errors of the measurement; copies, dark frames and fringes in the wrong frames are refused.
 
     Args:
-        checks: `physics.checks.raw_checks.RawChecks` as a dictionary.
+        checks: `physics.checks.raw_checks.RawChecks.by_name`.
         field: (H, W) that was checked.
     """
     if min(field) < SMALLEST_FIELD:

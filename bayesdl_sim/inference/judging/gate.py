@@ -115,7 +115,7 @@ def stack_scores(
     """One number per kind of evidence, larger where it is less usual: the keys of `SCORES`.
 
     Args:
-        checks: `physics.checks.raw_checks.RawChecks` as a dictionary.
+        checks: `physics.checks.raw_checks.RawChecks.by_name`.
         misfit: `unexplained`, `fringes_unexplained` and `invented` of the re-simulation.
         wide_field: (H, W), mean of the nine frames.
         mean: (2H, 2W), posterior mean, any linear units.

@@ -90,7 +90,7 @@ def scores_at(
     """
     examined = prepared.examine(t, torch.from_numpy(sr))
     wide_field, sr = prepared.shown(t).mean(dim=0).cpu().numpy(), _dimmed(prepared, t, sr)
-    return stack_scores(examined.checks._asdict(), examined.misfit(), wide_field, sr, epistemic)
+    return stack_scores(examined.checks.by_name(), examined.misfit(), wide_field, sr, epistemic)
 
 
 def _dimmed(prepared: PreparedStack, t: int, image: NDArray) -> NDArray:
@@ -105,7 +105,7 @@ def _dimmed(prepared: PreparedStack, t: int, image: NDArray) -> NDArray:
 def findings_in(part: Part) -> list[Finding]:
     """Faults that the raw frames of one part of a field show."""
     stack = part.prepared.stack
-    checks = part.prepared.checks(part.t)._asdict()
+    checks = part.prepared.checks(part.t).by_name()
     file_faults = [Finding(False, warning) for warning in stack.warnings]
     given_optics, estimated_optics = part.prepared.optics, part.prepared.patterns(part.t).optics
     file_faults += contradicted_optics(given_optics, estimated_optics)

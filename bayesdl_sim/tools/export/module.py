@@ -111,7 +111,14 @@ class PosteriorModule(nn.Module):
     def posterior(self, device: torch.device) -> Posterior:
         """The same members as the object that predicts."""
         config = self.members[0].config
-        facts = MemberFacts(_SOURCE, "", config, {}, {}, self.members[0].is_local)
+        facts = MemberFacts(
+            path=_SOURCE,
+            sha256="",
+            network=config,
+            sampler={},
+            training={},
+            is_local=self.members[0].is_local,
+        )
         apply = partial(apply_member, device=device, tile=self.tile)
         return Posterior(
             folder=_SOURCE,

@@ -11,7 +11,6 @@ from __future__ import annotations
 import cmath
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -56,7 +55,8 @@ NOT_BY_CHANCE = 0.6  # of a frame's highest peak: lower ones are side lobes
 Found = tuple[set[int], tuple[int, int]]  # frames, and the place of their peak in the maps
 
 
-class FringeGroup(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class FringeGroup:
     """Frames that clearly show one wave vector.
 
     Attributes:
@@ -246,9 +246,13 @@ def _by_partition(
 def _group(
     members: list[int], ky: float, kx: float, height: Tensor, products: list[Tensor]
 ) -> FringeGroup:
-    phase = tuple(cmath.phase(_value_at(products[f], ky, kx)) for f in members)
-    heights = tuple(float(height[f]) for f in members)
-    return FringeGroup(tuple(members), math.hypot(ky, kx), math.atan2(ky, kx), heights, phase)
+    return FringeGroup(
+        frames=tuple(members),
+        frequency=math.hypot(ky, kx),
+        angle=math.atan2(ky, kx),
+        height=tuple(float(height[f]) for f in members),
+        phase=tuple(cmath.phase(_value_at(products[f], ky, kx)) for f in members),
+    )
 
 
 def _value_at(product: Tensor, ky: float, kx: float) -> complex:

@@ -68,12 +68,13 @@ def weigh_partitions(amplitudes: Tensor, field: Field) -> Weighed:
 
     Args:
         amplitudes: (9, n) complex, `correlation.amplitudes` of each frame's difference from the
-            mean at `Field.places`.
+            mean at the searched places of the field.
         field: of the frames.
     """
     height, width = (2 * n for n in field.transfer.shape)
-    half = field.places % width <= width // 2  # frames are real: the other half repeats it
-    amplitudes, places = HEIGHT * amplitudes[:, half], field.places[half]
+    places = field.searched.places
+    half = places % width <= width // 2  # frames are real: the other half repeats it
+    amplitudes, places = HEIGHT * amplitudes[:, half], places[half]
     fy, fx = (f.flatten() for f in frequencies((height, width), places.device))
     cells = _Cells(fy[places // width], fx[places % width].abs(), min(height, width))
     turn, maps = cmath.exp(2j * math.pi / PHASES), []

@@ -10,18 +10,18 @@ from bayesdl_sim.bayes.calibration.image_features import brightness_of, features
 def cells(number, seed=0, factor=1.0, pixels=3000, skewed=False):
     """(error, sigma) of cells whose true deviation is `factor` times the stated one."""
     rng = np.random.default_rng(seed)
-    found = []
+    made = []
     for _ in range(number):
         sigma = rng.uniform(0.02, 0.3, pixels)
         noise = rng.exponential(size=pixels) - 1 if skewed else rng.normal(size=pixels)
-        found.append([CalibrationStack(factor * sigma * noise, sigma)])
-    return found
+        made.append([CalibrationStack(error=factor * sigma * noise, sigma=sigma)])
+    return made
 
 
 def with_features(number, slope, contrast=None, seed=0, pixels=2000):
     """Cells of one stack; `z^2` goes with the contrast to the power of `slope`."""
     rng = np.random.default_rng(seed)
-    found = []
+    made = []
     for _ in range(number):
         log_contrast = rng.uniform(-3, 0) if contrast is None else contrast
         mean = np.exp(log_contrast) * rng.normal(size=pixels)
@@ -30,8 +30,9 @@ def with_features(number, slope, contrast=None, seed=0, pixels=2000):
             0.5 * (slope * (log_contrast + 1.5) + rng.normal(0, 0.3 * (contrast is None)))
         )
         error = hard * sigma * rng.normal(size=pixels)
-        found.append([CalibrationStack(error, sigma, features_of(mean, sigma, 0.3 * sigma))])
-    return found
+        features = features_of(mean, sigma, 0.3 * sigma)
+        made.append([CalibrationStack(error=error, sigma=sigma, features=features)])
+    return made
 
 
 def with_structure(number, seed=0, pixels=4000):
@@ -40,15 +41,20 @@ def with_structure(number, seed=0, pixels=4000):
     Three tenths of the pixels are structure, of brightness around 1; the rest is background.
     """
     rng = np.random.default_rng(seed)
-    found = []
+    made = []
     for _ in range(number):
         lit = rng.random(pixels) < 0.3
         mean = lit + 0.02 * rng.normal(size=pixels)
         sigma = np.exp(rng.uniform(-3, -1)) * rng.uniform(0.5, 1.5, pixels)
         error = np.where(lit, 1.0, 0.5) * sigma * rng.normal(size=pixels)
-        known = features_of(mean, sigma, 0.3 * sigma), brightness_of(mean)
-        found.append([CalibrationStack(error, sigma, *known)])
-    return found
+        stack = CalibrationStack(
+            error=error,
+            sigma=sigma,
+            features=features_of(mean, sigma, 0.3 * sigma),
+            brightness=brightness_of(mean),
+        )
+        made.append([stack])
+    return made
 
 
 @pytest.fixture(name="cells", scope="session")

@@ -1,5 +1,7 @@
 """Fitting: what a calibration repairs on new cells, and what it refuses to claim."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -19,8 +21,8 @@ def coverage(pixels, calibration, level, guaranteed=False):
 
 
 def test_scale_is_the_root_of_mean_z2_with_cells_of_equal_weight(cells):
-    first = [CalibrationStack(np.full(10, 0.3), np.full(10, 0.1))]  # z = 3
-    second = [CalibrationStack(np.full(1000, 0.1), np.full(1000, 0.1))]  # z = 1
+    first = [CalibrationStack(error=np.full(10, 0.3), sigma=np.full(10, 0.1))]  # z = 3
+    second = [CalibrationStack(error=np.full(1000, 0.1), sigma=np.full(1000, 0.1))]  # z = 1
     assert fit_calibration([first, second]).scale == pytest.approx(np.sqrt((9 + 1) / 2))
     assert fit_calibration(cells(20, factor=1.6)).scale == pytest.approx(1.6, rel=0.01)
 
@@ -43,7 +45,7 @@ def test_the_map_is_kept_where_it_helps_and_only_there(cells):
     assert high > 1.3 * -low  # an exponential error has its tail above
     # Biased cells, each in a direction of its own: the others tell nothing about the next.
     biased = [
-        [stack._replace(error=stack.error + (-1) ** number * stack.sigma)]
+        [replace(stack, error=stack.error + (-1) ** number * stack.sigma)]
         for number, (stack,) in enumerate(cells(5, pixels=400))
     ]
     unlike = fit_calibration(biased)
@@ -115,7 +117,7 @@ def test_structure_of_dim_stacks_keeps_its_interval(with_structure):
     for part in (lit, ~lit):
         assert np.mean((z[part] >= low) & (z[part] <= high)) == pytest.approx(0.9, abs=0.015)
         assert np.mean(z[part] ** 2) == pytest.approx(1.0, abs=0.06)
-    plain = [[s._replace(brightness=None) for s in cell] for cell in with_structure(40)]
+    plain = [[replace(s, brightness=None) for s in cell] for cell in with_structure(40)]
     one = fit_calibration(plain)
     z = stack.error / (one.factor(stack.features) * stack.sigma)
     low, high, _ = one.bounds(0.9, guaranteed=False)
@@ -148,17 +150,19 @@ def test_interval_error_looks_at_the_lit_pixels_of_each_stack():
 def test_a_structure_that_the_fit_has_not_seen_has_a_say(with_features):
     """Contrast tells about the errors of one structure, and misleads for the other."""
     known = with_features(40, slope=2.0)
-    one = [[stack._replace(structure="one") for stack in cell] for cell in known]
+    one = [[replace(stack, structure="one") for stack in cell] for cell in known]
     other = [
         [
-            stack._replace(
-                error=stack.error / np.exp(2.0 * (stack.features.contrast + 1.5)), structure="other"
+            replace(
+                stack,
+                error=stack.error / np.exp(2.0 * (stack.features.contrast + 1.5)),
+                structure="other",
             )
             for stack in cell
         ]
         for cell in with_features(40, slope=2.0, seed=5)
     ]
-    alike = [[stack._replace(structure="") for stack in cell] for cell in (*one, *other[:8])]
+    alike = [[replace(stack, structure="") for stack in cell] for cell in (*one, *other[:8])]
     assert fit_calibration(alike).by_features is not None
     told = fit_calibration([*one, *other[:8]])
     assert told.by_features is None or told.by_features.weights[1:] == (0.0, 0.0)

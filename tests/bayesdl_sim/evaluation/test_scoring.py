@@ -59,9 +59,11 @@ def samples(cells=12, levels=2, pixels=1500, factor=1.0, seed=0):
 def fitted(stacks):
     """Calibration and baselines of samples."""
     cells = sorted({sample.cell for sample in stacks})
-    calibration = fit_calibration(
-        [[CalibrationStack(s.error, s.sigma) for s in stacks if s.cell == cell] for cell in cells]
-    )
+    pixels = [
+        [CalibrationStack(error=s.error, sigma=s.sigma) for s in stacks if s.cell == cell]
+        for cell in cells
+    ]
+    calibration = fit_calibration(pixels)
     mean, error = (np.concatenate([getattr(s, n) for s in stacks]) for n in ("mean", "error"))
     return calibration, fit_baselines(mean, error)
 

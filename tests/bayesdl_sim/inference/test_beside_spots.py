@@ -39,7 +39,7 @@ def leaving(monkeypatch):
             frames = frames if haze is None else frames - haze
             noise = 0.5 * torch.randn(frames.shape, generator=torch.Generator().manual_seed(0))
             left = counts * torch.from_numpy(blob(frames.shape[1:], 10.0))
-            return original(self, t, sr)._replace(frames=frames + noise - left)
+            return replace(original(self, t, sr), frames=frames + noise - left)
 
         monkeypatch.setattr(PreparedStack, "resimulate", resimulate)
 

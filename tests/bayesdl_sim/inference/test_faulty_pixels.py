@@ -75,5 +75,5 @@ def test_a_pixel_that_is_always_bright_is_hot_and_not_dead(stack):
     raw = stack.raw.copy()
     raw[..., 20, 20] = raw[..., 50, 61] = 4000.0
     checks = PreparedStack(replace(stack, raw=raw)).checks(0)
-    assert checks.hot_share == pytest.approx(2 / stack.raw[0, 0].size)
-    assert checks.dead_share == 0
+    assert checks.sensor.hot_share == pytest.approx(2 / stack.raw[0, 0].size)
+    assert checks.sensor.dead_share == 0

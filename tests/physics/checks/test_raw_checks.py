@@ -53,22 +53,24 @@ def checks(good):
 
 
 def test_good_stack_is_described_as_it_was_made(checks):
-    assert sorted(checks.groups) == [(1, 2, 3), (4, 5, 6), (7, 8, 9)]
-    assert min(checks.confidence) > 6
-    assert checks.frequency == pytest.approx(LIGHT.frequency, abs=2e-3)
-    assert checks.angle_error_deg < 2
-    for step, error in zip(checks.phase_step_deg, checks.phase_step_error_deg, strict=True):
+    assert sorted(checks.fringes.groups) == [(1, 2, 3), (4, 5, 6), (7, 8, 9)]
+    assert min(checks.fringes.confidence) > 6
+    assert checks.fringes.frequency == pytest.approx(LIGHT.frequency, abs=2e-3)
+    assert checks.fringes.angle_error_deg < 2
+    for step, error in zip(
+        checks.fringes.phase_step_deg, checks.fringes.phase_step_error_deg, strict=True
+    ):
         assert step < 3 * error
-    assert checks.copies == ()
-    assert checks.saturated_share == checks.hot_share == 0
-    assert checks.drift_px < 0.3
-    assert checks.fringe_sigma > 10
-    assert checks.brightness == pytest.approx((1.0,) * 9, abs=0.05)
+    assert checks.storage.copies == ()
+    assert checks.storage.saturated_share == checks.sensor.hot_share == 0
+    assert checks.light.drift_px < 0.3
+    assert checks.fringes.fringe_sigma > 10
+    assert checks.light.brightness == pytest.approx((1.0,) * 9, abs=0.05)
 
 
 def test_gain_and_signal_are_measured_from_the_noise(checks):
-    assert checks.gain == pytest.approx(1.7, rel=0.2)
-    assert 100 < checks.signal_e < 200
+    assert checks.sensor.gain == pytest.approx(1.7, rel=0.2)
+    assert 100 < checks.light.signal_e < 200
 
 
 @pytest.mark.parametrize(
@@ -79,71 +81,75 @@ def test_gain_and_signal_are_measured_from_the_noise(checks):
     ],
 )
 def test_frames_are_grouped_by_their_fringes_in_any_order(good, order, group):
-    assert group in raw_checks(good[order]).groups
+    assert group in raw_checks(good[order]).fringes.groups
 
 
 def test_repeated_orientation_is_one_group_of_six():
     names = ("frequency", "angle", "phase")
     repeated = {name: tuple(getattr(LIGHT, name)[o] for o in (0, 1, 1)) for name in names}
     found = raw_checks(stack(replace(MICROSCOPE, illumination=replace(LIGHT, **repeated))))
-    assert (4, 5, 6, 7, 8, 9) in found.groups
+    assert (4, 5, 6, 7, 8, 9) in found.fringes.groups
 
 
 def test_wrong_phase_steps_are_measured():
     phase = tuple((o, o, o + STEP) for o in range(3))
     found = raw_checks(stack(replace(MICROSCOPE, illumination=replace(LIGHT, phase=phase))))
-    assert len(found.phase_step_deg) == 3
-    for step, error in zip(found.phase_step_deg, found.phase_step_error_deg, strict=True):
+    assert len(found.fringes.phase_step_deg) == 3
+    for step, error in zip(
+        found.fringes.phase_step_deg, found.fringes.phase_step_error_deg, strict=True
+    ):
         assert step == pytest.approx(120, abs=max(3 * error, 15))
 
 
 def test_wide_field_has_no_fringes():
     dark = replace(LIGHT, modulation=(0.0, 0.0, 0.0))
     found = raw_checks(stack(replace(MICROSCOPE, illumination=dark)))
-    assert found.groups == ()
-    assert found.fringe_sigma < 3
-    assert found.fringe_share < 1e-3
+    assert found.fringes.groups == ()
+    assert found.fringes.fringe_sigma < 3
+    assert found.fringes.fringe_share < 1e-3
 
 
 def test_dim_stack_is_not_judged():
-    assert raw_checks(stack(signal=1.0)).groups == ()
+    assert raw_checks(stack(signal=1.0)).fringes.groups == ()
 
 
 def test_drift_between_orientations_in_pixels():
     found = raw_checks(stack(shift=1))
-    assert found.drift_px == pytest.approx(2.0, abs=0.3)
-    assert found.drift_error_px < 0.3
+    assert found.light.drift_px == pytest.approx(2.0, abs=0.3)
+    assert found.light.drift_error_px < 0.3
 
 
 def test_copies_are_found_even_brighter_and_with_another_offset(good):
     raw = good.clone()
     raw[5] = 1.3 * raw[1] + 40
-    assert raw_checks(raw).copies == ((2, 6),)
+    assert raw_checks(raw).storage.copies == ((2, 6),)
 
 
 def test_saturation_is_the_share_that_was_cut(good):
     top = good.flatten().quantile(0.95)
-    assert raw_checks(good.clamp(max=float(top))).saturated_share == pytest.approx(0.05, abs=0.02)
+    assert raw_checks(good.clamp(max=float(top))).storage.saturated_share == pytest.approx(
+        0.05, abs=0.02
+    )
 
 
 def test_hot_pixels_are_counted_and_are_no_copies(good):
     where = torch.rand(SIZE, SIZE, generator=torch.Generator().manual_seed(1)) < 0.003
     found = raw_checks(good + where * 3 * good.max())
-    assert found.hot_share == pytest.approx(float(where.double().mean()), rel=0.35)
-    assert found.copies == ()
+    assert found.sensor.hot_share == pytest.approx(float(where.double().mean()), rel=0.35)
+    assert found.storage.copies == ()
 
 
 def test_dark_frame_and_bleaching(good):
     raw = good.clone()
     raw[4] = raw.min()
-    assert raw_checks(raw).brightness[4] < 0.1
+    assert raw_checks(raw).light.brightness[4] < 0.1
     fading = 100 + (good - 100) * torch.linspace(1, 0.6, 9)[:, None, None]
-    assert raw_checks(fading).bleaching == pytest.approx(0.4, abs=0.08)
+    assert raw_checks(fading).light.bleaching == pytest.approx(0.4, abs=0.08)
 
 
 def test_defocus_takes_the_fine_share(checks):
     blurred = torch.nn.functional.avg_pool2d(stack()[None], 5, stride=1, padding=2)[0]
-    assert raw_checks(blurred).fine_share < 0.5 * checks.fine_share
+    assert raw_checks(blurred).light.fine_share < 0.5 * checks.light.fine_share
 
 
 def test_noise_line_of_a_camera_that_is_known():
@@ -169,16 +175,16 @@ def test_exchanged_frames_show_at_low_modulation(stand, modulation, pair):
     raw = stand(0.34, 0.30, modulation=modulation).stack(size=(160, 160), signal_e=150.0)
     order = list(range(9))
     order[pair[0]], order[pair[1]] = pair[1], pair[0]
-    groups = raw_checks(raw[order]).groups
+    groups = raw_checks(raw[order]).fringes.groups
     assert any(len({(frame - 1) // 3 for frame in group}) > 1 for group in groups)
-    right = raw_checks(raw).groups
+    right = raw_checks(raw).fringes.groups
     assert all(len({(frame - 1) // 3 for frame in group}) == 1 for group in right)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_dim_frames_in_the_right_order_are_never_called_wrong(stand, seed):
     raw = stand(0.34, 0.30, modulation=0.2).stack(size=(128, 128), signal_e=12.0, seed=seed)
-    groups = raw_checks(raw).groups
+    groups = raw_checks(raw).fringes.groups
     assert all(len({(frame - 1) // 3 for frame in group}) == 1 for group in groups)
 
 
@@ -186,11 +192,11 @@ def test_gaps_hot_pixels_and_spots_are_reported(good):
     raw = good.clone()
     raw[:, -8:], raw[:, 40, 50], raw[:, 41, 50] = 0, 9000, 8000
     found = raw_checks(raw)
-    assert found.missing == "a border of 8 rows holds no data"
-    assert found.missing_share == pytest.approx(8 / SIZE)
-    assert found.hot_share == pytest.approx(2 / SIZE**2)
-    assert found.copies == ()
-    assert found.spot < 4
-    assert min(found.pattern_probability) > 0.9
+    assert found.sensor.missing == "a border of 8 rows holds no data"
+    assert found.sensor.missing_share == pytest.approx(8 / SIZE)
+    assert found.sensor.hot_share == pytest.approx(2 / SIZE**2)
+    assert found.storage.copies == ()
+    assert found.light.spot < 4
+    assert min(found.fringes.pattern_probability) > 0.9
     raw[:, 60:64, 60:64] += 20 * good.max()
-    assert raw_checks(raw).spot > 10
+    assert raw_checks(raw).light.spot > 10

@@ -61,7 +61,7 @@ def test_scores_of_noise_have_median_one(correlated):
         torch.view_as_complex(noise)[: field.window.shape[0], : field.window.shape[1]]
     )
     ref = reference(Sample(ref.sample, ref.sample), band, field, 2.0)
-    scores = score_map(ref, filtered(ref, band, field), field).flatten()[field.places]
+    scores = score_map(ref, filtered(ref, band, field), field).flatten()[field.searched.places]
     assert 0.85 < float(scores.median()) < 1.02
     assert float(scores.max()) < 4.5
 

@@ -31,7 +31,7 @@ def noisy():
 def test_noise_has_a_mean_square_of_one(noisy):
     field, ref, image = noisy
     found = amplitudes(ref, image, field)
-    assert found.shape == field.places.shape
+    assert found.shape == field.searched.places.shape
     assert 0.8 < float(found.abs().square().mean()) < 1.1
 
 
@@ -47,7 +47,7 @@ def test_maps_hold_the_moduli_at_their_places_and_nothing_elsewhere(noisy):
     maps = scores_of(torch.stack([found, 2 * found]), field)
     assert maps.shape == (2, *(2 * n for n in field.transfer.shape))
     expected = found.abs() / math.sqrt(math.log(2.0))
-    assert torch.allclose(maps[1].flatten()[field.places], 2 * expected)
+    assert torch.allclose(maps[1].flatten()[field.searched.places], 2 * expected)
     assert torch.equal(maps[0], score_map(ref, image, field))
     radius = math.floor(ANNULUS[0] * maps.shape[2]) - 2
     assert float(maps[0, 0, :radius].abs().max()) == 0

@@ -70,7 +70,7 @@ def test_examination_is_that_of_the_physics(stack):
     assert examined.square == expected.square == prepared.whole == prepared.squares(0)[0]
     assert prepared.field == (80, 96)
     assert examined.fine_square == parts_of(prepared, 0)[0].fine_square
-    assert examined.checks.groups == expected.checks.groups
+    assert examined.checks.fringes.groups == expected.checks.fringes.groups
     assert examined.misfit().keys() == expected.misfit().keys()
 
 

@@ -12,7 +12,12 @@ def group(orientation, angle_deg, phases_deg=(0, 120, 240), height=40.0):
     """Three frames of one orientation."""
     frames = tuple(range(3 * orientation, 3 * orientation + 3))
     phase = tuple(math.radians(phase + 17) for phase in phases_deg)
-    return FringeGroup(frames, 0.25, math.radians(angle_deg), (height,) * 3, phase)
+    return of_frames(frames, phase, math.radians(angle_deg), height)
+
+
+def of_frames(frames, phase, angle=0.0, height=9.0):
+    heights = (height,) * len(frames)
+    return FringeGroup(frames=frames, frequency=0.25, angle=angle, height=heights, phase=phase)
 
 
 @pytest.mark.parametrize("turn", [0, 40, 170, -65])
@@ -38,8 +43,8 @@ def test_high_peaks_give_certain_phases():
 
 
 def test_what_is_no_orientation_says_nothing():
-    pair = FringeGroup((0, 1), 0.25, 0.0, (9.0, 9.0), (0.0, 1.0))
-    mixed = FringeGroup((0, 1, 3), 0.25, 0.0, (9.0, 9.0, 9.0), (0.0, 1.0, 2.0))
+    pair = of_frames((0, 1), (0.0, 1.0))
+    mixed = of_frames((0, 1, 3), (0.0, 1.0, 2.0))
     geometry = geometry_of([pair, mixed, group(2, 10)])
     assert len(geometry.phase_step_deg) == 1
     assert math.isnan(geometry.angle_error_deg)

@@ -22,7 +22,7 @@ def field():
 def noise(field, seed=0):
     """Amplitudes of frames without fringes: complex, of power 1."""
     generator = torch.Generator().manual_seed(seed)
-    parts = torch.randn(2, 9, len(field.places), generator=generator)
+    parts = torch.randn(2, 9, len(field.searched.places), generator=generator)
     return torch.complex(*parts) / math.sqrt(2)
 
 
@@ -35,7 +35,7 @@ def with_fringes(field, partition, height, seed=0):
         row, column = (round(width * FREQUENCY * f(angle)) for f in (math.sin, math.cos))
         if column < 0:
             row, column = -row, -column
-        place = int((field.places == (row % width) * width + column).nonzero()[0, 0])
+        place = int((field.searched.places == (row % width) * width + column).nonzero()[0, 0])
         for step, frame in enumerate(triple):
             found[frame, place] += cmath.rect(height, 0.3 + o + step * 2 * math.pi / 3)
     return found

@@ -16,9 +16,12 @@ from bayesdl_sim.utils.pieces.spans import blocks_of
 SIZE, BLOCK = (192, 1024), 128
 PHASES = (0.3, 0.3 + 2 * np.pi / 3, 0.3 + 4 * np.pi / 3)
 LIGHT = Illumination(
-    (0.21, 0.22, 0.205), (0.2, 0.2 + np.pi / 3, 0.2 + 2 * np.pi / 3), (PHASES,) * 3,
-    (0.8,) * 3, (1.0,) * 3,
-)  # fmt: skip
+    frequency=(0.21, 0.22, 0.205),
+    angle=(0.2, 0.2 + np.pi / 3, 0.2 + 2 * np.pi / 3),
+    phase=(PHASES,) * 3,
+    modulation=(0.8,) * 3,
+    brightness=(1.0,) * 3,
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +35,16 @@ def frames():
 
 
 def estimate_of(light):
-    errors = {"frequency_error": (2e-4,) * 3, "phase_error": (0.05,) * 3}
     return Estimate(
-        illumination=light, confidence=(20.0,) * 3, evidence=50.0, probability=(1.0,) * 3,
-        modulation_error=(0.1,) * 3, optics=TYPICAL_OPTICS, **errors,
-    )  # fmt: skip
+        illumination=light,
+        confidence=(20.0,) * 3,
+        evidence=50.0,
+        probability=(1.0,) * 3,
+        frequency_error=(2e-4,) * 3,
+        phase_error=(0.05,) * 3,
+        modulation_error=(0.1,) * 3,
+        optics=TYPICAL_OPTICS,
+    )
 
 
 def answers_to(known, frames):

@@ -1,0 +1,92 @@
+"""Measures of the stored values: clipping, copies, filters, and the gamma that they have."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bayesdl_sim.physics.checks.camera_checks import (
+    are_stretched,
+    clipped_share,
+    copies,
+    grey_step,
+    neighbour_ties,
+    noise_colour,
+    saturated_share,
+)
+from bayesdl_sim.physics.checks.photon_statistics import noise_growth, stored_gamma
+from bayesdl_sim.physics.patterns.measured import MeasuredFrames
+from bayesdl_sim.utils.pieces.brightest import brightest_square
+
+__all__ = ["StorageChecks", "storage_checks"]
+
+GAMMA_SIDE = 512  # raw pixels, of the square whose gamma is measured
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageChecks:
+    """Measures of what became of the values after the camera. Frames are counted from 1.
+
+    Attributes:
+        saturated_share: of all values, at the largest one, if they stand out as a spike.
+        clipped_share: of all values, at the smallest one, if they stand out as a spike.
+        copies: pairs of frames with the same noise, hence one exposure stored twice.
+        noise_exponent: n of a noise variance that grows as `light^n`: 1 for counts of a camera,
+            less for values stored with a gamma; NaN where the noise does not determine it.
+        noise_exponent_error: its standard error.
+        stored_gamma: that would explain the exponent, see `photon_statistics`; NaN where the values
+            may be counts.
+        noise_colour, noise_colour_error: see `camera_checks.noise_colour`; 1 for a camera's noise.
+        noise_rounding: share of the noise at the highest frequencies that rounding alone makes.
+        stretched: whether each frame was stretched to the same range of values.
+        ties: see `camera_checks.neighbour_ties`; about 1 for a camera's noise.
+    """
+
+    saturated_share: float
+    clipped_share: float
+    copies: tuple[tuple[int, int], ...]
+    noise_exponent: float
+    noise_exponent_error: float
+    stored_gamma: float
+    noise_colour: float
+    noise_colour_error: float
+    noise_rounding: float
+    stretched: bool
+    ties: float
+
+
+def storage_checks(stack: MeasuredFrames, cutoff: float) -> StorageChecks:
+    """Measures the stored values.
+
+    Args:
+        stack: the frames.
+        cutoff: of the lens, cycles per raw pixel.
+    """
+    values = stack.counts[:, ~(stack.missing | stack.faulty)]
+    step, weight = grey_step(values), torch.ones_like(stack.frames[0])
+    for part in (stack.validity, stack.spots):
+        weight = weight if part is None else weight * part
+    colour = noise_colour(stack.frames, cutoff, step)
+    growth = noise_growth(stack.frames, weight)
+    return StorageChecks(
+        saturated_share=saturated_share(values),
+        clipped_share=clipped_share(values),
+        copies=copies(stack.beyond_any_lens, stack.frames),
+        noise_exponent=growth.exponent,
+        noise_exponent_error=growth.error,
+        stored_gamma=_gamma_of(stack, weight) if growth.is_doubtful else math.nan,
+        noise_colour=colour.ratio,
+        noise_colour_error=colour.error,
+        noise_rounding=colour.rounding,
+        stretched=are_stretched(values),
+        ties=neighbour_ties(stack.usable, stack.frames.mean(dim=0), step),
+    )
+
+
+def _gamma_of(stack: MeasuredFrames, weight: Tensor) -> float:
+    """The gamma that values were stored with, measured in the brightest square of them."""
+    square = brightest_square(stack.frames, GAMMA_SIDE)
+    return stored_gamma(stack.frames[:, *square], stack.background, weight[*square])
