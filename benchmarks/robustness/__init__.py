@@ -1,1 +1,1 @@
-"""What kills, crowds, full disks and damaged files do to the programs."""
+"""What kills, rivals and full disks do to the programs, and whether equal runs are equal."""

@@ -17,7 +17,7 @@ import numpy as np
 import tifffile
 
 from bayesdl_sim.benchmarks.robustness.running import run
-from bayesdl_sim.benchmarks.robustness.second_system import WING, wing_is_here
+from bayesdl_sim.benchmarks.shared.second_system import WING, wing_is_here
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["PROGRAMS", "Program", "filled", "make_inputs", "prepare", "rival"]

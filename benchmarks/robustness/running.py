@@ -27,7 +27,7 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from bayesdl_sim.benchmarks.robustness.second_system import WING, wing_is_here
+from bayesdl_sim.benchmarks.shared.second_system import WING, wing_is_here
 
 __all__ = ["ROOT", "Started", "bytes_in", "contents", "load_programs", "run", "sets_of", "start"]
 

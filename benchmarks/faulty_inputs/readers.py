@@ -12,7 +12,7 @@ import tifffile
 import torch
 
 from bayesdl_sim.bayes.calibration.stored import read_calibrations
-from bayesdl_sim.benchmarks.robustness.second_system import (
+from bayesdl_sim.benchmarks.faulty_inputs.second_system import (
     Reader,
     wing_readers,
     write_wing_files,

@@ -1,6 +1,6 @@
 """Damages a whole file of every kind thousands of times, and reads it: words or a result, at once.
 
-    python -m benchmarks.robustness.fuzz --inputs 5000 --work runs/robust
+    python -m benchmarks.faulty_inputs.fuzz --inputs 5000 --work runs/robust
 
 The files are read in a child process whose address space may grow by little more than 1 GB. A fault
 is whatever is neither read nor refused by `InputError`, and whatever takes over 1 s or 1 GB.
@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from bayesdl_sim.benchmarks.robustness.damage import DAMAGES, damaged
-from bayesdl_sim.benchmarks.robustness.readers import READERS, write_whole_files
+from bayesdl_sim.benchmarks.faulty_inputs.damage import DAMAGES, damaged
+from bayesdl_sim.benchmarks.faulty_inputs.readers import READERS, write_whole_files
 from bayesdl_sim.benchmarks.shared.console import arguments, at_least
 from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.utils.errors import InputError, run_script
@@ -41,7 +41,7 @@ SHOWN = 200  # characters of a fault's text
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = arguments("robustness.fuzz", "Damaged files through every reader.", network=False)
+    parser = arguments("faulty_inputs.fuzz", "Damaged files through every reader.", network=False)
     parser.add_argument("--inputs", type=int, default=5000, help="damaged files (%(default)s)")
     parser.add_argument("--readers", nargs="+", choices=list(READERS), default=list(READERS))
     parser.add_argument("--work", type=Path, required=True, help="folder for the files")

@@ -1,7 +1,6 @@
 """Readers of the second system, which this room does not import: its folder may be deleted."""
 
 import importlib
-import importlib.util
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -10,12 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import tifffile
 
+from bayesdl_sim.benchmarks.shared.second_system import WING, wing_is_here
 from bayesdl_sim.utils.checkpoints import save_checkpoint
 from bayesdl_sim.utils.files import write_json
 
-__all__ = ["WING", "Reader", "wing_is_here", "wing_readers", "write_wing_files"]
-
-WING = "dlbi"
+__all__ = ["Reader", "wing_readers", "write_wing_files"]
 
 
 class Reader(NamedTuple):
@@ -24,11 +22,6 @@ class Reader(NamedTuple):
     file: str
     read: Callable[[Path], Any]
     form: str = "binary"
-
-
-def wing_is_here() -> bool:
-    """Whether the folder of the second system is part of this checkout."""
-    return importlib.util.find_spec(f"bayesdl_sim.{WING}") is not None
 
 
 def _wing(module: str) -> Any:

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bayesdl_sim.benchmarks.robustness import fuzz
-from bayesdl_sim.benchmarks.robustness.damage import DAMAGES
-from bayesdl_sim.benchmarks.robustness.readers import READERS, Reader, write_whole_files
+from bayesdl_sim.benchmarks.faulty_inputs import fuzz
+from bayesdl_sim.benchmarks.faulty_inputs.damage import DAMAGES
+from bayesdl_sim.benchmarks.faulty_inputs.readers import READERS, Reader, write_whole_files
 
 EACH = 23  # damaged files per reader, 500 over all
 NEVER_REFUSED = ("log of a training",)  # the rows up to the damage are kept

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from bayesdl_sim.benchmarks.robustness import orders
-from bayesdl_sim.benchmarks.robustness.orders import (
+from bayesdl_sim.benchmarks.faulty_inputs import orders
+from bayesdl_sim.benchmarks.faulty_inputs.orders import (
     ACCEPTED,
     PHASE_MAJOR,
     REFUSED,

@@ -1,6 +1,6 @@
 """Frames in a wrong order: put right, refused, warned of, or accepted without a word?
 
-    python -m benchmarks.robustness.orders --stacks 60 --save_path runs/orders
+    python -m benchmarks.faulty_inputs.orders --stacks 60 --save_path runs/orders
 
 Random structures, a quarter of them smooth bright bundles, under random microscopes with fringes of
 modulation 0.1 to 0.5, at 20 to 250 electrons per lit pixel. Of each stack some exchanges of two
@@ -176,7 +176,7 @@ def counted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = arguments("robustness.orders", "Frames in a wrong order.", network=False)
+    parser = arguments("faulty_inputs.orders", "Frames in a wrong order.", network=False)
     parser.add_argument("--stacks", type=int, default=60)
     parser.add_argument("--exchanges", type=int, default=4, help="per stack (%(default)s)")
     parser.add_argument("--size", type=int, default=128, help="raw field, pixels per side")
