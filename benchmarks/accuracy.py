@@ -221,8 +221,8 @@ def main(argv: list[str] | None = None) -> None:
 
 def chosen_variants(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Which constant and blur the tuned filter has at each level."""
-    found = {record["level"]: record["variant"] for record in records if record["variant"]}
-    return [{"level": level, "variant": found[level]} for level in sorted(found)]
+    variants = {record["level"]: record["variant"] for record in records if record["variant"]}
+    return [{"level": level, "variant": variants[level]} for level in sorted(variants)]
 
 
 def _with_signal(records: list[dict[str, Any]]) -> list[dict[str, Any]]:

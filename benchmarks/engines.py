@@ -37,6 +37,15 @@ ENGINES = ("sgld", "ensemble", "mc_dropout", "released")
 CYCLES = 4  # of SGLD
 SCORE = "mean epistemic"
 CALIBRATION = ("nll", "coverage", "mean_z2")
+TITLES = {
+    "psnr": "PSNR, dB",
+    "ssim": "SSIM",
+    "nll": "NLL",
+    "coverage": "90 % interval covers",
+    "mean_z2": "mean z^2",
+    "correlation": "epistemic vs error",
+    "auroc": "AUROC, kept out",
+}  # column of the records -> column of the table
 
 
 def train_engine(engine: str, root: Path, work: Path, args: argparse.Namespace) -> dict[str, Any]:
@@ -46,13 +55,13 @@ def train_engine(engine: str, root: Path, work: Path, args: argparse.Namespace) 
     if args.init_from is not None:
         common += ["--init_from", args.init_from.resolve()]
     per_cycle = max(1, args.ensemble // CYCLES)
-    own = {
+    own_options = {
         "sgld": ["--cycles", CYCLES, "--members_per_cycle", per_cycle],
         "ensemble": ["--members", CYCLES * per_cycle],
         "mc_dropout": ["--members", CYCLES * per_cycle],
         "released": ["--period", max(1, args.epochs // (CYCLES * per_cycle))],
     }[engine]
-    step_1 = [*common, "--epoch", args.epochs, "--posterior", engine, *own]
+    step_1 = [*common, "--epoch", args.epochs, "--posterior", engine, *own_options]
     folder = train(root, work, engine, step_1)
     train(root, work, engine, [*common, *STEP_2, "--epoch", args.tail_epochs])
     seconds = sum(row["seconds"] for name in ("step1", "step2") for row in curve(folder, name))
@@ -61,7 +70,7 @@ def train_engine(engine: str, root: Path, work: Path, args: argparse.Namespace) 
 
 
 def judge(posterior: Posterior, args: argparse.Namespace) -> tuple[dict[str, float], list[dict]]:
-    """Accuracy and calibration on test cells, and how well the epistemic map tells the unknown.
+    """Accuracy and calibration on test cells, and how well the epistemic map detects the unknown.
 
     Returns:
         Means over all stacks, and one record per stack.
@@ -94,19 +103,15 @@ def compare(root: Path, work: Path, args: argparse.Namespace) -> tuple[list[dict
     for engine in tqdm(args.engines, "engines", unit="engine"):
         cost = train_engine(engine, root, work, args)
         posterior = Posterior.load(cost.pop("folder"), "cpu", precision="fp32", calibration="none")
-        means, own = judge(posterior, args)
+        means, stacks = judge(posterior, args)
         rows.append({"posterior": engine, "members": len(posterior.members), **means, **cost})
-        records += [{"posterior": engine, **record} for record in own]
+        records += [{"posterior": engine, **record} for record in stacks]
     return rows, records
 
 
 def titled(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows with columns in words."""
-    words = {
-        "psnr": "PSNR, dB", "ssim": "SSIM", "nll": "NLL", "coverage": "90 % interval covers",
-        "mean_z2": "mean z^2", "correlation": "epistemic vs error", "auroc": "AUROC, kept out",
-    }  # fmt: skip
-    return [{words.get(name, name): value for name, value in row.items()} for row in rows]
+    """The rows with readable names of the columns."""
+    return [{TITLES.get(name, name): value for name, value in row.items()} for row in rows]
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -128,8 +133,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--test_seed", type=int, default=20261, help="not that of a training set")
     parser.add_argument("--work", type=Path, help="keeps set and runs here; interrupted, goes on")
     args = parser.parse_args(argv)
-    at_least(args, cells=3, levels=1, size=32, epochs=2, tail_epochs=1, ensemble=2, n_feat=4,
-             test_cells=1, test_size=32, kept_out=1, seed=0, test_seed=0)  # fmt: skip
+    training = {"cells": 3, "levels": 1, "size": 32, "epochs": 2, "tail_epochs": 1, "ensemble": 2}
+    test = {"n_feat": 4, "test_cells": 1, "test_size": 32, "kept_out": 1, "seed": 0, "test_seed": 0}
+    at_least(args, **training, **test)
     if args.ensemble % CYCLES:
         raise InputError(f"--ensemble: expected a multiple of {CYCLES}, found {args.ensemble}")
     return args

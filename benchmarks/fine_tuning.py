@@ -4,8 +4,8 @@
     python -m benchmarks.fine_tuning --minutes 0.3 --size 96      # a quick look
 
 Both are trained by train.py on the same cells for the same number of epochs of the same network,
-which takes the same time; after every epoch they are scored on other cells of the structure, which
-neither has seen. No such structure is in the training mix of the shipped members.
+which takes the same time. After every epoch they are scored on cells of the structure that neither
+was trained on. No such structure is in the training mix of the shipped members.
 """
 
 import argparse
@@ -76,19 +76,17 @@ def untouched(root: Path, args: argparse.Namespace) -> float:
 
 
 def options(args: argparse.Namespace, patches_per_stack: int, epochs: int) -> list[Any]:
-    """Times and scores of both runs; every validation field is scored."""
-    return [
-        "--SGLD", "False", "--epoch", epochs, "--batch_size", BATCH, "--seed", args.seed,
-        "--patches_per_stack", patches_per_stack, "--patch_size", min(64, args.size),
-        "--val_stacks", args.held_out * args.levels, "--precision", "fp32",
-    ]  # fmt: skip
+    """Options of train.py that both runs share; every validation field is scored."""
+    words = ["--SGLD", "False", "--epoch", epochs, "--batch_size", BATCH, "--seed", args.seed]
+    words += ["--patches_per_stack", patches_per_stack, "--patch_size", min(64, args.size)]
+    return [*words, "--val_stacks", args.held_out * args.levels, "--precision", "fp32"]
 
 
 def patches_for(root: Path, work: Path, args: argparse.Namespace) -> int:
-    """Patches per stack with which `EPOCHS` epochs take the time.
+    """Patches per stack with which `EPOCHS` epochs take `--minutes`.
 
-    An epoch of p patches takes `fixed + p each`, validation included; from an epoch of few and one
-    of many. (The first epoch of a training also waits for its caches.)
+    An epoch of p patches takes `fixed + p each`, validation included. Both terms follow from an
+    epoch of few patches and one of many. (The first epoch of a training also waits for its caches.)
     """
     few, many = TRIALS
     seconds = {}
@@ -96,7 +94,7 @@ def patches_for(root: Path, work: Path, args: argparse.Namespace) -> int:
         folder = train(root, work, f"trial_{patches}", options(args, patches, 2))
         seconds[patches] = curve(folder, "step1")[-1]["seconds"]
     each = (seconds[many] - seconds[few]) / (many - few)
-    if each <= 0:  # too fast to tell
+    if each <= 0:  # too fast to be measured
         each = seconds[many] / many
     fixed = max(0.0, seconds[few] - few * each)
     return max(1, round((60 * args.minutes / EPOCHS - fixed) / each))

@@ -1,4 +1,4 @@
-"""What the fringes contribute: patterns found per light level, and what they gain in the image.
+"""What the fringes contribute: patterns found per light level, and their gain in the image.
 
     python -m benchmarks.fringes --save_path runs/benchmarks
     python -m benchmarks.fringes --cells 4 --size 128 --patterns_only     # a quick look
@@ -9,8 +9,8 @@ and with aperture, wavelength and pixel size.
 
 The fringe gain is what the true order of the frames gains over a control: every pixel's nine values
 in random order, which keeps wide field and noise and destroys the fringes. True patterns in the
-first guess say how much there was to gain. The share of the finest detail that a result says its
-fringes carry is compared with the squared error that they really took off.
+first guess give the upper limit. The share of the finest detail that a result attributes to its
+fringes is compared with the squared error that they really remove.
 """
 
 import argparse
@@ -44,7 +44,7 @@ from bayesdl_sim.physics.reconstruction.first_guess import first_guess
 from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled
 from bayesdl_sim.utils.errors import run_script
 
-__all__ = ["found", "gain_rows", "main", "pattern_errors", "pattern_rows", "true_share"]
+__all__ = ["gain_rows", "main", "pattern_errors", "pattern_rows", "true_share", "within_limits"]
 
 FREQUENCY_LIMIT, PHASE_LIMIT_DEG = 0.5, 15.0  # Fourier samples, degrees
 PROBABLE = 0.5
@@ -74,7 +74,7 @@ def pattern_errors(light: Illumination, true: Illumination, size: int) -> list[t
     return rows
 
 
-def found(errors: Iterable[tuple[float, float]]) -> bool:
+def within_limits(errors: Iterable[tuple[float, float]]) -> bool:
     """Whether all orientations are within the limits."""
     return all(f < FREQUENCY_LIMIT and p < PHASE_LIMIT_DEG for f, p in errors)
 
@@ -86,7 +86,7 @@ def pattern_rows(scene: Scene) -> list[dict[str, Any]]:
         row = {"level": level, "signal, e-/px": scene.signals[level - 1]}
         for name, optics in (("optics unknown", None), ("optics known", scene.optics.nominal)):
             patterns = estimate(raw, optics)
-            right = found(pattern_errors(patterns.illumination, scene.illumination, size))
+            right = within_limits(pattern_errors(patterns.illumination, scene.illumination, size))
             row[f"found, {name}"] = right
             row[f"trusted, {name}"] = right and min(patterns.probability) > PROBABLE
         rows.append(row)
@@ -132,7 +132,7 @@ def gain_rows(
 
 
 def stated_share(posterior: Posterior, prepared: PreparedStack) -> float:
-    """What a result says of its fringes; 0 where none were found."""
+    """The share of the detail that a result states; 0 where no patterns were found."""
     if max(prepared.patterns(0).probability) <= PROBABLE:
         return 0.0
     share = fringe_share(posterior.functions[0], prepared, posterior.inputs)
@@ -140,7 +140,7 @@ def stated_share(posterior: Posterior, prepared: PreparedStack) -> float:
 
 
 def true_share(raw: Tensor, scene: Scene, images: dict[str, np.ndarray | Tensor]) -> float:
-    """The squared error that fringes took off, over the power of the image, beyond the cut-off.
+    """The squared error that the fringes remove, over the power of the image, beyond the cut-off.
 
     `(|D0 - T|^2 - |D - T|^2) / |D|^2` with D and D0 of the whole posterior and the target T in
     their units: what `inference.fringe_share` states without a truth.

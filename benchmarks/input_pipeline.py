@@ -80,7 +80,7 @@ def cached_batches(dataset: SimDataset, args: argparse.Namespace) -> Iterator[An
 
 
 def with_guesses(root: Path) -> SimDataset:
-    """The training part as the U-Net is shown it."""
+    """The training part with the inputs of the U-Net."""
     return SimDataset(root, "train", inputs=InputSpec(first_guess=True), first_guess=FIRST_GUESS)
 
 
@@ -98,23 +98,23 @@ def compare(root: Path, args: argparse.Namespace) -> list[dict[str, Any]]:
     dataset, guessed, tree = SimDataset(root, "train"), with_guesses(root), DatasetTree(root)
     per_batch = min(args.batch_size, len(dataset))
     cached = rate(cached_batches(dataset, args), -(-args.patches // per_batch), per_batch)
-    shown = rate(cached_batches(guessed, args), -(-args.patches // per_batch), per_batch)
+    with_first_guess = rate(cached_batches(guessed, args), -(-args.patches // per_batch), per_batch)
     decoded = rate(decoded_patches(tree, args.patch_size, args.seed, False), args.patches)
     normalised = rate(decoded_patches(tree, args.patch_size, args.seed), args.patches)
-    found = {
-        "reader of training, with first guesses": shown,
+    rates = {
+        "reader of training, with first guesses": with_first_guess,
         "the same, frames alone": cached,
         "nine TIFFs and target decoded per sample": decoded,
         "decoded and normalised": normalised,
     }
     return [
-        {"input": name, "patches/s": value, "reader is faster by": shown / value}
-        for name, value in found.items()
+        {"input": name, "patches/s": value, "reader is faster by": with_first_guess / value}
+        for name, value in rates.items()
     ]
 
 
 def own_memory() -> int | None:
-    """Bytes of this process that belong to no file; None where the system does not tell."""
+    """Bytes of this process that belong to no file; None where the system does not report them."""
     if not ROLLUP.is_file():
         return None
     lines = dict(line.split(":", 1) for line in ROLLUP.read_text(encoding="utf-8").splitlines()[1:])
@@ -163,15 +163,15 @@ def memory_table(root: Path, args: argparse.Namespace) -> list[dict[str, Any]]:
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise InputError(f"the measurement failed: {last.removeprefix('error: ')}")
-        found = json.loads(done.stdout.strip().splitlines()[-1])
-        own = found["own"]
-        judged = found["resident"] if own is None else own
+        peaks = json.loads(done.stdout.strip().splitlines()[-1])
+        private = peaks["own"]
+        judged = peaks["resident"] if private is None else private
         rows.append(
             {
                 "while": what,
-                "stacks": found["stacks"],
-                "peak resident, GB": found["resident"] / 1e9,
-                "peak of its own, GB": "unknown" if own is None else own / 1e9,
+                "stacks": peaks["stacks"],
+                "peak resident, GB": peaks["resident"] / 1e9,
+                "peak of its own, GB": "unknown" if private is None else private / 1e9,
                 "bar": f"<= {MEMORY_BAR / 1e9:g} GB",
                 "holds": "yes" if judged <= MEMORY_BAR else "NO",
             }
@@ -191,9 +191,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--batch_size", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--remake", action="store_true",
+        "--remake",
+        action="store_true",
         help="make copy and first guesses of --root_dir again, to measure their memory too",
-    )  # fmt: skip
+    )
     parser.add_argument("--memory_only", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     at_least(args, cells=3, levels=1, size=32, patches=1, patch_size=16, batch_size=1, seed=0)

@@ -1,4 +1,4 @@
-"""Does the gate notice misuse, and does it leave good stacks alone?
+"""Does the gate detect misuse, and does it accept good stacks?
 
     python -m benchmarks.misuse --save_path runs/benchmarks
     python -m benchmarks.misuse --cells 10 --scenes 2   # a quick look
@@ -9,9 +9,9 @@ Three tables. *Misuse*: AUROC of the gate between unseen test cells and each sce
 `benchmarks.scenes.faults`, the share that is warned of and refused, and for comparison the AUROC of
 the mean intensity and of the signal-to-noise ratio of the input, each in its better direction.
 *Raw-stack checks*: faults of the frames at modulation 0.3 or more; a stack counts as judged where
-at least six frames show clear fringes, or where the fault needs none. *Invented structure*: a blob
-of three total standard deviations is added to the image, and the re-simulation map at its place is
-compared with the same place without it.
+at least six frames show clear fringes, or where the fault is visible without. *Invented structure*:
+a blob of three total standard deviations is added to the image, and the re-simulation map at its
+place is compared with the same place without it.
 """
 
 import argparse
@@ -54,6 +54,8 @@ LEAST_MODULATION = 0.3
 NEEDS_NO_FRINGES = ("one frame dark", "one exposure stored twice")
 BLOB_FWHM = 9.0  # super-resolution pixels: three resolution elements of 3 pixels each
 BLOBS = 4  # per cell, one after the other
+# Title -> limits, electrons per lit pixel.
+SIGNAL_BANDS = {"2-10": (0, 10), "10-60": (10, 60), "60-400": (60, 1e9), "all": (0, 1e9)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,14 +63,14 @@ class Judged:
     """One stack before the gate.
 
     Attributes:
-        found: faults of the raw stack.
+        faults: findings on the raw stack.
         scores: scores from `bayesdl_sim.inference.judging.gate.stack_scores`.
         intensity, snr: the trivial scores.
         modulation: the smallest of the true ones, NaN where unknown.
         clear_frames: number of frames that show clear fringes.
     """
 
-    found: list[Finding]
+    faults: list[Finding]
     scores: dict[str, float]
     intensity: float
     snr: float
@@ -85,7 +87,7 @@ def judge_scene(scene: Scene, posterior: Posterior) -> Judged:
     checks, light = prepared.checks(0), scene.illumination
     shared = epistemic if posterior.has_epistemic else None
     return Judged(
-        found=findings(checks.by_name(), prepared.field),
+        faults=findings(checks.by_name(), prepared.field),
         scores=scores_at(prepared, 0, mean, shared),
         intensity=float(mean.mean()),
         snr=checks.light.snr,
@@ -97,11 +99,11 @@ def judge_scene(scene: Scene, posterior: Posterior) -> Judged:
 def suspicion(judged: Judged, gate: Gate) -> float:
     """One number per stack: `1 - p`, and beyond all of them where a finding refuses."""
     p = judge([], judged.scores, gate).p_value
-    return 2.0 - p if any(f.refuse for f in judged.found) else 1.0 - p
+    return 2.0 - p if any(f.refuse for f in judged.faults) else 1.0 - p
 
 
 def either_way(negative: list[float], positive: list[float]) -> float:
-    """AUROC of a score whose direction nobody knows beforehand."""
+    """AUROC of a score whose direction is not known beforehand: the better of the two."""
     area = auroc(negative, positive)
     return max(area, 1 - area)
 
@@ -116,7 +118,7 @@ def misuse_table(
     for name, stacks in {**groups, "test cells (false alarms)": list(known)}.items():
         if not stacks:
             continue
-        verdicts = [judge(j.found, j.scores, gate).decision for j in stacks]
+        verdicts = [judge(j.faults, j.scores, gate).decision for j in stacks]
         bar = GROSS_BAR if name in GROSS or name.startswith("all") else math.nan
         bar = WEAK_BAR if name == WEAK else bar
         area = auroc(normal, [suspicion(j, gate) for j in stacks])
@@ -139,10 +141,10 @@ def checks_table(known: Sequence[Judged], faults: dict[str, list[Judged]]) -> li
     rows = []
     for name in ("no fault (must pass)", *(n for n in FRAME_FAULTS if n in faults)):
         fault = name in faults
-        stacks = [j for j in (faults[name] if fault else known)
-                  if j.modulation >= LEAST_MODULATION]  # fmt: skip
+        examined = faults[name] if fault else known
+        stacks = [j for j in examined if j.modulation >= LEAST_MODULATION]
         judged = [j for j in stacks if not fault or name in NEEDS_NO_FRINGES or j.clear_frames >= 6]
-        right = [any(f.refuse for f in j.found) == fault for j in judged]
+        right = [any(f.refuse for f in j.faults) == fault for j in judged]
         row = {"fault": name, "stacks": len(stacks), "judged": len(judged)}
         row["right, of the judged"] = float(np.mean(right)) if right else math.nan
         row["bar: all"] = "yes" if right and all(right) else "NO" if right else ""
@@ -167,8 +169,7 @@ def invented_table(
             added.append(float(resimulate(image, raw, light).invented[y // 2, x // 2]))
             signals.append(scene.signals[0])
     rows = []
-    for title, low, high in (("2-10", 0, 10), ("10-60", 10, 60), ("60-400", 60, 1e9),
-                             ("all", 0, 1e9)):  # fmt: skip
+    for title, (low, high) in SIGNAL_BANDS.items():
         here = [i for i, s in enumerate(signals) if low <= s < high]
         if not here:
             continue
@@ -189,7 +190,7 @@ def real_table(posterior: Posterior, gate: Gate) -> list[dict[str, Any]]:
     rows = []
     for name, stack in STACKS.items():
         judged = judge_scene(read_scene(name, stack), posterior)
-        verdict = judge(judged.found, judged.scores, gate)
+        verdict = judge(judged.faults, judged.scores, gate)
         row = {"stack": name, "verdict": verdict.decision, "p": verdict.p_value}
         row["reasons"] = "; ".join(verdict.reasons)
         rows.append(row | {"not refused": "NO" if verdict.decision == "refuse" else "yes"})
@@ -214,6 +215,20 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     if args.seed == GATE_SEED:
         raise InputError(f"--seed {GATE_SEED} makes the cells of the gate: choose another")
     return args
+
+
+def record(scenario: str, judged: Judged, gate: Gate) -> dict[str, Any]:
+    """What is stored of one stack."""
+    return {
+        "scenario": scenario,
+        "modulation": judged.modulation,
+        "clear_frames": judged.clear_frames,
+        "refused by finding": any(fault.refuse for fault in judged.faults),
+        "reasons": "; ".join(fault.reason for fault in judged.faults),
+        "suspicion": suspicion(judged, gate),
+        "intensity": judged.intensity,
+        **judged.scores,
+    }
 
 
 def scored(scenes: Iterable[Scene], posterior: Posterior) -> Iterator[Judged]:
@@ -249,13 +264,8 @@ def main(argv: list[str] | None = None) -> None:
         "Invented structure": invented_table(blobs, posterior, generator),
         "Real stacks": real_table(posterior, gate),
     }
-    records = [
-        {"scenario": name, "modulation": j.modulation, "clear_frames": j.clear_frames,
-         "refused by finding": any(f.refuse for f in j.found),
-         "reasons": "; ".join(f.reason for f in j.found), "suspicion": suspicion(j, gate),
-         "intensity": j.intensity, **j.scores}
-        for name, stacks in {"test cells": known, **faults}.items() for j in stacks
-    ]  # fmt: skip
+    scenarios = {"test cells": known, **faults}
+    records = [record(name, j, gate) for name, stacks in scenarios.items() for j in stacks]
     names = ("cells", "scenes", "size", "seed")
     facts = {name: getattr(args, name) for name in names} | {"members": len(posterior.members)}
     write_tables("misuse", tables, args.save_path, facts, records)

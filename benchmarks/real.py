@@ -1,11 +1,12 @@
-"""Real stacks, of which nobody knows the truth: agreement with wide field and with Wiener SIM.
+"""Real stacks, whose truth is unknown: agreement with wide field and with Wiener SIM.
 
     python -m benchmarks.real --save_path runs/benchmarks
 
-Numbers: SQUIRREL's resolution-scaled Pearson correlation with wide field (is anything there that
-the camera did not see?), and the Fourier ring correlation with the Wiener image inside and beyond
-wide field's cut-off (are the same fine structures at the same places?), for which wide field itself
-is the control. Pictures: all methods and both uncertainties side by side, `real_<stack>.png`.
+Numbers: SQUIRREL's resolution-scaled Pearson correlation with wide field (does the image hold what
+the camera did not record?), and the Fourier ring correlation with the Wiener image inside and
+beyond wide field's cut-off (are the same fine structures at the same places?), for which wide field
+itself is the control. Pictures: all methods and both uncertainties side by side,
+`real_<stack>.png`.
 """
 
 import argparse
@@ -112,11 +113,11 @@ def agreement(scene: Scene, stack: RealStack, images: dict[str, np.ndarray]) -> 
         score = rsp(image, wide_field)
         row: dict[str, Any] = {"stack": scene.name, "method": method, "RSP": score}
         row[f"RSP >= {RSP_BAR}"] = "yes" if score >= RSP_BAR else "NO"
-        own = method == "Wiener"
+        reference = method == "Wiener"
         inside = band_correlation(image, images["Wiener"], INNER_BAND * cutoff, cutoff)
         outside = band_correlation(image, images["Wiener"], cutoff, beyond)
-        row["FRC with Wiener, 0.6-1 cut-off"] = "" if own else inside
-        row["FRC with Wiener, cut-off to cut-off + k/2"] = "" if own else outside
+        row["FRC with Wiener, 0.6-1 cut-off"] = "" if reference else inside
+        row["FRC with Wiener, cut-off to cut-off + k/2"] = "" if reference else outside
         rows.append(row)
     return rows
 

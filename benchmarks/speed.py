@@ -76,8 +76,14 @@ def whole_command(args: argparse.Namespace, method: str, precision: str) -> dict
         command += ["--device", args.device, "--pretrained_G", str(args.pretrained_G)]
         command += ["--fast"] if method == FAST else ["--members", str(args.members)]
         command += ["--threads", str(args.threads)] if args.threads else []
-        kept = {key: value for key, value in os.environ.items() if key != NOT_STORED}
-        how = {"cwd": ROOT, "env": kept, "capture_output": True, "text": True, "check": False}
+        environment = {key: value for key, value in os.environ.items() if key != NOT_STORED}
+        how = {
+            "cwd": ROOT,
+            "env": environment,
+            "capture_output": True,
+            "text": True,
+            "check": False,
+        }
         subprocess.run([sys.executable, "-c", f"import {WORK}"], **how)
         earlier = resource.getrusage(resource.RUSAGE_CHILDREN)
         began = time.perf_counter()
@@ -151,8 +157,8 @@ def time_table(args: argparse.Namespace, argv: list[str]) -> list[dict[str, Any]
     cases = [(method, precision) for precision in PRECISIONS for method in methods]
     for method, precision in tqdm(cases, "measuring", unit="case"):
         members = args.members if method in (OURS, COMMAND) else 1
-        found = in_fresh_process(f"{method}:{precision}", argv)
-        rows.append({"network": method, "precision": precision, "members": members} | found)
+        cost = in_fresh_process(f"{method}:{precision}", argv)
+        rows.append({"network": method, "precision": precision, "members": members} | cost)
     return rows
 
 
@@ -160,8 +166,8 @@ def comparison_table(rows: list[dict[str, Any]], members: int) -> list[dict[str,
     """Bars of time and memory, and the ratio to as many members of the released size."""
     table = []
     for precision in PRECISIONS:
-        found = {row["network"]: row for row in rows if row["precision"] == precision}
-        ours, released = found[OURS], found[RELEASED]
+        costs = {row["network"]: row for row in rows if row["precision"] == precision}
+        ours, released = costs[OURS], costs[RELEASED]
         for name, bar in BARS.items():
             what = f"{members} members, {precision}: {name}"
             table.append(_row(what, ours[name], f"<= {bar:g}", ours[name] <= bar))
@@ -169,9 +175,9 @@ def comparison_table(rows: list[dict[str, Any]], members: int) -> list[dict[str,
         what = f"times faster than {members} members of the released size, {precision}"
         table.append(_row(what, ratio, "> 1", ratio > 1))
         for name, bar in COMMAND_BARS.items():
-            if name not in found:
+            if name not in costs:
                 continue
-            ratio = members * released["CPU seconds"] / found[name]["CPU seconds"]
+            ratio = members * released["CPU seconds"] / costs[name]["CPU seconds"]
             what = f"{name}: times less CPU than {members} members of the released size, "
             table.append(_row(what + precision, ratio, f">= {bar:g}", ratio >= bar))
     return table

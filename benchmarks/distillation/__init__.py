@@ -1,1 +1,1 @@
-"""How well a student stands for its posterior."""
+"""How well a student replaces its posterior."""

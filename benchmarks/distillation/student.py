@@ -1,4 +1,4 @@
-"""Does the student of `--fast` stand for the posterior? Both on the same simulated test cells.
+"""Can the student of `--fast` replace the posterior? Both on the same simulated test cells.
 
     python -m benchmarks.distillation.student --cells 24 --levels 3 --save_path runs/benchmarks
 
@@ -71,16 +71,18 @@ def compare_scene(
     scene: Scene, pair: Sequence[Posterior], number: int
 ) -> tuple[list[dict[str, Any]], list[tuple[NDArray, NDArray]]]:
     """One row per level, and the epistemic uncertainties of some pixels (posterior, student)."""
-    found = [posterior.predict(scene.raw) for posterior in pair]
+    predictions = [posterior.predict(scene.raw) for posterior in pair]
     rows, epistemic = [], []
     for level, signal in enumerate(scene.signals):
         row = {"cell": number, "structure": scene.name, "level": level + 1, "signal_e": signal}
         target = normalised_target(scene, level)
-        for name, prediction, posterior in zip(("posterior", "student"), found, pair, strict=True):
+        for name, prediction, posterior in zip(
+            ("posterior", "student"), predictions, pair, strict=True
+        ):
             image = prediction.mean[level, 0].numpy()
             row[f"{name}, dB"] = quality(image, scene.target).psnr
             row[f"{name}, covered"] = covered(prediction, target, posterior, level)
-        maps = [prediction.epistemic[level, 0].numpy().ravel() for prediction in found]
+        maps = [prediction.epistemic[level, 0].numpy().ravel() for prediction in predictions]
         row["epistemic rank"] = rank_correlation(*maps)
         rng = np.random.default_rng([number, level])
         chosen = rng.choice(maps[0].size, min(PIXELS, maps[0].size), replace=False)
@@ -90,7 +92,7 @@ def compare_scene(
 
 
 def bars(rows: Sequence[dict[str, Any]], pooled: float) -> list[dict[str, Any]]:
-    """What the student has to hold."""
+    """The limits that the student has to keep."""
     gap = np.mean([row["posterior, dB"] - row["student, dB"] for row in rows])
     inside = np.mean([row["student, covered"] for row in rows])
     low, high = COVERAGE_BAR

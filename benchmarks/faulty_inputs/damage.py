@@ -13,10 +13,10 @@ __all__ = ["DAMAGES", "damaged"]
 BRACKETS, DIGITS = 100_000, 5000
 HEAD = 2500  # bytes at the start of a file in which headers lie
 LARGEST_BLOCK = 4096  # bytes that are spliced
-OTHERS = (
-    None, True, False, 0, 1, -1, 2**63, 10**30, -1e308, 0.5, "", "x", "\x1b[2J", "9" * 300,
-    [], [1], ["a", None], {}, {"a": 1}, [[[]]], float("nan"), float("inf"),
-)  # fmt: skip
+_NUMBERS = (0, 1, -1, 2**63, 10**30, -1e308, 0.5)
+_TEXTS = ("", "x", "\x1b[2J", "9" * 300)
+_CONTAINERS = ([], [1], ["a", None], {}, {"a": 1}, [[[]]])
+OTHERS = (None, True, False, *_NUMBERS, *_TEXTS, *_CONTAINERS, float("nan"), float("inf"))
 
 
 def _flipped(content: bytes, rng: np.random.Generator) -> bytes:
@@ -48,8 +48,8 @@ def _places(value: Any, parents: tuple = ()) -> list[tuple]:
         children = list(value.items())
     elif isinstance(value, list):
         children = list(enumerate(value[:3]))
-    found = [(*parents, key) for key, _ in children]
-    return found + [place for key, child in children for place in _places(child, (*parents, key))]
+    here = [(*parents, key) for key, _ in children]
+    return here + [place for key, child in children for place in _places(child, (*parents, key))]
 
 
 def _changed(payload: Any, change: Callable[[Any, Any], None], rng: np.random.Generator) -> Any:

@@ -1,4 +1,4 @@
-"""Damages a whole file of every kind thousands of times, and reads it: words or a result, at once.
+"""Damages a whole file of every kind thousands of times, and reads it: a refusal or a result.
 
     python -m benchmarks.faulty_inputs.fuzz --inputs 5000 --work runs/robust
 
@@ -77,9 +77,20 @@ def outcome(folder: Path, name: str, kind: str, rng: np.random.Generator) -> dic
     seconds = time.process_time() - began
     grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak)
     path.write_bytes(whole)
-    text = text[:SHOWN]
-    return {"reader": name, "damage": kind, "result": result, "seconds": round(seconds, 3),
-            "grown": grown, "text": text}  # fmt: skip
+    return _record(name, kind, result, round(seconds, 3), grown, text[:SHOWN])
+
+
+def _record(
+    reader: str, damage: str, result: str, seconds: float, grown: int, text: str
+) -> dict[str, Any]:
+    return {
+        "reader": reader,
+        "damage": damage,
+        "result": result,
+        "seconds": seconds,
+        "grown": grown,
+        "text": text,
+    }
 
 
 def plan(args: argparse.Namespace, number: int) -> tuple[str, str]:
@@ -124,9 +135,7 @@ def all_outcomes(args: argparse.Namespace, folder: Path) -> list[dict[str, Any]]
                     child.join()
                     record, ended = None, f"the process died (exit code {child.exitcode})"
                 if record is None:
-                    name, kind = plan(args, len(records))
-                    record = {"reader": name, "damage": kind, "result": "fault", "seconds": 0.0,
-                              "grown": 0, "text": ended}  # fmt: skip
+                    record = _record(*plan(args, len(records)), "fault", 0.0, 0, ended)
                 records.append(record)
                 bar.update()
             child.kill()
@@ -138,18 +147,19 @@ def summary(args: argparse.Namespace, records: list[dict[str, Any]]) -> list[dic
     """One row per reader."""
     rows = []
     for name in args.readers:
-        own = [record for record in records if record["reader"] == name]
-        counts = Counter(record["result"] for record in own)
-        rows.append({
+        of_reader = [record for record in records if record["reader"] == name]
+        counts = Counter(record["result"] for record in of_reader)
+        row = {
             "file": name,
-            "inputs": len(own),
+            "inputs": len(of_reader),
             "refused in one line": counts["refused"],
             "read": counts["read"],
             "anything else": counts["fault"],
-            "over 1 s": sum(record["seconds"] > SECONDS for record in own),
-            "over 1 GB": sum(record["grown"] > BYTES for record in own),
-            "longest, s": max((record["seconds"] for record in own), default=0.0),
-        })  # fmt: skip
+            "over 1 s": sum(record["seconds"] > SECONDS for record in of_reader),
+            "over 1 GB": sum(record["grown"] > BYTES for record in of_reader),
+            "longest, s": max((record["seconds"] for record in of_reader), default=0.0),
+        }
+        rows.append(row)
     return rows
 
 

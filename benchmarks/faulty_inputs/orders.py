@@ -1,16 +1,16 @@
-"""Frames in a wrong order: put right, refused, warned of, or accepted without a word?
+"""Frames in a wrong order: put right, refused, warned of, or accepted without a warning?
 
     python -m benchmarks.faulty_inputs.orders --stacks 60 --save_path runs/orders
 
 Random structures, a quarter of them smooth bright bundles, under random microscopes with fringes of
-modulation 0.1 to 0.5, at 20 to 250 electrons per lit pixel. Of each stack some exchanges of two
-frames of different orientations and the phase-major order are shown to `test.py`'s two steps:
+modulation 0.1 to 0.5, at 20 to 250 electrons per lit pixel. Each stack passes through the two steps
+of `test.py` with frames of different orientations exchanged, and in phase-major order:
 `fringe_order.proved_order` puts frames in order, the findings of the raw checks judge what is left.
 
 Only stacks count whose fringes are worth something: by the first guess (the Wiener filter with the
 patterns that are found, no network) they gain at least 0.5 dB over the same frames without
 patterns. (Frames shuffled pixel by pixel are no fair control here: their fringes become white
-noise, by which the filter is then set.)
+noise, to which the filter then adapts.)
 """
 
 from __future__ import annotations
@@ -93,10 +93,10 @@ def simulated(seed: int, number: int, size: int) -> Stack:
 
 def fringe_gain(stack: Stack) -> float:
     """What the patterns that are found gain, dB of the first guess."""
-    target, found = stack.target.numpy(), estimate(stack.raw)
+    target, estimated = stack.target.numpy(), estimate(stack.raw)
     with_them, without = (
         quality(first_guess(stack.raw, patterns).numpy(), target).psnr
-        for patterns in (found, replace(found, probability=(0.0, 0.0, 0.0)))
+        for patterns in (estimated, replace(estimated, probability=(0.0, 0.0, 0.0)))
     )
     return with_them - without
 
@@ -113,15 +113,15 @@ def outcome(raw: Tensor, order: tuple[int, ...]) -> tuple[str, str]:
     """
     shown = raw[list(order)]
     try:
-        found = proved_order(shown.numpy()) or tuple(range(len(order)))
+        proved = proved_order(shown.numpy()) or tuple(range(len(order)))
     except InputError as error:
         return REFUSED, str(error)
-    put = [order[frame] for frame in found]
-    if all(len({frame // 3 for frame in put[n : n + 3]}) == 1 for n in (0, 3, 6)):
-        if list(found) != list(range(len(order))):
+    sorted_frames = [order[frame] for frame in proved]
+    if all(len({frame // 3 for frame in sorted_frames[n : n + 3]}) == 1 for n in (0, 3, 6)):
+        if list(proved) != list(range(len(order))):
             return RIGHT, ""
-    elif list(found) != list(range(len(order))):
-        return WRONG, f"frames {put}"
+    elif list(proved) != list(range(len(order))):
+        return WRONG, f"frames {sorted_frames}"
     faults = findings(raw_checks(shown).by_name(), tuple(raw.shape[1:]))
     reasons = "; ".join(fault.reason for fault in faults)
     if any(fault.refuse for fault in faults):

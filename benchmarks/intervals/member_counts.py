@@ -1,4 +1,4 @@
-"""Does the interval hold with any number of members? Each has a calibration of its own.
+"""Does the interval hold with any number of members? Each number has its own calibration.
 
     python -m benchmarks.intervals.member_counts --root_dir runs/eval_many --cells 151-300
 
@@ -87,7 +87,7 @@ def main(argv: list[str] | None = None) -> None:
     sampling, tree = Sampling(pixels=args.pixels), DatasetTree(args.root_dir)
     samples = calibration_samples(tree, args.cells, evaluated, sampling, CaseSettings())
     known = {len(calibration.members): calibration for calibration in calibrations}
-    rows = [row(n, own, known[n]) for n, own in enumerate(samples, start=1) if n in known]
+    rows = [row(n, of_count, known[n]) for n, of_count in enumerate(samples, start=1) if n in known]
     facts = {"cells": list(args.cells), "pixels_per_stack": args.pixels}
     write_tables("member_counts", {"Calibrated, by number of members": rows}, args.save_path, facts)
 

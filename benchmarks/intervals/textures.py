@@ -1,4 +1,4 @@
-"""Does the interval hold on texture that no painter drew? Reconstructions imaged by from_image.
+"""Does the interval hold on texture of real cells? Reconstructions imaged by from_image.
 
     python -m benchmarks.intervals.textures --save_path runs/benchmarks
     python -m benchmarks.intervals.textures --textures cristae --pixel_sizes_nm 65 --signals_e 8 40
@@ -45,19 +45,19 @@ def rows(samples: Sequence[Sample], calibration: Calibration) -> list[dict[str, 
     table = []
     names = [EVERYTHING, *dict.fromkeys(sample.structure for sample in samples)]
     for name in names:
-        own = [s for s in samples if name in (EVERYTHING, s.structure)]
-        for lit in group_calibration(lit_fifth(own, calibration), calibration):
+        of_structure = [s for s in samples if name in (EVERYTHING, s.structure)]
+        for lit in group_calibration(lit_fifth(of_structure, calibration), calibration):
             low, high = (float(end) for end in lit["group"].split(" ")[0].split("-"))
-            here = [s for s in own if low <= s.signal_e < high]
+            in_band = [s for s in of_structure if low <= s.signal_e < high]
             table.append(
                 {
                     "structure": name,
                     "signal": lit["group"],
-                    "stacks": len(here),
+                    "stacks": len(in_band),
                     "lit fifth covered, as predicted, %": 100 * lit["coverage, as predicted"],
                     "lit fifth covered, calibrated, %": 100 * lit["coverage, calibrated"],
                     "lit fifth, mean z^2": lit["mean z^2, calibrated"],
-                    "all pixels covered, calibrated, %": 100 * _covered(here, calibration),
+                    "all pixels covered, calibrated, %": 100 * _covered(in_band, calibration),
                 }
             )
     return table

@@ -3,9 +3,9 @@
     python -m benchmarks.robustness.full_disk --work runs/robust
 
 A disk is a tmpfs, which only root may mount on Linux. It has room for what lies there already and
-for a share of what the program needs at most. A trial ends well if the program says so in one line
-with exit code 2, if an earlier result is the same to the byte, and if the same command, once there
-is room, gives what an undisturbed run gives.
+for a share of what the program needs at most. A trial ends well if the program reports the full
+disk in one line with exit code 2, if an earlier result is the same to the byte, and if the same
+command, once there is room, gives what an undisturbed run gives.
 """
 
 from __future__ import annotations
@@ -187,17 +187,18 @@ def main(argv: list[str] | None = None) -> None:
             records += fill_up(name, inputs, disk, args.sizes)
     rows = []
     for name in args.programs:
-        own = [record for record in records if record["program"] == name]
-        rows.append({
+        trials = [record for record in records if record["program"] == name]
+        intact = sum(trial["kept"] for trial in trials) if PROGRAMS[name].replaces else "none"
+        row = {
             "program": name,
-            "needs, kB": own[0]["needed_bytes"] // 1000,
-            "disks": len(own),
-            "one line, exit code 2": sum(r["said"] and not r["fits"] for r in own),
-            "fits": sum(record["fits"] for record in own),
-            "earlier result intact": sum(r["kept"] for r in own)
-            if PROGRAMS[name].replaces else "none",
-            "rerun equal": sum(record["equal"] for record in own),
-        })  # fmt: skip
+            "needs, kB": trials[0]["needed_bytes"] // 1000,
+            "disks": len(trials),
+            "one line, exit code 2": sum(t["said"] and not t["fits"] for t in trials),
+            "fits": sum(trial["fits"] for trial in trials),
+            "earlier result intact": intact,
+            "rerun equal": sum(trial["equal"] for trial in trials),
+        }
+        rows.append(row)
     write_tables("full_disk", {"Full disks": rows}, args.save_path, {}, records)
 
 

@@ -74,8 +74,10 @@ def processes_in(group: int) -> int:
     count = 0
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # ended meanwhile
-            state, _, found = stat.read_text(encoding="ascii").rpartition(")")[2].split()[:3]
-            count += int(found) == group and state not in "ZX"
+            state, _, process_group = (
+                stat.read_text(encoding="ascii").rpartition(")")[2].split()[:3]
+            )
+            count += int(process_group) == group and state not in "ZX"
     return count
 
 
@@ -101,8 +103,8 @@ def kill_once(
     restarts = 1
     while done.returncode and restarts < MOST_RESTARTS:
         done, restarts = run(words), restarts + 1
-    found, final = contents(results), expected.final
-    differing = [n for n in sorted(found.keys() | final.keys()) if found.get(n) != final.get(n)]
+    files, final = contents(results), expected.final
+    differing = [n for n in sorted(files.keys() | final.keys()) if files.get(n) != final.get(n)]
     return {
         "program": name,
         "share": round(share, 3),
@@ -139,16 +141,19 @@ def summary(programs: list[str], trials: list[dict[str, Any]]) -> list[dict[str,
     """One row per program."""
     rows = []
     for name in programs:
-        own = [trial for trial in trials if trial["program"] == name]
+        of_program = [trial for trial in trials if trial["program"] == name]
         replaces = PROGRAMS[name].replaces
-        rows.append({
+        row = {
             "program": name,
-            "kills": len(own),
-            "ended before": sum(not trial["killed"] for trial in own),
-            "equal in the end": sum(trial["equal"] for trial in own),
-            "earlier result kept": sum(trial["kept"] for trial in own) if replaces else "none",
-            "processes left": sum(trial["orphans"] for trial in own),
-        })  # fmt: skip
+            "kills": len(of_program),
+            "ended before": sum(not trial["killed"] for trial in of_program),
+            "equal in the end": sum(trial["equal"] for trial in of_program),
+            "earlier result kept": sum(trial["kept"] for trial in of_program)
+            if replaces
+            else "none",
+            "processes left": sum(trial["orphans"] for trial in of_program),
+        }
+        rows.append(row)
     return rows
 
 

@@ -1,4 +1,4 @@
-"""Starts two runs of a program on one folder at once: one must win, and the other must say so.
+"""Starts two runs of a program on one folder at once: one must win, and the other must report it.
 
     python -m benchmarks.robustness.pairs --pairs 20 --work runs/robust
 
@@ -95,14 +95,15 @@ def main(argv: list[str] | None = None) -> None:
             tqdm.write(str(records[-1]))
     rows = []
     for name in possible:
-        own = [record for record in records if record["program"] == name]
-        rows.append({
+        races = [record for record in records if record["program"] == name]
+        row = {
             "program": name,
-            "pairs": len(own),
-            "one won, the other said so": sum(r["winners"] == 1 and r["said"] for r in own),
-            "one after the other": sum(record["winners"] == 2 for record in own),
-            "not mixed": sum(record["unmixed"] for record in own),
-        })  # fmt: skip
+            "pairs": len(races),
+            "one won, the other said so": sum(r["winners"] == 1 and r["said"] for r in races),
+            "one after the other": sum(record["winners"] == 2 for record in races),
+            "not mixed": sum(record["unmixed"] for record in races),
+        }
+        rows.append(row)
     tables = {"Two runs on one folder": rows}
     write_tables("pairs", tables, args.save_path, {"seed": args.seed}, records)
 

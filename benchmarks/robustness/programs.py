@@ -33,7 +33,7 @@ class Program:
     Attributes:
         words: after the interpreter.
         results: path below `{out}` of what it writes.
-        before: name of the program whose results it goes on from; "" for none.
+        before: name of the program whose results it continues from; "" for none.
         other: a part of the command line, and what stands for it in a run whose results differ.
         replaces: whether it may run where results of an earlier run lie, which it replaces.
     """
@@ -60,24 +60,33 @@ _JUDGED = f"--root_dir {{inputs}}/set --pretrained_G {_RUN} --pixels 200 --seed 
 _ALL = {
     "test.py, one stack": _program(
         f"test.py --test_data {{inputs}}/stacks/a.tif --save_path {{out}}/one {_SMALL}",
-        "one", other=("a.tif", "c.tif"), replaces=True,
+        "one",
+        other=("a.tif", "c.tif"),
+        replaces=True,
     ),
     "test.py, a folder": _program(
         f"test.py --test_data {{inputs}}/two --save_path {{out}}/many {_SMALL}",
-        "many", other=("{inputs}/two", "{inputs}/others"), replaces=True,
+        "many",
+        other=("{inputs}/two", "{inputs}/others"),
+        replaces=True,
     ),
     "train.py, step 1": _program(f"{_TRAIN} --epoch 6 --cycles 2 --members_per_cycle 1", "runs"),
     "train.py, step 2": _program(
         f"{_TRAIN} --train_type uncertainty_tail --likehood gauss --SGLD False --epoch 3",
-        "runs", before="train.py, step 1",
+        "runs",
+        before="train.py, step 1",
     ),
     "calibrate.py": _program(
         f"calibrate.py {_JUDGED} --gate_cells 0",
-        "runs", before="train.py, step 2", replaces=True,
+        "runs",
+        before="train.py, step 2",
+        replaces=True,
     ),
     "evaluate.py": _program(
         f"evaluate.py {_JUDGED} --save_path {{out}}/report --classical False --max_stacks 1",
-        "report", before="train.py, step 2", replaces=True,
+        "report",
+        before="train.py, step 2",
+        replaces=True,
     ),
     "from_simulation": _program(
         "-m DatasetGenerate.from_simulation --sample MT --save_path {out}/set --cells 6 --levels 2 "
@@ -92,21 +101,27 @@ _ALL = {
     "from_stacks": _program(
         "-m DatasetGenerate.from_stacks --raw {inputs}/stacks/*.tif --target "
         "{inputs}/targets/*.tif --order orientation,phase --save_path {out}/made --workers 2",
-        "made", other=("--order orientation,phase", "--order orientation,phase --sample other"),
+        "made",
+        other=("--order orientation,phase", "--order orientation,phase --sample other"),
     ),
     "from_biosr": _program(
         "-m DatasetGenerate.from_biosr --data_path {inputs}/biosr --save_path {out}/biosr "
         "--workers 2",
-        "biosr", other=("{inputs}/biosr", "{inputs}/biosr --bg_cut_prct 20"),
+        "biosr",
+        other=("{inputs}/biosr", "{inputs}/biosr --bg_cut_prct 20"),
     ),
     "figures.profile": _program(
         "-m figures.profile --result {out}/one --line 20 20 60 90 --raw {inputs}/stacks/a.tif",
-        "one", before="test.py, one stack", other=("--line 20 20", "--line 40 20"), replaces=True,
+        "one",
+        before="test.py, one stack",
+        other=("--line 20 20", "--line 40 20"),
+        replaces=True,
     ),
     "dlbi.simulate": _program(
         "-m dlbi.simulate --save_path {out}/movies --movies 2 --frames 40 --size 20 24 "
         "--fluorophores_per_px 1 --density 0.7 --seed 0",
-        "movies", replaces=True,
+        "movies",
+        replaces=True,
     ),
     "dlbi.train": _program(
         "-m dlbi.train --save_path {out}/dlbi --width 16 --scenes 1 --held_out 1 --batch_size 1 "
@@ -117,14 +132,18 @@ _ALL = {
     "dlbi.reconstruct": _program(
         "-m dlbi.reconstruct --movie {inputs}/movies/movie_1/movie.tif --save_path {out}/structure "
         "--stage network --members 1 --device cpu --precision fp32",
-        "structure", other=("movie_1", "movie_2"), replaces=True,
+        "structure",
+        other=("movie_1", "movie_2"),
+        replaces=True,
     ),
     "dlbi.evaluate": _program(
         "-m dlbi.evaluate --data {inputs}/movies/movie_1 --save_path {out}/scores --stage moments "
         "--device cpu",
-        "scores", other=("movie_1", "movie_2"), replaces=True,
+        "scores",
+        other=("movie_1", "movie_2"),
+        replaces=True,
     ),
-}  # fmt: skip
+}
 PROGRAMS = {
     name: program for name, program in _ALL.items() if not name.startswith(WING) or wing_is_here()
 }
@@ -195,16 +214,16 @@ def prepare(name: str, inputs: Path, out: Path, earlier: bool = True) -> list[st
     program = PROGRAMS[name]
     earlier = earlier and program.replaces
     slug = re.sub("[^a-z0-9]+", "-", name) + ("-replaced" if earlier else "")
-    kept = inputs.with_name("before") / slug
-    if not kept.is_dir():
+    prepared = inputs.with_name("before") / slug
+    if not prepared.is_dir():
         clear(out)
         if program.before:
             _run_or_refuse(program.before, prepare(program.before, inputs, out, earlier=False))
         if earlier:
             _run_or_refuse(f"{name}, the run before", rival(name, inputs, out))
-        shutil.copytree(out, kept)
+        shutil.copytree(out, prepared)
     clear(out)
-    shutil.copytree(kept, out, dirs_exist_ok=True)
+    shutil.copytree(prepared, out, dirs_exist_ok=True)
     return filled(program.words, inputs, out)
 
 

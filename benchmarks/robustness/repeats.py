@@ -50,13 +50,13 @@ def hashes(args: argparse.Namespace) -> dict[str, dict[str, str]]:
         InputError: a program failed.
     """
     load_programs(int(os.environ["OMP_NUM_THREADS"]))
-    inputs, out, found = make_inputs(args.work.resolve()), args.work.resolve() / "out", {}
+    inputs, out, of_program = make_inputs(args.work.resolve()), args.work.resolve() / "out", {}
     for name in args.programs:
         done = run(prepare(name, inputs, out, earlier=False))
         if done.returncode:
             raise InputError(f"{name} failed: {done.last_line}")
-        found[name] = contents(out / PROGRAMS[name].results)
-    return found
+        of_program[name] = contents(out / PROGRAMS[name].results)
+    return of_program
 
 
 def _in_new_interpreter(args: argparse.Namespace, way: str) -> dict[str, dict[str, str]]:
@@ -94,11 +94,11 @@ def main(argv: list[str] | None = None) -> None:
         return
     args.work = args.work.resolve()
     args.work.mkdir(parents=True, exist_ok=True)
-    found = {way: _in_new_interpreter(args, way) for way in WAYS}
+    of_way = {way: _in_new_interpreter(args, way) for way in WAYS}
     first, *others = WAYS
     rows: list[dict[str, Any]] = [
-        {"program": name, "files": len(found[first][name])}
-        | {way: differing(found[first][name], found[way][name]) for way in others}
+        {"program": name, "files": len(of_way[first][name])}
+        | {way: differing(of_way[first][name], of_way[way][name]) for way in others}
         for name in args.programs
     ]
     write_tables("repeats", {"Equal runs": rows}, args.save_path, {"ways": WAYS})

@@ -33,14 +33,24 @@ __all__ = ["ROOT", "Started", "bytes_in", "contents", "load_programs", "run", "s
 
 ROOT = Path(__file__).resolve().parents[2]
 LOADED = (
-    "commands.testing.run", "commands.calibrate", "commands.evaluate", "commands.profile",
-    "training.step1", "training.step2", "DatasetGenerate.from_simulation",
-    "DatasetGenerate.from_image", "DatasetGenerate.from_stacks", "DatasetGenerate.from_biosr",
-    "evaluation.alignment", "dlbi.simulate", "dlbi.reconstruct", "dlbi.evaluate", "dlbi.train",
-)  # fmt: skip
-LOADED_LATE = (  # by their users, at the first call
-    "matplotlib.backends.backend_agg", "torch._dynamo", "torch.utils.tensorboard",
-)  # fmt: skip
+    "commands.testing.run",
+    "commands.calibrate",
+    "commands.evaluate",
+    "commands.profile",
+    "training.step1",
+    "training.step2",
+    "DatasetGenerate.from_simulation",
+    "DatasetGenerate.from_image",
+    "DatasetGenerate.from_stacks",
+    "DatasetGenerate.from_biosr",
+    "evaluation.alignment",
+    "dlbi.simulate",
+    "dlbi.reconstruct",
+    "dlbi.evaluate",
+    "dlbi.train",
+)
+# Loaded by their users at the first call.
+LOADED_LATE = ("matplotlib.backends.backend_agg", "torch._dynamo", "torch.utils.tensorboard")
 VOLATILE_KEYS = {"seconds", "provenance", "created", "date", "elapsed_s", "threads", "versions"}
 IGNORED = ("events.out.tfevents*", "*.lock", ".*", "latest*.pth", "progress.pth", "*.log")
 TIMED = ("summary.png", "report.html")  # pages and pictures that show seconds or versions
@@ -173,13 +183,13 @@ def sets_of(files: dict[str, str]) -> dict[str, dict[str, str]]:
 
 
 def _hashes(folder: Path, read: Callable[[Path], bytes], ignored: Sequence[str]) -> dict[str, str]:
-    found = {}
+    hashes = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
         parts = (name, *name.parents)
         if path.is_file() and not any(part.match(other) for part in parts for other in ignored):
-            found[name.as_posix()] = hashlib.sha256(read(path)).hexdigest()
-    return found
+            hashes[name.as_posix()] = hashlib.sha256(read(path)).hexdigest()
+    return hashes
 
 
 def _lasting(path: Path) -> bytes:

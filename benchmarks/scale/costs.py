@@ -117,18 +117,20 @@ def fitted(sizes: list[float], seconds: list[float]) -> Line:
     return Line(float(begin), float(slope), float(deviation))
 
 
-def plot_costs(path: Path, found: dict[str, dict[int, Cost]]) -> None:
+def plot_costs(path: Path, costs_by_kind: dict[str, dict[int, Cost]]) -> None:
     """One panel for each kind of size: CPU seconds with their line, and peak memory."""
-    figure = Figure(figsize=(4.6 * len(found), 3.8), layout="constrained")
-    for number, (kind, costs) in enumerate(found.items(), start=1):
+    figure = Figure(figsize=(4.6 * len(costs_by_kind), 3.8), layout="constrained")
+    for number, (kind, costs) in enumerate(costs_by_kind.items(), start=1):
         label, amount = AXES[kind]
         sizes, seconds = [amount(size) for size in costs], [cost.cpu_s for cost in costs.values()]
-        axes = figure.add_subplot(1, len(found), number)
+        axes = figure.add_subplot(1, len(costs_by_kind), number)
         axes.loglog(sizes, seconds, "o", color="C0", label="CPU seconds")
         if len(sizes) > 2:
             line, dense = fitted(sizes, seconds), np.geomspace(min(sizes), max(sizes), 100)
-            shown = f"straight line, deviation {line.deviation:.0%}"
-            axes.loglog(dense, line.start + line.slope * dense, "-", color="C0", label=shown)
+            label_of_line = f"straight line, deviation {line.deviation:.0%}"
+            axes.loglog(
+                dense, line.start + line.slope * dense, "-", color="C0", label=label_of_line
+            )
         axes.loglog(
             sizes, [cost.peak_gb for cost in costs.values()], "s--", color="C1", label="peak GB"
         )
@@ -140,11 +142,11 @@ def plot_costs(path: Path, found: dict[str, dict[int, Cost]]) -> None:
 
 
 def _rows(
-    found: dict[str, dict[int, Cost]],
+    costs_by_kind: dict[str, dict[int, Cost]],
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The measurements, and the lines through them."""
     rows, lines = [], []
-    for kind, costs in found.items():
+    for kind, costs in costs_by_kind.items():
         label, amount = AXES[kind]
         for size, cost in costs.items():
             row = {"kind": kind, "size": size, "CPU s": cost.cpu_s, "peak GB": cost.peak_gb}
@@ -153,13 +155,14 @@ def _rows(
             sizes = [amount(size) for size in costs]
             line = fitted(sizes, [cost.cpu_s for cost in costs.values()])
             many = 1e6 if kind == "field" else 1
-            lines.append({
+            row = {
                 "kind": kind,
                 "CPU s, start": line.start,
                 "CPU s per unit": many * line.slope,
                 "unit": f"million {label}" if many > 1 else label,
                 "largest deviation, %": 100 * line.deviation,
-            })  # fmt: skip
+            }
+            lines.append(row)
     return rows, lines
 
 
@@ -169,23 +172,23 @@ def main(argv: list[str] | None = None) -> None:
     work, rng = args.work.resolve(), np.random.default_rng(0)
     work.mkdir(parents=True, exist_ok=True)
     data, out = work / "input.tif", work / "out"
-    found: dict[str, dict[int, Cost]] = {}
+    costs_by_kind: dict[str, dict[int, Cost]] = {}
     for side in tqdm(args.fields, "fields"):
         cost = measured(write_field(data, side, 1, rng), out, args.used)
-        found.setdefault("field", {})[side] = cost
+        costs_by_kind.setdefault("field", {})[side] = cost
     for times in tqdm(args.series, "series"):
         write_field(data, args.side, times, rng)
         cost = measured(data, out, args.used, "--stream", "always")
-        found.setdefault("series", {})[times] = cost
+        costs_by_kind.setdefault("series", {})[times] = cost
     for members in tqdm(args.counts, "members"):
         cost = measured(write_field(data, 4 * args.side, 1, rng), out, members)
-        found.setdefault("members", {})[members] = cost
+        costs_by_kind.setdefault("members", {})[members] = cost
     data.unlink(missing_ok=True)
-    rows, lines = _rows(found)
+    rows, lines = _rows(costs_by_kind)
     facts = {"members": args.used, "side": args.side}
     write_tables("costs", {"Cost": rows, "Straight lines": lines}, args.save_path, facts, rows)
     if args.save_path is not None:
-        plot_costs(args.save_path / "costs.png", found)
+        plot_costs(args.save_path / "costs.png", costs_by_kind)
 
 
 if __name__ == "__main__":

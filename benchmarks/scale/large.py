@@ -117,9 +117,13 @@ def limited(data: Path, out: Path, limit_gb: float, *options: str) -> Limited:
 
     with open(out.with_suffix(".log"), "w+") as log:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=log, stderr=log,
+            command,
+            cwd=ROOT,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            stdout=log,
+            stderr=log,
             preexec_fn=within,
-        )  # fmt: skip
+        )
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:

@@ -1,4 +1,4 @@
-"""Kills a folder of stacks and a long series again and again; they go on where they ended.
+"""Kills test.py on a folder of stacks and on a long series; each run continues the one before.
 
     python -m benchmarks.scale.restarts --kills 20 --work runs/restarts
 
@@ -157,16 +157,17 @@ def main(argv: list[str] | None = None) -> None:
             raise InputError(f"{work.name} failed undisturbed: {ended.last_line}")
         seconds[work.name] = time.monotonic() - began
         expected, out = contents(folder / "undisturbed"), folder / "out"
-        found = disturbed(
+        trial = disturbed(
             work, [*words, str(out)], out, args.kills, seconds[work.name] / EARLY, rng
         )
-        rows.append({
+        row = {
             "work": work.name,
-            "kills": found["kills"],
-            "finished results": len(found["ends"]),
-            "equal to an undisturbed run": sum(end == expected for end in found["ends"]),
-            "parts lost or made again": found["again"],
-        })  # fmt: skip
+            "kills": trial["kills"],
+            "finished results": len(trial["ends"]),
+            "equal to an undisturbed run": sum(end == expected for end in trial["ends"]),
+            "parts lost or made again": trial["again"],
+        }
+        rows.append(row)
         for place in (folder / "undisturbed", out):
             shutil.rmtree(place)
     facts = {"seed": args.seed, "side": args.side, "undisturbed_s": seconds}

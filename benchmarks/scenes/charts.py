@@ -1,4 +1,4 @@
-"""Fluorophore densities that are no cells: photographs, letters, test charts, plain geometry.
+"""Fluorophore densities other than cells: photographs, letters, test charts, plain geometry.
 
 Every chart is a function of (shape, index, generator) and gives a float32 image of that shape in
 [0, 1]. Only photographs use the index: those of even and of odd scenes are never the same.
@@ -19,10 +19,9 @@ from bayesdl_sim.utils.sampling import integer, uniform
 __all__ = ["CHARTS"]
 
 # Shipped with scikit-image, so that nothing is downloaded. An even number, see above.
-PHOTOGRAPHS = (
-    "camera", "brick", "coins", "grass", "moon", "gravel",
-    "astronaut", "chelsea", "coffee", "rocket", "page", "text",
-)  # fmt: skip
+_GREY = ("camera", "brick", "coins", "grass", "moon", "gravel")
+_OTHERS = ("astronaut", "chelsea", "coffee", "rocket", "page", "text")
+PHOTOGRAPHS = _GREY + _OTHERS
 LETTERS = "ABCDEFGHKLMNPRSTXYZabdefghkmnqrst2345678"
 
 

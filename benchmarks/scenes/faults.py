@@ -1,4 +1,4 @@
-"""Ways to misuse a SIM reconstruction, each simulated: what the gate is there to notice.
+"""Ways to misuse a SIM reconstruction, each simulated: what the gate should detect.
 
 Which of them are *gross* is declared here, before anything is measured: those after which no
 reconstruction means anything, because the frames are not the nine frames of one field, carry no

@@ -1,8 +1,9 @@
 """Structures and microscopes that no training set of this project holds.
 
-What a network should be unsure about: photographs, resolution charts, letters and plain geometry in
-place of cells; and stands whose light differs from every stand of `random_microscope`, or whose
-frames come in another order. Everything else (optics, noise, signal) is drawn as in training.
+The epistemic uncertainty should be large for photographs, resolution charts, letters and plain
+geometry in place of cells, and for microscopes whose light differs from every one of
+`random_microscope`, or whose frames come in another order. Everything else (optics, noise, signal)
+is drawn as in training.
 """
 
 import math

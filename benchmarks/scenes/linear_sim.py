@@ -42,8 +42,8 @@ class LinearSim:
     def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Raw values (count, 9) and targets (count, 4) of new fields."""
         noise = torch.randn(count, len(self.joint), generator=generator, dtype=torch.float64)
-        both = noise @ self.joint.T
-        return both[:, :9], both[:, 9:]
+        values = noise @ self.joint.T
+        return values[:, :9], values[:, 9:]
 
 
 def linear_sim(noise: float = 0.5, modulation: float = 0.9) -> LinearSim:
@@ -78,9 +78,9 @@ def linear_sim(noise: float = 0.5, modulation: float = 0.9) -> LinearSim:
 def _smooth_covariance(side: int) -> Tensor:
     """Covariance of unit-variance fields on a periodic square: white noise, blurred by `GRAIN`."""
     place = torch.arange(side, dtype=torch.float64)
-    apart = (place[:, None] - place).abs()
-    apart = torch.minimum(apart, side - apart)
-    line = torch.exp(-(apart**2) / (4 * GRAIN**2))
+    distance = (place[:, None] - place).abs()
+    distance = torch.minimum(distance, side - distance)
+    line = torch.exp(-(distance**2) / (4 * GRAIN**2))
     return torch.kron(line, line)
 
 

@@ -1,4 +1,4 @@
-"""A simulated live F-actin movie: most of it stands still, patches of it move or are rebuilt."""
+"""A simulated live F-actin movie: most of it is static, patches of it move or are rebuilt."""
 
 from typing import NamedTuple
 
@@ -74,11 +74,12 @@ def simulate_movie(frames: int, size: int, signal_e: float, seed: int) -> Movie:
     microscope = biosr_microscope(generator)
     grid = grid_for((size, size))
     pixel_size_nm = microscope.optics.pixel_size_nm / 2
-    first, other = (
-        soften(draw("F-actin", grid.shape, pixel_size_nm, generator, 0.4), SOFTNESS_NM,
-               pixel_size_nm)
-        for _ in range(2)
-    )  # fmt: skip
+
+    def network() -> Tensor:
+        filaments = draw("F-actin", grid.shape, pixel_size_nm, generator, 0.4)
+        return soften(filaments, SOFTNESS_NM, pixel_size_nm)
+
+    first, other = network(), network()
     windows = _windows(grid)
     structures = [_structure(first, other, windows, t, frames) for t in range(frames)]
     expected = _expected(structures, microscope, grid)

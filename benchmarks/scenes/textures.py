@@ -1,4 +1,4 @@
-"""Fields that no painter drew: reconstructions of real cells, imaged by `from_image`."""
+"""Fields with the texture of real cells: their reconstructions, imaged by `from_image`."""
 
 from __future__ import annotations
 

@@ -15,8 +15,14 @@ from bayesdl_sim.physics.reconstruction.wiener import wiener_sim
 from bayesdl_sim.utils.errors import InputError, require_folder
 from bayesdl_sim.utils.files import atomic_path
 
-__all__ = ["best_variants", "other_image", "other_programs", "stack_name", "wiener_variants",
-           "write_stacks"]  # fmt: skip
+__all__ = [
+    "best_variants",
+    "other_image",
+    "other_programs",
+    "stack_name",
+    "wiener_variants",
+    "write_stacks",
+]
 
 CONSTANTS = (None, 0.001, 0.01, 0.1)  # of the Wiener filter; None: measured on the stack
 BLURS_PX = (0.0, 0.6, 1.0, 1.5)  # sigma of a Gaussian after it, super-resolution pixels
@@ -48,8 +54,8 @@ def best_variants(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         key = (record["method"], record["level"])
         scores.setdefault(key, {}).setdefault(record["variant"], []).append(record["psnr"])
     best = {
-        key: max(found, key=lambda variant, found=found: np.mean(found[variant]))
-        for key, found in scores.items()
+        key: max(variants, key=lambda variant, variants=variants: np.mean(variants[variant]))
+        for key, variants in scores.items()
     }
     return [
         dict(record)
@@ -76,13 +82,13 @@ def other_programs(folder: Path) -> dict[str, Path]:
     Raises:
         InputError: none.
     """
-    found = {p.name: p for p in sorted(require_folder(folder, "other programs").iterdir())
-             if p.is_dir()}  # fmt: skip
-    if not found:
+    paths = sorted(require_folder(folder, "other programs").iterdir())
+    programs = {path.name: path for path in paths if path.is_dir()}
+    if not programs:
         raise InputError(
             f"{folder}: expected a subfolder per program with files such as {stack_name(1, 1)}"
         )
-    return found
+    return programs
 
 
 def other_image(folder: Path, number: int, level: int, scene: Scene) -> np.ndarray:

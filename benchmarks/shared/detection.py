@@ -1,4 +1,4 @@
-"""From uncertainty maps to one score per image, and how well it tells the unknown apart."""
+"""From uncertainty maps to one score per image, and how well it detects unknown images."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -77,7 +77,7 @@ def _contrast(maps: Maps) -> Tensor:
 
 
 def _brightness(maps: Maps) -> Tensor:
-    """No uncertainty at all: how far would the mere look of an image get?"""
+    """No uncertainty at all: how well would the appearance of an image alone detect the unknown?"""
     return maps[0].mean()
 
 
@@ -107,8 +107,8 @@ def image_scores(prediction: Prediction) -> dict[str, list[float]]:
 def true_errors(scene: Scene, prediction: Prediction) -> dict[str, list[float]]:
     """`TRUE_ERROR` of every image of a scene: its RMSE after an affine fit to the target.
 
-    In units of the target's range, as `sigma` is in units of the image's; an error relative to the
-    target's mean square would call every bright image well reconstructed.
+    It is in units of the target's range, as `sigma` is in units of the image's. Relative to the
+    target's mean square, the error of every bright image would be small.
     """
     images = prediction.mean[:, 0].numpy()
     return {TRUE_ERROR: [10 ** (-quality(image, scene.target).psnr / 20) for image in images]}
@@ -166,7 +166,7 @@ def auroc_interval(
     """Percentile bootstrap interval of the AUROC: whole scenes are redrawn, on both sides.
 
     Args:
-        known, unknown: (scenes, levels); the levels of a scene are no independent witnesses.
+        known, unknown: (scenes, levels); the levels of a scene are not independent.
     """
 
     def redrawn(scores: np.ndarray) -> np.ndarray:

@@ -27,7 +27,7 @@ def train(root: Path, work: Path, name: str, options: list[Any]) -> Path:
         The folder of the run.
 
     Raises:
-        InputError: in the words of train.py.
+        InputError: train.py failed; its message is passed on.
     """
     command = [sys.executable, "train.py", "--root_dir", root.resolve()]
     command += ["--save_model_dir", work.resolve(), "--exp_name", name, "--resume", *options]

@@ -10,12 +10,12 @@ import torch
 from bayesdl_sim.benchmarks.fringes import (
     MEASURED,
     SHUFFLED,
-    found,
     gain_rows,
     gain_table,
     main,
     pattern_errors,
     true_share,
+    within_limits,
 )
 from bayesdl_sim.data.normalise import normalisation_of, target_normalisation
 from bayesdl_sim.evaluation.scenes import simulated_cells
@@ -50,8 +50,8 @@ def test_errors_have_their_units(scene):
     )
     longer = replace(light, frequency=tuple(k + 0.005 for k in light.frequency))
     assert pattern_errors(longer, light, 100)[0][0] == pytest.approx(0.5, abs=1e-6)
-    assert found([(0.4, 14.0)] * 3)
-    assert not found([(0.4, 14.0), (0.4, 16.0), (0.1, 1.0)])
+    assert within_limits([(0.4, 14.0)] * 3)
+    assert not within_limits([(0.4, 14.0), (0.4, 16.0), (0.1, 1.0)])
 
 
 def test_the_true_share_is_that_of_the_squared_error(scene):

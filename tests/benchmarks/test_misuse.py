@@ -81,9 +81,9 @@ def test_seed_of_the_validation_cells_is_refused(folder):
 
 
 def judged(refuse, clear=9, modulation=0.5):
-    found = [Finding(True, "fault")] if refuse else []
+    faults = [Finding(True, "fault")] if refuse else []
     return Judged(
-        found=found, scores={}, intensity=0.1, snr=5.0, modulation=modulation, clear_frames=clear
+        faults=faults, scores={}, intensity=0.1, snr=5.0, modulation=modulation, clear_frames=clear
     )
 
 
