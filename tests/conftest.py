@@ -94,9 +94,13 @@ class _OnOther(torch.Tensor):
     @staticmethod
     def __new__(cls, held):
         made = torch.Tensor._make_wrapper_subclass(
-            cls, held.size(), strides=held.stride(), storage_offset=held.storage_offset(),
-            dtype=held.dtype, device=OTHER_DEVICE,
-        )  # fmt: skip
+            cls,
+            held.size(),
+            strides=held.stride(),
+            storage_offset=held.storage_offset(),
+            dtype=held.dtype,
+            device=OTHER_DEVICE,
+        )
         made.held = held
         return made
 

@@ -25,38 +25,23 @@ def test_simulate_train_infer_read_back(tmp_path):
     root, work = tmp_path / "set", tmp_path / "work"
     # A folder with a space, as users have them.
     results = tmp_path / "my results"
-    run(
-        "-m", "DatasetGenerate.from_simulation", "--sample", "MT", "--save_path", str(root),
-        "--cells", "5", "--levels", "2", "--size", "64", "--workers", "1", "--seed", "3",
-    )  # fmt: skip
+    cells = ["--cells", "5", "--levels", "2", "--size", "64", "--workers", "1", "--seed", "3"]
+    simulation = ["-m", "DatasetGenerate.from_simulation", "--sample", "MT"]
+    run(*simulation, "--save_path", str(root), *cells)
     common = ["--root_dir", str(root), "--save_model_dir", str(work), "--sample", "MT"]
-    size = [
-        "--n_feat",
-        "8",
-        "--levels",
-        "2",
-        "--nBlocks",
-        "1",
-        "--patch_size",
-        "32",
-        "--batch_size",
-        "4",
-    ]
-    said = run(
-        "train.py", *common, *size, "--epoch", "8", "--cycles", "1", "--members_per_cycle", "3",
-        "--lr", "2e-3",
-    )  # fmt: skip
-    assert "train: 6 stacks of 3 cells" in said
+    size = ["--n_feat", "8", "--levels", "2", "--nBlocks", "1", "--patch_size", "32"]
+    size += ["--batch_size", "4"]
+    chain = ["--epoch", "8", "--cycles", "1", "--members_per_cycle", "3", "--lr", "2e-3"]
+    printed = run("train.py", *common, *size, *chain)
+    assert "train: 6 stacks of 3 cells" in printed
     tail = ["--train_type", "uncertainty_tail", "--likehood", "gauss", "--SGLD", "False"]
     run("train.py", *common, *size, *tail, "--epoch", "2")
 
     tree = DatasetTree(root)
     stack = tree.raw_folder(tree.spec.splits["test"][0], 2)
     members = work / "MT" / "BayesDL-SIM"
-    run(
-        "test.py", "--test_data", str(stack), "--pretrained_G", str(members),
-        "--save_path", str(results), "--pixel_size_nm", "65",
-    )  # fmt: skip
+    paths = ["--test_data", stack, "--pretrained_G", members, "--save_path", results]
+    run("test.py", *map(str, paths), "--pixel_size_nm", "65")
 
     sr = tifffile.imread(results / "SR.tif")
     assert sr.shape == (128, 128)

@@ -20,11 +20,11 @@ from bayesdl_sim.utils.errors import InputError, run_script
 from bayesdl_sim.utils.files import read_json, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = (
-    "report.html", "summary.json", "metrics.csv", "uncertainty.csv", "reliability.png",
-    "sparsification.png", "z.png", "deciles_intensity.png", "deciles_signal.png", "psnr.png",
-    "ssim.png", "example_1_images.png", "example_1_uncertainty.png",
-)  # fmt: skip
+TABLES = ("report.html", "summary.json", "metrics.csv", "uncertainty.csv")
+CHARTS = ("reliability.png", "sparsification.png", "z.png", "psnr.png", "ssim.png")
+DECILES = ("deciles_intensity.png", "deciles_signal.png")
+EXAMPLES = ("example_1_images.png", "example_1_uncertainty.png")
+FILES = (*TABLES, *CHARTS, *DECILES, *EXAMPLES)
 
 
 @pytest.fixture(scope="session")
@@ -69,9 +69,8 @@ def posterior(tmp_path):
 
 
 def options(root, posterior, *more):
-    words = ["--root_dir", root, "--pretrained_G", posterior, "--device", "cpu", "--precision",
-             "fp32", "--pixels", 2000, *more]  # fmt: skip
-    return [str(word) for word in words]
+    words = ["--root_dir", root, "--pretrained_G", posterior, "--device", "cpu"]
+    return [str(word) for word in [*words, "--precision", "fp32", "--pixels", 2000, *more]]
 
 
 def rows_of(path):
@@ -141,8 +140,8 @@ def test_calibration_goes_from_calibrate_to_test(
     frames = DatasetTree(small_set).raw_folder(1, 2)
 
     def maps(name, *more):
-        words = ["--test_data", frames, "--pretrained_G", posterior, "--device", "cpu",
-                 "--precision", "fp32", "--save_path", tmp_path / name, *more]  # fmt: skip
+        words = ["--test_data", frames, "--pretrained_G", posterior, "--device", "cpu"]
+        words += ["--precision", "fp32", "--save_path", tmp_path / name, *more]
         infer([str(word) for word in words])
         facts = read_json(tmp_path / name / "prediction.json")
         files = {path.stem: tifffile.imread(path) for path in (tmp_path / name).glob("*.tif")}
@@ -262,8 +261,9 @@ def test_calibration_needs_cells_of_the_set(calibrate, small_set, posterior):
 
 def test_interval_needs_a_total_uncertainty(infer, small_set, tmp_path):
     save_members(tmp_path / "one", 1)
-    words = ["--test_data", DatasetTree(small_set).raw_folder(1, 1), "--pretrained_G",
-             tmp_path / "one", "--save_path", tmp_path / "out", "--interval"]  # fmt: skip
+    stack = DatasetTree(small_set).raw_folder(1, 1)
+    words = ["--test_data", stack, "--pretrained_G", tmp_path / "one", "--interval"]
+    words += ["--save_path", tmp_path / "out"]
     with pytest.raises(InputError, match="total uncertainty"):
         infer([str(word) for word in [*words, 0.9]])
     with pytest.raises(InputError, match=r"0\.5 to 0\.99"):

@@ -32,19 +32,24 @@ def outputs_of(path):
 # Lines without measured numbers, which a run prints and the stored outputs show.
 PRINTED = {
     "first_stack.ipynb": (
-        "8 members on cpu", "(1, 9, 120, 120) pixel 65 nm", "members 8/8",
-        "super-resolved (1, 240, 240) pixel 32.5 nm", "SR.tif",
+        "8 members on cpu",
+        "(1, 9, 120, 120) pixel 65 nm",
+        "members 8/8",
+        "super-resolved (1, 240, 240) pixel 32.5 nm",
+        "SR.tif",
     ),
     "is_it_real.ipynb": (
-        "accept (p = ", "copied frame: refuse: frames 4 and 5 are copies of one exposure",
+        "accept (p = ",
+        "copied frame: refuse: frames 4 and 5 are copies of one exposure",
         "exchanged frames: refuse: frames (1, 2, 6) and (3, 4, 5)",
         "no fringes: refuse: the nine frames differ by noise only",
     ),
     "my_optics.ipynb": (
-        "cut-off 0.347 cycles per raw pixel: 188 nm in wide field", "(192, 192)",
+        "cut-off 0.347 cycles per raw pixel: 188 nm in wide field",
+        "(192, 192)",
         "100 e-/px: error 0.",
     ),
-}  # fmt: skip
+}
 
 
 def test_there_are_three_examples():
@@ -55,10 +60,9 @@ def test_there_are_three_examples():
 def test_the_notebook_runs_in_an_empty_folder(path, tmp_path):
     """Runs a notebook without a kernel: its cells are plain Python, one after the other."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"}
-    done = subprocess.run(
-        [sys.executable, "-c", code_of(path)], cwd=tmp_path, env=environment, capture_output=True,
-        text=True, check=False,
-    )  # fmt: skip
+    command = [sys.executable, "-c", code_of(path)]
+    where = {"cwd": tmp_path, "env": environment}
+    done = subprocess.run(command, **where, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     saved = [child.name for child in tmp_path.iterdir()]
     assert saved == (["first_stack"] if path.name == "first_stack.ipynb" else [])

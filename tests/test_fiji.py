@@ -62,10 +62,11 @@ def test_the_guide_names_every_option_of_the_macro():
 )
 def test_imagej_opens_the_result_as_one_named_hyperstack(tmp_path):
     raw = tifffile.imread(ROOT / "data" / "cristae" / "raw.tif")[:, 20:84, 20:84]
+    metadata = {"axes": "ZYX", "unit": "micron"}
+    resolution = (1 / 0.065, 1 / 0.065)
     tifffile.imwrite(
-        tmp_path / "raw.tif", raw, imagej=True, resolution=(1 / 0.065, 1 / 0.065),
-        metadata={"axes": "ZYX", "unit": "micron"},
-    )  # fmt: skip
+        tmp_path / "raw.tif", raw, imagej=True, resolution=resolution, metadata=metadata
+    )
     command = tmp_path / "a program" / "bayesdl"  # a space, as Windows and Macs like them
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m bayesdl_sim "$@"\n')

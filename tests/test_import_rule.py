@@ -40,10 +40,9 @@ PACKAGE = "bayesdl_sim"
 FOLDERS = {room: ROOT / PACKAGE / room if room in PRODUCT else ROOT / room for room in MAY_IMPORT}
 ROOMS = [room for room, folder in FOLDERS.items() if folder.is_dir()]
 _SCRIPTS = {path.stem for path in ROOT.glob("*.py")}
-QUIET = (
-    ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Assign,
-    ast.AnnAssign, ast.AugAssign,
-)  # fmt: skip
+IMPORTS = (ast.Import, ast.ImportFrom)
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+QUIET = (*IMPORTS, *DEFINITIONS, ast.Assign, ast.AnnAssign, ast.AugAssign)
 
 
 def sources():

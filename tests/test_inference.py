@@ -147,8 +147,8 @@ def test_tiles_are_scaled_by_the_whole_field(script, posterior, tmp_path):
     frames[:, :20, :20] *= 5
     path = write_tiff(tmp_path / "bright.tif", frames)
     for tile in (32, 512):
-        call(script, posterior, "--test_data", path, "--save_path", tmp_path / f"{tile}",
-             "--tile", tile)  # fmt: skip
+        words = ["--test_data", path, "--save_path", tmp_path / f"{tile}", "--tile", tile]
+        call(script, posterior, *words)
     small, large = (
         tifffile.imread(tmp_path / f"{tile}" / "SR.tif").astype(float) for tile in (32, 512)
     )
@@ -282,8 +282,8 @@ def test_one_tiff_from_the_shell(posterior, tmp_path):
     frames = counts()
     path = write_tiff(tmp_path / "cell.tif", frames)
     results = tmp_path / "deep" / "results"
-    done = shell("--test_data", path, "--pretrained_G", posterior, "--save_path", results,
-                 "--precision", "fp32")  # fmt: skip
+    words = ["--test_data", path, "--pretrained_G", posterior, "--save_path", results]
+    done = shell(*words, "--precision", "fp32")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""  # no progress bar where nobody watches
     for words in ("3 members", "temperature 2", "9 frames of 37x50 px", "65 nm", str(results)):
@@ -362,8 +362,8 @@ def test_exceedance_and_draws_are_channels(script, posterior, tmp_path):
     path = write_tiff(tmp_path / "cell.tif", counts(size=(20, 24)))
     found = []
     for name in ("a", "b"):
-        call(script, posterior, "--test_data", path, "--save_path", tmp_path / name,
-             "--exceed", 0.5, "--draws", 2, "--delta", 0.1)  # fmt: skip
+        trust = ["--exceed", 0.5, "--draws", 2, "--delta", 0.1]
+        call(script, posterior, "--test_data", path, "--save_path", tmp_path / name, *trust)
         facts = json.loads((tmp_path / name / "prediction.json").read_text())
         assert facts["channels"][-4:] == ["Credibility", "Exceedance", "Draw 1", "Draw 2"]
         assert facts["delta"] == 0.1
@@ -382,8 +382,8 @@ def test_exceedance_and_draws_are_channels(script, posterior, tmp_path):
 @pytest.mark.parametrize(("flag", "value"), [("--delta", 0), ("--draws", -1)])
 def test_impossible_trust_is_refused(script, posterior, tmp_path, capsys, flag, value):
     path = write_tiff(tmp_path / "cell.tif", counts(size=(20, 24)))
-    line = fails(script, capsys, posterior, "--test_data", path, "--save_path", tmp_path / "out",
-                 flag, value)  # fmt: skip
+    words = ["--test_data", path, "--save_path", tmp_path / "out", flag, value]
+    line = fails(script, capsys, posterior, *words)
     assert f"{flag[2:]}: expected" in line
 
 
@@ -408,8 +408,8 @@ def test_mrc_and_nine_frames_give_what_the_tiff_gives(script, posterior, tmp_pat
 
 def test_pixel_size_from_the_command_line(script, posterior, tmp_path):
     path = write_tiff(tmp_path / "cell.tif", counts(), pixel_size_nm=None)
-    call(script, posterior, "--test_data", path, "--save_path", tmp_path / "out",
-         "--pixel_size_nm", 80)  # fmt: skip
+    words = ["--test_data", path, "--save_path", tmp_path / "out", "--pixel_size_nm", 80]
+    call(script, posterior, *words)
     assert read_tiff(tmp_path / "out" / "SR.tif")[1] == pytest.approx(40, rel=1e-5)
 
 
@@ -478,8 +478,8 @@ def test_results_of_the_other_stacks_are_kept(posterior, tmp_path):
         write_tiff(stacks / f"{name}.tif", counts(size=(20, 24)))
     write_tiff(stacks / "b.tif", counts(size=(20, 24))[:8])
     (stacks / "d.tif").write_bytes((stacks / "a.tif").read_bytes()[:3000])
-    done = shell("--test_data", stacks, "--pretrained_G", posterior, "--save_path",
-                 tmp_path / "out")  # fmt: skip
+    out = tmp_path / "out"
+    done = shell("--test_data", stacks, "--pretrained_G", posterior, "--save_path", out)
     assert done.returncode == 2
     line = only_line(done.stderr)
     for words in ("2 of 4 stacks", "b.tif holds 8 images", "d.tif", "truncated"):
@@ -568,8 +568,8 @@ def test_comparison_with_a_target(script, posterior, tmp_path, capsys):
     path = write_tiff(tmp_path / "cell.tif", frames)
     target = gaussian_filter(counts(3, (2 * HEIGHT, 2 * WIDTH))[0].astype(np.float32), 1)
     tifffile.imwrite(tmp_path / "gt.tif", target)
-    call(script, posterior, "--test_data", path, "--target", tmp_path / "gt.tif", "--save_path",
-         tmp_path / "out")  # fmt: skip
+    words = ["--test_data", path, "--target", tmp_path / "gt.tif", "--save_path", tmp_path / "out"]
+    call(script, posterior, *words)
     printed = capsys.readouterr().out
     assert "wide field: PSNR" in printed
     assert "SR: PSNR" in printed

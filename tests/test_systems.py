@@ -78,9 +78,8 @@ def test_the_workflow_runs_the_same_tests_everywhere():
     (found,) = re.findall(r"python: \[(.*)\]", text)
     assert [word.strip('" ') for word in found.split(",")] == versions()
     (systems,) = re.findall(r"os: \[(.*)\]", text)
-    assert {name.split("-")[0] for name in systems.replace(" ", "").split(",")} == {
-        "ubuntu", "windows", "macos",
-    }  # fmt: skip
+    names = {name.split("-")[0] for name in systems.replace(" ", "").split(",")}
+    assert names == {"ubuntu", "windows", "macos"}
     assert "bash .ci/run" in text
     assert "setup.bat requirements-test.txt" in text
     assert "-m pytest" in text

@@ -161,9 +161,8 @@ def test_released_backbone_trains_in_both_steps(small_set, tmp_path):
     step_2 = ["--train_type", "uncertainty_tail", "--likehood", "student"]
     train.main(options(small_set, tmp_path, *sizes, *patches, *step_2))
     member = load_checkpoint(path)
-    assert member["network"]["options"] == {
-        "in_channels": 9, "width": 4, "groups": 1, "blocks": 1,
-    }  # fmt: skip
+    stored = {"in_channels": 9, "width": 4, "groups": 1, "blocks": 1}
+    assert member["network"]["options"] == stored
     assert member["network"]["likelihood"] == "student"
     assert equal(trunk(path), before)
 
@@ -183,10 +182,9 @@ def test_sizes_depend_on_the_backbone():
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_killed_run_resumes(small_set, tmp_path):
     command = [sys.executable, "train.py", *options(small_set, tmp_path, *STEP_1), "--epoch", "400"]
-    process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, **silent)
     latest = run_folder(tmp_path) / "latest.pth"
     deadline = time.time() + 120
     while not latest.is_file() and time.time() < deadline:
@@ -299,9 +297,9 @@ def test_chosen_frames_are_stored_and_checked(small_set, tmp_path, words, folder
     assert "Aleatoric" in facts["channels"]
     with pytest.raises(InputError, match="were trained on the wide field"):
         predict_folder(members, stack, tmp_path / "refused", *wrong)
+    changed = [*point[:-2], "--init_from", str(members), *wrong]
     with pytest.raises(InputError, match="were trained on the wide field"):
-        train.main(options(small_set, tmp_path / "more", *point[:-2], "--init_from", str(members),
-                           *wrong))  # fmt: skip
+        train.main(options(small_set, tmp_path / "more", *changed))
 
 
 KINDS = {
@@ -329,8 +327,8 @@ def test_every_posterior_gives_members_that_differ(small_set, tmp_path, kind):
     members = [load_checkpoint(path) for path in paths]
     assert [member["sampler"]["kind"] for member in members] == [kind] * len(paths)
     assert len(paths) == (2 if kind == "released" else 3)
-    facts = predict_folder(run_folder(tmp_path), small_set / "Raw" / "cell_6" / "level_2",
-                           tmp_path / "results")  # fmt: skip
+    stack = small_set / "Raw" / "cell_6" / "level_2"
+    facts = predict_folder(run_folder(tmp_path), stack, tmp_path / "results")
     assert {"Epistemic", "Aleatoric"} <= set(facts["channels"])
     if kind == "mc_dropout":  # one network, several masks
         assert equal(trunk(paths[0]), trunk(paths[2]))

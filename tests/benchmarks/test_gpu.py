@@ -63,6 +63,6 @@ def test_what_a_device_has_is_measured_and_what_it_lacks_is_named(members, tmp_p
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_on_a_gpu(members, tmp_path):
-    gpu.main(["--pretrained_G", str(members), "--size", "64", "--batch_sizes", "2",
-              "--patch_size", "32", "--save_path", str(tmp_path)])  # fmt: skip
+    sizes = ["--size", "64", "--batch_sizes", "2", "--patch_size", "32"]
+    gpu.main(["--pretrained_G", str(members), *sizes, "--save_path", str(tmp_path)])
     assert (tmp_path / "gpu.md").is_file()

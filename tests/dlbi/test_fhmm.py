@@ -330,9 +330,15 @@ def test_fluorophores_outside_the_field_change_nothing():
 )
 def test_wrong_input_is_named(change, name):
     right = {
-        "movie": np.zeros((4, 6, 7)), "positions": CLOSE[:2], "amplitude": 1.0, "width": 1.0,
-        "background": 0.0, "sigma": 1.0, "transition": TABLE, "initial": INITIAL,
-    }  # fmt: skip
+        "movie": np.zeros((4, 6, 7)),
+        "positions": CLOSE[:2],
+        "amplitude": 1.0,
+        "width": 1.0,
+        "background": 0.0,
+        "sigma": 1.0,
+        "transition": TABLE,
+        "initial": INITIAL,
+    }
     for function in (StateSampler, log_evidence_gradient):
         with pytest.raises(InputError, match=name):
             function(**{**right, **change})

@@ -81,8 +81,8 @@ def result(folder, tmp_path_factory):
     resolution = {"resolution": (1000 / 65,) * 2, "metadata": {"unit": "um"}}
     tifffile.imwrite(place / "raw.tif", raw, imagej=True, **resolution)
     main = runpy.run_path("test.py")["main"]
-    main(["--test_data", str(place / "raw.tif"), "--pretrained_G", str(folder), "--save_path",
-          str(place / "out"), "--device", "cpu"])  # fmt: skip
+    words = ["--test_data", place / "raw.tif", "--pretrained_G", folder, "--device", "cpu"]
+    main([str(word) for word in [*words, "--save_path", place / "out"]])
     return place
 
 

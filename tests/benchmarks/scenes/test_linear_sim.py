@@ -58,8 +58,8 @@ def test_epistemic_variance_is_the_closed_form(problem, learnt):
     mean, covariance = closed_form(problem, raw, target)
     expected = torch.einsum("np,jpq,nq->nj", new, covariance, new)
     ratio = prediction.epistemic.square() / expected
-    print("epistemic^2 over x' Sigma x: mean", float(ratio.mean()), "from", float(ratio.min()),
-          "to", float(ratio.max()))  # fmt: skip
+    average, low, high = (float(value) for value in (ratio.mean(), ratio.min(), ratio.max()))
+    print(f"epistemic^2 over x' Sigma x: mean {average} from {low} to {high}")
     assert (ratio - 1).abs().max() < 0.15
     assert ((prediction.mean - new @ mean.T) / expected.sqrt()).abs().max() < 0.15
 

@@ -34,14 +34,15 @@ def test_both_optimisers_stay_on_their_device(scenes, tmp_path, other_device):
 
 def steps_on(device, sample, folder):
     """Losses of a step of Adam and of two of Langevin dynamics."""
-    run = RunSettings(
-        steps=1, cooldown=1, members=1, member_steps=1, folder=folder, device=device,
-        dtype=torch.float32,
-    )  # fmt: skip
+    counts = {"steps": 1, "cooldown": 1, "members": 1, "member_steps": 1}
+    run = RunSettings(**counts, folder=folder, device=device, dtype=torch.float32)
     training = MomentsTraining(TrainingSettings(width=16, batch=1), run)
     sampler = SGLD(
-        training.network.parameters(), lr=1e-5, num_data=100, precondition=True,
+        training.network.parameters(),
+        lr=1e-5,
+        num_data=100,
+        precondition=True,
         generator=torch.Generator(device).manual_seed(1),
-    )  # fmt: skip
+    )
     optimisers = (training.adam, sampler, sampler)
     return [training.step(sample, optimiser).image.item() for optimiser in optimisers]
