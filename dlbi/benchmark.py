@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _least(function: Callable[[], object], repeats: int) -> float:
-    """Least CPU seconds of a call; other programs only add to them."""
+    """The least CPU seconds of a call; other programs only increase them."""
     seconds = []
     for _ in range(repeats):
         started = time.process_time()

@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 FINE = 8  # fine pixels across a camera pixel
-MARGIN = 4  # camera pixels around the field whose fluorophores still reach into it
+MARGIN = 4  # camera pixels around the field whose fluorophores still contribute light to it
 RELIEF_PX = 15  # camera pixels over which an uneven background changes
 TILE = 32  # camera pixels; fluorophores of one tile are rendered together
 REACH = 1.7  # the image of a fluorophore is computed up to this many FWHM (4 sigma) away
@@ -50,7 +50,7 @@ WIDTH_DECILES = (-1.645, -1.036, -0.674, -0.385, -0.126, 0.126, 0.385, 0.674, 1.
 
 @dataclass(frozen=True, kw_only=True)
 class Microscopy:
-    """What lies between the fluorophores and the counts.
+    """Optics, background and camera: everything between the fluorophores and the counts.
 
     Args:
         fwhm_px: nominal full width at half maximum of the image of a fluorophore, camera pixels.
@@ -136,7 +136,7 @@ def render(
     shape: tuple[int, int],
     generator: torch.Generator,
 ) -> Tensor:
-    """Noise-free movie (T, H, W) in electrons; tile by tile, so that time goes with the area."""
+    """Noise-free movie (T, H, W) in electrons; tile by tile, so that time grows with the area."""
     frames = photons.shape[1]
     movie = torch.zeros((frames, *shape))
     reach = math.ceil(REACH * microscopy.fwhm_px * (1 + 2 * microscopy.width_jitter))
@@ -153,7 +153,7 @@ def render(
 
 
 def _tiles(positions: Tensor, shape: tuple[int, int]) -> Iterator[tuple[int, int, Tensor]]:
-    """Corner of each tile and the fluorophores in it; margins count to the outermost tiles."""
+    """The corner of each tile and the fluorophores in it; margins belong to the outermost tiles."""
     tile = ((positions + 0.5) / TILE).floor().long()
     for row in range(-1, math.ceil(shape[0] / TILE) + 1):
         for column in range(-1, math.ceil(shape[1] / TILE) + 1):
@@ -180,7 +180,7 @@ def _render_tile(
 
 
 def background_map(shape: tuple[int, int], relief: float, generator: torch.Generator) -> Tensor:
-    """Smooth background (H, W) of mean 1; without relief, nothing is drawn."""
+    """Smooth background (H, W) of mean 1; without relief, no random number is drawn."""
     if relief == 0:
         return torch.ones(shape)
     coarse = [max(round(pixels / RELIEF_PX), 1) + 3 for pixels in shape]

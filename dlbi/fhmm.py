@@ -64,8 +64,8 @@ def spot_images(
     The *integral* over the plane is the amplitude. The sum over an unbounded grid of pixels is the
     amplitude too, to 1e-8 for w >= 1 and to 3 % for w = 0.5 (the error is about
     4 exp(-2 pi**2 w**2)), because the Gaussian is sampled at the centres, not integrated over the
-    pixels. What falls beyond the border of the field is lost, as in a camera: an image is never
-    rescaled to its sum, and derivatives stay simple.
+    pixels. Light beyond the border of the field is lost, as in a camera: an image is never rescaled
+    to its sum, and derivatives stay simple.
 
     Args:
         positions: (N, 2), y and x in pixels; they may lie outside the field.
@@ -89,7 +89,7 @@ def single_chain(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Forward algorithm of single fluorophores, and their marginals.
 
-    Log evidence is log sum over all s of p(s) prod_t exp(log_odds_t [s_t = emitting]): relative to
+    Log evidence is log sum over all s of p(s) prod_t exp(log_odds_t [s_t = emitting]), relative to
     a fluorophore that never emits. It is computed in logarithms, so that no odds are too large.
 
     Args:
@@ -101,7 +101,7 @@ def single_chain(
         Log evidence (...), and p(s_t = i | all frames) as (..., T, 3).
 
     Raises:
-        InputError: where a row is not a probability law, or there is no frame.
+        InputError: where a row is not a probability distribution, or there is no frame.
     """
     switching = Switching(transition, initial)
     log_odds = np.asarray(log_odds, dtype=np.float64)
@@ -170,7 +170,7 @@ class StateSampler:
 
     @property
     def residual(self) -> NDArray[np.float64]:
-        """Movie less background and all light of the present states, (T, H, W)."""
+        """Movie minus background and all light of the present states, (T, H, W)."""
         height, width = self.shape
         pad = 2 * self.radius
         image = self._residual.reshape(height + 2 * pad, width + 2 * pad, -1)
@@ -213,7 +213,7 @@ class StateSampler:
         self._exchange(patches, light, new)
 
     def _exchange(self, patches: Patches, light: NDArray, new: NDArray[np.int8]) -> None:
-        """Enters new states (B, k, T), and takes the change of light off the residual."""
+        """Sets new states (B, k, T), and subtracts the change of light from the residual."""
         members = patches.members
         change = (new == EMITTING).astype(np.float64) - (self.states[members] == EMITTING)
         change *= self.amplitude[members][..., None]
@@ -226,7 +226,8 @@ class StateSampler:
 class EvidenceGradient:
     """Log evidence of a movie and its derivatives, each shaped like its parameter.
 
-    `log_evidence` is None where the gradient is an average over draws: draws do not give it.
+    `log_evidence` is None where the gradient is an average over draws, which do not provide the
+    evidence.
     """
 
     log_evidence: float | None

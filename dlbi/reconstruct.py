@@ -98,7 +98,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _summary(prepared: Prepared, results: list[StageResult], pixel_size_nm: float | None) -> str:
-    """What was found of the movie, one line each."""
+    """The estimated properties of the movie, one line each."""
     calibration, drift = prepared.calibration, prepared.drift
     width = f"{calibration.fwhm_px:.2f} px"
     if pixel_size_nm is not None:

@@ -2,8 +2,8 @@
 
 Emitters on the fine grid, each a three-state chain with emissions of unknown brightness, are
 sampled by Markov chain Monte Carlo over the whole field, with the given structure as base measure.
-What the samples add is judged by emissions in frames that the chain never saw, and enters the
-result with the weight that these ask for: where they ask for none, the structure comes back.
+The gain of the samples is measured by emissions in held-out frames, which determine their weight in
+the result: where that is zero, the structure is returned unchanged.
 """
 
 from collections.abc import Callable
@@ -35,13 +35,13 @@ __all__ = ["RefinedStructure", "refine"]
 CHAINS_PER_PIXEL = 36.0
 FRAMES = 200
 SWEEPS = (22, 100)
-FIRST_PHASE = 0.6  # share of the sweeps before the held-out frames are shown to the chain
-HEATED = 0.4  # share of the first phase in which the likelihood counts less than it should
+FIRST_PHASE = 0.6  # share of the sweeps before the held-out frames join the data of the chain
+HEATED = 0.4  # share of the first phase in which the likelihood is tempered
 COLDEST = 0.1  # power of the likelihood in the first sweep
 SETTLED = (0.6, 0.25)  # share of each phase after which draws are kept
 CANDIDATES = 1.3  # per expected fluorophore
 MOST_CANDIDATES = 2.0  # per camera pixel
-FLOOR = 0.02  # share of the base measure that is uniform: the structure may have missed something
+FLOOR = 0.02  # share of the base measure that is uniform: the structure may be incomplete
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,12 +56,12 @@ class RefinedStructure:
         credible_width: (8H, 8W), width of the central 90 % of that number, normal approximation.
         weight: share of the sampled emitters in the result; the rest is the structure given.
         gain: gain of the held-out emissions from them, nats each.
-        emissions: number of held-out emissions that were judged by.
+        emissions: number of held-out emissions that determined the weight.
         positions: (K, 2), emitters of the last draw, y and x in camera pixels; empty where the
             weight is 0.
         blinking: brightness, switching and number of fluorophores that were assumed.
         sweeps: sweeps of the Markov chain.
-        posterior: what the maps are made of.
+        posterior: posterior from which the maps are computed.
     """
 
     density: NDArray[np.float32]
@@ -105,13 +105,13 @@ def refine(
         sigma_px: standard deviation of the Gaussian point spread function, camera pixels.
         background: electrons per pixel and frame, of the whole field or (H, W).
         noise: standard deviation of noise beyond shot noise, electrons.
-        transition: (3, 3) table of the fluorophore; estimated from the movie where it is left out.
-        initial: (3,), with it.
+        transition: (3, 3) transition matrix of the fluorophore; estimated where it is left out.
+        initial: (3,), its initial distribution.
         generator: source of all random numbers; the same state gives the same bytes.
         brightness: mean electrons of an emission; estimated where it is left out.
         probability: (8H, 8W), that of the structure so far; Poisson numbers where it is left out.
         credible_width: (8H, 8W), that of the structure so far, in the same way.
-        progress: called with the sweeps done and the sweeps there will be at most.
+        progress: called with the number of sweeps done and the largest number of sweeps.
         budget: number of sweeps relative to the default.
 
     Returns:
@@ -137,13 +137,12 @@ def refine(
     if len(emissions.errors) >= FEWEST:
         field = Field(movie, background, width, noise, hidden)
         sampler = _sampler(field, density, blinking, generator)
-        found = _run(sampler, blinking, first, generator, _told(progress, 0, sweeps), heat=True)
-        mixture, done = best_mixture(density, found.mean, emissions), first
+        early = _run(sampler, blinking, first, generator, _after(progress, 0, sweeps), heat=True)
+        mixture, done = best_mixture(density, early.mean, emissions), first
     if mixture.weight > 0:
         sampler = sampler.moved(Field(movie, background, width, noise))
-        sums = _run(
-            sampler, blinking, sweeps - first, generator, _told(progress, first, sweeps), heat=False
-        )
+        report = _after(progress, first, sweeps)
+        sums = _run(sampler, blinking, sweeps - first, generator, report, heat=False)
         positions, done = camera_position(sampler.places[sampler.present]), sweeps
     if progress is not None:
         progress(sweeps, sweeps)
@@ -171,10 +170,10 @@ def _run(
     progress: Callable[[int], None],
     heat: bool,
 ) -> Sums:
-    """Sweeps over chains, positions and pairs; keeps the later ones.
+    """Sweeps over chains, positions and pairs; sums the later ones.
 
-    Early sweeps of a heated run count the likelihood less, so that an emitter does not explain
-    what belongs to a neighbour that has not been moved into its place yet.
+    Early sweeps of a heated run temper the likelihood, so that an emitter does not explain the
+    light of a neighbour that has not yet moved to its position.
     """
     sums = Sums(sampler.base.shape)
     settled = min(SETTLED[0 if heat else 1] * sweeps, sweeps - 1)
@@ -195,7 +194,7 @@ def _run(
 def _sampler(
     field: Field, prior: NDArray, blinking: Blinking, generator: np.random.Generator
 ) -> EmitterSampler:
-    """Candidates at places drawn from the structure, all absent."""
+    """The sampler with its candidates at places drawn from the structure, all absent."""
     most = MOST_CANDIDATES * field.shape[0] * field.shape[1]
     count = int(np.clip(CANDIDATES * blinking.fluorophores, 1, most))
     base = (1 - FLOOR) * prior / prior.sum() + FLOOR / prior.size
@@ -218,7 +217,7 @@ def _sweeps(blinking: Blinking, shape: tuple[int, ...], budget: float) -> int:
     return max(round(budget * np.clip(chains / candidates, *SWEEPS)), 4)
 
 
-def _told(progress: Callable[[int, int], None] | None, done: int, sweeps: int):
+def _after(progress: Callable[[int, int], None] | None, done: int, sweeps: int):
     return lambda number: progress(done + number, sweeps) if progress is not None else None
 
 

@@ -25,8 +25,8 @@ from bayesdl_sim.utils.errors import InputError
 __all__ = ["ThreeB", "normalised_movie", "three_b"]
 
 FINE = 8
-# Published settings: table and first law, logarithms of brightness and width (camera pixels of
-# 100 nm, unit noise), and the width of the local mean that is taken off.
+# Published settings: transition matrix and initial distribution, logarithms of brightness and width
+# (camera pixels of 100 nm, unit noise), and the width of the local mean that is subtracted.
 TRANSITION = ((0.16, 0.84, 0.0), (0.495, 0.495, 0.01), (0.0, 0.0, 1.0))
 INITIAL = (0.5, 0.5, 0.0)
 BRIGHTNESS = (2.0, 1.0)
@@ -100,7 +100,7 @@ def three_b(
     count = max(round(SEEDS_PER_PIXEL * shape[0] * shape[1]), 1)
     spots = _random_spots(count, shape, priors, generator)
     states = np.ones((count, len(movie)), dtype=np.int8)
-    density, kept, counts = np.zeros((FINE * shape[0], FINE * shape[1])), 0, []
+    density, summed_passes, counts = np.zeros((FINE * shape[0], FINE * shape[1])), 0, []
     for number in range(passes):
         sampler = _sampler(movie, spots, states)
         draws = np.stack([sampler.sweep(generator) for _ in range(SWEEPS)])
@@ -110,12 +110,14 @@ def three_b(
         counts.append(len(spots))
         if number >= LEFT_OUT * passes:
             density += _histogram(spots, shape)
-            kept += 1
+            summed_passes += 1
         if progress is not None:
             progress(number + 1, passes)
     result = np.concatenate([np.exp(spots[:, :2]), spots[:, 2:]], axis=1)
     return ThreeB(
-        density=(density / max(kept, 1)).astype(np.float32), spots=result, counts=tuple(counts)
+        density=(density / max(summed_passes, 1)).astype(np.float32),
+        spots=result,
+        counts=tuple(counts),
     )
 
 
@@ -137,7 +139,7 @@ def _sampler(movie: NDArray, spots: NDArray, states: NDArray) -> StateSampler:
 
 
 def _inside(spots: NDArray, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Keeps brightness, width and position where numbers stay finite and spots in the field."""
+    """Limits brightness, width and position to finite numbers and to spots in the field."""
     low = np.array([BRIGHTNESS[0] - 4, np.log(0.5), -0.5, -0.5])
     high = np.array([BRIGHTNESS[0] + 4, np.log(3.0), shape[0] - 0.5, shape[1] - 0.5])
     return np.clip(spots, low, np.nextafter(high, -np.inf))
@@ -150,9 +152,9 @@ def _tried(
     priors: Priors,
     generator: np.random.Generator,
 ) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
-    """Removes spots that others explain, and adds random ones that explain something.
+    """Removes spots that are explained by others, and adds random ones that improve the fit.
 
-    A spot stays or comes in with the probability Z / (1 + Z), Z its evidence given all others.
+    A spot stays or is added with the probability Z / (1 + Z), Z its evidence given all others.
     """
     trials = max(round(TRIALS * len(spots)), 1)
     residual = _sampler(movie, spots, states).residual
@@ -176,10 +178,10 @@ def _tried(
 
 
 def _chance(residual: NDArray, image: NDArray) -> float:
-    """Probability that a spot is there, given the frames without it."""
+    """Probability that a spot is present, given the frames without it."""
     near = np.nonzero(image > 1e-4 * image.max())
-    seen = image[near]
-    log_odds = residual[:, near[0], near[1]] @ seen - (seen**2).sum() / 2
+    spot = image[near]
+    log_odds = residual[:, near[0], near[1]] @ spot - (spot**2).sum() / 2
     log_evidence, _ = single_chain(log_odds, TRANSITION, INITIAL)
     return float(1 / (1 + np.exp(-np.clip(log_evidence, -500, 500))))
 

@@ -5,7 +5,7 @@
 
 The moments generator is what the command reconstruct uses: its scenes are simulated into the set's
 folder first (those already there are kept), then Adam runs, then Langevin dynamics draws members.
-The paper's generator is trained as published and reads nothing but movies.
+The paper's generator is trained as published, on movies alone.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from bayesdl_sim.utils.resume import load_progress, refuse_used_folder
 __all__ = ["main", "parse_args"]
 
 SCENE_SIZE = 48  # camera pixels
-HELD_OUT_SEED = 1  # added to the seed of the set: scenes that no step of training sees
+HELD_OUT_SEED = 1  # added to the seed of the set: scenes that no step of training uses
 DENSE_SEED = 2  # added for scenes with dense labelling
 
 

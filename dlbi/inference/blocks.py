@@ -1,7 +1,8 @@
-"""Chains of several fluorophores that share light: all their states at once, exactly.
+"""Joint sampling of the chains of several overlapping fluorophores, exactly.
 
-One chain at a time mixes badly where spots overlap: who emitted can only change through frames in
-which both or neither did. A block of k chains has 3**k joint states, and is drawn in one piece.
+One chain at a time mixes badly where spots overlap: the emitter of a frame can only change through
+frames in which both or neither emit. A block of k chains has 3**k joint states, and is drawn
+jointly.
 """
 
 import functools
@@ -27,8 +28,9 @@ __all__ = [
 ]
 
 
-# Log likelihood by which a joint state may fall behind the best of its frame; the chances of the
-# rest are zero for any sampler. So many frames in a row stay within the range of float64.
+# Log likelihood by which a joint state may fall behind the best of its frame; less likely states
+# have a probability of zero for any sampler. So many frames in a row stay within the range of
+# float64.
 LARGEST_CONTRAST = 100.0
 RESCALED = 4
 
@@ -42,7 +44,7 @@ def joint_states(emitters: int) -> NDArray[np.int64]:
 def joint_switching(
     switching: Switching, emitters: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Transition table (S, S) and first law (S,) of the S = 3**emitters joint states."""
+    """Transition matrix (S, S) and initial law (S,) of the S = 3**emitters joint states."""
     table, initial = np.ones((1, 1)), np.ones(1)
     for _ in range(emitters):
         table, initial = np.kron(table, switching.transition), np.kron(initial, switching.initial)
@@ -72,7 +74,7 @@ def sample_blocks(
     Args:
         fields: (blocks, k, T), of the frames without the light of the block; over the variance.
         gram: (blocks, k, k), of the spots; over the variance.
-        switching: table and first law of one fluorophore.
+        switching: transition matrix and initial distribution of one fluorophore.
         generator: source of the uniform numbers.
 
     Returns:
@@ -90,7 +92,7 @@ def sample_joint(
 ) -> NDArray[np.int8]:
     """Draws joint chains from the log likelihoods (T, blocks, 3**k) of their joint states.
 
-    First laws (blocks, 3**k) may be given, where they differ between blocks.
+    Initial distributions (blocks, 3**k) may be given, where they differ between blocks.
 
     Returns:
         States (blocks, k, T).
@@ -104,7 +106,7 @@ def sample_joint(
     if switching.scannable:
         weights = _weights(evidence, table)
         joint[0] = _picked(weights[0] * initial, uniform[0])
-        # Where every state of the frame before would lead; then only one of them is followed.
+        # Successors of every state of the frame before; then only one of them is followed.
         following = _picked(weights[1:, :, None, :] * table, uniform[1:, :, None])
         index = np.arange(blocks)
         for t in range(1, frames):
@@ -120,7 +122,7 @@ def sample_joint(
 
 
 def _picked(chances: NDArray, uniform: NDArray) -> NDArray[np.int64]:
-    """Index on the last axis that is drawn with these chances (of any sum) by uniform numbers."""
+    """Index on the last axis, drawn with these weights (of any sum) by uniform numbers."""
     cumulative = np.cumsum(chances, axis=-1)
     point = (uniform * cumulative[..., -1])[..., None]
     return (point >= cumulative[..., :-1]).sum(axis=-1)
@@ -141,7 +143,7 @@ def _weights(evidence: NDArray, table: NDArray) -> NDArray[np.float64]:
 
 
 def _log_weights(evidence: NDArray, table: NDArray) -> NDArray[np.float64]:
-    """Logarithm of the same, for any table."""
+    """Logarithm of the same, for any transition matrix."""
     log_table = log_of(table)
     logs = evidence.copy()
     for t in range(len(evidence) - 2, -1, -1):
@@ -157,7 +159,7 @@ def forward_backward(
     Args:
         evidence: (..., T, S), log likelihood of each frame under each state.
         table: (S, S), transition probabilities.
-        initial: (S,), law of the first state.
+        initial: (S,), distribution of the first state.
 
     Returns:
         Log evidence (...), and the probabilities (..., T, S) of the states given all frames.

@@ -1,7 +1,7 @@
 """Draws whole chains of blinking states, exactly: forward filtering, backward sampling (FFBS).
 
-States are 0 emitting, 1 dark, 2 bleached. What the frames say enters as log odds of emission
-against none, so that a chain that never emits has the likelihood 1.
+States are 0 emitting, 1 dark, 2 bleached. The likelihood of the frames enters as log odds of
+emission against none, so that a chain that never emits has the likelihood 1.
 """
 
 import numpy as np
@@ -21,8 +21,8 @@ __all__ = [
 ]
 
 EMITTING, DARK = 0, 1
-# Log odds of one frame beyond which nothing changes: exp(-300) is zero for any sampler, and the
-# product of two such odds is still a number.
+# Log odds of one frame beyond which the draws do not change: exp(-300) is zero for any sampler, and
+# the product of two such odds is still a number.
 LARGEST_LOG_ODDS = 300.0
 # Chains scanned at once: their matrices of 200 frames then fit into the second-level cache.
 CHAINS_AT_ONCE = 128
@@ -30,14 +30,14 @@ SUM_TOLERANCE = 1e-6
 
 
 class Switching:
-    """Table of a blinking fluorophore, checked: where the states go, and where they start.
+    """Transition matrix and initial distribution of a blinking fluorophore, checked.
 
     Args:
-        transition: (3, 3); row i is the law of the next state after state i.
-        initial: (3,), law of the states in the first frame.
+        transition: (3, 3); row i is the distribution of the next state after state i.
+        initial: (3,), distribution of the states in the first frame.
 
     Raises:
-        InputError: where a row is not a probability law.
+        InputError: where a row is not a probability distribution.
     """
 
     def __init__(self, transition: ArrayLike, initial: ArrayLike):
@@ -93,9 +93,9 @@ def sample_chains(
 
     Args:
         log_odds: (chains, T), of emission against none.
-        switching: table and first law.
+        switching: transition matrix and initial distribution.
         generator: source of the uniform numbers.
-        initial: (chains, 3), first laws that differ between chains.
+        initial: (chains, 3), initial distributions that differ between chains.
 
     Returns:
         States (chains, T).
@@ -122,7 +122,7 @@ def sample_chains_by_recursion(
     generator: np.random.Generator,
     initial: NDArray | None = None,
 ) -> NDArray[np.int8]:
-    """The same draws frame after frame, in logarithms: slow, plain, for any table.
+    """The same draws frame after frame, in logarithms: slow, plain, for any transition matrix.
 
     Args and result are those of `sample_chains`.
     """

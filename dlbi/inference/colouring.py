@@ -23,7 +23,7 @@ def colour_classes(corners: NDArray[np.int64], side: int) -> list[NDArray[np.int
         return []
     places = corners - corners.min(axis=0) + side - 1
     extent = places.max(axis=0) + side
-    # Colours that a square with this corner may not have any more.
+    # Colours that are no longer allowed for a square with this corner.
     taken = np.zeros((*extent, FIRST_COLOURS), dtype=bool)
     colours = np.empty(len(corners), dtype=np.int64)
     for index, (row, column) in enumerate(places.tolist()):

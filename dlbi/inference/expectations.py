@@ -21,13 +21,13 @@ MOST_ENUMERATED = 6
 def enumerated(
     dark: NDArray, images: NDArray, weights: NDArray, switching: Switching
 ) -> tuple[float, NDArray, NDArray]:
-    """Log evidence of a movie less its background, and two moments of the emission pattern.
+    """Log evidence of a movie minus its background, and two moments of the emission pattern.
 
     Args:
-        dark: (T, H, W), movie less its background.
+        dark: (T, H, W), movie minus its background.
         images: (N, H, W), spots times their amplitudes.
         weights: (H, W), inverse variance of the noise.
-        switching: table and first law.
+        switching: transition matrix and initial distribution.
 
     Returns:
         Log evidence; E[x_nt] (N, T); the sum of E[x_nt x_mt] over t (N, N); x = [s = emitting].

@@ -25,7 +25,7 @@ class Priors(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ExpectedLikelihood:
-    """What the E-step leaves of a movie of unit noise and no background.
+    """Sufficient statistics of the E-step, for a movie of unit noise and no background.
 
     Args:
         anchors: (N, 2), pixels around which the patches lie.
@@ -47,7 +47,7 @@ class ExpectedLikelihood:
             sum_n a_n h_n . D_n - 1/2 sum_nm C_nm a_n a_m g(r_n - r_m; w_n**2 + w_m**2)
 
         with D the light, C the joint emissions and g a normal density: the product of two spots,
-        summed over pixels. The border of the field is not seen.
+        summed over pixels. The border of the field is neglected.
 
         Args:
             spots: (N, 4): log amplitude, log width, y, x.
@@ -57,49 +57,51 @@ class ExpectedLikelihood:
             The value, and its gradient (N, 4).
         """
         amplitude, width = np.exp(spots[:, 0]), np.exp(spots[:, 1])
-        value, gradient = self._seen(spots, amplitude, width)
+        value, gradient = self._data_term(spots, amplitude, width)
         everyone = np.arange(len(spots))
         first = np.concatenate([everyone, self.pairs[:, 0]])
         second = np.concatenate([everyone, self.pairs[:, 1]])
         share = np.concatenate([self.emissions / 2, self.together])
-        self._overlap(spots, (first, second, share), value, gradient)
+        self._subtract_overlap(spots, (first, second, share), value, gradient)
         total = float(value[0])
         for column, (mean, spread) in enumerate(priors):
-            away = (spots[:, column] - mean) / spread
-            total -= float((away**2).sum() / 2)
-            gradient[:, column] -= away / spread
+            deviation = (spots[:, column] - mean) / spread
+            total -= float((deviation**2).sum() / 2)
+            gradient[:, column] -= deviation / spread
         return total, gradient
 
-    def _seen(self, spots: NDArray, amplitude: NDArray, width: NDArray) -> tuple[list, NDArray]:
+    def _data_term(
+        self, spots: NDArray, amplitude: NDArray, width: NDArray
+    ) -> tuple[list, NDArray]:
         steps = np.arange(-RADIUS, RADIUS + 1)
         distance = self.anchors[:, :, None] + steps - spots[:, 2:, None]  # (N, 2, side)
         along = gaussian(distance, width[:, None, None])
         slope = along * distance / width[:, None, None] ** 2
         wider = along * ((distance / width[:, None, None]) ** 2 - 1)  # by the log width
         rows = np.einsum("nij,nj->ni", self.light, along[:, 1])
-        seen = (along[:, 0] * rows).sum(1)
+        explained = (along[:, 0] * rows).sum(1)
         columns = np.einsum("nij,ni->nj", self.light, along[:, 0])
         gradient = np.empty_like(spots)
-        gradient[:, 0] = seen
+        gradient[:, 0] = explained
         gradient[:, 1] = (wider[:, 0] * rows).sum(1) + (wider[:, 1] * columns).sum(1)
         gradient[:, 2] = (slope[:, 0] * rows).sum(1)
         gradient[:, 3] = (slope[:, 1] * columns).sum(1)
-        return [(amplitude * seen).sum()], gradient * amplitude[:, None]
+        return [(amplitude * explained).sum()], gradient * amplitude[:, None]
 
     @staticmethod
-    def _overlap(
+    def _subtract_overlap(
         spots: NDArray, pairs: tuple[NDArray, NDArray, NDArray], value: list, gradient: NDArray
     ) -> None:
         first, second, share = pairs
         amplitude, variance = np.exp(spots[:, 0]), np.exp(2 * spots[:, 1])
         sum_of_variances = variance[first] + variance[second]
-        away = spots[first, 2:] - spots[second, 2:]
-        square = (away**2).sum(1)
+        distance = spots[first, 2:] - spots[second, 2:]
+        square = (distance**2).sum(1)
         product = np.exp(-square / (2 * sum_of_variances)) / (2 * np.pi * sum_of_variances)
         product *= share * amplitude[first] * amplitude[second]
         value[0] -= product.sum()
         by_variance = product * (square / (2 * sum_of_variances**2) - 1 / sum_of_variances)
-        by_place = -product[:, None] * away / sum_of_variances[:, None]
+        by_place = -product[:, None] * distance / sum_of_variances[:, None]
         for side, sign in ((first, 1), (second, -1)):
             np.subtract.at(gradient[:, 0], side, product)
             np.subtract.at(gradient[:, 1], side, 2 * variance[side] * by_variance)
@@ -148,5 +150,5 @@ def maximise(
         value, gradient = likelihood.value(flat.reshape(-1, 4), priors)
         return -value, -gradient.ravel()
 
-    found = minimize(cost, spots.ravel(), jac=True, method="CG", options={"maxiter": iterations})
-    return found.x.reshape(-1, 4)
+    result = minimize(cost, spots.ravel(), jac=True, method="CG", options={"maxiter": iterations})
+    return result.x.reshape(-1, 4)

@@ -1,4 +1,4 @@
-"""What the exact core is given, checked where it enters."""
+"""Checks of the arguments of the exact core."""
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ def positions_of(positions: ArrayLike) -> NDArray[np.float64]:
 
 
 def per_spot(values: ArrayLike, count: int, name: str) -> NDArray[np.float64]:
-    """One number for all or one for each, as (N,)."""
+    """One number for all spots or one for each, as (N,)."""
     values = np.asarray(values, dtype=np.float64)
     if values.shape not in ((), (1,), (count,)):
         raise InputError(f"{name}: expected one number or {count}, found the shape {values.shape}")
@@ -37,7 +37,7 @@ def widths_of(width: ArrayLike, count: int) -> NDArray[np.float64]:
 
 
 def dark_residual(movie: ArrayLike, background: ArrayLike) -> NDArray[np.float64]:
-    """Movie (T, H, W) less its background."""
+    """Movie (T, H, W) minus its background."""
     movie = np.asarray(movie, dtype=np.float64)
     if movie.ndim != 3 or not movie.size:
         raise InputError(f"movie: expected (frames, height, width), found the shape {movie.shape}")

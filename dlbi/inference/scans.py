@@ -1,7 +1,7 @@
 """Associative scans over the frames of many chains: products of pairs, pairs of pairs and so on.
 
-The matrix of frame t is the table with its first column times the odds of emission in t. Everything
-is scaled as it is multiplied, so that no logarithms are needed.
+The matrix of frame t is the transition matrix with its first column times the odds of emission in
+t. Products are rescaled as they are formed, so that no logarithms are needed.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 __all__ = ["BLEACHED", "STATES", "sample_in_scans"]
 
 BLEACHED, STATES = 2, 3
-# Likelihood of bleached against living states beyond which nothing changes.
+# Likelihood of bleached against living states beyond which the draws do not change.
 LARGEST_CORNER = 1e120
 
 
@@ -40,10 +40,11 @@ def sample_in_scans(
 
 
 def _frame_suffixes(odds: NDArray, table: NDArray) -> NDArray[np.float64]:
-    """`_suffixes` of the matrices of frames, and of the vector of ones.
+    """The `_suffixes` of the matrices of frames, and of the vector of ones.
 
-    The matrix of a frame is [[a o, b, c], [d o, e, f], [0, 0, 1]]: the table, its first column
-    times the odds. Its products are written out, which takes a third of the time of any matrices'.
+    The matrix of a frame is [[a o, b, c], [d o, e, f], [0, 0, 1]]: the transition matrix, its first
+    column times the odds. Its products are written out, which takes a third of the time of general
+    matrices.
 
     Args:
         odds: (n, chains).
@@ -67,7 +68,7 @@ def _frame_suffixes(odds: NDArray, table: NDArray) -> NDArray[np.float64]:
 
 
 def _frame_products(odds: NDArray, right: NDArray, table: NDArray) -> tuple[NDArray, NDArray]:
-    """`_products` of the matrices of frames with the odds (n, chains) each."""
+    """The `_products` of the matrices of frames with the odds (n, chains) each."""
     first, constant = table[:2, 0], table[:2, 1:] @ table[1:]
     product = np.empty((2, STATES, *odds.shape))
     for row in range(2):
@@ -130,7 +131,7 @@ def _products(
 
 
 def _scaled(product: NDArray, corner: NDArray) -> tuple[NDArray, NDArray]:
-    """Matrices scaled to a largest element of 1 in the first two rows, in place.
+    """Scales matrices, in place, to a largest element of 1 in the first two rows.
 
     Where nothing bleaches, the corner could still grow without limit: it is capped.
     """
@@ -166,7 +167,7 @@ IMAGE = np.array(
 
 
 def _images(maps: NDArray, state: NDArray) -> NDArray[np.int8]:
-    """States (n + 1, chains) that a first state (chains,) runs through under n maps."""
+    """States (n + 1, chains) that follow a first state (chains,) under n maps."""
     n = len(maps)
     states = np.empty((n + 1, maps.shape[1]), dtype=np.int8)
     states[0] = state

@@ -32,7 +32,7 @@ class Patches(NamedTuple):
 
 
 def gaussian(distance: NDArray, width: ArrayLike) -> NDArray[np.float64]:
-    """Density of a normal law of that width (standard deviation), in one dimension."""
+    """Density of a normal distribution of that width (standard deviation), in one dimension."""
     scaled = distance / width
     return np.exp(-(scaled**2) / 2) / (np.sqrt(2 * np.pi) * width)
 
@@ -64,8 +64,8 @@ def spot_slopes(positions: NDArray, width: NDArray, shape: tuple[int, int]) -> S
 def corners_of(positions: NDArray, radius: int, shape: tuple[int, int]) -> NDArray[np.int64]:
     """First row and column (N, 2), in the padded image, of the squares of side 2 radius + 1.
 
-    The image is thought to be padded by 2 radius on all sides. A fluorophore that is farther
-    outside than its radius keeps a square, in which nothing of it is visible.
+    The image is assumed to be padded by 2 radius on all sides. A fluorophore that is farther
+    outside than its radius keeps a square, in which none of its light is visible.
     """
     limits = np.array(shape) - 1 + radius
     return np.clip(np.rint(positions).astype(np.int64), -radius, limits) + radius

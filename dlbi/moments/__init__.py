@@ -1,1 +1,1 @@
-"""Estimates without learning: moments of the movie, what they say of the optics, deconvolution."""
+"""Estimates without learning: moments of the movie, calibration of the optics, deconvolution."""

@@ -1,4 +1,4 @@
-"""What a blinking movie says about its own microscope: noise, width of the spots, background."""
+"""Self-calibration from a blinking movie: noise, width of the spots, background."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SIGNIFICANCE = 8.0  # standard errors by which the power of the blinking must ex
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Camera and optics as the movie shows them.
+    """Camera and optics, as given or as estimated from the movie.
 
     Args:
         gain: counts per electron.
@@ -69,8 +69,8 @@ class Calibration:
 def noise_line(moments: Moments, sigma: float) -> tuple[float, float]:
     """Gain and intercept of the noise, `variance = gain mean + intercept`, in counts.
 
-    Read from the frames' checkerboard frequencies, which optics hardly pass: the share of the
-    blinking that does get there follows from the width of the spots, and is taken off.
+    Measured at the frames' checkerboard frequencies, which optics hardly pass. The share of the
+    blinking that does pass follows from the width of the spots, and is subtracted.
 
     Args:
         sigma: standard deviation of the spots in camera pixels.
@@ -83,7 +83,7 @@ def noise_line(moments: Moments, sigma: float) -> tuple[float, float]:
     low = mean.min()
     design = np.stack([mean - low, np.ones_like(mean)], axis=1)
     weights = np.full(noise.shape, 1 / max(float(np.median(noise)), 1e-9))
-    for _ in range(4):  # weights from the fit, so that they do not follow the noise of the data
+    for _ in range(4):  # weights from the fit, independent of the noise of the data
         (slope, floor), _ = nnls(design * weights[:, None], noise * weights)
         expected = np.maximum(slope * (mean - low) + floor, 1e-12)
         weights = 1 / (expected + leak * np.maximum(blinking, 0))
@@ -99,7 +99,7 @@ def _checker_leak(sigma: float) -> float:
 
 
 class Spots(NamedTuple):
-    """What the spectrum of a movie's fluctuations tells of its spots.
+    """Estimates of the spots from the spectrum of a movie's fluctuations.
 
     Attributes:
         sigma: standard deviation of the nearest Gaussian, camera pixels.
@@ -171,7 +171,7 @@ def _aliased_power(frequency: NDArray, sigma: float) -> NDArray:
     """|h|^2 of a pixel-integrated Gaussian, summed over the aliases of the camera's sampling.
 
     Averaged over emissions whose widths differ by `WIDTH_SPREAD`: at high frequencies the narrow
-    ones decide, and a single width would come out too small.
+    ones dominate, and the estimate of a single width would be too small.
     """
     shifted = frequency[:, None] + np.arange(-2, 3)[None]
     power = np.zeros(shifted.shape)
@@ -202,7 +202,7 @@ def calibrate(
     offset: float | None = None,
     path: str = "movie",
 ) -> Calibration:
-    """Estimates what is not given.
+    """Estimates every quantity that is not given.
 
     Args:
         fwhm_px: full width at half maximum of the spots, camera pixels.
@@ -222,14 +222,15 @@ def calibrate(
         if value is None
     ]
     if gain is not None:
-        # The line still has to go through the middle of what was measured.
+        # The line still has to pass through the centre of the measurements.
         middle = float(moments.mean.mean())
         intercept, slope = slope * middle + intercept - gain * middle, gain
     if not slope > 0:
         middle = float(moments.mean.mean() - moments.mean.min())
         slope = max(intercept, 1e-12) / max(middle, 1e-12)
         intercept -= slope * float(moments.mean.mean())
-    # Frequencies that a spot passes, in all frames: so many numbers the estimate averages over.
+    # Frequencies that a spot passes, in all frames: the number of values that the estimate
+    # averages.
     modes = moments.frames * moments.mean.numel() / (8 * np.pi * sigma**2)
     least = LEAST_BLINKING + SIGNIFICANCE / np.sqrt(modes)
     if blinking < least:

@@ -24,12 +24,12 @@ __all__ = [
     "richardson_lucy",
 ]
 
-# Iterations at which held-out frames judge, and the smooth estimates on the way.
+# Iterations at which held-out frames are scored, and those of the smooth estimates.
 CHECKPOINTS = (20, 30, 45, 70, 100, 150, 220, 300, 450, 700, 1000)
 EARLY, MIDDLE = 30, 100
 QUIET, STEADY = 0.01, 60  # weight of the mean and iterations of the fit that finds the background
 MOST_SHARED = 0.1  # correlation of emission in neighbouring frames
-HEAD_START = 150  # iterations that the estimate of the network is worth
+HEAD_START = 150  # iterations that a start from the network's estimate saves
 MAX_EXTRAPOLATION = 0.98
 ALIVE = 1e-3  # of the mean light, in every pixel of an estimate that is polished
 
@@ -49,13 +49,13 @@ class Density:
     Args:
         light: (8(H + 2M), 8(W + 2M)) mean electrons per frame from each fine pixel, with a margin
             of M camera pixels around the field.
-        early: the same after few iterations: smooth, and sure of itself.
+        early: the same after few iterations: smooth, of low variance.
         middle: the same after some more of them, `light` itself where there are no more.
         background: (H, W) electrons per camera pixel and frame, in the units of
             `Calibration.electrons`; it varies slowly, see `moments.background`.
         pulse: excess variance per mean electron: the electrons of an emission times the share of
             dark frames.
-        iterations: number of accelerated iterations that held-out frames asked for.
+        iterations: number of accelerated iterations, chosen by held-out frames.
     """
 
     light: Tensor
@@ -82,10 +82,10 @@ def richardson_lucy(
 
     Args:
         iterations: number of steps.
-        background: (H, W) electrons per pixel to begin with; its bumps are estimated along.
+        background: (H, W) electrons per pixel to begin with; its bumps are estimated jointly.
         keep: iterations whose solutions are also returned.
         start: light to begin with, on the padded grid; None: the same everywhere.
-        go_on: asked at each kept solution; false ends the iteration.
+        go_on: called with each kept solution; false ends the iteration.
 
     Source: Biggs and Andrews, Appl. Opt. 36, 1766 (1997), for the acceleration.
     """
@@ -93,7 +93,7 @@ def richardson_lucy(
     light = float((evidence.mean - background).clamp(min=0).mean()) * evidence.mean.numel()
     x = torch.full(shape, max(light, TINY) / (shape[0] * shape[1])) if start is None else start
     b = step.smooth.average(background).clamp(min=TINY)
-    before, move, last, kept = None, None, None, {}
+    before, move, last, solutions = None, None, None, {}
     for number in range(1, iterations + 1):
         y = x
         if last is not None:
@@ -105,10 +105,10 @@ def richardson_lucy(
         x, b = step(y, b)
         last, move = move, x - y
         if number in keep:
-            kept[number] = Solution(x, step.smooth.image(b), step.pulses)
-            if not go_on(kept[number]):
+            solutions[number] = Solution(x, step.smooth.image(b), step.pulses)
+            if not go_on(solutions[number]):
                 break
-    return Solution(x, step.smooth.image(b), step.pulses), kept
+    return Solution(x, step.smooth.image(b), step.pulses), solutions
 
 
 class _Step:
@@ -126,7 +126,7 @@ class _Step:
     def __call__(self, light: Tensor, background: Tensor) -> tuple[Tensor, Tensor]:
         evidence = self.evidence
         expected = evidence.imaging.forward(light) + self.smooth.image(background)
-        # Sums of separable terms leave a little less than nothing here and there.
+        # Sums of separable terms may be slightly negative.
         ratio = evidence.mean / (expected + TINY).clamp(min=TINY)
         gain = evidence.frames * evidence.imaging.adjoint(ratio)
         norm = self.sensitivity
@@ -149,13 +149,13 @@ class _Step:
 def held_out_iterations(
     moments: Moments, calibration: Calibration, imaging: Imaging, background: Tensor
 ) -> int:
-    """Number of iterations after which one half of the frames explains the other one best.
+    """Number of iterations after which one half of the frames predicts the other one best.
 
-    Judged by the Poisson likelihood of the shape, `sum(y log m)` with `sum m = sum y`: bleaching
-    makes the halves differ in brightness. It rises and then falls: two checkpoints in a row that
-    are worse than the best end the search. The halves are the even and the odd frames. Where
-    emissions last for several frames, these share them and would ask for too many iterations:
-    there, the halves take turns of many frames.
+    The score is the Poisson likelihood of the shape, `sum(y log m)` with `sum m = sum y`, since
+    bleaching makes the halves differ in brightness. It rises and then falls: two checkpoints in a
+    row that are worse than the best end the search. The halves are the even and the odd frames.
+    Where emissions last for several frames, these would share them, and the number of iterations
+    would be too large: there, the halves alternate in runs of many frames.
 
     Args:
         background: (H, W) electrons per pixel to begin with.
@@ -186,7 +186,7 @@ def density_of(
 
     Args:
         share: weight of the fluctuations, see `evidence_of`; 0: Richardson-Lucy of the mean.
-        iterations: number of accelerated iterations instead of what held-out frames ask for.
+        iterations: number of accelerated iterations, in place of the choice by held-out frames.
     """
     imaging = calibration.imaging(tuple(moments.mean.shape))
     evidence = evidence_of(moments, calibration, imaging, share)
@@ -195,8 +195,8 @@ def density_of(
         iterations = held_out_iterations(moments, calibration, imaging, background)
     iterations = max(iterations, EARLY)
     kept_at = (EARLY, min(MIDDLE, iterations))
-    solution, kept = richardson_lucy(evidence, iterations, background, kept_at)
-    early, middle = (kept[number].light for number in kept_at)
+    solution, solutions = richardson_lucy(evidence, iterations, background, kept_at)
+    early, middle = (solutions[number].light for number in kept_at)
     return Density(
         light=solution.light,
         early=early,
@@ -210,16 +210,15 @@ def density_of(
 def polished(moments: Moments, calibration: Calibration, density: Density, light: Tensor) -> Tensor:
     """Steps of the likelihood from another estimate, such as a network's: (8H, 8W).
 
-    As many as stage 2 took from a flat start less `HEAD_START`, and at least half of them: where
-    the movie says much, they undo what it contradicts, and where it says little, they change
-    little.
+    As many as stage 2 took from a flat start minus `HEAD_START`, and at least half of them. Where
+    the movie is informative, they correct what contradicts it, and elsewhere they change little.
 
     Args:
         light: (8H, 8W) electrons per frame and fine pixel to begin with.
     """
     imaging = calibration.imaging(tuple(moments.mean.shape))
     start = density.light.clone()
-    # A pixel of exactly zero would stay so whatever the movie says.
+    # A pixel of exactly zero would stay zero, whatever the data.
     imaging.crop(start).copy_(light + ALIVE * light.mean())
     evidence = evidence_of(moments, calibration, imaging)
     steps = max(density.iterations // 2, density.iterations - HEAD_START)
@@ -242,11 +241,12 @@ def half_difference(moments: Moments, calibration: Calibration, iterations: int)
 
 
 def _steady(evidence: Evidence) -> Tensor:
-    """Background to begin with (H, W): what is bright, varies slowly, and does not fluctuate.
+    """Initial background (H, W): light that varies slowly and does not fluctuate.
 
-    Found by a short fit in which the mean counts so little that fluctuations decide where there
-    are fluorophores. From a flat start, the full fit would explain haze by a net of faint ones, and
-    take thousands of iterations to see that these would have to blink.
+    Estimated by a short fit in which the mean has so little weight that fluctuations determine
+    where there are fluorophores. From a flat start, the full fit would explain haze by a net of
+    faint fluorophores, and take thousands of iterations to remove them, since they would have to
+    blink.
     """
     start = _darkest(evidence.mean)
     if not evidence.fluctuations:
@@ -256,5 +256,5 @@ def _steady(evidence: Evidence) -> Tensor:
 
 
 def _darkest(mean: Tensor) -> Tensor:
-    """Background to begin with: the darkest hundredth of the pixels, everywhere."""
+    """Initial background: the darkest hundredth of the pixels, everywhere."""
     return torch.full_like(mean, float(mean.quantile(0.01)))

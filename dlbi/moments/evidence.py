@@ -1,4 +1,4 @@
-"""What the moments of a movie say of its density: images, their models, their weights."""
+"""The moments of a movie as evidence on its density: images, their models, their weights."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Fluctuation(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What the moments say of the density.
+    """Evidence of the moments on the density.
 
     Args:
         mean: (H, W) mean electrons per frame.
@@ -50,11 +50,11 @@ def evidence_of(
     The mean of T frames of Poisson-like electrons has the variance mean / T: its weight is T. A
     variance estimated from T frames with the total variance V has a variance of about 2 V^2 / T
     (a lag covariance half of it), so `weight = expected / (2 V^2 / T)`, times `share`. A pixel that
-    never changes (dead, or always saturated) says nothing of fluctuations: its weight is 0.
+    never changes (dead, or always saturated) holds no information on fluctuations: its weight is 0.
 
     Args:
-        share: weight of the fluctuations; 0 leaves them out. They see the same emissions as the
-            mean, so their errors are not independent of its own.
+        share: weight of the fluctuations; 0 leaves them out. They stem from the same emissions as
+            the mean, so their errors are not independent of its own.
     """
     mean = calibration.electrons(moments.mean).clamp(min=TINY)
     scale = calibration.gain**2

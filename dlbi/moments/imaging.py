@@ -19,8 +19,8 @@ AIRY_TERMS, AIRY_SQUARED_TERMS = 3, 2  # leave 0.6 and 0.07 % of the spot (rms),
 class Imaging(NamedTuple):
     """Image formation as a sum of separable ones, `image = sum_k rows_k @ fine @ columns_k.T`.
 
-    The fine grid has `MARGIN` camera pixels more on every side than the field: light of what lies
-    beyond the border reaches the camera.
+    The fine grid has `MARGIN` camera pixels more on every side than the field: light from beyond
+    the border reaches the camera.
 
     Attributes:
         rows, columns: (K, H, 8(H + 2M)) and (K, W, 8(W + 2M)); of a Gaussian, K is 1.

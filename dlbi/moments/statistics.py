@@ -12,7 +12,7 @@ from bayesdl_sim.utils.errors import InputError
 __all__ = ["BLOCK", "MomentSums", "Moments", "moments_of"]
 
 BLOCK = 50  # frames; within a block the fall of intensity by bleaching is smooth
-SMOOTH_FROM = 10  # frames of a block from which the course of its light is followed
+SMOOTH_FROM = 10  # frames of a block from which the trend of its light is modelled
 RUN = 10  # frames; longer than most emissions
 CHECKER = 36.0  # squared norm of the outer product of (1, -2, 1) with itself
 
@@ -144,7 +144,7 @@ class MomentSums:
             self._take_central(block)
 
     def _take_central(self, block: Tensor) -> None:
-        """Adds moments around each pixel's share of the trend of the block."""
+        """Adds the moments of the block around each pixel's share of its trend."""
         n, trend = len(block), _trend(block)
         freedom = n - len(trend)
         centred = block - torch.tensordot(trend.T, torch.tensordot(trend, block, 1), 1)
@@ -152,7 +152,7 @@ class MomentSums:
         right = torch.cat([centred[:, :, 1:], centred[:, :, -1:]], dim=2)
         power = centred.square().sum(0)
         self._central[0] += power
-        # Taking off the trend leaves white noise with a lag covariance of -variance times this.
+        # Subtracting the trend leaves white noise with a lag covariance of -variance times this.
         taken = float((trend[:, 1:] * trend[:, :-1]).sum())
         self._central[1] += (centred[1:] * centred[:-1]).sum(0) + power / freedom * taken
         self._central[2] += (centred * down).sum(0)
@@ -164,7 +164,8 @@ class MomentSums:
         difference = block.diff(dim=0)
         shape = block.mean(0)
         shape = shape - shape.mean()
-        # A flicker of the lamp moves the whole image at once; it says nothing of single emitters.
+        # A flicker of the lamp changes the whole image at once, and is no signal of single
+        # emitters.
         difference = difference - difference.mean((1, 2), keepdim=True)
         share = (difference * shape).sum((1, 2)) / shape.square().sum().clamp(min=1e-12)
         difference = difference - share[:, None, None] * shape
@@ -176,11 +177,11 @@ class MomentSums:
 
 
 def _trend(block: Tensor) -> Tensor:
-    """Orthonormal courses of time (k, n) that are no blinking, for a block (n, H, W).
+    """Orthonormal time courses (k, n) of a block (n, H, W) that are not blinking.
 
-    A constant, a straight line, and the smooth (cubic) course of the whole field's light: what
-    bleaches falls along it, at a rate that differs from place to place. A block of few frames has
-    the first two alone.
+    A constant, a straight line, and the smooth (cubic) course of the whole field's light: bleaching
+    follows it, at a rate that differs from place to place. A block of few frames has the first two
+    alone.
     """
     n = len(block)
     time = torch.linspace(-1, 1, n, dtype=torch.float64)

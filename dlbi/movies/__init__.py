@@ -1,1 +1,1 @@
-"""Movies as microscopes write them: read piece by piece, judged, and freed from drift."""
+"""Movies as microscopes write them: read piece by piece, checked, and corrected for drift."""

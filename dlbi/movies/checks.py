@@ -15,7 +15,7 @@ MOST_SATURATED = 1e-3  # share of values at the end of the camera's range
 
 
 def check_moments(moments: Moments, name: str = "movie") -> list[str]:
-    """Refuses a movie that is constant or saturated; returns warnings about what is borderline.
+    """Refuses a movie that is constant or saturated; returns warnings on borderline values.
 
     Raises:
         InputError: nothing changes in the movie, or too many values are at the camera's limit.

@@ -1,4 +1,4 @@
-"""Drift of the sample during a movie: measured between blocks of frames, and taken out."""
+"""Drift of the sample during a movie: measured between blocks of frames, and corrected."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Drift:
     Args:
         total_px: (2,) displacement y, x from the first frame to the last, camera pixels.
         error_px: standard error of its length.
-        corrected: whether it is large and certain enough to be taken out.
+        corrected: whether it is large and certain enough to be corrected.
     """
 
     total_px: NDArray[np.float64]
@@ -59,8 +59,8 @@ def block_means(movie: Movie) -> Tensor:
 def measure_drift(means: Tensor, name: str = "movie") -> Drift:
     """Fits a straight line to the displacements of the blocks' means from their average.
 
-    Which fluorophores happen to emit moves the means a little, too: only a drift of
-    `SIGNIFICANCE` standard errors is believed.
+    The means also move with the fluorophores that happen to emit: only a drift of `SIGNIFICANCE`
+    standard errors is significant.
 
     Args:
         means: (n, H, W), n at least 2, of blocks of equal length.
@@ -73,7 +73,7 @@ def measure_drift(means: Tensor, name: str = "movie") -> Drift:
     window = np.outer(*(np.hanning(n + 2)[1:-1] for n in blocks.shape[1:]))
     blocks = blocks / np.maximum(blocks.mean(axis=(1, 2), keepdims=True), 1e-12) * window
     middle = blocks[len(blocks) // 2]
-    if not middle.any():  # a constant movie: others say what is wrong with it
+    if not middle.any():  # a constant movie, which other checks refuse
         return Drift(total_px=np.zeros(2), error_px=0.0, corrected=False)
     displacement = -np.array(
         [
@@ -102,8 +102,8 @@ def measure_drift(means: Tensor, name: str = "movie") -> Drift:
 def shifted(frames: Tensor, displacement: NDArray[np.float64]) -> Tensor:
     """Frames (n, H, W) moved back by displacements (n, 2), by Fourier interpolation.
 
-    White noise stays white, as it would not by averaging neighbours. The field is mirrored, so
-    that what leaves it on one side does not come back on the other.
+    White noise stays white, which averaging of neighbours would not achieve. The field is mirrored,
+    so that structures that leave it on one side do not reappear on the other.
     """
     height, width = frames.shape[1:]
     padded = torch.cat([frames, frames.flip(1)], dim=1)
@@ -117,7 +117,7 @@ def shifted(frames: Tensor, displacement: NDArray[np.float64]) -> Tensor:
 
 
 def corrected(movie: Movie, drift: Drift) -> Iterator[Tensor]:
-    """Pieces of the movie, freed from drift where there is some."""
+    """Pieces of the movie, corrected for drift where there is some."""
     start = 0
     for piece in movie.pieces():
         if drift.corrected:

@@ -1,4 +1,4 @@
-"""Reads blinking movies piece by piece, or says what is wrong with them."""
+"""Reads blinking movies piece by piece, and refuses unsuitable ones with the reason."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Movie:
     """A movie on disk, or in memory where there is no path.
 
     Args:
-        name: what messages call it.
+        name: name in messages.
         frames: number of frames.
         shape: (H, W).
-        pixel_size_nm: pixel size of the camera; None where the file does not say it.
+        pixel_size_nm: pixel size of the camera; None where the file does not state it.
         files: TIFF files in the order of the frames.
         counts: (T, H, W) instead of files.
     """
@@ -46,7 +46,7 @@ class Movie:
         """The frames, (n, H, W) float32, at most `PIECE` of them at a time.
 
         Raises:
-            InputError: a file that breaks off, or values that are not finite.
+            InputError: a truncated file, or values that are not finite.
         """
         if self.counts is not None:
             yield from self.counts.float().split(PIECE)
@@ -113,7 +113,7 @@ def open_movie(path: str | Path) -> Movie:
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    found = [file for file in path.iterdir() if file.suffix.lower() in TIFF_SUFFIXES]
-    if not found:
+    frames = [file for file in path.iterdir() if file.suffix.lower() in TIFF_SUFFIXES]
+    if not frames:
         raise InputError(f"{path}: no frame there (expected files ending in .tif or .tiff)")
-    return natsorted(found, key=lambda file: file.name)
+    return natsorted(frames, key=lambda file: file.name)

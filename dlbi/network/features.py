@@ -1,4 +1,4 @@
-"""What the network is fed with: the estimates on the fine grid, the moments, some of the frames."""
+"""Inputs of the network: the estimates on the fine grid, the moments, some of the frames."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
     "turned",
 ]
 
-FRAMES = 64  # frames that the per-frame encoder sees, evenly spread over the movie
+FRAMES = 64  # frames for the per-frame encoder, evenly spread over the movie
 CAMERA_CHANNELS = 13
 ESTIMATES = 3
 TINY = 1e-6
@@ -90,7 +90,7 @@ def features_of(
     variance = (moments.variance / calibration.gain**2).clamp(min=TINY)
     excess = variance - mean  # Poisson-like electrons: their variance is their mean
     pulse = max(density.pulse, TINY)
-    # The third cumulant of Poisson counts whose rate itself fluctuates holds these of the rate.
+    # The third cumulant of Poisson counts of a fluctuating rate includes those of the rate.
     third = moments.skewness / calibration.gain**3 - 3 * excess - mean
     noise = (variance / moments.frames).sqrt()
     skewness = moments.skewness / calibration.gain**3 / variance.pow(1.5)
@@ -159,7 +159,7 @@ def turn_back(image: Tensor, number: int) -> Tensor:
 
 def turned(features: Features, number: int) -> Features:
     """All maps of the features by `turn`."""
-    if number % 2:  # covariances of neighbours below and to the right change their places
+    if number % 2:  # covariances of neighbours below and to the right are exchanged
         order = torch.arange(features.camera.shape[1])
         order[[3, 4]] = order[[4, 3]]
         features = replace(features, camera=features.camera[:, order])

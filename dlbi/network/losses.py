@@ -1,4 +1,4 @@
-"""Loss of the moments generator: as a microscope of 80 nm would see the error, at three scales."""
+"""Loss of the moments generator: the error at a resolution of 80 nm, at three scales."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["SIGMA", "Losses", "blurred", "losses_of"]
 SIGMA = 1.7  # fine pixels: 80 nm full width at 20 nm
 SHARP_SIGMA = 0.8
 WINDOW = 1.5  # fine pixels: the Gaussian window of SSIM
-FLOOR = 0.02  # keeps an empty crop from deciding everything
+FLOOR = 0.02  # keeps an empty crop from dominating the loss
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +43,11 @@ class Losses:
 def losses_of(structure: Structure, sample: Sample) -> Losses:
     """Errors of a structure against the truth of its sample."""
     truth = sample.fluorophores * sample.brightness[:, None, None]
-    wide = blurred(truth, SIGMA)
-    found = blurred(structure.light, SIGMA)
-    image, structural = _relative(found, wide), 1 - _ssim(found, wide)
+    blurred_truth = blurred(truth, SIGMA)
+    estimate = blurred(structure.light, SIGMA)
+    image, structural = _relative(estimate, blurred_truth), 1 - _ssim(estimate, blurred_truth)
     sharp = _relative(blurred(structure.light, SHARP_SIGMA), blurred(truth, SHARP_SIGMA))
-    first = _relative(blurred(structure.first, SIGMA), wide)
+    first = _relative(blurred(structure.first, SIGMA), blurred_truth)
     coarse_4x = _relative(structure.light_4x, 4 * avg_pool2d(truth[:, None], 2)[:, 0])
     coarse_2x = _relative(structure.light_2x, 16 * avg_pool2d(truth[:, None], 4)[:, 0])
     occupied = binary_cross_entropy_with_logits(

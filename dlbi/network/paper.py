@@ -34,7 +34,7 @@ class _Residual(nn.Module):
 
 
 class _Twice(nn.Module):
-    """Doubles the grid by pixel shuffle, and reads an image off it."""
+    """Doubles the grid by pixel shuffle, and derives an image from it."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -18,7 +18,7 @@ from bayesdl_sim.utils.console.progress import counted
 
 __all__ = ["PaperSettings", "PaperTraining", "fit_paper", "local_vgg19", "movie_batches"]
 
-VGG_FILE = "vgg19-dcbb9e9d.pth"  # where torchvision keeps it, once the user has fetched it
+VGG_FILE = "vgg19-dcbb9e9d.pth"  # where torchvision stores it, once the user has downloaded it
 VGG_LAYERS = 35  # up to the last convolution
 MSE_LOW, MSE_HIGH, VGG_WEIGHT, ADVERSARIAL = 0.4, 0.5, 1e-6, 1e-3
 
@@ -32,7 +32,7 @@ class PaperSettings:
         size: camera pixels along a side of the fields.
         width: channels of the generator.
         batch: fields of a step.
-        steps_per_epoch: batches that count as an epoch; every field is simulated anew.
+        steps_per_epoch: batches that count as an epoch; every field is a new simulation.
         pretraining: epochs with squared errors alone.
         epochs: epochs with all terms.
         learning_rate: of Adam, halved every `halved_every` epochs; beta1 is 0.9.

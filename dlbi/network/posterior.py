@@ -38,12 +38,12 @@ CALIBRATION = "calibration.json"
 FORMAT = "BayesDL-SIM DLBI member"
 TILE = 96  # camera pixels
 REASON_LENGTH = 200  # characters of torch's own message
-OVERLAP = 24  # camera pixels around a tile that the network sees beside it
+OVERLAP = 24  # camera pixels around a tile that are also inputs of the network
 
 
 @dataclass(frozen=True, kw_only=True)
 class Predicted:
-    """What the members say of a field.
+    """Prediction of the members for a field.
 
     Args:
         density: (8H, 8W) fluorophores per fine pixel, mean of the members.
@@ -60,7 +60,7 @@ class Predicted:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkPosterior:
-    """Members that are ready to be asked.
+    """Members of the posterior, loaded and ready to predict.
 
     Args:
         members: the networks, each with its own dropout masks.
@@ -78,10 +78,11 @@ class NetworkPosterior:
 
     @torch.no_grad()
     def predict(self, features: Features, calibrate: bool = True) -> Predicted:
-        """Asks each member once, of a field that is turned and flipped differently for each.
+        """Predicts with each member once, on a field turned and flipped differently for each.
 
         Args:
-            calibrate: whether the probability goes through the map fitted on held-out scenes.
+            calibrate: whether the probability is mapped by the calibration fitted on held-out
+                scenes.
         """
         density, probability, brightness = Welford(), Welford(), []
         for index, member in enumerate(self.members):
@@ -165,7 +166,7 @@ def read_member(path: Path, content: bytes) -> MomentsGenerator:
     """The network of one member, from the bytes of its file.
 
     Raises:
-        InputError: damaged, of another network, or parameters that do not fit it.
+        InputError: damaged, of another network, or parameters that do not match it.
     """
     payload = load_checkpoint(path, content)
     network = payload.get("network")

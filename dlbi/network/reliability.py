@@ -46,7 +46,7 @@ def write_calibration(members: Path, held_out: Path) -> NDArray[np.float64]:
         raise InputError(f"{held_out}: expected scenes to calibrate with, found none")
     for path in paths:
         sample = load_sample(path)
-        # Without an earlier map: what is calibrated is what the members say.
+        # Without an earlier map: the probabilities to be calibrated are those of the members.
         raw = posterior.predict(sample.features, calibrate=False)
         stated.append(raw.probability.numpy().ravel())
         occupied.append(sample.fluorophores[0].numpy().ravel() > 0)

@@ -30,9 +30,9 @@ from bayesdl_sim.utils.files import atomic_path
 
 __all__ = ["Sample", "batches", "list_samples", "load_sample", "make_sample", "write_sample"]
 
-HALF_RANGE = 6.5e4  # what half precision can hold; one infinity would spoil a whole training
+HALF_RANGE = 6.5e4  # the range of half precision; one infinity would spoil a whole training
 REASON_LENGTH = 200  # characters of NumPy's own message
-FRAMES_TRAINED = 32  # frames of a crop that the encoder sees in a step of training
+FRAMES_TRAINED = 32  # frames of a crop that the encoder is given in a step of training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +53,9 @@ class Sample:
 def make_sample(
     seed: int, number: int, size: int, per_pixel: tuple[float, float] = PER_PIXEL
 ) -> Sample:
-    """Draws a scene of `size` x `size` camera pixels and takes it through stage 2.
+    """Draws a scene of `size` x `size` camera pixels and runs stage 2 on it.
 
-    A scene that the command would refuse (saturated, or nothing blinks in it) is drawn again.
+    A scene that the command would refuse (saturated, or without blinking) is drawn again.
 
     Args:
         per_pixel: least and most expected fluorophores per camera pixel.
@@ -136,7 +136,7 @@ def load_sample(path: Path) -> Sample:
 
 
 def _require_whole(path: Path) -> None:
-    """Refuses arrays that claim more numbers than their file holds, before memory is taken."""
+    """Refuses arrays that declare more numbers than their file holds, before allocating memory."""
     size = path.stat().st_size
     with zipfile.ZipFile(path) as archive:
         for entry in archive.infolist():
@@ -161,7 +161,7 @@ def batches(
             for field in fields(Features)
             if field.name != "frames"
         }
-        # Movies differ in length: what the encoder pools over is repeated up to the longest.
+        # Movies differ in length: the frames that the encoder pools are repeated up to the longest.
         longest = max(crop.features.frames.shape[1] for crop in crops)
         longest = min(longest, FRAMES_TRAINED)
         frames = [_repeated(crop.features.frames, longest, generator) for crop in crops]

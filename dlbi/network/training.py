@@ -34,7 +34,7 @@ REPORT_EVERY = 50
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
-    """What decides the result of a training; a resumed run must share it.
+    """Settings that determine the result of a training; a resumed run must share them.
 
     Args:
         width: channels of the network on the 4x grid.
@@ -42,7 +42,7 @@ class TrainingSettings:
         crop: side of a crop in camera pixels.
         learning_rate: of Adam, before it falls.
         sgld_rate: step size of Langevin dynamics.
-        temperature: of the Gibbs posterior that is drawn from.
+        temperature: of the Gibbs posterior that is sampled.
         seed: of weights, crops, dropout and noise.
     """
 
@@ -135,7 +135,7 @@ class _Stream:
         self.iterator = iter(())
 
     def restart(self, epoch: int, used: int) -> None:
-        """Goes on after so many batches of an epoch, as counted by `epoch` and `used`."""
+        """Continues after the batches of an epoch that `epoch` and `used` count."""
         self.epoch, self.used, self.iterator = max(epoch - 1, 0), 0, iter(())
         for _ in range(used):
             self.next()
@@ -164,8 +164,9 @@ def fit(
 ) -> list[Path]:
     """Trains on the scenes of a folder and writes the members.
 
-    Progress is kept every `SAVE_EVERY` steps in `progress.pth`, so that an interrupted run goes on
-    with `resume`, and ends with the same members. Without progress it starts from the beginning.
+    Progress is saved every `SAVE_EVERY` steps in `progress.pth`, so that an interrupted run
+    continues with `resume`, and ends with the same members. Without progress it starts from the
+    beginning.
 
     Returns:
         Files of the members.
@@ -217,7 +218,7 @@ def _save(
 def draw_members(training: MomentsTraining, stream: _Stream) -> list[Path]:
     """Members of the posterior: Langevin dynamics from the trained weights.
 
-    The first `member_steps` adapt the preconditioner, which then is frozen.
+    The preconditioner is adapted in the first `member_steps`, and then frozen.
     """
     settings, run, paths = training.settings, training.run, []
     pixels = len(stream.loaded) * stream_pixels(stream)
@@ -244,7 +245,7 @@ def draw_members(training: MomentsTraining, stream: _Stream) -> list[Path]:
 
 
 def stream_pixels(stream: _Stream) -> int:
-    """Fine pixels of one scene: the data that the energy averages over."""
+    """Fine pixels of one scene: the number of data that the energy averages."""
     return next(iter(stream.loaded.values())).fluorophores.numel()
 
 
@@ -253,7 +254,7 @@ def member_name(number: int) -> str:
 
 
 def member_payload(training: MomentsTraining, loss: float) -> dict[str, Any]:
-    """What the file of a member holds; weights in half precision, so that eight fit in 15 MB."""
+    """Content of a member's file; weights in half precision, so that eight fit in 15 MB."""
     weights = training.network.state_dict()
     return {
         "format": "BayesDL-SIM DLBI member",

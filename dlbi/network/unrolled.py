@@ -20,11 +20,11 @@ ENCODED = 8  # channels of the per-frame encoder
 
 @dataclass(frozen=True, kw_only=True)
 class Structure:
-    """What the network says of a batch of fields.
+    """Output of the network for a batch of fields.
 
     Args:
         light: (B, 8H, 8W) light of each fine pixel, in units of the features' scale.
-        first: the same before the imaging model was asked.
+        first: the same before the step of the imaging model.
         light_4x, light_2x: (B, 4H, 4W) and (B, 2H, 2W), sums over the pixels of the coarser grids.
         occupied: (B, 8H, 8W) logit of the probability that a fluorophore lies in the pixel.
         log_brightness: (B,) logarithm of the light of one fluorophore, in units of the scale.
@@ -80,8 +80,8 @@ class _FrameEncoder(nn.Module):
 class _Head(nn.Module):
     """Features on the 4x grid to light and occupation on the 8x grid.
 
-    The light is a blend of the early and the final estimate of stage 2, times a gain, plus what
-    is new. Without any training it is close to the final estimate.
+    The light is a blend of the early and the final estimate of stage 2, times a gain, plus a
+    correction. Without any training it is close to the final estimate.
     """
 
     def __init__(self, width: int) -> None:
@@ -101,8 +101,8 @@ class MomentsGenerator(nn.Module):
     """A U-Net over the 4x, 2x and 1x grids, a step of the imaging model, and a refinement.
 
     The estimates of stage 2 enter on the 8x grid, moments and encoded frames on the camera's. The
-    first answer is sent through the imaging model; where the mean image contradicts it, the step
-    of Richardson and Lucy says so, and a second, smaller network answers for good.
+    first output passes through the imaging model. Its discrepancy with the mean image is the step
+    of Richardson and Lucy, from which a second, smaller network computes the final output.
 
     Args:
         width: channels on the 4x grid; 1.5 times as many on the 2x grid, twice on the camera's.
@@ -162,7 +162,7 @@ class MomentsGenerator(nn.Module):
         )
 
     def _log_brightness(self, deep: Tensor, features: Features) -> Tensor:
-        """Electrons of a pulse, known from stage 2, times what the network makes of blinking."""
+        """Electrons of a pulse, known from stage 2, times a factor inferred from the blinking."""
         signal = features.camera[:, :1].clamp(min=0)
         weight = signal / signal.sum(dim=(2, 3), keepdim=True).clamp(min=1e-6)
         maps = torch.cat([deep.float(), features.camera], dim=1)
@@ -174,7 +174,7 @@ class MomentsGenerator(nn.Module):
 def asymmetry(features: Features) -> Tensor:
     """Third cumulant times mean over squared variance, all summed over the field: (B,).
 
-    For fluorophores that emit in a share f of the frames it goes with (1 - 2 f) / (1 - f).
+    For fluorophores that emit in a share f of the frames it is proportional to (1 - 2 f) / (1 - f).
     """
     signal = features.mean - features.background
     first, second, third = (
@@ -186,7 +186,7 @@ def asymmetry(features: Features) -> Tensor:
 def imaging_ratio(light: Tensor, features: Features) -> Tensor:
     """The step of Richardson-Lucy: `M'(mean / (M light + background)) / M' 1`, (B, 8H, 8W).
 
-    Outside the field, where the network says nothing, the estimate of stage 2 stands.
+    Outside the field, where the network has no output, the estimate of stage 2 is kept.
     """
     device = light.device.type
     with torch.autocast(device, enabled=False):

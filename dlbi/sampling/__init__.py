@@ -1,1 +1,1 @@
-"""The Markov chain over emitters of a whole movie, its assumptions, and how far to believe it."""
+"""The Markov chain over emitters of a whole movie, its priors, and the weight of its samples."""

@@ -1,7 +1,7 @@
 """Brightness of single emissions: unknown, positive, different from frame to frame.
 
-An emission has a brightness a ~ N(mean, spread**2) cut off below zero. Given the projections f of
-the light on a spot and the products G of spots (both over the noise variance), the likelihood
+An emission has a brightness a ~ N(mean, spread**2), truncated below zero. Given the projections f
+of the light on a spot and the products G of spots (both over the noise variance), the likelihood
 against no emission is exp(a f - a G a / 2), so that a is integrated out in closed form.
 """
 
@@ -32,7 +32,7 @@ class Brightness(NamedTuple):
 
 
 class Law(NamedTuple):
-    """Normal laws, cut off below zero, of emissions that happened: mean and 1 / sd."""
+    """Normal distributions, truncated below zero, of emissions that occurred: mean and 1 / sd."""
 
     mean: NDArray[np.float64]
     root_precision: NDArray[np.float64]
@@ -41,7 +41,7 @@ class Law(NamedTuple):
 def single_law(
     fields: NDArray, gram: NDArray, brightness: Brightness
 ) -> tuple[NDArray[np.float64], Law]:
-    """Log odds of an emission against none, brightness integrated out; and its law.
+    """Log odds of an emission against none, brightness integrated out; and its distribution.
 
     Args:
         fields: projections f, any shape.
@@ -58,7 +58,7 @@ def single_law(
 
 
 def sample_above_zero(law: Law, generator: np.random.Generator) -> NDArray[np.float64]:
-    """Draws of the law, by inversion of its distribution function."""
+    """Draws of the truncated normal, by inversion of its cumulative distribution function."""
     below = ndtr(-law.mean * law.root_precision)
     chance = below + (1 - below) * generator.random(law.mean.shape)
     normal = ndtri(np.clip(chance, SMALLEST_CHANCE, 1 - SMALLEST_CHANCE))
@@ -78,17 +78,17 @@ def pair_evidence(fields: NDArray, gram: NDArray, brightness: Brightness) -> NDA
     prior = 1 / brightness.spread**2
     scaled = brightness.mean / brightness.spread
     pull = fields + brightness.mean * prior
-    both = np.log(prior**2 / determinant) / 2 + (means * pull).sum(0) / 2 - scaled**2
-    # The two cut-offs are counted as if the brightnesses were independent.
+    both_emit = np.log(prior**2 / determinant) / 2 + (means * pull).sum(0) / 2 - scaled**2
+    # The two truncations are treated as if the brightnesses were independent.
     roots = np.sqrt(determinant / precisions[::-1])
-    both += log_ndtr(means * roots).sum(0) - 2 * log_ndtr(scaled)
-    return np.stack([np.zeros_like(both), first, second, both])
+    both_emit += log_ndtr(means * roots).sum(0) - 2 * log_ndtr(scaled)
+    return np.stack([np.zeros_like(both_emit), first, second, both_emit])
 
 
 def first_law(
     fields: NDArray, gram: NDArray, second_emits: NDArray[np.bool_], brightness: Brightness
 ) -> Law:
-    """Law of the first brightness of a pair, the second integrated out where it emits."""
+    """Distribution of the first brightness of a pair, the second integrated out where it emits."""
     _, alone = single_law(fields[0], gram[0], brightness)
     means, determinant, precisions = _pair_means(fields, gram, brightness)
     root = np.sqrt(determinant / precisions[1])
@@ -99,7 +99,7 @@ def first_law(
 
 
 def second_law(fields: NDArray, gram: NDArray, first: NDArray, brightness: Brightness) -> Law:
-    """Law of the second brightness of a pair given the first, zero where that does not emit."""
+    """Distribution of the second brightness given the first, zero where that does not emit."""
     return single_law(fields[1] - gram[2] * first, gram[1], brightness)[1]
 
 

@@ -20,13 +20,13 @@ from bayesdl_sim.dlbi.sampling.priors import learned_switching
 
 __all__ = ["EmitterSampler", "sample_places"]
 
-# Fine pixels of the window in which a position is drawn; it is laid at random around the present
-# position, which so moves by at most 8 fine pixels, one camera pixel.
+# Fine pixels of the window in which a position is drawn. It is placed at random around the present
+# position, which therefore moves by at most 8 fine pixels, one camera pixel.
 WINDOW = 9
 # Widths between two emitters up to which their chains are also drawn jointly.
 PAIR_REACH = 2.0
-# Fine pixels around earlier emitters in which absent candidates look for a second one, and the
-# share of the history that is kept from sweep to sweep.
+# Fine pixels around earlier emitters in which absent candidates are proposed, and the share of the
+# history that is kept from sweep to sweep.
 EXPANSION = 4.0
 MEMORY = 0.9
 
@@ -44,18 +44,18 @@ def sample_places(
 class EmitterSampler:
     """Candidate emitters on the fine grid, each with a chain of states and light in every frame.
 
-    The load is Beta-Bernoulli: a candidate that is not there starts bleached and stays so. Births
-    and deaths are therefore draws of chains, exact ones. Candidates that are not there are moved
-    before every sweep, half of them to places of the base measure, half to where emitters were in
-    earlier sweeps: there they split what one emitter explains for two. The odds that a candidate is
-    there are corrected for the difference of these laws (Carlin and Chib, JRSS B 57, 473 (1995)).
+    Presence is Beta-Bernoulli: an absent candidate starts bleached and stays so. Births and deaths
+    are therefore exact draws of chains. Absent candidates are moved before every sweep, half of
+    them to places of the base measure, half to places of emitters in earlier sweeps, where they may
+    split one emitter that stands for two. The odds of presence are corrected for the difference of
+    these distributions (Carlin and Chib, JRSS B 57, 473 (1995)).
 
     Args:
         field: the movie.
         base: (8H, 8W), base measure of positions; positive, sums to 1.
-        switching: table of emitters that are there.
+        switching: transition matrix of present emitters.
         brightness: brightness of their emissions.
-        load: prior probability that a candidate is there.
+        load: prior probability that a candidate is present.
         places: (N, 2), fine pixels to start from.
     """
 
@@ -80,7 +80,7 @@ class EmitterSampler:
 
     @property
     def present(self) -> NDArray[np.bool_]:
-        """(N,), whether a candidate is there: not bleached from the first frame on."""
+        """(N,), whether a candidate is present: not bleached from the first frame on."""
         return self.states[:, 0] != BLEACHED
 
     def sweep(
@@ -93,8 +93,9 @@ class EmitterSampler:
 
         Args:
             generator: source of all random numbers.
-            density: (8H, 8W), to which the laws of the positions of all present emitters are added.
-            power: power of the likelihood, below 1 while the chain is still on its way.
+            density: (8H, 8W), to which the position distributions of all present emitters are
+                added.
+            power: power of the likelihood, below 1 while the chain is tempered.
         """
         if density is None:
             density = np.zeros_like(self.base)
@@ -119,7 +120,7 @@ class EmitterSampler:
                 self._draw_pairs(pairs[group], generator, power)
 
     def learn(self, prior: Switching, generator: np.random.Generator) -> None:
-        """Replaces the table by what present emitters do, and draws the load from its Beta law."""
+        """Updates the transition matrix from the present emitters, and draws the load."""
         present = self.present
         if present.any():
             self.switching = learned_switching(self.states, present, prior)
@@ -129,7 +130,7 @@ class EmitterSampler:
     def moved(self, field: Field) -> "EmitterSampler":
         """The same emitters before another set of frames of the same movie.
 
-        In frames that said nothing so far, emitters start dark.
+        In frames without data so far, emitters start dark.
         """
         sampler = EmitterSampler(
             field, self.base, self.switching, self.brightness, self.load, self.places
@@ -151,12 +152,12 @@ class EmitterSampler:
         return sampler
 
     def _arrange(self) -> None:
-        """Centres the patches on the positions, and sorts the emitters into classes."""
+        """Centres the patches on the positions, and groups the emitters into classes."""
         self._anchors = np.rint(camera_position(self.places)).astype(np.int64)
         self._classes = colour_classes(self._anchors, self.field.side)
 
     def _initial(self, members: NDArray[np.int64]) -> NDArray[np.float64]:
-        """First laws (..., 3) of candidates: absent ones are bleached from the start."""
+        """Initial distributions (..., 3) of candidates: absent ones are bleached from the start."""
         where = self.places[members][..., 0], self.places[members][..., 1]
         there = self.load * self.base[where]
         there = there / (there + (1 - self.load) * self._absent_law[where])
@@ -214,7 +215,7 @@ class EmitterSampler:
     def _windows(
         self, places: NDArray[np.int64], generator: np.random.Generator
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Fine rows and columns (B, WINDOW) of windows that hold the places, laid at random."""
+        """Fine rows and columns (B, WINDOW) of windows that hold the places, placed at random."""
         limits = np.array(self.base.shape) - WINDOW
         low = places - generator.integers(0, WINDOW, size=places.shape)
         low = np.clip(low, 0, limits)[:, :, None] + np.arange(WINDOW)

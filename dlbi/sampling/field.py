@@ -1,4 +1,4 @@
-"""The movie as emitters see it: what is not yet explained, over its noise, around each of them."""
+"""The residual of the movie, light not yet explained, over its noise, around each emitter."""
 
 from typing import NamedTuple
 
@@ -13,8 +13,8 @@ __all__ = ["FINE", "Field", "View", "camera_position", "pixel_width"]
 FINE = 8  # fine pixels across a camera pixel
 REACH = 3.0  # widths at which a spot is cut off; its height is 1 % of the maximum there
 ROOM = 1  # camera pixels by which an emitter may leave the centre of its patch
-# Blur, in camera pixels, of the frames from which the variance of the shot noise is read, and the
-# share of the background below which it cannot fall.
+# Blur, in camera pixels, of the frames from which the variance of the shot noise is estimated, and
+# its lower limit as a share of the background.
 VARIANCE_BLUR = 0.7
 LEAST_VARIANCE = 0.7
 
@@ -49,7 +49,7 @@ class Field:
         background: electrons per pixel and frame, of the whole field or (H, W).
         width: width of the spots sampled at pixel centres, in camera pixels.
         noise: standard deviation of further noise, electrons.
-        silent: (T,), true for frames that are to say nothing.
+        silent: (T,), true for frames that are left out of the likelihood.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Field:
         return spots.reshape(len(fine), -1).astype(np.float32)
 
     def project(self, view: View, spots: NDArray) -> tuple[NDArray, NDArray]:
-        """Unexplained light and weights seen through spots: f and G, (B, T) float64 each."""
+        """Unexplained light and weights projected on spots: f and G, (B, T) float64 each."""
         fields = (spots[:, None, :] @ view.weighted)[:, 0]
         gram = ((spots * spots)[:, None, :] @ view.weights)[:, 0]
         return fields.astype(np.float64), gram.astype(np.float64)
@@ -106,7 +106,7 @@ class Field:
     def exchange(
         self, view: View, before: tuple[NDArray, NDArray], after: tuple[NDArray, NDArray]
     ) -> None:
-        """Takes the light of emitters off in one form, and puts it on in another.
+        """Replaces the light of emitters by that of their new states and positions.
 
         Args:
             view: their patches; none may overlap.

@@ -1,4 +1,4 @@
-"""How far a sampled structure can be believed: judged by emissions in frames that it never saw."""
+"""The weight of a sampled structure, determined by emissions in held-out frames."""
 
 from typing import NamedTuple
 
@@ -18,11 +18,11 @@ RADIUS = 3  # camera pixels of the fit around an emission
 STEPS = 8  # Gauss-Newton steps of the fit
 LARGEST_MISFIT = 1.3  # mean squared residual over its variance; blends of two have more
 BRIGHTNESSES = (0.4, 1.6)  # relative to the mean of an emission; blends are brighter
-FEWEST = 40  # emissions, below which they decide nothing
+FEWEST = 40  # emissions; fewer do not determine a weight
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 BLURS = (0.0, 0.7, 1.2, 2.0)  # fine pixels
 SMALLEST_GAIN = 1e-6  # nats per emission; rounding makes less
-FLOOR = 0.02  # share of the field's emissions that may come from anywhere
+FLOOR = 0.02  # share of the field's emissions that are uniform over the field
 
 
 class Emissions(NamedTuple):
@@ -52,10 +52,10 @@ def isolated_emissions(
     brightness: float,
     noise: float = 0.0,
 ) -> Emissions:
-    """Finds and fits emissions that stand alone in their frame.
+    """Finds and fits emissions that are isolated in their frame.
 
     Maxima of the matched filter are fitted by a spot of free position and brightness on a free
-    floor. Kept are those that the fit explains, with the brightness of one emission.
+    floor. Emissions are kept where the fit explains the patch with the brightness of a single one.
 
     Args:
         movie: (T, H, W), electrons.
@@ -129,13 +129,13 @@ def best_mixture(prior: NDArray, sampled: NDArray, emissions: Emissions) -> Mixt
     """The mixture of two structures under which held-out emissions are most likely.
 
     An emission at r with the error e has the likelihood ((1 - w) prior + w sampled) blurred by e,
-    at r. Chosen is the mixture whose gain over the prior alone is largest after one standard error
-    is taken off; none, where that is not positive for any.
+    at r. The mixture is chosen whose gain over the prior alone, minus one standard error, is
+    largest; none, where it is not positive.
 
     Args:
         prior: (8H, 8W), any unit.
         sampled: (8H, 8W), any unit.
-        emissions: emissions of frames that `sampled` never saw.
+        emissions: emissions of frames that are not among the data of `sampled`.
     """
     if len(emissions.positions) < FEWEST or not sampled.sum() > 0:
         return Mixture(0.0, 0.0, 0.0)
@@ -143,19 +143,21 @@ def best_mixture(prior: NDArray, sampled: NDArray, emissions: Emissions) -> Mixt
     fine = ((emissions.positions + 0.5) * FINE - 0.5).T
 
     def density_at(structure: NDArray, blur: float) -> NDArray:
-        seen = gaussian_filter(structure / structure.sum(), np.hypot(error, blur))
-        return (1 - FLOOR) * map_coordinates(seen, fine, order=1, mode="nearest")
+        blurred = gaussian_filter(structure / structure.sum(), np.hypot(error, blur))
+        return (1 - FLOOR) * map_coordinates(blurred, fine, order=1, mode="nearest")
 
     floor = FLOOR / prior.size
-    alone = density_at(prior, 0.0)
+    of_prior = density_at(prior, 0.0)
     gains = {}
     for blur in BLURS:
-        other = density_at(sampled, blur)
+        of_samples = density_at(sampled, blur)
         for weight in WEIGHTS:
-            mixed = (1 - weight) * alone + weight * other
-            gains[weight, blur] = np.log((mixed + floor) / (alone + floor))
-    sure = {key: gain.mean() - gain.std() / np.sqrt(len(gain)) for key, gain in gains.items()}
-    weight, blur = max(sure, key=sure.__getitem__)
-    if sure[weight, blur] <= SMALLEST_GAIN:
+            mixed = (1 - weight) * of_prior + weight * of_samples
+            gains[weight, blur] = np.log((mixed + floor) / (of_prior + floor))
+    lower_bounds = {
+        key: gain.mean() - gain.std() / np.sqrt(len(gain)) for key, gain in gains.items()
+    }
+    weight, blur = max(lower_bounds, key=lower_bounds.__getitem__)
+    if lower_bounds[weight, blur] <= SMALLEST_GAIN:
         return Mixture(0.0, 0.0, 0.0)
     return Mixture(weight, blur, float(gains[weight, blur].mean()))

@@ -1,4 +1,4 @@
-"""Posterior of the number of fluorophores in each fine pixel, gathered from sweeps."""
+"""Posterior of the number of fluorophores in each fine pixel, averaged over sweeps."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,11 +11,11 @@ from bayesdl_sim.dlbi.sampling.held_out import Mixture
 
 __all__ = ["Posterior", "Structure", "Sums"]
 
-NORMAL_90 = 3.2897  # width of the central 90 % of a normal law, in standard deviations
+NORMAL_90 = 3.2897  # width of the central 90 % of a normal distribution, in standard deviations
 
 
 class Sums:
-    """Sums over sweeps: each adds the laws of all positions, and one draw of them."""
+    """Sums over sweeps: each adds the distributions of all positions, and one draw of them."""
 
     def __init__(self, shape: tuple[int, ...]):
         self.count = 0
@@ -26,7 +26,7 @@ class Sums:
         """Adds one sweep.
 
         Args:
-            density: (8H, 8W), sum of the laws of the positions of all emitters.
+            density: (8H, 8W), sum of the position distributions of all emitters.
             places: (K, 2), their fine pixels.
         """
         self.count += 1
@@ -72,7 +72,7 @@ class Structure(NamedTuple):
         probability: ArrayLike | None = None,
         credible_width: ArrayLike | None = None,
     ) -> "Structure":
-        """A structure with Poisson numbers where nothing else is known."""
+        """A structure of Poisson numbers where no probability or width is given."""
         if probability is None:
             probability = -np.expm1(-mean)
         width = NORMAL_90 * np.sqrt(mean) if credible_width is None else credible_width
@@ -109,8 +109,8 @@ class Posterior:
         variance = self._mixed("variance")
         if self.sums is not None:
             weight = self.mixture.weight
-            apart = self.prior.mean - self._scale * self._blurred(self.sums.mean)
-            variance = variance + weight * (1 - weight) * apart**2
+            difference = self.prior.mean - self._scale * self._blurred(self.sums.mean)
+            variance = variance + weight * (1 - weight) * difference**2
         return NORMAL_90 * np.sqrt(np.maximum(variance, 0))
 
     def draws(self, count: int, generator: np.random.Generator) -> NDArray[np.int64]:

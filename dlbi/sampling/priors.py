@@ -1,4 +1,4 @@
-"""What a movie shows of its fluorophores before any of them is found: brightness and switching."""
+"""Initial estimates of brightness and switching from the cumulants of a movie."""
 
 from dataclasses import dataclass
 
@@ -13,25 +13,25 @@ from bayesdl_sim.dlbi.sampling.brightness import Brightness
 __all__ = ["Blinking", "blinking_of", "expected_emission", "learned_switching"]
 
 BLOCK = 50  # frames within which bleaching is slow
-# Relative standard deviation of the brightness of emissions: of shot noise free photon numbers in
-# the published simulator, 0.3, and of emissions that begin or end within a frame.
+# Relative standard deviation of the brightness of emissions: 0.3 of the noise-free photon numbers
+# in the published simulator, and that of emissions that begin or end within a frame.
 SPREAD = 0.35
 EMITTING_SHARES = (0.01, 0.6)  # of a fluorophore that is not bleached
 # Below this share the cumulants hardly depend on it. Too many emitters, each seldom on, do less
-# harm than too few, and the chain learns the share: it starts from a smaller one.
+# harm than too few, and the chain estimates the share: it starts from a smaller one.
 RARE, CAUTION = 0.35, 0.35
 CORRELATIONS = (-0.3, 0.95)  # between neighbouring frames
 LARGEST_BLEACHING = 0.02  # probability per dark frame
-# Transitions that the first table counts for, so that few or wrong draws cannot overturn it.
+# Pseudo-counts of the first transition matrix, so that few or wrong draws do not overturn it.
 PRIOR_TRANSITIONS = 500.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Blinking:
-    """First guesses, from cumulants of the movie.
+    """First guesses from the cumulants of a movie.
 
     Args:
-        switching: table and first law.
+        switching: transition matrix and initial distribution.
         brightness: brightness of an emission, in units of the movie.
         fluorophores: their expected number in the field.
     """
@@ -107,7 +107,7 @@ def _cumulants(movie: NDArray, background: float | NDArray) -> tuple[float, floa
         variance += share * (change**2).sum() / degrees
         third += share * (change**3).mean(0).sum() * (len(block) / degrees) ** 2
         if len(block) > 1:
-            # The mean of a block is subtracted: it takes variance / T off every lag.
+            # The mean of a block is subtracted, which lowers every lag by variance / T.
             lag += share * ((change[1:] * change[:-1]).mean(0).sum())
             lag += share * (change**2).sum() / degrees / len(block)
     total = mean.sum()
@@ -150,12 +150,12 @@ def _table(share: float, correlation: float, decay: float) -> Switching:
 
 
 def learned_switching(states: NDArray, present: NDArray, prior: Switching) -> Switching:
-    """Table expected after the transitions of present emitters, with a Dirichlet prior.
+    """Posterior mean of the transition matrix given present emitters, with a Dirichlet prior.
 
     Args:
         states: (N, T).
-        present: (N,), which of them are there.
-        prior: table that counts like `PRIOR_TRANSITIONS` transitions from each state.
+        present: (N,), which of them are present.
+        prior: transition matrix with the weight of `PRIOR_TRANSITIONS` transitions from each state.
     """
     states = states[present]
     code = STATES * states[:, :-1].astype(np.int64) + states[:, 1:]

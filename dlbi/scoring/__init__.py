@@ -1,1 +1,1 @@
-"""Scores against truth, unseen cases to take them on, and the plain methods to compare with."""
+"""Scores against the truth, test cases, and the baselines."""

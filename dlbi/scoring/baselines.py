@@ -1,4 +1,4 @@
-"""The plain methods to compare with: mean image, Richardson-Lucy of mean and variance."""
+"""Baselines: mean image, Richardson-Lucy deconvolution of mean and variance."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def deconvolved_mean(
 ) -> NDArray[np.float32]:
     """Richardson-Lucy of the mean image with spots of a given width: (8H, 8W).
 
-    A plain one, without acceleration and without an estimate of the background, of which the
-    darkest hundredth of the pixels is taken off.
+    It has no acceleration and no estimate of the background: the darkest hundredth of the pixels is
+    subtracted.
     """
     mean = (moments.mean - moments.mean.quantile(0.01)).clamp(min=TINY)
     imaging = imaging_of(tuple(mean.shape), fwhm_px / FWHM_PER_SIGMA)

@@ -1,4 +1,4 @@
-"""Unseen movies with their truth: simulated ones to judge every stage on, and folders of others."""
+"""Test movies with their truth: simulated ones for all stages, and folders of others."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Case:
         movie: the frames.
         fluorophores: (8H, 8W) number in each fine pixel.
         fine_nm: side of a fine pixel.
-        fwhm_px: true full width of the spots, camera pixels; only baselines are given it.
+        fwhm_px: true full width of the spots, camera pixels; given to baselines only.
     """
 
     name: str
@@ -95,15 +95,15 @@ def cases_of(folder: str | Path) -> Iterator[Case]:
         InputError: a folder without movies and their truth.
     """
     folder = require_folder(folder, "data")
-    found = sorted(path.parent for path in folder.glob("*/movie.tif"))
+    folders = sorted(path.parent for path in folder.glob("*/movie.tif"))
     if (folder / "movie.tif").is_file():
-        found.append(folder)
-    if not found:
+        folders.append(folder)
+    if not folders:
         raise InputError(
             f"{folder}: expected folders with movie.tif and fluorophores.tif, as python -m "
             "dlbi.simulate writes them, found none"
         )
-    for path in found:
+    for path in folders:
         parameters = read_record(path / "parameters.json", PARAMETERS, "movie's parameters")
         movie, truth = open_movie(path / "movie.tif"), read_image(path / "fluorophores.tif")
         if truth.shape != tuple(FINE * pixels for pixels in movie.shape):

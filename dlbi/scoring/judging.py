@@ -1,4 +1,4 @@
-"""Judges every stage and every plain method on a case, and lays the numbers out in tables."""
+"""Scores every stage and every baseline on a case, and writes the numbers as tables."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Judged:
 
 
 def judge(case: Case, settings: Settings) -> Judged:
-    """Runs all stages and all plain methods on a case."""
+    """Runs and scores all stages and all baselines on a case."""
     prepared, results = run_stages_or_baseline(case.movie, settings)
     moments, width = prepared.moments, case.fwhm_px
     plain: dict[str, Callable[[], NDArray]] = {
@@ -94,7 +94,7 @@ def judge(case: Case, settings: Settings) -> Judged:
 def _scores(image: NDArray, case: Case, mean: NDArray, seconds: float) -> dict[str, float]:
     truth = truth_scores(image, case.fluorophores, case.fine_nm)
     paper_psnr, paper_ssim = paper_scores(image, case.fluorophores)
-    # SQUIRREL brings the structure to the camera's grid by averaging over blocks.
+    # For SQUIRREL, the structure is averaged over blocks to the camera's grid.
     height, width = mean.shape
     coarse = image.reshape(2 * height, FINE // 2, 2 * width, FINE // 2).mean(axis=(1, 3))
     scaled = (mean - mean.min()) / max(float(np.ptp(mean)), 1e-12)
@@ -143,7 +143,7 @@ def _mean(cases: list[Judged], method: str, key: str, form: str) -> str:
 
 
 def write_pictures(folder: Path, case: Judged) -> None:
-    """One picture of a case: truth and every method as a microscope of 80 nm would see them."""
+    """Writes one picture of a case: truth and every method at a resolution of 80 nm."""
     panels = {}
     for name, image in case.images.items():
         blurred, _ = matched_blur(image, case.images["truth"], case.fine_nm)

@@ -1,4 +1,4 @@
-"""Scores of a structure against the true fluorophores, as a microscope of 80 nm would see both."""
+"""Scores of a structure against the true fluorophores, both at a resolution of 80 nm."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def matched_blur(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The truth at 80 nm, and the estimate blurred to agree with it best.
 
-    The estimate has a resolution of its own: of a few Gaussians, the one with the highest
-    correlation is taken. All methods get the same choice.
+    The estimate has its own resolution: of a few Gaussians, the one with the highest correlation is
+    chosen, for all methods alike.
 
     Args:
         estimate, truth: (8H, 8W) on one grid.
@@ -70,7 +70,8 @@ def truth_scores(estimate: ArrayLike, truth: ArrayLike, fine_nm: float) -> Truth
 def paper_scores(estimate: ArrayLike, truth: ArrayLike) -> tuple[float, float]:
     """PSNR and SSIM of the two images themselves, each scaled to [0, 1], as the paper states them.
 
-    Of a nearly black image they say little: an image without any structure scores high.
+    They are hardly informative on nearly black images, where an image without structure scores
+    high.
     """
     scaled = quality(affine_fit(min_max(estimate), min_max(truth)), truth)
     return scaled.psnr, scaled.ssim
@@ -95,10 +96,10 @@ def calibration_error(
     index = np.minimum((probability * bins).astype(int), bins - 1)
     number = np.bincount(index, minlength=bins)
     safe = np.maximum(number, 1)
-    said = np.bincount(index, probability, minlength=bins) / safe
+    stated = np.bincount(index, probability, minlength=bins) / safe
     true = np.bincount(index, occupied, minlength=bins) / safe
-    error = float(np.sum(number * np.abs(said - true)) / number.sum())
-    return error, np.stack([said, true, number], axis=1)
+    error = float(np.sum(number * np.abs(stated - true)) / number.sum())
+    return error, np.stack([stated, true, number], axis=1)
 
 
 def neighbourhood(fluorophores: ArrayLike, pixels: int = 3) -> NDArray[np.bool_]:

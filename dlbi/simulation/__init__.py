@@ -1,1 +1,1 @@
-"""What the simulator of blinking movies is made of: switching, spots, structures, microscopes."""
+"""Parts of the simulator of blinking movies: switching, spots, structures, microscopes."""

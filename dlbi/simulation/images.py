@@ -1,4 +1,4 @@
-"""Structures from a folder of any grey-scale images: their edges, as Laplace filters find them."""
+"""Structures from a folder of grey-scale images: their edges, detected by Laplace filters."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ SCALE = 1.5  # pixels of the Laplacian of Gaussian
 def list_images(folder: str | Path) -> list[Path]:
     """Images of a folder in the order of their names; `InputError` where there are none."""
     folder = require_folder(folder, "folder of images")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-    if not found:
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    if not paths:
         raise InputError(
             f"{folder}: no image there (expected files ending in {', '.join(SUFFIXES)})"
         )
-    return found
+    return paths
 
 
 def image_density(path: str | Path, shape: tuple[int, int]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Random scenes to train and to judge on: structures, fluorophores and microscopes of all kinds."""
+"""Random scenes for training and scoring: structures, fluorophores and microscopes of all kinds."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ def random_microscopy(generator: torch.Generator) -> Microscopy:
     """FWHM 2.2 to 4 pixels, 60 to 2000 photons, weak to strong background, several cameras.
 
     Some backgrounds are uneven, some spots Airy patterns (of one width: they are slow to compute).
-    Narrow spots are drawn more often than wide ones (the square of a uniform number): of what lies
-    below a quarter of a wide spot, no network learns anything.
+    Narrow spots are drawn more often than wide ones (the square of a uniform number): details below
+    a quarter of a wide spot cannot be learned.
     """
     airy, uneven = uniform(generator) < AIRY, uniform(generator) < UNEVEN
     return Microscopy(
@@ -120,7 +120,7 @@ def random_scene(
     frames: int | None = None,
     per_pixel: tuple[float, float] = PER_PIXEL,
 ) -> Scene:
-    """Draws everything: structure, fluorophore, microscope; the longer of two lengths.
+    """Draws a scene: structure, fluorophore, microscope, and the longer of two lengths.
 
     Args:
         shape: (H, W) camera pixels.

@@ -1,4 +1,4 @@
-"""Photoswitching of single fluorophores: tables of transitions, their statistics, and draws."""
+"""Photoswitching of single fluorophores: transition matrices, their statistics, and draws."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EMITTING, DARK, BLEACHED = 0, 1, 2
 class Fluorophore:
     """A fluorophore whose state is a Markov chain from frame to frame.
 
-    The states are 0 emitting, 1 dark and 2 bleached, with the table of transitions
+    The states are 0 emitting, 1 dark and 2 bleached, with the transition matrix
     `[[p1, p2, 0], [p3, p4, p5], [0, 0, 1]]`: row the state now, column the state in the next frame.
 
     Args:
@@ -57,14 +57,14 @@ class Fluorophore:
 
     @property
     def transition(self) -> NDArray[np.float64]:
-        """Table of transitions (3, 3)."""
+        """Transition matrix (3, 3)."""
         return np.array([[self.p1, self.p2, 0.0], [self.p3, self.p4, self.p5], [0.0, 0.0, 1.0]])
 
     @property
     def initial(self) -> NDArray[np.float64]:
-        """Probabilities (3,) in the first frame: the balance of emitting and dark, none bleached.
+        """Probabilities (3,) in the first frame: equilibrium of emitting and dark, none bleached.
 
-        With bleaching this is the balance that the two living states would have without it.
+        With bleaching this is the equilibrium that the two living states would have without it.
         """
         on = self.on_fraction
         return np.array([on, 1.0 - on, 0.0])

@@ -1,4 +1,4 @@
-"""The 3B analysis as a stage, for the tables: it uses nothing that the other stages found."""
+"""The 3B analysis as a stage, for the tables: it uses no result of the other stages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["CHOICES", "run_stages_or_baseline", "three_b_result"]
 
 CHOICES = (*STAGES, "3b")
 
-FRAMES = 400  # of a longer movie the beginning, as in the Bayesian stage
+FRAMES = 400  # frames at the beginning of a longer movie, as in the Bayesian stage
 PASSES = 60
 
 
@@ -42,7 +42,7 @@ def three_b_result(movie: Movie, prepared: Prepared, settings: Settings) -> Stag
         count += len(pieces[-1])
         if count == FRAMES:
             break
-    found = three_b(
+    analysis = three_b(
         torch.cat(pieces).numpy(),
         generator=torch.Generator().manual_seed(settings.seed),
         passes=PASSES,
@@ -50,18 +50,18 @@ def three_b_result(movie: Movie, prepared: Prepared, settings: Settings) -> Stag
     )
     return StageResult(
         name="3b",
-        structure=found.density,
-        probability=-np.expm1(-found.density),
-        uncertainty=np.sqrt(found.density),
+        structure=analysis.density,
+        probability=-np.expm1(-analysis.density),
+        uncertainty=np.sqrt(analysis.density),
         seconds=time.process_time() - started,
-        facts={"frames": count, "passes": PASSES, "spots": list(found.counts)},
+        facts={"frames": count, "passes": PASSES, "spots": list(analysis.counts)},
     )
 
 
 def run_stages_or_baseline(
     movie: Movie, settings: Settings, progress: Progress = lambda text: None
 ) -> tuple[Prepared, list[StageResult]]:
-    """Runs the stages up to the one that is asked for; for 3b, the moments and the 3B analysis."""
+    """Runs the stages up to the requested one; for 3b, the moments and the 3B analysis."""
     if settings.stage != "3b":
         return run_stages(movie, settings, progress)
     prepared, results = run_stages(movie, replace(settings, stage="moments"), progress)

@@ -1,4 +1,4 @@
-"""From a movie to a structure: each stage takes over where the one before it ends."""
+"""From a movie to a structure: each stage starts from the result of the one before it."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ __all__ = [
 
 STAGES = ("moments", "network", "bayes")
 DEFAULT_STAGE = "bayes"
-CONFIRMED = 0.02  # probability of occupation above which nothing is taken from the light
-BAYES_FRAMES = 400  # of a longer movie the Bayesian stage sees the beginning
+CONFIRMED = 0.02  # probability of occupation above which the light is not reduced
+BAYES_FRAMES = 400  # frames at the beginning of a longer movie that the Bayesian stage uses
 Progress = Callable[[str], None]
 
 
@@ -53,7 +53,7 @@ class Settings:
         gain: counts per electron.
         offset: counts of a dark pixel.
         members: folder of the network's members, None: the shipped ones.
-        limit: number of members that are asked, None: all.
+        limit: number of members that predict, None: all.
         seed: seed of the Bayesian stage.
         device, dtype: device and number type of the network's arithmetic.
     """
@@ -71,14 +71,14 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """What is known of a movie before any stage.
+    """Measurements on a movie before any stage.
 
     Args:
         moments: moments of the drift-free frames.
-        drift: drift that was found.
+        drift: measured drift.
         calibration: calibration of camera and optics.
         frames: (n, H, W) counts of some frames, evenly spread.
-        warnings: what is borderline.
+        warnings: warnings on borderline values.
     """
 
     moments: Moments
@@ -90,18 +90,18 @@ class Prepared:
 
 @dataclass(frozen=True, kw_only=True)
 class StageResult:
-    """What one stage says of the structure, maps of (8H, 8W) float32.
+    """Estimate of the structure by one stage, maps of (8H, 8W) float32.
 
     Args:
         name: name of the stage.
         structure: fluorophores per fine pixel; of the moments stage, emissions of light in units
-            of a pulse, since mean and variance do not tell how often a fluorophore emits.
+            of a pulse, since mean and variance do not determine how often a fluorophore emits.
         probability: probability that a fluorophore lies in the fine pixel.
         uncertainty: uncertainty of the structure, in its units: half the difference of two halves
             of the movie (moments), standard deviation between members (network), credible width
             (bayes).
         seconds: CPU time that the stage took by itself, of all threads.
-        facts: what else is worth recording.
+        facts: further values for the record.
     """
 
     name: str
@@ -119,12 +119,12 @@ def prepare(movie: Movie, settings: Settings) -> Prepared:
         InputError: a movie that cannot be used, see `movies` and `moments.calibration`.
     """
     drift = measure_drift(block_means(movie), movie.name)
-    sums, chosen, kept = MomentSums(movie.shape), chosen_frames(movie.frames), []
+    sums, chosen, some_frames = MomentSums(movie.shape), chosen_frames(movie.frames), []
     start = 0
     for piece in corrected(movie, drift):
         sums.add(piece)
         inside = chosen[(chosen >= start) & (chosen < start + len(piece))]
-        kept.append(piece[inside - start])
+        some_frames.append(piece[inside - start])
         start += len(piece)
     moments = sums.finish()
     warnings = check_moments(moments, movie.name)
@@ -135,7 +135,7 @@ def prepare(movie: Movie, settings: Settings) -> Prepared:
         moments=moments,
         drift=drift,
         calibration=calibration,
-        frames=torch.cat(kept),
+        frames=torch.cat(some_frames),
         warnings=warnings,
     )
 
@@ -143,10 +143,10 @@ def prepare(movie: Movie, settings: Settings) -> Prepared:
 def run_stages(
     movie: Movie, settings: Settings, progress: Progress = lambda text: None
 ) -> tuple[Prepared, list[StageResult]]:
-    """Runs all stages up to the one that is asked for.
+    """Runs all stages up to the requested one.
 
     Returns:
-        What was found before, and the result of each stage; the last is the one asked for.
+        The prepared movie, and the result of each stage; the last is the requested one.
     """
     prepared = prepare(movie, settings)
     progress("moments")
@@ -173,12 +173,12 @@ def run_stages(
 
 
 def confirmed(light: Tensor, before: Tensor, probability: Tensor) -> Tensor:
-    """Light that the likelihood found, where the network sees a chance of fluorophores.
+    """Light of the likelihood steps, where the network predicts fluorophores.
 
-    Faint haze, which no density on the fine grid explains, comes out of steps of the likelihood as
-    a net of ripples. Where the probability p of occupation is below `CONFIRMED`, the light goes
-    over to that before these steps, if that was less: `w light + (1 - w) min(light, before)` with
-    `w = min(p / CONFIRMED, 1)`.
+    Faint haze, which no density on the fine grid explains, turns into a net of ripples in the steps
+    of the likelihood. Where the probability p of occupation is below `CONFIRMED`, the light is
+    blended with that before these steps, if that was less: `w light + (1 - w) min(light, before)`
+    with `w = min(p / CONFIRMED, 1)`.
 
     Args:
         light, before: (8H, 8W) after and before the steps.
@@ -196,7 +196,7 @@ def _moments_result(
     if alone:
         spread = half_difference(prepared.moments, prepared.calibration, density.iterations)
         uncertainty = Imaging.crop(spread).numpy() / pulse
-    else:  # nobody asked for it
+    else:  # not requested
         uncertainty = np.zeros_like(structure)
     facts = {
         "iterations": density.iterations,
@@ -241,7 +241,7 @@ def _bayes_result(
     before: StageResult,
     settings: Settings,
 ) -> StageResult:
-    """The Bayesian stage, of at most `BAYES_FRAMES` frames: those before most has bleached."""
+    """The Bayesian stage on at most `BAYES_FRAMES` frames: those before most has bleached."""
     started = time.process_time()
     pieces, count = [], 0
     for piece in corrected(movie, prepared.drift):
@@ -258,8 +258,8 @@ def _bayes_result(
         generator=torch.Generator().manual_seed(settings.seed),
         probability=before.probability,
     )
-    # Where held-out emissions ask for nothing of the samples, the network's maps stand: its
-    # probability is calibrated, and its number of fluorophores is learned.
+    # Where the weight of the samples is zero, the network's maps are kept: its probability is
+    # calibrated, and its number of fluorophores is learned.
     changed = refined.weight > 0
     return StageResult(
         name="bayes",
@@ -278,7 +278,7 @@ def _bayes_result(
 
 
 def facts_of(prepared: Prepared) -> dict[str, Any]:
-    """What was estimated or given, for the record."""
+    """The estimated and the given quantities, for the record."""
     calibration, drift = prepared.calibration, prepared.drift
     return {
         "frames": prepared.moments.frames,

@@ -18,8 +18,8 @@ from bayesdl_sim.utils.run_log import provenance
 
 __all__ = ["write_results"]
 
-FACTS = "reconstruction.json"  # stands for a whole set of files
-SHOWN_SIGMA = 1.0  # fine pixels: single bright pixels would not be seen in a small picture
+FACTS = "reconstruction.json"  # present only beside a whole set of files
+SHOWN_SIGMA = 1.0  # fine pixels: single bright pixels would be invisible in a small picture
 
 
 def write_results(
@@ -45,10 +45,10 @@ def write_results(
         "Probability": last.probability,
         "Uncertainty": last.uncertainty,
     }
-    shown = np.sqrt(gaussian_filter(last.structure, SHOWN_SIGMA))
+    root = np.sqrt(gaussian_filter(last.structure, SHOWN_SIGMA))
     panels = {
         "mean image": prepared.moments.mean.numpy(),
-        "structure (square root)": shown,
+        "structure (square root)": root,
         "probability": gaussian_filter(last.probability, SHOWN_SIGMA),
         "uncertainty": gaussian_filter(last.uncertainty, SHOWN_SIGMA),
     }
