@@ -87,10 +87,10 @@ def documents():
 def shown():
     """(document, words) of every command, each once per document."""
     for path, lines in documents():
-        seen = set()
+        listed = set()
         for words in commands(lines):
-            if tuple(words) not in seen:
-                seen.add(tuple(words))
+            if tuple(words) not in listed:
+                listed.add(tuple(words))
                 name = f"{path.relative_to(ROOT)}: {' '.join(words)[:60]}"
                 yield pytest.param(words, id=name)
 
@@ -196,9 +196,9 @@ def test_set_up_asks_for_what_is_required():
     for name, file in (("modules", "requirements.txt"), ("test_modules", "requirements-test.txt")):
         lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
         packages = [line.split("==")[0] for line in lines if line and line[0] not in "#-"]
-        wanted = {renamed.get(p, p).replace("-", "_") for p in packages} - {"torchvision"}
+        required = {renamed.get(p, p).replace("-", "_") for p in packages} - {"torchvision"}
         listed = re.search(rf'^{name}="([^"]*)"', text, re.MULTILINE)[1].split()
-        assert set(listed) == wanted
+        assert set(listed) == required
         assert len(packages) == sum("==" in line for line in lines), f"{file}: exact pins only"
 
 

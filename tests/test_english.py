@@ -35,13 +35,13 @@ def test_documents_use_words_of_today(pattern):
 
 
 def test_docstrings_begin_with_their_noun_or_verb():
-    found = [
+    fragments = [
         f"{path.relative_to(ROOT)}: {text.splitlines()[0]}"
         for path in modules()
         for text in docstrings(path.read_text(encoding="utf-8"))
         if FRAGMENT.match(text)
     ]
-    assert found == []
+    assert fragments == []
 
 
 @pytest.mark.parametrize(("text", "kept"), [("Of the trunk.", False), ("Stride of it.", True)])

@@ -83,7 +83,7 @@ def test_report_of_a_small_set(evaluate, small_set, posterior, tmp_path, capsys)
     save_members(other, 1, likelihood="")
     out = tmp_path / "my report"
     evaluate(options(small_set, posterior, "--save_path", out, "--compare", other))
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     assert [name for name in FILES if not (out / name).is_file()] == []
 
     tree = DatasetTree(small_set)
@@ -112,7 +112,7 @@ def test_report_of_a_small_set(evaluate, small_set, posterior, tmp_path, capsys)
     summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     assert summary["cells"] == [cell]
     assert {row["what"] for row in summary["tables"]["Bars"]} >= {"mean z^2"}
-    assert "NOT MET" in said or "met" in said
+    assert "NOT MET" in printed or "met" in printed
     gains = summary["tables"]["Fringe gain, PSNR in dB"]
     assert [row["level"] for row in gains] == [1, 2]
 
@@ -127,8 +127,8 @@ def test_calibration_goes_from_calibrate_to_test(
     calibrate, infer, small_set, posterior, tmp_path, capsys
 ):
     calibrate(options(small_set, posterior, "--gate_cells", "0"))
-    said = capsys.readouterr().out
-    assert "no finite interval can keep it with 1 cells" in said
+    printed = capsys.readouterr().out
+    assert "no finite interval can keep it with 1 cells" in printed
     path = posterior / "calibration.json"
     file = read_json(path)
     assert [item["file"] for item in file["members"]] == ["member_01.pth", "member_02.pth"]
@@ -150,16 +150,18 @@ def test_calibration_goes_from_calibrate_to_test(
     facts, plain = maps("plain", "--calibration", "none")
     assert facts["calibration"]["applied"] is False
     assert "Lower" not in plain
-    facts, found = maps("calibrated", "--interval", "0.9")
+    facts, channels = maps("calibrated", "--interval", "0.9")
     assert "standard deviations x" in capsys.readouterr().out
     assert facts["calibration"]["scale"] == pytest.approx(stored["scale"])
     for name in ("Aleatoric", "Epistemic"):
-        np.testing.assert_allclose(found[name], stored["scale"] * plain[name], rtol=1e-5)
-    np.testing.assert_array_equal(found["SR"], plain["SR"])
-    assert found["Lower"].dtype == np.float32
-    total = np.sqrt(found["Aleatoric"] ** 2 + found["Epistemic"] ** 2)
+        np.testing.assert_allclose(channels[name], stored["scale"] * plain[name], rtol=1e-5)
+    np.testing.assert_array_equal(channels["SR"], plain["SR"])
+    assert channels["Lower"].dtype == np.float32
+    total = np.sqrt(channels["Aleatoric"] ** 2 + channels["Epistemic"] ** 2)
     width = facts["interval"]["high"] - facts["interval"]["low"]
-    np.testing.assert_allclose(found["Upper"] - found["Lower"], width * total, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(
+        channels["Upper"] - channels["Lower"], width * total, rtol=1e-3, atol=1e-6
+    )
     assert "without a guarantee" in facts["interval"]["meaning"]
     # a call without --interval leaves no bounds of an earlier one
     maps("calibrated")
@@ -178,14 +180,14 @@ def test_calibration_goes_from_calibrate_to_test(
     # a factor by image-level features, here the same for every image
     features = {"weights": [0.5, 0.0, 0.0], "low": [-9.0, -9.0], "high": [9.0, 9.0]}
     write_json(path, {**file, "by_members": [alone, {**stored, "by_features": features}]})
-    facts, found = maps("with_features")
+    facts, channels = maps("with_features")
     assert facts["deviations_multiplied_by"] == [pytest.approx(stored["scale"] * np.exp(0.25))]
     for name in ("Aleatoric", "Epistemic"):
         expected = facts["deviations_multiplied_by"][0] * plain[name]
-        np.testing.assert_allclose(found[name], expected, rtol=1e-5)
+        np.testing.assert_allclose(channels[name], expected, rtol=1e-5)
 
     save_members(posterior, 3)  # another posterior now
-    facts, found = maps("other")
+    facts, channels = maps("other")
     assert "WARNING: uncertainties are not calibrated" in capsys.readouterr().out
     assert facts["calibration"]["applied"] is False
     with pytest.raises(InputError, match="fitted for 1 to 2 other member"):

@@ -47,8 +47,8 @@ QUIET = (*IMPORTS, *DEFINITIONS, ast.Assign, ast.AnnAssign, ast.AugAssign)
 
 def sources():
     """(room, path) of every module but the tests."""
-    found = [(room, path) for room in ROOMS for path in sorted(FOLDERS[room].rglob("*.py"))]
-    return found + [("scripts", path) for path in sorted(ROOT.glob("*.py"))]
+    paths = [(room, path) for room in ROOMS for path in sorted(FOLDERS[room].rglob("*.py"))]
+    return paths + [("scripts", path) for path in sorted(ROOT.glob("*.py"))]
 
 
 def violations(source, room):

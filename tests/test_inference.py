@@ -136,9 +136,9 @@ def test_tiles_equal_the_whole_field(posterior, size):
     tiled, _ = prediction_of(posterior, frames, tile=32)
     full_scale = (whole.mean.max() - whole.mean.min()).item()
     for name in whole._fields:
-        expected, found = getattr(whole, name), getattr(tiled, name)
-        assert found.shape == (1, 1, 2 * size[0], 2 * size[1])
-        assert (expected - found).abs().max().item() < 1e-4 * full_scale  # the bar is 1e-3
+        expected, estimate = getattr(whole, name), getattr(tiled, name)
+        assert estimate.shape == (1, 1, 2 * size[0], 2 * size[1])
+        assert (expected - estimate).abs().max().item() < 1e-4 * full_scale  # the bar is 1e-3
 
 
 def test_tiles_are_scaled_by_the_whole_field(script, posterior, tmp_path):
@@ -190,11 +190,11 @@ def test_members_beyond_the_memory_are_read_one_at_a_time(posterior, loaded):
     size = (posterior / "member_01.pth").stat().st_size
     opened = open_members(posterior, held_bytes=1.5 * size)
     loaded.clear()
-    found = predict([member.function for member in opened], raw)
+    prediction = predict([member.function for member in opened], raw)
     assert [name for name, _ in loaded] == ["member_02.pth", "member_03.pth"]
     assert max(alive for _, alive in loaded) == 1  # the one that is held
-    assert torch.equal(found.mean, expected.mean)
-    assert torch.equal(found.total, expected.total)
+    assert torch.equal(prediction.mean, expected.mean)
+    assert torch.equal(prediction.total, expected.total)
 
 
 def test_members_that_change_while_in_use(tmp_path):
@@ -360,7 +360,7 @@ def check_provenance(results, posterior):
 
 def test_exceedance_and_draws_are_channels(script, posterior, tmp_path):
     path = write_tiff(tmp_path / "cell.tif", counts(size=(20, 24)))
-    found = []
+    results = []
     for name in ("a", "b"):
         trust = ["--exceed", 0.5, "--draws", 2, "--delta", 0.1]
         call(script, posterior, "--test_data", path, "--save_path", tmp_path / name, *trust)
@@ -368,15 +368,15 @@ def test_exceedance_and_draws_are_channels(script, posterior, tmp_path):
         assert facts["channels"][-4:] == ["Credibility", "Exceedance", "Draw 1", "Draw 2"]
         assert facts["delta"] == 0.1
         channels = tifffile.imread(tmp_path / name / "Channels.ome.tif")
-        found.append(dict(zip(facts["channels"], channels, strict=True)))
-    maps = found[0]
+        results.append(dict(zip(facts["channels"], channels, strict=True)))
+    maps = results[0]
     above = special.ndtr((maps["SR"] - 0.5) / maps["Total"])
     np.testing.assert_allclose(maps["Exceedance"], above, atol=1e-5)
     z = (maps["Draw 1"] - maps["SR"]) / maps["Total"]
     assert abs(z.mean()) < 4 / np.sqrt(z.size)
     assert z.std() == pytest.approx(1, abs=0.1)
     for name, image in maps.items():  # the same stack, the same files
-        np.testing.assert_array_equal(image, found[1][name])
+        np.testing.assert_array_equal(image, results[1][name])
 
 
 @pytest.mark.parametrize(("flag", "value"), [("--delta", 0), ("--draws", -1)])
@@ -431,17 +431,17 @@ def test_optics_that_the_file_states(script, posterior, tmp_path, capsys):
     tifffile.imwrite(path, counts(), ome=True, metadata=metadata)
     lens = '<Instrument ID="I:0"><Objective ID="O:0" LensNA="1.4"/></Instrument><Image '
     tifffile.tiffcomment(path, tifffile.tiffcomment(path).replace("<Image ", lens, 1))
-    given, said = {}, {}
+    given, stated = {}, {}
     for name, more in {"file": (), "coarse": ("--pixel_size_nm", 130)}.items():
         call(script, posterior, "--test_data", path, "--save_path", tmp_path / name, *more)
         facts = json.loads((tmp_path / name / "prediction.json").read_text())
-        given[name], said[name] = facts["source"]["optics_given"], capsys.readouterr().out
+        given[name], stated[name] = facts["source"]["optics_given"], capsys.readouterr().out
     assert given["file"]["cutoff"] == pytest.approx(2 * 1.4 / 525 * 65)
     assert given["file"]["damping"] < 1  # typical aberrations, not an ideal lens
-    assert "the file says NA 1.4 and an emission of 525 nm; used" in said["file"]
+    assert "the file says NA 1.4 and an emission of 525 nm; used" in stated["file"]
     # A cut-off of 0.69 cycles per pixel: something of it is wrong, and the stack decides alone.
     assert given["coarse"] is None
-    assert "emission of 525 nm; not used, since no 2D-SIM stand" in said["coarse"]
+    assert "emission of 525 nm; not used, since no 2D-SIM stand" in stated["coarse"]
 
 
 def test_time_series_has_one_intensity_scale(script, posterior, tmp_path):
@@ -464,8 +464,8 @@ def test_time_series_has_one_intensity_scale(script, posterior, tmp_path):
     for t, frames in enumerate(series):
         prediction, norm = prediction_of(posterior, frames)
         expected = norm.invert(prediction.mean[0, 0].numpy())
-        found = low + (high - low) * sr[t] / 65535
-        np.testing.assert_allclose(found, expected, atol=1e-4 * (high - low))
+        intensity = low + (high - low) * sr[t] / 65535
+        np.testing.assert_allclose(intensity, expected, atol=1e-4 * (high - low))
     contrast = sr.std(axis=(1, 2))
     assert contrast[1] / contrast[0] == pytest.approx(0.5, rel=0.1)
     assert contrast[2] / contrast[0] == pytest.approx(0.25, rel=0.15)
@@ -533,8 +533,8 @@ def test_stacks_of_one_name_do_not_overwrite_each_other(script, posterior, tmp_p
     write_tiff(stacks / "cell.tif", counts(0, (20, 24)))
     write_tiff(stacks / "Cell.tiff", counts(1, (20, 24)))
     call(script, posterior, "--test_data", stacks, "--save_path", tmp_path / "out")
-    found = sorted(path.name for path in (tmp_path / "out").glob("[!.]*"))
-    assert found == ["Cell_tiff", "cell_tif", "summary.csv", "summary.html"]
+    names = sorted(path.name for path in (tmp_path / "out").glob("[!.]*"))
+    assert names == ["Cell_tiff", "cell_tif", "summary.csv", "summary.html"]
 
 
 # --- What the members cannot tell ----------------------------------------------------------------

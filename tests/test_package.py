@@ -55,13 +55,13 @@ def run_installed(installed, folder, *words):
 
 
 def test_every_folder_of_modules_is_listed():
-    found = set()
+    packages = set()
     for path in ROOT.glob("[!.]*/**/__init__.py"):
         parts = path.parent.relative_to(ROOT).parts
         if parts[0] not in (*LEFT_OUT, "build"):
-            found.add(".".join(parts if parts[0] == "bayesdl_sim" else ("bayesdl_sim", *parts)))
+            packages.add(".".join(parts if parts[0] == "bayesdl_sim" else ("bayesdl_sim", *parts)))
     listed = set(settings()["tool"]["setuptools"]["packages"])
-    assert listed - {"bayesdl_sim.checkpoint"} == found
+    assert listed - {"bayesdl_sim.checkpoint"} == packages
 
 
 def test_requirements_pin_what_the_package_needs():
@@ -85,14 +85,14 @@ def test_what_is_loaded_is_installed_with_the_package():
     names |= {"scikit-image": "skimage"}
     needed = [line.split(">")[0] for line in project["dependencies"]]
     known = {names.get(name, name) for name in needed} | sys.stdlib_module_names | {"bayesdl_sim"}
-    found = set()
+    loaded = set()
     for room in settings()["tool"]["setuptools"]["package-dir"].values():
         for path in (ROOT / room).rglob("*.py"):
             module = path.relative_to(ROOT).as_posix()
             if not module.startswith(("benchmarks/", "bayesdl_sim/napari/")):
-                found |= {(module, name) for name in outside(path)}
-    assert len({module for module, _ in found}) > 200
-    assert {(module, name) for module, name in found if name not in known} == set()
+                loaded |= {(module, name) for name in outside(path)}
+    assert len({module for module, _ in loaded}) > 200
+    assert {(module, name) for module, name in loaded if name not in known} == set()
 
 
 def test_wheel_holds_one_name_and_the_shipped_posterior(wheel):

@@ -62,11 +62,11 @@ def outputs(posterior, stack):
     low, high = np.percentile(raw, 0), np.percentile(raw, 100)
     scaled = np.clip((raw - low) / (high - low + 1e-7), 0, 1)
     frames = torch.Tensor(scaled).unsqueeze(0)
-    found = []
+    arrays = []
     for path in sorted(posterior.glob("*.pth")):
         with torch.no_grad():
-            found.append([image[0].numpy() for image in load_released(path).network(frames)])
-    return [np.stack(images) for images in zip(*found, strict=True)]
+            arrays.append([image[0].numpy() for image in load_released(path).network(frames)])
+    return [np.stack(images) for images in zip(*arrays, strict=True)]
 
 
 def test_released_convention_gives_the_released_maps(script, stack, posterior, tmp_path, capsys):
@@ -103,8 +103,8 @@ def test_default_is_the_law_of_total_variance(script, stack, posterior, tmp_path
         "Epistemic": means[:, 0].std(axis=0, ddof=1),
         "Aleatoric": np.sqrt(np.exp(log_vars[:, 0]).mean(axis=0)),
     }.items():
-        found = tifffile.imread(tmp_path / f"{name}.tif")
-        np.testing.assert_allclose(found, counts_per_unit * expected, rtol=1e-4, atol=1e-7)
+        image = tifffile.imread(tmp_path / f"{name}.tif")
+        np.testing.assert_allclose(image, counts_per_unit * expected, rtol=1e-4, atol=1e-7)
     assert facts["convention"] == "total_variance"
 
 

@@ -13,8 +13,8 @@ TESTS_PER_LINE = 0.6
 
 def modules():
     """Every module of the project but the tests."""
-    found = [*ROOT.glob("*.py"), *ROOT.glob("[!.]*/**/*.py")]
-    return sorted(path for path in found if path.relative_to(ROOT).parts[0] != "tests")
+    paths = [*ROOT.glob("*.py"), *ROOT.glob("[!.]*/**/*.py")]
+    return sorted(path for path in paths if path.relative_to(ROOT).parts[0] != "tests")
 
 
 def lines_of(path):

@@ -47,10 +47,10 @@ def test_links_lead_somewhere(path):
         if target.startswith(OUTSIDE[:3]):
             continue
         place, _, anchor = target.partition("#")
-        found = path.parent / place if place else path
-        assert found.exists(), f"{path.name}: {target}"
-        if anchor and found.suffix == ".md":
-            assert anchor in anchors_of(found), f"{path.name}: {target}"
+        linked = path.parent / place if place else path
+        assert linked.exists(), f"{path.name}: {target}"
+        if anchor and linked.suffix == ".md":
+            assert anchor in anchors_of(linked), f"{path.name}: {target}"
 
 
 def test_the_navigation_names_pages_that_exist():
@@ -63,9 +63,9 @@ def test_the_navigation_names_pages_that_exist():
 def test_a_guide_that_the_navigation_does_not_name_joins_it():
     nav = [{"Home": "index.md"}, {"Guides": [{"First": "guides/a.md"}]}, {"How": ["how/x.md"]}]
     pages = ["index.md", "guides/a.md", "guides/new.md", "how/x.md"]
-    found = with_guides(nav, pages)
-    assert found[1] == {"Guides": [{"First": "guides/a.md"}, "guides/new.md"]}
-    assert [found[0], found[2]] == [nav[0], nav[2]]
+    joined = with_guides(nav, pages)
+    assert joined[1] == {"Guides": [{"First": "guides/a.md"}, "guides/new.md"]}
+    assert [joined[0], joined[2]] == [nav[0], nav[2]]
     assert with_guides(nav, pages[:2]) == nav
 
 

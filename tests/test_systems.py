@@ -75,8 +75,8 @@ def test_set_up_for_cmd_keeps_to_what_cmd_knows():
 
 def test_the_workflow_runs_the_same_tests_everywhere():
     text = WORKFLOW.read_text(encoding="utf-8")
-    (found,) = re.findall(r"python: \[(.*)\]", text)
-    assert [word.strip('" ') for word in found.split(",")] == versions()
+    (tested,) = re.findall(r"python: \[(.*)\]", text)
+    assert [word.strip('" ') for word in tested.split(",")] == versions()
     (systems,) = re.findall(r"os: \[(.*)\]", text)
     names = {name.split("-")[0] for name in systems.replace(" ", "").split(",")}
     assert names == {"ubuntu", "windows", "macos"}

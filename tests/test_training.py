@@ -425,9 +425,9 @@ def test_options_of_the_released_script_are_understood_or_named(capsys):
     assert settings.sampler.posterior == "sgld"
     assert settings.network.backbone == "rcan"
     assert settings.run.gpu_id == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for name in ("num_workers", "act", "CA_type", "mfvi", "augs", "start_epoch", "mse_lambda"):
-        assert f"--{name} " in said
+        assert f"--{name} " in printed
     assert train.parse_args(["--sampler", "released"]).sampler.posterior == "released"
     assert train.parse_args(["--input_frames", ""]).input.SISR_or_SIM == "SISR"
 
@@ -470,8 +470,8 @@ def test_energy_with_outliers_is_the_sum_of_both():
     ]
     brighter = pairs[1]._replace(target=1.5 * pairs[1].target)
     alone = [energy_gradient(run, network, p, None, "") for p in (pairs[0], brighter)]
-    both = energy_gradient(run, network, *pairs, "")
-    assert both == pytest.approx(sum(alone), rel=1e-5)
+    total = energy_gradient(run, network, *pairs, "")
+    assert total == pytest.approx(sum(alone), rel=1e-5)
 
 
 @pytest.mark.parametrize(

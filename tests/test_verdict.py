@@ -72,9 +72,9 @@ def test_real_stack_is_accepted_and_the_verdict_is_stored(script, posterior, tmp
 
 def test_nothing_is_accepted_without_a_gate(script, posterior, tmp_path, capsys):
     call(script, posterior, CRISTAE, tmp_path / "out")
-    said = capsys.readouterr().out
-    assert "no gate.json of these very members" in said
-    assert "verdict: not judged: the raw frames show no fault" in said
+    printed = capsys.readouterr().out
+    assert "no gate.json of these very members" in printed
+    assert "verdict: not judged: the raw frames show no fault" in printed
     assert verdict_in(tmp_path / "out")["decision"] == "not judged"
 
 
@@ -154,11 +154,11 @@ def test_maps_of_the_misfit_are_of_the_raw_grid_and_go_with_the_option(script, p
     results, frames = tmp_path / "out", tifffile.imread(CRISTAE)
     call(script, posterior, CRISTAE, results, "--misfit")
     sr = torch.from_numpy(tifffile.imread(results / "SR.tif").astype(np.float32))
-    seen = resimulate_field(torch.from_numpy(frames.astype(np.float32)), sr)
-    for name, expected in (("Contradicted", seen.invented), ("Misfit", seen.chi2)):
-        found, pixel_size_nm = read_tiff(results / f"{name}.tif")
+    resimulated = resimulate_field(torch.from_numpy(frames.astype(np.float32)), sr)
+    for name, expected in (("Contradicted", resimulated.invented), ("Misfit", resimulated.chi2)):
+        image, pixel_size_nm = read_tiff(results / f"{name}.tif")
         assert pixel_size_nm == pytest.approx(65.0, rel=1e-3)
-        np.testing.assert_allclose(found[0], expected.numpy(), atol=0.05 * float(expected.std()))
+        np.testing.assert_allclose(image[0], expected.numpy(), atol=0.05 * float(expected.std()))
         assert (results / f"{name}.png").is_file()
     call(script, posterior, CRISTAE, results)
     assert not [*results.glob("Contradicted*"), *results.glob("Misfit*")]
@@ -202,7 +202,7 @@ def test_changes_of_a_series_are_those_of_the_shared_members(script, posterior, 
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "message"),
     [
         (["--changes", "0.95"], "is one time point"),
         (["--changes", "1.5"], "changes: expected a level of 0.5 to 0.99"),
@@ -210,7 +210,9 @@ def test_changes_of_a_series_are_those_of_the_shared_members(script, posterior, 
         (["--changes", "0.9", "--convention", "released"], "leave it out, or convention released"),
     ],
 )
-def test_changes_that_cannot_be_told_are_refused(script, posterior, tmp_path, capsys, more, said):
+def test_changes_that_cannot_be_told_are_refused(
+    script, posterior, tmp_path, capsys, more, message
+):
     with pytest.raises(SystemExit):
         run_script(lambda: call(script, posterior, CRISTAE, tmp_path / "out", *more))
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err

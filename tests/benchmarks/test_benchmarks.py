@@ -103,9 +103,9 @@ def test_field_patterns_are_the_light_that_the_camera_sees():
     microscope = random_microscope(torch.Generator().manual_seed(0))
     light = replace(microscope.illumination, frequency=(0.20, 0.21, 0.19), modulation=(1.0,) * 3)
     grid = grid_for((64, 64))
-    seen = expected_frames(torch.ones(grid.shape), replace(microscope, illumination=light), grid)
-    told = bin_to_camera(patterns(field_patterns(light, grid), (128, 128)))
-    for frame, fringes in zip(seen[:, 8:-8, 8:-8], told[:, 8:-8, 8:-8], strict=True):
+    imaged = expected_frames(torch.ones(grid.shape), replace(microscope, illumination=light), grid)
+    stated = bin_to_camera(patterns(field_patterns(light, grid), (128, 128)))
+    for frame, fringes in zip(imaged[:, 8:-8, 8:-8], stated[:, 8:-8, 8:-8], strict=True):
         assert pearson(frame.numpy(), fringes.numpy()) > 0.99
 
 
@@ -222,10 +222,10 @@ def test_interval_of_an_auroc_holds_chance_where_nothing_differs_and_is_tight_wh
 
 def test_scores_are_per_image():
     maps = [torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(i)) for i in range(4)]
-    both = image_scores(Prediction(*maps))
+    scores = image_scores(Prediction(*maps))
     one = image_scores(Prediction(*(image[1:] for image in maps)))
     for name in SCORES:
-        assert both[name][1] == pytest.approx(one[name][0])
+        assert scores[name][1] == pytest.approx(one[name][0])
 
 
 def test_true_error_is_zero_for_the_target_itself_and_grows_with_noise(cell):
@@ -243,10 +243,10 @@ def test_excess_is_what_the_look_of_an_image_does_not_explain():
     follows = 0.1 * looks["mean aleatoric"] ** 0.7 * looks["contrast"] ** 0.2
     known = looks | {"mean epistemic": follows}
     twice = looks | {"mean epistemic": 2 * follows}
-    found, unknown = with_excess(known, {"photograph": twice})
-    np.testing.assert_allclose(found[EXCESS], 0.0, atol=1e-9)
+    scores, unknown = with_excess(known, {"photograph": twice})
+    np.testing.assert_allclose(scores[EXCESS], 0.0, atol=1e-9)
     np.testing.assert_allclose(unknown["photograph"][EXCESS], np.log(2), atol=1e-9)
-    assert set(found) == {*SCORES, EXCESS}  # looks alone are no score
+    assert set(scores) == {*SCORES, EXCESS}  # looks alone are no score
 
 
 def test_uncertainty_prints_every_scenario_and_score(folder, tmp_path, capsys):
@@ -368,9 +368,9 @@ def test_speed_measures_both_networks_in_both_precisions(folder, tmp_path, capsy
 
 def test_fresh_process_measures_time_and_memory(folder):
     argv = ["--pretrained_G", str(folder), "--size", "32", "--members", "2", "--repeats", "1"]
-    found = speed.in_fresh_process(f"{speed.OURS}:fp32", [*argv, "--threads", "1"])
-    assert 0 < found["seconds"] < 60
-    assert 0.05 < found["peak memory, GB"] < 4
+    cost = speed.in_fresh_process(f"{speed.OURS}:fp32", [*argv, "--threads", "1"])
+    assert 0 < cost["seconds"] < 60
+    assert 0.05 < cost["peak memory, GB"] < 4
 
 
 def test_the_whole_command_is_run_on_a_stack_with_fringes(folder, tmp_path, monkeypatch):
@@ -387,8 +387,8 @@ def test_the_whole_command_is_run_on_a_stack_with_fringes(folder, tmp_path, monk
 
     monkeypatch.setattr(speed.subprocess, "run", instead)
     args = speed.parse_args(["--pretrained_G", str(folder), "--size", "32", "--members", "2"])
-    found = speed.whole_command(args, speed.COMMAND, "bf16")
-    assert {"seconds", "CPU seconds", "peak memory, GB"} == {*found}
+    cost = speed.whole_command(args, speed.COMMAND, "bf16")
+    assert {"seconds", "CPU seconds", "peak memory, GB"} == {*cost}
     speed.whole_command(args, speed.FAST, "fp32")
     first, second = asked
     assert first[first.index("--members") + 1] == "2"

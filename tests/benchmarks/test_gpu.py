@@ -35,8 +35,8 @@ def test_arithmetic_of_convolutions():
     network = torch.nn.Sequential(
         torch.nn.Conv2d(9, 4, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(4, 2, 1)
     )
-    found = gpu.multiplications(network, torch.zeros(1, 9, 8, 10))
-    assert found == 2 * 80 * (9 * 9 * 4 + 4 * 2)
+    operations = gpu.multiplications(network, torch.zeros(1, 9, 8, 10))
+    assert operations == 2 * 80 * (9 * 9 * 4 + 4 * 2)
     assert not network[0]._forward_hooks
 
 

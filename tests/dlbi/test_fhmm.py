@@ -111,9 +111,9 @@ def test_single_chain_equals_enumeration(log_odds, on, off, bleach):
         weight *= np.exp(sum(odds for odds, s in zip(log_odds, path, strict=True) if s == 0))
         total += weight
         marginals[np.arange(frames), path] += weight
-    log_evidence, found = single_chain(log_odds, table, INITIAL)
+    log_evidence, chain_marginals = single_chain(log_odds, table, INITIAL)
     assert log_evidence == pytest.approx(np.log(total), abs=1e-9)
-    np.testing.assert_allclose(found, marginals / total, atol=1e-9)
+    np.testing.assert_allclose(chain_marginals, marginals / total, atol=1e-9)
 
 
 def test_single_chain_takes_any_batch():
@@ -151,8 +151,8 @@ def test_log_evidence_equals_enumeration(count, frames):
     positions = CLOSE[:count]
     movie, spots = toy_movie(positions, frames)
     expected, _ = brute_force(movie, spots, 0.5, SIGMA, TABLE, INITIAL)
-    found = log_evidence_gradient(movie, positions, 6.0, 1.1, 0.5, SIGMA, TABLE, INITIAL)
-    assert found.log_evidence == pytest.approx(expected, abs=1e-9)
+    gradient = log_evidence_gradient(movie, positions, 6.0, 1.1, 0.5, SIGMA, TABLE, INITIAL)
+    assert gradient.log_evidence == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -169,13 +169,13 @@ def test_gradient_equals_differences_of_the_evidence(count):
         return log_evidence_gradient(movie, *unpacked(values), SIGMA, TABLE, INITIAL).log_evidence
 
     gradient = log_evidence_gradient(movie, *unpacked(start), SIGMA, TABLE, INITIAL)
-    found = [gradient.positions.ravel(), gradient.amplitude, [gradient.width, gradient.background]]
+    slopes = [gradient.positions.ravel(), gradient.amplitude, [gradient.width, gradient.background]]
     step = 1e-5
     central = [
         (evidence(start + step * axis) - evidence(start - step * axis)) / (2 * step)
         for axis in np.eye(len(start))
     ]
-    np.testing.assert_allclose(np.concatenate(found), central, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(np.concatenate(slopes), central, rtol=1e-5, atol=1e-5)
 
 
 def test_gradient_has_the_shapes_of_its_parameters():
@@ -204,12 +204,12 @@ def test_gradient_from_draws_converges_to_the_exact_one():
             for draw in draws[:200]
         ]
     )
-    found = log_evidence_gradient(
+    sampled = log_evidence_gradient(
         movie, CLOSE[:2], 6.0, 1.1, 0.5, SIGMA, TABLE, INITIAL, states=draws
     )
-    assert found.log_evidence is None
+    assert sampled.log_evidence is None
     error = single.std(0) / np.sqrt(len(draws))
-    assert np.all(np.abs(found.positions - exact.positions) < 4 * error)
+    assert np.all(np.abs(sampled.positions - exact.positions) < 4 * error)
 
 
 # Sampler.
@@ -226,9 +226,9 @@ def test_sampler_has_the_marginals_of_enumeration(positions):
     sampler = StateSampler(movie, positions, 6.0, 1.1, 0.5, SIGMA, TABLE, INITIAL)
     generator = np.random.default_rng(2)
     draws = np.stack([sampler.sweep(generator) for _ in range(700)])
-    found = np.stack([(draws == state).mean(0) for state in range(3)], axis=-1)
+    shares = np.stack([(draws == state).mean(0) for state in range(3)], axis=-1)
     error = np.sqrt(expected * (1 - expected) / len(draws)) + 1e-4
-    assert np.max(np.abs(found - expected) / error) < 4
+    assert np.max(np.abs(shares - expected) / error) < 4
 
 
 def test_sampler_of_fluorophores_that_never_switch():
@@ -294,8 +294,8 @@ def test_noise_may_differ_between_pixels():
     movie, spots = toy_movie(CLOSE[:2])
     sigma = np.linspace(0.5, 2.0, SHAPE[0] * SHAPE[1]).reshape(SHAPE)
     expected, _ = brute_force(movie, spots, 0.5, sigma, TABLE, INITIAL)
-    found = log_evidence_gradient(movie, CLOSE[:2], 6.0, 1.1, 0.5, sigma, TABLE, INITIAL)
-    assert found.log_evidence == pytest.approx(expected, abs=1e-9)
+    gradient = log_evidence_gradient(movie, CLOSE[:2], 6.0, 1.1, 0.5, sigma, TABLE, INITIAL)
+    assert gradient.log_evidence == pytest.approx(expected, abs=1e-9)
 
 
 def test_fluorophores_outside_the_field_change_nothing():

@@ -66,8 +66,8 @@ def test_a_line_keeps_its_ends_and_its_values():
     line = line_between((3, 5), (23, 35))
     assert (line.rows[0], line.columns[-1]) == (3, 35)
     assert np.hypot(*np.diff(np.array(line), axis=1)) == pytest.approx(1, abs=0.02)
-    found = profile(2.0 * rows + columns, line)
-    np.testing.assert_allclose(found, np.linspace(11, 81, len(found)))
+    values = profile(2.0 * rows + columns, line)
+    np.testing.assert_allclose(values, np.linspace(11, 81, len(values)))
     with pytest.raises(InputError, match="too short"):
         line_between((3, 5), (3, 6))
 
@@ -89,19 +89,19 @@ def result(folder, tmp_path_factory):
 def test_profile_reads_the_channels_of_its_time_point(result):
     channels = tifffile.imread(result / "out" / "Channels.ome.tif")  # (T, C, H, W)
     for time in (0, 1):
-        found = profile_tool.read_result(result / "out", time)
-        np.testing.assert_array_equal(found.sr, channels[time, 0])
-        np.testing.assert_array_equal(found.total, channels[time, 3])
-        assert found.pixel_size_nm == pytest.approx(32.5, rel=1e-3)
+        stored = profile_tool.read_result(result / "out", time)
+        np.testing.assert_array_equal(stored.sr, channels[time, 0])
+        np.testing.assert_array_equal(stored.total, channels[time, 3])
+        assert stored.pixel_size_nm == pytest.approx(32.5, rel=1e-3)
     with pytest.raises(InputError, match="time points 0 to 1"):
         profile_tool.read_result(result / "out", 2)
 
 
 def test_profile_draws_the_interval_of_the_line(result):
-    found = profile_tool.read_result(result / "out", 0)
+    stored = profile_tool.read_result(result / "out", 0)
     line = line_between((5, 5), (40, 50))
-    values = profile_of(found.sr, found.total, line, found.pixel_size_nm, 0.9, found.sr * 3 + 7)
-    sr, total = profile(found.sr, line), profile(found.total, line)
+    values = profile_of(stored.sr, stored.total, line, stored.pixel_size_nm, 0.9, stored.sr * 3 + 7)
+    sr, total = profile(stored.sr, line), profile(stored.total, line)
     low, high = values.band
     np.testing.assert_allclose(high, sr + stats.norm.ppf(0.95) * total, rtol=1e-5)
     np.testing.assert_allclose(low, sr - stats.norm.ppf(0.95) * total, rtol=1e-4, atol=1e-6)
@@ -166,8 +166,8 @@ def test_ratio_of_two_exposures_comes_from_the_wide_fields():
 
 def test_acquisition_for_the_users_optics(folder, tmp_path, capsys):
     options = ["--na", 0.9, "--cells", 1, "--size", 40, "--exposures_e", 4, 64, "--goal", 0.001]
-    found = run(acquisition.main, folder, tmp_path, *options)
-    rows = found["tables"]["Credibility against exposure"]
+    stored = run(acquisition.main, folder, tmp_path, *options)
+    rows = stored["tables"]["Credibility against exposure"]
     assert [row["electrons per lit pixel"] for row in rows] == [4, 64]
     assert all(0 < row["credibility"] < 1 for row in rows)
     printed = capsys.readouterr().out
@@ -181,8 +181,8 @@ def test_acquisition_of_two_stacks(folder, tmp_path, capsys):
     for name, stack in zip(("low", "high"), scene.raw, strict=True):
         tifffile.imwrite(tmp_path / f"{name}.tif", stack.numpy().astype(np.uint16))
     stacks = ["--stack_low", tmp_path / "low.tif", "--stack_high", tmp_path / "high.tif"]
-    found = run(acquisition.main, folder, tmp_path, *stacks)
-    low, high = found["tables"]["Two exposures of one field"]
+    stored = run(acquisition.main, folder, tmp_path, *stacks)
+    low, high = stored["tables"]["Two exposures of one field"]
     assert high["exposure"] == pytest.approx(4, rel=0.1)
     assert 0 < low["credibility"] < 1
     assert "credibility 0.7" in capsys.readouterr().out
@@ -226,8 +226,8 @@ def test_baseline_learns_an_error_that_follows_the_intensity():
 
 
 def test_error_estimation_as_a_program(folder, tmp_path):
-    found = run(error_estimation.main, folder, tmp_path, "--cells", 6, "--levels", 1, "--size", 40)
-    rows = found["tables"]["Error estimation"]
+    stored = run(error_estimation.main, folder, tmp_path, "--cells", 6, "--levels", 1, "--size", 40)
+    rows = stored["tables"]["Error estimation"]
     names = [error_estimation.OURS, error_estimation.BASELINE, "difference"]
     assert [row["predictor"] for row in rows] == names
 
@@ -255,24 +255,30 @@ def found_movie(noise, seed):
     mean = movie.target + noise * torch.randn(movie.target.shape, generator=g)
     sigma = torch.full_like(mean, noise)
     series = live.Prediction(mean, sigma, 0 * sigma, sigma)
-    apart = math.sqrt(2) * sigma[1:]
-    return live.Reconstructed(movie, series, live.Change(mean.diff(dim=0), apart, 0 * apart, apart))
+    independent = math.sqrt(2) * sigma[1:]
+    return live.Reconstructed(
+        movie, series, live.Change(mean.diff(dim=0), independent, 0 * independent, independent)
+    )
 
 
 def test_right_intervals_mark_what_they_promise_and_find_the_changes():
-    found = found_movie(0.01, 5)
-    for row in live.marks(found, dict.fromkeys(live.LEVELS, 1.0)):
+    reconstruction = found_movie(0.01, 5)
+    for row in live.marks(reconstruction, dict.fromkeys(live.LEVELS, 1.0)):
         assert row["false marks"] == pytest.approx(row["promised false marks"], rel=0.35)
         assert row["changed pixels found"] > 0.9
-        seen, _, all_of_them = row["changes found"].split()
-        assert seen == all_of_them
+        marked, _, all_of_them = row["changes found"].split()
+        assert marked == all_of_them
 
 
 def test_intervals_that_are_too_wide_are_scaled_back():
-    found = found_movie(0.01, 6)
-    wide = found._replace(change=found.change._replace(total=3 * found.change.total))
+    reconstruction = found_movie(0.01, 6)
+    wide = reconstruction._replace(
+        change=reconstruction.change._replace(total=3 * reconstruction.change.total)
+    )
     assert live.factor_of([wide], 0.9) == pytest.approx(1 / 3, rel=0.05)
-    assert live.factor_of([wide, found], 0.9) == live.factor_of([found], 0.9)  # the largest
+    assert live.factor_of([wide, reconstruction], 0.9) == live.factor_of(
+        [reconstruction], 0.9
+    )  # the largest
     (row,) = live.marks(wide, {0.9: 1.0})
     assert row["false marks"] < 0.01
     (row,) = live.marks(wide, {0.9: live.factor_of([wide], 0.9)})
@@ -280,17 +286,17 @@ def test_intervals_that_are_too_wide_are_scaled_back():
 
 
 def test_live_as_a_program(folder, tmp_path):
-    found = run(live.main, folder, tmp_path, "--frames", 3, "--size", 48, "--others", 1)
-    assert len(found["tables"]) == 3
-    assert set(found["facts"]["factors"]) == {"0.9", "0.95", "0.99"}
+    stored = run(live.main, folder, tmp_path, "--frames", 3, "--size", 48, "--others", 1)
+    assert len(stored["tables"]) == 3
+    assert set(stored["facts"]["factors"]) == {"0.9", "0.95", "0.99"}
 
 
 # ---------------------------------------------------------------------------------- the rest
 
 
 def test_novelty_shows_every_scenario(folder, tmp_path):
-    found = run(novelty.main, folder, tmp_path, "--scenes", 1, "--cells", 2, "--size", 40)
-    rows = found["tables"]["Novelty"]
+    stored = run(novelty.main, folder, tmp_path, "--scenes", 1, "--cells", 2, "--size", 40)
+    rows = stored["tables"]["Novelty"]
     assert [row["images"] for row in rows] == [novelty.KNOWN, *SCENARIOS]
     values = {novelty.KNOWN: [0.1, 0.2], "letters": [0.3, 0.15]}
     assert novelty.novelty_table(values)[1]["AUROC"] == pytest.approx(0.75)
@@ -298,11 +304,11 @@ def test_novelty_shows_every_scenario(folder, tmp_path):
 
 def test_training_size_has_slope_minus_one(tmp_path, monkeypatch):
     monkeypatch.setattr(training_size, "SIZES", (100, 400, 1600))
-    found = run(training_size.main, None, tmp_path, "--chains", 60)
-    assert found["facts"]["slope"] == pytest.approx(-1, abs=0.1)
-    exact = found["facts"]["slope of the closed form"]  # steeper: 9 weights of 100 fields count
+    stored = run(training_size.main, None, tmp_path, "--chains", 60)
+    assert stored["facts"]["slope"] == pytest.approx(-1, abs=0.1)
+    exact = stored["facts"]["slope of the closed form"]  # steeper: 9 weights of 100 fields count
     assert exact == pytest.approx(-1, abs=0.1)
-    assert found["facts"]["slope"] == pytest.approx(exact, abs=0.05)
+    assert stored["facts"]["slope"] == pytest.approx(exact, abs=0.05)
 
 
 def test_signal_level_draws_the_table_of_the_benchmark(tmp_path):

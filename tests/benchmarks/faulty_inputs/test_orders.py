@@ -46,15 +46,15 @@ def test_exchanges_are_of_two_orientations():
 
 
 @pytest.mark.parametrize(
-    ("found", "shown", "expected"),
+    ("proved", "shown", "expected"),
     [
         (PHASE_MAJOR, PHASE_MAJOR, RIGHT),
         ((0, 1, 3, 2, 4, 5, 6, 7, 8), PHASE_MAJOR, WRONG),
         ((0, 1, 3, 2, 4, 5, 6, 7, 8), STATED, WRONG),
     ],
 )
-def test_only_the_right_orientations_are_put_right(stack, monkeypatch, found, shown, expected):
-    monkeypatch.setattr(orders, "proved_order", lambda raw: found)
+def test_only_the_right_orientations_are_put_right(stack, monkeypatch, proved, shown, expected):
+    monkeypatch.setattr(orders, "proved_order", lambda raw: proved)
     assert outcome(stack.raw, shown)[0] == expected
 
 

@@ -31,11 +31,11 @@ def test_a_field_has_its_size_and_the_noise_of_its_light(tmp_path):
 
 
 def test_the_plot_holds_every_kind(tmp_path):
-    found = {
+    costs = {
         "field": {size: Cost(2 + 1e-4 * size**2, 0.5) for size in (64, 128, 256)},
         "series": {size: Cost(3 + 0.2 * size, 0.4) for size in (17, 50, 100)},
     }
-    plot_costs(tmp_path / "costs.png", found)
+    plot_costs(tmp_path / "costs.png", costs)
     assert (tmp_path / "costs.png").stat().st_size > 10_000
 
 

@@ -23,10 +23,10 @@ def test_fringes_run_through_the_whole_field(field):
     path, light = field
     raw = torch.from_numpy(tifffile.imread(path).astype(np.float32))
     assert raw.shape == (9, 160, 160)
-    found = estimate(raw)
-    assert min(found.probability) > 0.9
-    np.testing.assert_allclose(found.illumination.frequency, light.frequency, atol=1e-3)
-    turns = np.array(found.illumination.phase) - np.array(light.phase)
+    estimated = estimate(raw)
+    assert min(estimated.probability) > 0.9
+    np.testing.assert_allclose(estimated.illumination.frequency, light.frequency, atol=1e-3)
+    turns = np.array(estimated.illumination.phase) - np.array(light.phase)
     assert np.abs(np.angle(np.exp(1j * turns))).max() < 0.5
 
 

@@ -50,10 +50,10 @@ def test_kills_are_counted_and_the_end_is_compared(tmp_path):
     )
     work = restarts.Work("small", tmp_path, 6)
     words, rng = [str(program), str(tmp_path / "out")], np.random.default_rng(0)
-    found = restarts.disturbed(work, words, tmp_path / "out", 4, 0.15, rng)
-    assert found["kills"] == 4
-    assert found["again"] == 0
-    assert all(len(end) == 6 for end in found["ends"])
+    trial = restarts.disturbed(work, words, tmp_path / "out", 4, 0.15, rng)
+    assert trial["kills"] == 4
+    assert trial["again"] == 0
+    assert all(len(end) == 6 for end in trial["ends"])
 
 
 def test_the_inputs_are_many_stacks_and_a_series(tmp_path):

@@ -20,8 +20,8 @@ from bayesdl_sim.utils.errors import InputError
 
 @pytest.fixture(scope="module")
 def cell():
-    (found,) = simulated_cells(seed=7, cells=1, levels=2, size=48)
-    return found
+    (scene,) = simulated_cells(seed=7, cells=1, levels=2, size=48)
+    return scene
 
 
 def test_the_best_variant_of_each_level_is_kept():
@@ -43,10 +43,10 @@ def test_the_best_variant_of_each_level_is_kept():
 def test_the_tuned_filter_is_never_worse_than_the_untuned(cell):
     methods = {"Wiener, true OTF": wiener_images}
     rows = accuracy.score_scenes([cell], methods, tuned=True)
-    found = {(row["method"], row["level"]): row["psnr"] for row in rows}
-    assert len(found) == 4
+    psnr = {(row["method"], row["level"]): row["psnr"] for row in rows}
+    assert len(psnr) == 4
     for level in (1, 2):
-        assert found[accuracy.TUNED, level] >= found["Wiener, true OTF", level] - 1e-9
+        assert psnr[accuracy.TUNED, level] >= psnr["Wiener, true OTF", level] - 1e-9
     table = accuracy.chosen_variants(rows)
     assert [row["level"] for row in table] == [1, 2]
     assert all("blur" in row["variant"] for row in table)

@@ -26,10 +26,10 @@ def test_evidence_of_a_pattern_is_the_likelihood_ratio():
     generator = np.random.default_rng(0)
     spots, frame = generator.random((3, 10)), generator.normal(size=10)
     evidence = pattern_evidence(spots @ frame, spots @ spots.T)
-    for state, found in zip(joint_states(3), evidence, strict=True):
+    for state, log_ratio in zip(joint_states(3), evidence, strict=True):
         light = (state == 0) @ spots
         expected = (np.sum(frame**2) - np.sum((frame - light) ** 2)) / 2
-        assert found == pytest.approx(expected, abs=1e-12)
+        assert log_ratio == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("switching", [TABLE, FIXED], ids=["switching", "fixed"])

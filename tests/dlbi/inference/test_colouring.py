@@ -60,11 +60,11 @@ def test_blocks_hold_each_fluorophore_at_most_once(largest):
 def test_all_pairs_are_blocks_at_some_time():
     generator = np.random.default_rng(0)
     positions = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
-    seen = set()
+    drawn_pairs = set()
     for _ in range(60):
         for group in random_blocks(positions, 3.0, 2, generator):
-            seen |= {tuple(sorted(block)) for block in group.tolist()}
-    assert len(seen) == 6
+            drawn_pairs |= {tuple(sorted(block)) for block in group.tolist()}
+    assert len(drawn_pairs) == 6
 
 
 def test_groups_of_blocks_share_no_pixel():

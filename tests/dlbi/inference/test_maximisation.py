@@ -46,22 +46,22 @@ def test_value_is_the_log_likelihood_of_the_movie(toy):
 
     other = SPOTS + 0.5 * np.random.default_rng(1).normal(size=SPOTS.shape)
     expected = log_likelihood(SPOTS) - log_likelihood(other)
-    found = likelihood.value(SPOTS, flat_prior)[0] - likelihood.value(other, flat_prior)[0]
-    assert found == pytest.approx(expected, rel=0.01)
+    difference = likelihood.value(SPOTS, flat_prior)[0] - likelihood.value(other, flat_prior)[0]
+    assert difference == pytest.approx(expected, rel=0.01)
 
 
 def test_spots_are_found_again(toy):
     movie, draws = toy
     start = SPOTS + np.array([0.2, 0.05, 0.3, -0.3])
     likelihood = expected_likelihood(movie, start[:, 2:], draws)
-    found = maximise(likelihood, start, PRIORS, 60)
-    np.testing.assert_allclose(found[:, 2:], SPOTS[:, 2:], atol=0.12)
-    np.testing.assert_allclose(found[:, 0], SPOTS[:, 0], atol=0.1)
+    fitted = maximise(likelihood, start, PRIORS, 60)
+    np.testing.assert_allclose(fitted[:, 2:], SPOTS[:, 2:], atol=0.12)
+    np.testing.assert_allclose(fitted[:, 0], SPOTS[:, 0], atol=0.1)
 
 
 def test_draws_count_equally(toy):
     movie, draws = toy
-    both = np.concatenate([draws, ~draws])
-    likelihood = expected_likelihood(movie, SPOTS[:, 2:], both)
+    two_draws = np.concatenate([draws, ~draws])
+    likelihood = expected_likelihood(movie, SPOTS[:, 2:], two_draws)
     np.testing.assert_allclose(likelihood.emissions, 40)
     assert np.all(likelihood.together <= 40)

@@ -23,21 +23,21 @@ def painted(patches, radius):
 
 def test_patches_are_pieces_of_spot_images():
     members = np.arange(len(POSITIONS))[:, None]
-    found = painted(patches_of(members, POSITIONS, WIDTH, 8, SHAPE), 8)
-    np.testing.assert_allclose(found, spot_images(POSITIONS, 1.0, WIDTH, SHAPE), atol=1e-8)
+    images = painted(patches_of(members, POSITIONS, WIDTH, 8, SHAPE), 8)
+    np.testing.assert_allclose(images, spot_images(POSITIONS, 1.0, WIDTH, SHAPE), atol=1e-8)
 
 
 def test_blocks_hold_the_spots_of_all_members():
     members = np.array([[0, 4], [1, 0]])
-    found = painted(patches_of(members, POSITIONS, WIDTH, 8, SHAPE), 8)
+    images = painted(patches_of(members, POSITIONS, WIDTH, 8, SHAPE), 8)
     whole = spot_images(POSITIONS, 1.0, WIDTH, SHAPE)
-    np.testing.assert_allclose(found, whole[members].sum(1), atol=1e-8)
+    np.testing.assert_allclose(images, whole[members].sum(1), atol=1e-8)
 
 
 def test_spots_are_cut_off_at_the_radius_in_blocks_too():
     alone = painted(patches_of(np.array([[0], [4]]), POSITIONS, WIDTH, 3, SHAPE), 3)
-    both = painted(patches_of(np.array([[0, 4]]), POSITIONS, WIDTH, 3, SHAPE), 3)
-    np.testing.assert_allclose(both[0], alone.sum(0), atol=1e-15)
+    images = painted(patches_of(np.array([[0, 4]]), POSITIONS, WIDTH, 3, SHAPE), 3)
+    np.testing.assert_allclose(images[0], alone.sum(0), atol=1e-15)
 
 
 def test_a_fluorophore_far_outside_has_an_empty_patch():
@@ -53,5 +53,5 @@ def test_slopes_equal_differences(axis):
     wider = step if axis == "width" else 0
     after = spot_images(POSITIONS + shift, 1.0, WIDTH + wider, SHAPE)
     before = spot_images(POSITIONS - shift, 1.0, WIDTH - wider, SHAPE)
-    found = getattr(spot_slopes(POSITIONS, WIDTH, SHAPE), axis)
-    np.testing.assert_allclose(found, (after - before) / (2 * step), atol=1e-8)
+    slopes = getattr(spot_slopes(POSITIONS, WIDTH, SHAPE), axis)
+    np.testing.assert_allclose(slopes, (after - before) / (2 * step), atol=1e-8)

@@ -36,13 +36,13 @@ def test_shape_of_the_spots(kernel):
     density = draw_density("MT", (40, 40), 20.0, generator, 0.5)
     microscopy = Microscopy(fwhm_px=2.5, photons=400.0, kernel=kernel, width_jitter=0.0)
     movie = simulate_movie(density, 1500.0, 120, generator, FLUOROPHORES["mEos3.2"], microscopy)
-    found = spot_width(moments_of(movie.counts))
+    estimate = spot_width(moments_of(movie.counts))
     if kernel == "gaussian":
-        assert found.airy_fwhm is None
-        assert FWHM_PER_SIGMA * found.sigma == pytest.approx(2.5, rel=0.05)
+        assert estimate.airy_fwhm is None
+        assert FWHM_PER_SIGMA * estimate.sigma == pytest.approx(2.5, rel=0.05)
     else:
-        assert found.airy_fwhm == pytest.approx(2.5, rel=0.03)
-        assert FWHM_PER_SIGMA * found.sigma == pytest.approx(0.94 * 2.5, rel=0.04)
+        assert estimate.airy_fwhm == pytest.approx(2.5, rel=0.03)
+        assert FWHM_PER_SIGMA * estimate.sigma == pytest.approx(0.94 * 2.5, rel=0.04)
 
 
 def test_noise_of_the_camera(cell):

@@ -90,9 +90,9 @@ def test_acceleration_does_not_lower_the_likelihood(cell):
 def test_alone_it_equals_deconvolution_with_the_true_spots(cell, estimate):
     movie, moments = cell
     calibration, density = estimate
-    told = replace(calibration, sigma_px=FWHM_PX / FWHM_PER_SIGMA, gain=GAIN)
-    imaging = imaging_of((32, 36), told.sigma_px)
-    evidence = evidence_of(moments, told, imaging, share=0)
+    exact = replace(calibration, sigma_px=FWHM_PX / FWHM_PER_SIGMA, gain=GAIN)
+    imaging = imaging_of((32, 36), exact.sigma_px)
+    evidence = evidence_of(moments, exact, imaging, share=0)
     reference, _ = richardson_lucy(evidence, 200, flat(evidence))
     truth = movie.fluorophores.numpy()
     ours = truth_scores(Imaging.crop(density.light).numpy(), truth, 20.0)
@@ -128,9 +128,9 @@ def test_fluctuations_tell_two_emitters_that_the_mean_does_not():
     pulse = 200.0
     excess = pulse * imaging.squared().forward(light)
     plain = Evidence(mean=mean, frames=100.0, imaging=imaging)
-    both = replace(plain, fluctuations=(Fluctuation(excess, torch.full_like(excess, 0.5)),))
+    joint = replace(plain, fluctuations=(Fluctuation(excess, torch.full_like(excess, 0.5)),))
     valley = {}
-    for name, evidence in (("mean", plain), ("both", both)):
+    for name, evidence in (("mean", plain), ("both", joint)):
         solution, _ = richardson_lucy(evidence, 60, flat(evidence, 1.0))
         row = solution.light[94:99].sum(0)
         valley[name] = float(row[96] / row[88:105].max())

@@ -17,9 +17,9 @@ def test_members_stay_on_their_device(untrained, scenes, other_device):
     features = load_sample(scenes[1][0]).features
     expected = load_posterior(untrained).predict(features)
     with other_device.refusing():
-        found = load_posterior(untrained, other_device.device).predict(features)
-    torch.testing.assert_close(found.density, expected.density, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(found.probability, expected.probability, rtol=1e-4, atol=1e-5)
+        prediction = load_posterior(untrained, other_device.device).predict(features)
+    torch.testing.assert_close(prediction.density, expected.density, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(prediction.probability, expected.probability, rtol=1e-4, atol=1e-5)
 
 
 def test_both_optimisers_stay_on_their_device(scenes, tmp_path, other_device):

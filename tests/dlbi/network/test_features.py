@@ -67,8 +67,8 @@ def test_a_crop_takes_its_part_of_the_background(features):
 
 def test_scale_is_that_of_the_structure(counts, features):
     early = features.padded[:, 0]
-    own = early.square().sum() / early.sum()
-    assert float(own) == pytest.approx(1, rel=1e-3)
+    typical = early.square().sum() / early.sum()
+    assert float(typical) == pytest.approx(1, rel=1e-3)
     _, density = features_from(counts)
     torch.testing.assert_close(early[0] * features.scale, density.early, rtol=1e-4, atol=1e-4)
 
@@ -94,6 +94,6 @@ def test_all_inputs_are_finite_for_a_dim_movie():
     moments = moments_of(movie.counts)
     calibration = replace(calibrate(moments), gain=2.2)
     estimate = density_of(moments, calibration, iterations=30)
-    found = features_of(moments, calibration, estimate, movie.counts)
-    for value in (found.padded, found.camera, found.frames, found.mean, found.scale):
+    features = features_of(moments, calibration, estimate, movie.counts)
+    for value in (features.padded, features.camera, features.frames, features.mean, features.scale):
         assert bool(value.isfinite().all())

@@ -38,10 +38,10 @@ def test_maps_and_units(folder, samples):
 def test_equal_members_have_no_spread(folder, samples, monkeypatch):
     posterior = load_posterior(folder, limit=1)
     assert float(posterior.predict(samples[0].features).spread.max()) == 0
-    both = load_posterior(folder)
-    assert float(both.predict(samples[0].features).spread.max()) > 0
-    assert both.names == ("member_01.pth", "member_02.pth")
-    assert both.hashes[0] != both.hashes[1]
+    posterior = load_posterior(folder)
+    assert float(posterior.predict(samples[0].features).spread.max()) > 0
+    assert posterior.names == ("member_01.pth", "member_02.pth")
+    assert posterior.hashes[0] != posterior.hashes[1]
 
 
 def test_tiles_equal_the_field(folder, samples, monkeypatch):
@@ -90,11 +90,11 @@ def test_calibration_is_stored_beside_the_members(folder, scenes, samples):
     posterior = load_posterior(folder)
     np.testing.assert_allclose(posterior.knots, knots)
     occupied = torch.cat([sample.fluorophores for sample in samples]).numpy() > 0
-    said = [posterior.predict(sample.features).probability for sample in samples]
-    error, _ = calibration_error(torch.stack(said).numpy(), occupied)
+    stated = [posterior.predict(sample.features).probability for sample in samples]
+    error, _ = calibration_error(torch.stack(stated).numpy(), occupied)
     assert error < 0.03
     plain = posterior.predict(samples[0].features, calibrate=False).probability
-    assert not torch.equal(plain, said[0])
+    assert not torch.equal(plain, stated[0])
 
 
 def test_no_scenes_to_calibrate_with(folder, tmp_path):

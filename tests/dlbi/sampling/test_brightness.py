@@ -28,8 +28,8 @@ def test_log_odds_equal_quadrature(field, gram):
         return prior_density(a) * np.exp(a * field - a * gram * a / 2)
 
     expected, _ = quad(integrand, 0, 60, points=[field / gram if field > 0 else 1.0])
-    found, _ = single_law(np.array(field), np.array(gram), PRIOR)
-    assert found == pytest.approx(np.log(expected), abs=1e-7)
+    log_odds, _ = single_law(np.array(field), np.array(gram), PRIOR)
+    assert log_odds == pytest.approx(np.log(expected), abs=1e-7)
 
 
 def test_frames_that_say_nothing_have_even_odds():
@@ -54,20 +54,20 @@ def test_pair_evidence_equals_quadrature():
     light = a * fields[0] + b * fields[1]
     light -= (a * a * gram[0] + b * b * gram[1]) / 2 + a * b * gram[2]
     density = prior_density(a) * prior_density(b) * np.exp(light)
-    both = trapezoid(trapezoid(density, dx=30 / 599), dx=30 / 599)
-    found = pair_evidence(fields, gram, PRIOR)
-    assert found[0] == 0
+    both_emit = trapezoid(trapezoid(density, dx=30 / 599), dx=30 / 599)
+    evidence = pair_evidence(fields, gram, PRIOR)
+    assert evidence[0] == 0
     for index in range(2):
         alone, _ = single_law(fields[index], gram[index], PRIOR)
-        assert found[1 + index] == pytest.approx(float(alone), abs=1e-12)
+        assert evidence[1 + index] == pytest.approx(float(alone), abs=1e-12)
     # The cut-offs count as independent: exact only where they hardly matter.
-    assert found[3] == pytest.approx(np.log(both), abs=2e-2)
+    assert evidence[3] == pytest.approx(np.log(both_emit), abs=2e-2)
 
 
 def test_pair_without_overlap_is_two_singles():
     fields, gram = np.array([[6.0], [4.0]]), np.array([[0.8], [0.7], [0.0]])
-    found = pair_evidence(fields, gram, PRIOR)
-    np.testing.assert_allclose(found[3], found[1] + found[2])
+    evidence = pair_evidence(fields, gram, PRIOR)
+    np.testing.assert_allclose(evidence[3], evidence[1] + evidence[2])
 
 
 def test_laws_of_a_pair_are_those_of_the_joint_normal():

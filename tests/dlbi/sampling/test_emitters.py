@@ -93,9 +93,9 @@ def test_emitters_of_a_sparse_movie_are_found(sparse_toy):
         sampler.sweep(generator, power=min(1, 0.1 + number / 10))
         sampler.sweep_pairs(generator)
     bright = sampler.light.sum(1) > BRIGHTNESS
-    found = camera_position(sampler.places[bright])
+    positions = camera_position(sampler.places[bright])
     shown = sparse_toy.positions[sparse_toy.light.sum(1) > 0]
-    distance = np.linalg.norm(found[:, None] - shown, axis=2)
+    distance = np.linalg.norm(positions[:, None] - shown, axis=2)
     assert np.mean(distance.min(0) < 0.25) > 0.8
     assert np.mean(distance.min(1) < 0.25) > 0.8
     assert field.misfit() < 1.15

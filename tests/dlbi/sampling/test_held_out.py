@@ -31,13 +31,13 @@ def single_emissions(count, seed=0):
 
 def test_single_emissions_are_found_with_the_error_they_state():
     movie, positions = single_emissions(300)
-    found = isolated_emissions(movie, BACKGROUND, WIDTH, BRIGHTNESS)
-    assert len(found.errors) > 270
-    distance = np.linalg.norm(found.positions[:, None] - positions, axis=2).min(1)
+    emissions = isolated_emissions(movie, BACKGROUND, WIDTH, BRIGHTNESS)
+    assert len(emissions.errors) > 270
+    distance = np.linalg.norm(emissions.positions[:, None] - positions, axis=2).min(1)
     error = np.sqrt((distance**2).mean() / 2)
     # Nearest of many positions: an upper bound of the stated error is what can be asked.
-    assert error < 1.3 * np.median(found.errors)
-    assert 0.03 < np.median(found.errors) < 0.09
+    assert error < 1.3 * np.median(emissions.errors)
+    assert 0.03 < np.median(emissions.errors) < 0.09
 
 
 def test_blends_are_left_out():
@@ -46,15 +46,15 @@ def test_blends_are_left_out():
     light = spot_images(places, BRIGHTNESS, WIDTH, (25, 25))
     light += spot_images(places + np.array([1.6, 1.2]), BRIGHTNESS, WIDTH, (25, 25))
     movie = generator.poisson(light + BACKGROUND).astype(float)
-    found = isolated_emissions(movie, BACKGROUND, WIDTH, BRIGHTNESS)
-    assert len(found.errors) < 30
+    emissions = isolated_emissions(movie, BACKGROUND, WIDTH, BRIGHTNESS)
+    assert len(emissions.errors) < 30
 
 
 def test_noise_has_no_emissions():
     movie = np.random.default_rng(0).poisson(BACKGROUND, size=(50, 25, 25)).astype(float)
-    found = isolated_emissions(movie, BACKGROUND, WIDTH, BRIGHTNESS)
-    assert found.positions.shape == (len(found.errors), 2)
-    assert len(found.errors) == 0
+    emissions = isolated_emissions(movie, BACKGROUND, WIDTH, BRIGHTNESS)
+    assert emissions.positions.shape == (len(emissions.errors), 2)
+    assert len(emissions.errors) == 0
 
 
 @pytest.fixture

@@ -23,15 +23,15 @@ def crowd():
 
 def test_brightness_and_number_of_known_fluorophores(crowd):
     known = Switching(OFTEN, [4 / 11, 7 / 11, 0])
-    found = blinking_of(crowd.movie, BACKGROUND, WIDTH, known)
-    assert found.brightness.mean == pytest.approx(BRIGHTNESS, rel=0.15)
-    assert found.fluorophores == pytest.approx(200, rel=0.2)
+    blinking = blinking_of(crowd.movie, BACKGROUND, WIDTH, known)
+    assert blinking.brightness.mean == pytest.approx(BRIGHTNESS, rel=0.15)
+    assert blinking.fluorophores == pytest.approx(200, rel=0.2)
 
 
 def test_switching_is_guessed(crowd):
-    found = blinking_of(crowd.movie, BACKGROUND, WIDTH)
-    assert found.switching.emitting_fraction == pytest.approx(4 / 11, abs=0.15)
-    table = found.switching.transition
+    blinking = blinking_of(crowd.movie, BACKGROUND, WIDTH)
+    assert blinking.switching.emitting_fraction == pytest.approx(4 / 11, abs=0.15)
+    table = blinking.switching.transition
     assert table[0, 0] - table[1, 0] == pytest.approx(-0.1, abs=0.1)
     np.testing.assert_allclose(table.sum(1), 1)
 
@@ -46,9 +46,9 @@ def test_slow_blinking_is_noticed():
 
 def test_what_is_known_is_kept(sparse_toy):
     known = Switching(SPARSE, [0.1, 0.9, 0])
-    found = blinking_of(sparse_toy.movie, BACKGROUND, WIDTH, known, 321.0)
-    assert found.switching is known
-    assert found.brightness.mean == 321.0
+    blinking = blinking_of(sparse_toy.movie, BACKGROUND, WIDTH, known, 321.0)
+    assert blinking.switching is known
+    assert blinking.brightness.mean == 321.0
 
 
 def test_fading_light_is_bleaching(crowd):
@@ -74,7 +74,7 @@ def test_table_is_learned_from_transitions():
     states = blink(300, 400, truth, np.random.default_rng(0))
     present = np.ones(300, dtype=bool)
     prior = Switching(SPARSE, [0.1, 0.9, 0])
-    found = learned_switching(states, present, prior).transition
-    np.testing.assert_allclose(found, truth, atol=0.02)
+    learned = learned_switching(states, present, prior).transition
+    np.testing.assert_allclose(learned, truth, atol=0.02)
     kept = learned_switching(states, ~present, prior).transition
     np.testing.assert_allclose(kept, SPARSE)

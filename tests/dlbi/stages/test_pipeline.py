@@ -65,9 +65,9 @@ def test_a_movie_without_blinking():
 
 
 def test_progress_names_the_stages(movie, untrained):
-    told = []
-    run_stages(movie, Settings(stage="network", members=untrained), told.append)
-    assert told == ["moments", "network"]
+    names = []
+    run_stages(movie, Settings(stage="network", members=untrained), names.append)
+    assert names == ["moments", "network"]
 
 
 def test_light_without_a_chance_of_fluorophores_is_taken_back():
