@@ -1,4 +1,4 @@
-"""Accuracy on the F-actin demo stack: a dense real structure, of which the target is known.
+"""Accuracy on the F-actin demo stack: a dense real structure whose target is known.
 
     python -m benchmarks.demo --save_path runs/benchmarks
 

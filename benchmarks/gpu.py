@@ -7,7 +7,7 @@ one, as `test.py` runs them; all at once by `torch.func.vmap` over their stacked
 graph that is captured once and replayed; and compiled. Each way has to give the maps of the first
 (the largest difference is in the table). Training: patches per second of step 1 (forward, energy,
 backward, Adam) for several batches. `share of the peak` is the arithmetic of the convolutions over
-what the card can do by its data sheet, where `--peak_tflops` tells.
+what the card can do by its data sheet, where `--peak_tflops` is given.
 
 A way that fails, or for which no time is left, is named with its reason.
 """
@@ -62,7 +62,7 @@ class Clock:
             torch.cuda.synchronize(self.device)
 
 
-def multiplications(network: nn.Module, shown: Tensor) -> float:
+def multiplications(network: nn.Module, inputs: Tensor) -> float:
     """Multiplications and additions of the convolutions of one forward pass, counted as it runs."""
     counted = [0.0]
 
@@ -74,19 +74,19 @@ def multiplications(network: nn.Module, shown: Tensor) -> float:
     hooks = [layer.register_forward_hook(count) for layer in layers]
     try:
         with torch.no_grad():
-            network(shown)
+            network(inputs)
     finally:
         for hook in hooks:
             hook.remove()
     return counted[0]
 
 
-def one_by_one(networks: list[BayesDL], shown: Tensor) -> Callable[[], Tensor]:
+def one_by_one(networks: list[BayesDL], inputs: Tensor) -> Callable[[], Tensor]:
     """The members after each other: (K, 1, 2H, 2W) of their means."""
-    return lambda: torch.stack([network(shown).mean[0] for network in networks])
+    return lambda: torch.stack([network(inputs).mean[0] for network in networks])
 
 
-def all_at_once(networks: list[BayesDL], shown: Tensor) -> Callable[[], Tensor]:
+def all_at_once(networks: list[BayesDL], inputs: Tensor) -> Callable[[], Tensor]:
     """All members in one call, their weights stacked."""
     weights, buffers = torch.func.stack_module_state(networks)
     base = networks[0]
@@ -95,12 +95,12 @@ def all_at_once(networks: list[BayesDL], shown: Tensor) -> Callable[[], Tensor]:
         return torch.func.functional_call(base, (parameters, kept), (raw,)).mean
 
     every = torch.func.vmap(one, in_dims=(0, 0, None))
-    return lambda: every(weights, buffers, shown)[:, 0]
+    return lambda: every(weights, buffers, inputs)[:, 0]
 
 
-def as_graph(networks: list[BayesDL], shown: Tensor) -> Callable[[], Tensor]:
+def as_graph(networks: list[BayesDL], inputs: Tensor) -> Callable[[], Tensor]:
     """The members after each other, captured once as a CUDA graph."""
-    run, graph = one_by_one(networks, shown), torch.cuda.CUDAGraph()
+    run, graph = one_by_one(networks, inputs), torch.cuda.CUDAGraph()
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):  # a capture needs its libraries started
@@ -117,10 +117,10 @@ def as_graph(networks: list[BayesDL], shown: Tensor) -> Callable[[], Tensor]:
     return replay
 
 
-def compiled(networks: list[BayesDL], shown: Tensor) -> Callable[[], Tensor]:
+def compiled(networks: list[BayesDL], inputs: Tensor) -> Callable[[], Tensor]:
     """The members after each other, each compiled; members share the code."""
     fast = [torch.compile(network, dynamic=False) for network in networks]
-    return lambda: torch.stack([network(shown).mean[0] for network in fast])
+    return lambda: torch.stack([network(inputs).mean[0] for network in fast])
 
 
 WAYS = {
@@ -137,9 +137,9 @@ def inference_rows(
     """Every way in every precision."""
     generator = torch.Generator().manual_seed(args.seed)
     channels = networks[0].config["options"]["in_channels"]
-    shown = torch.rand((1, channels, args.size, args.size), generator=generator)
-    shown = shown.to(clock.device, memory_format=torch.channels_last)
-    work = len(networks) * multiplications(networks[0], shown)
+    inputs = torch.rand((1, channels, args.size, args.size), generator=generator)
+    inputs = inputs.to(clock.device, memory_format=torch.channels_last)
+    work = len(networks) * multiplications(networks[0], inputs)
     rows = []
     for precision, dtype in PRECISIONS.items():
         reference = None
@@ -149,7 +149,7 @@ def inference_rows(
             try:
                 if reason is None:
                     with torch.no_grad(), autocast(clock.device, dtype):
-                        run = way(networks, shown)
+                        run = way(networks, inputs)
                         maps = run().float().clone()
                         seconds = clock.seconds(run)
                     reference = maps if reference is None else reference

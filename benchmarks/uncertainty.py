@@ -1,4 +1,4 @@
-"""Is the uncertainty right on test cells, and does it grow on what training never showed?
+"""Is the uncertainty right on test cells, and does it grow on images unlike the training set?
 
     python -m benchmarks.uncertainty --save_path runs/benchmarks
     python -m benchmarks.uncertainty --cells 6 --kept_out 4 --levels 2 --size 96   # a quick look
@@ -8,8 +8,8 @@ predictive distribution, per level. The brightest fifth of the pixels is also me
 and without the calibration. Detection: one score per image from its uncertainty maps, and the AUROC
 of that score between test cells and images of structures or microscopes kept out of training. The
 project's score is chosen on the even scenes and reported on the odd ones. Beside it
-stand two controls, the mean intensity and the true error: where not even the true error tells the
-unknown apart, an uncertainty that predicts the error cannot either.
+stand two controls, the mean intensity and the true error: where not even the true error detects the
+unknown, an uncertainty that predicts the error cannot either.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Damages a whole file of every kind thousands of times, and reads it: a refusal or a result.
+"""Damages files of every kind thousands of times: a reader must read or refuse them at once.
 
     python -m benchmarks.faulty_inputs.fuzz --inputs 5000 --work runs/robust
 
@@ -117,7 +117,7 @@ def read_all(
 
 
 def all_outcomes(args: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
-    """Results of all inputs; an input at which the child dies or stays is a fault."""
+    """Results of all inputs; an input at which the child dies or hangs is a fault."""
     context, records = multiprocessing.get_context("fork"), []
     with tqdm(total=args.inputs, unit="input") as bar:
         while len(records) < args.inputs:

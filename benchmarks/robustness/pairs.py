@@ -2,7 +2,7 @@
 
     python -m benchmarks.robustness.pairs --pairs 20 --work runs/robust
 
-The two runs differ (another stack, another seed), so that a mixture of their files would show.
+The two runs differ (another stack, another seed), so that a mixture of their files is detected.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def possible_results(name: str, inputs: Path, out: Path) -> tuple[list[dict[str, str]], float]:
-    """What each of the two runs leaves alone, and the seconds of the first.
+    """Files of each of the two runs without the other, and the mean seconds of a run.
 
     Raises:
         InputError: one of them failed.

@@ -1,4 +1,4 @@
-"""The programs that are disturbed: small inputs, command lines, and what lies there before.
+"""The programs that are disturbed: small inputs, command lines, and earlier results.
 
 Every program gets a folder of its own for what it writes. Two runs are equal if the same files hold
 the same content, but for times, dates and versions.
@@ -202,11 +202,11 @@ def _mrc(images: np.ndarray) -> bytes:
 def prepare(name: str, inputs: Path, out: Path, earlier: bool = True) -> list[str]:
     """Makes the folder ready and returns the command.
 
-    What the program goes on from is made once and kept in a folder beside the inputs.
+    The results that the program continues from are made once and kept beside the inputs.
 
     Args:
         out: emptied first.
-        earlier: whether results of another run lie there, if the program replaces such.
+        earlier: whether results of an earlier run are there, if the program replaces them.
 
     Raises:
         InputError: the program before this one failed.
@@ -228,7 +228,7 @@ def prepare(name: str, inputs: Path, out: Path, earlier: bool = True) -> list[st
 
 
 def clear(folder: Path) -> None:
-    """An empty folder of this name; it may be a mount, which stays."""
+    """Empties the folder, made if it is missing; a mount stays mounted."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()

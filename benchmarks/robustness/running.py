@@ -1,4 +1,4 @@
-"""Programs as processes that start at once, and what lies in a folder afterwards.
+"""Programs as processes that start at once, and the content of their result folders.
 
 A program is forked from a process that has loaded all libraries, with its own process group, one
 thread and `__main__` as its name. Loading PyTorch takes ten times as long as the work on the small
@@ -80,7 +80,7 @@ class Started:
         return True
 
     def wait(self, meanwhile: Callable[[], Any] = lambda: None) -> Started:
-        """Returns when the program has ended, and calls a function until then."""
+        """Waits until the program has ended; calls a function meanwhile."""
         while not self.ended():
             meanwhile()
             time.sleep(POLL_S)
@@ -133,7 +133,7 @@ def start(words: Sequence[str]) -> Started:
 
 
 def _work(words: Sequence[str], messages: int) -> int:
-    """What the new process does."""
+    """Runs the program in the new process, and returns its exit code."""
     os.setsid()
     with open(os.devnull, "rb+") as nothing:
         os.dup2(nothing.fileno(), 0)
@@ -193,7 +193,7 @@ def _hashes(folder: Path, read: Callable[[Path], bytes], ignored: Sequence[str])
 
 
 def _lasting(path: Path) -> bytes:
-    """The bytes of a file, less what differs between two equal runs."""
+    """The bytes of a file, without what differs between two equal runs."""
     data = path.read_bytes()
     if path.suffix == ".json":
         return json.dumps(_without_times(json.loads(data)), sort_keys=True).encode()

@@ -32,7 +32,7 @@ __all__ = ["Cost", "Line", "fitted", "main", "measured", "parse_args", "plot_cos
 
 ROOT = Path(__file__).resolve().parents[2]
 CELL = ROOT / "data" / "cristae" / "raw.tif"
-KILOBYTE = 1024  # what Linux counts peaks in
+KILOBYTE = 1024  # unit of the peaks that Linux reports
 AXES = {
     "field": ("raw pixels", lambda size: size**2),
     "series": ("time points", lambda size: size),

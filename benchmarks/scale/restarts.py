@@ -95,7 +95,7 @@ def finished_parts(out: Path) -> dict[str, Any]:
 
 
 def lost(before: dict[str, Any], now: dict[str, Any]) -> int:
-    """How many finished parts are gone or were made again; a series that is complete has none."""
+    """Number of finished parts that are gone or were made again; 0 for a complete series."""
     if now and before.keys() - now.keys() and not any(map(_is_point, now)):
         before = {key: value for key, value in before.items() if not _is_point(key)}
     return sum(now.get(key) != value for key, value in before.items())
@@ -108,7 +108,7 @@ def _is_point(key: str) -> bool:
 def disturbed(
     work: Work, words: list[str], out: Path, kills: int, limit_s: float, rng: np.random.Generator
 ) -> dict[str, Any]:
-    """Kills and starts again until so many kills have been done, then lets it end.
+    """Kills and restarts the program until enough kills are done, then lets it end.
 
     Where the work is finished before the last kill, it starts over in an empty folder.
 

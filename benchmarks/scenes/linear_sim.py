@@ -1,4 +1,4 @@
-"""A SIM problem whose posterior is known in closed form: the yardstick of sampler and prediction.
+"""A SIM problem whose posterior is known in closed form: a reference for sampler and prediction.
 
 Random smooth fields `x ~ N(0, C)` go through fringes, OTF and camera pixels; Gaussian noise is
 added. A linear network `y = W raw` estimates the super-resolved pixels of the central camera pixel
@@ -27,7 +27,7 @@ PRIOR_PRECISION = 1.0  # of every weight; raw and target have unit variance
 
 @dataclass(frozen=True)
 class LinearSim:
-    """The problem in the variables that matter, all float64.
+    """The problem, reduced to nine raw values and four targets, all float64.
 
     Args:
         joint: (13, 13) Cholesky factor of the covariance of nine raw values and four targets.

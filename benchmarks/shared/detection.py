@@ -51,7 +51,7 @@ def _over_contrast(maps: Maps) -> Tensor:
 
 
 def _over_intensity(maps: Maps) -> Tensor:
-    """Intensities below the background are noise, and no light to compare with."""
+    """Intensities below the background are noise, and are left out."""
     return maps[2].mean() / maps[0].clamp(min=0).mean().clamp(min=SMALL)
 
 
@@ -93,12 +93,12 @@ SCORES: dict[str, Callable[[Maps], Tensor]] = {
     "epistemic of the lit pixels": _lit,
     CONTROL: _brightness,
 }
-# Not scores, but what the epistemic uncertainty of an image usually follows.
+# Not scores, but image-level features that the epistemic uncertainty usually follows.
 LOOKS = {"mean aleatoric": _aleatoric, "contrast": _contrast}
 
 
 def image_scores(prediction: Prediction) -> dict[str, list[float]]:
-    """Scores and looks of every image of a batch: name -> one number per image."""
+    """`SCORES` and `LOOKS` of every image of a batch: name -> one number per image."""
     images = list(zip(*prediction, strict=True))
     measured = {**SCORES, **LOOKS}
     return {name: [float(score(maps)) for maps in images] for name, score in measured.items()}
@@ -117,7 +117,7 @@ def true_errors(scene: Scene, prediction: Prediction) -> dict[str, list[float]]:
 def with_excess(
     known: Mapping[str, np.ndarray], unknown: Mapping[str, Mapping[str, np.ndarray]]
 ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, np.ndarray]]]:
-    """Adds the score `EXCESS`, and takes the looks out again.
+    """Adds the score `EXCESS`, and removes the entries of `LOOKS`.
 
     `excess = log e - (b0 + b1 log a + b2 log c + b3 log i)`, e and a the mean epistemic and
     aleatoric uncertainty, c the contrast and i the mean intensity; b by least squares over the
