@@ -70,7 +70,7 @@ function askUser() {
     call("ij.Prefs.set", "bayesdl.command", command);
 }
 
-// Pixel size as the image knows it, in nm; empty where it does not.
+// Pixel size that the image states, in nm; empty where it states none.
 function pixelSizeNm() {
     getPixelSize(unit, width, height);
     unit = toLowerCase(unit);
@@ -84,7 +84,7 @@ function isWindows() {
     return startsWith(getInfo("os.name"), "Windows");
 }
 
-// One word of a command line, whatever it holds.
+// One word of a command line, quoted, whatever characters it holds.
 function quoted(word) {
     backslash = fromCharCode(92);
     if (isWindows()) {
