@@ -9,11 +9,11 @@
 
 Every cell has its own structure and microscope. The Wiener filter estimates the patterns from the
 frames. It is given no optics (that image is what the network starts from), or the nominal optics
-(aperture, wavelength, pixel size: what every lab knows), or the OTF that made the frames (what a
-careful lab has measured at best); with --oracle also the true patterns. The row "tuned" is the
-last but with the constant of the filter and a Gaussian post-blur that are best at each light level
-on these very stacks. The network is given no optics, or the nominal ones; with --wrong_by also
-optics whose wavelength is wrong by that share.
+(aperture, wavelength, pixel size: known in every lab), or the OTF that made the frames (at best
+measured by a careful lab); with --oracle also the true patterns. The row "tuned" is the last but
+with the constant of the filter and a Gaussian post-blur that are best at each light level on these
+very stacks. The network is given no optics, or the nominal ones; with --wrong_by also optics whose
+wavelength is wrong by that share.
 """
 
 import argparse
@@ -98,7 +98,7 @@ def score_scenes(
     tuned: bool = False,
     others: Mapping[str, Path] | None = None,
 ) -> list[dict[str, Any]]:
-    """One record per scene, level and method: what it is, and its `Quality` against the target.
+    """One record per scene, level and method, with its `Quality` against the target.
 
     Args:
         border: raw pixels at each side that are left out for every method.

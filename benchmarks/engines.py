@@ -49,7 +49,7 @@ TITLES = {
 
 
 def train_engine(engine: str, root: Path, work: Path, args: argparse.Namespace) -> dict[str, Any]:
-    """Both steps of one engine; what they cost."""
+    """Trains both steps of one engine; returns the folder and the cost."""
     common = ["--n_feat", args.n_feat, "--levels", 3, "--nBlocks", 1, "--batch_size", 8]
     common += ["--patch_size", min(64, args.size), "--val_stacks", 2, "--seed", args.seed]
     if args.init_from is not None:

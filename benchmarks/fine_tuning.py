@@ -35,7 +35,7 @@ __all__ = ["SCRATCH", "TUNED", "main", "times_and_scores", "write_curves", "writ
 TUNED, SCRATCH = "from the shipped member", "from scratch"
 EPOCHS = 16  # of both, and so many points of a curve
 BATCH = 8
-TRIALS = (4, 32)  # patches per stack, to learn what an epoch takes
+TRIALS = (4, 32)  # patches per stack, to measure the time of an epoch
 SHARES = (0.25, 0.5, 0.75, 1.0)  # of the time, rows of the table
 
 

@@ -218,7 +218,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def record(scenario: str, judged: Judged, gate: Gate) -> dict[str, Any]:
-    """What is stored of one stack."""
+    """The record of one stack in the results file."""
     return {
         "scenario": scenario,
         "modulation": judged.modulation,

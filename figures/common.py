@@ -1,4 +1,4 @@
-"""What the figures share: options, the intensity scale of a result, and how a chart is saved."""
+"""Common parts of the figures: options, the intensity scale of a result, saving of charts."""
 
 import argparse
 from pathlib import Path
@@ -39,7 +39,7 @@ def options(name: str, description: str, network: bool = True) -> argparse.Argum
 
 
 def results_options(name: str, description: str) -> argparse.ArgumentParser:
-    """The options of a figure that draws what a benchmark has measured."""
+    """The options of a figure that draws the results of a benchmark."""
     parser = CommandLine(
         prog=f"python -m figures.{name}", description=description, allow_abbrev=False
     )

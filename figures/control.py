@@ -3,7 +3,7 @@
     python -m figures.control
 
 Shuffling every pixel's nine values keeps the wide field and the noise and destroys the fringes.
-What the same network makes of it is deconvolution. What the true order adds to it is SIM.
+The network's image of the shuffled frames is deconvolution. The gain by the true order is SIM.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Does the stated uncertainty say where, and in which image, the errors are?
+"""Does the stated uncertainty predict where, and in which image, the errors are?
 
     python -m figures.error_estimation --cells 12 --levels 3 --size 96 --tables runs/benchmarks
 

@@ -7,7 +7,7 @@ reconstructed with the same members; a change is marked where it exceeds its cre
 `bayes.change`). Printed: how steady the static parts are, which share of their pixels is marked
 although nothing changed, and which share of the changed pixels is found. Errors that both frames
 share make the stated interval of a change too wide; the last rows scale it by a factor per level,
-so that on the static parts of other movies no more than the promised share is marked.
+so that on the static parts of other movies no more than the nominal share is marked.
 """
 
 import argparse

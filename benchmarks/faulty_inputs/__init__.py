@@ -1,1 +1,1 @@
-"""What damaged files and frames in a wrong order do to readers and checks."""
+"""Robustness of readers and checks against damaged files and frames in a wrong order."""

@@ -164,7 +164,7 @@ def summary(args: argparse.Namespace, records: list[dict[str, Any]]) -> list[dic
 
 
 def main(argv: list[str] | None = None) -> None:
-    """One table: what became of the damaged files of every kind."""
+    """Prints one table: the outcomes of the damaged files of every kind."""
     args = parse_args(argv)
     records = all_outcomes(args, args.work.resolve() / "fuzz")
     faults = Counter(

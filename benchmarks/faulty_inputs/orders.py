@@ -56,7 +56,7 @@ REFUSED, WARNED, ACCEPTED = "refused", "warned", "accepted"
 
 @dataclass(frozen=True, kw_only=True)
 class Stack:
-    """One simulated stack and what it is of.
+    """One simulated stack with its target and its parameters.
 
     Attributes:
         raw: (9, H, W) counts, in the right order.
@@ -92,7 +92,7 @@ def simulated(seed: int, number: int, size: int) -> Stack:
 
 
 def fringe_gain(stack: Stack) -> float:
-    """What the patterns that are found gain, dB of the first guess."""
+    """Gain of the first guess by the estimated patterns, in dB."""
     target, estimated = stack.target.numpy(), estimate(stack.raw)
     with_them, without = (
         quality(first_guess(stack.raw, patterns).numpy(), target).psnr
@@ -102,7 +102,7 @@ def fringe_gain(stack: Stack) -> float:
 
 
 def outcome(raw: Tensor, order: tuple[int, ...]) -> tuple[str, str]:
-    """What becomes of a stack whose frames were put in another order.
+    """Outcome of a stack whose frames were put in another order.
 
     Args:
         raw: (9, H, W) in the right order.

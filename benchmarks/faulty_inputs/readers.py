@@ -147,7 +147,7 @@ def write_whole_files(folder: Path, rng: np.random.Generator) -> None:
 
 
 def _write_training_files(folder: Path, rng: np.random.Generator) -> None:
-    """What a training and the copy of its data set leave."""
+    """Writes the files of a training and of the copy of its data set."""
     shutil.copyfile(MEASURED_OTFS[0][0], folder / "otf.mrc")
     save_progress(folder / "latest.pth", _parts(), IDENTITY, epoch=2, collected=1)
     log = EpochLog(folder, "log", tensorboard=False)

@@ -17,7 +17,7 @@ __all__ = ["Reader", "wing_readers", "write_wing_files"]
 
 
 class Reader(NamedTuple):
-    """A file name, what reads the file, and its form, a key of `damage.DAMAGES`."""
+    """A file name, the function that reads the file, and its form, a key of `damage.DAMAGES`."""
 
     file: str
     read: Callable[[Path], Any]

@@ -1,1 +1,1 @@
-"""What kills, rivals and full disks do to the programs, and whether equal runs are equal."""
+"""Robustness of programs against kills, rivals and full disks, and equality of equal runs."""

@@ -84,7 +84,7 @@ def small_disk(folder: Path) -> Iterator[Path]:
 
 
 def resize(disk: Path, size: int) -> None:
-    """Gives the disk another size, in bytes; what lies there stays."""
+    """Gives the disk another size, in bytes, and keeps its files."""
     _mount(disk, f"remount,size={max(size, PAGE)}")
 
 
@@ -137,7 +137,7 @@ def on_small_disk(
         "program": name,
         "share": round(share, 3),
         "fits": done.returncode == 0,
-        "said": done.returncode == 0 or says_so(done.returncode, done.stderr),
+        "said": done.returncode == 0 or reports_full_disk(done.returncode, done.stderr),
         "kept": kept,
         "equal": contents(results) == expected.final,
         "message": "" if done.returncode == 0 else done.last_line,
@@ -156,7 +156,7 @@ def is_kept(results: Path, expected: Expected) -> bool:
     )
 
 
-def says_so(code: int | None, stderr: str) -> bool:
+def reports_full_disk(code: int | None, stderr: str) -> bool:
     """Whether a program ended with one line that names the disk, and with exit code 2."""
     errors = [line for line in stderr.splitlines() if line.startswith("error: ")]
     named = len(errors) == 1 and any(words in errors[0] for words in WORDS)

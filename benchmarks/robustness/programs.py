@@ -1,7 +1,7 @@
 """The programs that are disturbed: small inputs, command lines, and earlier results.
 
 Every program gets a folder of its own for what it writes. Two runs are equal if the same files hold
-the same content, but for times, dates and versions.
+the same content, except times, dates and versions.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Program:
         words: after the interpreter.
         results: path below `{out}` of what it writes.
         before: name of the program whose results it continues from; "" for none.
-        other: a part of the command line, and what stands for it in a run whose results differ.
+        other: a part of the command line, and its replacement in a run whose results differ.
         replaces: whether it may run where results of an earlier run lie, which it replaces.
     """
 

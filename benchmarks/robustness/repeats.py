@@ -2,7 +2,7 @@
 
     python -m benchmarks.robustness.repeats --work runs/robust
 
-Compares what the files hold with the first run, but for times, dates and versions. Every way of
+Compares the content of the files with the first run, except times, dates and versions. Every way of
 running is an interpreter of its own.
 """
 
@@ -44,7 +44,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def hashes(args: argparse.Namespace) -> dict[str, dict[str, str]]:
-    """Program -> file -> hash of what it holds, of one run in this interpreter.
+    """Program -> file -> hash of its content, of one run in this interpreter.
 
     Raises:
         InputError: a program failed.
@@ -60,7 +60,7 @@ def hashes(args: argparse.Namespace) -> dict[str, dict[str, str]]:
 
 
 def _in_new_interpreter(args: argparse.Namespace, way: str) -> dict[str, dict[str, str]]:
-    """The hashes of one way of running; what programs go on from is made again, too.
+    """The hashes of one way of running; results that programs continue from are made again, too.
 
     Raises:
         InputError: it failed.

@@ -98,7 +98,7 @@ class Started:
 
 
 def load_programs(threads: int = 1) -> None:
-    """Loads what the programs need, once for all that are started, which use so many threads."""
+    """Loads all libraries of the programs once; the programs use this number of threads."""
     tqdm.monitor_interval = 0  # no thread of ours, which a fork would not take along
     torch.set_num_threads(threads)
     for name in LOADED:
@@ -166,7 +166,7 @@ def bytes_in(folder: Path) -> dict[str, str]:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """File below the folder -> hash of what it holds, without times, dates and versions."""
+    """File below the folder -> hash of its content, without times, dates and versions."""
     return _hashes(folder, _lasting, IGNORED)
 
 

@@ -41,7 +41,7 @@ AXES = {
 
 
 class Cost(NamedTuple):
-    """What one call took."""
+    """CPU time and peak memory of one call."""
 
     cpu_s: float
     peak_gb: float

@@ -99,7 +99,7 @@ def _mirrored(part: slice) -> NDArray[np.int64]:
 
 
 class Limited(dict[str, float]):
-    """What a call took: `CPU s`, `peak GB` of resident memory."""
+    """Cost of a call: `CPU s`, `peak GB` of resident memory."""
 
 
 def limited(data: Path, out: Path, limit_gb: float, *options: str) -> Limited:

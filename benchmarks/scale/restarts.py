@@ -35,7 +35,7 @@ EARLY = 8  # kills come within this part of the time of the whole, so that most 
 
 
 class Work(NamedTuple):
-    """A call of test.py: what it is, and its input."""
+    """A call of test.py: its name, its input, and the number of its parts."""
 
     name: str
     data: Path
@@ -77,7 +77,7 @@ def make_work(folder: Path, stacks: int, times: int, side: int, seed: int) -> li
 
 
 def finished_parts(out: Path) -> dict[str, Any]:
-    """What is finished: stacks with the time of their facts, time points with their journal line.
+    """The finished parts: stacks with the time of their facts, time points with their journal line.
 
     Raises:
         InputError: a time point stands in the journal twice.

@@ -1,1 +1,1 @@
-"""What the benchmarks measure on: simulated scenes that no training set holds."""
+"""Test scenes of the benchmarks: simulated scenes that no training set holds."""

@@ -1,1 +1,1 @@
-"""What the benchmarks share: options, tables, scenes as test cases, panels."""
+"""Common parts of the benchmarks: options, tables, scenes as test cases, panels."""

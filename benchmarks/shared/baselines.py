@@ -92,7 +92,7 @@ def other_programs(folder: Path) -> dict[str, Path]:
 
 
 def other_image(folder: Path, number: int, level: int, scene: Scene) -> np.ndarray:
-    """What another program made of a stack, (2H, 2W), any units.
+    """The image of another program for a stack, (2H, 2W), any units.
 
     Raises:
         InputError: missing, unreadable, or not on the doubled grid.

@@ -1,4 +1,4 @@
-"""What the benchmarks share: the methods that reconstruct a scene."""
+"""The reconstruction methods that the benchmarks share."""
 
 import argparse
 
@@ -22,7 +22,7 @@ def posterior_of(
     """Maps (L, 1, 2H, 2W) of all levels of a scene; deviations as the members predict them.
 
     Args:
-        optics: what the posterior knows of the detection; None: nothing.
+        optics: optics of the detection that the posterior is given; None: unknown.
     """
     return posterior.predict(scene.raw, calibrated, optics)
 
@@ -38,10 +38,10 @@ def wiener_images(
     """Per level, the classical reconstruction.
 
     Args:
-        true_optics: hand it the OTF that made the frames, damping included, which a lab has
+        true_optics: use the OTF that made the frames, damping included, which a lab has
             measured at best; else the OTF of the aperture, wavelength and pixel size, with the
             damping of a typical objective. (The ideal OTF, undamped, does 2-3 dB worse.)
-        true_patterns: hand it the true illumination too, which no experiment knows.
+        true_patterns: also use the true illumination, which is unknown in any experiment.
     """
     known = scene.optics
     optics = known if true_optics else known.nominal

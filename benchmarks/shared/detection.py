@@ -28,7 +28,7 @@ Maps = tuple[Tensor, Tensor, Tensor, Tensor]  # mean, aleatoric, epistemic, tota
 SMALL = 1e-6
 REPEATS = 500  # of a bootstrap
 CONTROL = "control: mean intensity"
-TRUE_ERROR = "control: the true error (RMSE)"  # an oracle: what a perfect error estimate would get
+TRUE_ERROR = "control: the true error (RMSE)"  # an oracle: the score of a perfect error estimate
 CONTROLS = (CONTROL, TRUE_ERROR)
 EXCESS = "epistemic beyond what the look of the image explains"
 EXPLAINED_BY = ("mean aleatoric", "contrast", CONTROL)
@@ -81,7 +81,8 @@ def _brightness(maps: Maps) -> Tensor:
     return maps[0].mean()
 
 
-# Higher means less known. Each is a number per image, whatever its size.
+# The higher, the less the image resembles the training set. Each is a number per image, of any
+# size.
 SCORES: dict[str, Callable[[Maps], Tensor]] = {
     "mean epistemic": _epistemic,
     "epistemic / total": _over_total,

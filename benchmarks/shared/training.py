@@ -1,4 +1,4 @@
-"""train.py as the benchmarks call it: in a process of its own, with what it leaves behind."""
+"""Runs train.py in a process of its own, and reads its results."""
 
 import csv
 import subprocess

@@ -122,4 +122,4 @@ def test_a_full_disk_is_one_line_and_changes_nothing(inputs, tmp_path):
     ],
 )
 def test_what_counts_as_one_clear_line(code, stderr, says):
-    assert full_disk.says_so(code, stderr) is says
+    assert full_disk.reports_full_disk(code, stderr) is says
