@@ -94,7 +94,7 @@ def single_chain(
 
     Args:
         log_odds: (..., T), log p(frame t | emitting) - log p(frame t | not emitting).
-        transition: (3, 3), rows are laws.
+        transition: (3, 3), rows are probability distributions.
         initial: (3,).
 
     Returns:
@@ -126,7 +126,7 @@ class StateSampler:
         width: standard deviations of the spots in pixels, one for all or (N,).
         background: anything that broadcasts to the movie.
         sigma: standard deviation of the noise, one for all or (H, W).
-        transition: (3, 3), rows are laws.
+        transition: (3, 3), rows are probability distributions.
         initial: (3,).
         radius: pixels at which a spot is cut off; five widths where it is left out.
         states: (N, T) to start from; all dark where they are left out.
@@ -263,7 +263,7 @@ def log_evidence_gradient(
         width: standard deviations of the spots in pixels, one for all or (N,).
         background: anything that broadcasts to the movie.
         sigma: standard deviation of the noise, one for all or (H, W).
-        transition: (3, 3), rows are laws.
+        transition: (3, 3), rows are probability distributions.
         initial: (3,).
         states: (draws, N, T) or (N, T) of a `StateSampler`; needed for more than six fluorophores.
 

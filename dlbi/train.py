@@ -3,7 +3,7 @@
     python -m dlbi.train --save_path runs/blinking-members --set_dir runs/blinking-set --scenes 80
     python -m dlbi.train --generator paper --save_path runs/blinking-paper --width 64
 
-The moments generator is what the command reconstruct uses: its scenes are simulated into the set's
+The moments generator is the one of the command reconstruct: its scenes are simulated into the set's
 folder first (those already there are kept), then Adam runs, then Langevin dynamics draws members.
 The paper's generator is trained as published, on movies alone.
 """

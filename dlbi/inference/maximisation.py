@@ -111,7 +111,7 @@ class ExpectedLikelihood:
 def expected_likelihood(
     movie: NDArray, positions: NDArray, emitting: NDArray
 ) -> ExpectedLikelihood:
-    """Gathers what the M-step needs from draws of the states.
+    """Computes the statistics of the M-step from draws of the states.
 
     Args:
         movie: (T, H, W) of unit noise and no background.

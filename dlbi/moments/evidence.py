@@ -19,7 +19,7 @@ LEAST_NOISE, LEAST_VARIANCE = 0.2, 1e-3
 
 
 class Fluctuation(NamedTuple):
-    """An image (H, W) of fluctuations in electrons^2, and what makes it Poisson-like counts."""
+    """An image (H, W) of fluctuations in electrons^2, and the terms that make it Poisson-like."""
 
     image: Tensor
     weight: Tensor

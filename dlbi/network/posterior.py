@@ -146,7 +146,7 @@ def load_posterior(
     paths = list_members(folder)[:limit]
     members, hashes = [], []
     for index, path in enumerate(paths):
-        content = path.read_bytes()  # once: what is hashed is what is used
+        content = path.read_bytes()  # once: the hashed bytes are the used ones
         member = read_member(path, content)
         fix_dropout(member, index)
         members.append(member.to(device, memory_format=torch.channels_last).eval())

@@ -13,7 +13,7 @@ from scipy.special import log_ndtr, ndtr, ndtri
 
 __all__ = [
     "Brightness",
-    "Law",
+    "TruncatedNormal",
     "first_law",
     "pair_evidence",
     "sample_above_zero",
@@ -31,7 +31,7 @@ class Brightness(NamedTuple):
     spread: float
 
 
-class Law(NamedTuple):
+class TruncatedNormal(NamedTuple):
     """Normal distributions, truncated below zero, of emissions that occurred: mean and 1 / sd."""
 
     mean: NDArray[np.float64]
@@ -40,7 +40,7 @@ class Law(NamedTuple):
 
 def single_law(
     fields: NDArray, gram: NDArray, brightness: Brightness
-) -> tuple[NDArray[np.float64], Law]:
+) -> tuple[NDArray[np.float64], TruncatedNormal]:
     """Log odds of an emission against none, brightness integrated out; and its distribution.
 
     Args:
@@ -54,10 +54,10 @@ def single_law(
     scaled = brightness.mean / brightness.spread
     log_odds = np.log(prior / precision) + (mean * root) ** 2 - scaled**2
     log_odds = log_odds / 2 + log_ndtr(mean * root) - log_ndtr(scaled)
-    return log_odds, Law(mean, root)
+    return log_odds, TruncatedNormal(mean, root)
 
 
-def sample_above_zero(law: Law, generator: np.random.Generator) -> NDArray[np.float64]:
+def sample_above_zero(law: TruncatedNormal, generator: np.random.Generator) -> NDArray[np.float64]:
     """Draws of the truncated normal, by inversion of its cumulative distribution function."""
     below = ndtr(-law.mean * law.root_precision)
     chance = below + (1 - below) * generator.random(law.mean.shape)
@@ -87,18 +87,20 @@ def pair_evidence(fields: NDArray, gram: NDArray, brightness: Brightness) -> NDA
 
 def first_law(
     fields: NDArray, gram: NDArray, second_emits: NDArray[np.bool_], brightness: Brightness
-) -> Law:
+) -> TruncatedNormal:
     """Distribution of the first brightness of a pair, the second integrated out where it emits."""
     _, alone = single_law(fields[0], gram[0], brightness)
     means, determinant, precisions = _pair_means(fields, gram, brightness)
     root = np.sqrt(determinant / precisions[1])
-    return Law(
+    return TruncatedNormal(
         np.where(second_emits, means[0], alone.mean),
         np.where(second_emits, root, alone.root_precision),
     )
 
 
-def second_law(fields: NDArray, gram: NDArray, first: NDArray, brightness: Brightness) -> Law:
+def second_law(
+    fields: NDArray, gram: NDArray, first: NDArray, brightness: Brightness
+) -> TruncatedNormal:
     """Distribution of the second brightness given the first, zero where that does not emit."""
     return single_law(fields[1] - gram[2] * first, gram[1], brightness)[1]
 

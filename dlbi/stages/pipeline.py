@@ -45,7 +45,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the user may decide; None is estimated from the movie.
+    """Options of a reconstruction; None is estimated from the movie.
 
     Args:
         stage: the last stage, one of `STAGES`.

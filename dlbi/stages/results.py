@@ -1,4 +1,4 @@
-"""Files of a reconstruction: maps, overview, and the record of what they were made with."""
+"""Files of a reconstruction: maps, overview, and the record of their settings."""
 
 from __future__ import annotations
 

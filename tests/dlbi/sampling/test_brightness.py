@@ -7,7 +7,7 @@ from scipy.stats import kstest, norm, truncnorm
 
 from bayesdl_sim.dlbi.sampling.brightness import (
     Brightness,
-    Law,
+    TruncatedNormal,
     first_law,
     pair_evidence,
     sample_above_zero,
@@ -41,7 +41,7 @@ def test_frames_that_say_nothing_have_even_odds():
 
 @pytest.mark.parametrize("mean", [4.0, 0.3, -2.0])
 def test_draws_follow_the_cut_off_law(mean):
-    law = Law(np.full(4000, mean), np.full(4000, 1 / 1.5))
+    law = TruncatedNormal(np.full(4000, mean), np.full(4000, 1 / 1.5))
     draws = sample_above_zero(law, np.random.default_rng(0))
     expected = truncnorm(-mean / 1.5, np.inf, loc=mean, scale=1.5)
     assert kstest(draws, expected.cdf).pvalue > 1e-3
