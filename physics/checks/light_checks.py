@@ -26,6 +26,8 @@ class LightChecks:
     Attributes:
         brightness: of each frame over the median of the nine.
         bleaching: brightness lost from the first to the last frame, share; negative: gained.
+        offset_share: largest difference of a frame's background from that of the mean frame, which
+            was taken off (`sensor.offsets`), over the light of the lit pixels.
         drift_px: largest shift between the sums of the orientations, raw pixels.
         drift_error_px: by how much the three shifts fail to add up to zero.
         signal_e: median electrons of the lit pixels; NaN where the gain of the camera is unknown.
@@ -37,6 +39,7 @@ class LightChecks:
 
     brightness: tuple[float, ...]
     bleaching: float
+    offset_share: float
     drift_px: float
     drift_error_px: float
     signal_e: float
@@ -59,6 +62,7 @@ def light_checks(stack: MeasuredFrames, steady: Tensor, optics: Optics) -> Light
     return LightChecks(
         brightness=brightness,
         bleaching=_bleaching(brightness),
+        offset_share=float(stack.offsets.abs().max()) / max(signal, 1e-12),
         drift_px=shift.largest_px,
         drift_error_px=shift.error_px,
         signal_e=signal / gain if gain > 0 else math.nan,

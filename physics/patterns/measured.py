@@ -20,6 +20,7 @@ from bayesdl_sim.physics.patterns.noise import (
 from bayesdl_sim.physics.sensor.hot import cooled, dead_pixels, hot_pixels
 from bayesdl_sim.physics.sensor.lines import odd_lines
 from bayesdl_sim.physics.sensor.missing import filled, missing_pixels, validity
+from bayesdl_sim.physics.sensor.offsets import frame_offsets
 from bayesdl_sim.physics.spots import spot_weight
 from bayesdl_sim.utils.errors import InputError
 
@@ -69,6 +70,16 @@ class MeasuredFrames:
         return self._without_data | self.odd
 
     @cached_property
+    def offsets(self) -> Tensor:
+        """Counts (9,) of each frame's background above that of the mean, see `sensor.offsets`."""
+        return frame_offsets(self.counts, ~self.missing)
+
+    @property
+    def level(self) -> Tensor:
+        """Counts (9, H, W) with one background for all frames."""
+        return self.counts - self.offsets[:, None, None]
+
+    @cached_property
     def validity(self) -> Tensor | None:
         """Weight of the pixels (H, W): 0 without data, lower beside them; None: all hold some."""
         return validity(self.missing)
@@ -86,7 +97,7 @@ class MeasuredFrames:
                 f"expected a raw stack of ({frames}, H, W) with at least {SMALLEST_SIDE} pixels a "
                 f"side, found {shape}"
             )
-        counts = filled(self.counts, self.missing)
+        counts = filled(self.level, self.missing)
         if not bool(torch.isfinite(counts).all()):
             raise InputError(
                 "the raw stack holds hardly any finite value (NaN or infinity elsewhere)"

@@ -26,6 +26,7 @@ NO_FRINGES = 2e-4  # largest power of fringes over that of wide field: modulatio
 NO_FRINGES_SIGMA = 2.0  # above the noise
 LEAST_GROUP = 3  # frames with the same fringes that prove a wrong order
 FAULTY_TOLERANCE = 1e-3  # of the pixels
+OFFSET_TOLERANCE = 0.1  # of the light; a lamp that varies by 5 % over haze makes up to 0.1
 PATTERN_RANGE = (0.17, 0.40)  # cycles per raw pixel, of the training sets
 PIXEL_RANGE_NM = (55.0, 100.0)  # of the training sets
 CLEAR = 6.0  # confidence of a pattern
@@ -181,6 +182,9 @@ def _value_faults(checks: Mapping[str, Any]) -> list[Finding]:
     faults = []
     if checks["missing"]:
         faults.append(Finding(False, checks["missing"]))
+    if checks["offset_share"] > OFFSET_TOLERANCE:
+        reason = f"the background differs between the frames by {checks['offset_share']:.0%} of the"
+        faults.append(Finding(False, f"{reason} light: it was brought to one level"))
     share = checks["clipped_share"]
     if share > CLIPPED_TOLERANCE:
         reason = f"{share:.0%} of the values are clipped at the lowest one"

@@ -24,6 +24,7 @@ from bayesdl_sim.physics.reconstruction.first_guess import (
 from bayesdl_sim.physics.sensor.hot import cooled, dead_among, hot_pixels
 from bayesdl_sim.physics.sensor.lines import odd_lines
 from bayesdl_sim.physics.sensor.missing import filled, missing_in_bands
+from bayesdl_sim.physics.sensor.offsets import coarse_frames, offsets_of
 from bayesdl_sim.physics.spots import UNDIMMED, dimming
 from bayesdl_sim.utils.pieces.brightest import brightest_square
 from bayesdl_sim.utils.pieces.spans import Square, blocks_of, doubled
@@ -60,12 +61,16 @@ class LargeField:
     def __init__(
         self, counts: Callable[[Square], Tensor], size: tuple[int, int], source: str
     ) -> None:
-        self.counts, self.size, self.source = counts, size, source
+        self._raw, self.size, self.source = counts, size, source
+
+    def counts(self, square: Square) -> Tensor:
+        """The frames (9, h, w) of a part, in counts with one background for all frames."""
+        return self._raw(square) - self.offsets[:, None, None]
 
     def bands(self) -> Iterator[Tensor]:
-        """The field's rows from the first to the last, (9, h, W) each."""
+        """The field's rows from the first to the last, (9, h, W) each, as they were stored."""
         for block in blocks_of((self.size[0], 1), BAND, 0):
-            yield self.counts((block.write[0], slice(0, self.size[1])))
+            yield self._raw((block.write[0], slice(0, self.size[1])))
 
     @cached_property
     def missing(self) -> Tensor:
@@ -76,6 +81,16 @@ class LargeField:
     @cached_property
     def _counts_mean(self) -> Tensor:
         return torch.cat([band.mean(dim=0) for band in self.bands()])
+
+    @cached_property
+    def offsets(self) -> Tensor:
+        """Counts (9,) of each frame's background above that of the mean, see `sensor.offsets`."""
+        parts, row = [], 0
+        for band in self.bands():
+            usable = ~self.missing[row : row + band.shape[1]]
+            parts.append(coarse_frames(band, usable))
+            row += band.shape[1]
+        return offsets_of(torch.cat(parts, dim=1))
 
     @cached_property
     def _mean(self) -> Tensor:
@@ -117,7 +132,8 @@ class LargeField:
         def pieces() -> Iterator[Tensor]:
             row = 0
             for band in self.bands():
-                yield band[:, ~left_out[row : row + band.shape[1]]]
+                level = band - self.offsets[:, None, None]
+                yield level[:, ~left_out[row : row + band.shape[1]]]
                 row += band.shape[1]
 
         return normalisation_in_pieces(pieces, self.source)

@@ -154,7 +154,7 @@ class PreparedStack:
         """
         if square is not None:
             return self.large(t).shown(square) if self.is_large else self.shown(t)[:, *square]
-        frames, factor = filled(self.frames(t).counts, self.missing(t)), self.dimming(t)
+        frames, factor = filled(self._level(t), self.missing(t)), self.dimming(t)
         frames = cooled(frames, self.faulty(t))
         if factor is None:
             return frames
@@ -258,6 +258,8 @@ class PreparedStack:
         source, raw = str(self.stack.source), self.stack.raw[t]
         if self.min_max:
             return min_max_of(raw, source)
+        if self._has_offsets(t):
+            raw = self._level(t).cpu().numpy()
         left_out, factor = self.missing(t) | self.faulty(t), self.dimming(t)
         left_out = left_out if factor is None else left_out | (factor < UNDIMMED)
         return normalisation_of(raw, source, ~left_out if bool(left_out.any()) else None)
@@ -276,7 +278,15 @@ class PreparedStack:
     def _is_changed(self, t: int) -> bool:
         """Whether the network input holds other values than the file."""
         left_out = self.missing(t) | self.faulty(t)
-        return bool(left_out.any()) or self.dimming(t) is not None
+        return bool(left_out.any()) or self.dimming(t) is not None or self._has_offsets(t)
+
+    def _has_offsets(self, t: int) -> bool:
+        """Whether the frames differ in their background; the released code does not ask."""
+        return not self.min_max and bool(self.frames(t).offsets.any())
+
+    def _level(self, t: int) -> Tensor:
+        """The frames with one background, or as they are stored, for the released code."""
+        return self.frames(t).level if self._has_offsets(t) else self.frames(t).counts
 
     def _estimate(self, t: int) -> Estimate:
         if self.is_large:

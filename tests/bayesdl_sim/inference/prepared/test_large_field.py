@@ -53,6 +53,15 @@ def test_bands_are_the_whole_field(bands):
     assert all(rows.stop - rows.start <= 20 for rows, _ in field.asked)
 
 
+def test_frames_have_one_background(bands):
+    raw = counts()
+    offsets = torch.tensor([5.0, -5, 10, -10, 0, 20, -20, 15, -15])
+    field, whole = field_of(raw + offsets[:, None, None]), (slice(0, 90), slice(0, 70))
+    torch.testing.assert_close(field.offsets, offsets, atol=1.0, rtol=0)
+    assert float((field.counts(whole) - raw).abs().max()) < 1.0
+    assert field.norm.scale == pytest.approx(field_of(raw).norm.scale, rel=0.02)
+
+
 def test_gaps_are_found_across_bands(bands):
     raw = counts()
     raw[:, 15:30, 10:25] = 0.0

@@ -15,7 +15,7 @@ from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.inference.prepared import stack as module
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.physics.patterns.estimation import estimate
-from bayesdl_sim.physics.patterns.measured import measured
+from bayesdl_sim.physics.patterns.measured import MeasuredFrames, measured
 from bayesdl_sim.physics.reconstruction.first_guess import first_guess
 from bayesdl_sim.physics.reconstruction.resimulation import examine
 
@@ -48,7 +48,8 @@ def estimates(monkeypatch):
 
 
 def test_scales_are_those_of_the_normalisation(stack):
-    assert PreparedStack(stack).norm(0) == normalisation_of(stack.raw[0])
+    level = MeasuredFrames(torch.from_numpy(stack.raw[0].astype(np.float32))).level.numpy()
+    assert PreparedStack(stack).norm(0) == normalisation_of(level)
     assert PreparedStack(stack, min_max=True).norm(0) == min_max_of(stack.raw[0])
 
 
@@ -118,6 +119,25 @@ def test_shared_patterns_change_a_first_guess_by_little(stack_of, cristae):
     shared = first_guess(prepared.counts(1), prepared.patterns(1))
     assert prepared.estimated == [0]
     assert float((shared - alone).abs().mean()) < 0.05 * float(alone.std())
+
+
+def test_networks_see_one_background(stack_of, cristae):
+    """Offsets of single frames, of up to a twentieth of the light, are taken off."""
+    raw = cristae[:, :96, :96].astype(np.float32)
+    offsets = np.float32([4, -6, 2, 8, -2, 0, -8, 6, -4])[:, None, None]
+    inputs = input_spec({"options": {"in_channels": 13}, "inputs": GUESS})
+    seen, expected = (
+        PreparedStack(stack_of(counts)).network_input(0, inputs) for counts in (raw + offsets, raw)
+    )
+    assert float((seen - expected).abs().mean()) < 0.05 * float(expected[:, :9].std())
+
+
+def test_the_released_code_keeps_the_backgrounds(stack_of, cristae):
+    raw = cristae[:, :96, :96].astype(np.float32)
+    raw[4] += 20
+    prepared = PreparedStack(stack_of(raw), min_max=True)
+    assert prepared.norm(0) == min_max_of(raw)
+    assert torch.equal(prepared.shown(0), torch.from_numpy(raw))
 
 
 def test_given_optics_reach_the_guess_and_yield_to_clear_fringes(stack):
