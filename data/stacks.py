@@ -74,6 +74,12 @@ class RawStack:
     clipped_share: float = 0.0
     order: tuple[int, ...] | None = None
 
+    def window(self, t: int, rows: slice, columns: slice) -> np.ndarray:
+        """The frames (9, h, w) of a time point, in some rows and columns."""
+        if isinstance(self.raw, FramesOnDisk):
+            return self.raw.window(t, rows, columns)
+        return self.raw[t][:, rows, columns]
+
 
 @dataclass(frozen=True, kw_only=True)
 class StackEntry:

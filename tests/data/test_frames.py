@@ -59,6 +59,8 @@ def test_opened_frames_are_those_that_are_read(kind, tmp_path):
     for t in (2, 0, -1):
         np.testing.assert_array_equal(opened.raw[t], read.raw[t])
         np.testing.assert_array_equal(opened.raw[t], SERIES[t])
+    square = slice(3, 17), slice(0, 9)
+    np.testing.assert_array_equal(opened.window(1, *square), read.window(1, *square))
     assert opened.raw.stored(1).dtype == np.uint16
     with pytest.raises(IndexError):
         opened.raw[3]

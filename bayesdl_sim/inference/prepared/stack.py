@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bayesdl_sim.data.frames import FramesOnDisk
 from bayesdl_sim.data.inputs import InputSpec, network_input
 from bayesdl_sim.data.normalise import Normalisation, min_max_of, normalisation_of
 from bayesdl_sim.data.stacks import RawStack
@@ -98,13 +97,7 @@ class PreparedStack:
 
     def counts(self, t: int, square: Square | None = None) -> Tensor:
         """The frames of one time point (9, H, W), or a part of them, in counts."""
-        raw = self.stack.raw
-        if square is None:
-            part = raw[t]
-        elif isinstance(raw, FramesOnDisk):
-            part = raw.window(t, *square)
-        else:
-            part = raw[t][:, *square]
+        part = self.stack.raw[t] if square is None else self.stack.window(t, *square)
         return torch.from_numpy(np.array(part, np.float32)).to(self.device)
 
     def frames(self, t: int) -> MeasuredFrames:
@@ -215,9 +208,8 @@ class PreparedStack:
 
     def network_input(self, t: int, inputs: InputSpec) -> Tensor:
         """The network input of one time point, (1, F, H, W)."""
-        norm, guess, shown = self.norm(t), None, self.shown(t)
-        if inputs.first_guess:
-            guess = self.guess(t, shown) / np.float32(norm.scale)
+        norm, shown = self.norm(t), self.shown(t)
+        guess = self.guess(t, shown) / np.float32(norm.scale) if inputs.first_guess else None
         raw = shown.cpu().numpy() if self._is_changed(t) else self.stack.raw[t]
         # The released code divides in float64 and rounds once, when it makes a tensor.
         raw = raw.astype(np.float64) if self.min_max else raw
@@ -255,11 +247,10 @@ class PreparedStack:
     def _norm(self, t: int) -> Normalisation:
         if self.is_large:
             return self.large(t).norm
-        source, raw = str(self.stack.source), self.stack.raw[t]
+        source = str(self.stack.source)
         if self.min_max:
-            return min_max_of(raw, source)
-        if self._has_offsets(t):
-            raw = self._level(t).cpu().numpy()
+            return min_max_of(self.stack.raw[t], source)
+        raw = self._level(t).cpu().numpy()
         left_out, factor = self.missing(t) | self.faulty(t), self.dimming(t)
         left_out = left_out if factor is None else left_out | (factor < UNDIMMED)
         return normalisation_of(raw, source, ~left_out if bool(left_out.any()) else None)
@@ -281,11 +272,10 @@ class PreparedStack:
         return bool(left_out.any()) or self.dimming(t) is not None or self._has_offsets(t)
 
     def _has_offsets(self, t: int) -> bool:
-        """Whether the frames differ in their background; the released code does not ask."""
         return not self.min_max and bool(self.frames(t).offsets.any())
 
     def _level(self, t: int) -> Tensor:
-        """The frames with one background, or as they are stored, for the released code."""
+        """Frames with one background; for the released code as stored."""
         return self.frames(t).level if self._has_offsets(t) else self.frames(t).counts
 
     def _estimate(self, t: int) -> Estimate:
