@@ -1,4 +1,4 @@
-"""Has anything changed between two images? The difference of two predictions of shared members."""
+"""Test for change between two images: the difference of two predictions of shared members."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
@@ -30,7 +30,7 @@ class Change(NamedTuple):
 
 
 class MemberImage(NamedTuple):
-    """What one member says about one image: mean and variance (B, 1, 2H, 2W)."""
+    """Prediction of one member for one image: mean and variance (B, 1, 2H, 2W)."""
 
     mean: Tensor
     variance: Tensor

@@ -1,4 +1,4 @@
-"""How far to trust each pixel: credibility, intervals, exceedance and draws of a prediction.
+"""Trust in each pixel: credibility, intervals, exceedance and draws of a prediction.
 
 All of them read the predictive distribution as the Gaussian `N(mean, total^2)`, which has the first
 two moments of the mixture of the members. The mixture itself would need every member's maps at once
@@ -116,7 +116,7 @@ def trust_maps(
     threshold: float | None = None,
     count: int = 0,
 ) -> dict[str, Tensor]:
-    """The maps of a result that say how far to trust it, by the names of their channels.
+    """The maps of a result for judging how far to trust it, by the names of their channels.
 
     "Credibility"; "Exceedance" if a threshold is given; "Draw 1" ... "Draw `count`".
     """

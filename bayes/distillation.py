@@ -1,4 +1,4 @@
-"""What a distilled network is fitted to: the predictive distribution of its teacher."""
+"""Energy of a distilled network: distance to the predictive distribution of its teacher."""
 
 from typing import NamedTuple
 

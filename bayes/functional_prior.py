@@ -1,8 +1,8 @@
 """A prior on functions: away from the training data, members may not agree.
 
-A prior on weights says little about what a network does with an input that is like none of its
+A prior on weights hardly constrains the output of a network for an input that is like none of its
 training. So all members of a posterior go on doing the same there, and their spread, the epistemic
-uncertainty, is as small as on the data. This prior speaks of the function itself. A chain `c` is
+uncertainty, is as small as on the data. This prior is on the function itself. A chain `c` is
 given the prior function
 
     p_c(x) = (1 + g_c) y(x),
@@ -12,8 +12,8 @@ stacks unlike the training data:
 
     L = <E(f(x), y)>_data + <E(f(x), p_c(x))>_outliers.
 
-Chains with gains of opposite sign (antithetic draws) agree where the data speak, differ by the gain
-where they do not, and their mean is that of the truth in both places.
+Chains with gains of opposite sign (antithetic draws) agree on the data, differ by the gain away
+from them, and their mean is that of the truth in both places.
 
 Source: Hafner et al., "Noise contrastive priors for functional uncertainty", UAI 2019, where the
 outliers are noisy copies of the data and the prior function is a Gaussian; and Pagliardini et al.,

@@ -1,4 +1,4 @@
-"""Likelihoods of step 2: what the tail's maps say about a pixel, given the mean.
+"""Likelihoods of step 2: distribution of a pixel by the maps of the tail, given the mean.
 
 The tail's channels are `log sigma^2` (gauss), `log b` (laplace), or `log lambda` and `log nu`
 (student: precision and degrees of freedom), as in the released training code. A network that was

@@ -15,7 +15,7 @@ Member = Callable[[Tensor], tuple[Tensor, Tensor | None]]
 
 
 class Prediction(NamedTuple):
-    """What the posterior says about an image; each map (B, 1, 2H, 2W), normalised intensity.
+    """Posterior prediction of an image; each map (B, 1, 2H, 2W), normalised intensity.
 
     Attributes:
         mean: mean of the members' means.
@@ -150,7 +150,7 @@ def _accumulated(
 
 @torch.no_grad()
 def _distilled(members: Iterable[Member], raw: Tensor) -> Prediction:
-    """What a single distilled network says by itself."""
+    """Prediction of a single distilled network by itself."""
     outputs = [member(raw) for member in members]
     if len(outputs) != 1:
         raise InputError(f"expected one distilled network, found {len(outputs)}")

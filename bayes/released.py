@@ -116,7 +116,7 @@ def predict_released(
 
 
 def released_deviation(likelihood: str, parameters: Tensor) -> Tensor:
-    """What the released code takes for the standard deviation of a likelihood.
+    """The standard deviation of a likelihood by the convention of the released code.
 
     gauss `exp(log_var / 2)`, as it is; laplace `b` (the standard deviation is `sqrt(2) b`);
     student `sqrt((nu + 2) / nu / lambda)`, as if the network had learnt `nu - 2`, although it was

@@ -1,4 +1,4 @@
-"""When to explore, when to sample and when to keep a member: restarting cosine cycles."""
+"""Schedule of exploring, sampling and keeping members: restarting cosine cycles."""
 
 import math
 from dataclasses import dataclass

@@ -116,7 +116,7 @@ def clipped_share(frames: np.ndarray) -> float:
 
 
 def count_facts(frames: np.ndarray, path: str | Path) -> CountFacts:
-    """Checks frames (n, H, W) of counts with `check_counts`, and says what is odd about them."""
+    """Checks frames (n, H, W) of counts with `check_counts`, and measures their oddities."""
     check_counts(frames, path, gaps=True)
     return CountFacts(
         negative=float(np.mean(frames < 0)),
@@ -127,26 +127,26 @@ def count_facts(frames: np.ndarray, path: str | Path) -> CountFacts:
 
 
 def count_warnings(facts: Sequence[CountFacts]) -> list[str]:
-    """What may be wrong with a stack, in sentences for people.
+    """Possible faults of a stack, in sentences for people.
 
     Args:
         facts: facts of the whole, or one by one of its time points.
     """
     negative, clipped, missing, _ = np.mean(facts, axis=0)
-    lowest, found = min(fact.lowest for fact in facts), []
+    lowest, warnings = min(fact.lowest for fact in facts), []
     if negative > MANY_NEGATIVE:
-        found.append(
+        warnings.append(
             f"{negative:.0%} of the values are negative, more than read noise makes: do not "
             "subtract the background"
         )
     if clipped:
-        found.append(
+        warnings.append(
             f"{clipped:.0%} of the values are clipped at the lowest one, {lowest:g}: do not "
             "subtract the background, and leave the camera's offset in"
         )
     if missing:
-        found.append(f"{missing:.1%} of the pixels hold no data (NaN)")
-    return found
+        warnings.append(f"{missing:.1%} of the pixels hold no data (NaN)")
+    return warnings
 
 
 def _bytes_exchanged(frame: np.ndarray) -> bool:

@@ -26,7 +26,7 @@ def find_stacks(path: str | Path, layout: FrameLayout | None = None) -> list[Pat
     A file is itself one stack, and so is a folder of single images. In a folder of multi-page
     files each file is a stack, and so is each subfolder of nine frames. In a folder without
     image files each subfolder with images is a stack. A damaged file is listed too, so that
-    `read_stacks` can say what is wrong with it.
+    `read_stacks` can report what is wrong with it.
 
     Args:
         layout: how the images lie in their files; with a mosaic each single image is a stack.
@@ -68,7 +68,7 @@ def frame_files(folder: Path, layout: FrameLayout) -> dict[str, list[Path]]:
     Names that differ in more than their numbers are stacks of their own.
 
     Returns:
-        What tells a stack from the others, empty if it is the only one -> its 9 T files, time
+        Suffix that distinguishes a stack, empty if it is the only one -> its 9 T files, time
         slowest.
 
     Raises:

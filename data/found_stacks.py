@@ -17,7 +17,7 @@ __all__ = ["found_stacks"]
 def found_stacks(path: str | Path, layout: FrameLayout | None = None) -> Iterator[StackEntry]:
     """Every stack of a file or of a folder of stacks.
 
-    A file that cannot be read is an entry whose `read` raises the `InputError` that says why.
+    A file that cannot be read is an entry whose `read` raises the `InputError` with the reason.
 
     Raises:
         InputError: nothing there, or no images in the folder.

@@ -1,9 +1,9 @@
-"""The order of the frames of a raw stack, as a user names it, and how it becomes orientation-major.
+"""Order of the frames of a raw stack, as a user names it, and its change to orientation-major.
 
 An order names what the images of a file are, slowest first: `orientation,phase` is three phases of
 orientation 0, then of 1, then of 2; `phase,orientation` shows all orientations at phase 0 first;
-`orientation,z,phase` holds all planes of an orientation together. This is the only place that
-knows what the words mean.
+`orientation,z,phase` holds all planes of an orientation together. The words are
+defined here only.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ WORD = re.compile(r"([a-z]+)(?:=(\d{1,6}))?")
 
 
 class FrameOrder(NamedTuple):
-    """How the images of a file follow each other, of N orientations and M phases."""
+    """Order in which the images of a file follow each other, of N orientations and M phases."""
 
     order: str
     orientations: int = 3
@@ -61,7 +61,7 @@ class FrameOrder(NamedTuple):
 
 
 def check_words(order: str) -> list[tuple[str, int | None]]:
-    """The roles that an order names, slowest first, each with its size if the order says it.
+    """The roles that an order names, slowest first, each with its size if the order states it.
 
     Roles are orientation, phase, plane, time, channel and position.
 

@@ -67,7 +67,7 @@ class FramesOnDisk:
         """A part (9, h, w) of one time point, in the type of the file.
 
         Of a plain file no more than that is read; images that have to be decoded stay in memory
-        until another time point is asked for.
+        until another time point is read.
         """
         known = self._decoded is not None and self._decoded[0] == t
         parts, decoded = [], []

@@ -81,29 +81,29 @@ def check_order(stacks: list[np.ndarray], order: FrameOrder, name: str) -> str:
 
     Args:
         stacks: frames (N M, H, W) in file order, some of the set.
-        order: what the user says.
+        order: order that the user states.
         name: the first of the files, for the message.
 
     Returns:
-        What was found: "confirmed by the fringes", or "fringes too weak to tell".
+        Result of the comparison: "confirmed by the fringes", or "fringes too weak to tell".
 
     Raises:
-        InputError: the fringes clearly say the other order.
+        InputError: the fringes clearly follow the other order.
     """
     if min(order.orientations, order.phases) < 2:
         return "not checked: there is only one orientation or phase"
-    own, other = (
+    stated, other = (
         np.array([fringe_peak(way.triples(frames)) for frames in stacks])
         for way in (order, order.other)
     )
-    ratio = float(np.exp(np.median(np.log(own / other))))
+    ratio = float(np.exp(np.median(np.log(stated / other))))
     if ratio < 1 / CLEAR_RATIO and np.median(other) > CLEAR_PEAK:
         raise InputError(
             f"{name}: the fringes do not follow the order {order.order}; they fit "
             f"{order.other.order} ({1 / ratio:.1f} times clearer): name that order, or, if you are "
             "sure of yours, set check_order to False"
         )
-    if ratio > CLEAR_RATIO and np.median(own) > CLEAR_PEAK:
+    if ratio > CLEAR_RATIO and np.median(stated) > CLEAR_PEAK:
         return "confirmed by the fringes"
     return "fringes too weak to tell"
 
@@ -208,7 +208,7 @@ def ordered(stack: RawStack, device: torch.device | str = "cpu") -> Ordered:
 
 
 def _searched(raw: np.ndarray | FramesOnDisk, t: int) -> np.ndarray:
-    """The part (9, h, w) of a time point that is asked; of a file no more is read at once."""
+    """The part (9, h, w) of a time point that is searched; of a file no more is read at once."""
     if not isinstance(raw, FramesOnDisk):
         return raw[t]
     height, width = raw.shape[-2:]
@@ -225,8 +225,8 @@ def _in_order(raw: np.ndarray | FramesOnDisk, order: tuple[int, ...]) -> np.ndar
 
 
 def _refuse_five_phases(groups: list[FringeGroup]) -> None:
-    found = {group.frames for group in groups}
-    if (0, 1, 2, 3, 4) in found and found <= {(0, 1, 2, 3, 4), (5, 6, 7, 8)}:
+    frame_sets = {group.frames for group in groups}
+    if (0, 1, 2, 3, 4) in frame_sets and frame_sets <= {(0, 1, 2, 3, 4), (5, 6, 7, 8)}:
         raise InputError(
             "five frames in a row show the same fringes: 5 phases: not supported; a 2D-SIM stack "
             "has 3 orientations x 3 phases"
@@ -250,9 +250,9 @@ def _fewest_moved(sets: list[set[int]]) -> tuple[int, ...]:
     stay = -1
     for arranged in permutations(sorted(sets, key=min)):
         order = []
-        for own, slot in zip(arranged, places, strict=True):
-            moved = iter(sorted(own - set(slot)))
-            order += [place if place in own else next(moved) for place in slot]
+        for frames, slot in zip(arranged, places, strict=True):
+            moved = iter(sorted(frames - set(slot)))
+            order += [place if place in frames else next(moved) for place in slot]
         staying = sum(frame == place for place, frame in enumerate(order))
         if staying > stay:
             best, stay = tuple(order), staying

@@ -1,4 +1,4 @@
-"""What a network is shown of a stack: its frames, normalised, and a first guess of the result."""
+"""Inputs of a network: the frames of a stack, normalised, and a first guess of the result."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -40,7 +40,7 @@ class InputSpec(NamedTuple):
 
     @property
     def averaged(self) -> int:
-        """How many leading channels have the wide field as their mean."""
+        """Number of leading channels whose mean is the wide field."""
         return FRAMES if self.frames is None else 1
 
     @property
@@ -67,7 +67,7 @@ NINE_FRAMES = InputSpec()
 
 
 class FirstGuess(NamedTuple):
-    """How a first guess is made, handed in by whoever knows the physics.
+    """Function that makes a first guess, handed in by the rooms that compute it.
 
     Attributes:
         make: counts (9, H, W) of a whole stack -> counts above background (2H, 2W); takes what
@@ -110,19 +110,19 @@ def chosen_frames(mode: str | None, frames: str | None) -> tuple[int, ...] | Non
 
 
 def require_inputs(spec: InputSpec, mode: str | None, frames: str | None) -> None:
-    """Checks a stored spec against the command line, where that says anything (`chosen_frames`).
+    """Checks a stored spec against the command line, where that names any frames (`chosen_frames`).
 
     Raises:
         InputError: the network was trained on other frames.
     """
     if mode is None and frames is None:
         return
-    asked = chosen_frames(mode, frames)
+    requested = chosen_frames(mode, frames)
     any_frames = mode == "SIM" and frames is None and spec.frames != ()
-    if not (any_frames or asked == spec.frames):
+    if not (any_frames or requested == spec.frames):
         raise InputError(
             f"the members were trained on {spec.describe()}, but input_frames and SISR_or_SIM "
-            f"ask for {InputSpec(asked).describe()}: leave them out, or choose other members"
+            f"ask for {InputSpec(requested).describe()}: leave them out, or choose other members"
         )
 
 
@@ -134,7 +134,7 @@ def input_spec(network: dict[str, Any], where: object = "the checkpoint") -> Inp
         where: the file that it comes from, for the message.
 
     Raises:
-        InputError: an entry that this version does not know, or that does not fit the network.
+        InputError: an entry that this version does not have, or that does not fit the network.
     """
     config, channels = network.get("inputs"), network["options"].get("in_channels", FRAMES)
     entries = {"frames": None, "first_guess": False} if config is None else config

@@ -1,8 +1,8 @@
-"""How the images of a file become raw stacks: what its axes are, which are chosen, in what order.
+"""Layout of the images of a file as raw stacks: its axes, which are chosen, in what order.
 
 The axes that a file names are used: colours, positions and planes become stacks of their own, time
 stays time, and one axis or two hold the nine frames. Files without named axes hold nine frames,
-or a multiple of nine as a time series, unless the user's order says otherwise.
+or a multiple of nine as a time series, unless the user's order is another.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ OTHER_SIM = {
 
 
 class NotAStack(ValueError):
-    """Why a series is not a stack; the text continues after the name of the file."""
+    """A series that is not a stack; the text, the reason, continues after the name of the file."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrameLayout:
-    """What the user says about a file; the default takes everything as the file states it.
+    """Layout of a file as the user states it; the default takes everything as the file states it.
 
     Attributes:
         order: order of the frames, slowest first, see `data.frame_order`; add z, time, channel or
@@ -122,7 +122,7 @@ class Arrangement:
     size: tuple[int, int]
 
     def count(self, role: str) -> int:
-        """How many of a role there are, such as planes."""
+        """Number of images of a role, such as planes."""
         pairs = zip(self.roles, self.sizes, strict=True)
         return math.prod(size for name, size in pairs if name == role)
 
@@ -200,7 +200,7 @@ def arrange(series: Series, layout: FrameLayout) -> Arrangement:
 
 
 def _axis_to_choose_from(axes: list[tuple[str, int]], least: int) -> int:
-    """Which axis `frames` counts along; -1 for all images in file order."""
+    """Index of the axis that `frames` counts along; -1 for all images in file order."""
     for letter in MULTIPLE:
         for place, (name, size) in enumerate(axes):
             if name == letter and size >= least:

@@ -1,4 +1,4 @@
-"""Which stacks of a file there are and which are chosen: series, colours, positions, planes."""
+"""Stacks of a file and the choice among them: series, colours, positions, planes."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def chosen_number(what: str, count: int, wanted: int | None, path: Path) -> Iter
 def _arranged(
     series: list[Series], layout: FrameLayout
 ) -> tuple[list[tuple[Series, Arrangement]], list[str]]:
-    """Those that are stacks; the reasons of those that are not, that of the largest first."""
+    """The series that are stacks; the reasons of those that are not, that of the largest first."""
     stacks, reasons = [], []
     for part in series:
         try:

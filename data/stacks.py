@@ -43,16 +43,16 @@ class RawStack:
     Attributes:
         raw: float32 (T, 9, H, W) in counts, orientation-major; T = 1 unless a time series. NaN
             where the file holds no data. Of a stack that was opened, not read, its time points are
-            read as they are asked for, and have not been checked.
-        pixel_size_nm: width of a pixel; None where the file does not say.
+            read as they are needed, and have not been checked.
+        pixel_size_nm: width of a pixel; None where the file does not state it.
         name: name for result files; with the colour, position and plane where the file has several.
         source: the file or folder.
         notes: what was read as what, in sentences for people.
         warnings: what may be wrong with the file, in sentences for people.
         channel: name of the colour, empty where there is none.
-        wavelength_nm: wavelength of that colour; None where the file does not say.
+        wavelength_nm: wavelength of that colour; None where the file does not state it.
         emission_nm, na: wavelength of its emission and numerical aperture of the objective; None
-            where the file does not say.
+            where the file does not state it.
         negative_share: share of the values that are below zero.
         clipped_share: share of the values that are clipped at the lowest one; 0 where none stand
             out.
@@ -204,7 +204,7 @@ def _entry(place: _Place) -> StackEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class _Place:
-    """Where a stack lies in its file, and the layout that chooses it alone."""
+    """Place of a stack in its file, and the layout that chooses it alone."""
 
     layout: FrameLayout
     name: str
@@ -241,7 +241,7 @@ def _open(place: _Place) -> RawStack:
 
 
 def _stack(place: _Place, raw: np.ndarray | FramesOnDisk) -> RawStack:
-    """The stack with what its file says about it."""
+    """The stack with the metadata of its file."""
     return RawStack(
         raw=raw,
         pixel_size_nm=place.file.pixel_size_nm,

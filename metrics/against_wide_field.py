@@ -52,7 +52,7 @@ def resolution_scale(sr: ArrayLike, wide_field: ArrayLike) -> ResolutionScaled:
             f"size, found {sr.shape}"
         )
 
-    # The middle of a field says enough; a coarse search keeps the fine one out of a side minimum.
+    # The middle of a field suffices; a coarse search keeps the fine one out of a side minimum.
     cut = [max(0, side - _SEARCHED_SIDE) // 2 for side in wide_field.shape]
     middle = _inner(sr, *(factor * n for n in cut)), _inner(wide_field, *cut)
 
@@ -66,8 +66,8 @@ def resolution_scale(sr: ArrayLike, wide_field: ArrayLike) -> ResolutionScaled:
     ]
     best = float(coarse[np.argmin(errors)])
     around = (max(best - 1, 0.0), min(best + 1, _WIDEST_RSF))
-    found = minimize_scalar(error, bounds=around, options={"xatol": 0.01})
-    sigma = float(found.x) if found.fun < error(best) else best
+    minimum = minimize_scalar(error, bounds=around, options={"xatol": 0.01})
+    sigma = float(minimum.x) if minimum.fun < error(best) else best
     return ResolutionScaled(_scaled(sr, wide_field, sigma), sigma)
 
 

@@ -1,4 +1,4 @@
-"""How certain a mean over cells is, when the stacks of one cell are not independent."""
+"""Uncertainty of a mean over cells, when the stacks of one cell are not independent."""
 
 from __future__ import annotations
 

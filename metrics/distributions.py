@@ -1,8 +1,8 @@
-"""How good a predictive distribution is, pixel by pixel: scores, calibration, sparsification.
+"""Quality of a predictive distribution, pixel by pixel: scores, calibration, sparsification.
 
 Pixels are arrays (n,) of any one shape: `target`, `mean` and `sigma` (the predictive standard
-deviation) in the same units, `error = target - mean`. Distributions are Gaussian where nothing
-else is said.
+deviation) in the same units, `error = target - mean`. Distributions are Gaussian unless
+stated otherwise.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ def observed_frequency(cdf: ArrayLike, expected: ArrayLike = QUANTILES) -> NDArr
     """The share of pixels whose target lies below each quantile of its own prediction.
 
     Args:
-        cdf: what each pixel's prediction says is the probability of a smaller value than its
-            target; `Phi(error / sigma)` of a Gaussian.
+        cdf: predicted probability, of each pixel, of a smaller value than its target;
+            `Phi(error / sigma)` of a Gaussian.
         expected: probabilities p.
 
     Returns:

@@ -1,6 +1,6 @@
-"""How good an image is: against a target, against wide field, and as a statement of uncertainty.
+"""Quality of an image: against a target, and of the uncertainty that is stated with it.
 
-All functions take 2-D images as (image, target) where nothing else is said, of any units.
+All functions take 2-D images as (image, target) unless stated otherwise, of any units.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def finite_image(image: ArrayLike) -> NDArray[np.float64]:
 def affine_fit(image: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
     """The image ``a * image + b`` that is nearest to the target in least squares.
 
-    Takes brightness and background out of a comparison, of which no reconstruction knows the units.
+    Takes brightness and background, whose units no reconstruction preserves, out of a comparison.
     """
     image, target = _pair(image, target)
     centred = image - image.mean()

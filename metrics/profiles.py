@@ -1,4 +1,4 @@
-"""A line along which one image shows most detail, and what every image shows along it."""
+"""The line along which one image shows most detail, and the profiles of all images along it."""
 
 from typing import NamedTuple
 

@@ -42,7 +42,7 @@ class Registered(NamedTuple):
     shift_px: tuple[float, float]
 
     def sentence(self) -> str:
-        """What was done, for people."""
+        """Description of the shift, for people."""
         if self.shift_px == (0.0, 0.0):
             return "no shift between image and reference"
         rows, columns = self.shift_px
@@ -70,10 +70,10 @@ def register(
             f"image and reference are expected to have the same size of at least "
             f"{4 * BORDER_PX + 1} pixels a side, found {moving.shape} and {fixed.shape}"
         )
-    found, _, _ = phase_cross_correlation(
+    displacement, _, _ = phase_cross_correlation(
         _prepared(fixed), _prepared(moving), upsample_factor=PER_PIXEL, normalization=None
     )
-    rows, columns = (float(value) for value in found)
+    rows, columns = (float(value) for value in displacement)
     length = float(np.hypot(rows, columns))
     if SMALLEST_SHIFT_PX <= length <= largest_px:
         moved = shift(_filled(moving), (rows, columns), order=3, mode="nearest")

@@ -1,4 +1,4 @@
-"""How fine the details of an image are: Fourier ring correlation and decorrelation analysis.
+"""Resolution of an image: Fourier ring correlation and decorrelation analysis.
 
 Resolutions are lengths in pixels of the image; times the pixel size they are in nanometres. 2 is
 the finest that pixels can show.
@@ -86,8 +86,8 @@ def frc_resolution(rings: RingCorrelation, threshold: str = "1/7") -> float:
         "1/7":     fixed
         "3-sigma": 3 / sqrt(n / 2), n the Fourier pixels of the ring, of which half are independent
 
-    Both were made for two noisy halves of the data. Against a truth without noise they say up to
-    where the image has anything in common with it, which is a kinder question: there the ring
+    Both were made for two noisy halves of the data. Against a truth without noise they give the
+    finest detail that the image has in common with it, which is more lenient: there the ring
     correlation 1/7 of two halves corresponds to 0.5.
 
     Args:

@@ -140,7 +140,7 @@ class BayesDL(nn.Module):
         mean = self.trunk.mean(features, raw)
         if self.tail is None:
             return Output(mean, None)
-        if self.config["likelihood"] == DISTILLED:  # its trunk is to know both uncertainties
+        if self.config["likelihood"] == DISTILLED:  # its trunk is trained for both uncertainties
             return Output(mean, self.tail(features, mean.detach()))
         # The tail never moves the trunk, whatever the flags: no gradient goes back through it.
         return Output(mean, self.tail(features.detach(), mean.detach()))
@@ -157,9 +157,9 @@ class Member(NamedTuple):
 def network_config(
     backbone: str, likelihood: str, inputs: dict[str, Any] | None = None, **options: float
 ) -> dict[str, Any]:
-    """What a checkpoint must store for the network to be built again.
+    """Configuration that a checkpoint must store for the network to be built again.
 
-    `inputs` says what the channels of its input are; the network itself does not need it.
+    `inputs` describes the channels of its input; the network itself does not need it.
     """
     config = {"model": "BayesDL", "backbone": backbone, "likelihood": likelihood}
     return config | {"inputs": inputs, "options": options}
@@ -169,7 +169,7 @@ def build_network(config: dict[str, Any], seed: int = 0) -> BayesDL:
     """The network of a stored configuration, with initial weights that the seed determines.
 
     Raises:
-        InputError: when the configuration names a network that this version does not know.
+        InputError: when the configuration names a network that this version does not have.
     """
     if config.get("model") != "BayesDL" or config.get("backbone") not in BACKBONES:
         raise InputError(
@@ -182,7 +182,7 @@ def build_network(config: dict[str, Any], seed: int = 0) -> BayesDL:
             f"unknown likelihood {config.get('likelihood')!r} of a network: expected none ('') or "
             f"{', '.join(TAIL_RANGES)}; use the version that wrote the checkpoint"
         )
-    # torch's initialisers know the global generator only, which is given back untouched. Of the
+    # torch's initialisers use the global generator only, which is given back untouched. Of the
     # generators only the CPU's is seeded: torch.manual_seed would reseed every GPU's as well.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -275,7 +275,7 @@ def load_member(
         network = build_network(config)
         network.load_state_dict(payload["state"])
         _as_sampled(network, sampler)
-    except UNFIT as error:  # an `InputError` too: it does not know the file
+    except UNFIT as error:  # an `InputError` too: it does not name the file
         reason = " ".join(str(error).split())[:REASON_LENGTH]
         raise InputError(
             f"{path}: the parameters do not fit a network of this version ({reason}); "

@@ -22,7 +22,7 @@ class FourierAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> same shape."""
-        with torch.autocast(x.device.type, enabled=False):  # transforms know no bfloat16
+        with torch.autocast(x.device.type, enabled=False):  # there is no transform in bfloat16
             amplitude = torch.fft.fft2(x.float()).abs()
             spectrum = torch.fft.fftshift((amplitude + FLOOR) ** EXPONENT, dim=(-2, -1))
         return x * self.conv2(self.conv1(spectrum).mean(dim=(2, 3), keepdim=True))

@@ -1,4 +1,4 @@
-"""A folder of posterior members, listed once: what each is, and each as a function."""
+"""A folder of posterior members, listed once: the facts about each, and each as a function."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ HELD_BYTES = 2**30  # of members that stay in memory: 200 of the shipped ones
 
 @dataclass(frozen=True, kw_only=True)
 class MemberFacts:
-    """What a result must record about a member that it was made with."""
+    """Facts about a member that every result made with it records."""
 
     path: Path
     sha256: str  # of the very bytes that were loaded

@@ -36,12 +36,12 @@ def is_released(path: Path) -> bool:
 
 def list_released(folder: str | Path) -> list[Path]:
     """The released members in a folder (SGLD_gauss_#1.pth ...) by their numbers; may be none."""
-    found = [
+    numbered = [
         (int(match[2]), path)
         for path in require_folder(folder, "checkpoint folder").iterdir()
         if (match := _FILE_NAME.fullmatch(path.name))
     ]
-    return [path for _, path in sorted(found)]
+    return [path for _, path in sorted(numbered)]
 
 
 def load_released(

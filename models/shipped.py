@@ -29,7 +29,7 @@ def shipped_folder() -> Path:
 
 
 def student_folder(folder: str | Path) -> Path:
-    """Where the student of a folder of members lies.
+    """Place of the student of a folder of members.
 
     Raises:
         InputError: there is none.

@@ -55,7 +55,7 @@ class Optics:
 
     @property
     def nominal(self) -> Optics:
-        """What every lab knows, aperture, wavelength and pixel size, with typical aberrations."""
+        """The nominal aperture, wavelength and pixel size, with typical aberrations."""
         return Optics(self.na, self.emission_nm, self.pixel_size_nm, TYPICAL_DAMPING)
 
     def to_dict(self) -> dict[str, Any]:
@@ -74,20 +74,21 @@ class Optics:
         Raises:
             InputError: a measured OTF that none of these has.
         """
-        own = (stored["na"], stored["emission_nm"], stored["pixel_size_nm"], stored["damping"])
+        names = ("na", "emission_nm", "pixel_size_nm", "damping")
+        parameters = tuple(stored[name] for name in names)
         if not stored["radial_otf"]:
-            return cls(*own)
+            return cls(*parameters)
         for known in measured:
-            if (known.na, known.emission_nm) == own[:2]:
-                return cls(*own, known.radial_otf, known.radial_step_per_um)
+            if (known.na, known.emission_nm) == parameters[:2]:
+                return cls(*parameters, known.radial_otf, known.radial_step_per_um)
         raise InputError(
-            f"a cell has a measured OTF of NA {own[0]} at {own[1]} nm, but this version has no "
-            "such OTF: simulate the set again"
+            f"a cell has a measured OTF of NA {parameters[0]} at {parameters[1]} nm, but this "
+            "version has no such OTF: simulate the set again"
         )
 
 
 # Cut-off 0.34 cycles per pixel and moderate aberrations, in the middle of what microscopes have:
-# for whatever needs to know the optics only roughly.
+# for whatever depends on the optics only roughly.
 TYPICAL_OPTICS = Optics(na=1.35, emission_nm=560.0, pixel_size_nm=70.0, damping=TYPICAL_DAMPING)
 
 

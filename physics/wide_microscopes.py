@@ -136,9 +136,9 @@ def camera_maps(camera: Camera, shape: tuple[int, int], generator: torch.Generat
 
 
 def _faint(microscope: Microscope, generator: torch.Generator) -> Microscope:
-    wanted = uniform(generator, *FAINT_MODULATION)
+    mean_modulation = uniform(generator, *FAINT_MODULATION)
     modulation = microscope.illumination.modulation
-    factor = wanted * ORIENTATIONS / sum(modulation)
+    factor = mean_modulation * ORIENTATIONS / sum(modulation)
     return relit(microscope, modulation=tuple(min(factor * m, 1.0) for m in modulation))
 
 
@@ -146,8 +146,8 @@ def _tirf(microscope: Microscope, generator: torch.Generator) -> Microscope:
     """Fringes finer than the detection resolves, and no light from out of focus."""
     light = microscope.illumination
     finest = max(light.frequency) / light.mean_frequency
-    wanted = microscope.optics.cutoff * uniform(generator, *TIRF_OVER_CUTOFF)
-    factor = min(wanted, TIRF_FINEST / finest) / light.mean_frequency
+    frequency = microscope.optics.cutoff * uniform(generator, *TIRF_OVER_CUTOFF)
+    factor = min(frequency, TIRF_FINEST / finest) / light.mean_frequency
     microscope = replace(microscope, haze_fraction=0.0)
     return relit(microscope, frequency=tuple(factor * k for k in light.frequency))
 

@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT_LINES, MODULE_LINES, FUNCTION_LINES, FOLDER_MODULES = 250, 300, 60, 12
+TUPLE_FIELDS = 4  # of a NamedTuple; larger records are dataclasses
 TESTS_PER_LINE = 0.6
 
 
@@ -71,6 +72,27 @@ def test_tests_keep_up_with_the_code():
     code = sum(map(lines_of, modules()))
     tests = sum(map(lines_of, (ROOT / "tests").rglob("*.py")))
     assert tests >= TESTS_PER_LINE * code
+
+
+def large_tuples(source):
+    """Names of the classes of a module that are a NamedTuple of too many fields."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ClassDef) and "NamedTuple" in map(ast.unparse, node.bases):
+            fields = [entry for entry in node.body if isinstance(entry, ast.AnnAssign)]
+            if len(fields) > TUPLE_FIELDS:
+                yield node.name
+
+
+def test_large_records_are_dataclasses():
+    paths = [*modules(), *(ROOT / "tests").rglob("*.py")]
+    records = {str(p.relative_to(ROOT)): [*large_tuples(p.read_text("utf-8"))] for p in paths}
+    assert {path: names for path, names in records.items() if names} == {}
+
+
+@pytest.mark.parametrize(("fields", "large"), [(4, []), (5, ["A"])])
+def test_a_large_tuple_is_noticed(fields, large):
+    source = "class A(NamedTuple):\n" + "".join(f"    x{n}: int\n" for n in range(fields))
+    assert list(large_tuples(source)) == large
 
 
 @pytest.mark.parametrize(

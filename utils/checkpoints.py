@@ -25,7 +25,7 @@ _MEMBER_NAME = re.compile(r"member_(\d+)\.pth")
 def save_checkpoint(path: str | Path, payload: dict[str, Any]) -> None:
     """Writes a checkpoint, whole or not at all: after a kill the previous one is still there.
 
-    ``payload`` should say what it is (``"format": "BayesDL-SIM member"``) and its ``version``;
+    ``payload`` should state its kind (``"format": "BayesDL-SIM member"``) and its ``version``;
     where it does not, it is marked as a ``BayesDL-SIM checkpoint`` of version 1.
 
     Raises:
@@ -35,17 +35,17 @@ def save_checkpoint(path: str | Path, payload: dict[str, Any]) -> None:
     marked = {"format": f"{_FAMILY} checkpoint", "version": _VERSION, **payload}
     if not str(marked["format"]).startswith(_FAMILY):
         raise TypeError(f"a checkpoint's format begins with {_FAMILY!r}, not {marked['format']!r}")
-    # Through memory, because only Python's own file can tell a full disk from other failures.
+    # Through memory, because only Python's own file reports a full disk apart from other failures.
     buffer = io.BytesIO()
     torch.save(marked, buffer)
     buffer.seek(0)
     try:
         torch.load(buffer, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        found = re.search(r"GLOBAL (\S+)", str(error))
+        refused = re.search(r"GLOBAL (\S+)", str(error))
         raise TypeError(
             "a checkpoint holds tensors, plain numbers, text, lists and dictionaries only, found "
-            f"{found[1] if found else error}"
+            f"{refused[1] if refused else error}"
         ) from None
     with atomic_path(path) as partial:
         partial.write_bytes(buffer.getbuffer())
@@ -101,8 +101,8 @@ def _load(path: str | Path, content: bytes | None = None) -> Any:
             warnings.simplefilter("ignore")  # about the pickle's dialect; our own message follows
             payload = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        # torch names the function that the file would call, or does not know the opcode that would
-        # call it (0x80 begins a bare pickle).
+        # torch names the function that the file would call, or does not recognise the opcode that
+        # would call it (0x80 begins a bare pickle).
         opcode = content[0] == 0x80 and "Unsupported operand" in str(error)
         if opcode or "GLOBAL" in str(error):
             raise InputError(
@@ -151,15 +151,17 @@ def _require_ours(path: Path, payload: Any) -> None:
             f"{_FAMILY}, found {len(payload)} entries ({keys} ...); name another file"
         )
     if not (isinstance(version, int) and version == _VERSION):
-        found = version if isinstance(version, int) and abs(version) < 10**6 else "something else"
+        description = (
+            version if isinstance(version, int) and abs(version) < 10**6 else "something else"
+        )
         raise InputError(
-            f"checkpoint {path}: expected version {_VERSION}, found {found}; "
+            f"checkpoint {path}: expected version {_VERSION}, found {description}; "
             f"use the {_FAMILY} that wrote it, or train it again"
         )
 
 
 def member_path(folder: str | Path, index: int) -> Path:
-    """Where a posterior draw lives: ``folder/member_01.pth``, counted from 1."""
+    """Path of a posterior draw: ``folder/member_01.pth``, counted from 1."""
     if index < 1:
         raise ValueError(f"members are counted from 1, not {index}")
     return Path(folder) / f"member_{index:02d}.pth"
@@ -172,14 +174,14 @@ def list_members(folder: str | Path) -> list[Path]:
         InputError: when there is no such folder or it holds no member.
     """
     folder = require_folder(folder, "checkpoint folder")
-    found = [
+    numbered = [
         (int(match[1]), path)
         for path in folder.iterdir()
         if (match := _MEMBER_NAME.fullmatch(path.name))
     ]
-    if not found:
+    if not numbered:
         raise InputError(
             f"no posterior members in {folder}: expected member_01.pth, member_02.pth, ...; "
             "train them first (train.py, step 1) or name another folder"
         )
-    return [path for _, path in sorted(found)]
+    return [path for _, path in sorted(numbered)]

@@ -25,7 +25,7 @@ def choose_device(device: str = "auto", gpu_id: int | None = None) -> torch.devi
         gpu_id: number of the GPU for ``auto`` and ``cuda``; negative means the CPU.
 
     Raises:
-        InputError: when a GPU is asked for that is not there.
+        InputError: when a GPU is requested that is not there.
     """
     name = device.strip().lower()
     kind, _, number = name.partition(":")
@@ -36,9 +36,9 @@ def choose_device(device: str = "auto", gpu_id: int | None = None) -> torch.devi
         raise InputError(f"device {device} and gpu_id {gpu_id} disagree; give one of them")
     if kind == "cpu" or (kind == "auto" and gpu_id is not None and gpu_id < 0):
         return torch.device("cpu")
-    wanted = number or gpu_id is not None
+    names_a_gpu = number or gpu_id is not None
     if not torch.cuda.is_available():
-        if kind == "auto" and not wanted:
+        if kind == "auto" and not names_a_gpu:
             return torch.device("cpu")
         raise InputError(
             "a CUDA GPU was requested, but PyTorch finds none; "
@@ -69,7 +69,7 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
 def _native_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    # Private names, which may go: without them the answer is no, which costs time but no accuracy.
+    # Private names, which may go: without them it is false, which costs time but no accuracy.
     probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     has_units = any(getattr(torch.cpu, probe)() for probe in probes if hasattr(torch.cpu, probe))
     return has_units and _bf16_pays()

@@ -71,9 +71,9 @@ def write_picture(
 ) -> None:
     """Writes a PNG of an image with colour bar (``label`` gives its units) and scale bar.
 
-    Of a time series it shows the first time point, and the title says so. ``limits`` are the values
+    Of a time series it shows the first time point, as the title states. ``limits`` are the values
     at the ends of the colours (default: `display_limits` of the image). Within ``border`` pixels of
-    the edges the image says nothing: they are hatched.
+    the edges the image is not valid: they are hatched.
     """
     image = checked_image(image)
     longest = max(image.shape[-2:])

@@ -40,7 +40,7 @@ class _WithoutEffect(argparse.Action):
 
 
 def accept_without_effect(parser: argparse.ArgumentParser, options: Mapping[str, str]) -> None:
-    """Lets a command line hold options that do nothing, each of which says so when it is used.
+    """Lets a command line hold options that do nothing, each of which prints that when it is used.
 
     Args:
         options: name, without dashes -> why it has no effect.

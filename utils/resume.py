@@ -34,7 +34,7 @@ def save_progress(
         path: path of the file.
         parts: objects with `state_dict` (network, optimiser, schedule, sampler), by name.
         identity: the settings that decide the result, nested as `require_same` takes them.
-        progress: numbers and texts that say how far the run is.
+        progress: numbers and texts that record how far the run is.
     """
     states = {name: part.state_dict() for name, part in parts.items()}
     payload = {"identity": dict(identity), "progress": progress, "states": states}

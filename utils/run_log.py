@@ -22,7 +22,7 @@ __all__ = ["EpochLog", "provenance"]
 
 
 def provenance() -> dict[str, Any]:
-    """What a result was made with: versions, kind of machine, commit of this repository if any."""
+    """Provenance of a result: versions, kind of machine, commit of this repository if any."""
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,

@@ -1,4 +1,4 @@
-"""Checks what a JSON file holds before anything of it is used.
+"""Checks the content of a JSON file before anything of it is used.
 
 A damaged or hand-edited file must end in one line that names the file, the entry and what was
 expected there, not in a traceback of the code that happens to use the entry first. A kind is a
@@ -39,7 +39,7 @@ LARGEST_TEXT = 100_000  # characters; the longest entries of our files are hashe
 
 
 class Misfit(ValueError):
-    """An entry that is not of its kind; the text says which, what was expected and found."""
+    """An entry that is not of its kind; the text names it, what was expected and found."""
 
     def __init__(self, place: str, expected: str, found: Any) -> None:
         super().__init__(f"{place or 'the file'}: expected {expected}, found {_short(found)}")

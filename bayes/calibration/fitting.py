@@ -34,7 +34,7 @@ GRID = np.concatenate([[0.0], TAILS, QUANTILES, 1 - TAILS[::-1], [1.0]])  # of t
 
 
 class HeldOut(NamedTuple):
-    """How a calibration does on stacks that it was not fitted on; lower is better.
+    """Scores of a calibration on stacks that it was not fitted on; lower is better.
 
     `nll`: Gaussian, per pixel, up to a term that all calibrations share; `interval_error`: by how
     much the share of a stack's lit pixels that the 90 % interval covers is off, mean over stacks.
@@ -183,7 +183,7 @@ def _held_out(
 
 
 def _structures(cells: Sequence[Sequence[CalibrationStack]]) -> list[list[int]]:
-    """The cells of each structure; none where all show the same, or nobody says what."""
+    """The cells of each structure; none where all show the same one, or an unknown one."""
     names = [cell[0].structure for cell in cells]
     groups = [[i for i, name in enumerate(names) if name == one] for one in dict.fromkeys(names)]
     return groups if len(groups) > 1 else []

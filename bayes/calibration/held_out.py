@@ -1,4 +1,4 @@
-"""Does the stated uncertainty match the errors of held-out pixels?"""
+"""Match between the stated uncertainty and the errors of held-out pixels."""
 
 import math
 

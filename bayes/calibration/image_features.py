@@ -1,6 +1,6 @@
 """Two image-level features, and the factors on standard deviations that they predict.
 
-Some stacks are harder than others, and a tail that sees a neighbourhood cannot know: where the
+Some stacks are harder than others, which a tail cannot infer from a neighbourhood: where the
 members disagree, their deviations are rather too large, and for a dense, bright field of sharp
 filaments too small. Nor is structure wrong in the same measure as background: in dim light its
 deviations are nearly right, while those of the background are too large, and one factor for both
@@ -111,7 +111,7 @@ def features_from(contrast: float, aleatoric: float, epistemic: float) -> ImageF
 
 
 def brightness_of(mean: ArrayLike) -> NDArray[np.float32]:
-    """Where each pixel of one image stands between background, 0, and structure, 1.
+    """Position of each pixel of one image between background, 0, and structure, 1.
 
     Structure is what lies a quarter of the way from the 5th percentile of the image to its 99th, or
     above the 80th. Below these, it falls to 0 at the 5th, or at the 60th; the larger of the two.
@@ -143,7 +143,7 @@ def fit_feature_scale(stacks: Sequence[FittedPixels], constant: bool = False) ->
     The pinball loss of `log |z|` is smallest where a tenth of the errors exceeds 1.645 c, weighed
     by any of the terms: over background and structure, and over images of a small and of a large
     feature. A mean of z^2 would follow the few stacks that went wrong altogether. A ridge keeps
-    weights small that the stacks do not ask for. The mean of `log c` is zero.
+    weights small that the stacks do not need. The mean of `log c` is zero.
 
     Where the brightness of the pixels is known, background and structure have weights of their own.
 

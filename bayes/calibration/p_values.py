@@ -1,4 +1,4 @@
-"""Conformal p-values: how unusual a new case is among known cases, over many scores."""
+"""Conformal p-values of a new case among known cases, over many scores."""
 
 from __future__ import annotations
 

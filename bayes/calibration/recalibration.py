@@ -22,7 +22,7 @@ from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["KINDS", "SMALLEST_TAIL", "Bounds", "Calibration"]
 
-SMALLEST_TAIL = 0.0005  # probability; the map knows nothing farther out
+SMALLEST_TAIL = 0.0005  # probability; the map ends there
 KINDS = {
     "conformal": "conformal risk control: on the average new cell at most the rest lies outside",
     "calibrated": "as calibrated on validation cells, without a guarantee",
@@ -64,7 +64,7 @@ class Calibration:
     def factor(
         self, features: ImageFeatures | None, brightness: ArrayLike | None = None
     ) -> float | NDArray[np.float64]:
-        """What the standard deviations of an image with these features are multiplied by.
+        """Factor on the standard deviations of an image with these features.
 
         Args:
             brightness: brightness of its pixels, see `image_features.brightness_of`.
@@ -78,11 +78,11 @@ class Calibration:
 
     def factors(self, prediction: Prediction) -> NDArray[np.float32]:
         """`factor` of every pixel of a batch as predicted: (B, 1, 2H, 2W), or (B, 1, 1, 1)."""
-        found = []
+        maps = []
         for mean, *parts in zip(*prediction[:3], strict=True):
             lit = brightness_of(mean.float().cpu().numpy()) if self.by_features else None
-            found.append(np.atleast_3d(self.factor(features_of(mean, *parts), lit)))
-        return np.stack(found).astype(np.float32)
+            maps.append(np.atleast_3d(self.factor(features_of(mean, *parts), lit)))
+        return np.stack(maps).astype(np.float32)
 
     def apply(self, prediction: Prediction) -> Prediction:
         """The batch (B, 1, 2H, 2W) with its three standard deviations multiplied by `factors`."""

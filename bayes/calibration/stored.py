@@ -33,9 +33,9 @@ __all__ = ["CALIBRATION_FILE", "find_calibration", "read_calibrations", "write_c
 
 CALIBRATION_FILE = "calibration.json"
 FORMAT = "BayesDL-SIM calibration"
-VERSION = 5  # 3 and 4 knew a factor by other features, of which 3 had no weights of the structure
+VERSION = 5  # 3 and 4 had a factor by other features, of which 3 had no weights of the structure
 NESTED = (3, 4, VERSION)
-OLDER = (1, 2)  # held one calibration, of all members; the first knew no factor by features
+OLDER = (1, 2)  # held one calibration, of all members; the first had no factor by features
 LARGEST_EXPONENT = 100.0  # e^100 is no factor of a standard deviation
 
 _NUMBER = number()
@@ -72,23 +72,23 @@ def _feature_scale(value: Any, place: str) -> FeatureScale:
     """A scale whose factors are finite and positive for every pixel of every image."""
     three = list_of(_NUMBER, length=3)
     kinds = {"weights": three, "low": _PAIR, "high": _PAIR, "lit_weights": optional(maybe(three))}
-    found = record(kinds)(value, place)
-    low, high = (ImageFeatures(*found[name]) for name in ("low", "high"))
-    lit = found.get("lit_weights")
-    for constant, *slopes in (found["weights"], lit or found["weights"]):
+    stored = record(kinds)(value, place)
+    low, high = (ImageFeatures(*stored[name]) for name in ("low", "high"))
+    lit = stored.get("lit_weights")
+    for constant, *slopes in (stored["weights"], lit or stored["weights"]):
         exponents = [
             w * end for features in (low, high) for w, end in zip(slopes, features, strict=True)
         ]
         if max(map(abs, [constant, *exponents])) > LARGEST_EXPONENT:
             raise Misfit(place, "weights that give a usual factor", "ones that do not")
-    return FeatureScale(tuple(found["weights"]), low, high, None if lit is None else tuple(lit))
+    return FeatureScale(tuple(stored["weights"]), low, high, None if lit is None else tuple(lit))
 
 
 def _probability_map(value: Any, place: str) -> dict[str, list[float]]:
-    found = record({"expected": _rising, "observed": _rising})(value, place)
-    if len(found["expected"]) != len(found["observed"]):
+    stored = record({"expected": _rising, "observed": _rising})(value, place)
+    if len(stored["expected"]) != len(stored["observed"]):
         raise Misfit(place, "as many observed as expected probabilities", "other numbers of them")
-    return found
+    return stored
 
 
 _ENTRY = {
@@ -172,15 +172,15 @@ def _nested(payload: dict[str, Any], path: str | Path) -> list[Calibration]:
         "fitted_on": mapping_of(anything()),
         "by_members": list_of(entry, least=1),
     }
-    found = checked(payload, kinds, path, "calibration")
-    members = [(item["file"], item["sha256"]) for item in found["members"]]
+    content = checked(payload, kinds, path, "calibration")
+    members = [(item["file"], item["sha256"]) for item in content["members"]]
     calibrations = []
-    for item in found["by_members"]:
+    for item in content["by_members"]:
         _refuse_other_features(payload["version"], item.get("by_features"), path)
-        facts = {"fitted_on": found["fitted_on"] | item["fitted_on"]}
+        facts = {"fitted_on": content["fitted_on"] | item["fitted_on"]}
         facts = checked(facts, {"fitted_on": _FITTED_ON}, path, "calibration")
-        own = dict(members[: item["members"]])
-        calibrations.append(_calibration(item | facts, item.get("by_features"), own))
+        first_members = dict(members[: item["members"]])
+        calibrations.append(_calibration(item | facts, item.get("by_features"), first_members))
     return calibrations
 
 
@@ -191,9 +191,9 @@ def _older(payload: dict[str, Any], path: str | Path) -> Calibration:
         "by_look": optional(maybe(_feature_scale)),  # as the factor by features was called
         "fitted_on": _FITTED_ON,
     }
-    found = checked(payload, kinds, path, "calibration")
-    _refuse_other_features(payload["version"], found.get("by_look"), path)
-    return _calibration(found, None, found["members"])
+    content = checked(payload, kinds, path, "calibration")
+    _refuse_other_features(payload["version"], content.get("by_look"), path)
+    return _calibration(content, None, content["members"])
 
 
 def _refuse_other_features(version: int, by_features: object | None, path: str | Path) -> None:
@@ -230,7 +230,7 @@ def find_calibration(
 
     Raises:
         InputError: the named file cannot be used, or the folder's is damaged. One in the folder
-            that was fitted for other members is not applied, and the line says so.
+            that was fitted for other members is not applied, which the line states.
     """
     if named is not None and str(named) == "none":
         return None, "calibration: none, as asked"
@@ -238,16 +238,16 @@ def find_calibration(
     if named is None and not path.is_file():
         return None, "calibration: none beside the members (calibrate.py fits one)"
     calibrations = read_calibrations(path)
-    found = next((c for c in calibrations if c.members == dict(members)), None)
-    if found is None:
+    calibration = next((c for c in calibrations if c.members == dict(members)), None)
+    if calibration is None:
         reason = _other_members(path, calibrations, members)
         if named is not None:
             raise InputError(reason)
         return None, f"WARNING: uncertainties are not calibrated: {reason}"
-    words = f"calibration: {path}, standard deviations x {found.scale:.3f}"
-    if found.by_features is not None:
+    words = f"calibration: {path}, standard deviations x {calibration.scale:.3f}"
+    if calibration.by_features is not None:
         words += " and a factor by features of the image"
-    return found, words
+    return calibration, words
 
 
 def _other_members(

@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, not by its name, and its bytes without compression."""
+"""Format of a file by its first bytes, not by its name, and its bytes without compression."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def content_of(path: str | Path) -> str:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The image files of a folder, unsorted: by content, or by an ending that promises an image."""
+    """The image files of a folder, unsorted: by content, or by the ending of an image."""
     return [
         item
         for item in folder.iterdir()

@@ -30,8 +30,8 @@ class Channel:
 
     Attributes:
         name: empty where the file gives none.
-        emission_nm, excitation_nm: wavelengths; None where the file does not say.
-        na: numerical aperture of the objective; None where the file does not say.
+        emission_nm, excitation_nm: wavelengths; None where the file does not state them.
+        na: numerical aperture of the objective; None where the file does not state it.
     """
 
     name: str = ""
@@ -56,7 +56,7 @@ class Series:
         dtype: number type of the pixels.
         read: gives the pixels in that shape.
         name: name of the series, for people; may be empty.
-        channels: channels of the axis C; empty where the file says nothing.
+        channels: channels of the axis C; empty where the file names none.
         pages: opens the file for reading image by image, and gives a function from the number of
             an image, in C order of `shape`, to its (H, W) pixels; None where the format can only
             be read whole.
@@ -86,14 +86,14 @@ class Series:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFile:
-    """What a file holds, without its pixels.
+    """Contents of a file, without its pixels.
 
     Attributes:
         path: the file.
         format: name of the format for people, such as OME-TIFF.
         series: all of them, thumbnails included.
-        named_axes: whether the file itself says what its axes are.
-        pixel_size_nm: width of a pixel, None where the file does not say.
+        named_axes: whether the file itself names its axes.
+        pixel_size_nm: width of a pixel, None where the file does not state it.
         pixel_height_nm: its height.
     """
 

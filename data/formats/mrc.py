@@ -22,7 +22,7 @@ COMPLEX_MODES = (3, 4)
 PLAUSIBLE_NM = (20.0, 500.0)
 # Order of a DeltaVision file's sections, slowest first: its header counts T and W (colours) only.
 SEQUENCES = {0: "CTZ", 1: "TZC", 2: "TCZ"}
-IMOD_STAMP, IMOD_SIGNED = 1146047817, 1  # IMOD says whether bytes have a sign
+IMOD_STAMP, IMOD_SIGNED = 1146047817, 1  # IMOD states whether bytes have a sign
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ def read_mrc(path: str | Path) -> tuple[np.ndarray, float | None]:
     """Reads all images of a file in file order.
 
     BioSR writes neither the machine stamp nor the `MAP ` mark, and its voxel size is in
-    micrometres where the standard says Angstrom.
+    micrometres where the standard requires Angstrom.
 
     Args:
         path: MRC or DeltaVision file of real images (modes 0, 1, 2, 6, 12), gzip or not.
@@ -68,7 +68,7 @@ def mrc_shape(path: str | Path) -> tuple[int, int, int]:
 
 
 def open_mrc(path: str | Path) -> ImageFile:
-    """What a file holds; a DeltaVision header also says its colours and time points."""
+    """Contents of a file; a DeltaVision header also states its colours and time points."""
     path = Path(path)
     header = _header(path)
     count, *size = header.shape
@@ -97,7 +97,7 @@ def open_mrc(path: str | Path) -> ImageFile:
 
 
 def _pages(path: Path, header: _Header) -> Page:
-    """A function from the number of an image to its pixels, read as they are asked for."""
+    """A function from the number of an image to its pixels, read as they are needed."""
     size = header.shape[1:]
 
     def page(number: int) -> np.ndarray:
@@ -188,7 +188,7 @@ def _is_deltavision(head: bytes, order: str) -> bool:
 
 
 def _unsigned(head: bytes, order: str) -> bool:
-    """Whether bytes have no sign: in DeltaVision files, and where IMOD says so."""
+    """Whether bytes have no sign: in DeltaVision files, and where IMOD states so."""
     stamp, flags = struct.unpack_from(f"{order}2i", head, 152)
     return _is_deltavision(head, order) or (stamp == IMOD_STAMP and not flags & IMOD_SIGNED)
 

@@ -16,12 +16,12 @@ from bayesdl_sim.utils.errors import InputError
 __all__ = ["open_image_file", "read_images"]
 
 OPENERS = {"tiff": open_tiff, "mrc": open_mrc, "czi": open_czi, "nd2": open_nd2}
-# A damaged file is named as what its ending promises.
-PROMISED = {".tif": "tiff", ".tiff": "tiff", ".btf": "tiff", ".lsm": "tiff", ".mrc": "mrc"}
+# A damaged file is opened by its ending.
+ENDINGS = {".tif": "tiff", ".tiff": "tiff", ".btf": "tiff", ".lsm": "tiff", ".mrc": "mrc"}
 
 
 def open_image_file(path: str | Path) -> ImageFile:
-    """What a file holds, by its first bytes; its name does not matter.
+    """Contents of a file, by its first bytes; its name does not matter.
 
     Raises:
         InputError: missing, damaged, a Git LFS pointer, or a format that is not read here.
@@ -36,13 +36,13 @@ def open_image_file(path: str | Path) -> ImageFile:
             "pull` in its repository to get the image itself"
         )
     if content not in OPENERS:
-        if not content and path.suffix.lower() in PROMISED:
-            content = PROMISED[path.suffix.lower()]
+        if not content and path.suffix.lower() in ENDINGS:
+            content = ENDINGS[path.suffix.lower()]
         else:
-            found = content or "no format that is known"
+            description = content or "no format that is known"
             raise InputError(
-                f"{path} is {found}, but TIFF, MRC, DeltaVision, CZI or ND2 was expected: save the "
-                "raw stack as TIFF"
+                f"{path} is {description}, but TIFF, MRC, DeltaVision, CZI or ND2 was expected: "
+                "save the raw stack as TIFF"
             )
     try:
         return OPENERS[content](path)

@@ -69,7 +69,7 @@ def measured_optics() -> list[Optics]:
 
 
 def _require_whole(path: Path) -> None:
-    """Refuses, before memory is taken, a header that asks for more than its file holds."""
+    """Refuses, before memory is taken, a header that describes more than its file holds."""
     size = path.stat().st_size
     with path.open("rb") as file:
         header = file.read(HEADER)

@@ -1,4 +1,4 @@
-"""Reads TIFF files as microscopes, Fiji and Python write them, or says what is wrong with them."""
+"""Reads TIFF files as microscopes, Fiji and Python write them, or reports what is wrong."""
 
 import contextlib
 import io
@@ -29,7 +29,7 @@ COLOURS_OF_A_PICTURE = (2, 3, 4)  # samples of a pixel: grey and alpha, RGB, RGB
 
 
 def open_tiff(path: str | Path) -> ImageFile:
-    """What a file holds, its axes included; no pixel is decoded.
+    """Contents of a file, its axes included; no pixel is decoded.
 
     Raises:
         InputError: missing, truncated, not a TIFF, RGB.
@@ -101,7 +101,7 @@ def read_tiff(path: str | Path) -> tuple[np.ndarray, float | None]:
 
     Returns:
         Images (n, H, W) in the file's own type, and the pixel size in nm, None where the file
-        does not say one or says one outside 5 to 1000 nm (1000 nm itself is a placeholder).
+        does not state one or states one outside 5 to 1000 nm (1000 nm itself is a placeholder).
 
     Raises:
         InputError: missing, truncated, not a TIFF, RGB, images of several sizes.
@@ -139,7 +139,7 @@ def iterate_tiff(path: str | Path, chunk: int = 50) -> Iterator[np.ndarray]:
                 continue
             for start in range(0, count, chunk):
                 pages = part.pages[start : start + chunk]
-                size = part.shape[-2:]  # a page that says otherwise is damaged
+                size = part.shape[-2:]  # a page of another size is damaged
                 yield np.stack([np.asarray(page.asarray()).reshape(size) for page in pages])
 
 
@@ -195,11 +195,11 @@ def _check_chain(path: Path, file: BinaryIO, size: int) -> None:
     big = version == 43
     count_form, offset_form, entry = ("Q", "Q", 20) if big else ("H", "I", 12)
     (offset,) = struct.unpack_from(order + offset_form, head, 8 if big else 4)
-    seen = set()
+    offsets = set()
     while offset:
-        if offset in seen or offset >= size:
+        if offset in offsets or offset >= size:
             raise ValueError(f"an image header at byte {offset} of {size}")
-        seen.add(offset)
+        offsets.add(offset)
         file.seek(offset)
         (entries,) = struct.unpack(order + count_form, file.read(struct.calcsize("=" + count_form)))
         file.seek(entries * entry, 1)

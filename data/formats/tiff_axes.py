@@ -1,4 +1,4 @@
-"""What the axes of a TIFF file are, in the letters of `data.formats.image_file`."""
+"""Axes of a TIFF file in the letters of `data.formats.image_file`."""
 
 from __future__ import annotations
 

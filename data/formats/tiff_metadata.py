@@ -21,7 +21,7 @@ UNIT_NM = {
     **dict.fromkeys(("m", "meter"), 1e9),
     **dict.fromkeys(("inch", "inches"), 25.4e6),
 }
-PLAUSIBLE_NM = (5.0, 1000.0)  # uncalibrated files say 1 um, or a printer's 72 dpi (352778 nm)
+PLAUSIBLE_NM = (5.0, 1000.0)  # uncalibrated files state 1 um, or a printer's 72 dpi (352778 nm)
 
 
 def pixel_sizes_nm(file: tifffile.TiffFile) -> tuple[float | None, float | None]:
@@ -104,7 +104,7 @@ def _ome_nm(xml: str) -> tuple[float | None, float | None]:
 def _resolution_nm(file: tifffile.TiffFile) -> tuple[float | None, float | None]:
     page = file.pages.first
     unit = (file.imagej_metadata or {}).get("unit")
-    if unit is None:  # a plain TIFF knows pixels per inch or per centimetre only
+    if unit is None:  # a plain TIFF states pixels per inch or per centimetre only
         unit = {2: "inch", 3: "cm"}[int(page.tags["ResolutionUnit"].value)]
     width = _per_pixel(page, "XResolution", str(unit))
     height = _per_pixel(page, "YResolution", str(unit)) if "YResolution" in page.tags else None

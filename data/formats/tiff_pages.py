@@ -1,4 +1,4 @@
-"""TIFF files page by page: read as the pages are asked for, written each in its place.
+"""TIFF files page by page: read as the pages are needed, written each in its place.
 
 A file that is written has its final size and all its headers from the start, so that pages may come
 in any order, from several processes, and again after an interruption: the bytes are the same.

@@ -31,7 +31,7 @@ CZI_TYPES = {"Gray8": np.uint8, "Gray16": np.uint16, "Gray32Float": np.float32}
 
 
 def open_czi(path: str | Path) -> ImageFile:
-    """What a CZI file holds; each scene is a series.
+    """Contents of a CZI file; each scene is a series.
 
     Raises:
         InputError: pylibCZIrw is not installed, or it cannot read the file.
@@ -94,7 +94,7 @@ def _czi_metadata(document: dict[str, Any]) -> tuple[tuple[Channel, ...], tuple]
     na = _czi_aperture(metadata)
     with contextlib.suppress(Exception):
         image = metadata["Information"]["Image"]
-        found = image["Dimensions"]["Channels"]["Channel"]
+        entries = image["Dimensions"]["Channels"]["Channel"]
         channels = tuple(
             Channel(
                 name=str(entry.get("@Name") or ""),
@@ -102,7 +102,7 @@ def _czi_metadata(document: dict[str, Any]) -> tuple[tuple[Channel, ...], tuple]
                 excitation_nm=_wavelength(entry, "ExcitationWavelength"),
                 na=na,
             )
-            for entry in (found if isinstance(found, list) else [found])
+            for entry in (entries if isinstance(entries, list) else [entries])
         )
     with contextlib.suppress(Exception):
         for entry in metadata["Scaling"]["Items"]["Distance"]:
@@ -121,8 +121,8 @@ def _czi_aperture(metadata: dict[str, Any]) -> float | None:
     """Aperture of the objective that the image names, or of the only one in its file."""
     with contextlib.suppress(Exception):
         information = metadata["Information"]
-        found = information["Instrument"]["Objectives"]["Objective"]
-        lenses = found if isinstance(found, list) else [found]
+        objectives = information["Instrument"]["Objectives"]["Objective"]
+        lenses = objectives if isinstance(objectives, list) else [objectives]
         settings = information["Image"].get("ObjectiveSettings", {})
         named = settings.get("ObjectiveRef", {}).get("@Id")
         chosen = [lens for lens in lenses if lens.get("@Id") == named] if named else lenses
@@ -132,7 +132,7 @@ def _czi_aperture(metadata: dict[str, Any]) -> float | None:
 
 
 def open_nd2(path: str | Path) -> ImageFile:
-    """What an ND2 file holds.
+    """Contents of an ND2 file.
 
     Raises:
         InputError: nd2 is not installed, or it cannot read the file.

@@ -57,7 +57,7 @@ class SimDataset:
         cache_dir: folder of the memory-mapped copy; default `.cache` inside `root`.
         inputs: what the network is shown.
         first_guess: how its first guess is made; only an input without one goes without it.
-        tell_optics: whether the first guess knows the optics of some stacks (`KnownOptics`).
+        tell_optics: whether the first guess is given the optics of some stacks (`KnownOptics`).
 
     Raises:
         InputError: unknown part or cell, or whatever is wrong with the tree (see `open_cache`).
@@ -108,7 +108,7 @@ class SimDataset:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the whole set: its images, and what `dataset.json` says of them.
+        """SHA-256 of the whole set: its images, and what `dataset.json` states about them.
 
         It depends neither on the place and name of the set nor on the times of its files, and the
         other parts of the same set have the same.

@@ -32,7 +32,7 @@ def guesses_of(
     Args:
         stacks: stacks of one part of the data set.
         part: its name, which the file has too.
-        known_optics: what the guess knows of the optics of each stack; None is nothing.
+        known_optics: optics that the guess of each stack is given; None for none.
 
     Raises:
         InputError: no room for the file.

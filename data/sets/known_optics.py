@@ -1,4 +1,4 @@
-"""What the first guess knows of the optics of a simulated stack: the truth, roughly, nothing."""
+"""Optics that the first guess of a simulated stack is given: exact, approximate or none."""
 
 from dataclasses import replace
 
@@ -47,7 +47,7 @@ class KnownOptics:
             ) from error
 
     def __call__(self, cell: int, level: int) -> Optics | None:
-        """What is known of the optics of a stack; None is nothing."""
+        """The optics of a stack as the first guess is given them; None for none."""
         true = self._optics[cell]
         rng = np.random.default_rng([SEED, cell, level])
         place = rng.random()

@@ -1,4 +1,4 @@
-"""The folder tree of a data set. No other module knows a folder or file name of it.
+"""The folder tree of a data set. Its folder and file names are defined here only.
 
     root/dataset.json                   what the set is, every parameter that made it
     root/Raw/cell_i/level_j/1..9.tif    nine raw frames, orientation-major; i, j count from 1
@@ -39,7 +39,7 @@ OPTIONAL = ("details", "frames", "scale")  # entries that older files lack
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """What a data set is; the content of `dataset.json`.
+    """Description of a data set; the content of `dataset.json`.
 
     Attributes:
         sample: name of the structure, e.g. "F-actin".
@@ -118,7 +118,7 @@ def split_cells(cells: list[int]) -> dict[str, list[int]]:
 
 
 class DatasetTree:
-    """Where everything of one data set lies; path functions serve its writers and its readers.
+    """Paths of everything in one data set, for its writers and its readers.
 
     Args:
         root: the folder that holds (or will hold) `Raw`, `GT` and `WF`.
@@ -147,7 +147,7 @@ class DatasetTree:
         return self.root / "GT" / f"cell_{cell}" / "gt.tif"
 
     def source_path(self, cell: int) -> Path:
-        """What a converted cell was made from; beside its target."""
+        """File that names the sources of a converted cell; beside its target."""
         return self.root / "GT" / f"cell_{cell}" / "source.json"
 
     def wf_path(self, cell: int, level: int) -> Path:
@@ -261,8 +261,8 @@ def _numbered(folder: Path, stem: str) -> list[int]:
     padded = [name for name in names if re.fullmatch(rf"{stem}_0\d*", name)]
     if padded:
         raise InputError(f"{folder / padded[0]}: folders count from {stem}_1, without leading 0")
-    found = [re.fullmatch(rf"{stem}_(\d+)", name) for name in names]
-    numbers = sorted(int(match[1]) for match in found if match)
+    matches = [re.fullmatch(rf"{stem}_(\d+)", name) for name in names]
+    numbers = sorted(int(match[1]) for match in matches if match)
     if not numbers:
         raise InputError(f"{folder} holds no folder {stem}_1, {stem}_2, ...: check the path")
     return numbers

@@ -1,4 +1,4 @@
-"""Room on the disk, asked for before a large file is written."""
+"""Room on the disk, checked before a large file is written."""
 
 import shutil
 from pathlib import Path

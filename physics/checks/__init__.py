@@ -1,1 +1,1 @@
-"""Measures of a raw stack before it is reconstructed: what a careful microscopist looks at."""
+"""Measures of a raw stack before it is reconstructed, as a careful microscopist takes them."""

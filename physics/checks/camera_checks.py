@@ -1,4 +1,4 @@
-"""What camera, storage and other programs did to a stack: saturation, clipping, filters, copies."""
+"""Traces of camera, storage and other programs: saturation, clipping, filters, copies."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ SMOOTHING = 6.0  # raw pixels, of the variance that the frames are divided by
 LINES = 0.03  # cycles per raw pixel beside the axes, where the noise of rows and columns lies
 ALL_ALIKE = 1e-3  # of the noise of a frame, in what differs between frames of one exposure
 LEVELS = 6  # differences of neighbours that are counted, in grey values
-MOST_VALUES = 1 << 20  # that are asked for the step between grey values
-LEAST_TIES, MOST_TIES = 0.05, 0.5  # share of neighbours with the same value, between which it tells
+MOST_VALUES = 1 << 20  # in which the step between grey values is searched
+LEAST_TIES, MOST_TIES = 0.05, 0.5  # usable share of neighbours with the same value
 MOST_ROUNDING = 0.7  # of the noise beyond any lens
 OUTLIER = 4.0  # standard deviations of the noise that count; hot pixels repeat in all frames
 
@@ -106,12 +106,12 @@ def grey_step(values: Tensor) -> float:
 
 
 def neighbour_ties(counts: Tensor, light: Tensor, step: float) -> float:
-    """How often neighbours have the same value, over how often noise lets them.
+    """Frequency of neighbours with the same value, over that expected of noise.
 
     A median filter gives neighbouring pixels one and the same value of the nine around them. The
     differences d of noisy neighbours follow a normal law, so that the share of d = 0 is
-    `p1^(4/3) / p2^(1/3)` of the shares of 1 and 2 grey values. Bright pixels alone are asked, and
-    1 is returned where the noise is too small against a grey value to tell.
+    `p1^(4/3) / p2^(1/3)` of the shares of 1 and 2 grey values. Only bright pixels count, and 1 is
+    returned where the noise is too small against a grey value.
 
     Args:
         counts: (9, H, W).
@@ -125,9 +125,9 @@ def neighbour_ties(counts: Tensor, light: Tensor, step: float) -> float:
     for axis in (1, 2):
         size = counts.shape[axis] - 1
         first, second = (counts.narrow(axis, start, size) for start in (0, 1))
-        both = lit.narrow(axis - 1, 0, size) & lit.narrow(axis - 1, 1, size)
-        apart = ((first - second).abs() / step).round()[:, both]
-        shares.append(torch.stack([(apart == n).double().mean() for n in range(LEVELS)]))
+        lit_pairs = lit.narrow(axis - 1, 0, size) & lit.narrow(axis - 1, 1, size)
+        steps = ((first - second).abs() / step).round()[:, lit_pairs]
+        shares.append(torch.stack([(steps == n).double().mean() for n in range(LEVELS)]))
     none, *others = torch.stack(shares).mean(dim=0).tolist()
     others = [share / 2 for share in others]  # of both signs
     if not LEAST_TIES < none < MOST_TIES:

@@ -1,4 +1,4 @@
-"""How far the sample moved while a stack was taken: shifts between the orientations."""
+"""Drift of the sample while a stack was taken: shifts between the orientations."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def drift(frames: Tensor) -> Drift:
     spectra = torch.fft.fft2(sums.to(frames), s=fast_shape(shape)).cpu().numpy()
 
     def shift(a: int, b: int) -> np.ndarray:
-        found = phase_cross_correlation(
+        correlation = phase_cross_correlation(
             spectra[a], spectra[b], space="fourier", upsample_factor=FINENESS, normalization=None
         )
-        return np.asarray(found[0], dtype=np.float64)
+        return np.asarray(correlation[0], dtype=np.float64)
 
     first, second, whole = shift(0, 1), shift(1, 2), shift(0, 2)
     largest = max(float(np.hypot(*one)) for one in (first, second, whole))

@@ -1,4 +1,4 @@
-"""How the noise of a stack grows with its light: in proportion, unless the values were changed."""
+"""Growth of the noise of a stack with its light: in proportion, unless the values were changed."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ CONTRAST = 10.0  # of the brightest per cent over the noise of the dark: there i
 
 
 class NoiseGrowth(NamedTuple):
-    """How the noise variance of a stack grows with its light.
+    """Growth of the noise variance of a stack with its light.
 
     Attributes:
-        exponent: n of `a + b light^n`; 1 for counts of a camera, NaN where the noise does not tell.
-        error: its standard error; infinity where the noise does not tell.
+        exponent: n of `a + b light^n`; 1 for counts of a camera, NaN where it cannot be measured.
+        error: its standard error; infinity where the exponent cannot be measured.
         misfit: of a straight line, chi^2 of two more terms.
     """
 
@@ -49,7 +49,7 @@ class NoiseGrowth(NamedTuple):
 
     @property
     def deviation(self) -> float:
-        """How many standard errors the exponent is away from 1, either way; zero for NaN."""
+        """Distance of the exponent from 1 in standard errors, either way; zero for NaN."""
         return abs(self.exponent - 1) / self.error if math.isfinite(self.exponent) else 0.0
 
     @property
@@ -58,7 +58,7 @@ class NoiseGrowth(NamedTuple):
         return self.deviation > DOUBTFUL
 
 
-# Where the noise does not tell, and where it does not grow at all.
+# Where it cannot be measured, and where the noise does not grow at all.
 NOTHING, FLAT = NoiseGrowth(math.nan, math.inf, 0.0), NoiseGrowth(0.0, 0.1, 100.0)
 
 
@@ -77,7 +77,7 @@ class _Moments(NamedTuple):
 
 
 def noise_growth(frames: Tensor, weight: Tensor | None = None) -> NoiseGrowth:
-    """How the noise grows with the light: n of `variance = a + b light^n`, and what a line misses.
+    """Growth of the noise with the light: n of `variance = a + b light^n`, and misfit of a line.
 
     Counts of a camera have n = 1. A gamma g of the stored values (`counts^g`) leaves a variance
     that grows as `light^(2 - 1 / g)`: n is 0.75 for g = 0.8, zero for a square root. Where black
@@ -120,7 +120,7 @@ def stored_gamma(frames: Tensor, background: float, weight: Tensor | None = None
     """The gamma g of values stored as `(counts - black)^g`; NaN where none explains the noise.
 
     Values are raised to `1 / g` for several g, above zero or above the darkest one, and the g is
-    taken after which the noise grows most nearly as a line: the darkest pixels tell, too.
+    taken after which the noise grows most nearly as a line, the darkest pixels included.
 
     Args:
         frames: (9, H, W) without background.
@@ -141,7 +141,7 @@ def stored_gamma(frames: Tensor, background: float, weight: Tensor | None = None
 
 
 def _moments(frames: Tensor, weight: Tensor | None) -> _Moments | None:
-    """What is compared, without the borders of the field; None where there is too little of it."""
+    """Noise and light without the borders of the field; None where there is too little of it."""
     height, width = frames.shape[1:]
     inner = [slice(MARGIN + BORDER, MARGIN + n - BORDER) for n in (height, width)]
     weight = torch.ones_like(frames[0]) if weight is None else weight
@@ -193,7 +193,7 @@ def _with_error(estimates: Tensor) -> tuple[float, float]:
 
 
 def _chi2(estimates: Tensor) -> float:
-    """How far the mean of estimates (blocks, k), each without one block, is away from zero."""
+    """Distance from zero of the mean of estimates (blocks, k), each without one block."""
     rest = estimates - estimates.mean(dim=0)
     covariance = (len(rest) - 1) / len(rest) * rest.T @ rest
     covariance = covariance + 1e-9 * covariance.trace() * torch.eye(len(covariance)).to(rest)

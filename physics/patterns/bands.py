@@ -1,4 +1,4 @@
-"""What pattern estimation and Wiener filter share: bands, exposures, rings and tapers."""
+"""Bands, exposures, rings and tapers, which pattern estimation and Wiener filter share."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def exposures(frames: Tensor, optics: Optics, noise: float, weight: Tensor | Non
     ratio = sums / sums.mean(dim=1, keepdim=True)
     weight = FLUCTUATION**2 / (FLUCTUATION**2 + of_sample)
     gain = (1 + weight * (ratio - 1)).reshape(-1, 1, 1)
-    # An empty stack has no exposure to speak of: its sums are noise around zero.
+    # An empty stack has no measurable exposure: its sums are noise around zero.
     usable = bool((sums > 0).all()) and bool(((gain - 1).abs() < 0.5).all())
     return gain if usable else torch.ones_like(gain)
 
@@ -141,7 +141,7 @@ def separate(frames: Tensor, phase: tuple[tuple[float, ...], ...]) -> tuple[Tens
 
     Returns:
         `zero` (n, H, W) real, the wide-field band; `first` (n, H, W) complex, the band that the
-        fringes moved by the wave vector. Where the phases step by 120 degrees, both carry a
+        fringes shifted by the wave vector. Where the phases step by 120 degrees, both carry a
         third of the noise variance of a frame.
     """
     grouped = frames.reshape(len(phase), PHASES, *frames.shape[1:])
@@ -150,9 +150,9 @@ def separate(frames: Tensor, phase: tuple[tuple[float, ...], ...]) -> tuple[Tens
 
 
 def unmixing(phase: tuple[tuple[float, ...], ...]) -> Tensor:
-    """What `separate` multiplies the frames by: (n, 3, 3) float64, band x frame.
+    """Matrix that `separate` multiplies the frames by: (n, 3, 3) float64, band x frame.
 
-    The bands are the wide field and the real and the imaginary part of the moved band.
+    The bands are the wide field and the real and the imaginary part of the shifted band.
     """
     angles = torch.tensor(phase, dtype=torch.float64)
     mixing = torch.stack([torch.ones_like(angles), 2 * angles.cos(), -2 * angles.sin()], dim=-1)

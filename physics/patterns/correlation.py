@@ -1,8 +1,8 @@
-"""Where the fringes moved a band to: correlation with the wide-field band.
+"""Correlation of the shifted bands with the wide-field band, over wave vectors.
 
-A fringe pattern moves a copy of the sample's spectrum S by its wave vector k. What the lens passes
-of it is `first(f) = m/2 exp(i phase) O(f) S(f - k)`. The wide-field band tells S wherever O is not
-zero, so it predicts `first` for any k tried: the right k is the one whose prediction explains most.
+A fringe pattern shifts a copy of the sample's spectrum S by its wave vector k. The lens passes
+`first(f) = m/2 exp(i phase) O(f) S(f - k)` of it. The wide-field band determines S wherever O is
+not zero, so it predicts `first` for any k: the right k is the one whose prediction explains most.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class SearchedPlaces:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Field:
-    """What depends on the size, the light and the optics alone, needed for every band.
+    """Quantities of the size, the light and the optics alone, needed for every band.
 
     Attributes:
         window: (H, W) taper of the images, times the weight of each pixel.
@@ -184,8 +184,9 @@ def sample_of(wide: Tensor, field: Field, noise: float, strength: Tensor | None 
     """
     shape = tuple(field.transfer.shape)
     half = (..., slice(shape[1] // 2 + 1))  # all that follows is real in real space
-    seen = strength_of(wide, field) if strength is None else strength
-    share = (1 - noise * field.energy / seen.clamp(min=1e-300)).clamp(min=0.0).to(field.transfer)
+    band_power = strength_of(wide, field) if strength is None else strength
+    noise_share = noise * field.energy / band_power.clamp(min=1e-300)
+    share = (1 - noise_share).clamp(min=0.0).to(field.transfer)
     transfer = field.transfer[half]
     inverse = torch.where(transfer > OTF_FLOOR, 1 / transfer.clamp(min=OTF_FLOOR), 0.0)
     spectrum = wide[half] * (share[field.index[half]] * inverse)
@@ -194,11 +195,11 @@ def sample_of(wide: Tensor, field: Field, noise: float, strength: Tensor | None 
 
 
 class Reference(NamedTuple):
-    """A sample, ready to be correlated with one moved band; grid (h, w), padded.
+    """A sample, ready to be correlated with one shifted band; grid (h, w), padded.
 
     Attributes:
         sample: in real space.
-        weight: `O(f) / P(f)`, the filter of the moved band.
+        weight: `O(f) / P(f)`, the filter of the shifted band.
         likeness: autocorrelation of that band after the filter, 1 in the origin.
         template: real-space product, its origin in the middle, whose Fourier transform at k has
             the power of the template as its modulus.
@@ -213,13 +214,13 @@ class Reference(NamedTuple):
 def reference(
     sample: Sample, first: Tensor, field: Field, noise: float, strength: Tensor | None = None
 ) -> Reference:
-    """How to weigh a moved band before it is correlated with the sample.
+    """Weights of a shifted band before it is correlated with the sample.
 
     P is the ring-mean power of `first`: without this whitening the sample's strong low
-    frequencies, moved to places where they do not belong, would hide the peak of a weak overlap.
+    frequencies, shifted to places where they do not belong, would hide the peak of a weak overlap.
 
     Args:
-        first: the moved band, (h, w) of `Field.spectra` or half of it.
+        first: the shifted band, (h, w) of `Field.spectra` or half of it.
         noise: variance of a pixel of that band.
         strength: P, of `strength_of`, where it is known.
     """
@@ -244,10 +245,10 @@ def strength_of(band: Tensor, field: Field) -> Tensor:
 
 
 def filtered(ref: Reference, band: Tensor, field: Field) -> Tensor:
-    """The moved band as it is compared with the sample, in real space (h, w).
+    """The shifted band as it is compared with the sample, in real space (h, w).
 
     The second taper comes after the filter, since a filter of tapered fields is tilted near their
-    borders, and that moves the peak.
+    borders, which moves the peak.
 
     Args:
         band: (h, w) of `Field.spectra`; half of it is the band of a real image, which stays real.
@@ -276,11 +277,11 @@ def refine(ref: Reference, product: Tensor, ky: float, kx: float) -> tuple[float
     """
     steps = torch.linspace(-1, 1, 9, dtype=torch.float64, device=product.device)
     span_y, span_x = 0.5 / product.shape[0], 0.5 / product.shape[1]
-    both = torch.stack([ref.template.to(product), product])
+    products = torch.stack([ref.template.to(product), product])
     for _ in range(6):
         rows, columns = ky + span_y * steps, kx + span_x * steps
-        template, found = power(values_at(both, rows, columns))
-        score = found / template.sqrt().clamp(min=1e-30)
+        template_power, product_power = power(values_at(products, rows, columns))
+        score = product_power / template_power.sqrt().clamp(min=1e-30)
         if not float(score.max()) > 0:
             break  # nothing there: stay
         best = int(score.argmax())

@@ -1,7 +1,7 @@
-"""The cut-off of unknown optics, from the fringes: the lens whose bands overlap best.
+"""Cut-off of unknown optics from the fringes: that of the lens whose bands overlap best.
 
-A wide-field spectrum fades into the noise long before the cut-off. The moved bands tell more: they
-agree with the sample only if both are divided by the right transfer function.
+A wide-field spectrum fades into the noise long before the cut-off. The shifted bands hold more
+information: they agree with the sample only if both are divided by the right transfer function.
 """
 
 from __future__ import annotations
@@ -55,23 +55,23 @@ def fit_optics(
     noise: tuple[float, float],
     trust: float,
 ) -> Optics:
-    """Typical optics with the cut-off that explains most of the moved bands.
+    """Typical optics with the cut-off that explains most of the shifted bands.
 
     The log-likelihood gained by the patterns, `sum |<template, band>|^2 / |template|^2`, as a
     parabola through its largest value over `CUTOFFS`, with a Gaussian prior around the typical one.
 
     Args:
         wide: (h, w) of `Field.spectra`, the wide-field band.
-        bands: moved bands (h, w) of the orientations.
+        bands: shifted bands (h, w) of the orientations.
         waves: their wave vectors (ky, kx) in cycles per raw pixel.
-        noise: variance of a pixel of the wide-field and of a moved band.
+        noise: variance of a pixel of the wide-field and of a shifted band.
         trust: 0..1, that the waves are right; without any, the typical cut-off is left.
     """
     gains, strengths = [], [strength_of(band, field) for band in (wide, *bands)]
     for cutoff in CUTOFFS:
         away = (cutoff - TYPICAL_OPTICS.cutoff) / USUAL_SPREAD
-        seen = field.through(with_cutoff(cutoff))
-        gains.append(_explained(wide, bands, waves, seen, noise, strengths) - 0.5 * away**2)
+        tried_field = field.through(with_cutoff(cutoff))
+        gains.append(_explained(wide, bands, waves, tried_field, noise, strengths) - 0.5 * away**2)
     best = max(range(len(gains)), key=gains.__getitem__)
     cutoff = CUTOFFS[best]
     if 0 < best < len(gains) - 1:
@@ -94,7 +94,7 @@ def _explained(
         ref = reference(sample, band, field, noise[1], strength)
         product = correlate(ref, band, field)
         ky, kx = (torch.tensor([k], dtype=torch.float64, device=wide.device) for k in wave)
-        both = values_at(torch.stack([ref.template.to(product), product]), ky, kx).abs()
-        template, amplitude = (float(value) for value in both.flatten())
+        moduli = values_at(torch.stack([ref.template.to(product), product]), ky, kx).abs()
+        template, amplitude = (float(value) for value in moduli.flatten())
         total += amplitude**2 / max(template, 1e-30) * wide.numel()
     return total

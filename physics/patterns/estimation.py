@@ -86,7 +86,7 @@ def estimate(raw: Counts, optics: Optics | None = None) -> Estimate:
 
     1. Bands for phases of 0, 120, 240 degrees; the order only decides which of k and -k is found.
        The sample is estimated from the mean of all nine frames, where fringes cancel.
-    2. Correlation of the moved bands with the sample over all wave vectors, pixels weighed by
+    2. Correlation of the shifted bands with the sample over all wave vectors, pixels weighed by
        their noise; the three orientations are searched together, since they fan out by 60
        degrees, either way round. Unknown optics are fitted to the bands (`cutoff.fit_optics`).
     3. Wave vector to a sub-pixel; phases from the correlation, and steps between them from the
@@ -125,13 +125,13 @@ def estimate(raw: Counts, optics: Optics | None = None) -> Estimate:
     wide = torch.stack([triple.spectra.mean(dim=0) for triple in triples]).mean(dim=0)
     bands = [_bands(triple, NOMINAL)[0] for triple in triples]
     mean, line = frames.mean(dim=0), noise_line(frames, valid, bins)
-    tried, found = [optics] if optics else [with_cutoff(c) for c in TRIED_CUTOFFS], []
-    for glass in tried:
+    candidates, searches = [optics] if optics else [with_cutoff(c) for c in TRIED_CUTOFFS], []
+    for glass in candidates:
         sample = positive_sample(mean, glass, line, field)
-        found.append(_search(sample, bands, field.through(glass), noise, glass))
-        if found[-1].fan.is_clear:
+        searches.append(_search(sample, bands, field.through(glass), noise, glass))
+        if searches[-1].fan.is_clear:
             break
-    best = max(found, key=lambda one: one.fan.evidence)
+    best = max(searches, key=lambda one: one.fan.evidence)
     variances = (noise / (ORIENTATIONS * PHASES), noise / PHASES)
     trust = _sigmoid(best.fan.evidence + PRIOR_FAN)
     glass = fit_optics(wide, bands, best.fan.waves, best.field, variances, trust)
@@ -166,7 +166,7 @@ class _Triple:
 
 @dataclass(frozen=True, kw_only=True)
 class _Row:
-    """What is found of one orientation; `wave` is (ky, kx), the errors are standard errors."""
+    """Estimates of one orientation; `wave` is (ky, kx), the errors are standard errors."""
 
     wave: tuple[float, float]
     phases: tuple[float, ...]
@@ -204,7 +204,7 @@ def _triple(frames: Tensor, field: Field) -> _Triple:
 
 
 def _bands(triple: _Triple, phases: tuple[float, ...]) -> tuple[Tensor, Tensor]:
-    """The moved band that `bands.separate` finds: its spectrum (h, w) and itself, (H, W)."""
+    """The shifted band of `bands.separate`: its spectrum (h, w) and itself, (H, W)."""
     _, real, imaginary = unmixing((phases,))[0].to(triple.spectra)
     weights = real + 1j * imaginary
     spectrum = torch.tensordot(weights, triple.spectra, 1)
@@ -223,7 +223,7 @@ def _orientation(
     field, ref, wave = search.field, search.references[o], search.fan.waves[o]
     variances = (noise / (ORIENTATIONS * PHASES), noise / PHASES)
     phases = NOMINAL
-    both, earlier = None, None
+    pair, earlier = None, None
     for step in range(ROUNDS + 1):
         spectrum, image = _bands(triple, phases)
         product = correlate(ref, spectrum, field)
@@ -231,13 +231,13 @@ def _orientation(
             earlier, wave = wave, refine(ref, product, *wave)
         phases = turned(phases, product, wave)
         _, image = _bands(triple, phases)
-        both = overlap(wide, image, field, wave, variances, both if wave == earlier else None)
+        pair = overlap(wide, image, field, wave, variances, pair if wave == earlier else None)
         if step < ROUNDS:
-            low = both.above(LOW_SHARES[1] * search.optics.cutoff)
+            low = pair.above(LOW_SHARES[1] * search.optics.cutoff)
             phases = phases_from_mixture(phases, *mixture(low))
-    # From the frequencies that haze does not reach, if they tell enough.
+    # From the frequencies that haze does not reach, if they suffice.
     for share in LOW_SHARES:
-        depth, error = modulation(both.above(share * search.optics.cutoff))
+        depth, error = modulation(pair.above(share * search.optics.cutoff))
         if error < CLEAR_ERROR:
             break
     depth, error = plausible(depth / brightness, error)

@@ -1,4 +1,4 @@
-"""The nine frames of a stack with what every measurement needs of them, each measured once."""
+"""The nine frames of a stack and their basic measurements, each made once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SMALLEST_SIDE = 16  # raw pixels
 
 
 class MeasuredFrames:
-    """Raw frames, and what is measured of them when it is first asked for.
+    """Raw frames and their basic measurements, each made when it is first needed.
 
     The search for fringes, the first guess, the raw checks and the re-simulation of a stack share
     one of these. All tensors are on the device of the counts.
@@ -111,7 +111,7 @@ class MeasuredFrames:
 
     @cached_property
     def dead(self) -> Tensor:
-        """The pixels (H, W) that do not answer to light, some hot ones among them."""
+        """The pixels (H, W) that do not respond to light, some hot ones among them."""
         return dead_pixels(self._filled)
 
     @property
@@ -151,7 +151,7 @@ class MeasuredFrames:
 
     @cached_property
     def beyond_any_lens(self) -> Tensor:
-        """What the frames hold beyond any cut-off (9, H, W), see `noise.beyond_any_lens`."""
+        """Content of the frames beyond any cut-off (9, H, W), see `noise.beyond_any_lens`."""
         return beyond_any_lens(self.frames)
 
     @cached_property

@@ -88,7 +88,7 @@ def noise_line(
 
 
 def beyond_any_lens(frames: Tensor) -> Tensor:
-    """What frames (n, H, W) hold at the frequencies that no lens transmits: noise, and edges."""
+    """Content of frames (n, H, W) at the frequencies that no lens transmits: noise, and edges."""
     height, width = frames.shape[1:]
     shape = fast_shape((height, width))
     below, right = shape[0] - height, shape[1] - width

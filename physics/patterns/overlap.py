@@ -1,4 +1,4 @@
-"""Where the moved band overlaps the wide-field band: phases and modulation of the fringes."""
+"""Overlap of the shifted band with the wide-field band: phases and modulation of the fringes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bayesdl_sim.physics.patterns.correlation import Field
 __all__ = ["Overlap", "mixture", "modulation", "overlap", "plausible"]
 
 MODULATION_RANGE = (0.02, 1.0)
-MODULATION_GUESS = (0.5, 0.3)  # mean and standard deviation where the stack does not tell
+MODULATION_GUESS = (0.5, 0.3)  # prior mean and standard deviation
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -24,21 +24,21 @@ class Overlap:
     Attributes:
         radius: of f, cycles per raw pixel.
         wide: `zero(f) O(f + k)`.
-        moved: `first(f + k) O(f)`: the same sample through the same two OTFs, times m/2.
-        mirror: `conj(first)(f + k) O(f)`, the band that wrong phases mix into the moved one.
+        shifted: `first(f + k) O(f)`: the same sample through the same two OTFs, times m/2.
+        mirror: `conj(first)(f + k) O(f)`, the band that wrong phases mix into it.
         weight: inverse noise variance up to a factor.
-        noise_wide, noise_moved: weight times the noise power of `wide` and of the other two.
+        noise_wide, noise_shifted: weight times the noise power of `wide` and of the other two.
         places: of f in the flattened plane of `fft2`.
         transfer: `O(f)`.
     """
 
     radius: Tensor
     wide: Tensor
-    moved: Tensor
+    shifted: Tensor
     mirror: Tensor
     weight: Tensor
     noise_wide: Tensor
-    noise_moved: Tensor
+    noise_shifted: Tensor
     places: Tensor
     transfer: Tensor
 
@@ -56,53 +56,53 @@ def overlap(
     noise: tuple[float, float],
     known: Overlap | None = None,
 ) -> Overlap:
-    """Moves the first band back by the wave vector and brings both bands to the same OTF.
+    """Shifts the first band back by the wave vector and brings both bands to the same OTF.
 
     Args:
         zero: (h, w) of `Field.spectra`.
         first: (H, W), tapered.
         wave: (ky, kx) in cycles per raw pixel.
-        noise: variance of a pixel of the wide-field and of the moved band.
-        known: what was found with the same wave vector and another moved band, which all but the
-            moved bands is taken from.
+        noise: variance of a pixel of the wide-field and of the shifted band.
+        known: overlap of the same wave vector and another shifted band, from which all but the
+            shifted bands is taken.
     """
     if known is None:
-        known = _without_moved(zero, field, wave, noise)
+        known = _without_shifted(zero, field, wave, noise)
     device, (ky, kx) = first.device, wave
     rows = torch.arange(first.shape[0], dtype=torch.float64, device=device)[:, None]
     columns = torch.arange(first.shape[1], dtype=torch.float64, device=device)[None]
     sides = torch.stack([first, first.conj()]) * _wave(ky * rows, kx * columns).to(first)
-    moved = torch.fft.fft2(sides, s=tuple(field.transfer.shape)).flatten(1)[:, known.places]
-    moved, mirror = moved * known.transfer
-    return replace(known, moved=moved, mirror=mirror)
+    shifted = torch.fft.fft2(sides, s=tuple(field.transfer.shape)).flatten(1)[:, known.places]
+    shifted, mirror = shifted * known.transfer
+    return replace(known, shifted=shifted, mirror=mirror)
 
 
-def _without_moved(
+def _without_shifted(
     zero: Tensor, field: Field, wave: tuple[float, float], noise: tuple[float, float]
 ) -> Overlap:
-    """What of `overlap` depends on the wave vector alone; both moved bands are empty."""
+    """The part of `overlap` that depends on the wave vector alone; both shifted bands are empty."""
     transfer, (ky, kx) = field.transfer, wave
     shape, device = tuple(transfer.shape), transfer.device
     fy, fx = frequencies(shape, device)
     # A product with a wave in real space is a shift by any fraction of a frequency.
     carrier = _wave(ky * fy * shape[0], kx * fx * shape[1])
-    shifted = torch.fft.fft2(torch.fft.ifft2(transfer) * carrier.to(zero)).real
+    shifted_transfer = torch.fft.fft2(torch.fft.ifft2(transfer) * carrier.to(zero)).real
     radius, away = fy.square() + fx.square(), (fy + ky).square() + (fx + kx).square()
-    inside = (transfer > 0.02) & (shifted > 0.02) & (radius > 0) & (away > 0.05**2)
+    inside = (transfer > 0.02) & (shifted_transfer > 0.02) & (radius > 0) & (away > 0.05**2)
     places = inside.flatten().nonzero()[:, 0]
-    radius, transfer, shifted, zero = (
-        plane.flatten()[places] for plane in (radius, transfer, shifted, zero)
+    radius, transfer, shifted_transfer, zero = (
+        plane.flatten()[places] for plane in (radius, transfer, shifted_transfer, zero)
     )
-    weight = 1 / (transfer**2 + 0.06 * shifted**2)  # 0.06: (m/2)^2, m = 0.5
-    wide_noise, moved_noise = (variance * field.energy for variance in noise)
+    weight = 1 / (transfer**2 + 0.06 * shifted_transfer**2)  # 0.06: (m/2)^2, m = 0.5
+    wide_noise, shifted_noise = (variance * field.energy for variance in noise)
     return Overlap(
         radius=radius.sqrt(),
-        wide=zero * shifted,
-        moved=zero.new_zeros(0),
+        wide=zero * shifted_transfer,
+        shifted=zero.new_zeros(0),
         mirror=zero.new_zeros(0),
         weight=weight,
-        noise_wide=weight * shifted**2 * wide_noise,
-        noise_moved=weight * transfer**2 * moved_noise,
+        noise_wide=weight * shifted_transfer**2 * wide_noise,
+        noise_shifted=weight * transfer**2 * shifted_noise,
         places=places,
         transfer=transfer,
     )
@@ -113,26 +113,26 @@ def _wave(rows: Tensor, columns: Tensor) -> Tensor:
     return torch.exp(-2j * math.pi * rows) * torch.exp(-2j * math.pi * columns)
 
 
-def modulation(both: Overlap) -> tuple[float, float]:
-    """Depth of the fringes: `m = 2 |sum wide* moved| / (sum |wide|^2 - noise)`.
+def modulation(pair: Overlap) -> tuple[float, float]:
+    """Depth of the fringes: `m = 2 |sum wide* shifted| / (sum |wide|^2 - noise)`.
 
     Noise in the wide-field band would lower the ratio, so its known power is taken off.
 
     Returns:
         The modulation and its relative standard error, infinite where noise outweighs signal.
     """
-    numerator = float(torch.vdot(both.wide, both.weight * both.moved).abs())
-    strength = both.weight * power(both.wide)
-    total, bias = float(strength.sum()), float(both.noise_wide.sum())
+    numerator = float(torch.vdot(pair.wide, pair.weight * pair.shifted).abs())
+    strength = pair.weight * power(pair.wide)
+    total, bias = float(strength.sum()), float(pair.noise_wide.sum())
     if total <= 1.2 * bias or numerator == 0:
         return 0.0, math.inf
-    of_moved = float((strength * both.noise_moved).sum()) / numerator**2
-    of_wide = float((2 * strength * both.noise_wide).sum()) / (total - bias) ** 2
-    return 2 * numerator / (total - bias), math.sqrt(of_moved + of_wide)
+    of_shifted = float((strength * pair.noise_shifted).sum()) / numerator**2
+    of_wide = float((2 * strength * pair.noise_wide).sum()) / (total - bias) ** 2
+    return 2 * numerator / (total - bias), math.sqrt(of_shifted + of_wide)
 
 
 def plausible(depth: float, error: float) -> tuple[float, float]:
-    """Modulation drawn towards what is usual, as far as its relative `error` is large.
+    """Modulation drawn towards the usual one, as far as its relative `error` is large.
 
     Returns:
         The modulation and its standard error.
@@ -145,8 +145,8 @@ def plausible(depth: float, error: float) -> tuple[float, float]:
     return min(max(depth, MODULATION_RANGE[0]), MODULATION_RANGE[1]), (measured + prior) ** -0.5
 
 
-def mixture(both: Overlap) -> tuple[complex, complex, float]:
-    """The mixture `u moved + v mirror` that is nearest to the wide-field band.
+def mixture(pair: Overlap) -> tuple[complex, complex, float]:
+    """The mixture `u shifted + v mirror` that is nearest to the wide-field band.
 
     `v` is zero where the phases that separated the bands are right. Known noise is taken off the
     normal equations, within limits that keep them solvable.
@@ -156,18 +156,18 @@ def mixture(both: Overlap) -> tuple[complex, complex, float]:
     """
 
     def inner(x: Tensor, y: Tensor) -> complex:
-        return complex(torch.vdot(x, both.weight * y))
+        return complex(torch.vdot(x, pair.weight * y))
 
-    noise = float(both.noise_moved.sum())
-    uu, vv = inner(both.moved, both.moved).real, inner(both.mirror, both.mirror).real
-    uv = inner(both.moved, both.mirror)
+    noise = float(pair.noise_shifted.sum())
+    uu, vv = inner(pair.shifted, pair.shifted).real, inner(pair.mirror, pair.mirror).real
+    uv = inner(pair.shifted, pair.mirror)
     uu, vv = max(uu - noise, 0.2 * uu), max(vv - noise, 0.2 * vv)
     determinant = max(uu * vv - abs(uv) ** 2, 0.05 * uu * vv)
     if determinant <= 0:
         return 1.0, 0.0, math.inf
-    a, b = inner(both.moved, both.wide), inner(both.mirror, both.wide)
+    a, b = inner(pair.shifted, pair.wide), inner(pair.mirror, pair.wide)
     u, v = (vv * a - uv * b) / determinant, (uu * b - uv.conjugate() * a) / determinant
-    rest = both.weight * power(both.wide - u * both.moved - v * both.mirror)
+    rest = pair.weight * power(pair.wide - u * pair.shifted - v * pair.mirror)
     # 2: neighbouring frequencies of a tapered and padded field are not independent
-    spread = math.sqrt(2 * float((both.weight * power(both.mirror) * rest).sum()))
+    spread = math.sqrt(2 * float((pair.weight * power(pair.mirror) * rest).sum()))
     return u, v, spread * uu / determinant / max(abs(u), 1e-300)

@@ -32,10 +32,10 @@ def phases_from_mixture(
 ) -> tuple[float, ...]:
     """Phases that unmix the band which was separated with `phases`.
 
-    The mixture is a sum of the frames with weights `w_p`. It holds the moved band alone if
+    The mixture is a sum of the frames with weights `w_p`. It holds the shifted band alone if
     `sum w_p = 0` and `sum w_p exp(-i phase_p) = 0`: two triangles with sides of the same
     length, mirror images of each other, hence `phase_p = 2 arg w_p + constant`. The constant
-    makes the moved band a positive multiple of the sample. The phases are then drawn towards
+    makes the shifted band a positive multiple of the sample. The phases are then drawn towards
     steps of 120 degrees as far as their standard error exceeds what they usually deviate.
     """
     _, real, imaginary = unmixing((phases,))[0]

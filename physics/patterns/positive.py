@@ -1,4 +1,4 @@
-"""The sample that explains a wide-field image and is nowhere negative: sharper than any filter."""
+"""Positive sample that explains a wide-field image: sharper than that of any linear filter."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def sharpened(image: Tensor, optics: Optics, darkness: float) -> Tensor:
 def _levelled(image: Tensor) -> Tensor:
     """The image with its brightest places weighed down, so that a few do not decide for all.
 
-    A band is as bright as the sample there, so that what a place says grows with the square of its
-    brightness l: it is weighed by `(L / l)^2` where it exceeds the usual L.
+    A band is as bright as the sample there, so that the weight of a place grows with the square of
+    its brightness l: it is weighed by `(L / l)^2` where it exceeds the usual L.
     """
     light = gaussian(image, LEVEL_SIGMA).clamp(min=0.0)
     rank = max(1, round(LEVEL_PERCENTILE / 100 * light.numel()))
@@ -79,7 +79,7 @@ def positive_sample(
     """The sharpened mean of the frames as a sample to correlate bands with.
 
     Positivity carries it beyond the frequencies where noise drowns the wide field: in dim stacks
-    it explains up to twice as much of the moved bands as the Wiener estimate (`sample_of`).
+    it explains up to twice as much of the shifted bands as the Wiener estimate (`sample_of`).
 
     Args:
         mean: (H, W) mean of the frames, above background.
@@ -94,6 +94,6 @@ def positive_sample(
     window = field.window
     image = image - (image * window).sum() / window.sum().clamp(min=1e-30)
     spectrum = field.half_spectra(image)
-    both = torch.stack([spectrum, power(spectrum).to(spectrum)])
-    images = torch.fft.irfft2(both, s=tuple(field.transfer.shape))
+    spectra = torch.stack([spectrum, power(spectrum).to(spectrum)])
+    images = torch.fft.irfft2(spectra, s=tuple(field.transfer.shape))
     return Sample(images[0], images[1])

@@ -1,4 +1,4 @@
-"""How far a moved band speaks for a wave vector: its correlation over that of random phases."""
+"""Evidence of a shifted band for a wave vector: its correlation over that of random phases."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RIDGE = 1e-3  # of the largest template power: keeps scores without a template f
 
 
 def amplitudes(ref: Reference, image: Tensor, field: Field) -> Tensor:
-    """Correlations of a moved band with the sample, in units of those of random phases.
+    """Correlations of a shifted band with the sample, in units of those of random phases.
 
     With the filtered band b and the sample s, `sum b s exp(-ikr) / sqrt(V(k))`, where V is the mean
     square of the sum if every point of b had a random phase:
@@ -26,7 +26,7 @@ def amplitudes(ref: Reference, image: Tensor, field: Field) -> Tensor:
 
     a the local strength of b and L its autocorrelation. The square of what a few points have in
     common by chance thus never exceeds their number, whatever their brightness. V is raised where
-    the median of a ring says more, since the sample itself gives a background where exposures
+    the median of a ring is higher, since the sample itself gives a background where exposures
     differ.
 
     Args:
@@ -51,7 +51,7 @@ def amplitudes(ref: Reference, image: Tensor, field: Field) -> Tensor:
 
 
 def _usual(correlation: Tensor, usual: Tensor, counts: list[int]) -> Tensor:
-    """The modulus that random phases have, raised where the median of a ring says more."""
+    """The modulus that random phases have, raised where the median of a ring is higher."""
     rings = (power(correlation) / usual).split(counts)
     medians = torch.stack([ring.median() for ring in rings])
     raised = (medians / math.log(2.0)).clamp(min=1.0)
@@ -60,7 +60,7 @@ def _usual(correlation: Tensor, usual: Tensor, counts: list[int]) -> Tensor:
 
 
 def score_map(ref: Reference, image: Tensor, field: Field) -> Tensor:
-    """How well each wave vector explains the moved band: (2h, 2w), at half frequencies.
+    """Score of each wave vector for a shifted band: (2h, 2w), at half frequencies.
 
     The modulus of `amplitudes` over `sqrt(ln 2)`, so that noise has a median of 1 or less. Zero
     where `ANNULUS` is far.

@@ -1,4 +1,4 @@
-"""The wave vectors of three orientations, found together in their correlation maps."""
+"""Joint search for the wave vectors of three orientations in their correlation maps."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COMPRESSED = 25.0
 
 @dataclass(frozen=True, kw_only=True)
 class Fan:
-    """Three wave vectors, and what speaks for them.
+    """Three wave vectors and the evidence for them.
 
     Attributes:
         waves: (ky, kx) in cycles per raw pixel, per orientation.
@@ -73,9 +73,9 @@ def find_fan(maps: list[Tensor]) -> Fan:
     Public stands differ in start angle and sense of rotation, never in this: three weak peaks
     that fit together are found where each alone would drown. The evidence for a fan is the sum
     over the orientations of `ln mean exp(log_evidence)`, the mean over a Gaussian of `SPREAD`
-    around the place of its wave vector. Few points that fringes light up differently may tell of
-    several wave vectors: `Fan.certainties` is the share that the one which is returned has in all
-    of `exp(log_evidence)`, among the fans and near the place that the fan gives it.
+    around the place of its wave vector. A few points that fringes light up differently may fit
+    several wave vectors: `Fan.certainties` is the share that the returned one has in all of
+    `exp(log_evidence)`, among the fans and near the place that the fan gives it.
 
     Args:
         maps: three maps of `correlation.score_map`.
@@ -86,15 +86,18 @@ def find_fan(maps: list[Tensor]) -> Fan:
     allowed = (radius > ANNULUS[0]) & (radius < ANNULUS[1])
     single = [log_evidence(torch.where(allowed, m, 0.0)) for m in maps]
     # Fringes at k are fringes at -k: which one shows depends on the direction of the phases.
-    both = [torch.logaddexp(m, m.flip(0, 1).roll((1, 1), (0, 1))) - math.log(2.0) for m in single]
+    undirected = [
+        torch.logaddexp(m, m.flip(0, 1).roll((1, 1), (0, 1))) - math.log(2.0) for m in single
+    ]
     pool = max(1, round(CELL * min(shape)))
     cells = [n / pool for n in shape]
-    best = _best_fan([_blurred(m, pool) for m in both], cells)
+    best = _best_fan([_blurred(m, pool) for m in undirected], cells)
     sense, ky, kx = best.sense, best.ky, best.kx
-    # The clearest orientation tells where to expect the others.
+    # The clearest orientation fixes where to expect the others.
     places = [_turn(ky, kx, sense * o * TURN) for o in range(ORIENTATIONS)]
     near = [
-        _highest(_near(m, fy, fx, y, x), fy, fx) for m, (y, x) in zip(both, places, strict=True)
+        _highest(_near(m, fy, fx, y, x), fy, fx)
+        for m, (y, x) in zip(undirected, places, strict=True)
     ]
     anchor = max(range(ORIENTATIONS), key=lambda o: near[o][0])
     _, ky, kx = near[anchor]

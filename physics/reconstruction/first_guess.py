@@ -20,7 +20,7 @@ from bayesdl_sim.physics.reconstruction.wiener import FilterSettings, filter_set
 __all__ = ["BLOCK_MARGIN", "FIRST_GUESS_VERSION", "block_guess", "block_settings", "first_guess"]
 
 FIRST_GUESS_VERSION = 4  # counts the changes of what `first_guess` returns
-FAINTEST = 0.02  # modulation; the moved bands then weigh next to nothing
+FAINTEST = 0.02  # modulation; the shifted bands then weigh next to nothing
 BLOCK_MARGIN = 64  # raw pixels around a block; beyond, the filter reaches for less than noise
 
 
@@ -33,7 +33,7 @@ def first_guess(
     """Wiener filter with the patterns that are found in the stack, weighed by their evidence.
 
     The modulation of each orientation is multiplied by the probability that its pattern is real,
-    and by `exp(-v / 2)`, the expected cosine of a phase with an error of variance v: the moved
+    and by `exp(-v / 2)`, the expected cosine of a phase with an error of variance v: the shifted
     bands of a doubtful pattern fade, and what remains is the wide field, deconvolved.
 
     Args:
@@ -57,7 +57,7 @@ def first_guess(
 def block_settings(
     raw: Tensor, patterns: Estimate, background: float, dimming: Tensor | None = None
 ) -> FilterSettings:
-    """What a part of a large field determines about the filter of all of its blocks.
+    """Settings of the filter of all blocks of a large field, measured on a part of it.
 
     Args:
         raw: (9, h, w) counts of the part.
@@ -90,6 +90,6 @@ def block_guess(
 def _faded(patterns: Estimate) -> Illumination:
     """The patterns, each as deep as it is sure."""
     light = patterns.illumination
-    found = zip(light.modulation, patterns.probability, patterns.phase_error, strict=True)
-    depth = tuple(max(m * p * math.exp(-0.5 * error**2), FAINTEST) for m, p, error in found)
+    orientations = zip(light.modulation, patterns.probability, patterns.phase_error, strict=True)
+    depth = tuple(max(m * p * math.exp(-0.5 * error**2), FAINTEST) for m, p, error in orientations)
     return replace(light, modulation=depth)

@@ -48,17 +48,19 @@ def power_law(signal: Tensor, gain: Tensor, noise: float, area: float) -> PowerL
     """
     index, level = _rings(gain), noise_level(noise, area)
     shape = whole_shape(gain)
-    both = torch.full_like(gain, 2.0)  # a place of the half plane stands for its opposite, too
-    both[:, 0] = both[:, -1] = 1.0
-    seen, squared, passed = (
-        torch.bincount(index.flatten(), weights=(both * image).flatten())
+    # A place of the half plane stands for its opposite, too.
+    multiplicity = torch.full_like(gain, 2.0)
+    multiplicity[:, 0] = multiplicity[:, -1] = 1.0
+    signal_power, squared, passed = (
+        torch.bincount(index.flatten(), weights=(multiplicity * image).flatten())
         for image in (power(signal), gain**2, gain)
     )
-    count = torch.bincount(index.flatten(), weights=both.flatten())
-    means = [total / count.clamp(min=1) for total in (seen, squared, level * passed)]
-    used = (means[1] > 1e-6 * means[1].max()) & (_ring_radius(shape, seen) * min(shape) >= 2)
+    count = torch.bincount(index.flatten(), weights=multiplicity.flatten())
+    means = [total / count.clamp(min=1) for total in (signal_power, squared, level * passed)]
+    radius = _ring_radius(shape, signal_power)
+    used = (means[1] > 1e-6 * means[1].max()) & (radius * min(shape) >= 2)
     n, s, g, e = (v[used].double().cpu().numpy() for v in (count, *means))
-    x = torch.log(_ring_radius(shape, seen) / REFERENCE)[used].cpu().numpy()
+    x = torch.log(radius / REFERENCE)[used].cpu().numpy()
 
     def misfit(law: NDArray) -> float:
         model = g * np.exp(np.clip(law[0] - law[1] * x, -300, 300)) + e

@@ -1,4 +1,4 @@
-"""Sends a super-resolved image back through the microscope and compares it with the nine frames.
+"""Re-simulation of the nine frames from a super-resolved image, compared with the measured ones.
 
 Structure that a network invented is not in the frames, and structure that it missed is: both leave
 a residual that is larger than the noise, and no ground truth is needed to see it.
@@ -36,7 +36,7 @@ PADDING = 16  # super-resolution pixels of mirrored image
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Resimulation:
-    """What the frames say about an image.
+    """Comparison of an image with the frames.
 
     Attributes:
         invented: (H, W), by how many standard deviations the image is brighter than the frames,
@@ -47,7 +47,7 @@ class Resimulation:
             blob; 1 where the image explains the frames.
         unexplained: share of the frames' power (without noise) that the image leaves.
         fringes_unexplained: the same of the differences between the frames, in which only fringes
-            are: near 1 where the patterns are not what the order of the frames says.
+            are: near 1 where the patterns do not fit the order of the frames.
         frames: (9, H, W), re-simulated, counts above background.
     """
 
@@ -64,11 +64,11 @@ def resimulate(
     """Compares `frame_p = w_p + u_p T0 S + v_p Re T1 (S e^ikr) + x_p Im T1 (S e^ikr) + y_p haze`.
 
     S is the image without the apodisation of its target. The radial transfer functions T0 and T1
-    are fitted to the wide-field and the moved bands, since nobody knows the lens's damping and an
-    image of a noisy stack is softer than its target; the scalars are fitted to each frame, so that
-    neither phase nor modulation nor exposure has to be known, only the wave vectors. So few numbers
-    cannot follow a local structure: what is left is noise or an error of the image. The noise is
-    a line of brightness that is measured from the stack (`noise.noise_line`).
+    are fitted to the wide-field and the shifted bands, since the damping of the lens is unknown and
+    an image of a noisy stack is softer than its target. The scalars are fitted to each frame, so
+    that neither phase nor modulation nor exposure has to be known, only the wave vectors. So few
+    numbers cannot follow a local structure: the residual is noise or an error of the image. The
+    noise is a line of brightness that is measured from the stack (`noise.noise_line`).
 
     Args:
         sr: (2H, 2W), any linear units.
@@ -97,11 +97,11 @@ def resimulate(
             illumination.frequency[o], illumination.angle[o], tuple(sharp.shape), sharp.device
         )
         moved.append(torch.complex(_bin(sharp * carrier.cos()), _bin(sharp * carrier.sin())))
-    seen = 1.0 if spots is None else spots
-    transfer = _transfer(wide[None], zero.mean(dim=0)[None], seen)
+    pixel_weight = 1.0 if spots is None else spots
+    transfer = _transfer(wide[None], zero.mean(dim=0)[None], pixel_weight)
     blurred = _through(wide[None], transfer)[0].real
     moved = torch.stack(moved)
-    moved = _through(moved, _transfer(moved, first, seen))
+    moved = _through(moved, _transfer(moved, first, pixel_weight))
     model = _fit(frames, blurred, moved, variance, weight)
     return _compare(frames, model, variance, weight)
 
@@ -181,7 +181,7 @@ def _bin(image: Tensor) -> Tensor:
     return torch.nn.functional.avg_pool2d(image[None, None], 2)[0, 0]
 
 
-def _transfer(model: Tensor, bands: Tensor, seen: Tensor | float) -> Tensor:
+def _transfer(model: Tensor, bands: Tensor, pixel_weight: Tensor | float) -> Tensor:
     """The radial transfer function (H, W) that brings the model nearest to the bands.
 
     `T(ring) = sum_o Re(e^-i a_o <M_o, B_o>) / sum_o <M_o, M_o>` with a_o the phase of `<M_o, B_o>`
@@ -189,11 +189,11 @@ def _transfer(model: Tensor, bands: Tensor, seen: Tensor | float) -> Tensor:
 
     Args:
         model, bands: (n, H, W), real or complex.
-        seen: (H, W), weight of the pixels.
+        pixel_weight: (H, W), or 1 for all.
     """
     shape = tuple(model.shape[1:])
     radius = torch.hypot(*frequencies(shape, model.device)).to(model.real)
-    window = taper(shape, model.device).to(model.real) * seen
+    window = taper(shape, model.device).to(model.real) * pixel_weight
     ring = (radius / RING).round().long().flatten()
     ours, theirs = torch.fft.fft2(model * window), torch.fft.fft2(bands * window)
     inside = (radius < BEYOND_ANY_LENS) & (radius > RING / 2)
@@ -238,8 +238,8 @@ def _fit(
         weighted = basis * root[:, None]
         normal = (weighted.T @ weighted).double()
         ridge = 1e-6 * normal.diagonal().max() * torch.eye(len(parts)).to(normal)
-        wanted = (weighted.T @ (three.flatten(1) * root).T).double()
-        scalars = torch.linalg.solve(normal + ridge, wanted).to(basis)
+        right_side = (weighted.T @ (three.flatten(1) * root).T).double()
+        scalars = torch.linalg.solve(normal + ridge, right_side).to(basis)
         model.append((basis @ scalars).T.reshape(three.shape))
     return torch.cat(model)
 

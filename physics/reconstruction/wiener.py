@@ -44,7 +44,7 @@ LOWEST_WIENER = 1e-9  # of the largest filter power; keeps 0 / 0 out where nothi
 
 @dataclass(frozen=True, kw_only=True)
 class FilterSettings:
-    """What the filter measures on a stack; blocks of one field share what was measured on a part.
+    """Measurements of the filter on a stack; blocks of one field share those of a part.
 
     Attributes:
         background: counts.
@@ -80,14 +80,14 @@ def wiener_sim(
 ) -> Tensor:
     """Reconstructs a stack with a generalised Wiener filter.
 
-    With the bands `D_j` of the orientations moved back to their places `k_j`,
+    With the bands `D_j` of the orientations shifted back to their places `k_j`,
 
         S(f) = A(f) sum_j w_j O(f + k_j) D_j(f + k_j) / (sum_j w_j^2 O(f + k_j)^2 + w(f)),
 
-    where `w_j` is the brightness times 1 (wide-field band) or m/2 (moved bands), which weighs by
+    where `w_j` is the brightness times 1 (wide-field band) or m/2 (shifted bands), which weighs by
     signal over noise. `w(f)` is the noise power over the power of the sample. By default both are
     measured: the noise beyond the cut-off, the sample as a power law of frequency that fits the
-    moved and added bands best. Over simulated stacks of 2-400 electrons that was as good as the
+    shifted and added bands best. Over simulated stacks of 2-400 electrons that was as good as the
     best constant that a search with the target found, image by image.
 
     Nothing is clamped: noise, and fringes that were estimated wrongly, show as negative values.
@@ -102,7 +102,7 @@ def wiener_sim(
         apodisation: A is `optics.target_otf`, so that the result aims at the same image as the
             targets; else A is 1 within the extended support.
         haze_suppression: 0..1, share of the wide-field band's low frequencies that is left out;
-            the moved bands, which are free of out-of-focus light, fill them.
+            the shifted bands, which are free of out-of-focus light, fill them.
         settings: from `filter_settings`, where the stack is a block of a field; None: its own.
         missing: (H, W), the pixels without data, where they are known.
         dimming: (H, W), the factor by which bright spots of the stack were dimmed
@@ -192,7 +192,7 @@ def _signal(
         inside, outside = carrier(wave, size, 0, first), carrier(wave, small, MARGIN, first)
         side = torch.fft.fft2(mirror(first[o] * inside.conj(), small) * outside) * transfer
         moved = interpolate(side) * carrier(wave, shape, MARGIN, first, 0.5).conj()
-        # The moved band and its conjugate at -k add up to twice the real part.
+        # The shifted band and its conjugate at -k add up to twice the real part.
         signal = signal + illumination.brightness[o] * illumination.modulation[o] * moved.real
     return torch.fft.rfft2(signal)
 
@@ -228,7 +228,7 @@ def _gain(
 def filter_settings(
     raw: Tensor, optics: Optics, illumination: Illumination, dimming: Tensor | None = None
 ) -> FilterSettings:
-    """What `wiener_sim` measures on a stack, or on the part of a field that stands for all of it.
+    """Measurements of `wiener_sim` on a stack, or on the part of a field that stands for all of it.
 
     Args:
         raw, optics, illumination, dimming: as in `wiener_sim`.

@@ -1,1 +1,1 @@
-"""The camera, and what its pixels and lines do apart from the light that falls on them."""
+"""The camera, and the faults of its pixels and lines."""

@@ -1,4 +1,4 @@
-"""The camera: from expected electrons to counts. It knows nothing of optics."""
+"""The camera: from expected electrons to counts, whatever the optics."""
 
 from dataclasses import dataclass
 

@@ -15,7 +15,7 @@ ROUNDS = 3  # the first finds the hottest, which hide others
 
 
 def hot_pixels(raw: Tensor) -> Tensor:
-    """Which pixels are hot: (H, W), true where they are.
+    """Mask of the hot pixels: (H, W), true where they are.
 
     The mean of the frames exceeds the second brightest neighbour, above the background, by the
     factor `SPECKLED` and by `HOT` standard deviations. The second brightest, since hot pixels come
@@ -30,16 +30,16 @@ def hot_pixels(raw: Tensor) -> Tensor:
     mean = mean - mean.flatten().kthvalue(rank).values
     hot = torch.zeros_like(mean, dtype=torch.bool)
     for _ in range(ROUNDS):
-        found = _found(mean)
-        if found.shape[0] == 0:
+        places = _places_of_hot(mean)
+        if places.shape[0] == 0:
             break
-        hot[found[:, 0], found[:, 1]] = True
-        mean[found[:, 0], found[:, 1]] = _around(mean[None], found)[0].median(dim=-1).values
+        hot[places[:, 0], places[:, 1]] = True
+        mean[places[:, 0], places[:, 1]] = _around(mean[None], places)[0].median(dim=-1).values
     return hot
 
 
 def dead_pixels(raw: Tensor) -> Tensor:
-    """Which single pixels do not answer to light: (H, W), true where they do not.
+    """Mask of the single pixels that do not respond to light: (H, W), true where they do not.
 
     They have the same value in all frames, which noise never has where the neighbours are brighter
     or darker by `HOT` standard deviations.
@@ -83,7 +83,7 @@ def cooled(frames: Tensor, hot: Tensor) -> Tensor:
     return result
 
 
-def _found(mean: Tensor) -> Tensor:
+def _places_of_hot(mean: Tensor) -> Tensor:
     """Places (n, 2) of hot pixels of a mean frame without background."""
     rest = _beside_neighbours(mean)
     sigma = _deviation(mean)

@@ -1,8 +1,8 @@
 """Gaps of a few pixels, such as dead columns, filled by interpolation that the lens allows.
 
-A lens transmits no detail finer than its cut-off, so the pixels on both sides of a narrow gap tell
-what lies in it, fringes included. A smooth filling would blur structure and fringes there, and the
-edges of such a notch mislead whatever looks at spectra.
+A lens transmits no detail finer than its cut-off, so the pixels on both sides of a narrow gap
+determine its content, fringes included. A smooth filling would blur structure and fringes there,
+and the edges of such a notch distort spectra.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from bayesdl_sim.physics.optics import TYPICAL_OPTICS, otf
 
 __all__ = ["WIDEST", "interpolated", "narrow_gaps"]
 
-WIDEST = 3  # pixels, of a gap that both its sides tell about
-REACH = 4  # pixels around a gap that are asked
+WIDEST = 3  # pixels, of a gap that its two sides determine
+REACH = 4  # pixels around a gap that are used
 NOISE = 0.1  # variance over that of the light: what dim and bright stacks lose least by
 # The usual power of a frame: flat below so many cycles per pixel, then f^-2, and a share that
-# fringes move up to the cut-off.
-SLOPE_START, MOVED = 0.04, 0.03
+# fringes shift up to the cut-off.
+SLOPE_START, SHIFTED = 0.04, 0.03
 GRID = 64  # pixels, of the transform that makes the covariance
 AT_ONCE = 256  # systems of equations that are solved together
 
 
 def narrow_gaps(missing: Tensor) -> Tensor:
-    """Which pixels without data have data near on two sides: (H, W).
+    """Mask of the pixels without data that have data near on two sides: (H, W).
 
     They belong to a run of at most `WIDEST` missing pixels along a row or a column, with data at
     both of its ends.
@@ -72,13 +72,13 @@ def interpolated(frames: Tensor, missing: Tensor, places: Tensor) -> Tensor:
 
 def _weights(known: Tensor) -> Tensor:
     """Weights (n, side^2) of the neighbours of a pixel, zero where they are not known."""
-    covariance, own = (part.to(known.device) for part in _covariances())
-    both = known[:, :, None] & known[:, None]
+    covariance, with_middle = (part.to(known.device) for part in _covariances())
+    pairs = known[:, :, None] & known[:, None]
     identity = torch.eye(known.shape[1], dtype=torch.float64, device=known.device)
     matrix = (
-        torch.where(both, covariance, 0.0) + torch.where(known, NOISE, 1.0)[..., None] * identity
+        torch.where(pairs, covariance, 0.0) + torch.where(known, NOISE, 1.0)[..., None] * identity
     )
-    right = torch.stack([torch.where(known, own, 0.0), known.double()], dim=-1)
+    right = torch.stack([torch.where(known, with_middle, 0.0), known.double()], dim=-1)
     simple, ones = torch.linalg.solve(matrix, right).unbind(dim=-1)
     rest = 1 - simple.sum(dim=1, keepdim=True)
     return simple + ones * rest / ones.sum(dim=1, keepdim=True).clamp(min=1e-12)
@@ -91,13 +91,13 @@ def _covariances() -> tuple[Tensor, Tensor]:
     radius = torch.hypot(frequency[:, None], frequency[None])
     place = (frequency * GRID).abs().round().long()
     transfer = otf(TYPICAL_OPTICS, (2 * GRID, 2 * GRID), "cpu").double()[place][:, place]
-    power = transfer.square() * (1 / (1 + (radius / SLOPE_START).square()) + MOVED)
+    power = transfer.square() * (1 / (1 + (radius / SLOPE_START).square()) + SHIFTED)
     covariance = torch.fft.ifft2(power).real
     covariance = covariance / covariance[0, 0]
     steps = torch.arange(-REACH, REACH + 1)
     places = torch.cartesian_prod(steps, steps)
-    apart = places[:, None] - places
-    return covariance[apart[..., 0], apart[..., 1]], covariance[places[:, 0], places[:, 1]]
+    distance = places[:, None] - places
+    return covariance[distance[..., 0], distance[..., 1]], covariance[places[:, 0], places[:, 1]]
 
 
 def _short_runs(missing: Tensor) -> Tensor:

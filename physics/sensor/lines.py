@@ -1,4 +1,4 @@
-"""Rows and columns of a camera that do not answer to light as their neighbours do.
+"""Rows and columns of a camera that do not respond to light as their neighbours do.
 
 A lens passes nothing beyond its cut-off, so that the means over neighbouring lines differ there by
 noise alone. A line with an offset or a gain of its own stands out, and where all lines have one,
@@ -20,7 +20,7 @@ __all__ = ["line_noise", "odd_lines"]
 
 BEYOND, TAPS = 0.44, 81  # cycles per pixel, beyond any lens of 2D-SIM; of the filter
 SEGMENT, BLOCKS = 8, 8  # pixels that are averaged first; parts of a line that have to agree
-SHORTEST = 64  # pixels of a line, and lines of a field, below which nothing is asked
+SHORTEST = 64  # pixels of a line, and lines of a field, below which nothing is measured
 LEFT = 0.01  # of the score of the oddest line, which the border of the field leaves
 AROUND, RING = 8, 9  # lines in which one is located; frequencies that are averaged
 EDGE = 8  # lines at the border of the field, where the filter meets its mirror image
@@ -30,7 +30,7 @@ ALL_DIFFER = 2.0  # standard errors by which the means of the others may scatter
 
 
 def odd_lines(mean: Tensor) -> Tensor:
-    """Which pixels belong to a row or column unlike its neighbours: (H, W), true where they do.
+    """Mask of the pixels in a row or column unlike its neighbours: (H, W), true where they are.
 
     Beyond the cut-off of any lens, the mean over such a line is eight standard errors away from
     zero, in most parts of its length alike. None are odd where more than 4 % of the lines are.
@@ -43,7 +43,7 @@ def odd_lines(mean: Tensor) -> Tensor:
 
 
 def line_noise(frames: Tensor) -> tuple[float, float]:
-    """How much more the means over rows and over columns scatter than independent pixels allow.
+    """Scatter of the means over rows and over columns, relative to that of independent pixels.
 
     The standard deviation of the means beyond the cut-off of any lens, in standard errors: 1 for
     noise of single pixels. The larger one of what all frames share and of what differs between
@@ -67,7 +67,7 @@ def _scatter(images: list[Tensor]) -> float:
 
 
 def _odd(lines: Tensor) -> Tensor:
-    """Which of the lines (n, length) stand out from their neighbours: (n,)."""
+    """Mask of the lines (n, length) that stand out from their neighbours: (n,)."""
     odd = torch.zeros(len(lines), dtype=torch.bool, device=lines.device)
     segments = _segments(lines)
     high, first = _beyond(segments), 0.0
@@ -90,9 +90,9 @@ def _odd(lines: Tensor) -> Tensor:
 
 
 def _segments(lines: Tensor) -> Tensor:
-    """Lines (n, length) as means over short segments (n, s), which is all that is asked of them.
+    """Lines (n, length) as means over short segments (n, s), which all measures start from.
 
-    Zero where the field is too small to ask.
+    Zero where the field is too small.
     """
     count, length = lines.shape
     if min(count, length) < SHORTEST:
@@ -101,15 +101,15 @@ def _segments(lines: Tensor) -> Tensor:
 
 
 def _matched(segments: Tensor, odd: Tensor) -> list[Tensor]:
-    """How far one, two and three lines from each one on are off, in standard errors: (n,) each.
+    """Deviation of one, two and three lines from each one on, in standard errors: (n,) each.
 
-    What is constant along lines is compared, frequency by frequency across them, with what changes
-    slowly along them, as structures do. Adjacent lines that are off alike show at lower
-    frequencies, which structures have, too.
+    The part that is constant along lines is compared, frequency by frequency across them, with the
+    part that changes slowly along them, as structures do. Adjacent lines that are off alike show at
+    lower frequencies, which structures have, too.
 
     Args:
         segments: (n, s), without what the odd lines had too much.
-        odd: (n,), lines that are not asked again.
+        odd: (n,), lines that are not tested again.
     """
     count = len(segments)
     spectrum = torch.fft.rfft(torch.cat([segments, segments.flip(0)]), dim=0)
@@ -117,11 +117,15 @@ def _matched(segments: Tensor, odd: Tensor) -> list[Tensor]:
     usual = power(along[:, 1:5]).mean(dim=1)
     usual = torch.nn.functional.avg_pool1d(usual[None], RING, 1, RING // 2, False, False)[0]
     usual = usual.clamp(min=1e-30)
-    each = torch.fft.irfft(along[:, 0] / usual, n=2 * count)[:count]
+    singles = torch.fft.irfft(along[:, 0] / usual, n=2 * count)[:count]
     one, next_one, third = torch.fft.irfft(1 / usual, n=2 * count)[:3]
-    both = torch.cat([each[:-1] + each[1:], each[:1] * 0])
-    three = torch.cat([both[:-2] + each[2:], each[:2] * 0])
-    sums = ((each, one), (both, 2 * (one + next_one)), (three, 3 * one + 4 * next_one + 2 * third))
+    pairs = torch.cat([singles[:-1] + singles[1:], singles[:1] * 0])
+    triples = torch.cat([pairs[:-2] + singles[2:], singles[:2] * 0])
+    sums = (
+        (singles, one),
+        (pairs, 2 * (one + next_one)),
+        (triples, 3 * one + 4 * next_one + 2 * third),
+    )
     return [
         (total.abs() / variance.clamp(min=1e-30).sqrt()).masked_fill(odd, 0.0)
         for total, variance in sums
@@ -129,7 +133,7 @@ def _matched(segments: Tensor, odd: Tensor) -> list[Tensor]:
 
 
 def _beyond(segments: Tensor) -> Tensor:
-    """What changes from line to line (n, s) faster than any lens passes."""
+    """The part that changes from line to line (n, s) faster than any lens passes."""
     reach = min(TAPS // 2, len(segments) - 1)
     segments = segments - segments.mean()
     kernel = _kernel(segments)[TAPS // 2 - reach : TAPS // 2 + reach + 1]
@@ -148,7 +152,7 @@ def _kernel(lines: Tensor) -> Tensor:
 
 
 def _without(high: Tensor, odd: Tensor) -> tuple[Tensor, Tensor]:
-    """What `_beyond` would leave if nothing of the odd lines were there, and what to take off them.
+    """Result of `_beyond` as if the odd lines had no offset, and the offset to take off them.
 
     Both are (n, s), the second one zero in all other lines.
     """
@@ -157,9 +161,9 @@ def _without(high: Tensor, odd: Tensor) -> tuple[Tensor, Tensor]:
         return high, excess
     distance = (torch.arange(len(high), device=high.device)[:, None] - numbers[None]).abs()
     kernel = torch.nn.functional.pad(_kernel(high)[TAPS // 2 :], (0, 1))
-    answers = kernel[distance.clamp(max=len(kernel) - 1)]
-    excess[numbers] = torch.linalg.solve(answers[numbers], high[numbers])
-    return high - answers @ excess[numbers], excess
+    responses = kernel[distance.clamp(max=len(kernel) - 1)]
+    excess[numbers] = torch.linalg.solve(responses[numbers], high[numbers])
+    return high - responses @ excess[numbers], excess
 
 
 def _scores(high: Tensor) -> tuple[Tensor, Tensor]:

@@ -34,7 +34,7 @@ ENOUGH = 0.2  # of a Gaussian's weight within the data
 
 
 def missing_pixels(raw: Tensor) -> Tensor:
-    """Which pixels hold no data: (H, W), true where they do not.
+    """Mask of the pixels that hold no data: (H, W), true where they do not.
 
     A pixel without data is not finite in some frame, or belongs to a patch of at least 12 pixels
     that have one and the same value in all nine frames. Saturated patches are data, and so are
@@ -59,7 +59,7 @@ def missing_in_bands(bands: Callable[[], Iterable[Tensor]]) -> Tensor:
         return broken
     first = torch.cat([raw[0] for raw in bands()])
     smallest, largest = _limits(bands(), broken)
-    found = np.zeros(tuple(constant.shape), bool)
+    gaps = np.zeros(tuple(constant.shape), bool)
     values, candidates = first.detach().cpu().numpy(), constant.cpu().numpy()
     # Most gaps have one value; a few values are looked at, so that noise costs no time.
     levels, counts = np.unique(values[candidates], return_counts=True)
@@ -72,8 +72,8 @@ def missing_in_bands(bands: Callable[[], Iterable[Tensor]]) -> Tensor:
         patches = (sizes >= SMALLEST)[labels]
         if level == smallest and _is_clipped(bands(), torch.from_numpy(patches), level):
             continue
-        found |= patches
-    missing = broken | torch.from_numpy(found).to(broken.device)
+        gaps |= patches
+    missing = broken | torch.from_numpy(gaps).to(broken.device)
     return missing if float(missing.float().mean()) < MOST else torch.zeros_like(broken)
 
 
@@ -148,7 +148,7 @@ def validity(missing: Tensor) -> Tensor | None:
 
 
 def describe_missing(missing: Tensor, held: str = "no data") -> str:
-    """What is missing, as a microscopist would say it; empty if nothing is.
+    """Description of the missing pixels in a microscopist's words; empty if there are none.
 
     "a border of 12 rows and 9 columns holds no data", "columns 57-58, 90 hold no data", "3 % of the
     pixels hold no data".
@@ -173,8 +173,8 @@ def describe_missing(missing: Tensor, held: str = "no data") -> str:
             spans = [f"{a}" if a == b else f"{a}-{b}" for a, b in runs[:MOST_RUNS]]
             more = f" and {len(runs) - MOST_RUNS} more" if len(runs) > MOST_RUNS else ""
             plural = len(runs) > 1 or runs[0][0] < runs[0][1]
-            said = f"{name}{'s' * plural} {', '.join(spans)}{more}"
-            parts.append(f"{said} {'hold' if plural else 'holds'} {held}")
+            numbered = f"{name}{'s' * plural} {', '.join(spans)}{more}"
+            parts.append(f"{numbered} {'hold' if plural else 'holds'} {held}")
     if borders:
         parts.insert(0, f"a border of {' and '.join(borders)} holds {held}")
     if left.any():
@@ -183,7 +183,7 @@ def describe_missing(missing: Tensor, held: str = "no data") -> str:
 
 
 def _run(lines: np.ndarray) -> int:
-    """How many lines are missing from the start on."""
+    """Number of lines that are missing from the start on."""
     return int(np.argmin(lines)) if not lines.all() else len(lines)
 
 

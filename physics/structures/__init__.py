@@ -1,1 +1,1 @@
-"""What cells hold: random fluorophore densities, drawn in nanometres."""
+"""Structures of cells: random fluorophore densities, drawn in nanometres."""

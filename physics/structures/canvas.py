@@ -104,8 +104,8 @@ class Canvas:
         rows, columns = self.shape
         y = y_nm / self.pixel_size_nm - 0.5
         x = x_nm / self.pixel_size_nm - 0.5
-        seen = ((y > -1) & (y < rows) & (x > -1) & (x < columns)).nonzero().squeeze(1)
-        y, x, weight = y[seen].float(), x[seen].float(), weight[seen].float()
+        inside = ((y > -1) & (y < rows) & (x > -1) & (x < columns)).nonzero().squeeze(1)
+        y, x, weight = y[inside].float(), x[inside].float(), weight[inside].float()
         top, left = y.floor(), x.floor()
         y, x = y - top, x - left
         # One border pixel on every side takes what falls off, so that no index needs clamping.

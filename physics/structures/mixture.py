@@ -1,4 +1,4 @@
-"""What is in the cell: random fluorophore densities that look like six kinds of sample."""
+"""Contents of a cell: random fluorophore densities that look like six kinds of sample."""
 
 from __future__ import annotations
 

@@ -129,20 +129,20 @@ def _tubes(
     canvas: Canvas, axis: Curves, radius: Tensor, length: Tensor, bright: Tensor, mix: Mix
 ) -> Tensor:
     """Fills tubes around `axis` with points in material coordinates and labels them."""
-    own = axis.owner
+    owner = axis.owner
     # Round ends; slow swelling and thinning in between.
-    beyond = (axis.arc_nm - length[own] / 2).abs() - (length / 2 - radius)[own]
-    cap = (1 - (beyond.clamp(min=0) / radius[own]).clamp(max=1) ** 2).sqrt()
-    waves = 0.1 * torch.sin(axis.arc_nm / canvas.uniform(150, 500, len(radius))[own])
-    half = radius[own] * cap * (1 + waves)
+    beyond = (axis.arc_nm - length[owner] / 2).abs() - (length / 2 - radius)[owner]
+    cap = (1 - (beyond.clamp(min=0) / radius[owner]).clamp(max=1) ** 2).sqrt()
+    waves = 0.1 * torch.sin(axis.arc_nm / canvas.uniform(150, 500, len(radius))[owner])
+    half = radius[owner] * cap * (1 + waves)
     counts = (2 * half / (0.85 * canvas.pixel_size_nm)).ceil().long()
     hidden = (axis.y_nm < -half) | (axis.y_nm > canvas.height_nm + half)
     hidden |= (axis.x_nm < -half) | (axis.x_nm > canvas.width_nm + half)
     counts[hidden] = 0
-    row = torch.repeat_interleave(torch.arange(len(own)), counts)
+    row = torch.repeat_interleave(torch.arange(len(owner)), counts)
     rank = torch.arange(len(row)) - (counts.cumsum(0) - counts)[row]
     u = 2 * (rank + canvas.uniform(0, 1, len(row))) / counts[row] - 1
-    half, own = half[row], own[row]
+    half, owner = half[row], owner[row]
     heading = axis.heading
     y = axis.y_nm[row] + u * half * torch.cos(heading)[row]
     x = axis.x_nm[row] - u * half * torch.sin(heading)[row]
@@ -150,13 +150,13 @@ def _tubes(
     if mix.membrane > 0:
         label += mix.membrane * torch.exp(-0.5 * ((1 - u.abs()) * half / 20.0) ** 2)
     if mix.cristae > 0:
-        label += mix.cristae * _cristae(canvas, own, axis.arc_nm[row], u, half, len(radius))
+        label += mix.cristae * _cristae(canvas, owner, axis.arc_nm[row], u, half, len(radius))
     # Each row has points in whole numbers, so a point stands for its share of the width.
-    return canvas.splat(y, x, label * bright[own] * half / counts[row])
+    return canvas.splat(y, x, label * bright[owner] * half / counts[row])
 
 
 class Mix(NamedTuple):
-    """How bright the three labelled parts of a mitochondrion are."""
+    """Brightness of the three labelled parts of a mitochondrion."""
 
     matrix: float
     membrane: float
@@ -173,7 +173,7 @@ def _labelling(canvas: Canvas) -> Mix:
     return Mix(canvas.number(0.2, 1.0), canvas.number(0.0, 0.2), canvas.number(0.6, 1.5))
 
 
-def _cristae(canvas: Canvas, own: Tensor, s: Tensor, u: Tensor, half: Tensor, n: int) -> Tensor:
+def _cristae(canvas: Canvas, owner: Tensor, s: Tensor, u: Tensor, half: Tensor, n: int) -> Tensor:
     """Lamellae 60-160 nm apart, mostly transverse, each of its own extent and brightness.
 
     In units of the spacing, every whole number is the slot of one lamella, at a random place in it;
@@ -185,14 +185,14 @@ def _cristae(canvas: Canvas, own: Tensor, s: Tensor, u: Tensor, half: Tensor, n:
     tilt = torch.where(canvas.uniform(0, 1, n) < 0.1, tilt * 3, tilt)
     lengthwise = canvas.uniform(0, 1, n) < 0.1
     across = u * half
-    place = torch.where(lengthwise[own], across + 800 + 0.15 * s, s + tilt[own] * across + 800)
-    place = place / spacing[own]
+    place = torch.where(lengthwise[owner], across + 800 + 0.15 * s, s + tilt[owner] * across + 800)
+    place = place / spacing[owner]
     slot = place.floor().long().clamp(0, slots - 1)
-    index = own * slots + slot
+    index = owner * slots + slot
     position = canvas.uniform(0.25, 0.75, n * slots)
     middle = canvas.normal(n * slots) * 0.4
     extent = canvas.uniform(0.3, 1.2, n * slots)
     bright = canvas.lognormal(1.0, 0.5, n * slots)
-    distance = (place - slot - position[index]) * spacing[own]
+    distance = (place - slot - position[index]) * spacing[owner]
     reach = (1.5 - ((u - middle[index]).abs() - extent[index]) * 4).clamp(0, 1)
     return bright[index] * reach * torch.exp(-0.5 * (distance / 16.0) ** 2)

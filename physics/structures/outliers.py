@@ -1,4 +1,4 @@
-"""Fluorophore densities that look like no cell, for a prior on what a network should not know.
+"""Fluorophore densities that look like no cell, for a functional prior beyond the training data.
 
 Three are drawn from nothing, three are made of a cell's density. Each function takes the density of
 a cell (2H, 2W) and a generator, and gives a density of the same shape, not negative.

@@ -1,4 +1,4 @@
-"""Real cells are fuller than one clean structure: a second one, fainter and softer, lies below."""
+"""A second structure, fainter and softer, below the first: real cells are fuller than one."""
 
 import torch
 from torch import Tensor
@@ -27,5 +27,5 @@ def with_texture(structure: Tensor, pixel_size_nm: float, generator: torch.Gener
     second = draw(kind, tuple(structure.shape), pixel_size_nm, generator)
     second = soften(second, uniform(generator, 0.0, SOFTNESS_NM), pixel_size_nm)
     weight = uniform(generator, *FAINTNESS) * structure.max() / second.max()
-    both = structure + weight * second
-    return both / both.max()
+    combined = structure + weight * second
+    return combined / combined.max()

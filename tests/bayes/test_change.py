@@ -25,12 +25,12 @@ def test_difference_follows_the_law_of_total_variance():
     single = predict(members_of(means, -1.0), RAW)
     for name in single._fields:
         torch.testing.assert_close(getattr(series, name), getattr(single, name))
-    apart = means[:, 1:] - means[:, :-1]
-    torch.testing.assert_close(change.difference, apart.mean(0))
-    torch.testing.assert_close(change.epistemic, apart.std(0))
+    differences = means[:, 1:] - means[:, :-1]
+    torch.testing.assert_close(change.difference, differences.mean(0))
+    torch.testing.assert_close(change.epistemic, differences.std(0))
     noise = 2 * torch.tensor(-1.0).exp()
-    torch.testing.assert_close(change.aleatoric, noise.sqrt().expand_as(apart[0]))
-    torch.testing.assert_close(change.total.square(), noise + apart.var(0))
+    torch.testing.assert_close(change.aleatoric, noise.sqrt().expand_as(differences[0]))
+    torch.testing.assert_close(change.total.square(), noise + differences.var(0))
 
 
 def test_what_a_member_gets_wrong_twice_is_no_change():
@@ -54,8 +54,8 @@ def test_time_points_are_compared_on_one_scale():
     one = torch.tensor(-1.0).exp()  # standard deviation of each member, in its own units
     expected = one * torch.tensor([2.0, 4.0, 0.5])
     torch.testing.assert_close(series.aleatoric.amax((1, 2, 3)), expected)
-    both = (expected[1:] ** 2 + expected[:-1] ** 2).sqrt()
-    torch.testing.assert_close(change.aleatoric.amax((1, 2, 3)), both)
+    combined = (expected[1:] ** 2 + expected[:-1] ** 2).sqrt()
+    torch.testing.assert_close(change.aleatoric.amax((1, 2, 3)), combined)
 
 
 @pytest.mark.parametrize("level", [0.9, 0.99])
@@ -76,9 +76,9 @@ def test_stored_predictions_give_the_change_of_the_series():
         [MemberImage(s * m[t] + b, (s**2 * variance).expand_as(m[t])) for m in means]
         for t, (s, b) in enumerate(zip(scale, low, strict=True))
     )
-    found = change_between(earlier, later)
-    for name in found._fields:
-        torch.testing.assert_close(getattr(found, name), getattr(expected, name)[0])
+    change = change_between(earlier, later)
+    for name in change._fields:
+        torch.testing.assert_close(getattr(change, name), getattr(expected, name)[0])
     with pytest.raises(InputError, match="same members twice, found 5 and 4"):
         change_between(earlier, later[:4])
     with pytest.raises(InputError, match="same members twice"):

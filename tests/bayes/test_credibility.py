@@ -47,8 +47,8 @@ def test_exceedance_is_the_upper_tail():
 def test_interval_is_scipys(level):
     mean, total = maps(2)
     expected = stats.norm(mean.numpy(), total.numpy()).interval(level)
-    for found, end in zip(interval(mean, total, level), expected, strict=True):
-        np.testing.assert_allclose(found.numpy(), end, rtol=1e-12)
+    for bound, end in zip(interval(mean, total, level), expected, strict=True):
+        np.testing.assert_allclose(bound.numpy(), end, rtol=1e-12)
 
 
 def test_float32_keeps_small_uncertainties():
@@ -109,11 +109,11 @@ def test_more_uncertainty_less_credibility():
 
 def test_maps_of_a_result_carry_the_names_of_their_channels():
     mean, total = maps(5)
-    found = trust_maps(mean, total, generator(1), 0.2, threshold=0.1, count=2)
-    assert list(found) == ["Credibility", "Exceedance", "Draw 1", "Draw 2"]
-    torch.testing.assert_close(found["Credibility"], credibility(total, 0.2))
-    torch.testing.assert_close(found["Exceedance"], exceedance(mean, total, 0.1))
-    assert torch.equal(found["Draw 2"], draws(mean, total, 2, generator(1))[1])
+    named_maps = trust_maps(mean, total, generator(1), 0.2, threshold=0.1, count=2)
+    assert list(named_maps) == ["Credibility", "Exceedance", "Draw 1", "Draw 2"]
+    torch.testing.assert_close(named_maps["Credibility"], credibility(total, 0.2))
+    torch.testing.assert_close(named_maps["Exceedance"], exceedance(mean, total, 0.1))
+    assert torch.equal(named_maps["Draw 2"], draws(mean, total, 2, generator(1))[1])
     assert list(trust_maps(mean, total, generator())) == ["Credibility"]
 
 

@@ -40,8 +40,8 @@ def test_the_mean_is_measured_in_the_teachers_variance_of_each_patch(teacher):
 def test_each_deviation_is_compared_by_its_logarithm(teacher):
     mean, aleatoric, epistemic = teacher
     parameters = log_variances(aleatoric, epistemic)
-    found = log_variances(2 * aleatoric, epistemic / 3)
-    terms = distillation_loss(mean, found, mean, parameters)
+    logarithms = log_variances(2 * aleatoric, epistemic / 3)
+    terms = distillation_loss(mean, logarithms, mean, parameters)
     assert float(terms.aleatoric) == pytest.approx(2 * math.log(2), rel=1e-5)
     assert float(terms.epistemic) == pytest.approx(2 * math.log(3), rel=1e-5)
     assert float(terms.total) == pytest.approx((math.log(2) + math.log(3)) / 2, rel=1e-5)
@@ -55,13 +55,13 @@ def test_a_teacher_without_any_spread_has_finite_logarithms():
 def test_the_prediction_is_what_the_network_says(teacher):
     mean, aleatoric, epistemic = teacher
     output = mean, log_variances(aleatoric, epistemic)
-    found = predict([lambda raw: output], torch.zeros(2, 9, 4, 4), DISTILLED)
-    torch.testing.assert_close(found.mean, mean)
-    torch.testing.assert_close(found.aleatoric, aleatoric)
-    torch.testing.assert_close(found.epistemic, epistemic)
-    torch.testing.assert_close(found.total, torch.hypot(aleatoric, epistemic))
+    prediction = predict([lambda raw: output], torch.zeros(2, 9, 4, 4), DISTILLED)
+    torch.testing.assert_close(prediction.mean, mean)
+    torch.testing.assert_close(prediction.aleatoric, aleatoric)
+    torch.testing.assert_close(prediction.epistemic, epistemic)
+    torch.testing.assert_close(prediction.total, torch.hypot(aleatoric, epistemic))
     (nested,) = predict_nested([lambda raw: output], torch.zeros(2, 9, 4, 4), DISTILLED)
-    assert all(torch.equal(a, b) for a, b in zip(found, nested, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(prediction, nested, strict=True))
 
 
 def test_there_is_one_student():
@@ -76,7 +76,7 @@ def test_its_likelihood_is_a_gaussian_of_the_total_variance(teacher):
     torch.testing.assert_close(standard_deviation(DISTILLED, parameters), total)
     target = mean + 0.03
     law = torch.distributions.Normal(mean, total)
-    found = find_likelihood(DISTILLED).nll(mean, parameters, target)
-    assert float(found) == pytest.approx(-float(law.log_prob(target).mean()), rel=1e-5)
+    nll = find_likelihood(DISTILLED).nll(mean, parameters, target)
+    assert float(nll) == pytest.approx(-float(law.log_prob(target).mean()), rel=1e-5)
     half = find_likelihood(DISTILLED).half_width(parameters, 0.9)
     torch.testing.assert_close(half, law.icdf(torch.tensor(0.95)) - mean)

@@ -28,12 +28,12 @@ def test_spread_grows_away_from_the_data_and_stays_small_on_them():
     rng = np.random.default_rng(0)
     truth = rng.normal(size=6)
     data = rng.normal(size=(400, 6)) * [1, 1, 1, 0.01, 0.01, 0.01]
-    seen = rng.normal(size=(200, 6)) * [0.01, 0.01, 0.01, 1, 1, 1]
+    inputs = rng.normal(size=(200, 6)) * [0.01, 0.01, 0.01, 1, 1, 1]
     unseen = rng.normal(size=(50, 6)) * [0.01, 0.01, 0.01, 1, 1, 1]
 
     def chain(gain):
-        wanted = prior_function(torch.from_numpy(seen @ truth), gain).numpy()
-        x, y = np.concatenate([data, seen]), np.concatenate([data @ truth, wanted])
+        prior = prior_function(torch.from_numpy(inputs @ truth), gain).numpy()
+        x, y = np.concatenate([data, inputs]), np.concatenate([data @ truth, prior])
         return np.linalg.lstsq(x, y, rcond=None)[0]
 
     chains = np.stack([chain(GAIN), chain(-GAIN)])

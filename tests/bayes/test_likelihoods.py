@@ -105,8 +105,8 @@ def test_laplace_deviation_is_that_of_its_draws():
     """sqrt(2) b, not b."""
     torch.manual_seed(0)
     draws = torch.distributions.Laplace(0.0, 0.25).sample((200_000,))
-    found = standard_deviation("laplace", torch.full((1, 1, 1, 1), 0.25).log()).item()
-    assert found == pytest.approx(draws.std().item(), rel=0.01)
+    deviation = standard_deviation("laplace", torch.full((1, 1, 1, 1), 0.25).log()).item()
+    assert deviation == pytest.approx(draws.std().item(), rel=0.01)
 
 
 def test_student_has_no_finite_deviation_up_to_two_degrees_of_freedom():

@@ -25,8 +25,8 @@ def test_nested_predictions_are_those_of_the_first_members():
     members, _ = random_members(4)
     nested = list(predict_nested(members, RAW))
     assert len(nested) == 4
-    for count, found in enumerate(nested, start=1):
-        for one, other in zip(found, predict(members[:count], RAW), strict=True):
+    for count, prediction in enumerate(nested, start=1):
+        for one, other in zip(prediction, predict(members[:count], RAW), strict=True):
             assert torch.equal(one, other)
     assert nested[0].epistemic.count_nonzero() == 0
 

@@ -25,13 +25,13 @@ def functions(means, parameters):
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_equals_numpy_to_the_last_bit(count):
     means, log_vars = draws(count)
-    found = predict_released(functions(means, log_vars), RAW)
+    prediction = predict_released(functions(means, log_vars), RAW)
     clipped = means.numpy().clip(0, 1)[:, 0, 0]
-    np.testing.assert_array_equal(found.mean[0, 0], np.mean(clipped, axis=0))
-    np.testing.assert_array_equal(found.epistemic[0, 0], np.std(clipped, axis=0))
+    np.testing.assert_array_equal(prediction.mean[0, 0], np.mean(clipped, axis=0))
+    np.testing.assert_array_equal(prediction.epistemic[0, 0], np.std(clipped, axis=0))
     deviations = np.exp(log_vars.numpy()[:, 0, 0] / 2)
     # The exponential itself may differ between the libraries in the last bit.
-    np.testing.assert_allclose(found.aleatoric[0, 0], np.mean(deviations, axis=0), rtol=3e-7)
+    np.testing.assert_allclose(prediction.aleatoric[0, 0], np.mean(deviations, axis=0), rtol=3e-7)
 
 
 def test_differs_from_the_law_of_total_variance():
@@ -57,8 +57,8 @@ def test_released_deviations():
 
 def test_members_without_a_tail():
     means, log_vars = draws(3)
-    found = predict_released(functions(means, [None] * 3), RAW)
-    assert not found.aleatoric.any()
+    prediction = predict_released(functions(means, [None] * 3), RAW)
+    assert not prediction.aleatoric.any()
     with pytest.raises(InputError, match="2 of 3 members have an uncertainty tail"):
         predict_released(functions(means, [log_vars[0], log_vars[1], None]), RAW)
     with pytest.raises(InputError, match="found none"):

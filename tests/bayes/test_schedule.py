@@ -85,15 +85,15 @@ def test_warm_up_rises_then_falls_along_a_cosine():
 
 @pytest.mark.parametrize(("total", "turns"), [(12, 3), (10, 4), (7, 7), (5, 1)])
 def test_turns_share_a_budget_without_gap_or_overlap(total, turns):
-    found = [turn_of(step, total, turns) for step in range(total)]
-    assert sorted({turn.number for turn in found}) == list(range(turns))
+    positions = [turn_of(step, total, turns) for step in range(total)]
+    assert sorted({turn.number for turn in positions}) == list(range(turns))
     for number in range(turns):
-        own = [turn for turn in found if turn.number == number]
-        assert [turn.step for turn in own] == list(range(len(own)))
-        assert {turn.steps for turn in own} == {len(own)}
-        assert abs(len(own) - total / turns) < 1
-        assert [turn.is_first for turn in own] == [True] + [False] * (len(own) - 1)
-        assert [turn.is_last for turn in own] == [False] * (len(own) - 1) + [True]
+        steps = [turn for turn in positions if turn.number == number]
+        assert [turn.step for turn in steps] == list(range(len(steps)))
+        assert {turn.steps for turn in steps} == {len(steps)}
+        assert abs(len(steps) - total / turns) < 1
+        assert [turn.is_first for turn in steps] == [True] + [False] * (len(steps) - 1)
+        assert [turn.is_last for turn in steps] == [False] * (len(steps) - 1) + [True]
 
 
 def test_more_turns_than_steps_are_refused():

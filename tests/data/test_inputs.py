@@ -153,6 +153,6 @@ def test_a_stored_spec_is_compared_with_what_is_asked_for():
     require_inputs(three, "SIM", "1,2,3")
     require_inputs(alone, "SISR", None)
     require_inputs(InputSpec(first_guess=True), "SIM", "1,2,3,4,5,6,7,8,9")
-    for spec, asked in [(three, ("SISR", None)), (three, ("SIM", "1,2")), (alone, ("SIM", None))]:
+    for spec, words in [(three, ("SISR", None)), (three, ("SIM", "1,2")), (alone, ("SIM", None))]:
         with pytest.raises(InputError, match="were trained on the wide field"):
-            require_inputs(spec, *asked)
+            require_inputs(spec, *words)

@@ -21,8 +21,8 @@ def series_of(axes, shape, size=SIZE):
 def frames_of(axes, shape, numbers=(0, 0, 0), **layout):
     """Numbers of the images that a stack consists of, (T, 9)."""
     series = series_of(axes, shape)
-    found = arrange(series, FrameLayout(**layout))
-    return found, found.cut(series.read(), *numbers)[..., 0, 0].tolist()
+    arrangement = arrange(series, FrameLayout(**layout))
+    return arrangement, arrangement.cut(series.read(), *numbers)[..., 0, 0].tolist()
 
 
 NINE = list(range(9))
@@ -60,23 +60,23 @@ READ_AS = [
 @pytest.mark.parametrize(("axes", "shape", "words"), READ_AS)
 def test_what_axes_are_read_as(axes, shape, words):
     series = series_of(axes, shape)
-    found = arrange(series, FrameLayout())
-    assert str(found) == words
-    assert np.prod(found.sizes) == series.images
+    arrangement = arrange(series, FrameLayout())
+    assert str(arrangement) == words
+    assert np.prod(arrangement.sizes) == series.images
     stacks = [
-        found.cut(series.read(), c, r, z)[..., 0, 0]
-        for c in range(found.count("channel"))
-        for r in range(found.count("position"))
-        for z in range(found.count("plane"))
+        arrangement.cut(series.read(), c, r, z)[..., 0, 0]
+        for c in range(arrangement.count("channel"))
+        for r in range(arrangement.count("position"))
+        for z in range(arrangement.count("plane"))
     ]
-    assert all(stack.shape == (found.count("time"), 9) for stack in stacks)
+    assert all(stack.shape == (arrangement.count("time"), 9) for stack in stacks)
     # Each image of the file is a frame of exactly one stack.
     assert sorted(np.concatenate(stacks).ravel()) == list(range(series.images))
 
 
 def test_frames_between_which_planes_lie():
-    found, frames = frames_of("Q", (27,), (0, 0, 1), order="orientation,z,phase")
-    assert str(found) == "3 planes of nine frames"
+    arrangement, frames = frames_of("Q", (27,), (0, 0, 1), order="orientation,z,phase")
+    assert str(arrangement) == "3 planes of nine frames"
     assert frames == [[3, 4, 5, 12, 13, 14, 21, 22, 23]]
     _, frames = frames_of("Z", (27,), (0, 0, 2), order="phase,z,orientation")
     assert frames == [[6, 15, 24, 7, 16, 25, 8, 17, 26]]
@@ -94,9 +94,9 @@ def test_phases_before_orientations():
     assert frames == [[0, 3, 6, 1, 4, 7, 2, 5, 8]]
     _, frames = frames_of("TZ", (3, 3), order="phase,orientation")
     assert frames == [[0, 3, 6, 1, 4, 7, 2, 5, 8]]
-    found, frames = frames_of("PA", (3, 3))  # the file itself says which is which
+    arrangement, frames = frames_of("PA", (3, 3))  # the file itself says which is which
     assert frames == [[0, 3, 6, 1, 4, 7, 2, 5, 8]]
-    assert found.roles == ("phase", "orientation")
+    assert arrangement.roles == ("phase", "orientation")
     _, frames = frames_of("AP", (3, 3), order="phase,orientation")
     assert frames == [NINE]
 
@@ -138,9 +138,9 @@ def test_what_is_no_stack_is_said(axes, shape, message):
 def test_frames_after_rows_and_columns():
     images = np.random.default_rng(0).random((20, 24, 9))
     series = Series(axes="Q", shape=images.shape, dtype=images.dtype, read=lambda: images)
-    found = arrange(series, FrameLayout())
-    assert found.frames_last
-    np.testing.assert_array_equal(found.cut(images, 0, 0, 0)[0], np.moveaxis(images, -1, 0))
+    arrangement = arrange(series, FrameLayout())
+    assert arrangement.frames_last
+    np.testing.assert_array_equal(arrangement.cut(images, 0, 0, 0)[0], np.moveaxis(images, -1, 0))
     movie = np.stack([images, 2 * images])
     series = Series(axes="TQ", shape=movie.shape, dtype=movie.dtype, read=lambda: movie)
     stack = arrange(series, FrameLayout()).cut(movie, 0, 0, 0)
@@ -151,12 +151,12 @@ def test_a_movie_of_mosaics():
     frames = np.random.default_rng(0).random((4, 9, 20, 24))
     pages = frames.reshape(4, 3, 3, 20, 24).transpose(0, 1, 3, 2, 4).reshape(4, 60, 72)
     series = Series(axes="T", shape=pages.shape, dtype=pages.dtype, read=lambda: pages)
-    found = arrange(series, FrameLayout(mosaic="3x3"))
-    assert str(found) == "4 time points of nine frames"
-    np.testing.assert_array_equal(found.cut(pages, 0, 0, 0), frames)
+    arrangement = arrange(series, FrameLayout(mosaic="3x3"))
+    assert str(arrangement) == "4 time points of nine frames"
+    np.testing.assert_array_equal(arrangement.cut(pages, 0, 0, 0), frames)
     row = frames[0].transpose(1, 0, 2).reshape(20, 216)
     series = Series(axes="", shape=row.shape, dtype=row.dtype, read=lambda: row)
-    found = arrange(series, FrameLayout(mosaic="1x9"))
-    np.testing.assert_array_equal(found.cut(row, 0, 0, 0)[0], frames[0])
+    arrangement = arrange(series, FrameLayout(mosaic="1x9"))
+    np.testing.assert_array_equal(arrangement.cut(row, 0, 0, 0)[0], frames[0])
     with pytest.raises(InputError, match="20x216 px cannot be cut into 3x3"):
         arrange(series, FrameLayout(mosaic="3x3"))

@@ -400,13 +400,13 @@ def test_the_objective_of_ome(tmp_path):
     lenses = "".join(f'<Objective ID="O:{n}" LensNA="{na}"/>' for n, na in enumerate((0.8, 1.4)))
     with_lenses = xml.replace("<Image ", f'<Instrument ID="I:0">{lenses}</Instrument><Image ', 1)
     named = with_lenses.replace("<Pixels ", '<ObjectiveSettings ID="O:1"/><Pixels ', 1)
-    found = {}
+    apertures = {}
     for name, text in {"none": xml, "two": with_lenses, "named": named}.items():
         tifffile.tiffcomment(path, text)
         stack = read_stack(path)
-        found[name] = (stack.na, stack.emission_nm)
+        apertures[name] = (stack.na, stack.emission_nm)
     # Of two objectives, the image must say which.
-    assert found == {"none": (None, 525), "two": (None, 525), "named": (1.4, 525)}
+    assert apertures == {"none": (None, 525), "two": (None, 525), "named": (1.4, 525)}
     tifffile.tiffcomment(path, named.replace('LensNA="1.4"', 'LensNA="63"'))
     assert read_stack(path).na is None  # a magnification is no aperture
 

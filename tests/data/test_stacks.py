@@ -83,8 +83,8 @@ def test_a_folder_of_stacks(tmp_path):
     (tmp_path / "broken.mrc").write_bytes(b"abc")
     write_folder(tmp_path / "cell3", FRAMES)
     write_folder(tmp_path / "results", FRAMES[:2])
-    found = [path.name for path in find_stacks(tmp_path)]
-    assert found == ["broken.mrc", "cell2.tif", "cell10.tif", "cell3"]
+    names = [path.name for path in find_stacks(tmp_path)]
+    assert names == ["broken.mrc", "cell2.tif", "cell10.tif", "cell3"]
 
 
 def test_nine_stacks_are_not_nine_frames(tmp_path):
@@ -99,10 +99,10 @@ def test_a_folder_of_folders_lists_the_incomplete_ones_too(tmp_path):
     write_folder(tmp_path / "level_1", FRAMES)
     write_folder(tmp_path / "level_2", FRAMES[:8])
     (tmp_path / "empty").mkdir()
-    found = find_stacks(tmp_path)
-    assert [path.name for path in found] == ["level_1", "level_2"]
+    paths = find_stacks(tmp_path)
+    assert [path.name for path in paths] == ["level_1", "level_2"]
     with pytest.raises(InputError, match="holds 8 image files; a 2D-SIM stack needs 9"):
-        read_stack(found[1])
+        read_stack(paths[1])
 
 
 def test_a_broken_frame_is_named(tmp_path):

@@ -12,9 +12,9 @@ from tests.metrics.test_images import binned, filaments
 def test_resolution_scaling_recovers_the_blur():
     sr = filaments(np.random.default_rng(5))
     wide_field = 800 * binned(gaussian_filter(sr, 3.3, mode="nearest")) + 100
-    found = resolution_scale(sr, wide_field)
-    assert found.sigma == pytest.approx(3.3, abs=0.03)
-    np.testing.assert_allclose(found.image, wide_field, atol=0.5)  # of about 800 counts
+    scaled = resolution_scale(sr, wide_field)
+    assert scaled.sigma == pytest.approx(3.3, abs=0.03)
+    np.testing.assert_allclose(scaled.image, wide_field, atol=0.5)  # of about 800 counts
     assert rsp(sr, wide_field) > 0.99999
     assert rsp(5 * sr - 1, wide_field) == pytest.approx(rsp(sr, wide_field), abs=1e-6)
 
@@ -53,8 +53,8 @@ def test_error_map_shows_where_structure_was_invented():
     wide_field = 800 * binned(gaussian_filter(sr, 3.0, mode="nearest")) + 100
     invented = sr.copy()
     invented[20:40, 20:40] += sr.max()
-    found = error_map(invented, wide_field)
-    assert found.shape == wide_field.shape
-    assert np.sqrt(np.mean(found**2)) == pytest.approx(rse(invented, wide_field))
-    inside = found[10:20, 10:20].mean()
-    assert inside > 3 * np.abs(np.delete(found, range(8, 22), axis=0)).mean()
+    errors = error_map(invented, wide_field)
+    assert errors.shape == wide_field.shape
+    assert np.sqrt(np.mean(errors**2)) == pytest.approx(rse(invented, wide_field))
+    inside = errors[10:20, 10:20].mean()
+    assert inside > 3 * np.abs(np.delete(errors, range(8, 22), axis=0)).mean()

@@ -9,8 +9,8 @@ from bayesdl_sim.utils.errors import InputError
 
 def test_cell_means_by_hand():
     nan = float("nan")
-    found = cell_means([1, 3, nan, 10, nan], [4, 4, 4, 2, 9])
-    np.testing.assert_allclose(found, [10, 2])  # cells 2 and 4; cell 9 has no value
+    means = cell_means([1, 3, nan, 10, nan], [4, 4, 4, 2, 9])
+    np.testing.assert_allclose(means, [10, 2])  # cells 2 and 4; cell 9 has no value
     with pytest.raises(InputError, match="belongs to a cell"):
         cell_means([1, 2], [1])
 
@@ -21,8 +21,8 @@ def test_the_interval_covers_the_mean_as_often_as_it_says():
     for _ in range(300):
         cell = rng.normal(2, 1, 25)
         values = np.repeat(cell, 4) + 0.1 * rng.normal(size=100)
-        found = mean_over_cells(values, np.repeat(np.arange(25), 4), rng, repeats=400)
-        inside += found.low <= 2 <= found.high
+        estimate = mean_over_cells(values, np.repeat(np.arange(25), 4), rng, repeats=400)
+        inside += estimate.low <= 2 <= estimate.high
     assert 0.90 <= inside / 300 <= 0.97
 
 
@@ -36,10 +36,10 @@ def test_repeating_the_stacks_of_a_cell_narrows_nothing():
 
 
 def test_one_cell_has_no_interval():
-    found = mean_over_cells([1.0, 2.0], [3, 3], np.random.default_rng(0))
-    assert found.value == 1.5
-    assert np.isnan(found.low)
-    assert str(found) == "1.500"
+    estimate = mean_over_cells([1.0, 2.0], [3, 3], np.random.default_rng(0))
+    assert estimate.value == 1.5
+    assert np.isnan(estimate.low)
+    assert str(estimate) == "1.500"
     with pytest.raises(InputError, match="at least one value"):
         mean_over_cells([float("nan")], [1], np.random.default_rng(0))
 

@@ -37,9 +37,9 @@ def test_scores_equal_those_of_uncertainty_toolbox():
     assert sharpness(sigma) == pytest.approx(uct.sharpness(sigma), abs=1e-12)
     # Its 101 levels hold 0 and 1, where the difference is nothing.
     expected = uct.mean_absolute_calibration_error(*arguments, num_bins=101, prop_type="quantile")
-    found = quantile_calibration_error(ndtr(error / sigma))
-    assert found * 99 / 101 == pytest.approx(expected, abs=1e-3)
-    assert found > 0.03
+    calibration_error = quantile_calibration_error(ndtr(error / sigma))
+    assert calibration_error * 99 / 101 == pytest.approx(expected, abs=1e-3)
+    assert calibration_error > 0.03
 
 
 def test_crps_equals_scoringrules():
@@ -58,8 +58,8 @@ def test_fair_crps_does_not_depend_on_the_number_of_draws():
     target = rng.normal(size=40_000)
     exact = crps_gaussian(target, np.ones_like(target))
     for number in (2, 5, 20):
-        found = crps_ensemble(target, rng.normal(size=(number, target.size)))
-        assert found == pytest.approx(exact, rel=0.02)
+        score = crps_ensemble(target, rng.normal(size=(number, target.size)))
+        assert score == pytest.approx(exact, rel=0.02)
 
 
 def test_crps_and_nll_are_best_for_the_true_sigma():
@@ -109,20 +109,20 @@ def test_sparsification_of_the_best_the_worst_and_a_useless_order():
     useless = sparsification(error, np.ones_like(sigma))
     np.testing.assert_allclose(useless.by_sigma, 1)
     assert useless.aurg == pytest.approx(0, abs=1e-9)
-    told = sparsification(error, sigma)
-    assert 0 < told.ause < useless.ause
+    by_sigma = sparsification(error, sigma)
+    assert 0 < by_sigma.ause < useless.ause
     assert sparsification(error, 1 / sigma).aurg < -0.05
     # AUSE and AURG share the area between the oracle and random removal
-    assert told.ause + told.aurg == pytest.approx(useless.ause, abs=1e-9)
+    assert by_sigma.ause + by_sigma.aurg == pytest.approx(useless.ause, abs=1e-9)
 
 
 def test_sparsification_by_hand():
     error, sigma = np.arange(1.0, 101.0), np.arange(1.0, 101.0)
-    found = sparsification(error, sigma)
+    curve = sparsification(error, sigma)
     half = np.searchsorted(REMOVED, 0.5)
     kept = round((1 - REMOVED[half]) * 100)
     expected = np.sqrt(np.mean(error[:kept] ** 2) / np.mean(error**2))
-    assert found.by_sigma[half] == pytest.approx(expected)
+    assert curve.by_sigma[half] == pytest.approx(expected)
 
 
 def test_order_of_the_pixels_means_nothing():

@@ -57,15 +57,15 @@ def test_quality_by_hand():
     target = np.tile(np.linspace(0, 1, 16), (16, 1))
     error = 0.1 * (-1.0) ** np.add.outer(np.arange(16), np.arange(16))
     error -= affine_fit(target, error)
-    found = quality(500 * (target + error) + 100, 3 * target - 7)
+    scores = quality(500 * (target + error) + 100, 3 * target - 7)
     # the image is scaled to the target, which shrinks a noisy image by its regression slope
     slope = np.var(target) / (np.var(target) + np.var(error))
     residual = slope * (target + error - target.mean()) + target.mean() - target
     mse = np.mean(residual**2)
-    assert found.psnr == pytest.approx(-10 * np.log10(mse), abs=1e-9)
-    assert found.nrmse == pytest.approx(np.sqrt(mse / np.mean(target**2)), abs=1e-12)
+    assert scores.psnr == pytest.approx(-10 * np.log10(mse), abs=1e-9)
+    assert scores.nrmse == pytest.approx(np.sqrt(mse / np.mean(target**2)), abs=1e-12)
     legacy = min_max(target + error) - target
-    assert found.psnr_legacy == pytest.approx(-10 * np.log10(np.mean(legacy**2)), abs=1e-9)
+    assert scores.psnr_legacy == pytest.approx(-10 * np.log10(np.mean(legacy**2)), abs=1e-9)
 
 
 def test_quality_ignores_units_and_legacy_is_broken_by_one_hot_pixel():
@@ -82,11 +82,11 @@ def test_quality_ignores_units_and_legacy_is_broken_by_one_hot_pixel():
 
 def test_quality_of_the_target_itself_is_perfect():
     target = filaments(np.random.default_rng(2))
-    found = quality(target, target)
-    assert found.psnr > 200
-    assert found.ssim == pytest.approx(1)
-    assert found.nrmse == pytest.approx(0, abs=1e-9)
-    assert found.ssim_legacy == 1
+    scores = quality(target, target)
+    assert scores.psnr > 200
+    assert scores.ssim == pytest.approx(1)
+    assert scores.nrmse == pytest.approx(0, abs=1e-9)
+    assert scores.ssim_legacy == 1
 
 
 def ssim_by_definition(image: np.ndarray, target: np.ndarray) -> float:
@@ -94,29 +94,29 @@ def ssim_by_definition(image: np.ndarray, target: np.ndarray) -> float:
     distance = np.arange(-5, 6)
     window = np.exp(-(distance**2) / (2 * 1.5**2))
     weights = np.outer(window, window) / window.sum() ** 2
-    found = []
+    values = []
     for row in range(image.shape[0] - 10):
         for column in range(image.shape[1] - 10):
             x, y = (part[row : row + 11, column : column + 11] for part in (image, target))
             mean_x, mean_y = (weights * x).sum(), (weights * y).sum()
             var_x, var_y = (weights * (x - mean_x) ** 2).sum(), (weights * (y - mean_y) ** 2).sum()
             covariance = (weights * (x - mean_x) * (y - mean_y)).sum()
-            found.append(
+            values.append(
                 (2 * mean_x * mean_y + 1e-4)
                 * (2 * covariance + 9e-4)
                 / ((mean_x**2 + mean_y**2 + 1e-4) * (var_x + var_y + 9e-4))
             )
-    return float(np.mean(found))
+    return float(np.mean(values))
 
 
 def test_ssim_equals_its_definition_after_the_affine_fit():
     rng = np.random.default_rng(3)
     target = min_max(filaments(rng, 40))
     image = 40 * (gaussian_filter(target, 1.5) + 0.03 * rng.normal(size=target.shape)) + 7
-    found = quality(image, 5 * target)
-    assert found.ssim == pytest.approx(ssim_by_definition(affine_fit(image, target), target))
-    assert found.ssim_legacy == pytest.approx(ssim_by_definition(min_max(image), target))
-    assert 0.1 < found.ssim < 0.95
+    scores = quality(image, 5 * target)
+    assert scores.ssim == pytest.approx(ssim_by_definition(affine_fit(image, target), target))
+    assert scores.ssim_legacy == pytest.approx(ssim_by_definition(min_max(image), target))
+    assert 0.1 < scores.ssim < 0.95
 
 
 @pytest.mark.parametrize(
@@ -196,8 +196,10 @@ def ms_ssim_by_definition(image: np.ndarray, target: np.ndarray, weights) -> flo
         mean_x, mean_y = ((window * v).sum((2, 3)) for v in views)
         var_x = (window * (x - mean_x[..., None, None]) ** 2).sum((2, 3))
         var_y = (window * (y - mean_y[..., None, None]) ** 2).sum((2, 3))
-        both = (window * (x - mean_x[..., None, None]) * (y - mean_y[..., None, None])).sum((2, 3))
-        part = (2 * both + 9e-4) / (var_x + var_y + 9e-4)
+        covariance = (window * (x - mean_x[..., None, None]) * (y - mean_y[..., None, None])).sum(
+            (2, 3)
+        )
+        part = (2 * covariance + 9e-4) / (var_x + var_y + 9e-4)
         if scale == len(weights):
             part = part * (2 * mean_x * mean_y + 1e-4) / (mean_x**2 + mean_y**2 + 1e-4)
         else:

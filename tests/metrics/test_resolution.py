@@ -61,8 +61,8 @@ def test_ring_correlation_of_two_noisy_halves_is_the_share_of_signal():
     """Halves of signal power S and noise power 1 correlate by S / (S + 1)."""
     rng = np.random.default_rng(2)
     signal, first, second = rng.normal(size=(3, 256, 256))
-    found = frc(2 * signal + first, 2 * signal + second).correlation[10:]
-    assert found.mean() == pytest.approx(4 / 5, abs=0.02)
+    correlation = frc(2 * signal + first, 2 * signal + second).correlation[10:]
+    assert correlation.mean() == pytest.approx(4 / 5, abs=0.02)
 
 
 @pytest.mark.parametrize("threshold", ["1/7", "3-sigma"])
@@ -77,13 +77,13 @@ def test_crossing_is_interpolated_and_seeks_the_first_fall(threshold):
 def test_frc_follows_the_cut_off_and_the_noise():
     rng = np.random.default_rng(3)
     image = points(rng)
-    found = []
+    lengths = []
     for cutoff, noise in ((0.15, 0.01), (0.3, 0.01), (0.3, 0.1)):
         truth = band_limited(image, cutoff)
-        found.append(frc_resolution(frc(truth + noise * rng.normal(size=truth.shape), truth)))
-        assert found[-1] > 0.9 / cutoff  # nothing beyond the cut-off, but for the width of a ring
-    assert found[1] < 0.6 * found[0]
-    assert found[2] > found[1]
+        lengths.append(frc_resolution(frc(truth + noise * rng.normal(size=truth.shape), truth)))
+        assert lengths[-1] > 0.9 / cutoff  # nothing beyond the cut-off, but for the width of a ring
+    assert lengths[1] < 0.6 * lengths[0]
+    assert lengths[2] > lengths[1]
 
 
 @pytest.mark.parametrize("cutoff", [0.1, 0.15, 0.25, 0.35])
@@ -92,8 +92,8 @@ def test_decorrelation_finds_the_cut_off(cutoff, noise):
     """The paper says a few per cent above the cut-off's length, whatever the noise."""
     rng = np.random.default_rng(4)
     image = band_limited(points(rng), cutoff)
-    found = decorrelation(image + noise * rng.normal(size=image.shape))
-    assert 0.95 / cutoff < found < 1.35 / cutoff
+    length = decorrelation(image + noise * rng.normal(size=image.shape))
+    assert 0.95 / cutoff < length < 1.35 / cutoff
 
 
 def test_decorrelation_ignores_brightness_and_knows_noise():

@@ -113,8 +113,8 @@ def test_a_member_survives_the_disk(tmp_path):
     member = load_member(tmp_path / "member_01.pth")
     raw = frames(1, 9, 13, 10)
     with torch.no_grad():
-        for found, expected in zip(member.network(raw), network(raw), strict=True):
-            torch.testing.assert_close(found, expected)
+        for loaded, expected in zip(member.network(raw), network(raw), strict=True):
+            torch.testing.assert_close(loaded, expected)
     assert member.sampler == {"temperature": 2.0}
     assert member.training == {"epoch": 3}
     assert not member.network.training

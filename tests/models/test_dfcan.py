@@ -57,10 +57,10 @@ def test_equals_an_independent_evaluation():
     network = network_from_released(state).eval()
     assert network.config == network_config("dfcan", "", **OPTIONS)
     with torch.no_grad():
-        found, expected = network(raw), independent(state, raw.double())
-    assert found.log_var is None
-    assert found.mean.shape == (1, 1, 26, 20)
-    assert (found.mean - expected).abs().max() < 1e-5 * expected.abs().max().clamp(min=1)
+        output, expected = network(raw), independent(state, raw.double())
+    assert output.log_var is None
+    assert output.mean.shape == (1, 1, 26, 20)
+    assert (output.mean - expected).abs().max() < 1e-5 * expected.abs().max().clamp(min=1)
 
 
 def test_it_is_not_cut_into_tiles():

@@ -19,26 +19,26 @@ def _one_thread():
 def shapes(width=64, groups=5, blocks=10, frames=9, hidden=4, tails=("uncer_tail",)):
     """Names and shapes of a released state dict, spelled out."""
     square = (width, width, 3, 3)
-    found = {"head.0.weight": (width, frames, 3, 3)}
+    sizes = {"head.0.weight": (width, frames, 3, 3)}
     for g in range(groups):
         for b in range(blocks):
             block = f"body.{g}.body.{b}"
             for layer in (0, 2):
-                found[f"{block}.body.{layer}.weight"] = square
-                found[f"{block}.body.{layer}.bias"] = (width,)
-            found[f"{block}.CA.conv_du.0.weight"] = (hidden, width, 1, 1)
-            found[f"{block}.CA.conv_du.0.bias"] = (hidden,)
-            found[f"{block}.CA.conv_du.2.weight"] = (width, hidden, 1, 1)
-            found[f"{block}.CA.conv_du.2.bias"] = (width,)
-        found[f"body.{g}.body.{blocks}.weight"] = square
-    found[f"body.{groups}.weight"] = square
-    found["tail.0.0.weight"] = (4 * width, width, 3, 3)
-    found["tail.0.0.bias"] = (4 * width,)
-    found["tail.2.weight"] = (1, width, 3, 3)
+                sizes[f"{block}.body.{layer}.weight"] = square
+                sizes[f"{block}.body.{layer}.bias"] = (width,)
+            sizes[f"{block}.CA.conv_du.0.weight"] = (hidden, width, 1, 1)
+            sizes[f"{block}.CA.conv_du.0.bias"] = (hidden,)
+            sizes[f"{block}.CA.conv_du.2.weight"] = (width, hidden, 1, 1)
+            sizes[f"{block}.CA.conv_du.2.bias"] = (width,)
+        sizes[f"body.{g}.body.{blocks}.weight"] = square
+    sizes[f"body.{groups}.weight"] = square
+    sizes["tail.0.0.weight"] = (4 * width, width, 3, 3)
+    sizes["tail.0.0.bias"] = (4 * width,)
+    sizes["tail.2.weight"] = (1, width, 3, 3)
     for tail in tails:
-        found |= {f"{tail}.{layer}.weight": square for layer in (0, 2, 4, 6)}
-        found[f"{tail}.8.weight"] = (1, width, 3, 3)
-    return found
+        sizes |= {f"{tail}.{layer}.weight": square for layer in (0, 2, 4, 6)}
+        sizes[f"{tail}.8.weight"] = (1, width, 3, 3)
+    return sizes
 
 
 def random_state(seed=0, **sizes):
@@ -119,17 +119,17 @@ def test_equals_an_independent_evaluation(size, tails):
     raw = frames(1, 9, 13, 10)
     network = network_from_released(state).eval()
     with torch.no_grad():
-        found = network(raw)
+        output = network(raw)
         mean, parameters = independent(state, raw.double(), sizes["groups"], sizes["blocks"])
-    assert found.mean.shape == (1, 1, 26, 20)
-    assert found.mean.dtype == torch.float32
+    assert output.mean.shape == (1, 1, 26, 20)
+    assert output.mean.dtype == torch.float32
     assert mean.std() > 0.01  # nothing vanished on the way
-    assert (found.mean - mean).abs().max() < 1e-5
+    assert (output.mean - mean).abs().max() < 1e-5
     if not tails:
-        assert found.log_var is None
+        assert output.log_var is None
         return
-    assert found.log_var.shape == parameters.shape
-    assert (found.log_var - parameters).abs().max() < 1e-5
+    assert output.log_var.shape == parameters.shape
+    assert (output.log_var - parameters).abs().max() < 1e-5
 
 
 def test_it_is_not_local_and_not_cut_into_tiles():

@@ -97,8 +97,8 @@ def test_the_file_name_tells_laplace_from_gauss(tmp_path):
 def test_files_of_the_old_format_are_read(tmp_path):
     state = state_of()
     torch.save(state, tmp_path / "SGLD_gauss_#1.pth", _use_new_zipfile_serialization=False)
-    found = load_state(tmp_path / "SGLD_gauss_#1.pth")
-    assert all(torch.equal(found[name], state[name]) for name in state)
+    loaded = load_state(tmp_path / "SGLD_gauss_#1.pth")
+    assert all(torch.equal(loaded[name], state[name]) for name in state)
 
 
 def test_two_posteriors_in_one_folder_are_refused(tmp_path):

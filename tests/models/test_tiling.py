@@ -43,9 +43,9 @@ def test_equal_for_any_field_and_tile(height, width, tile, levels):
     with torch.no_grad():
         whole = NETWORKS[levels](raw)
         tiled = predict_tiled(NETWORKS[levels], raw, tile)
-    for expected, found in zip(whole, tiled, strict=True):
-        assert found.shape == expected.shape
-        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    for expected, image in zip(whole, tiled, strict=True):
+        assert image.shape == expected.shape
+        torch.testing.assert_close(image, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_equal_for_the_default_network_in_batches():
@@ -54,8 +54,8 @@ def test_equal_for_the_default_network_in_batches():
     raw = frames(2, 9, 131, 70).contiguous(memory_format=torch.channels_last)
     with torch.no_grad():
         whole, tiled = built(raw), predict_tiled(built, raw, 40)
-    for expected, found in zip(whole, tiled, strict=True):
-        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    for expected, image in zip(whole, tiled, strict=True):
+        torch.testing.assert_close(image, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_a_halo_that_is_too_narrow_shows(monkeypatch):

@@ -21,12 +21,12 @@ def raw(stand):
 def test_patterns(raw, other_device):
     expected = estimate(raw)
     with other_device.working():
-        found = estimate(raw.to(other_device.device))
+        estimated = estimate(raw.to(other_device.device))
     light = expected.illumination
-    assert found.illumination.frequency == pytest.approx(light.frequency, rel=1e-5)
-    assert found.illumination.modulation == pytest.approx(light.modulation, rel=1e-3)
-    np.testing.assert_allclose(found.illumination.phase, light.phase, atol=1e-3)
-    assert found.probability == pytest.approx(expected.probability, abs=1e-3)
+    assert estimated.illumination.frequency == pytest.approx(light.frequency, rel=1e-5)
+    assert estimated.illumination.modulation == pytest.approx(light.modulation, rel=1e-3)
+    np.testing.assert_allclose(estimated.illumination.phase, light.phase, atol=1e-3)
+    assert estimated.probability == pytest.approx(expected.probability, abs=1e-3)
 
 
 def test_first_guess_and_resimulation(raw, other_device):
@@ -36,21 +36,23 @@ def test_first_guess_and_resimulation(raw, other_device):
     with other_device.working():
         there = raw.to(other_device.device)
         guess = first_guess(there, patterns)
-        found = resimulate_field(there, guess, patterns=patterns)
-        assert guess.device == found.chi2.device == other_device.device
+        comparison = resimulate_field(there, guess, patterns=patterns)
+        assert guess.device == comparison.chi2.device == other_device.device
     scale = float(expected.abs().max())
     torch.testing.assert_close(other_device.on_cpu(guess), expected, rtol=0, atol=1e-4 * scale)
-    torch.testing.assert_close(other_device.on_cpu(found.chi2), misfit.chi2, rtol=1e-2, atol=1e-2)
-    assert found.unexplained == pytest.approx(misfit.unexplained, abs=1e-3)
+    torch.testing.assert_close(
+        other_device.on_cpu(comparison.chi2), misfit.chi2, rtol=1e-2, atol=1e-2
+    )
+    assert comparison.unexplained == pytest.approx(misfit.unexplained, abs=1e-3)
 
 
 def test_raw_checks(raw, other_device):
     patterns = estimate(raw)
     expected = raw_checks(raw, patterns=patterns).by_name()
     with other_device.working():
-        found = raw_checks(raw.to(other_device.device), patterns=patterns).by_name()
+        checks = raw_checks(raw.to(other_device.device), patterns=patterns).by_name()
     for name, value in expected.items():
         if isinstance(value, str) or name in ("groups", "copies"):
-            assert found[name] == value
+            assert checks[name] == value
         else:
-            np.testing.assert_allclose(found[name], value, rtol=1e-2, atol=1e-3, err_msg=name)
+            np.testing.assert_allclose(checks[name], value, rtol=1e-2, atol=1e-3, err_msg=name)

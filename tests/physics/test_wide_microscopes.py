@@ -59,8 +59,8 @@ def test_every_property_goes_beyond_the_ordinary_in_a_part_of_the_draws(stands):
         "orientations": [stand.orientation_light is not None for stand in stands],
         "maps": [stand.maps is not None for stand in stands],
     }
-    for name, found in beyond.items():
-        assert 0.03 < sum(found) / DRAWS < 0.5, name
+    for name, flags in beyond.items():
+        assert 0.03 < sum(flags) / DRAWS < 0.5, name
 
 
 def test_fringes_stay_below_the_limit_of_sampling(stands):

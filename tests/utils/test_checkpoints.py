@@ -56,19 +56,19 @@ def member() -> dict:
 def test_round_trip_is_bitwise(tmp_path):
     payload = member()
     save_checkpoint(tmp_path / "a.pth", payload)
-    found = load_checkpoint(tmp_path / "a.pth")
-    assert found.keys() == payload.keys()
+    loaded = load_checkpoint(tmp_path / "a.pth")
+    assert loaded.keys() == payload.keys()
     for name, weights in payload["state"].items():
-        assert torch.equal(found["state"][name], weights)
-    assert torch.equal(found["random"], payload["random"])
+        assert torch.equal(loaded["state"][name], weights)
+    assert torch.equal(loaded["random"], payload["random"])
     for key in ("network", "sampler", "numpy_random", "likelihood"):
-        assert found[key] == payload[key]
+        assert loaded[key] == payload[key]
 
 
 def test_unmarked_payload_is_marked(tmp_path):
     save_checkpoint(tmp_path / "a.pth", {"epoch": 3})
-    found = load_checkpoint(tmp_path / "a.pth")
-    assert found == {"format": "BayesDL-SIM checkpoint", "version": 1, "epoch": 3}
+    loaded = load_checkpoint(tmp_path / "a.pth")
+    assert loaded == {"format": "BayesDL-SIM checkpoint", "version": 1, "epoch": 3}
 
 
 @pytest.mark.parametrize("value", [Path("a"), np.float64(1), np.zeros(2)])

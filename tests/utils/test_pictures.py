@@ -34,8 +34,8 @@ def canvases(monkeypatch) -> list[SpyCanvas]:
     ],
 )
 def test_scale_bar_is_a_round_number_near_a_fifth(width, pixel_size_nm, length_nm, text):
-    length, found = scale_bar(width, pixel_size_nm)
-    assert found == text
+    length, label = scale_bar(width, pixel_size_nm)
+    assert label == text
     assert length * (pixel_size_nm or 1) == pytest.approx(length_nm)
 
 

@@ -21,11 +21,11 @@ CPU = torch.device("cpu")
 
 
 def test_provenance_is_json_and_names_versions():
-    found = provenance()
-    assert json.loads(json.dumps(found)) == found
-    assert found["torch"] == torch.__version__
-    assert found["numpy"] == np.__version__
-    assert found["git_commit"] is None or len(found["git_commit"].split("-")[0]) >= 40
+    facts = provenance()
+    assert json.loads(json.dumps(facts)) == facts
+    assert facts["torch"] == torch.__version__
+    assert facts["numpy"] == np.__version__
+    assert facts["git_commit"] is None or len(facts["git_commit"].split("-")[0]) >= 40
 
 
 def rows(path) -> list[list[str]]:
@@ -38,8 +38,8 @@ def test_log_has_one_line_per_epoch(tmp_path):
     log.write(1, {"loss": 0.5, "psnr": 20})
     log.write(2, {"loss": torch.tensor(0.25), "psnr": float("nan")})
     log.close()
-    found = rows(tmp_path / "step1.csv")
-    assert found == [["epoch", "loss", "psnr"], ["1", "0.5", "20"], ["2", "0.25", "nan"]]
+    lines = rows(tmp_path / "step1.csv")
+    assert lines == [["epoch", "loss", "psnr"], ["1", "0.5", "20"], ["2", "0.25", "nan"]]
 
 
 def test_resumed_log_has_no_epoch_twice_and_no_torn_line(tmp_path):

@@ -54,9 +54,9 @@ GOOD = {
 def test_a_good_file_is_read_with_its_further_entries(tmp_path):
     path = tmp_path / "x.json"
     path.write_text(json.dumps(GOOD))
-    found = read_record(path, ENTRIES, "calibration")
-    assert found == GOOD
-    assert isinstance(found["factor"], float)
+    content = read_record(path, ENTRIES, "calibration")
+    assert content == GOOD
+    assert isinstance(content["factor"], float)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A command line that says what a mistyped option may have meant."""
+"""A command line that suggests the option that a mistyped one may have meant."""
 
 from __future__ import annotations
 

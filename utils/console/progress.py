@@ -31,7 +31,7 @@ class Progress:
     def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.name, self.clock, self.what, self.first = name, clock, None, 0
         self.bar: tqdm | None = None
-        self.began = self.said = clock()
+        self.began = self.printed = clock()
 
     def __enter__(self) -> Progress:
         return self
@@ -51,8 +51,8 @@ class Progress:
             self.bar.update(done - self.bar.n)
             return
         now = self.clock()
-        if now - self.said >= LINE_EVERY_S:
-            self.said = now
+        if now - self.printed >= LINE_EVERY_S:
+            self.printed = now
             rest = ""
             if done > self.first:
                 left = (now - self.began) * (total - done) / (done - self.first)

@@ -1,4 +1,4 @@
-"""How many threads compute, and how they wait: decided before PyTorch is loaded."""
+"""Number of threads and their way of waiting, set before PyTorch is loaded."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def usable_cores() -> int:
 def set_threads(threads: int | None = None) -> None:
     """Sets the environment that OpenMP reads when PyTorch is loaded, and how memory is reused.
 
-    What the user has set there stays, unless a number of threads is asked for.
+    What the user has set there stays, unless a number of threads is given.
 
     Args:
         threads: None: as many as there are usable cores, at most 16.

@@ -91,7 +91,7 @@ class Plot:
         if name:
             widest = max((text_width(words, self.size) for words in texts), default=0.0)
             x = edge + away * (2 * tick + widest + 0.75 * self.size)
-            # Hinted letters shrink by a little less than their size says.
+            # Hinted letters shrink by a little less than their size.
             fitting = 0.93 * self._room() / text_width(name, self.size)
             size = self.size * min(1.0, fitting)
             self.canvas.upright((x, (self.box[1] + self.box[3]) / 2), name, size)

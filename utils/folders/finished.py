@@ -25,10 +25,10 @@ BEGUN, COMPLETE = "begun.json", "complete.json"
 
 def is_finished(folder: str | Path, identity: str) -> bool:
     """Whether the result of this very work lies in the folder, with all of its files."""
-    found = _read(Path(folder) / FINISHED)
-    if found.get("identity") != identity:
+    record = _read(Path(folder) / FINISHED)
+    if record.get("identity") != identity:
         return False
-    return all(_size(Path(folder) / name) == size for name, size in found["files"].items())
+    return all(_size(Path(folder) / name) == size for name, size in record["files"].items())
 
 
 def mark_finished(folder: str | Path, identity: str, names: Iterable[str]) -> None:
@@ -98,7 +98,7 @@ def _size(path: Path) -> int:
 def _read(path: Path) -> dict[str, Any]:
     """A hidden record; empty where there is none, or where it is damaged."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return record if isinstance(record, dict) else {}

@@ -37,7 +37,7 @@ def owned_folder(folder: str | Path, patience_s: float = 0) -> Iterator[Path]:
         patience_s: how long to wait for another owner to end.
 
     Raises:
-        InputError: another process owns the folder; it says which.
+        InputError: another process owns the folder; the message names it.
     """
     folder = Path(folder)
     lock = FileLock(folder / LOCK, thread_local=False)

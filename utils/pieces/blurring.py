@@ -44,7 +44,7 @@ def gaussian(images: Tensor, sigma: float, *, mirrored: bool = True) -> Tensor:
 def _weights(
     to: slice, near: slice, n: int, sigma: float, reach: int, mirrored: bool, like: Tensor
 ) -> Tensor:
-    """Those of the lines `near` of n in the means at the lines `to`: a matrix like `like`."""
+    """Weights of the lines `near` of n in the means at the lines `to`: a matrix like `like`."""
 
     def bell(distance: Tensor) -> Tensor:
         weight = torch.exp(-0.5 * (distance / sigma) ** 2)

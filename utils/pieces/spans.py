@@ -1,4 +1,4 @@
-"""How a long axis is cut into pieces that are computed with some of their surroundings."""
+"""Division of a long axis into pieces that are computed with some of their surroundings."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What single frames show: fringes whatever the order, and the order that they tell."""
+"""Fringes of single frames, whatever their order, and the order that they imply."""

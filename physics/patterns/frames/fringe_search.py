@@ -1,8 +1,8 @@
-"""Which fringes each single frame shows, whatever the order of the frames.
+"""Fringes of each single frame, whatever the order of the frames.
 
-Pattern estimation unmixes the three frames of an orientation and so believes that they belong
-together. Here every frame speaks for itself: its difference from the mean of all nine is
-correlated with that mean moved by every wave vector, and frames that show the same wave vector
+Pattern estimation unmixes the three frames of an orientation and so assumes that they belong
+together. Here every frame is measured by itself: its difference from the mean of all nine is
+correlated with that mean shifted by every wave vector, and frames that show the same wave vector
 form a group. In a right stack these are the frames 1-3, 4-6 and 7-9.
 """
 
@@ -51,8 +51,7 @@ DOUBTFUL_ORDER = 3.0  # the same, if the stated one is not to be believed
 FRAMES = ORIENTATIONS * PHASES
 NOT_BY_CHANCE = 0.6  # of a frame's highest peak: lower ones are side lobes
 
-
-Found = tuple[set[int], tuple[int, int]]  # frames, and the place of their peak in the maps
+PlacedGroup = tuple[set[int], tuple[int, int]]  # frames, and the place of their peak in the maps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +74,7 @@ class FringeGroup:
 
 
 def frame_differences(frames: Tensor, window: Tensor) -> Tensor:
-    """What tells each frame from the mean of all: `frame - b mean`, b by least squares.
+    """Difference of each frame from the mean of all: `frame - b mean`, b by least squares.
 
     Args:
         frames: (9, H, W) without background.
@@ -94,7 +93,7 @@ def frame_differences(frames: Tensor, window: Tensor) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FringeSearch:
-    """What a search for fringes in single frames has found, before an order is decided on.
+    """Result of a search for fringes in single frames, before an order is decided on.
 
     Attributes:
         frames, optics: that were searched with, see `search_fringes`.
@@ -119,8 +118,8 @@ class FringeSearch:
         """Groups of frames by the wave vector that they clearly show, the clearest group first.
 
         Args:
-            margin: of the evidence by which weak fringes have to speak for another order than the
-                stated one.
+            margin: of evidence that weak fringes need in favour of another order than the stated
+                one.
 
         Returns:
             None, where fringes are too weak for the noise. A frame is in one group at most.
@@ -133,7 +132,7 @@ class FringeSearch:
 def search_fringes(
     stack: MeasuredFrames, optics: Optics, known: FringeSearch | None = None
 ) -> FringeSearch:
-    """Looks for the wave vector that each frame shows.
+    """Searches for the wave vector that each frame shows.
 
     The highest peak of the summed squared scores of all frames is taken, the frames that show it
     leave, and so on with those that are left. A frame without a clear peak of its own joins a group
@@ -151,19 +150,19 @@ def search_fringes(
     unit, (level, rise) = math.sqrt(stack.noise(optics)), stack.noise_line
     frames, line = stack.frames / unit, (level / unit**2, rise / unit)
     sample = positive_sample(frames.mean(dim=0), optics, line, field)
-    found, products = [], []
+    frame_amplitudes, products = [], []
     for difference in field.half_spectra(frame_differences(frames, field.window)):
         ref = reference(sample, difference, field, 1.0)
         image = filtered(ref, difference, field)
         products.append(image * ref.sample)
-        found.append(amplitudes(ref, image, field))
-    found = torch.stack(found)
-    scores = scores_of(found, field)
+        frame_amplitudes.append(amplitudes(ref, image, field))
+    frame_amplitudes = torch.stack(frame_amplitudes)
+    scores = scores_of(frame_amplitudes, field)
     fy, fx = frequencies(tuple(scores.shape[1:]), frames.device)
     radius = torch.hypot(fy, fx)
     scores = scores.masked_fill((radius < ANNULUS[0]) | (radius > ANNULUS[1]), 0.0)
 
-    def groups(places: list[Found]) -> list[FringeGroup]:
+    def groups(places: list[PlacedGroup]) -> list[FringeGroup]:
         waves = [(float(fy[row, 0]), float(fx[0, column])) for _, (row, column) in places]
         return [
             _group(sorted(members), *wave, scores[:, row, column], products)
@@ -174,7 +173,7 @@ def search_fringes(
     photons = float((frames == frames.flatten().median()).float().mean()) < MOSTLY_EMPTY
     best, stated, lead = [], [], 0.0
     if photons and not _is_complete([members for members, _ in peaks]):
-        best, stated, lead = _by_partition(found, scores, field)
+        best, stated, lead = _by_partition(frame_amplitudes, scores, field)
     return FringeSearch(
         frames=stack,
         optics=optics,
@@ -191,10 +190,10 @@ def _is_complete(groups: list[set[int]]) -> bool:
     return sum(sizes) == FRAMES and min(sizes) >= PHASES
 
 
-def _by_peaks(scores: Tensor) -> list[Found]:
+def _by_peaks(scores: Tensor) -> list[PlacedGroup]:
     """Frames with a clear peak of their own, and its place in the maps (9, 2h, 2w)."""
     highest = scores.flatten(1).max(dim=1).values
-    left, found = set(range(len(scores))), []
+    left, groups = set(range(len(scores))), []
     while left:
         total = sum(scores[f].square() for f in sorted(left))
         row, column = divmod(int(total.argmax()), total.shape[1])
@@ -203,35 +202,35 @@ def _by_peaks(scores: Tensor) -> list[Found]:
         members = {f for f in left if bool(clear[f])}
         if not members:
             break
-        found.append((members, (row, column)))
+        groups.append((members, (row, column)))
         left -= members
     for f in left:
-        nearest = max(found, key=lambda group: float(scores[(f, *group[1])]), default=None)
+        nearest = max(groups, key=lambda group: float(scores[(f, *group[1])]), default=None)
         if nearest and float(scores[(f, *nearest[1])]) >= AT_A_KNOWN_PLACE:
             nearest[0].add(f)
-    return found
+    return groups
 
 
 def _by_partition(
-    found: Tensor, scores: Tensor, field: Field
-) -> tuple[list[Found], list[Found], float]:
+    frame_amplitudes: Tensor, scores: Tensor, field: Field
+) -> tuple[list[PlacedGroup], list[PlacedGroup], float]:
     """Three groups of three frames, by the evidence of all of them together.
 
     Args:
-        found: (9, n) `scores.amplitudes`.
+        frame_amplitudes: (9, n) `scores.amplitudes`.
         scores: (9, 2h, 2w), their moduli.
 
     Returns:
         Those of the best partition, those of the stated one, and by how much it is better; no
         groups where the evidence does not suffice.
     """
-    weighed = weigh_partitions(found, field)
+    weighed = weigh_partitions(frame_amplitudes, field)
     best, evidence = weighed.best, weighed.evidence
     if float(evidence[best]) < CLEAR_FAN:
         return [], [], 0.0
     fy, fx = frequencies(tuple(scores.shape[1:]), scores.device)
 
-    def places(partition: int) -> list[Found]:
+    def places(partition: int) -> list[PlacedGroup]:
         groups, waves = [], weighed.waves[partition].tolist()
         for triple, (ky, kx) in zip(PARTITIONS[partition], waves, strict=True):
             energy = math.log(2.0) * sum(scores[f].square() for f in triple)

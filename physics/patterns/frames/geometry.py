@@ -16,7 +16,7 @@ STEP = 2 * math.pi / PHASES
 
 
 class Geometry(NamedTuple):
-    """How far phases and angles deviate from steps of 120 and angles of 60 degrees.
+    """Deviation of phases and angles from steps of 120 and angles of 60 degrees.
 
     Attributes:
         phase_step_deg: per complete orientation, largest deviation of its steps.

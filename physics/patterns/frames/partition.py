@@ -1,8 +1,8 @@
-"""Which three frames each orientation has: all 280 ways to part nine frames, weighed together.
+"""Evidence for each of the 280 partitions of nine frames into three orientations.
 
 Fringes of one orientation are one wave vector at three phases, 120 degrees apart. Three frames
 added up with those phases show it three times as clearly as one frame, and three frames that do not
-belong together show it less. So weak fringes, which no single frame shows, still tell the order.
+belong together show it less. So weak fringes, which no single frame shows, still fix the order.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ HEIGHT = 1 / math.sqrt(PHASES * math.log(2.0))  # of a sum of three amplitudes o
 
 
 def _partitions() -> tuple[tuple[tuple[int, ...], ...], ...]:
-    found = []
+    partitions = []
     for second, third in combinations(TRIPLES, 2):
         first = tuple(f for f in range(FRAMES) if f not in second + third)
         if len(first) == PHASES and first < second:
-            found.append((first, second, third))
-    return tuple(found)
+            partitions.append((first, second, third))
+    return tuple(partitions)
 
 
 PARTITIONS = _partitions()  # 280, each in order of its first frames
@@ -45,7 +45,7 @@ STATED = PARTITIONS.index(((0, 1, 2), (3, 4, 5), (6, 7, 8)))
 
 
 class Weighed(NamedTuple):
-    """What the fringes say about the partitions of the frames.
+    """Evidence of the fringes for the partitions of the frames.
 
     Attributes:
         evidence: (280,), per partition of `PARTITIONS` the log of the Bayes factor of three wave
@@ -64,7 +64,7 @@ class Weighed(NamedTuple):
 
 
 def weigh_partitions(amplitudes: Tensor, field: Field) -> Weighed:
-    """Weighs all partitions by what their triples show together.
+    """Weighs all partitions by the joint evidence of their triples.
 
     Args:
         amplitudes: (9, n) complex, `correlation.amplitudes` of each frame's difference from the

@@ -1,4 +1,4 @@
-"""Do known fringe patterns still hold in a later stack? A check, at a fraction of an estimation."""
+"""Test whether known fringe patterns still hold in a later stack; faster than an estimation."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ LOWEST = 0.03  # cycles per raw pixel; below lies mostly haze, which fringes do 
 PASSED = 0.9 * TYPICAL_OPTICS.cutoff  # cycles per raw pixel
 EMPTY = 0.42  # cycles per raw pixel; no stand passes more
 CLEAR = 6.0  # standard errors
-PHASE_TOLERANCE_RAD = 0.15  # a first guess does not feel less
+PHASE_TOLERANCE_RAD = 0.15  # less does not change a first guess
 LEAST_SHARE = 0.7  # of the earlier response; a wave vector half a fringe off leaves 0.64
 SIGMAS = 3.0
 
 
 class FringeResponse(NamedTuple):
-    """How the fringes of a stack answer to given patterns, per orientation.
+    """Response of the fringes of a stack to given patterns, per orientation.
 
     Attributes:
-        gain: the moved band, brought back by the wave vector, over the wide-field band: half the
+        gain: the shifted band, shifted back by the wave vector, over the wide-field band: half the
             modulation, times what the lens passes, times `exp(i phase error)`.
         error: its standard error, of the real and of the imaginary part.
     """
@@ -46,7 +46,7 @@ class FringeResponse(NamedTuple):
 def fringe_response(raw: Counts, light: Illumination) -> FringeResponse:
     """Measures the response of a stack to patterns, `g = <Z, F> / <Z, Z>` per orientation.
 
-    Z is the spectrum of the wide-field band, F that of the moved band times `exp(-ikr)`, over the
+    Z is the spectrum of the wide-field band, F that of the shifted band times `exp(-ikr)`, over the
     frequencies that the lens passes in both places.
 
     Args:
@@ -70,11 +70,11 @@ def fringe_response(raw: Counts, light: Illumination) -> FringeResponse:
         wide = torch.fft.fft2(zero[o] * window)
         moved = torch.fft.fft2(first[o] * back * window)
         radius, away = torch.hypot(fy, fx), torch.hypot(fy + ky, fx + kx)
-        both = (radius > LOWEST) & (radius < PASSED) & (away < PASSED)
+        common = (radius > LOWEST) & (radius < PASSED) & (away < PASSED)
         empty = away > EMPTY
-        light_power = float(power(wide[both]).sum())
+        light_power = float(power(wide[common]).sum())
         noise = float(power(moved[empty]).mean()) if bool(empty.any()) else 0.0
-        gain = complex(torch.vdot(wide[both], moved[both])) / max(light_power, 1e-300)
+        gain = complex(torch.vdot(wide[common], moved[common])) / max(light_power, 1e-300)
         gains.append(gain)
         # Half of the noise power in each part; the taper ties neighbouring frequencies.
         errors.append(math.sqrt(1.3 * noise / 2 / max(light_power, 1e-300)))
@@ -84,8 +84,8 @@ def fringe_response(raw: Counts, light: Illumination) -> FringeResponse:
 def patterns_hold(before: FringeResponse, now: FringeResponse) -> bool:
     """Whether patterns that were found in one stack are still those of another.
 
-    They are, if at least one orientation was clear, and each clear one answers within 0.15 rad of
-    its phase and with 0.7 of its strength or more, up to three standard errors.
+    They are, if at least one orientation was clear, and the response of each clear one is within
+    0.15 rad of its phase and has 0.7 of its strength or more, up to three standard errors.
 
     Args:
         before: of the stack that the patterns were found in.

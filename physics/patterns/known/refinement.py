@@ -1,7 +1,7 @@
-"""Patterns that were found in a part of a large field, made true for all of it.
+"""Patterns estimated in a part of a large field, refined for all of it.
 
 A wave vector that is known to a fraction of a period over the part may be wrong by whole periods at
-the far end of the field. The phases of blocks tell: they rise linearly with the error.
+the far end of the field. The phases of blocks show it: they rise linearly with the error.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ LEAST_ERROR_RAD = 0.02  # of the phase of a block: stands are not perfect
 
 
 def refined(
-    known: Estimate, middle: Place, answers: Sequence[tuple[Place, FringeResponse]]
+    known: Estimate, middle: Place, responses: Sequence[tuple[Place, FringeResponse]]
 ) -> Estimate:
-    """Corrects wave vectors and phases by how blocks of the field answer to them.
+    """Corrects wave vectors and phases by the responses of blocks of the field.
 
     Per orientation the phase of a block's response is `a + 2 pi d.(r - r0)`: a is the error of the
     phases at the part's middle r0, d that of the wave vector. Both are fitted by weighted least
@@ -37,22 +37,22 @@ def refined(
     Args:
         known: of the part, for the coordinates of the field.
         middle: of the part, rows and columns in raw pixels.
-        answers: middle of each block, and its response to the known patterns.
+        responses: middle of each block, and its response to the known patterns.
 
     Returns:
         The same with other frequencies, angles and phases.
     """
     light, waves = known.illumination, []
-    places = np.array([place for place, _ in answers], np.float64) - np.array(middle)
+    places = np.array([place for place, _ in responses], np.float64) - np.array(middle)
     for o in range(len(light.phase)):
-        gains = np.array([answer.gain[o] for _, answer in answers])
-        clear = np.array([answer.clear[o] for _, answer in answers])
-        errors = np.array([answer.error[o] for _, answer in answers])
+        gains = np.array([response.gain[o] for _, response in responses])
+        clear = np.array([response.clear[o] for _, response in responses])
+        errors = np.array([response.error[o] for _, response in responses])
         spread = np.hypot(errors[clear] / np.abs(gains[clear]), LEAST_ERROR_RAD)
         prior = (known.phase_error[o], 2 * math.pi * known.frequency_error[o])
         waves.append(_tilt(places[clear], np.angle(gains[clear]), spread, prior))
-    moved = [_moved(known, o, tilt, middle) for o, tilt in enumerate(waves)]
-    frequency, angle, phase = zip(*moved, strict=True)
+    corrected = [_moved(known, o, tilt, middle) for o, tilt in enumerate(waves)]
+    frequency, angle, phase = zip(*corrected, strict=True)
     return replace(
         known, illumination=replace(light, frequency=frequency, angle=angle, phase=phase)
     )

@@ -46,12 +46,12 @@ def test_factor_is_the_smallest_that_keeps_the_bound(ratios, alpha):
         for value in candidates
         if n / (n + 1) * miscoverage(ratios, value).mean() + 1 / (n + 1) <= alpha + 1e-9
     ]
-    found = conformal_factor(ratios, alpha)
+    factor = conformal_factor(ratios, alpha)
     if not good:
-        assert found is None
+        assert factor is None
     else:
         values = [value for cell in ratios for value in cell]
-        assert found == max(good[0], min(values))
+        assert factor == max(good[0], min(values))
 
 
 def test_too_few_cells_are_said_so():

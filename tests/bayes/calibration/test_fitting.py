@@ -31,8 +31,8 @@ def test_scale_is_the_root_of_mean_z2_with_cells_of_equal_weight(cells):
 @pytest.mark.parametrize("skewed", [False, True])
 def test_intervals_cover_what_they_say_on_new_cells(cells, level, skewed):
     calibration = fit_calibration(cells(20, 0, 1.6, skewed=skewed))
-    found = coverage(cells(20, 1, 1.6, skewed=skewed), calibration, level)
-    assert found == pytest.approx(level, abs=0.015)
+    share = coverage(cells(20, 1, 1.6, skewed=skewed), calibration, level)
+    assert share == pytest.approx(level, abs=0.015)
 
 
 def test_the_map_is_kept_where_it_helps_and_only_there(cells):
@@ -56,7 +56,7 @@ def test_the_map_is_kept_where_it_helps_and_only_there(cells):
 
 def test_a_map_that_only_repeats_the_noise_of_its_cells_is_not_kept(cells):
     kept = [fit_calibration(cells(6, seed, pixels=60)).probability_map for seed in range(20)]
-    assert sum(found is not None for found in kept) <= 6
+    assert sum(entry is not None for entry in kept) <= 6
 
 
 def test_the_map_calibrates_probabilities(cells):
@@ -92,7 +92,7 @@ def test_a_factor_by_features_is_kept_where_it_helps_and_only_there(cells, with_
     factors = [kept.by_features.factor(stack.features) for (stack,) in known]
     assert np.mean(np.log(factors)) == pytest.approx(0.0, abs=1e-6)  # `scale` keeps its meaning
     dropped = [fit_calibration(with_features(12, slope=0.0, seed=n)).by_features for n in range(20)]
-    assert sum(found is not None for found in dropped) <= 4
+    assert sum(entry is not None for entry in dropped) <= 4
     assert fit_calibration(cells(30)).by_features is None  # they have no features
 
 
@@ -164,8 +164,8 @@ def test_a_structure_that_the_fit_has_not_seen_has_a_say(with_features):
     ]
     alike = [[replace(stack, structure="") for stack in cell] for cell in (*one, *other[:8])]
     assert fit_calibration(alike).by_features is not None
-    told = fit_calibration([*one, *other[:8]])
-    assert told.by_features is None or told.by_features.weights[1:] == (0.0, 0.0)
+    by_structure = fit_calibration([*one, *other[:8]])
+    assert by_structure.by_features is None or by_structure.by_features.weights[1:] == (0.0, 0.0)
 
 
 def test_nothing_to_fit_on(cells):

@@ -72,11 +72,11 @@ def drawn_stacks(number=60, pixels=2000, seed=3):
 
 def test_the_weights_of_both_are_found():
     stacks = drawn_stacks()
-    found = fit_feature_scale(stacks)
+    fitted = fit_feature_scale(stacks)
     # The ridge draws them towards zero, by less than a quarter here.
-    assert found.weights[1:] == pytest.approx((0.45, 0.75), abs=0.12)
-    assert found.lit_weights[1:] == pytest.approx((-0.35, 0.07), abs=0.12)
-    inside = [np.abs(stack.z) / found.factor(stack.features, stack.brightness) for stack in stacks]
+    assert fitted.weights[1:] == pytest.approx((0.45, 0.75), abs=0.12)
+    assert fitted.lit_weights[1:] == pytest.approx((-0.35, 0.07), abs=0.12)
+    inside = [np.abs(stack.z) / fitted.factor(stack.features, stack.brightness) for stack in stacks]
     reach = np.quantile(np.concatenate(inside), 0.9)
     for end in (0.0, 1.0):
         z = np.concatenate(
@@ -88,17 +88,17 @@ def test_the_weights_of_both_are_found():
 
 
 def test_constant_factors_tell_background_from_structure_alone():
-    found = fit_feature_scale(drawn_stacks(), constant=True)
-    assert found.weights[1:] == found.lit_weights[1:] == (0.0, 0.0)
-    assert found.weights[0] != found.lit_weights[0]
+    fitted = fit_feature_scale(drawn_stacks(), constant=True)
+    assert fitted.weights[1:] == fitted.lit_weights[1:] == (0.0, 0.0)
+    assert fitted.weights[0] != fitted.lit_weights[0]
 
 
 def test_a_few_stacks_that_went_wrong_do_not_decide():
     stacks = drawn_stacks()
     wrong = [stack._replace(z=30 * stack.z) for stack in stacks[:2]]
-    found, spoilt = (fit_feature_scale(s) for s in (stacks, [*wrong, *stacks[2:]]))
+    clean, spoilt = (fit_feature_scale(s) for s in (stacks, [*wrong, *stacks[2:]]))
     for middle in ((-1.0, -2.0), (-1.5, -1.5)):
-        ends = [scale.factor(ImageFeatures(*middle), [0.0, 1.0]) for scale in (found, spoilt)]
+        ends = [scale.factor(ImageFeatures(*middle), [0.0, 1.0]) for scale in (clean, spoilt)]
         np.testing.assert_allclose(*ends, rtol=0.08)
 
 

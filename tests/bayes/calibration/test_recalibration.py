@@ -21,10 +21,12 @@ def test_apply_scales_the_three_deviations_and_keeps_their_law():
     maps = torch.rand(3, 1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     mean, aleatoric, epistemic = maps
     total = (aleatoric**2 + epistemic**2).sqrt()
-    found = Calibration(scale=1.7).apply(Prediction(mean, aleatoric, epistemic, total))
-    assert torch.equal(found.mean, mean)
-    torch.testing.assert_close(found.aleatoric, 1.7 * aleatoric)
-    torch.testing.assert_close(found.total**2, found.aleatoric**2 + found.epistemic**2)
+    calibrated = Calibration(scale=1.7).apply(Prediction(mean, aleatoric, epistemic, total))
+    assert torch.equal(calibrated.mean, mean)
+    torch.testing.assert_close(calibrated.aleatoric, 1.7 * aleatoric)
+    torch.testing.assert_close(
+        calibrated.total**2, calibrated.aleatoric**2 + calibrated.epistemic**2
+    )
 
 
 def test_apply_measures_each_image_of_a_batch():
@@ -34,9 +36,9 @@ def test_apply_measures_each_image_of_a_batch():
     generator = torch.Generator().manual_seed(1)
     one = torch.rand(1, 1, 16, 16, generator=generator)
     mean, sigma = torch.cat([one, 3 * one]), torch.full((2, 1, 16, 16), 0.1)
-    found = rule.apply(Prediction(mean, sigma, sigma, sigma))
+    calibrated = rule.apply(Prediction(mean, sigma, sigma, sigma))
     contrast = mean.flatten(1).std(dim=1, correction=0)
-    for image in found[1:]:
+    for image in calibrated[1:]:
         torch.testing.assert_close(image[:, 0, 0, 0], 2.0 * contrast * 0.1)
     factors = rule.factors(Prediction(mean, sigma, sigma, sigma))
     assert factors.shape == (2, 1, 1, 1)
@@ -49,8 +51,8 @@ def test_apply_tells_background_from_structure():
     mean = torch.zeros(1, 1, 20, 20)
     mean[..., 12:, :] = 1.0
     sigma = torch.full_like(mean, 0.1)
-    found = rule.apply(Prediction(mean, sigma, sigma, sigma))
-    for image in found[1:]:
+    calibrated = rule.apply(Prediction(mean, sigma, sigma, sigma))
+    for image in calibrated[1:]:
         torch.testing.assert_close(image[..., :12, :], 1.5 * sigma[..., :12, :])
         torch.testing.assert_close(image[..., 12:, :], 1.5 * np.e * sigma[..., 12:, :])
         assert image.dtype == torch.float32

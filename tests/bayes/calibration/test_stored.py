@@ -60,8 +60,8 @@ def test_stored_and_read_back(path, pair):
 
 def test_each_number_of_members_has_its_own(path, pair):
     for members, calibration in zip((FIRST, MEMBERS), pair, strict=True):
-        found, words = find_calibration(path.parent, None, members)
-        assert found == calibration
+        stored, words = find_calibration(path.parent, None, members)
+        assert stored == calibration
         assert f"standard deviations x {calibration.scale:.3f}" in words
 
 
@@ -72,8 +72,8 @@ def test_other_members_are_refused(path, tmp_path):
         {**MEMBERS, "member_03.pth": "cc"},
     )
     for members in others:
-        found, words = find_calibration(tmp_path, None, members)
-        assert found is None
+        calibration, words = find_calibration(tmp_path, None, members)
+        assert calibration is None
         assert words.startswith("WARNING")
         with pytest.raises(InputError, match=r"for 1 to 2 other member.*calibrate\.py"):
             find_calibration(tmp_path / "elsewhere", path, members)
@@ -109,9 +109,9 @@ def test_a_file_of_one_calibration_is_of_all_its_members(tmp_path, pair, version
         read_calibrations(path)
     del payload["by_look"], payload["fitted_on"]["nll_held_out"]
     write_json(path, payload)
-    found, _ = find_calibration(tmp_path, None, MEMBERS)
-    assert found.scale == pair[1].scale
-    assert found.by_features is None
+    calibration, _ = find_calibration(tmp_path, None, MEMBERS)
+    assert calibration.scale == pair[1].scale
+    assert calibration.by_features is None
     assert find_calibration(tmp_path, None, FIRST)[0] is None
 
 
@@ -193,10 +193,10 @@ def test_any_damage_is_refused_or_harmless(path, data):
     damaged = path.with_name("damaged.json")
     damaged.write_text(json.dumps(stored))
     try:
-        found = read_calibrations(damaged)
+        calibrations = read_calibrations(damaged)
     except InputError:
         return
-    for calibration in found:
+    for calibration in calibrations:
         low, high, _ = calibration.bounds(0.9)
         assert low <= high
         assert np.isfinite([low, high, calibration.factor(None)]).all()

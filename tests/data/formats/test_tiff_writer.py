@@ -32,9 +32,9 @@ def size_in_um(page: tifffile.TiffPage) -> float:
 def test_sr_is_uint16_of_the_clipped_image(tmp_path):
     image = np.array([[-0.2, 0.0, 0.5], [0.25, 1.0, 1.7]])
     write_sr(tmp_path / "SR.tif", image, 31.3)
-    found = tifffile.imread(tmp_path / "SR.tif")
-    assert found.dtype == np.uint16
-    np.testing.assert_array_equal(found, [[0, 0, 32768], [16384, 65535, 65535]])
+    stored = tifffile.imread(tmp_path / "SR.tif")
+    assert stored.dtype == np.uint16
+    np.testing.assert_array_equal(stored, [[0, 0, 32768], [16384, 65535, 65535]])
 
 
 def test_map_is_float32_with_imagejs_pixel_size(tmp_path):
@@ -99,8 +99,8 @@ def test_channels_keep_names_size_and_values(tmp_path, times):
         assert tiff.pages[0].tags["ResolutionUnit"].value == 3  # per centimetre
         assert size_in_um(tiff.pages[0]) * 1e4 == pytest.approx(0.0313, rel=1e-6)
         assert tiff.series[0].axes == ("TCYX" if times == 4 else "CYX")
-        found = np.moveaxis(tiff.asarray(), -3, 0)
-    for image, channel in zip(images.values(), found, strict=True):
+        channels = np.moveaxis(tiff.asarray(), -3, 0)
+    for image, channel in zip(images.values(), channels, strict=True):
         np.testing.assert_array_equal(channel, image.squeeze().astype(np.float32))
 
 
@@ -116,9 +116,9 @@ def test_wrong_maps_are_refused_and_no_file_is_left(tmp_path):
 def test_counts_keep_their_numbers_and_pixel_size(tmp_path):
     movie = np.arange(3 * 8 * 9, dtype=np.float32).reshape(3, 8, 9)
     write_counts(tmp_path / "movie.tif", movie, 160.0)
-    found, pixel_size_nm = read_tiff(tmp_path / "movie.tif")
-    assert found.dtype == np.uint16
-    np.testing.assert_array_equal(found, movie)
+    images, pixel_size_nm = read_tiff(tmp_path / "movie.tif")
+    assert images.dtype == np.uint16
+    np.testing.assert_array_equal(images, movie)
     assert pixel_size_nm == pytest.approx(160)
 
 
@@ -163,13 +163,13 @@ def test_hyperstack_has_names_colours_and_contrast(tmp_path):
     with tifffile.TiffFile(path) as tiff:
         assert tiff.is_imagej
         assert tiff.series[0].axes == "TCYX"
-        found = tiff.imagej_metadata
-        assert (found["channels"], found["frames"], found["mode"]) == (2, 2, "color")
-        assert found["unit"] == "um"
+        metadata = tiff.imagej_metadata
+        assert (metadata["channels"], metadata["frames"], metadata["mode"]) == (2, 2, "color")
+        assert metadata["unit"] == "um"
         assert size_in_um(tiff.pages[0]) == pytest.approx(0.0313, rel=1e-6)
-        assert found["Labels"] == ["SR", "Credibility"] * 2
-        assert found["Ranges"] == (0.1, 0.9, 0.0, 1.0)
-        np.testing.assert_array_equal(found["LUTs"][1], RED)
+        assert metadata["Labels"] == ["SR", "Credibility"] * 2
+        assert metadata["Ranges"] == (0.1, 0.9, 0.0, 1.0)
+        np.testing.assert_array_equal(metadata["LUTs"][1], RED)
         np.testing.assert_array_equal(tiff.asarray()[:, 1], images["Credibility"])
 
 

@@ -77,15 +77,17 @@ def test_guesses_are_made_with_what_was_told(tmp_path):
 
     shown = InputSpec(None, True)
     guess = FirstGuess(make, 1)
-    told = SimDataset(tmp_path / "set", "train", inputs=shown, first_guess=guess, tell_optics=True)
+    informed = SimDataset(
+        tmp_path / "set", "train", inputs=shown, first_guess=guess, tell_optics=True
+    )
     plain = SimDataset(tmp_path / "set", "train", inputs=shown, first_guess=guess)
-    draws = KnownOptics(told.spec)
+    draws = KnownOptics(informed.spec)
     cutoffs = []
-    for index in range(len(told)):
-        stack = told.stack(index)
+    for index in range(len(informed)):
+        stack = informed.stack(index)
         optics = draws(stack.cell, stack.level)
         cutoffs.append(0.0 if optics is None else optics.cutoff)
-        found = stack.raw[9:].mean().item() * stack.norm.scale
-        assert found == pytest.approx(cutoffs[-1], abs=0.01)
+        scaled_guess = stack.raw[9:].mean().item() * stack.norm.scale
+        assert scaled_guess == pytest.approx(cutoffs[-1], abs=0.01)
         assert plain.stack(index).raw[9:].abs().max() == 0
     assert 0 < sum(cutoff > 0 for cutoff in cutoffs) < len(cutoffs)

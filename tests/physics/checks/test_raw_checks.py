@@ -87,26 +87,26 @@ def test_frames_are_grouped_by_their_fringes_in_any_order(good, order, group):
 def test_repeated_orientation_is_one_group_of_six():
     names = ("frequency", "angle", "phase")
     repeated = {name: tuple(getattr(LIGHT, name)[o] for o in (0, 1, 1)) for name in names}
-    found = raw_checks(stack(replace(MICROSCOPE, illumination=replace(LIGHT, **repeated))))
-    assert (4, 5, 6, 7, 8, 9) in found.fringes.groups
+    checks = raw_checks(stack(replace(MICROSCOPE, illumination=replace(LIGHT, **repeated))))
+    assert (4, 5, 6, 7, 8, 9) in checks.fringes.groups
 
 
 def test_wrong_phase_steps_are_measured():
     phase = tuple((o, o, o + STEP) for o in range(3))
-    found = raw_checks(stack(replace(MICROSCOPE, illumination=replace(LIGHT, phase=phase))))
-    assert len(found.fringes.phase_step_deg) == 3
+    checks = raw_checks(stack(replace(MICROSCOPE, illumination=replace(LIGHT, phase=phase))))
+    assert len(checks.fringes.phase_step_deg) == 3
     for step, error in zip(
-        found.fringes.phase_step_deg, found.fringes.phase_step_error_deg, strict=True
+        checks.fringes.phase_step_deg, checks.fringes.phase_step_error_deg, strict=True
     ):
         assert step == pytest.approx(120, abs=max(3 * error, 15))
 
 
 def test_wide_field_has_no_fringes():
     dark = replace(LIGHT, modulation=(0.0, 0.0, 0.0))
-    found = raw_checks(stack(replace(MICROSCOPE, illumination=dark)))
-    assert found.fringes.groups == ()
-    assert found.fringes.fringe_sigma < 3
-    assert found.fringes.fringe_share < 1e-3
+    checks = raw_checks(stack(replace(MICROSCOPE, illumination=dark)))
+    assert checks.fringes.groups == ()
+    assert checks.fringes.fringe_sigma < 3
+    assert checks.fringes.fringe_share < 1e-3
 
 
 def test_dim_stack_is_not_judged():
@@ -114,9 +114,9 @@ def test_dim_stack_is_not_judged():
 
 
 def test_drift_between_orientations_in_pixels():
-    found = raw_checks(stack(shift=1))
-    assert found.light.drift_px == pytest.approx(2.0, abs=0.3)
-    assert found.light.drift_error_px < 0.3
+    checks = raw_checks(stack(shift=1))
+    assert checks.light.drift_px == pytest.approx(2.0, abs=0.3)
+    assert checks.light.drift_error_px < 0.3
 
 
 def test_copies_are_found_even_brighter_and_with_another_offset(good):
@@ -134,9 +134,9 @@ def test_saturation_is_the_share_that_was_cut(good):
 
 def test_hot_pixels_are_counted_and_are_no_copies(good):
     where = torch.rand(SIZE, SIZE, generator=torch.Generator().manual_seed(1)) < 0.003
-    found = raw_checks(good + where * 3 * good.max())
-    assert found.sensor.hot_share == pytest.approx(float(where.double().mean()), rel=0.35)
-    assert found.storage.copies == ()
+    checks = raw_checks(good + where * 3 * good.max())
+    assert checks.sensor.hot_share == pytest.approx(float(where.double().mean()), rel=0.35)
+    assert checks.storage.copies == ()
 
 
 def test_dark_frame_and_bleaching(good):
@@ -191,12 +191,12 @@ def test_dim_frames_in_the_right_order_are_never_called_wrong(stand, seed):
 def test_gaps_hot_pixels_and_spots_are_reported(good):
     raw = good.clone()
     raw[:, -8:], raw[:, 40, 50], raw[:, 41, 50] = 0, 9000, 8000
-    found = raw_checks(raw)
-    assert found.sensor.missing == "a border of 8 rows holds no data"
-    assert found.sensor.missing_share == pytest.approx(8 / SIZE)
-    assert found.sensor.hot_share == pytest.approx(2 / SIZE**2)
-    assert found.storage.copies == ()
-    assert found.light.spot < 4
-    assert min(found.fringes.pattern_probability) > 0.9
+    checks = raw_checks(raw)
+    assert checks.sensor.missing == "a border of 8 rows holds no data"
+    assert checks.sensor.missing_share == pytest.approx(8 / SIZE)
+    assert checks.sensor.hot_share == pytest.approx(2 / SIZE**2)
+    assert checks.storage.copies == ()
+    assert checks.light.spot < 4
+    assert min(checks.fringes.pattern_probability) > 0.9
     raw[:, 60:64, 60:64] += 20 * good.max()
     assert raw_checks(raw).light.spot > 10

@@ -1,4 +1,4 @@
-"""Correlation of a moved band with the sample: heights, places and the device of the frames."""
+"""Correlation of a shifted band with the sample: heights, places and the device of the frames."""
 
 import math
 

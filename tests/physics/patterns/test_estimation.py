@@ -60,21 +60,21 @@ def _wave(illumination, o):
     return complex(f * math.cos(a), f * math.sin(a))
 
 
-def _step_error(found, true, o):
+def _step_error(estimated, true, o):
     """Largest error of the phase steps in degrees; -k with -phase is the same pattern."""
-    a, b = _wave(found, o), _wave(true, o)
+    a, b = _wave(estimated, o), _wave(true, o)
     sign = 1 if abs(a - b) < abs(a + b) else -1
     errors = []
     for p in (1, 2):
-        step = sign * (found.phase[o][p] - found.phase[o][0])
+        step = sign * (estimated.phase[o][p] - estimated.phase[o][0])
         errors.append(step - (true.phase[o][p] - true.phase[o][0]))
     return max(abs(math.degrees(math.remainder(e, 2 * math.pi))) for e in errors)
 
 
 def _check(estimated, true):
     for o in range(3):
-        found, wave = _wave(estimated, o), _wave(true, o)
-        assert min(abs(found - wave), abs(found + wave)) < 1e-3
+        estimated_wave, wave = _wave(estimated, o), _wave(true, o)
+        assert min(abs(estimated_wave - wave), abs(estimated_wave + wave)) < 1e-3
         assert abs(estimated.frequency[o] - true.frequency[o]) < 1e-3
         turn = math.remainder(estimated.angle[o] - true.angle[o], math.pi)
         assert abs(math.degrees(turn)) < 0.3
@@ -144,8 +144,8 @@ def test_dim_stacks_are_found_by_the_fan_of_their_orientations():
     raw = _stack(Microscope(OPTICS, true, Camera()), (160, 160), 5.0)
     estimated = estimate(raw, OPTICS).illumination
     for o in range(3):
-        found, wave = _wave(estimated, o), _wave(true, o)
-        assert min(abs(found - wave), abs(found + wave)) < 3e-3
+        estimated_wave, wave = _wave(estimated, o), _wave(true, o)
+        assert min(abs(estimated_wave - wave), abs(estimated_wave + wave)) < 3e-3
 
 
 @pytest.mark.parametrize("kind", ["no fringes", "constant", "noise"])
@@ -236,8 +236,8 @@ def test_fringes_beyond_the_wide_field_cut_off_are_found_and_trusted(stand, kind
     microscope = stand(0.3255, 0.348, modulation=0.45)  # as TIRF-SIM at 488 nm
     estimated = estimate(microscope.stack(size=(160, 160), signal_e=80.0, kind=kind))
     for o in range(3):
-        found, (ky, kx) = _wave(estimated.illumination, o), microscope.wave(o)
-        assert min(abs(found - complex(kx, ky)), abs(found + complex(kx, ky))) < 0.5 / 160
+        wave, (ky, kx) = _wave(estimated.illumination, o), microscope.wave(o)
+        assert min(abs(wave - complex(kx, ky)), abs(wave + complex(kx, ky))) < 0.5 / 160
     assert min(estimated.probability) > 0.95
 
 
@@ -247,7 +247,7 @@ def test_errors_shrink_with_light_and_cover_the_truth(stand):
     for name in ("frequency_error", "phase_error", "modulation_error"):
         assert sum(getattr(bright, name)) < 0.5 * sum(getattr(dim, name))
     for o in range(3):
-        found, (ky, kx) = _wave(dim.illumination, o), microscope.wave(o)
-        away = min(abs(found - complex(kx, ky)), abs(found + complex(kx, ky)))
+        wave, (ky, kx) = _wave(dim.illumination, o), microscope.wave(o)
+        away = min(abs(wave - complex(kx, ky)), abs(wave + complex(kx, ky)))
         assert away < 5 * dim.frequency_error[o]
         assert abs(dim.illumination.modulation[o] - 0.6) < 4 * dim.modulation_error[o]

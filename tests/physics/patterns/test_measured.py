@@ -57,13 +57,13 @@ def test_nothing_is_measured_twice_for_estimate_guess_checks_and_resimulation(ra
     patterns = estimate(stack)
     guess = first_guess(stack, patterns)
     checks = raw_checks(stack, patterns=patterns)
-    found = resimulate_field(stack, guess, patterns=patterns)
+    comparison = resimulate_field(stack, guess, patterns=patterns)
     assert sorted(calls) == sorted(names)
     monkeypatch.undo()
     assert patterns == estimate(raw)
     assert torch.equal(guess, first_guess(raw, patterns))
     assert checks.by_name() == raw_checks(raw, patterns=patterns).by_name()
-    assert torch.equal(found.chi2, resimulate_field(raw, guess, patterns=patterns).chi2)
+    assert torch.equal(comparison.chi2, resimulate_field(raw, guess, patterns=patterns).chi2)
 
 
 def test_optics_of_one_empty_band_share_its_noise(raw, monkeypatch):

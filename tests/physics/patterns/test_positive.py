@@ -1,4 +1,4 @@
-"""The sharpened sample is positive, sharper than its image, and explains dim moved bands better."""
+"""The sharpened sample is positive and sharper than its image, and explains dim bands better."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Amplitudes of a moved band are in units of random phases and lie where they belong."""
+"""Amplitudes of a shifted band are in units of random phases and lie where they belong."""
 
 import math
 
@@ -30,23 +30,23 @@ def noisy():
 
 def test_noise_has_a_mean_square_of_one(noisy):
     field, ref, image = noisy
-    found = amplitudes(ref, image, field)
-    assert found.shape == field.searched.places.shape
-    assert 0.8 < float(found.abs().square().mean()) < 1.1
+    values = amplitudes(ref, image, field)
+    assert values.shape == field.searched.places.shape
+    assert 0.8 < float(values.abs().square().mean()) < 1.1
 
 
 def test_amplitudes_do_not_depend_on_the_units_of_the_band(noisy):
     field, ref, image = noisy
-    found, scaled = (amplitudes(ref, s * image, field) for s in (1.0, 37.0))
-    assert torch.allclose(found, scaled, rtol=1e-3, atol=1e-3)
+    plain, scaled = (amplitudes(ref, s * image, field) for s in (1.0, 37.0))
+    assert torch.allclose(plain, scaled, rtol=1e-3, atol=1e-3)
 
 
 def test_maps_hold_the_moduli_at_their_places_and_nothing_elsewhere(noisy):
     field, ref, image = noisy
-    found = amplitudes(ref, image, field)
-    maps = scores_of(torch.stack([found, 2 * found]), field)
+    values = amplitudes(ref, image, field)
+    maps = scores_of(torch.stack([values, 2 * values]), field)
     assert maps.shape == (2, *(2 * n for n in field.transfer.shape))
-    expected = found.abs() / math.sqrt(math.log(2.0))
+    expected = values.abs() / math.sqrt(math.log(2.0))
     assert torch.allclose(maps[1].flatten()[field.searched.places], 2 * expected)
     assert torch.equal(maps[0], score_map(ref, image, field))
     radius = math.floor(ANNULUS[0] * maps.shape[2]) - 2

@@ -30,11 +30,11 @@ def test_transfer_is_one_inside_and_zero_at_the_edge():
 
 def test_soft_image_becomes_the_sharp_one(density, soft):
     share = (frequency_grid(SHAPE) / EXTENDED).double()
-    wanted = apply_otf(density, sharp_transfer(share))
+    sharp_image = apply_otf(density, sharp_transfer(share))
     made = sharper(soft, EXTENDED)
     inner = (slice(16, -16),) * 2  # the mirrored border is not the periodic one
-    before = (soft - wanted)[inner].square().mean().sqrt()
-    after = (made - wanted)[inner].square().mean().sqrt()
+    before = (soft - sharp_image)[inner].square().mean().sqrt()
+    after = (made - sharp_image)[inner].square().mean().sqrt()
     assert after < 0.25 * before
 
 

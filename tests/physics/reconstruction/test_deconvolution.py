@@ -24,19 +24,19 @@ def scene():
 
 def test_it_is_nearer_to_the_truth_than_wide_field(scene):
     raw, truth, optics = scene
-    found = deconvolved_wide_field(raw, optics, 100.0)
+    image = deconvolved_wide_field(raw, optics, 100.0)
     wide = torch.nn.functional.interpolate(raw[:1][None], scale_factor=2, mode="bicubic")[0, 0]
-    assert found.shape == (128, 128)
-    assert found.min() >= 0
-    assert quality(found, truth).psnr > quality(wide.numpy(), truth).psnr + 1
+    assert image.shape == (128, 128)
+    assert image.min() >= 0
+    assert quality(image, truth).psnr > quality(wide.numpy(), truth).psnr + 1
 
 
 def test_it_moves_nothing(scene):
     raw, truth, optics = scene
-    found = deconvolved_wide_field(raw, optics, 100.0)
-    at_home = pearson(found, truth)
+    image = deconvolved_wide_field(raw, optics, 100.0)
+    at_home = pearson(image, truth)
     for shift in ((1, 0), (0, 1), (-1, 0), (0, -1)):
-        assert pearson(np.roll(found, shift, (0, 1)), truth) < at_home
+        assert pearson(np.roll(image, shift, (0, 1)), truth) < at_home
 
 
 def test_sharpening_undoes_the_blur_of_sim_in_place():

@@ -146,14 +146,14 @@ def test_blocks_with_the_settings_of_the_field_are_its_guess():
 def test_a_background_and_gaps_handed_in_are_used():
     raw, _ = stack(8, modulation=0.6, signal_e=60.0, size=64)
     patterns = estimate(raw)
-    own = filter_settings(raw, patterns.optics, patterns.illumination)
-    darker = block_settings(raw, patterns, own.background - 50)
-    guesses = [block_guess(raw, patterns, some).mean() for some in (own, darker)]
+    settings = filter_settings(raw, patterns.optics, patterns.illumination)
+    darker = block_settings(raw, patterns, settings.background - 50)
+    guesses = [block_guess(raw, patterns, some).mean() for some in (settings, darker)]
     assert float(guesses[1] - guesses[0]) == pytest.approx(50 * 0.9, rel=0.3)
     gap = torch.zeros(64, 64, dtype=torch.bool)
     gap[20:40, 20:40] = True
     holed = raw.masked_fill(gap, 0.0)
     assert torch.equal(
-        block_guess(holed, patterns, own, gap),
-        block_guess(raw.masked_fill(gap, 7e4), patterns, own, gap),
+        block_guess(holed, patterns, settings, gap),
+        block_guess(raw.masked_fill(gap, 7e4), patterns, settings, gap),
     )

@@ -32,9 +32,9 @@ def spectrum(law, noise, area, seed=0):
 @pytest.mark.parametrize("noise", [0.0, 3e-9, 1e-7])
 def test_known_law_is_found(noise):
     law = PowerLaw(-3.0, 2.4, 1000.0)
-    found = power_law(*spectrum(law, noise, 1000.0), max(noise, 1e-30), 1000.0)
-    assert found.height == pytest.approx(law.height, abs=0.1)
-    assert found.slope == pytest.approx(law.slope, abs=0.1)
+    fitted = power_law(*spectrum(law, noise, 1000.0), max(noise, 1e-30), 1000.0)
+    assert fitted.height == pytest.approx(law.height, abs=0.1)
+    assert fitted.slope == pytest.approx(law.slope, abs=0.1)
 
 
 def test_law_of_a_larger_field_has_more_power():

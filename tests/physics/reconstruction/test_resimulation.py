@@ -55,10 +55,10 @@ def spot(y, x, fwhm=9.0):
 
 def test_true_image_explains_the_frames(made):
     raw, target, light = made
-    found = resimulate(target, raw, light)
-    assert found.unexplained < 0.02
-    assert found.fringes_unexplained < 0.2
-    assert float(found.chi2[8:-8, 8:-8].median()) == pytest.approx(1.0, abs=0.3)
+    comparison = resimulate(target, raw, light)
+    assert comparison.unexplained < 0.02
+    assert comparison.fringes_unexplained < 0.2
+    assert float(comparison.chi2[8:-8, 8:-8].median()) == pytest.approx(1.0, abs=0.3)
 
 
 def test_units_and_background_of_the_image_do_not_matter(made):
@@ -121,7 +121,7 @@ def test_all_of_a_large_stack_is_examined(made):
     assert set(right.misfit()) == {"unexplained", "fringes_unexplained", "invented"}
     there = (y // 2, SIZE + x // 2)
     before, now = (
-        float(seen.resimulation.invented[there]) for seen in (right, examine(wide, wrong))
+        float(examined.resimulation.invented[there]) for examined in (right, examine(wide, wrong))
     )
     assert now < before - 1.5
 
@@ -132,9 +132,9 @@ def test_gaps_and_spots_are_not_compared(made):
     harmed = raw.clone()
     harmed[:, :9], harmed[:, :, 40] = 0, 100
     harmed[:, 60:63, 70:73] += 40 * float(raw.max())
-    seen = resimulate(target, harmed, light)
-    assert seen.unexplained < right.unexplained + 0.05
-    assert float(seen.invented[:9].abs().max()) == 0
+    comparison = resimulate(target, harmed, light)
+    assert comparison.unexplained < right.unexplained + 0.05
+    assert float(comparison.invented[:9].abs().max()) == 0
 
 
 def test_patterns_handed_in_are_those_that_would_be_found(made):

@@ -94,8 +94,8 @@ def test_the_measured_parameter_is_near_the_best_constant(signal):
 
 def test_estimated_patterns_are_nearly_as_good_as_known_ones():
     raw, illumination, target = _case(size=(128, 128))
-    known, found = wiener_sim(raw, OPTICS, illumination), wiener_sim(raw, OPTICS)
-    assert _psnr(found, target) > _psnr(known, target) - 1.0
+    known, estimated = wiener_sim(raw, OPTICS, illumination), wiener_sim(raw, OPTICS)
+    assert _psnr(estimated, target) > _psnr(known, target) - 1.0
 
 
 def test_points_keep_their_place_and_get_narrower():
@@ -197,9 +197,9 @@ def test_the_filter_of_a_stack_with_a_dimmed_spot_is_that_without_it(stand, time
     factor = dimming(MeasuredFrames(raw).frames)
     low = float(plain.min())
     shown = low + factor * (raw - low)
-    known, found, unaware = (
+    known, corrected, unaware = (
         filter_settings(frames, one.optics, one.light, dimmed).law.slope
         for frames, dimmed in ((plain, None), (shown, factor), (shown, None))
     )
-    assert found == pytest.approx(known, abs=0.05)
+    assert corrected == pytest.approx(known, abs=0.05)
     assert abs(unaware - known) > 0.15

@@ -25,9 +25,9 @@ def test_many_hot_pixels_do_not_hide_each_other(share):
     raw = counts(torch.full((128, 128), 50.0))
     hot = torch.rand(128, 128, generator=torch.Generator().manual_seed(1)) < share
     raw[:, hot] = 4000.0
-    found = hot_pixels(raw)
-    assert float(found[hot].float().mean()) > 0.97
-    assert not bool(found[~hot].any())
+    mask = hot_pixels(raw)
+    assert float(mask[hot].float().mean()) > 0.97
+    assert not bool(mask[~hot].any())
 
 
 @pytest.mark.parametrize("beside", [(0.5, 0.0), (1.5, 0.5), (-0.5, 1.0)])
@@ -73,6 +73,6 @@ def test_single_dead_pixels_are_found_in_the_light_only():
     raw = 100.0 + counts(light).round()
     raw[:, 20, 30] = raw[:, 40, 41] = 100.0
     raw[:, 5, 5] = 0.0
-    found = dead_pixels(raw)
-    assert sorted(map(tuple, found.nonzero().tolist())) == [(5, 5), (20, 30), (40, 41)]
+    mask = dead_pixels(raw)
+    assert sorted(map(tuple, mask.nonzero().tolist())) == [(5, 5), (20, 30), (40, 41)]
     assert not bool(dead_pixels(counts(torch.full((64, 64), 0.3)).round()).any())

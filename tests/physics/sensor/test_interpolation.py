@@ -68,6 +68,8 @@ def test_dead_columns_leave_the_estimated_patterns_as_they_are(stand, columns, s
     raw = stand(modulation=0.5).stack(kind="MT", signal_e=15.0, seed=seed)
     broken = raw.clone()
     broken[:, :, list(columns)] = 0
-    whole, found = estimate(raw), estimate(broken)
-    assert found.optics.cutoff == pytest.approx(whole.optics.cutoff, rel=0.03)
-    assert found.illumination.modulation == pytest.approx(whole.illumination.modulation, abs=0.06)
+    whole, interpolated = estimate(raw), estimate(broken)
+    assert interpolated.optics.cutoff == pytest.approx(whole.optics.cutoff, rel=0.03)
+    assert interpolated.illumination.modulation == pytest.approx(
+        whole.illumination.modulation, abs=0.06
+    )

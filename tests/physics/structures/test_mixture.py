@@ -139,12 +139,12 @@ def test_curves_pass_through_their_centres_and_have_their_lengths():
     centres = torch.tensor([[100.0, 200.0], [-4000.0, 9000.0]])
     curves = random_curves(canvas, centres, torch.zeros(2), torch.tensor([900.0, 5400.0]), 1e12)
     for n, length in enumerate((900.0, 5400.0)):
-        own = curves.owner == n
-        assert float(curves.x_nm[own].mean()) == pytest.approx(float(centres[n, 1]), abs=19.0)
-        assert float(curves.x_nm[own].max() - curves.x_nm[own].min()) == pytest.approx(
+        points = curves.owner == n
+        assert float(curves.x_nm[points].mean()) == pytest.approx(float(centres[n, 1]), abs=19.0)
+        assert float(curves.x_nm[points].max() - curves.x_nm[points].min()) == pytest.approx(
             length, abs=19.0
         )
-        assert float((curves.y_nm[own] - centres[n, 0]).abs().max()) < 1.0
+        assert float((curves.y_nm[points] - centres[n, 0]).abs().max()) < 1.0
 
 
 def test_spline_weights_add_up_to_one():

@@ -28,8 +28,8 @@ def test_densities_stay_valid_and_keep_the_structure(cell, textured):
     for image in textured:
         assert image.max().item() == pytest.approx(1)
         assert (image >= 0).all()
-        both = torch.stack([image.flatten(), cell.flatten()])
-        assert torch.corrcoef(both)[0, 1] > 0.3
+        pair = torch.stack([image.flatten(), cell.flatten()])
+        assert torch.corrcoef(pair)[0, 1] > 0.3
 
 
 def test_same_generator_same_texture(cell):

@@ -35,6 +35,6 @@ def test_pixels_without_data_have_none_on_another_grid():
     image = np.ones((40, 40), np.float32)
     image[:20] = np.nan
     for side in (40, 80, 97, 30):
-        found = resized(image, (side, side))
-        assert np.isnan(found).mean() == pytest.approx(0.5, abs=0.05)
-        assert (found[~np.isnan(found)] == 1).all()
+        image_there = resized(image, (side, side))
+        assert np.isnan(image_there).mean() == pytest.approx(0.5, abs=0.05)
+        assert (image_there[~np.isnan(image_there)] == 1).all()

@@ -14,8 +14,8 @@ def plot():
 
 
 def test_places_of_the_corners(plot):
-    found = plot.places([0.0, 4.0, 2.0], [-1.0, 1.0, 0.0])
-    np.testing.assert_allclose(found, [(60, 110), (260, 10), (160, 60)])
+    places = plot.places([0.0, 4.0, 2.0], [-1.0, 1.0, 0.0])
+    np.testing.assert_allclose(places, [(60, 110), (260, 10), (160, 60)])
 
 
 def test_line_and_band_are_drawn_there_and_nowhere_else(plot):

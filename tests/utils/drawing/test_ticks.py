@@ -22,10 +22,10 @@ def test_ticks_are_multiples_of_a_round_step(low, high, expected):
 @pytest.mark.parametrize("scale", [1e-12, 3e-4, 0.7, 41.0, 2e9])
 def test_there_are_two_to_six_of_them(scale):
     for low in (-1.0, 0.0, 0.3):
-        found = ticks(low * scale, (low + 1) * scale)
-        assert 2 <= len(found) <= 6
-        assert low * scale - 1e-9 * scale <= min(found)
-        assert max(found) <= (low + 1) * scale * (1 + 1e-9)
+        values = ticks(low * scale, (low + 1) * scale)
+        assert 2 <= len(values) <= 6
+        assert low * scale - 1e-9 * scale <= min(values)
+        assert max(values) <= (low + 1) * scale * (1 + 1e-9)
 
 
 @pytest.mark.parametrize(

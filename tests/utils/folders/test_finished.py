@@ -59,8 +59,8 @@ def prepared(folder):
 
 
 def check(folder):
-    found = sorted(path.name for path in folder.glob("[!.]*"))
-    assert found == ["a.tif", "b.tif", "facts.json", "mine.txt", "store"]
+    names = sorted(path.name for path in folder.glob("[!.]*"))
+    assert names == ["a.tif", "b.tif", "facts.json", "mine.txt", "store"]
     assert [path.name for path in (folder / "store").iterdir()] == ["chunk"]
     assert {(folder / name).read_text() for name in ("a.tif", "b.tif", "facts.json")} == {"new"}
     assert is_finished(folder, "new")

@@ -11,9 +11,9 @@ def test_lines_come_back_in_order_and_from_all_files(tmp_path):
             with Journal(tmp_path / name) as journal:
                 journal.add({"t": number, "numbers": {"Total": 0.1 + number}})
     (tmp_path / "other.jsonl").write_text('{"t": 9}\n')
-    found = list(journal_entries(tmp_path, "points-*.jsonl"))
-    assert [entry["t"] for entry in found] == [1, 2, 3, 4]
-    assert found[0]["numbers"] == {"Total": 1.1}
+    entries = list(journal_entries(tmp_path, "points-*.jsonl"))
+    assert [entry["t"] for entry in entries] == [1, 2, 3, 4]
+    assert entries[0]["numbers"] == {"Total": 1.1}
     assert list(journal_entries(tmp_path, "nothing*")) == []
 
 

@@ -16,31 +16,31 @@ def test_means_are_those_of_scipy(shape, sigma, mirrored, mode):
     images = np.random.default_rng(0).normal(size=shape)
     radius = int(np.ceil(3 * sigma))
     expected = gaussian_filter(images, sigma, mode=mode, radius=radius, axes=(-2, -1))
-    found = gaussian(torch.from_numpy(images), sigma, mirrored=mirrored)
-    np.testing.assert_allclose(found, expected, atol=1e-12)
+    means = gaussian(torch.from_numpy(images), sigma, mirrored=mirrored)
+    np.testing.assert_allclose(means, expected, atol=1e-12)
 
 
 def test_single_precision_stays_single():
     image = torch.rand(100, 90, generator=torch.Generator().manual_seed(0))
-    found = gaussian(image, 5.0, mirrored=True)
-    assert found.dtype == torch.float32
-    torch.testing.assert_close(found, gaussian(image.double(), 5.0, mirrored=True).float())
+    means = gaussian(image, 5.0, mirrored=True)
+    assert means.dtype == torch.float32
+    torch.testing.assert_close(means, gaussian(image.double(), 5.0, mirrored=True).float())
 
 
 def test_a_reach_beyond_the_field_ends_at_its_other_border():
     image = np.random.default_rng(1).normal(size=(5, 7))
-    found = gaussian(torch.from_numpy(image), 8.0, mirrored=True)
+    means = gaussian(torch.from_numpy(image), 8.0, mirrored=True)
     for axis, n in enumerate(image.shape):
         kernel = np.exp(-0.5 * (np.arange(1 - n, n) / 8.0) ** 2)
         image = correlate1d(image, kernel / kernel.sum(), axis=axis, mode="mirror")
-    np.testing.assert_allclose(found, image, atol=1e-12)
+    np.testing.assert_allclose(means, image, atol=1e-12)
 
 
 def test_nothing_comes_from_beyond_three_standard_deviations():
     image = torch.zeros(200, 1)
     image[100] = 1.0
-    found = gaussian(image, 10.0, mirrored=False)[:, 0]
-    assert torch.equal(found.nonzero()[[0, -1], 0], torch.tensor([70, 130]))
+    means = gaussian(image, 10.0, mirrored=False)[:, 0]
+    assert torch.equal(means.nonzero()[[0, -1], 0], torch.tensor([70, 130]))
 
 
 def test_products_are_those_of_true_float32(monkeypatch):

@@ -17,8 +17,8 @@ def test_they_are_those_of_numpy(kind):
         "one value": np.full(7, -3.5),
         "few": np.array([2.0, -0.0, -1e-30, 7.0]),
     }[kind].astype(np.float32)
-    found = percentiles_of(lambda: np.array_split(values, 3), SHARES)
-    np.testing.assert_allclose(found, np.percentile(values.astype(float), SHARES), rtol=1e-6)
+    percentiles = percentiles_of(lambda: np.array_split(values, 3), SHARES)
+    np.testing.assert_allclose(percentiles, np.percentile(values.astype(float), SHARES), rtol=1e-6)
 
 
 def test_no_values_are_an_error():

@@ -37,5 +37,5 @@ def test_page_holds_its_pictures(tmp_path):
 def test_what_json_cannot_hold(tmp_path):
     nested = {"a": [float("nan"), 1.5], "b": (float("inf"), "x"), "c": {"d": None}}
     write_json(tmp_path / "x.json", finite(nested))
-    found = json.loads((tmp_path / "x.json").read_text())
-    assert found == {"a": [None, 1.5], "b": [None, "x"], "c": {"d": None}}
+    content = json.loads((tmp_path / "x.json").read_text())
+    assert content == {"a": [None, 1.5], "b": [None, "x"], "c": {"d": None}}

@@ -28,7 +28,7 @@ def noise(field, seed=0):
 
 def with_fringes(field, partition, height, seed=0):
     """Noise and a wave vector of three phases for each triple of a partition."""
-    found = noise(field, seed)
+    amplitudes = noise(field, seed)
     width = 2 * field.transfer.shape[1]
     for o, triple in enumerate(partition):
         angle = START + o * math.pi / 3
@@ -37,8 +37,8 @@ def with_fringes(field, partition, height, seed=0):
             row, column = -row, -column
         place = int((field.searched.places == (row % width) * width + column).nonzero()[0, 0])
         for step, frame in enumerate(triple):
-            found[frame, place] += cmath.rect(height, 0.3 + o + step * 2 * math.pi / 3)
-    return found
+            amplitudes[frame, place] += cmath.rect(height, 0.3 + o + step * 2 * math.pi / 3)
+    return amplitudes
 
 
 def test_nine_frames_part_into_three_triples_in_280_ways():
@@ -49,9 +49,9 @@ def test_nine_frames_part_into_three_triples_in_280_ways():
 
 @pytest.mark.parametrize("number", [STATED, 0, 17, 279])
 def test_fringes_too_weak_for_one_frame_tell_all_three_orientations(field, number):
-    found = with_fringes(field, PARTITIONS[number], height=2.6)
-    assert float(found.abs().max()) < 4.6  # no more than noise has somewhere
-    weighed = weigh_partitions(found, field)
+    amplitudes = with_fringes(field, PARTITIONS[number], height=2.6)
+    assert float(amplitudes.abs().max()) < 4.6  # no more than noise has somewhere
+    weighed = weigh_partitions(amplitudes, field)
     assert weighed.best == number
     rest = torch.cat([weighed.evidence[:number], weighed.evidence[number + 1 :]])
     assert float(weighed.evidence[number] - rest.max()) > 3
@@ -69,10 +69,10 @@ def test_noise_prefers_no_partition(field, seed):
 
 
 def test_the_order_within_a_triple_does_not_matter(field):
-    found = with_fringes(field, PARTITIONS[40], height=3.0)
+    amplitudes = with_fringes(field, PARTITIONS[40], height=3.0)
     order = [n for parts in PARTITIONS[40] for n in reversed(parts)]
-    moved = torch.empty_like(found)
-    moved[[n for parts in PARTITIONS[40] for n in parts]] = found[order]
+    moved = torch.empty_like(amplitudes)
+    moved[[n for parts in PARTITIONS[40] for n in parts]] = amplitudes[order]
     assert weigh_partitions(moved, field).best == 40
 
 

@@ -80,9 +80,9 @@ def test_patterns_that_were_never_clear_do_not_hold(first):
 
 def test_the_error_is_that_of_repeated_exposures():
     light = estimate(stack()).illumination
-    found = [fringe_response(stack(30.0, seed=seed), light) for seed in range(24)]
-    spread = np.std([response.gain[0].real for response in found])
-    assert np.mean([response.error[0] for response in found]) == pytest.approx(spread, rel=0.6)
+    responses = [fringe_response(stack(30.0, seed=seed), light) for seed in range(24)]
+    spread = np.std([response.gain[0].real for response in responses])
+    assert np.mean([response.error[0] for response in responses]) == pytest.approx(spread, rel=0.6)
 
 
 def test_one_orientation_that_moved_is_enough(first):

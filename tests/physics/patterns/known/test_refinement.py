@@ -48,12 +48,12 @@ def estimate_of(light):
 
 
 def answers_to(known, frames):
-    found = []
+    responses = []
     for block in blocks_of(SIZE, BLOCK, 0):
         light = known.within(block.write).illumination
         middle = tuple((part.start + part.stop) / 2 for part in block.write)
-        found.append((middle, fringe_response(frames[:, *block.write], light)))
-    return found
+        responses.append((middle, fringe_response(frames[:, *block.write], light)))
+    return responses
 
 
 def test_an_error_of_a_period_over_the_field_is_taken_off(frames):
@@ -68,10 +68,10 @@ def test_an_error_of_a_period_over_the_field_is_taken_off(frames):
     ):
         turned.append(tuple(p + t - f for p, t, f in zip(PHASES, true, false, strict=True)))
     wrong = replace(wrong, illumination=replace(wrong.illumination, phase=tuple(turned)))
-    found = refined(wrong, middle, answers_to(wrong, frames)).illumination
-    np.testing.assert_allclose(found.frequency, LIGHT.frequency, atol=3e-5)
-    np.testing.assert_allclose(found.angle, LIGHT.angle, atol=3e-4)
-    after = answers_to(replace(wrong, illumination=found), frames)
+    corrected = refined(wrong, middle, answers_to(wrong, frames)).illumination
+    np.testing.assert_allclose(corrected.frequency, LIGHT.frequency, atol=3e-5)
+    np.testing.assert_allclose(corrected.angle, LIGHT.angle, atol=3e-4)
+    after = answers_to(replace(wrong, illumination=corrected), frames)
     before = answers_to(wrong, frames)
     phases = [np.abs(np.angle([a.gain for _, a in some])).max() for some in (before, after)]
     assert phases[0] > 2.0
@@ -80,8 +80,8 @@ def test_an_error_of_a_period_over_the_field_is_taken_off(frames):
 
 def test_right_patterns_stay_and_blocks_without_fringes_say_nothing(frames):
     known = estimate_of(LIGHT)
-    found = refined(known, (96.0, 128.0), answers_to(known, frames)).illumination
-    np.testing.assert_allclose(found.frequency, LIGHT.frequency, atol=1e-5)
+    corrected = refined(known, (96.0, 128.0), answers_to(known, frames)).illumination
+    np.testing.assert_allclose(corrected.frequency, LIGHT.frequency, atol=1e-5)
     dark = torch.poisson(torch.full((9, *SIZE), 50.0), generator=torch.Generator().manual_seed(2))
     same = refined(known, (96.0, 128.0), answers_to(known, dark)).illumination
     np.testing.assert_allclose(same.phase, known.illumination.phase, atol=1e-12)
