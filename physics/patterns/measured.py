@@ -39,7 +39,8 @@ class MeasuredFrames:
     Args:
         counts: (9, H, W), orientation-major; negative ones are what an offset-corrected camera
             gives.
-        missing: (H, W), the pixels that are left out, where they are known.
+        missing: (H, W), the pixels that are left out, where they are known: of a part of a field,
+            whose frames have one background already.
 
     Attributes:
         counts: float32.
@@ -71,7 +72,13 @@ class MeasuredFrames:
 
     @cached_property
     def offsets(self) -> Tensor:
-        """Counts (9,) of each frame's background above that of the mean, see `sensor.offsets`."""
+        """Counts (9,) of each frame's background above that of the mean, see `sensor.offsets`.
+
+        They are zero for a part of a field, whose missing pixels are known and whose frames have
+        been levelled as the field demands.
+        """
+        if self._missing is not None:
+            return torch.zeros_like(self.counts[:, 0, 0])
         return frame_offsets(self.counts, ~self.missing)
 
     @property

@@ -10,6 +10,7 @@ from bayesdl_sim.metrics.images import pearson, quality
 from bayesdl_sim.physics.image_formation import expected_frames, grid_for, raw_counts, target_image
 from bayesdl_sim.physics.microscopes import random_microscope
 from bayesdl_sim.physics.patterns.estimation import estimate
+from bayesdl_sim.physics.patterns.measured import MeasuredFrames
 from bayesdl_sim.physics.reconstruction.first_guess import (
     BLOCK_MARGIN,
     FAINTEST,
@@ -133,9 +134,11 @@ def test_blocks_with_the_settings_of_the_field_are_its_guess():
     whole = first_guess(raw, patterns)
     background = filter_settings(raw, patterns.optics, patterns.illumination).background
     settings = block_settings(raw, patterns, background)
-    image = torch.empty_like(whole)
+    image, level = torch.empty_like(whole), MeasuredFrames(raw).level
+    none_missing = torch.zeros(224, 224, dtype=torch.bool)
     for block in blocks_of((224, 224), 112, BLOCK_MARGIN):
-        part = block_guess(raw[:, *block.read], patterns.within(block.read), settings)
+        light, missing = patterns.within(block.read), none_missing[block.read]
+        part = block_guess(level[:, *block.read], light, settings, missing)
         image[*map(doubled, block.write)] = part[*map(doubled, block.keep)]
     unit = float(whole.quantile(0.999) - whole.quantile(0.001))
     difference = (image - whole) / unit
