@@ -104,7 +104,7 @@ class MeasuredFrames:
                 f"expected a raw stack of ({frames}, H, W) with at least {SMALLEST_SIDE} pixels a "
                 f"side, found {shape}"
             )
-        counts = filled(self.level, self.missing)
+        counts = filled(self.counts, self.missing)
         if not bool(torch.isfinite(counts).all()):
             raise InputError(
                 "the raw stack holds hardly any finite value (NaN or infinity elsewhere)"
@@ -130,12 +130,13 @@ class MeasuredFrames:
     def usable(self) -> Tensor:
         """Counts (9, H, W) that may be transformed and averaged.
 
-        Pixels without data and faulty ones continue the field around them.
+        Pixels without data and faulty ones continue the field around them; all frames have one
+        background.
 
         Raises:
             InputError: for another shape, a field under 16 pixels, or hardly any finite value.
         """
-        return cooled(self._filled, self.faulty)
+        return cooled(self._filled - self.offsets[:, None, None], self.faulty)
 
     @cached_property
     def background(self) -> float:

@@ -8,6 +8,7 @@ import torch
 
 from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.inference.prepared.stack import PreparedStack
+from bayesdl_sim.physics.patterns.measured import measured
 
 
 @pytest.fixture(scope="module")
@@ -39,17 +40,20 @@ def test_faulty_pixels_are_filled_before_anything(guessing, stack, value, count)
 
 
 def test_a_good_stack_is_shown_as_it_is(stack):
-    prepared = PreparedStack(stack)
+    """Once its frames have one background; those of this stack differ by 1 %."""
+    raw = measured(torch.from_numpy(stack.raw[0])).level.numpy()
+    prepared = PreparedStack(replace(stack, raw=raw[None]))
     assert not bool(prepared.faulty(0).any())
     assert prepared.dimming(0) is None
-    np.testing.assert_array_equal(prepared.shown(0).numpy(), stack.raw[0].astype(np.float32))
+    np.testing.assert_array_equal(prepared.shown(0).numpy(), raw)
 
 
 def test_a_bead_is_dimmed_for_the_networks_and_as_bright_as_it_is_in_the_result(guessing, stack):
     y, x = np.mgrid[: stack.raw.shape[-2], : stack.raw.shape[-1]]
     bead = np.exp(-((y - 40) ** 2 + (x - 50) ** 2) / 4)
     top = stack.raw.max() - np.percentile(stack.raw, 1)
-    raw = (stack.raw + 15 * top * bead).astype(np.float32)
+    raw = stack.raw + 15 * top * bead.astype(np.float32)
+    raw[0] = measured(torch.from_numpy(raw[0])).level.numpy()
     prepared = PreparedStack(replace(stack, raw=raw))
     factor = prepared.dimming(0)
     shown = prepared.shown(0)

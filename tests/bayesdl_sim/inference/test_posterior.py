@@ -25,11 +25,17 @@ from bayesdl_sim.inference.settings import CHANGES, DEFAULT_MAPS, INTERVAL, MISF
 from bayesdl_sim.models import members as members_module
 from bayesdl_sim.models.members import member_functions
 from bayesdl_sim.models.shipped import shipped_folder
+from bayesdl_sim.physics.patterns.measured import measured
 from bayesdl_sim.utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[3]
 CRISTAE = ROOT / "data" / "cristae" / "raw.tif"
 PHASE_MAJOR = [0, 3, 6, 1, 4, 7, 2, 5, 8]
+
+
+def levelled(frames):
+    """Frames with one background, as the networks are shown them."""
+    return measured(torch.as_tensor(frames)).level
 
 
 def command_line(data, save_path, members):
@@ -104,7 +110,7 @@ def test_maps_have_one_scale_and_their_pixel_size(posterior, movie):
     for t, frames in enumerate(movie.raw):
         prediction, norm = (
             posterior.predict(torch.from_numpy(frames)[None]),
-            normalisation_of(frames),
+            normalisation_of(levelled(frames)),
         )
         expected = norm.invert(prediction.mean[0, 0].numpy())
         np.testing.assert_allclose(result.scale.invert(result.sr[t]), expected, rtol=1e-4)
@@ -140,7 +146,8 @@ def test_predict_takes_a_batch_of_counts(posterior, members, cristae):
     prediction = posterior.predict(raw)
     assert prediction.mean.shape == prediction.total.shape == (2, 1, 64, 80)
     for stack, mean, epistemic in zip(raw, prediction.mean, prediction.epistemic, strict=True):
-        shown = normalisation_of(stack).apply(stack)[None]
+        level = levelled(stack)
+        shown = normalisation_of(level).apply(level)[None]
         expected = predict(member_functions(members), shown)
         torch.testing.assert_close(mean, expected.mean[0])
         torch.testing.assert_close(epistemic, expected.epistemic[0])
@@ -246,6 +253,6 @@ def test_notes_name_what_is_missing(save_members, tmp_path):
 
 def test_a_stack_prepared_for_another_scale_is_prepared_again(posterior, stack):
     released = PreparedStack(stack, min_max=True)
-    assert posterior.prepare(released).norm(0) == normalisation_of(stack.raw[0])
+    assert posterior.prepare(released).norm(0) == normalisation_of(levelled(stack.raw[0]))
     mine = posterior.prepare(stack)
     assert posterior.prepare(mine) is mine
