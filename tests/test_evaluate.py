@@ -264,8 +264,8 @@ def test_calibration_needs_cells_of_the_set(calibrate, small_set, posterior):
 def test_interval_needs_a_total_uncertainty(infer, small_set, tmp_path):
     save_members(tmp_path / "one", 1)
     stack = DatasetTree(small_set).raw_folder(1, 1)
-    words = ["--test_data", stack, "--pretrained_G", tmp_path / "one", "--interval"]
-    words += ["--save_path", tmp_path / "out"]
+    words = ["--test_data", stack, "--pretrained_G", tmp_path / "one"]
+    words += ["--save_path", tmp_path / "out", "--interval"]
     with pytest.raises(InputError, match="total uncertainty"):
         infer([str(word) for word in [*words, 0.9]])
     with pytest.raises(InputError, match=r"0\.5 to 0\.99"):

@@ -15,6 +15,7 @@ from bayesdl_sim.data.normalise import normalisation_of
 from bayesdl_sim.inference.judging.gate import SCORES, write_gate
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
 from bayesdl_sim.models.members import describe_members, hashes_of, member_functions
+from bayesdl_sim.physics.patterns.measured import measured
 from bayesdl_sim.physics.reconstruction.resimulation import resimulate_field
 from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
 from bayesdl_sim.utils.errors import run_script
@@ -184,7 +185,10 @@ def test_changes_of_a_series_are_those_of_the_shared_members(script, posterior, 
     assert "beyond its interval at" in capsys.readouterr().out
     assert change.shape == (2, 240, 240)
 
-    stacks = [stack.astype(np.float32) for stack in (first, second)]
+    stacks = [
+        measured(torch.from_numpy(stack.astype(np.float32))).level.numpy()
+        for stack in (first, second)
+    ]
     norms = [normalisation_of(stack) for stack in stacks]
     shown = torch.stack([torch.from_numpy(n.apply(s)) for n, s in zip(norms, stacks, strict=True)])
     scales, lows = [n.scale for n in norms], [n.low for n in norms]
