@@ -3,10 +3,11 @@
     python -m benchmarks.faulty_inputs.offsets --members 2 --save_path runs/offsets
 
 Random offsets, normal with a standard deviation of a share of the structure's light, are added to
-the frames of simulated test cells. `posterior.predict` levels them (`physics.sensor.offsets`).
+the frames of simulated test cells. The posterior levels them (`physics.sensor.offsets`).
 """
 
 import argparse
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from bayesdl_sim.benchmarks.shared.common import open_posterior
+from bayesdl_sim.benchmarks.shared.common import open_posterior, posterior_of
 from bayesdl_sim.benchmarks.shared.console import arguments, at_least
 from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.evaluation.scenes import Scene, simulated_cells
@@ -45,7 +46,7 @@ def offset_scores(
     scores = {}
     for share in SHARES:
         raw = torch.stack([with_offsets(stack, share, generator) for stack in scene.raw])
-        images = posterior.predict(raw, False, None).mean[:, 0].numpy()
+        images = posterior_of(replace(scene, raw=raw), posterior).mean[:, 0].numpy()
         scores[share] = [quality(image[inner], scene.target[inner]).psnr for image in images]
     return scores
 

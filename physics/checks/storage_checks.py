@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bayesdl_sim.physics.checks.camera_checks import (
+from bayesdl_sim.physics.checks.photon_statistics import noise_growth, stored_gamma
+from bayesdl_sim.physics.checks.stored_values import (
     are_stretched,
     clipped_share,
     copies,
@@ -17,7 +18,6 @@ from bayesdl_sim.physics.checks.camera_checks import (
     noise_colour,
     saturated_share,
 )
-from bayesdl_sim.physics.checks.photon_statistics import noise_growth, stored_gamma
 from bayesdl_sim.physics.patterns.measured import MeasuredFrames
 from bayesdl_sim.utils.pieces.brightest import brightest_square
 
@@ -39,10 +39,10 @@ class StorageChecks:
         noise_exponent_error: its standard error.
         stored_gamma: that would explain the exponent, see `photon_statistics`; NaN where the values
             may be counts.
-        noise_colour, noise_colour_error: see `camera_checks.noise_colour`; 1 for a camera's noise.
+        noise_colour, noise_colour_error: see `stored_values.noise_colour`; 1 for a camera's noise.
         noise_rounding: share of the noise at the highest frequencies that rounding alone makes.
         stretched: whether each frame was stretched to the same range of values.
-        ties: see `camera_checks.neighbour_ties`; about 1 for a camera's noise.
+        ties: see `stored_values.neighbour_ties`; about 1 for a camera's noise.
     """
 
     saturated_share: float

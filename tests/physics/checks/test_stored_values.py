@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter, median_filter, shift, zoom
 
-from bayesdl_sim.physics.checks.camera_checks import (
+from bayesdl_sim.physics.checks.stored_values import (
     are_stretched,
     clipped_share,
     copies,
