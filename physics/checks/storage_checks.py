@@ -8,14 +8,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bayesdl_sim.physics.checks.noise_spectrum import coarse_noise, noise_colour
 from bayesdl_sim.physics.checks.photon_statistics import noise_growth, stored_gamma
 from bayesdl_sim.physics.checks.stored_values import (
+    MEDIAN_SIDE,
     are_stretched,
     clipped_share,
     copies,
     grey_step,
+    median_ties,
     neighbour_ties,
-    noise_colour,
     saturated_share,
 )
 from bayesdl_sim.physics.patterns.measured import MeasuredFrames
@@ -39,10 +41,11 @@ class StorageChecks:
         noise_exponent_error: its standard error.
         stored_gamma: that would explain the exponent, see `photon_statistics`; NaN where the values
             may be counts.
-        noise_colour, noise_colour_error: see `stored_values.noise_colour`; 1 for a camera's noise.
+        noise_colour, noise_colour_error: see `noise_spectrum.noise_colour`; 1 for a camera's noise.
+        coarse_noise, coarse_noise_error: see `noise_spectrum.coarse_noise`; less after sharpening.
         noise_rounding: share of the noise at the highest frequencies that rounding alone makes.
         stretched: whether each frame was stretched to the same range of values.
-        ties: see `stored_values.neighbour_ties`; about 1 for a camera's noise.
+        ties, median_ties: see `stored_values`; about 1 for a camera's noise.
     """
 
     saturated_share: float
@@ -53,9 +56,12 @@ class StorageChecks:
     stored_gamma: float
     noise_colour: float
     noise_colour_error: float
+    coarse_noise: float
+    coarse_noise_error: float
     noise_rounding: float
     stretched: bool
     ties: float
+    median_ties: float
 
 
 def storage_checks(stack: MeasuredFrames, cutoff: float) -> StorageChecks:
@@ -70,6 +76,7 @@ def storage_checks(stack: MeasuredFrames, cutoff: float) -> StorageChecks:
     for part in (stack.validity, stack.spots):
         weight = weight if part is None else weight * part
     colour = noise_colour(stack.frames, cutoff, step)
+    coarse = coarse_noise(stack.frames, stack.beyond_any_lens, cutoff)
     growth = noise_growth(stack.frames, weight)
     return StorageChecks(
         saturated_share=saturated_share(values),
@@ -80,9 +87,12 @@ def storage_checks(stack: MeasuredFrames, cutoff: float) -> StorageChecks:
         stored_gamma=_gamma_of(stack, weight) if growth.is_doubtful else math.nan,
         noise_colour=colour.ratio,
         noise_colour_error=colour.error,
+        coarse_noise=coarse.ratio,
+        coarse_noise_error=coarse.error,
         noise_rounding=colour.rounding,
         stretched=are_stretched(values),
         ties=neighbour_ties(stack.usable, stack.frames.mean(dim=0), step),
+        median_ties=median_ties(stack.counts[:, *brightest_square(stack.frames, MEDIAN_SIDE)]),
     )
 
 

@@ -1,40 +1,34 @@
-"""Traces of camera, storage and other programs: saturation, clipping, filters, copies."""
+"""Traces of camera, storage and other programs: saturation, clipping, ties, copies."""
 
 from __future__ import annotations
 
 import math
 from itertools import combinations
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from bayesdl_sim.physics.patterns.bands import fast_shape, frequencies, power, taper
-from bayesdl_sim.utils.pieces.blurring import gaussian
-
 __all__ = [
-    "NoiseColour",
     "are_stretched",
     "clipped_share",
     "copies",
     "grey_step",
+    "median_ties",
     "neighbour_ties",
-    "noise_colour",
     "saturated_share",
 ]
 
 LEAST_SHARE = 5e-4  # of the values; the very largest ones are always few
 ALIKE = 0.9  # correlation of the noise of two frames that are one exposure
 LEAST_RANGE, PLACES = 32, 3  # grey values; places of the extreme values among the nine frames
-LOW_RING, HIGH_RING = (0.45, 0.52), (0.6, 0.71)  # cycles per raw pixel: beyond any lens, corners
-WIDEST_CUTOFF = 0.43  # cycles per raw pixel, below which both rings hold noise alone
-SMOOTHING = 6.0  # raw pixels, of the variance that the frames are divided by
-LINES = 0.03  # cycles per raw pixel beside the axes, where the noise of rows and columns lies
-ALL_ALIKE = 1e-3  # of the noise of a frame, in what differs between frames of one exposure
 LEVELS = 6  # differences of neighbours that are counted, in grey values
 MOST_VALUES = 1 << 20  # in which the step between grey values is searched
 LEAST_TIES, MOST_TIES = 0.05, 0.5  # usable share of neighbours with the same value
-MOST_ROUNDING = 0.7  # of the noise beyond any lens
+MOST_MEDIANS = 0.15  # of pixels, expected; more where the noise is below three grey values
+MEDIAN_SIDE = 128  # raw pixels, of the square in which pixels are compared with their median
+MEDIAN_REACH = 5  # squared distance in raw pixels of the neighbours that make the median
+UNEVEN = 0.1  # of the step between most grey values: a gap that differs by more
+MOST_UNEVEN = 0.2  # of the gaps
 OUTLIER = 4.0  # standard deviations of the noise that count; hot pixels repeat in all frames
 
 
@@ -129,12 +123,48 @@ def neighbour_ties(counts: Tensor, light: Tensor, step: float) -> float:
         steps = ((first - second).abs() / step).round()[:, lit_pairs]
         shares.append(torch.stack([(steps == n).double().mean() for n in range(LEVELS)]))
     none, *others = torch.stack(shares).mean(dim=0).tolist()
-    others = [share / 2 for share in others]  # of both signs
     if not LEAST_TIES < none < MOST_TIES:
         return 1.0
-    # After a stretch some grey values never occur, and the next one takes the place of 1.
-    expected = max(others[0] ** (4 / 3) / max(others[1], 1e-9) ** (1 / 3), *others)
-    return none / max(expected, 1e-9)
+    return none / _share_of_none([share / 2 for share in others])
+
+
+def median_ties(counts: Tensor) -> float:
+    """Frequency of pixels with the median of their neighbours, over that expected of noise.
+
+    Programs that remove outliers put the median in their place. With d the distance of a bright
+    pixel from the upper median of the 20 around it, in grey values, the share of d = 0 is
+    `p1^(4/3) / p2^(1/3)` of the shares of 1 and 2, as in `neighbour_ties`. The median of the pixel
+    and its neighbours is that of the neighbours where the pixel was above it. 1 is returned
+    where there are few grey values, or uneven ones, as after a stretch to 8 bits.
+
+    Args:
+        counts: (9, h, w), the brightest part of a field.
+    """
+    gaps = torch.unique(counts).diff()
+    if len(gaps) < LEAST_RANGE:
+        return 1.0
+    step = float(gaps.median())  # after a stretch to 16 bits most grey values never occur
+    if float(((gaps - step).abs() > UNEVEN * step).double().mean()) > MOST_UNEVEN:
+        return 1.0
+    reach = math.isqrt(MEDIAN_REACH)
+    places = [(y, x) for y in range(-reach, reach + 1) for x in range(-reach, reach + 1)]
+    near = [place for place in places if 0 < place[0] ** 2 + place[1] ** 2 <= MEDIAN_REACH]
+    light = counts.mean(dim=0)
+    lit = light > light.median()
+    around = torch.stack([counts.roll(place, dims=(1, 2))[:, lit] for place in near], dim=-1)
+    median = around.sort(dim=-1).values[..., len(near) // 2]
+    steps = ((counts[:, lit] - median).abs() / step).round()
+    none, *others = (float((steps == n).double().mean()) for n in range(LEVELS))
+    expected = _share_of_none([share / 2 for share in others])
+    return none / expected if expected < MOST_MEDIANS else 1.0
+
+
+def _share_of_none(shares: list[float]) -> float:
+    """The share of no difference, from those of 1, 2, ... grey values of one sign.
+
+    After a stretch some grey values never occur, and the next one takes the place of 1.
+    """
+    return max(shares[0] ** (4 / 3) / max(shares[1], 1e-9) ** (1 / 3), *shares, 1e-9)
 
 
 def are_stretched(values: Tensor) -> bool:
@@ -152,59 +182,3 @@ def are_stretched(values: Tensor) -> bool:
     grey = int(values[0].unique().numel())
     places = (len(end.indices.unique()) for end in (lowest, highest))
     return grey >= LEAST_RANGE and min(places) >= PLACES
-
-
-class NoiseColour(NamedTuple):
-    """Power of the noise at the highest frequencies over that just beyond any lens.
-
-    It is 1 for white noise, less after a filter or an interpolation, and NaN where the lens leaves
-    no frequency to the noise alone, or the frames do not differ.
-
-    Attributes:
-        ratio: that, without the noise of rounding, which is white after a filter, too.
-        error: its standard error.
-        rounding: share of the power at the highest frequencies that rounding alone makes, by
-            `step^2 / 12` a pixel; small for a camera, 1 after a filter. Zero where ratio is NaN.
-    """
-
-    ratio: float
-    error: float
-    rounding: float = 0.0
-
-
-def noise_colour(frames: Tensor, cutoff: float, step: float = 0.0) -> NoiseColour:
-    """The colour of the noise in what differs between the frames, and its standard error.
-
-    Shot and read noise of single pixels are white, whatever the light. Means over neighbours, as
-    filters and interpolations take them, leave less at the highest frequencies.
-
-    Args:
-        frames: (9, H, W) without background.
-        cutoff: of the lens, cycles per raw pixel.
-        step: between grey values.
-    """
-    if cutoff > WIDEST_CUTOFF:
-        return NoiseColour(math.nan, math.inf)
-    size = tuple(frames.shape[1:])
-    shape = fast_shape(size)
-    rows, columns = frequencies(shape, frames.device)
-    columns = columns[:, : shape[1] // 2 + 1]
-    radius, free = torch.hypot(rows, columns), torch.minimum(rows.abs(), columns.abs()) > LINES
-    # Bright pixels hold most of the noise: all are brought to about the same.
-    rest = frames - frames.mean(dim=0)
-    light = gaussian(rest.square().sum(dim=0) / (len(frames) - 1), SMOOTHING)
-    window = taper(size, frames.device).to(frames) / light.clamp(min=1e-30).sqrt()
-    strength = power(torch.fft.rfft2(rest * window, s=shape)).mean(dim=0)
-    rings = [free & (radius > low) & (radius < high) for low, high in (LOW_RING, HIGH_RING)]
-    low, high = (float(strength[ring].mean()) for ring in rings)
-    # The taper ties neighbouring frequencies.
-    modes = [(len(frames) - 1) * float(ring.sum()) / 1.3 for ring in rings]
-    one = power(torch.fft.rfft2(frames[0] * window, s=shape))[rings[0]].mean()
-    if not low > ALL_ALIKE * float(one):
-        return NoiseColour(math.nan, math.inf)
-    error = math.sqrt(sum(1 / max(n, 1.0) for n in modes))
-    rounding = step**2 / 12 * float(window.square().sum()) * (len(frames) - 1) / len(frames)
-    share = rounding / max(high, 1e-30)
-    # It brings the ratio nearer to 1. Where it is nearly all, it is left in.
-    rounding = rounding if rounding < MOST_ROUNDING * min(low, high) else 0.0
-    return NoiseColour((high - rounding) / (low - rounding), error * high / (low - rounding), share)

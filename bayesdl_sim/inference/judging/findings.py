@@ -39,6 +39,7 @@ EXPONENT_SHORT, SHORT_ERRORS = 0.1, 4.0
 EXPONENT_EXCESS = ((0.07, 5.0), (0.3, 4.0))  # any of them
 VISIBLE_SNR, CLEAR_SNR = 2.0, 4.0  # of the lit pixels of a frame, for the one and the other
 TIED = 2.0  # times as many equal neighbours as noise allows; up to 1.7 in good stacks of 8 bits
+TIED_TO_MEDIAN = 1.2  # times; up to 1.08 in good stacks
 MOST_ROUNDING = 0.8  # of the noise at the highest frequencies; up to 0.6 in good stacks of 8 bits
 LINE_NOISE = 3.0  # standard errors; up to 2 in good stacks
 WHITE, COLOUR_ERRORS = (0.9, 1.15), 4.0  # power of the noise in the corners over that beside them
@@ -209,6 +210,12 @@ def _value_faults(checks: Mapping[str, Any]) -> list[Finding]:
         faults.append(
             Finding(False, f"{reason}: were the frames filtered, denoised or interpolated?")
         )
+    elif checks["median_ties"] > TIED_TO_MEDIAN:
+        reason = "pixels have the median of their neighbours more often than noise allows"
+        faults.append(Finding(False, f"{reason}: were outliers removed?"))
+    elif checks["coarse_noise"] + COLOUR_ERRORS * checks["coarse_noise_error"] < WHITE[0]:
+        reason = "coarse noise is weaker than fine noise"
+        faults.append(Finding(False, f"{reason}: were the frames sharpened (unsharp mask)?"))
     elif share <= CLIPPED_TOLERANCE and checks["saturated_share"] <= SATURATED_TOLERANCE:
         faults += _stored_with_gamma(checks)
     return faults
