@@ -13,6 +13,14 @@ from bayesdl_sim.physics.sensor.camera import Camera
 from bayesdl_sim.physics.structures.mixture import draw
 
 STEP = 2 * math.pi / 3
+LIGHT = Illumination(
+    frequency=(0.24, 0.238, 0.243),
+    angle=tuple(0.3 + o * math.pi / 3 for o in range(3)),
+    phase=tuple(tuple(0.7 * o + p * STEP for p in range(3)) for o in range(3)),
+    modulation=(0.8, 0.8, 0.8),
+)
+# Not the nominal optics: what is measured has to work without knowing the microscope.
+MICROSCOPE = Microscope(Optics(1.3, 600.0, 65.0, 0.6), LIGHT, Camera(gain=1.7, read_noise_e=1.5))
 
 
 class Stand:

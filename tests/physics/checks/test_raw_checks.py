@@ -7,28 +7,17 @@ import pytest
 import torch
 
 from bayesdl_sim.physics.checks.raw_checks import raw_checks
-from bayesdl_sim.physics.illumination import Illumination
 from bayesdl_sim.physics.image_formation import expected_frames, grid_for, raw_counts
-from bayesdl_sim.physics.microscopes import Microscope
-from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
+from bayesdl_sim.physics.optics import TYPICAL_OPTICS
 from bayesdl_sim.physics.patterns.frames.fringe_search import search_fringes
 from bayesdl_sim.physics.patterns.measured import MeasuredFrames
 from bayesdl_sim.physics.patterns.noise import noise_line
-from bayesdl_sim.physics.sensor.camera import Camera
 from bayesdl_sim.physics.structures.mixture import draw
+from tests.physics.conftest import LIGHT, MICROSCOPE, STEP
 
 torch.set_num_threads(1)
 
 SIZE = 128
-STEP = 2 * math.pi / 3
-LIGHT = Illumination(
-    frequency=(0.24, 0.238, 0.243),
-    angle=tuple(0.3 + o * math.pi / 3 for o in range(3)),
-    phase=tuple(tuple(0.7 * o + p * STEP for p in range(3)) for o in range(3)),
-    modulation=(0.8, 0.8, 0.8),
-)
-# Not the nominal optics: the checks are to work without knowing the microscope.
-MICROSCOPE = Microscope(Optics(1.3, 600.0, 65.0, 0.6), LIGHT, Camera(gain=1.7, read_noise_e=1.5))
 
 
 def stack(microscope=MICROSCOPE, signal=150.0, shift=0):

@@ -7,30 +7,19 @@ import pytest
 import torch
 
 from bayesdl_sim.metrics.images import auroc
-from bayesdl_sim.physics.illumination import Illumination
 from bayesdl_sim.physics.image_formation import expected_frames, grid_for, raw_counts, target_image
-from bayesdl_sim.physics.microscopes import Microscope
-from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.patterns.estimation import estimate
 from bayesdl_sim.physics.reconstruction.resimulation import (
     examine,
     resimulate,
     resimulate_field,
 )
-from bayesdl_sim.physics.sensor.camera import Camera
 from bayesdl_sim.physics.structures.mixture import draw
+from tests.physics.conftest import LIGHT, MICROSCOPE
 
 torch.set_num_threads(1)
 
 SIZE = 96
-STEP = 2 * math.pi / 3
-LIGHT = Illumination(
-    frequency=(0.24, 0.238, 0.243),
-    angle=tuple(0.3 + o * math.pi / 3 for o in range(3)),
-    phase=tuple(tuple(0.7 * o + p * STEP for p in range(3)) for o in range(3)),
-    modulation=(0.8, 0.8, 0.8),
-)
-MICROSCOPE = Microscope(Optics(1.3, 600.0, 65.0, 0.6), LIGHT, Camera(gain=1.7, read_noise_e=1.5))
 
 
 @pytest.fixture(scope="module")
