@@ -35,12 +35,13 @@ from bayesdl_sim.benchmarks.shared.detection import (
     true_errors,
     with_excess,
 )
-from bayesdl_sim.data.normalise import normalisation_of, target_normalisation
+from bayesdl_sim.data.normalise import target_normalisation
 from bayesdl_sim.evaluation.groups import group_calibration, lit_fifth
 from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.evaluation.scenes import Scene, simulated_cells
 from bayesdl_sim.evaluation.scoring import Sample
 from bayesdl_sim.inference.posterior import Posterior
+from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.metrics.images import coverage
 from bayesdl_sim.utils.errors import InputError, run_script
 
@@ -53,14 +54,15 @@ CALIBRATION = ("coverage", "mean_z2", "nll", "rmse", "aleatoric", "epistemic")
 
 
 def normalised_targets(scene: Scene) -> list[Tensor | None]:
-    """The target in the units of the prediction, per level, as `data.sets.cache` does for training.
+    """The target in the units of the prediction, per level: those of the networks.
 
     None where target and frames agree too little for that (an exposure that is all noise).
     """
     targets: list[Tensor | None] = []
-    for stack in scene.raw.numpy():
+    for level, frames in enumerate(scene.raw.numpy()):
         try:
-            norm = target_normalisation(scene.target, stack.mean(axis=0), normalisation_of(stack))
+            scale = PreparedStack(scene.stack(level)).norm(0)
+            norm = target_normalisation(scene.target, frames.mean(axis=0), scale)
         except InputError:
             targets.append(None)
             continue
