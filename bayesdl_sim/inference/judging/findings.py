@@ -197,28 +197,32 @@ def _value_faults(checks: Mapping[str, Any]) -> list[Finding]:
         if scatter > LINE_NOISE:
             reason = f"the {kind} of the camera have offsets of their own ({scatter:.0f} times the"
             faults.append(Finding(False, f"{reason} noise of their means): stripes may remain"))
-    if checks["noise_rounding"] > MOST_ROUNDING:
-        reason = "the frames hold no fine noise but that of rounding"
-        faults.append(
-            Finding(False, f"{reason}: were they smoothed, denoised, or stored in few grey levels?")
-        )
-    elif checks["ties"] > TIED:
-        reason = "neighbouring pixels have the same value more often than noise allows"
-        faults.append(Finding(False, f"{reason}: a median filter (despeckle)?"))
-    elif _is_filtered(checks):
-        reason = "the noise of neighbouring pixels is not independent"
-        faults.append(
-            Finding(False, f"{reason}: were the frames filtered, denoised or interpolated?")
-        )
-    elif checks["median_ties"] > TIED_TO_MEDIAN:
-        reason = "pixels have the median of their neighbours more often than noise allows"
-        faults.append(Finding(False, f"{reason}: were outliers removed?"))
-    elif checks["coarse_noise"] + COLOUR_ERRORS * checks["coarse_noise_error"] < WHITE[0]:
-        reason = "coarse noise is weaker than fine noise"
-        faults.append(Finding(False, f"{reason}: were the frames sharpened (unsharp mask)?"))
+    processed = _processed(checks)
+    if processed:
+        faults.append(Finding(False, processed))
     elif share <= CLIPPED_TOLERANCE and checks["saturated_share"] <= SATURATED_TOLERANCE:
         faults += _stored_with_gamma(checks)
     return faults
+
+
+def _processed(checks: Mapping[str, Any]) -> str:
+    """What a program has done to the frames, by its surest trace in their noise; empty: none."""
+    if checks["noise_rounding"] > MOST_ROUNDING:
+        reason = "the frames hold no fine noise but that of rounding"
+        return f"{reason}: were they smoothed, denoised, or stored in few grey levels?"
+    if checks["ties"] > TIED:
+        reason = "neighbouring pixels have the same value more often than noise allows"
+        return f"{reason}: a median filter (despeckle)?"
+    if _is_filtered(checks):
+        reason = "the noise of neighbouring pixels is not independent"
+        return f"{reason}: were the frames filtered, denoised or interpolated?"
+    if checks["median_ties"] > TIED_TO_MEDIAN:
+        reason = "pixels have the median of their neighbours more often than noise allows"
+        return f"{reason}: were outliers removed?"
+    if checks["coarse_noise"] + COLOUR_ERRORS * checks["coarse_noise_error"] < WHITE[0]:
+        reason = "coarse noise is weaker than fine noise"
+        return f"{reason}: were the frames sharpened (unsharp mask)?"
+    return ""
 
 
 def _is_filtered(checks: Mapping[str, Any]) -> bool:
