@@ -20,12 +20,12 @@ simulate() { # folder, sample, cells, levels, seed
 simulate "$work/set" mixed 200 3 3
 simulate "$work/outliers" outliers 60 2 5
 python -m bayesdl_sim.commands.distil --pretrained_G "$members" --root_dir "$work/set" \
-    "$work/outliers" --patches 1040 120 --held_out 40 --patch_size 80 --start_from 4 8 \
+    "$work/outliers" --patches 1560 160 --held_out 40 --patch_size 80 --start_from 4 8 \
     --batch_size 3 --steps 6000 --lr 5e-4 --work "$work/student" --save_path "$work/first"
 python -m bayesdl_sim.commands.distil --pretrained_G "$members" --root_dir "$work/set" \
-    "$work/outliers" --patches 1040 120 --held_out 40 --patch_size 80 --init_from "$work/first" \
-    --batch_size 3 --steps 2600 --lr 3e-4 --work "$work/further"
+    "$work/outliers" --patches 1560 160 --held_out 40 --patch_size 80 --init_from "$work/first" \
+    --batch_size 3 --steps 3000 --lr 3e-4 --work "$work/further"
 [ -f "$work/eval_many/dataset.json" ] || python -m DatasetGenerate.from_simulation --sample mixed \
     --save_path "$work/eval_many" --cells 300 --levels 2 --size 96 --seed 78
-python calibrate.py --root_dir "$work/eval_many" --cells 1-150 --gate_cells 100 --pixels 8192 \
+python calibrate.py --root_dir "$work/eval_many" --cells 1-150 --gate_cells 100 --pixels 8192 --precision fp32 \
     --pretrained_G "$members/student"

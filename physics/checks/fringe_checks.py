@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +11,11 @@ from torch import Tensor
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.patterns.bands import fast_shape, half_plane_radius, power, taper
 from bayesdl_sim.physics.patterns.estimation import Estimate
-from bayesdl_sim.physics.patterns.frames.fringe_search import FringeGroup, frame_differences
+from bayesdl_sim.physics.patterns.frames.fringe_search import (
+    DOUBTFUL_ORDER,
+    FringeSearch,
+    frame_differences,
+)
 from bayesdl_sim.physics.patterns.frames.geometry import geometry_of
 from bayesdl_sim.physics.patterns.noise import BEYOND_ANY_LENS
 
@@ -30,6 +33,7 @@ class FringeChecks:
         angle_error_deg: largest deviation from 60 degrees between the fringes of the orientations,
             each found without the others; NaN where not all of them are clear.
         groups: frames that clearly show the same fringes, found whatever their order.
+        order_doubtful: whether these groups are likely, but not proved.
         phase_step_deg: per complete orientation, largest deviation of its steps from 120 degrees.
         phase_step_error_deg: their standard error.
         fringe_share: upper limit (three standard errors) of the power of the differences between
@@ -47,6 +51,7 @@ class FringeChecks:
     modulation: tuple[float, ...]
     angle_error_deg: float
     groups: tuple[tuple[int, ...], ...]
+    order_doubtful: bool
     phase_step_deg: tuple[float, ...]
     phase_step_error_deg: tuple[float, ...]
     fringe_share: float
@@ -57,16 +62,17 @@ class FringeChecks:
 
 
 def fringe_checks(
-    frames: Tensor, groups: Sequence[FringeGroup], patterns: Estimate, optics: Optics
+    frames: Tensor, search: FringeSearch | None, patterns: Estimate, optics: Optics
 ) -> FringeChecks:
     """Measures the fringes.
 
     Args:
         frames: (9, H, W) without background and bright spots.
-        groups: frames that show the same fringes.
+        search: for the frames that show the same fringes; None: there is no noise to search in.
         patterns: of the stack.
         optics: of the detection, as far as they are known.
     """
+    groups = search.groups(DOUBTFUL_ORDER) if search else []
     light, geometry = patterns.illumination, geometry_of(groups)
     fringe_share, fringe_sigma = _fringe_power(frames, optics)
     return FringeChecks(
@@ -75,6 +81,7 @@ def fringe_checks(
         modulation=light.modulation,
         angle_error_deg=geometry.angle_error_deg,
         groups=tuple(tuple(frame + 1 for frame in group.frames) for group in groups),
+        order_doubtful=search is not None and search.is_order_doubtful,
         phase_step_deg=geometry.phase_step_deg,
         phase_step_error_deg=geometry.phase_step_error_deg,
         fringe_share=fringe_share,

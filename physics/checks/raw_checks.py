@@ -18,11 +18,7 @@ from bayesdl_sim.physics.checks.sensor_checks import SensorChecks, sensor_checks
 from bayesdl_sim.physics.checks.storage_checks import StorageChecks, storage_checks
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
-from bayesdl_sim.physics.patterns.frames.fringe_search import (
-    DOUBTFUL_ORDER,
-    FringeSearch,
-    search_fringes,
-)
+from bayesdl_sim.physics.patterns.frames.fringe_search import FringeSearch, search_fringes
 from bayesdl_sim.physics.patterns.measured import Counts, measured
 
 __all__ = ["RawChecks", "raw_checks"]
@@ -63,11 +59,10 @@ def raw_checks(
     optics = optics or TYPICAL_OPTICS
     stack = measured(raw)
     search = search_fringes(stack, optics, search) if stack.noise(optics) > 0 else None
-    groups = search.groups(DOUBTFUL_ORDER) if search else []
     # Fringes and light are those of the structure, which a single bead must not outweigh.
     steady = stack.frames if stack.spots is None else stack.frames * stack.spots
     return RawChecks(
-        fringes=fringe_checks(steady, groups, patterns, optics),
+        fringes=fringe_checks(steady, search, patterns, optics),
         light=light_checks(stack, steady, optics),
         sensor=sensor_checks(stack),
         storage=storage_checks(stack, patterns.optics.cutoff),

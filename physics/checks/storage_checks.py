@@ -14,6 +14,7 @@ from bayesdl_sim.physics.checks.stored_values import (
     MEDIAN_SIDE,
     are_stretched,
     clipped_share,
+    common_minimum,
     copies,
     grey_step,
     median_ties,
@@ -45,6 +46,7 @@ class StorageChecks:
         coarse_noise, coarse_noise_error: see `noise_spectrum.coarse_noise`; less after sharpening.
         noise_rounding: share of the noise at the highest frequencies that rounding alone makes.
         stretched: whether each frame was stretched to the same range of values.
+        common_minimum: see `stored_values.common_minimum`; near 0 for a camera.
         ties, median_ties: see `stored_values`; about 1 for a camera's noise.
     """
 
@@ -60,6 +62,7 @@ class StorageChecks:
     coarse_noise_error: float
     noise_rounding: float
     stretched: bool
+    common_minimum: float
     ties: float
     median_ties: float
 
@@ -91,6 +94,7 @@ def storage_checks(stack: MeasuredFrames, cutoff: float) -> StorageChecks:
         coarse_noise_error=coarse.error,
         noise_rounding=colour.rounding,
         stretched=are_stretched(values),
+        common_minimum=common_minimum(stack.usable, step),
         ties=neighbour_ties(stack.usable, stack.frames.mean(dim=0), step),
         median_ties=median_ties(stack.counts[:, *brightest_square(stack.frames, MEDIAN_SIDE)]),
     )

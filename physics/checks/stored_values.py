@@ -11,6 +11,7 @@ from torch import Tensor
 __all__ = [
     "are_stretched",
     "clipped_share",
+    "common_minimum",
     "copies",
     "grey_step",
     "median_ties",
@@ -29,6 +30,8 @@ MEDIAN_SIDE = 128  # raw pixels, of the square in which pixels are compared with
 MEDIAN_REACH = 5  # squared distance in raw pixels of the neighbours that make the median
 UNEVEN = 0.1  # of the step between most grey values: a gap that differs by more
 MOST_UNEVEN = 0.2  # of the gaps
+MINIMUM_SIDE = 24  # raw pixels, of the parts of a frame whose smallest values are compared
+DARK_STEPS = 6.0  # grey values
 OUTLIER = 4.0  # standard deviations of the noise that count; hot pixels repeat in all frames
 
 
@@ -165,6 +168,24 @@ def _share_of_none(shares: list[float]) -> float:
     After a stretch some grey values never occur, and the next one takes the place of 1.
     """
     return max(shares[0] ** (4 / 3) / max(shares[1], 1e-9) ** (1 / 3), *shares, 1e-9)
+
+
+def common_minimum(counts: Tensor, step: float) -> float:
+    """Share of the parts of a frame whose smallest value is that of the frame, over all frames.
+
+    The darkest pixels of a camera's frame differ from place to place. Programs that subtract a
+    local background by a minimum (top hat, rolling ball) leave the same smallest value in every
+    part. Zero is returned where few grey values lie between the smallest one and the median.
+
+    Args:
+        counts: (9, H, W), without NaN.
+        step: of `grey_step`.
+    """
+    if not float(counts.median() - counts.min()) > DARK_STEPS * step:
+        return 0.0
+    side = min(MINIMUM_SIDE, *counts.shape[1:])
+    parts = -torch.nn.functional.max_pool2d(-counts[None], side)[0].flatten(1)
+    return float((parts == parts.min(dim=1, keepdim=True).values).double().mean())
 
 
 def are_stretched(values: Tensor) -> bool:

@@ -40,6 +40,7 @@ EXPONENT_EXCESS = ((0.07, 5.0), (0.3, 4.0))  # any of them
 VISIBLE_SNR, CLEAR_SNR = 2.0, 4.0  # of the lit pixels of a frame, for the one and the other
 TIED = 2.0  # times as many equal neighbours as noise allows; up to 1.7 in good stacks of 8 bits
 TIED_TO_MEDIAN = 1.2  # times; up to 1.08 in good stacks
+LEVELLED = 0.7  # of the parts of a frame have its smallest value; up to 0.15 in good stacks
 MOST_ROUNDING = 0.8  # of the noise at the highest frequencies; up to 0.6 in good stacks of 8 bits
 LINE_NOISE = 3.0  # standard errors; up to 2 in good stacks
 WHITE, COLOUR_ERRORS = (0.9, 1.15), 4.0  # power of the noise in the corners over that beside them
@@ -119,9 +120,11 @@ def _frame_faults(checks: Mapping[str, Any]) -> list[Finding]:
     if mixed:
         names = " and ".join("(" + ", ".join(map(str, group)) + ")" for group in mixed)
         order = " (the order of phases first, then orientations?)" if _phase_major(mixed) else ""
+        # Where no fringes are used anyway, weak ones in another order are no reason to refuse.
+        unused = checks["order_doubtful"] and max(checks["pattern_probability"]) <= PROBABLE
         faults.append(
             Finding(
-                True,
+                not unused,
                 f"frames {names} show the same fringes, but belong to different orientations: "
                 f"wrong order, or an orientation is missing{order}",
                 tuple(sorted(frame for group in mixed for frame in group)),
@@ -222,6 +225,9 @@ def _processed(checks: Mapping[str, Any]) -> str:
     if checks["coarse_noise"] + COLOUR_ERRORS * checks["coarse_noise_error"] < WHITE[0]:
         reason = "coarse noise is weaker than fine noise"
         return f"{reason}: were the frames sharpened (unsharp mask)?"
+    if checks["common_minimum"] > LEVELLED:
+        reason = "the smallest value is the same everywhere in a frame"
+        return f"{reason}: was a local background subtracted (top hat, rolling ball)?"
     return ""
 
 

@@ -114,6 +114,11 @@ class FringeSearch:
         """Whether these frames, in this order, were searched with these optics."""
         return optics == self.optics and frames.equals(self.frames)
 
+    @property
+    def is_order_doubtful(self) -> bool:
+        """Whether weak fringes speak for another order than the stated one, without proving it."""
+        return bool(self.best) and DOUBTFUL_ORDER <= self.lead < ANOTHER_ORDER
+
     def groups(self, margin: float = ANOTHER_ORDER) -> list[FringeGroup]:
         """Groups of frames by the wave vector that they clearly show, the clearest group first.
 

@@ -2,12 +2,13 @@
 
 import pytest
 import torch
-from scipy.ndimage import gaussian_filter, median_filter
+from scipy.ndimage import gaussian_filter, median_filter, white_tophat
 
 from bayesdl_sim.physics.checks.noise_spectrum import noise_colour
 from bayesdl_sim.physics.checks.stored_values import (
     are_stretched,
     clipped_share,
+    common_minimum,
     copies,
     grey_step,
     median_ties,
@@ -93,6 +94,15 @@ def test_replaced_outliers_have_the_median_of_their_neighbours(stand, signal_e, 
 
 def test_few_grey_values_tell_nothing_about_medians(good):
     assert median_ties((good / 20).round()) == 1.0
+
+
+@pytest.mark.parametrize("kind", ["MT", "Mitochondria"])
+def test_a_top_hat_leaves_the_same_smallest_value_everywhere(stand, kind):
+    raw = stand(modulation=0.6).stack((144, 144), 60.0, kind=kind)
+    assert common_minimum(raw, 1.0) < 0.2
+    flat = torch.from_numpy(white_tophat(raw.numpy(), (1, 21, 21)))
+    assert common_minimum(flat, 1.0) > 0.95
+    assert common_minimum((flat / 20).round(), 1.0) == 0.0  # hardly any value below the median
 
 
 def test_values_that_were_never_rounded_have_no_ties(good):

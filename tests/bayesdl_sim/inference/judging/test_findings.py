@@ -11,6 +11,7 @@ GOOD = {
     "modulation": (0.6, 0.6, 0.6),
     "angle_error_deg": 1.0,
     "groups": ((1, 2, 3), (4, 5, 6), (7, 8, 9)),
+    "order_doubtful": False,
     "phase_step_deg": (4.0, 6.0, 3.0),
     "phase_step_error_deg": (4.0, 5.0, 4.0),
     "fringe_share": 0.03,
@@ -37,6 +38,7 @@ GOOD = {
     "noise_rounding": 0.1,
     "ties": 1.0,
     "median_ties": 1.02,
+    "common_minimum": 0.1,
     "line_noise": (1.1, 0.9),
     "stretched": False,
     "pattern_probability": (1.0, 0.99, 1.0),
@@ -86,6 +88,7 @@ def test_nothing_is_found_in_a_good_stack():
             "fine noise but that of rounding",
         ),
         ({"median_ties": 1.4, "coarse_noise": 0.8}, False, "were outliers removed"),
+        ({"common_minimum": 1.0}, False, "a local background subtracted"),
         ({"coarse_noise": 0.5, "noise_exponent": 0.0}, False, "were the frames sharpened"),
         ({"ties": 2.5, "noise_colour": 0.6}, False, "a median filter"),
         ({"line_noise": (1.0, 6.0)}, False, "the columns of the camera have offsets"),
@@ -99,6 +102,19 @@ def test_fault_is_named(change, refuse, words):
     (fault,) = findings(GOOD | change, FIELD)
     assert fault.refuse is refuse
     assert words in fault.reason
+
+
+WRONG_ORDER = {"groups": ((1, 8, 9), (2, 4, 7), (3, 5, 6)), "order_doubtful": True}
+
+
+def test_a_doubtful_order_is_no_reason_to_refuse_where_no_fringes_are_used():
+    order, unused = findings(GOOD | WRONG_ORDER | {"pattern_probability": (0.1,) * 3}, FIELD)
+    assert "wrong order" in order.reason
+    assert "no fringes were used" in unused.reason
+    assert not order.refuse
+    assert not unused.refuse
+    (order,) = findings(GOOD | WRONG_ORDER, FIELD)
+    assert order.refuse
 
 
 @pytest.mark.parametrize(
