@@ -122,10 +122,11 @@ def _frame_faults(checks: Mapping[str, Any]) -> list[Finding]:
         order = " (the order of phases first, then orientations?)" if _phase_major(mixed) else ""
         # Where no fringes are used anyway, weak ones in another order are no reason to refuse.
         unused = checks["order_doubtful"] and max(checks["pattern_probability"]) <= PROBABLE
+        verb = "seem to show" if unused else "show"
         faults.append(
             Finding(
                 not unused,
-                f"frames {names} show the same fringes, but belong to different orientations: "
+                f"frames {names} {verb} the same fringes, but belong to different orientations: "
                 f"wrong order, or an orientation is missing{order}",
                 tuple(sorted(frame for group in mixed for frame in group)),
             )
