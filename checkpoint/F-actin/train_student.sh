@@ -4,7 +4,7 @@
 #
 #     sh checkpoint/F-actin/train_student.sh WORK_FOLDER
 #
-# Run it from the project folder with the environment active: about three quarters of an hour on one
+# Run it from the project folder with the environment active: about half an hour on one
 # core, most of it for the teacher's predictions and the fit. Interrupted, run it again: it goes on.
 set -eu
 
@@ -24,7 +24,7 @@ python -m bayesdl_sim.commands.distil --pretrained_G "$members" --root_dir "$wor
     --batch_size 3 --steps 6000 --lr 5e-4 --work "$work/student" --save_path "$work/first"
 python -m bayesdl_sim.commands.distil --pretrained_G "$members" --root_dir "$work/set" \
     "$work/outliers" --patches 1560 160 --held_out 40 --patch_size 80 --init_from "$work/first" \
-    --batch_size 3 --steps 3000 --lr 3e-4 --work "$work/further"
+    --batch_size 3 --steps 2400 --lr 3e-4 --work "$work/further"
 [ -f "$work/eval_many/dataset.json" ] || python -m DatasetGenerate.from_simulation --sample mixed \
     --save_path "$work/eval_many" --cells 300 --levels 2 --size 96 --seed 78
 python calibrate.py --root_dir "$work/eval_many" --cells 1-150 --gate_cells 100 --pixels 8192 --precision fp32 \
