@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.benchmarks.shared.common import open_posterior
-from bayesdl_sim.benchmarks.shared.console import arguments, at_least
+from bayesdl_sim.benchmarks.shared.console import arguments, at_least, cell_arguments
 from bayesdl_sim.data.normalise import target_normalisation
 from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.evaluation.scenes import Scene, simulated_cells
@@ -36,10 +36,7 @@ PIXELS = 4096  # of a stack, for the rank correlation over all of them
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = arguments("distillation.student", "Student and posterior on the same test cells.")
-    parser.add_argument("--cells", type=int, default=24)
-    parser.add_argument("--levels", type=int, default=3, help="signal levels, 2-400 e-/px")
-    parser.add_argument("--size", type=int, default=128, help="raw field, pixels per side")
-    parser.add_argument("--seed", type=int, default=20261, help="not that of a training set")
+    cell_arguments(parser, cells=24, levels=3, size=128, seed=20261)
     args = parser.parse_args(argv)
     at_least(args, cells=1, levels=1, size=32, seed=0)
     return args

@@ -16,7 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bayesdl_sim.benchmarks.shared.common import open_posterior, posterior_of
-from bayesdl_sim.benchmarks.shared.console import arguments, at_least
+from bayesdl_sim.benchmarks.shared.console import arguments, at_least, cell_arguments
 from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.evaluation.scenes import Scene, simulated_cells
 from bayesdl_sim.inference.posterior import Posterior
@@ -68,10 +68,7 @@ def table_of(scores: list[dict[float, list[float]]]) -> list[dict[str, Any]]:
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = arguments("faulty_inputs.offsets", "Frames with backgrounds of their own.")
-    parser.add_argument("--cells", type=int, default=12)
-    parser.add_argument("--levels", type=int, default=2, help="signal levels, 2-400 e-/px")
-    parser.add_argument("--size", type=int, default=128, help="raw field, pixels per side")
-    parser.add_argument("--seed", type=int, default=20281, help="not that of a training set")
+    cell_arguments(parser, cells=12, levels=2, size=128, seed=20281)
     args = parser.parse_args(argv)
     at_least(args, cells=1, levels=1, size=64, seed=0)
     return args

@@ -1,6 +1,6 @@
 """Which frames that another program has processed are noticed, and what the processing costs.
 
-    python -m benchmarks.faulty_inputs.processed --members 2 --save_path runs/processed
+    python -m benchmarks.faulty_inputs.processed --members 1 --save_path runs/processed
 
 Every exposure of simulated test cells goes through each process, is checked as `test.py` checks it,
 and is reconstructed. A process counts as noticed where a fault is found that the exposure itself
@@ -20,7 +20,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bayesdl_sim.benchmarks.shared.common import open_posterior, posterior_of
-from bayesdl_sim.benchmarks.shared.console import arguments, at_least
+from bayesdl_sim.benchmarks.shared.console import arguments, at_least, cell_arguments
 from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.evaluation.scenes import Scene, simulated_cells
 from bayesdl_sim.inference.judging.findings import findings
@@ -123,10 +123,7 @@ def table_of(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = arguments("faulty_inputs.processed", "Frames that another program has processed.")
-    parser.add_argument("--cells", type=int, default=8)
-    parser.add_argument("--levels", type=int, default=3, help="signal levels, 2-400 e-/px")
-    parser.add_argument("--size", type=int, default=144, help="raw field, pixels per side")
-    parser.add_argument("--seed", type=int, default=20291, help="not that of a training set")
+    cell_arguments(parser, cells=8, levels=3, size=144, seed=20291)
     args = parser.parse_args(argv)
     at_least(args, cells=1, levels=1, size=64, seed=0)
     return args

@@ -9,7 +9,7 @@ from bayesdl_sim.models.shipped import shipped_folder
 from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.errors import InputError, writable_folder
 
-__all__ = ["arguments", "at_least"]
+__all__ = ["arguments", "at_least", "cell_arguments"]
 
 
 def arguments(
@@ -38,6 +38,16 @@ def arguments(
         parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:n")
         parser.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto")
     return parser
+
+
+def cell_arguments(
+    parser: argparse.ArgumentParser, *, cells: int, levels: int, size: int, seed: int
+) -> None:
+    """Adds the options of simulated test cells, with their defaults."""
+    parser.add_argument("--cells", type=int, default=cells)
+    parser.add_argument("--levels", type=int, default=levels, help="signal levels, 2-400 e-/px")
+    parser.add_argument("--size", type=int, default=size, help="raw field, pixels per side")
+    parser.add_argument("--seed", type=int, default=seed, help="not that of a training set")
 
 
 def at_least(args: argparse.Namespace, **least: int) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 __all__ = [
+    "MEDIAN_SIDE",
     "are_stretched",
     "clipped_share",
     "common_minimum",
