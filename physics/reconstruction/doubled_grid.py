@@ -1,4 +1,4 @@
-"""From the camera's grid to the doubled one: mirrored margins, carriers, enlarged spectra."""
+"""Margins around a field, waves on its two grids, and halves of spectra."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-from bayesdl_sim.physics.patterns.bands import fast_shape, frequencies
+from bayesdl_sim.physics.patterns.bands import fast_shape
 
-__all__ = ["MARGIN", "carrier", "enlarge", "fade", "interpolate", "mirror"]
+__all__ = ["MARGIN", "carrier", "fade", "full_plane", "half_plane", "mirror"]
 
 MARGIN = 24  # raw pixels of mirrored field around the field, fading to zero
 
@@ -34,40 +34,29 @@ def mirror(image: Tensor, shape: tuple[int, int]) -> Tensor:
     return image
 
 
-def carrier(
-    wave: tuple[float, float],
-    shape: tuple[int, int],
-    margin: int,
-    like: Tensor,
-    spacing: float = 1.0,
-) -> Tensor:
-    """`exp(2 pi i k.r)`, r = 0 at the first raw pixel of the field; spacing 0.5: the 2x grid.
+def carrier(wave: tuple[float, float], shape: tuple[int, int], margin: int, like: Tensor) -> Tensor:
+    """`exp(2 pi i k.r)` on the camera's grid, r = 0 at the first pixel of the field.
 
     Args:
         like: complex, whose device and precision the result has.
     """
     sides = []
     for n, k in zip(shape, wave, strict=True):
-        place = (torch.arange(n, dtype=torch.float64, device=like.device) + 0.5) * spacing - 0.5
-        sides.append(torch.exp(2j * math.pi * k * (place - margin)).to(like))
+        place = torch.arange(n, dtype=torch.float64, device=like.device) - margin
+        sides.append(torch.exp(2j * math.pi * k * place).to(like))
     return sides[0][:, None] * sides[1][None]
 
 
-def enlarge(spectrum: Tensor) -> Tensor:
-    """The spectrum (h, w) within that of the 2x grid (2h, 2w), zero elsewhere."""
-    height, width = spectrum.shape
-    fy, fx = frequencies((height, width), spectrum.device)
-    rows, columns = (fy * height).round().long(), (fx * width).round().long()
-    large = spectrum.new_zeros(2 * height, 2 * width)
-    large[rows % (2 * height), columns % (2 * width)] = spectrum
-    return large
+def half_plane(whole: Tensor) -> Tensor:
+    """Spectrum (2h, w + 1) of the real part of the image with a spectrum (2h, 2w)."""
+    height, width = whole.shape
+    rows, columns = (-torch.arange(n, device=whole.device) % n for n in (height, width))
+    kept = width // 2 + 1
+    opposite = whole[rows[:, None], columns[:kept]]
+    return 0.5 * (whole[:, :kept] + opposite.conj())
 
 
-def interpolate(spectrum: Tensor) -> Tensor:
-    """Image (2h, 2w) of a spectrum (h, w), at the centres of the 2x pixels.
-
-    They lie a quarter of a raw pixel beside the raw pixels' centres (align_corners=False).
-    """
-    fy, fx = frequencies(tuple(spectrum.shape), spectrum.device)
-    rows, columns = (torch.exp(-0.5j * math.pi * f).to(spectrum) for f in (fy, fx))
-    return 4 * torch.fft.ifft2(enlarge(spectrum * rows * columns))
+def full_plane(half: Tensor) -> Tensor:
+    """The spectrum (2h, 2w) of the real image whose half plane (2h, w + 1) is given."""
+    rows = -torch.arange(len(half), device=half.device) % len(half)
+    return torch.cat([half, half[rows, 1:-1].flip(1).conj()], dim=1)

@@ -19,7 +19,7 @@ from bayesdl_sim.physics.reconstruction.wiener import FilterSettings, filter_set
 
 __all__ = ["BLOCK_MARGIN", "FIRST_GUESS_VERSION", "block_guess", "block_settings", "first_guess"]
 
-FIRST_GUESS_VERSION = 4  # counts the changes of what `first_guess` returns
+FIRST_GUESS_VERSION = 5  # counts the changes of what `first_guess` returns
 FAINTEST = 0.02  # modulation; the shifted bands then weigh next to nothing
 BLOCK_MARGIN = 64  # raw pixels around a block; beyond, the filter reaches for less than noise
 
@@ -31,6 +31,8 @@ def first_guess(
     dimming: Tensor | None = None,
 ) -> Tensor:
     """Wiener filter with the patterns that are found in the stack, weighed by their evidence.
+
+    Its image fits the frames up to the borders of the field (`wiener_sim`).
 
     The modulation of each orientation is multiplied by the probability that its pattern is real,
     and by `exp(-v / 2)`, the expected cosine of a phase with an error of variance v: the shifted
@@ -70,7 +72,11 @@ def block_settings(
 
 
 def block_guess(
-    raw: Tensor, patterns: Estimate, settings: FilterSettings, missing: Tensor | None = None
+    raw: Tensor,
+    patterns: Estimate,
+    settings: FilterSettings,
+    missing: Tensor | None = None,
+    borders: bool = True,
 ) -> Tensor:
     """`first_guess` of a block of a large field, valid from `BLOCK_MARGIN` inside its edges.
 
@@ -79,12 +85,14 @@ def block_guess(
         patterns: those of the block, see `Estimate.within`.
         settings: settings from `block_settings`.
         missing: (h, w), the pixels without data; None: they are looked for.
+        borders: see `wiener_sim`; not needed in the middle of a field without gaps.
 
     Returns:
         (2h, 2w) float32, counts above background.
     """
     light = _faded(patterns)
-    return wiener_sim(raw, patterns.optics, light, settings=settings, missing=missing)
+    options = {"settings": settings, "missing": missing, "borders": borders}
+    return wiener_sim(raw, patterns.optics, light, **options)
 
 
 def _faded(patterns: Estimate) -> Illumination:

@@ -37,6 +37,11 @@ class Stand:
         )
         self.microscope = Microscope(self.optics, self.light, Camera(gain=2.0, offset=100.0))
 
+    def field_light(self, size=(128, 128)):
+        """The fringes with their phases at the first pixel of a field, as reconstructions do."""
+        grid = grid_for(size)
+        return self.light.seen_from(grid.top / 2, grid.left / 2)
+
     def expected(self, size, kind="F-actin", seed=0):
         """Noise-free frames (9, H, W) of a drawn structure."""
         grid = grid_for(size)

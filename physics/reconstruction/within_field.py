@@ -1,0 +1,60 @@
+"""The least-squares image of what lies within a field, its borders included."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bayesdl_sim.physics.reconstruction.band_model import BandModel
+
+__all__ = ["fitted_within"]
+
+STEPS = 8  # of conjugate gradients; on fields of 128 pixels, 16 gain another 0.04 dB at most
+NOTHING = 1e-30  # of the first residual's power: there is nothing left to fit
+
+
+def fitted_within(
+    model: BandModel, start: Tensor, bands: list[Tensor], missing: Tensor, strength: Tensor
+) -> Tensor:
+    """The spectrum whose bands fit those of the field, where it holds data: half plane.
+
+    A Wiener filter takes the mirrored margins for data, which they are not: light leaves the field,
+    and light from outside enters it. Minimised is
+
+        |M (y - A x)|^2 + sum_f strength(f) |x(f)|^2,
+
+    with A the model, y the bands and M the mask of the pixels that hold data, by a few steps of
+    conjugate gradients. The Wiener filter itself is the start and the preconditioner. Far from
+    borders and gaps it is the solution already.
+
+    Args:
+        model: the imaging model.
+        start: half plane, the result of the Wiener filter.
+        bands: of the field, see `BandModel.separated`.
+        missing: (H, W), pixels without data.
+        strength: half plane, noise power over the power of the sample.
+
+    Source: Hestenes & Stiefel, J. Res. Natl. Bur. Stand. 49, 409 (1952).
+    """
+    inside = model.padded((~missing).to(strength))
+    right = model.added([model.padded(band) * inside for band in bands])
+    total = model.gain().to(strength) + strength
+    weight = torch.full_like(strength, 2.0)  # a place of the half plane stands for its opposite
+    weight[:, 0] = weight[:, -1] = 1.0
+
+    def product(one: Tensor, other: Tensor) -> float:
+        return float(((one.conj() * other).real * weight).sum(dtype=torch.float64))
+
+    image, residual = start, right - model.normal(start, inside) - strength * start
+    step = residual / total
+    power = first = product(residual, step)
+    for _ in range(STEPS):
+        if not power > NOTHING * first:
+            break
+        moved = model.normal(step, inside) + strength * step
+        length = power / product(step, moved)
+        image, residual = image + length * step, residual - length * moved
+        towards = residual / total
+        power, earlier = product(residual, towards), power
+        step = towards + (power / earlier) * step
+    return image
