@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import label
+from scipy.ndimage import binary_dilation, label
 from skimage.measure import regionprops
 from torch import Tensor
 
@@ -24,7 +26,9 @@ __all__ = [
 SPOT, SPOT_PERCENTILE = 2.0, 99.5  # times this percentile of the light, without spots
 SPOT_POWER = 3
 OUTSHINING = 4.0  # times the same percentile: no intensity scale fits spot and structure
-MOST_SPOTS, GAP = 12, 3.0  # and by how much the faintest of them is brighter than all the rest
+ISOLATED = 2.2  # times the same percentile, for spots that are known to be such by shape and gap
+MOST_SPOTS, GAP = 12, 2.3  # and by how much the faintest of them is brighter than all the rest
+ALSO_SPOTS, GAP_TO_SPOTS = 0.5, 5.0  # the same where so much of the rest, by area, are spots, too
 NOTHING_ELSE = 50.0  # times the rest; that is then haze, and the spots are the structure
 HALF_HEIGHTS = (0.5, 0.35, 0.25, 0.17)  # half the height of the faintest over the brightest light
 DARK_AROUND = 0.4  # of a spot, beside it, where other structure may lie
@@ -48,7 +52,7 @@ def spot_weight(frames: Tensor) -> Tensor | None:
     Returns:
         None where there is no such spot.
     """
-    light, usual = _light(frames)
+    light, usual, _ = _light(frames)
     limit = SPOT * usual
     if not float(light.max()) > limit > 0:
         return None
@@ -67,7 +71,7 @@ def dimmed_weight(factor: Tensor) -> Tensor:
 
 def spot_brightness(frames: Tensor) -> float:
     """The brightest point over the brightness of the structure, both smoothed by a lens."""
-    light, usual = _light(frames)
+    light, usual, _ = _light(frames)
     return float(light.max()) / max(usual, 1e-12)
 
 
@@ -78,8 +82,9 @@ def dimming(frames: Tensor) -> Tensor | None:
     fringes. A linear filter and a network that are shown the dimmed frames make errors of the size
     of the structure there, and none that reach far.
 
-    Only where the brightest point exceeds the structure by the factor `OUTSHINING`: the brightest
-    points of ordinary structures seldom do, and those of a few beads in an empty field sometimes.
+    Only where the brightest point exceeds the structure by the factor `OUTSHINING`, or as a round
+    spot with a gap to everything else by the factor `ISOLATED`. The brightest points of ordinary
+    structures seldom do, and those of a few beads in an empty field sometimes.
 
     Args:
         frames: (9, H, W) without background.
@@ -87,8 +92,9 @@ def dimming(frames: Tensor) -> Tensor | None:
     Returns:
         None where there is no such spot.
     """
-    light, usual = _light(frames)
-    if not float(light.max()) > OUTSHINING * usual > 0:
+    light, usual, is_isolated = _light(frames)
+    limit = ISOLATED if is_isolated else OUTSHINING
+    if not float(light.max()) > limit * usual > 0:
         return None
     excess = (largest_within(light, FLAT_REACH) / (SPOT * usual)).clamp(min=1.0)
     return torch.exp(-gaussian(excess.log(), 0.5 * SPOT_REACH))
@@ -121,59 +127,96 @@ def largest_within(light: Tensor, reach: int) -> Tensor:
     return pooled[0, 0]
 
 
-def _light(frames: Tensor) -> tuple[Tensor, float]:
+def _light(frames: Tensor) -> tuple[Tensor, float, bool]:
     """The mean of the frames (H, W), smoothed by a lens, and the brightness of the structure.
+
+    The last one is whether isolated spots were left out of that.
 
     The structure is as bright as the 99.5th percentile, and as its 13th highest peak: few beads
     fill less than half a per cent of a large field. Spots that are `GAP` times as bright as
-    everything else are left out of it, unless there is next to nothing else.
+    everything else are left out of it, unless there is next to nothing else. Where all else are
+    spots, too, they may be the structure, and the gap has to be wider.
     """
     light = gaussian(frames.mean(dim=0), 1.0).clamp(min=0.0)
     values = light.cpu().numpy()
     for share in HALF_HEIGHTS:
         level = share * values.max()
         spots = _spots(values, level)
-        if spots is None:  # nor at a lower level
-            break
-        rest = values[~spots]
-        if GAP * rest.max() < 2 * level:
-            usual = _percentile(torch.from_numpy(rest))
+        if spots is None:
+            continue
+        rest = np.where(spots, 0.0, values)
+        if _has_gap(level, rest):
+            usual = _percentile(torch.from_numpy(values[~spots]))
             if values.max() < NOTHING_ELSE * usual:
-                return light, usual
+                return light, usual, True
             break
     peaks = light * (light == largest_within(light, SPOT_REACH))
     peak = float(peaks.flatten().topk(MOST_SPOTS + 1).values[-1])
-    return light, max(_percentile(light), peak)
+    return light, max(_percentile(light), peak), False
+
+
+def _has_gap(level: float, rest: NDArray) -> bool:
+    """Whether spots of that half height stand out from the rest of the light (H, W)."""
+    gap = 2 * level / max(rest.max(), 1e-12)
+    if not GAP < gap < GAP_TO_SPOTS:
+        return gap > GAP
+    places = _places(rest, 0.5 * rest.max())
+    alike = sum(place.area for place in places if place.is_spot)
+    return alike < ALSO_SPOTS * sum(place.area for place in places)
 
 
 def _spots(light: NDArray, level: float) -> NDArray | None:
     """The pixels (H, W) of all places above a level and of what is around them, if each is a spot.
 
-    Beads and aggregates are round, and dark all round. Mitochondria and filaments are longer.
-
     Returns:
         None where one of them is no spot, or where they fill much of the field.
     """
-    places, count = label(light > level)
-    if not 0 < count <= MOST_SPOTS:
+    if not 0 < label(light > level)[1] <= MOST_SPOTS:
         return None
     inside = np.zeros(light.shape, bool)
-    for place in regionprops(places, light):
+    for place in _places(light, level):
+        if not place.is_spot:
+            return None
+        inside[place.around] = True
+    return inside if inside.mean() < MOST_SHARE else None
+
+
+class _Place(NamedTuple):
+    """Connected pixels above a level; `around` are the rows and columns that they light up."""
+
+    area: float
+    is_spot: bool
+    around: tuple[slice, slice]
+
+
+def _places(light: NDArray, level: float) -> list[_Place]:
+    """All places above a level, and which of them are spots.
+
+    Beads and aggregates are round, and dark all round, but for other such places. Mitochondria and
+    filaments are longer.
+    """
+    labels, found = label(light > level)[0], []
+    for place in regionprops(labels, light):
         radius, middle = 0.5 * place.equivalent_diameter_area, place.centroid
         edge = round(1.5 * radius) + 2
-        reach = max(edge + SPOT_REACH, 2 * SPOT_REACH)
-        near = tuple(
-            slice(max(0, int(x) - reach), min(n, int(x) + reach + 2))
-            for x, n in zip(middle, light.shape, strict=True)
-        )
+        near = _square(middle, max(edge + SPOT_REACH, 2 * SPOT_REACH), light.shape)
         rows, columns = np.ogrid[near]
         away = np.maximum(abs(rows - middle[0]), abs(columns - middle[1]))
-        around = light[near][(away > edge - 1) & (away <= edge)]
-        is_long = place.axis_major_length > LONGEST * max(place.axis_minor_length, 1.0)
-        if radius > LARGEST or is_long or around.max(initial=0) > DARK_AROUND * place.intensity_max:
-            return None
-        inside[near] |= away <= reach
-    return inside if inside.mean() < MOST_SHARE else None
+        others = (labels[near] > 0) & (labels[near] != place.label)
+        others = binary_dilation(others, np.ones((3, 3)), iterations=SPOT_REACH)
+        beside = light[near][(away > edge - 1) & (away <= edge) & ~others].max(initial=0)
+        is_round = place.axis_major_length <= LONGEST * max(place.axis_minor_length, 1.0)
+        is_dark_around = beside <= DARK_AROUND * place.intensity_max
+        found.append(_Place(place.area, radius <= LARGEST and is_round and is_dark_around, near))
+    return found
+
+
+def _square(middle: tuple[float, float], reach: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    rows, columns = (
+        slice(max(0, int(x) - reach), min(n, int(x) + reach + 2))
+        for x, n in zip(middle, shape, strict=True)
+    )
+    return rows, columns
 
 
 def _percentile(light: Tensor) -> float:

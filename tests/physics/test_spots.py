@@ -79,3 +79,21 @@ def test_structures_are_not_dimmed():
     for scene in simulated_cells(313, 24, 1, 96):
         for raw in scene.raw:
             assert dimming(MeasuredFrames(raw).frames) is None, scene.name
+
+
+def test_beads_beside_each_other_are_spots(frames):
+    beads = [(53, 30), (61, 34), (55, 80)]
+    factor = dimming(with_beads(frames, beads, 10))
+    assert factor is not None
+    assert all(float(factor[place]) < 0.3 for place in beads)
+
+
+def test_a_bead_among_beads_is_structure_unless_it_outshines_them():
+    generator = torch.Generator().manual_seed(4)
+    empty = torch.rand((9, 128, 128), generator=generator) * 0.01
+    field = empty
+    for place in torch.randint(10, 118, (12, 2), generator=generator).tolist():
+        field = field + with_beads(empty, [place], 100) - empty
+    one = [(64, 64)]
+    assert dimming(field + with_beads(empty, one, 300) - empty) is None
+    assert dimming(field + with_beads(empty, one, 3000) - empty) is not None

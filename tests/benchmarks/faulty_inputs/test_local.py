@@ -1,9 +1,12 @@
 """The benchmark of faults at one place names them and scores what is away from them."""
 
+import pytest
+
 from bayesdl_sim.benchmarks.faulty_inputs import local
 from bayesdl_sim.benchmarks.scenes.local_faults import LOCAL_FAULTS
 
 
+@pytest.mark.filterwarnings("ignore:Could not determine RMS error")  # of constant frames
 def test_a_gap_is_named_and_costs_little(capsys, monkeypatch):
     gap, refused = "12 rows and 9 columns of zeros", "everything is one value"
 
