@@ -43,7 +43,9 @@ class NoiseColour(NamedTuple):
     rounding: float = 0.0
 
 
-def noise_colour(frames: Tensor, cutoff: float, step: float = 0.0) -> NoiseColour:
+def noise_colour(
+    frames: Tensor, cutoff: float, step: float = 0.0, weight: Tensor | None = None
+) -> NoiseColour:
     """The colour of the noise in what differs between the frames, and its standard error.
 
     Shot and read noise of single pixels are white, whatever the light. Means over neighbours, as
@@ -53,6 +55,7 @@ def noise_colour(frames: Tensor, cutoff: float, step: float = 0.0) -> NoiseColou
         frames: (9, H, W) without background.
         cutoff: of the lens, cycles per raw pixel.
         step: between grey values.
+        weight: (H, W) of the pixels, 0 where they hold no data; None: all alike.
     """
     if cutoff > WIDEST_CUTOFF:
         return NoiseColour(math.nan, math.inf)
@@ -64,7 +67,7 @@ def noise_colour(frames: Tensor, cutoff: float, step: float = 0.0) -> NoiseColou
     # Bright pixels hold most of the noise: all are brought to about the same.
     rest = frames - frames.mean(dim=0)
     light = gaussian(rest.square().sum(dim=0) / (len(frames) - 1), SMOOTHING)
-    window = taper(size, frames.device).to(frames) / light.clamp(min=1e-30).sqrt()
+    window = _window(size, light, weight)
     strength = power(torch.fft.rfft2(rest * window, s=shape)).mean(dim=0)
     rings = [free & (radius > low) & (radius < high) for low, high in (LOW_RING, HIGH_RING)]
     low, high = (float(strength[ring].mean()) for ring in rings)
@@ -96,7 +99,9 @@ class CoarseNoise(NamedTuple):
     error: float
 
 
-def coarse_noise(frames: Tensor, beyond_any_lens: Tensor, cutoff: float) -> CoarseNoise:
+def coarse_noise(
+    frames: Tensor, beyond_any_lens: Tensor, cutoff: float, weight: Tensor | None = None
+) -> CoarseNoise:
     """The noise at coarse detail, where the sample hides it in each frame, over that of fine one.
 
     The three phases of an orientation add up to a wide field, the same one for each orientation
@@ -107,6 +112,7 @@ def coarse_noise(frames: Tensor, beyond_any_lens: Tensor, cutoff: float) -> Coar
         frames: (9, H, W) without background, orientation-major.
         beyond_any_lens: (9, H, W) of `noise.beyond_any_lens`.
         cutoff: of the lens, cycles per raw pixel.
+        weight: (H, W) of the pixels, 0 where they hold no data; None: all alike.
     """
     if cutoff > WIDEST_CUTOFF:
         return CoarseNoise(math.nan, math.inf)
@@ -120,7 +126,7 @@ def coarse_noise(frames: Tensor, beyond_any_lens: Tensor, cutoff: float) -> Coar
     columns = columns[:, : shape[1] // 2 + 1]
     radius, free = torch.hypot(rows, columns), torch.minimum(rows.abs(), columns.abs()) > LINES
     variance = gaussian(beyond_any_lens.square().mean(dim=0), SMOOTHING)
-    window = taper(size, frames.device).to(frames) / variance.clamp(min=1e-30).sqrt()
+    window = _window(size, variance, weight)
     strength = power(torch.fft.rfft2(rest * window, s=shape)).mean(dim=0)
     rings = [free & (radius > low) & (radius < high) for low, high in (COARSE_RING, FINE_RING)]
     coarse, fine = (float(strength[ring].median()) for ring in rings)
@@ -129,3 +135,9 @@ def coarse_noise(frames: Tensor, beyond_any_lens: Tensor, cutoff: float) -> Coar
     modes = [(ORIENTATIONS - 1) * float(ring.sum()) / TIED_FREQUENCIES for ring in rings]
     error = MEDIAN_ERROR * math.sqrt(sum(1 / max(n, 1.0) for n in modes))
     return CoarseNoise(coarse / fine, error * coarse / fine)
+
+
+def _window(size: tuple[int, int], variance: Tensor, weight: Tensor | None) -> Tensor:
+    """Taper (H, W) that brings the noise of all pixels to about the same."""
+    window = taper(size, variance.device).to(variance) / variance.clamp(min=1e-30).sqrt()
+    return window if weight is None else window * weight

@@ -74,12 +74,14 @@ def storage_checks(stack: MeasuredFrames, cutoff: float) -> StorageChecks:
         stack: the frames.
         cutoff: of the lens, cycles per raw pixel.
     """
-    values = stack.counts[:, ~(stack.missing | stack.faulty)]
+    left_out = stack.missing | stack.faulty
+    values = stack.counts[:, ~left_out]
     step, weight = grey_step(values), torch.ones_like(stack.frames[0])
     for part in (stack.validity, stack.spots):
         weight = weight if part is None else weight * part
-    colour = noise_colour(stack.frames, cutoff, step)
-    coarse = coarse_noise(stack.frames, stack.beyond_any_lens, cutoff)
+    colour = noise_colour(stack.frames, cutoff, step, stack.validity)
+    coarse = coarse_noise(stack.frames, stack.beyond_any_lens, cutoff, stack.validity)
+    bright = brightest_square(stack.frames, MEDIAN_SIDE)
     growth = noise_growth(stack.frames, weight)
     return StorageChecks(
         saturated_share=saturated_share(values),
@@ -95,8 +97,8 @@ def storage_checks(stack: MeasuredFrames, cutoff: float) -> StorageChecks:
         noise_rounding=colour.rounding,
         stretched=are_stretched(values),
         common_minimum=common_minimum(stack.usable, step),
-        ties=neighbour_ties(stack.usable, stack.frames.mean(dim=0), step),
-        median_ties=median_ties(stack.counts[:, *brightest_square(stack.frames, MEDIAN_SIDE)]),
+        ties=neighbour_ties(stack.usable, stack.frames.mean(dim=0), step, left_out),
+        median_ties=median_ties(stack.counts[:, *bright].nan_to_num(), left_out[bright]),
     )
 
 

@@ -8,6 +8,8 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
+from bayesdl_sim.physics.spots import largest_within
+
 __all__ = [
     "MEDIAN_SIDE",
     "are_stretched",
@@ -103,7 +105,9 @@ def grey_step(values: Tensor) -> float:
     return float(levels.diff().min()) if len(levels) > 1 else 0.0
 
 
-def neighbour_ties(counts: Tensor, light: Tensor, step: float) -> float:
+def neighbour_ties(
+    counts: Tensor, light: Tensor, step: float, left_out: Tensor | None = None
+) -> float:
     """Frequency of neighbours with the same value, over that expected of noise.
 
     A median filter gives neighbouring pixels one and the same value of the nine around them. The
@@ -115,10 +119,12 @@ def neighbour_ties(counts: Tensor, light: Tensor, step: float) -> float:
         counts: (9, H, W).
         light: (H, W), mean frame.
         step: of `grey_step`.
+        left_out: (H, W), pixels that were filled from their neighbours; None: none.
     """
     if not step > 0:
         return 1.0
     lit = (light > light.median()) & (counts < counts.max()).all(dim=0)
+    lit = lit if left_out is None else lit & ~left_out
     shares = []
     for axis in (1, 2):
         size = counts.shape[axis] - 1
@@ -132,7 +138,7 @@ def neighbour_ties(counts: Tensor, light: Tensor, step: float) -> float:
     return none / _share_of_none([share / 2 for share in others])
 
 
-def median_ties(counts: Tensor) -> float:
+def median_ties(counts: Tensor, left_out: Tensor | None = None) -> float:
     """Frequency of pixels with the median of their neighbours, over that expected of noise.
 
     Programs that remove outliers put the median in their place. With d the distance of a bright
@@ -142,7 +148,8 @@ def median_ties(counts: Tensor) -> float:
     where there are few grey values, or uneven ones, as after a stretch to 8 bits.
 
     Args:
-        counts: (9, h, w), the brightest part of a field.
+        counts: (9, h, w), the brightest part of a field, without NaN.
+        left_out: (h, w), pixels that were filled from their neighbours; None: none.
     """
     gaps = torch.unique(counts).diff()
     if len(gaps) < LEAST_RANGE:
@@ -155,6 +162,8 @@ def median_ties(counts: Tensor) -> float:
     near = [place for place in places if 0 < place[0] ** 2 + place[1] ** 2 <= MEDIAN_REACH]
     light = counts.mean(dim=0)
     lit = light > light.median()
+    if left_out is not None:
+        lit &= largest_within(left_out.float(), reach) == 0
     around = torch.stack([counts.roll(place, dims=(1, 2))[:, lit] for place in near], dim=-1)
     median = around.sort(dim=-1).values[..., len(near) // 2]
     steps = ((counts[:, lit] - median).abs() / step).round()

@@ -189,3 +189,17 @@ def test_gaps_hot_pixels_and_spots_are_reported(good):
     assert min(checks.fringes.pattern_probability) > 0.9
     raw[:, 60:64, 60:64] += 20 * good.max()
     assert raw_checks(raw).light.spot > 10
+
+
+@pytest.mark.parametrize("value", [0.0, float("nan")])
+def test_what_gaps_are_filled_with_is_not_taken_for_a_filter(stand, value):
+    raw = stand().stack((144, 144), signal_e=80.0)
+    whole, gap = raw_checks(raw).storage, torch.zeros(144, 144, dtype=torch.bool)
+    rows, columns = torch.meshgrid(torch.arange(144), torch.arange(144), indexing="ij")
+    gap[rows + columns < 90] = True
+    holed = raw_checks(raw.masked_fill(gap, value)).storage
+    assert holed.ties == pytest.approx(whole.ties, abs=0.05)
+    assert holed.median_ties == pytest.approx(whole.median_ties, abs=0.05)
+    assert abs(holed.noise_colour - 1) < 4 * holed.noise_colour_error
+    assert holed.noise_rounding < 2 * whole.noise_rounding + 0.01
+    assert holed.coarse_noise > 1 - 4 * holed.coarse_noise_error
