@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from scipy.ndimage import gaussian_filter
 
 from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.benchmarks import accuracy, demo, input_pipeline, real, speed, uncertainty
-from bayesdl_sim.benchmarks.real import band_correlation
+from bayesdl_sim.benchmarks.real import band_correlation, detail_against
 from bayesdl_sim.benchmarks.scenes.charts import CHARTS
 from bayesdl_sim.benchmarks.scenes.kept_out import SCENARIOS, kept_out_scene
 from bayesdl_sim.benchmarks.shared.common import wide_field_images, wiener_images
@@ -308,6 +309,16 @@ def test_band_correlation_knows_the_same_structure_from_another():
     assert abs(band_correlation(image, other, 0.2, 0.4)) < 0.1
     shifted = band_correlation(image, np.roll(image, 2, axis=0), 0.2, 0.4)
     assert shifted < 0.8  # the same structure elsewhere is not agreement
+
+
+def test_fine_detail_is_a_share_of_that_of_another_image():
+    rng = np.random.default_rng(1)
+    coarse = gaussian_filter(rng.normal(size=(128, 128)), 12) * 50 + 10
+    fine = rng.normal(size=(128, 128))
+    lit = np.ones(coarse.shape, bool)
+    share, correlation = detail_against(3 * (coarse + 0.5 * fine) + 7, coarse + fine, lit)
+    assert share == pytest.approx(0.5, rel=0.05)
+    assert correlation == pytest.approx(1, abs=0.02)
 
 
 def test_zoom_holds_the_brightest_spot():
