@@ -4,11 +4,11 @@
 #
 #     sh checkpoint/F-actin/train_student.sh WORK_FOLDER
 #
-# Run it from the project folder with the environment active: about half an hour on one
-# core, most of it for the teacher's predictions and the fit. Interrupted, run it again: it goes on.
+# Run it from the project folder with the environment active: about an hour and a half on one core,
+# most of it for the teacher's predictions and the fit. Interrupted, run it again: it goes on.
 set -eu
 
-work=${1:?"name a folder for the data sets and the teacher's predictions (1 GB)"}
+work=${1:?"name a folder for the data sets and the teacher's predictions (2 GB)"}
 members=checkpoint/F-actin/pretrained_G
 export OMP_NUM_THREADS=1
 
@@ -24,7 +24,12 @@ python -m bayesdl_sim.commands.distil --pretrained_G "$members" --root_dir "$wor
     --batch_size 3 --steps 6000 --lr 5e-4 --work "$work/student" --save_path "$work/first"
 python -m bayesdl_sim.commands.distil --pretrained_G "$members" --root_dir "$work/set" \
     "$work/outliers" --patches 1560 160 --held_out 40 --patch_size 80 --init_from "$work/first" \
-    --batch_size 3 --steps 2400 --lr 3e-4 --work "$work/further"
+    --batch_size 3 --steps 2400 --lr 3e-4 --work "$work/further" --save_path "$work/second"
+simulate "$work/set_2" mixed 400 3 6
+simulate "$work/outliers_2" outliers 60 2 7
+python -m bayesdl_sim.commands.distil --pretrained_G "$members" --root_dir "$work/set_2" \
+    "$work/outliers_2" --patches 2400 160 --held_out 40 --patch_size 80 \
+    --init_from "$work/second" --batch_size 3 --steps 9000 --lr 4e-4 --work "$work/third"
 [ -f "$work/eval_many/dataset.json" ] || python -m DatasetGenerate.from_simulation --sample mixed \
     --save_path "$work/eval_many" --cells 300 --levels 2 --size 96 --seed 78
 python calibrate.py --root_dir "$work/eval_many" --cells 1-150 --gate_cells 100 --pixels 8192 --precision fp32 \
