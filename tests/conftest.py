@@ -28,10 +28,11 @@ def _one_thread_from_the_start():
 
 
 @pytest.fixture(autouse=True)
-def _one_thread_again():
-    """A program that a test has called sets the threads of its process; the next test has one."""
+def _process_as_before():
+    """A program that a test calls sets threads and arithmetic of its process, and of later tests."""
     yield
     torch.set_num_threads(1)
+    torch.set_flush_denormal(False)
 
 
 @pytest.fixture(autouse=True)
