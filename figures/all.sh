@@ -36,6 +36,8 @@ second_core() (
         --save_path "$tables"
     "$python" -m benchmarks.intervals.textures --save_path "$tables"
     "$python" -m benchmarks.fringes --save_path "$tables"
+    "$python" -m benchmarks.faulty_inputs.local --fast --save_path "$tables"
+    "$python" -m benchmarks.faulty_inputs.processed --members 1 --save_path "$tables"
     "$python" evaluate.py --root_dir runs/eval_fresh --cells 1-300 --calibration_cells 301-330 \
         --classical False --pixels 8192 --save_path runs/evaluation_fresh
 )

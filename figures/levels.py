@@ -35,7 +35,8 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
             )
         axes.set(xscale="log", xlabel="signal, electrons per lit pixel", ylabel=label)
         axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    handles, names = axes.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     return figure
 
 

@@ -29,7 +29,7 @@ def _one_thread_from_the_start():
 
 @pytest.fixture(autouse=True)
 def _process_as_before():
-    """A program that a test calls sets threads and arithmetic of its process, and of later tests."""
+    """A program that a test has called sets threads and arithmetic of the whole process."""
     yield
     torch.set_num_threads(1)
     torch.set_flush_denormal(False)

@@ -94,7 +94,7 @@ class BandModel:
         The wide fields of the orientations are added, each times its brightness.
         """
         zero, first = separate(frames, self.illumination.phase)
-        bright = torch.tensor(self.illumination.brightness).to(zero)
+        bright = torch.tensor(self.illumination.brightness, dtype=zero.dtype, device=zero.device)
         return [torch.tensordot(bright, zero, 1), *first]
 
     def mirrored(self, bands: list[Tensor]) -> list[Tensor]:
