@@ -29,6 +29,7 @@ OUTSHINING = 4.0  # times the same percentile: no intensity scale fits spot and 
 ISOLATED = 2.2  # times the same percentile, for spots that are known to be such by shape and gap
 MOST_SPOTS, GAP = 12, 2.3  # and by how much the faintest of them is brighter than all the rest
 ALSO_SPOTS, GAP_TO_SPOTS = 0.5, 5.0  # the same where so much of the rest, by area, are spots, too
+ENOUGH_PLACES = 200  # of the rest that are looked at
 NOTHING_ELSE = 50.0  # times the rest; that is then haze, and the spots are the structure
 HALF_HEIGHTS = (0.5, 0.35, 0.25, 0.17)  # half the height of the faintest over the brightest light
 DARK_AROUND = 0.4  # of a spot, beside it, where other structure may lie
@@ -160,7 +161,7 @@ def _has_gap(level: float, rest: NDArray) -> bool:
     gap = 2 * level / max(rest.max(), 1e-12)
     if not GAP < gap < GAP_TO_SPOTS:
         return gap > GAP
-    places = _places(rest, 0.5 * rest.max())
+    places = _places(rest, 0.5 * rest.max(), ENOUGH_PLACES)
     alike = sum(place.area for place in places if place.is_spot)
     return alike < ALSO_SPOTS * sum(place.area for place in places)
 
@@ -189,14 +190,18 @@ class _Place(NamedTuple):
     around: tuple[slice, slice]
 
 
-def _places(light: NDArray, level: float) -> list[_Place]:
-    """All places above a level, and which of them are spots.
+def _places(light: NDArray, level: float, most: int = MOST_SPOTS) -> list[_Place]:
+    """Places above a level, and which of them are spots.
 
     Beads and aggregates are round, and dark all round, but for other such places. Mitochondria and
     filaments are longer.
+
+    Args:
+        most: look at about so many places, spread over the field, if there are more.
     """
     labels, found = label(light > level)[0], []
-    for place in regionprops(labels, light):
+    places = regionprops(labels, light)
+    for place in places[:: max(1, len(places) // most)]:
         radius, middle = 0.5 * place.equivalent_diameter_area, place.centroid
         edge = round(1.5 * radius) + 2
         near = _square(middle, max(edge + SPOT_REACH, 2 * SPOT_REACH), light.shape)
