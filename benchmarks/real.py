@@ -145,7 +145,7 @@ def detail_against(image: np.ndarray, other: np.ndarray, lit: np.ndarray) -> tup
     return float(share), float(np.corrcoef(*fine)[0, 1])
 
 
-def contrasts(scene: Scene, stack: RealStack, image: np.ndarray) -> list[dict[str, Any]]:
+def details(scene: Scene, stack: RealStack, image: np.ndarray) -> list[dict[str, Any]]:
     """One row per convention: fine detail against that of the filter without apodisation."""
     optics, raw = scene.optics.nominal, scene.raw[0]
     full = wiener_sim(raw, optics, apodisation=False).numpy()
@@ -191,7 +191,7 @@ def main(argv: list[str] | None = None) -> None:
             "BayesDL-SIM": prediction.mean[0, 0].numpy(),
         }
         rows += agreement(scene, stack, images)
-        detail += contrasts(scene, stack, images["BayesDL-SIM"])
+        detail += details(scene, stack, images["BayesDL-SIM"])
         if args.save_path is not None:
             maps = {"aleatoric": prediction.aleatoric, "epistemic": prediction.epistemic}
             panels = images | {title: image[0, 0].numpy() for title, image in maps.items()}

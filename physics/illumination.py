@@ -39,6 +39,12 @@ class Illumination:
         """Mean over the orientations, cycles per raw pixel."""
         return sum(self.frequency) / len(self.frequency)
 
+    @property
+    def waves(self) -> tuple[tuple[float, float], ...]:
+        """Wave vector (ky, kx) of each orientation, cycles per raw pixel."""
+        pairs = zip(self.frequency, self.angle, strict=True)
+        return tuple((k * math.sin(angle), k * math.cos(angle)) for k, angle in pairs)
+
     def seen_from(self, row: float, column: float) -> Illumination:
         """The same fringes with their phases at another pixel, `phase + 2 pi k.r`.
 
@@ -46,8 +52,8 @@ class Illumination:
             row, column: place of that pixel, in raw pixels from the first one.
         """
         phase = []
-        for k, angle, steps in zip(self.frequency, self.angle, self.phase, strict=True):
-            moved = 2 * math.pi * k * (math.cos(angle) * column + math.sin(angle) * row)
+        for (ky, kx), steps in zip(self.waves, self.phase, strict=True):
+            moved = 2 * math.pi * (kx * column + ky * row)
             phase.append(tuple(step + moved for step in steps))
         return replace(self, phase=tuple(phase))
 

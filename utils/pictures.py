@@ -155,7 +155,7 @@ def _draw_panel(canvas: Canvas, box: Box, panel: _Panel, em: float) -> None:
     for strip in _border(image.shape, panel.border, box):
         canvas.hatch(strip)
     # A long name gets smaller letters rather than running into its neighbour.
-    size = min(1.2 * em, 1.2 * em * (right - left + em) / max(text_width(title, 1.2 * em), 1.0))
+    size = min(1.2 * em, 1.2 * em * (right - left) / max(text_width(title, 1.2 * em), 1.0))
     canvas.text(((left + right) / 2, top - 0.5 * em), title, size, "ms")
     draw_scale_bar(canvas, box, image.shape, panel.pixel_size_nm, em)
     beyond = np.nanmin(image) < low, np.nanmax(image) > high

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from bayesdl_sim.bayes.prediction import Prediction
-from bayesdl_sim.benchmarks.shared.common import open_posterior
+from bayesdl_sim.benchmarks.shared.common import open_posterior, within_interval
 from bayesdl_sim.benchmarks.shared.console import arguments, at_least, cell_arguments
 from bayesdl_sim.data.normalise import target_normalisation
 from bayesdl_sim.evaluation.report.tables import write_tables
@@ -28,7 +28,6 @@ from bayesdl_sim.utils.errors import run_script
 
 __all__ = ["bars", "compare_scene", "main", "parse_args", "rank_correlation"]
 
-LEVEL = 0.9
 PSNR_BAR, RANK_BAR, COVERAGE_BAR = 0.15, 0.9, (88.0, 92.0)
 PIXELS = 4096  # of a stack, for the rank correlation over all of them
 
@@ -58,10 +57,8 @@ def normalised_target(scene: Scene, level: int) -> NDArray:
 
 def covered(prediction: Prediction, target: NDArray, posterior: Posterior, level: int) -> float:
     """Share of the pixels in their 90 % interval, in per cent; the prediction is calibrated."""
-    low, high, _ = posterior.calibration.bounds(LEVEL, guaranteed=False)
     error = target - prediction.mean[level, 0].numpy()
-    sigma = prediction.total[level, 0].numpy()
-    return 100 * float(((error >= low * sigma) & (error <= high * sigma)).mean())
+    return 100 * float(within_interval(posterior, error, prediction.total[level, 0].numpy()).mean())
 
 
 def compare_scene(
@@ -132,9 +129,7 @@ def measure(
 def main(argv: list[str] | None = None) -> None:
     """Both tables."""
     args = parse_args(argv)
-    options = {"device": args.device, "precision": args.precision, "tile": args.tile}
-    student = Posterior.load(args.pretrained_G, fast=True, **options)
-    pair = open_posterior(args), student
+    pair = open_posterior(args), open_posterior(args, fast=True)
     scenes = tqdm(
         simulated_cells(args.seed, args.cells, args.levels, args.size), "cells", args.cells
     )

@@ -19,17 +19,18 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from bayesdl_sim.benchmarks.scenes.local_faults import LOCAL_FAULTS
-from bayesdl_sim.benchmarks.shared.common import open_posterior
+from bayesdl_sim.benchmarks.shared.common import open_posterior, within_interval
 from bayesdl_sim.benchmarks.shared.console import arguments, at_least, cell_arguments
 from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.evaluation.scenes import Scene, simulated_cells
+from bayesdl_sim.inference.facts import lit
 from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.inference.reconstruction import Reconstruction
+from bayesdl_sim.metrics.images import affine_fit
 from bayesdl_sim.utils.errors import InputError, run_script
 
 __all__ = ["main", "outcomes", "parse_args"]
 
-LEVEL, LIT = 0.9, 0.8  # of the interval; quantile of the target above which a pixel is lit
 BORDER = 8  # raw pixels that are not scored
 LOSS_BAR = 0.5  # dB
 
@@ -48,16 +49,12 @@ def scored(
     inner = np.zeros_like(away)
     inner[BORDER:-BORDER, BORDER:-BORDER] = away[BORDER:-BORDER, BORDER:-BORDER]
     fine = inner.repeat(2, axis=0).repeat(2, axis=1) & np.isfinite(result.sr[0])
-    mean, truth = result.sr[0][fine].astype(np.float64), target[fine].astype(np.float64)
-    truth = (truth - target.min()) / np.ptp(target)
-    slope, level = np.polyfit(mean, truth, 1)
-    psnr = -10 * np.log10(np.square(slope * mean + level - truth).mean())
-    low, high, _ = posterior.calibration.bounds(LEVEL, guaranteed=False)
-    gain, offset = np.polyfit(truth, mean, 1)
-    error, sigma = gain * truth + offset - mean, result.total[0][fine]
-    lit = truth >= np.quantile(truth, LIT)
-    inside = (error >= low * sigma) & (error <= high * sigma)
-    return Score(float(psnr), 100 * float(inside[lit].mean()))
+    # Images of one row, as `affine_fit` takes them.
+    mean, truth, sigma = (image[fine][None] for image in (result.sr[0], target, result.total[0]))
+    rest = (affine_fit(mean, truth) - truth) / np.ptp(target)
+    inside = within_interval(posterior, affine_fit(truth, mean) - mean, sigma)
+    psnr = -10 * np.log10(np.square(rest).mean())
+    return Score(float(psnr), 100 * float(inside[lit(truth)].mean()))
 
 
 def words_of(result: Reconstruction) -> set[str]:
@@ -135,12 +132,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     """Reconstructs all exposures with all faults, and prints the table."""
     args = parse_args(argv)
-    options = {"device": args.device, "precision": args.precision, "tile": args.tile}
-    posterior = (
-        Posterior.load(args.pretrained_G, fast=True, **options)
-        if args.fast
-        else open_posterior(args)
-    )
+    posterior = open_posterior(args, args.fast)
     generator = torch.Generator().manual_seed(args.seed)
     cells = simulated_cells(args.seed, args.cells, args.levels, args.size)
     rows = [

@@ -10,7 +10,13 @@ from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled, wiener_sim
 
-__all__ = ["open_posterior", "posterior_of", "wide_field_images", "wiener_images"]
+__all__ = [
+    "open_posterior",
+    "posterior_of",
+    "wide_field_images",
+    "wiener_images",
+    "within_interval",
+]
 
 
 def posterior_of(
@@ -49,8 +55,20 @@ def wiener_images(
     return [wiener_sim(stack, optics, patterns).numpy() for stack in scene.raw]
 
 
-def open_posterior(args: argparse.Namespace) -> Posterior:
-    """The posterior that the options of `console.arguments` name."""
-    return Posterior.load(
-        args.pretrained_G, args.device, args.members, precision=args.precision, tile=args.tile
-    )
+def open_posterior(args: argparse.Namespace, fast: bool = False) -> Posterior:
+    """The posterior that the options of `console.arguments` name.
+
+    Args:
+        fast: the student of these members instead.
+    """
+    options = {"fast": fast, "precision": args.precision, "tile": args.tile}
+    members = None if fast else args.members
+    return Posterior.load(args.pretrained_G, args.device, members, **options)
+
+
+def within_interval(
+    posterior: Posterior, error: np.ndarray, sigma: np.ndarray, level: float = 0.9
+) -> np.ndarray:
+    """Whether each error lies within the calibrated interval of that level; sigma is calibrated."""
+    low, high, _ = posterior.calibration.bounds(level, guaranteed=False)
+    return (error >= low * sigma) & (error <= high * sigma)

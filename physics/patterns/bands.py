@@ -13,6 +13,7 @@ from bayesdl_sim.physics.optics import Optics, otf_at
 
 __all__ = [
     "camera_otf",
+    "camera_pixel",
     "exposures",
     "fast_shape",
     "frequencies",
@@ -78,7 +79,16 @@ def camera_otf(optics: Optics, shape: tuple[int, int], device: torch.device | st
     fy, fx = frequencies(shape, device)
     rows = (fy * shape[0]).round().abs().long()
     columns = (fx * shape[1]).round().abs().long()
-    return quarter[rows, columns] * torch.cos(math.pi * fy / 2) * torch.cos(math.pi * fx / 2)
+    return quarter[rows, columns] * camera_pixel(fy, fx)
+
+
+def camera_pixel(fy: Tensor, fx: Tensor) -> Tensor:
+    """Transfer of a camera pixel, the mean over its 2 x 2 super-resolution pixels.
+
+    Args:
+        fy, fx: cycles per raw pixel.
+    """
+    return torch.cos(math.pi * fy / 2) * torch.cos(math.pi * fx / 2)
 
 
 def power(spectrum: Tensor) -> Tensor:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from bayesdl_sim.physics.illumination import ORIENTATIONS, Illumination
+from bayesdl_sim.physics.illumination import Illumination
 from bayesdl_sim.physics.optics import Optics, otf_at
-from bayesdl_sim.physics.patterns.bands import fast_shape, frequencies, separate
+from bayesdl_sim.physics.patterns.bands import camera_pixel, fast_shape, frequencies, separate
 from bayesdl_sim.physics.reconstruction.doubled_grid import (
     MARGIN,
     carrier,
@@ -83,9 +84,8 @@ class BandModel:
         self.small = fast_shape(size, MARGIN)
         self.shape = (2 * self.small[0], 2 * self.small[1])
         bright, depth = illumination.brightness, illumination.modulation
-        self._waves = [_wave(illumination, o) for o in range(ORIENTATIONS)]
         self._bands = [self._band(optics, WIDE, 1.0, sum(b**2 for b in bright))]
-        for wave, b, m in zip(self._waves, bright, depth, strict=True):
+        for wave, b, m in zip(illumination.waves, bright, depth, strict=True):
             self._bands.append(self._band(optics, wave, b * m, 0.5 * (b * m) ** 2))
 
     def separated(self, frames: Tensor) -> list[Tensor]:
@@ -103,7 +103,7 @@ class BandModel:
         Mirroring would turn fringes round, so they are taken off before and put on again.
         """
         continued = [mirror(bands[0], self.small)]
-        for wave, band in zip(self._waves, bands[1:], strict=True):
+        for wave, band in zip(self.illumination.waves, bands[1:], strict=True):
             inside = carrier(wave, self.size, 0, band)
             outside = carrier(wave, self.small, MARGIN, band)
             continued.append(mirror(band * inside.conj(), self.small) * outside)
@@ -146,6 +146,7 @@ class BandModel:
             self._add(total, band, image, band.power, is_slow=True)
         return half_plane(total)
 
+    @cached_property
     def gain(self) -> Tensor:
         """`normal` with data everywhere, a factor of each frequency: half plane, float64."""
         total = self._like.new_zeros(self.shape, dtype=torch.float64)
@@ -183,22 +184,16 @@ class BandModel:
             angle = 0.5 * math.pi * of_image / n - 2 * math.pi * whole / n * MARGIN
             shifts.append(torch.polar(torch.ones_like(angle), angle))
         (rows, image_rows, down), (columns, image_columns, along) = sides
-        transfer = otf_at(optics, torch.hypot(down[:, None], along[None]))
-        pixel = torch.cos(0.5 * math.pi * down)[:, None] * torch.cos(0.5 * math.pi * along)
+        down, along = down[:, None], along[None]
+        transfer = otf_at(optics, torch.hypot(down, along)) * camera_pixel(down, along)
         return _Band(
             rows=rows,
             columns=columns,
             image_rows=image_rows,
             image_columns=image_columns,
-            transfer=(transfer * pixel).to(self._like),
+            transfer=transfer.to(self._like),
             shift=(shifts[0][:, None] * shifts[1]).to(self._complex),
             slow=carrier(tuple(rests), self.small, MARGIN, self._like.to(self._complex)),
             weight=weight,
             power=power,
         )
-
-
-def _wave(illumination: Illumination, o: int) -> tuple[float, float]:
-    """The wave vector (ky, kx) of one orientation, cycles per raw pixel."""
-    k, angle = illumination.frequency[o], illumination.angle[o]
-    return k * math.sin(angle), k * math.cos(angle)

@@ -113,7 +113,7 @@ def wiener_sim(
     if illumination is None:
         illumination = estimate(stack, optics).illumination
     model = BandModel(tuple(frames.shape[1:]), optics, illumination, frames)
-    bands, gain = model.separated(frames), model.gain()
+    bands, gain = model.separated(frames), model.gain
     signal = model.added(model.mirrored(bands))
     strength = LOWEST_WIENER * gain.max() + 1e-300
     if wiener is not None:
@@ -160,7 +160,7 @@ def filter_settings(
         return settings
     typical = frames if spots is None else frames * spots
     model = BandModel(tuple(raw.shape[1:]), optics, illumination, frames)
-    law = power_law(_signal(model, typical), model.gain(), settings.noise, _area(frames))
+    law = power_law(_signal(model, typical), model.gain, settings.noise, _area(frames))
     return replace(settings, law=law)
 
 

@@ -38,7 +38,7 @@ def fitted_within(
     """
     inside = model.padded((~missing).to(strength))
     right = model.added([model.padded(band) * inside for band in bands])
-    total = model.gain().to(strength) + strength
+    total = model.gain.to(strength) + strength
     weight = torch.full_like(strength, 2.0)  # a place of the half plane stands for its opposite
     weight[:, 0] = weight[:, -1] = 1.0
 

@@ -26,6 +26,12 @@ class Block(NamedTuple):
     keep: Square
     write: Square
 
+    @property
+    def at_border(self) -> bool:
+        """Whether what is read ends where an axis does."""
+        sides = zip(self.read, self.keep, strict=True)
+        return any(keep.start == 0 or keep.stop == read.stop - read.start for read, keep in sides)
+
 
 def spans_of(length: int, longest: int, margin: int, step: int = 1) -> Iterator[Span]:
     """Pieces of about equal length, at most `longest` (rounded up to whole steps).

@@ -27,7 +27,7 @@ from bayesdl_sim.physics.sensor.missing import filled, missing_in_bands
 from bayesdl_sim.physics.sensor.offsets import coarse_frames, offsets_of
 from bayesdl_sim.physics.spots import UNDIMMED, dimming
 from bayesdl_sim.utils.pieces.brightest import brightest_square
-from bayesdl_sim.utils.pieces.spans import Block, Square, blocks_of, doubled
+from bayesdl_sim.utils.pieces.spans import Square, blocks_of, doubled
 
 __all__ = ["BLOCK", "LARGEST_WHOLE", "LargeField", "is_large"]
 
@@ -200,16 +200,10 @@ class LargeField:
         image = np.empty((2 * height, 2 * width), np.float32)
         for block in blocks_of(self.size, BLOCK, BLOCK_MARGIN):
             light, missing = patterns.within(block.read), self.missing[block.read]
-            borders = _at_border(block) or bool(missing.any())
+            borders = block.at_border or bool(missing.any())
             guess = block_guess(self.shown(block.read), light, settings, missing, borders)
             image[*map(doubled, block.write)] = guess[*map(doubled, block.keep)].cpu().numpy()
         return image
-
-
-def _at_border(block: Block) -> bool:
-    """Whether a block with its margin ends where the field does."""
-    sides = zip(block.read, block.keep, strict=True)
-    return any(keep.start == 0 or keep.stop == read.stop - read.start for read, keep in sides)
 
 
 def _middle(square: Square) -> tuple[float, float]:

@@ -64,8 +64,7 @@ def fringe_response(raw: Counts, light: Illumination) -> FringeResponse:
     rows = torch.arange(shape[0], dtype=torch.float64, device=device)[:, None]
     columns = torch.arange(shape[1], dtype=torch.float64, device=device)[None]
     gains, errors = [], []
-    for o, (k, angle) in enumerate(zip(light.frequency, light.angle, strict=True)):
-        ky, kx = k * math.sin(angle), k * math.cos(angle)
+    for o, (ky, kx) in enumerate(light.waves):
         back = torch.exp(-2j * math.pi * ky * rows) * torch.exp(-2j * math.pi * kx * columns)
         wide = torch.fft.fft2(zero[o] * window)
         moved = torch.fft.fft2(first[o] * back * window)

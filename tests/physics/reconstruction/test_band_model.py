@@ -57,7 +57,7 @@ def test_planes_of_a_real_image(shape):
 def test_data_everywhere_is_the_gain(size):
     one = model(size)
     spectrum = torch.fft.rfft2(image(one.shape))
-    seen, expected = one.normal(spectrum, everywhere(one)), one.gain() * spectrum
+    seen, expected = one.normal(spectrum, everywhere(one)), one.gain * spectrum
     torch.testing.assert_close(seen, expected, rtol=1e-5, atol=1e-4)  # the OTF is in float32
 
 

@@ -21,9 +21,9 @@ def fitted(stand, steps, monkeypatch, gap=None):
     if gap is not None:
         missing[gap] = True
     model = BandModel((32, 40), one.optics, one.light, frames)
-    strength = torch.full_like(model.gain(), 0.01 * float(model.gain().max()))
+    strength = torch.full_like(model.gain, 0.01 * float(model.gain.max()))
     bands = model.separated(frames)
-    start = model.added(model.mirrored(bands)) / (model.gain() + strength)
+    start = model.added(model.mirrored(bands)) / (model.gain + strength)
     inside = model.padded((~missing).double())
     right = model.added([model.padded(band) * inside for band in bands])
     return model, right, inside, strength, fitted_within(model, start, bands, missing, strength)
