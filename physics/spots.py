@@ -28,8 +28,9 @@ SPOT_POWER = 3
 OUTSHINING = 4.0  # times the same percentile: no intensity scale fits spot and structure
 ISOLATED = 2.2  # times the same percentile, for spots that are known to be such by shape and gap
 MOST_SPOTS, GAP = 12, 2.3  # and by how much the faintest of them is brighter than all the rest
-ALSO_SPOTS, GAP_TO_SPOTS = 0.5, 5.0  # the same where so much of the rest, by area, are spots, too
-ENOUGH_PLACES = 200  # of the rest that are looked at
+ALSO_SPOTS, GAP_TO_SPOTS = 0.35, 5.0  # the same where so much of the rest, by area, are spots
+REST_HEIGHTS = (0.5, 0.35)  # of the brightest of the rest, at which its places are looked at
+ENOUGH_PLACES = 200  # of them
 NOTHING_ELSE = 50.0  # times the rest; that is then haze, and the spots are the structure
 HALF_HEIGHTS = (0.5, 0.35, 0.25, 0.17)  # half the height of the faintest over the brightest light
 DARK_AROUND = 0.4  # of a spot, beside it, where other structure may lie
@@ -161,9 +162,12 @@ def _has_gap(level: float, rest: NDArray) -> bool:
     gap = 2 * level / max(rest.max(), 1e-12)
     if not GAP < gap < GAP_TO_SPOTS:
         return gap > GAP
-    places = _places(rest, 0.5 * rest.max(), ENOUGH_PLACES)
-    alike = sum(place.area for place in places if place.is_spot)
-    return alike < ALSO_SPOTS * sum(place.area for place in places)
+    for height in REST_HEIGHTS:  # beads that touch are no spots at one of them
+        places = _places(rest, height * rest.max(), ENOUGH_PLACES)
+        alike = sum(place.area for place in places if place.is_spot)
+        if alike > ALSO_SPOTS * sum(place.area for place in places):
+            return False
+    return True
 
 
 def _spots(light: NDArray, level: float) -> NDArray | None:

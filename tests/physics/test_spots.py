@@ -88,12 +88,16 @@ def test_beads_beside_each_other_are_spots(frames):
     assert all(float(factor[place]) < 0.3 for place in beads)
 
 
-def test_a_bead_among_beads_is_structure_unless_it_outshines_them():
+@pytest.mark.parametrize("chains", [0, 3])
+def test_a_bead_among_beads_is_structure_unless_it_outshines_them(chains):
+    """Three that touch are a long place, as filaments are."""
     generator = torch.Generator().manual_seed(4)
     empty = torch.rand((9, 128, 128), generator=generator) * 0.01
     field = empty
-    for place in torch.randint(10, 118, (12, 2), generator=generator).tolist():
-        field = field + with_beads(empty, [place], 100) - empty
+    places = torch.randint(10, 114, (12, 2), generator=generator).tolist()
+    places += [(y + 2 * n, x + 3 * n) for y, x in places[:chains] for n in (1, 2)]
+    for y, x in places:
+        field = field + with_beads(empty, [(y, x)], 100) - empty
     one = [(64, 64)]
     assert dimming(field + with_beads(empty, one, 300) - empty) is None
     assert dimming(field + with_beads(empty, one, 3000) - empty) is not None
