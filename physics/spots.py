@@ -15,8 +15,10 @@ from bayesdl_sim.utils.pieces.blurring import gaussian
 
 __all__ = [
     "UNDIMMED",
+    "FieldLight",
     "dimmed_weight",
     "dimming",
+    "field_light",
     "fine_dimming",
     "largest_within",
     "spot_brightness",
@@ -41,24 +43,34 @@ UNDIMMED = 0.95  # factor of a pixel that counts as structure
 FLAT_REACH = 6  # raw pixels around it that are dimmed alike
 
 
-def spot_weight(frames: Tensor) -> Tensor | None:
+class FieldLight(NamedTuple):
+    """The light of a field, and how bright its structure is.
+
+    Attributes:
+        smooth: (H, W) mean of the frames without background, blurred by a lens.
+        usual: brightness of the structure in it.
+        has_isolated: whether isolated spots were left out of that.
+    """
+
+    smooth: Tensor
+    usual: float
+    has_isolated: bool
+
+
+def spot_weight(light: FieldLight) -> Tensor | None:
     """Weight of the pixels (H, W) that brings single bright spots down to the structure.
 
     A bead or a piece of dirt many times brighter than the structure would decide on fringes and
     filters for the whole field. Where the smoothed light exceeds `SPOT` times its 99.5th
     percentile, it is weighed down below that: a single point holds no fringes, and hides them.
 
-    Args:
-        frames: (9, H, W) without background.
-
     Returns:
         None where there is no such spot.
     """
-    light, usual, _ = _light(frames)
-    limit = SPOT * usual
-    if not float(light.max()) > limit > 0:
+    limit = SPOT * light.usual
+    if not float(light.smooth.max()) > limit > 0:
         return None
-    around = largest_within(light, SPOT_REACH).clamp(min=1e-12)
+    around = largest_within(light.smooth, SPOT_REACH).clamp(min=1e-12)
     weight = (limit / around).clamp(max=1.0) ** SPOT_POWER
     return gaussian(weight, 0.5 * SPOT_REACH)
 
@@ -71,13 +83,12 @@ def dimmed_weight(factor: Tensor) -> Tensor:
     return factor**SPOT_POWER
 
 
-def spot_brightness(frames: Tensor) -> float:
+def spot_brightness(light: FieldLight) -> float:
     """The brightest point over the brightness of the structure, both smoothed by a lens."""
-    light, usual, _ = _light(frames)
-    return float(light.max()) / max(usual, 1e-12)
+    return float(light.smooth.max()) / max(light.usual, 1e-12)
 
 
-def dimming(frames: Tensor) -> Tensor | None:
+def dimming(light: FieldLight) -> Tensor | None:
     """Factor of the pixels (H, W), 0..1, that brings outshining spots down to the structure.
 
     It is flat over a spot and as far as its lens blurs it, so that a spot keeps its shape and its
@@ -88,17 +99,13 @@ def dimming(frames: Tensor) -> Tensor | None:
     spot with a gap to everything else by the factor `ISOLATED`. The brightest points of ordinary
     structures seldom do, and those of a few beads in an empty field sometimes.
 
-    Args:
-        frames: (9, H, W) without background.
-
     Returns:
         None where there is no such spot.
     """
-    light, usual, is_isolated = _light(frames)
-    limit = ISOLATED if is_isolated else OUTSHINING
-    if not float(light.max()) > limit * usual > 0:
+    limit = ISOLATED if light.has_isolated else OUTSHINING
+    if not float(light.smooth.max()) > limit * light.usual > 0:
         return None
-    excess = (largest_within(light, FLAT_REACH) / (SPOT * usual)).clamp(min=1.0)
+    excess = (largest_within(light.smooth, FLAT_REACH) / (SPOT * light.usual)).clamp(min=1.0)
     return torch.exp(-gaussian(excess.log(), 0.5 * SPOT_REACH))
 
 
@@ -129,10 +136,8 @@ def largest_within(light: Tensor, reach: int) -> Tensor:
     return pooled[0, 0]
 
 
-def _light(frames: Tensor) -> tuple[Tensor, float, bool]:
-    """The mean of the frames (H, W), smoothed by a lens, and the brightness of the structure.
-
-    The last one is whether isolated spots were left out of that.
+def field_light(frames: Tensor) -> FieldLight:
+    """Measures the light of (n, H, W) frames without background.
 
     The structure is as bright as the 99.5th percentile, and as its 13th highest peak: few beads
     fill less than half a per cent of a large field. Spots that are `GAP` times as bright as
@@ -150,11 +155,11 @@ def _light(frames: Tensor) -> tuple[Tensor, float, bool]:
         if _has_gap(level, rest):
             usual = _percentile(torch.from_numpy(values[~spots]))
             if values.max() < NOTHING_ELSE * usual:
-                return light, usual, True
+                return FieldLight(light, usual, True)
             break
     peaks = light * (light == largest_within(light, SPOT_REACH))
     peak = float(peaks.flatten().topk(MOST_SPOTS + 1).values[-1])
-    return light, max(_percentile(light), peak), False
+    return FieldLight(light, max(_percentile(light), peak), False)
 
 
 def _has_gap(level: float, rest: NDArray) -> bool:

@@ -21,7 +21,7 @@ from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import WIDTHS, Reconstruction
 from bayesdl_sim.models.bayesdl import DISTILLED
 from bayesdl_sim.models.members import MemberFacts, hashes_of
-from bayesdl_sim.physics.spots import spot_brightness
+from bayesdl_sim.physics.spots import field_light, spot_brightness
 from bayesdl_sim.utils.checkpoints import list_members
 from bayesdl_sim.utils.errors import InputError, printable
 from bayesdl_sim.utils.files import sha256
@@ -133,8 +133,9 @@ def _bright_spot(prepared: PreparedStack) -> float | None:
     """How many times a spot outshines the structure at the first time point; None without one."""
     if prepared.dimming(0) is None:
         return None
-    light = prepared.large(0).light[None] if prepared.is_large else prepared.frames(0).frames
-    return round(spot_brightness(light), 1)
+    if prepared.is_large:
+        return round(spot_brightness(field_light(prepared.large(0).light[None])), 1)
+    return round(spot_brightness(prepared.frames(0).light), 1)
 
 
 def member_words(members: Sequence[MemberFacts]) -> str:

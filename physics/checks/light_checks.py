@@ -68,7 +68,7 @@ def light_checks(stack: MeasuredFrames, steady: Tensor, optics: Optics) -> Light
         signal_e=signal / gain if gain > 0 else math.nan,
         snr=signal / math.sqrt(noise) if noise > 0 else math.inf,
         fine_share=_fine_share(steady, optics, noise),
-        spot=spot_brightness(stack.frames),
+        spot=spot_brightness(stack.light),
     )
 
 

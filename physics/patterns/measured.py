@@ -21,7 +21,7 @@ from bayesdl_sim.physics.sensor.hot import cooled, dead_pixels, hot_pixels
 from bayesdl_sim.physics.sensor.lines import odd_lines
 from bayesdl_sim.physics.sensor.missing import filled, missing_pixels, validity
 from bayesdl_sim.physics.sensor.offsets import frame_offsets
-from bayesdl_sim.physics.spots import spot_weight
+from bayesdl_sim.physics.spots import FieldLight, field_light, spot_weight
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["Counts", "MeasuredFrames", "background_of", "measured"]
@@ -153,9 +153,14 @@ class MeasuredFrames:
         return self.usable - self.background
 
     @cached_property
+    def light(self) -> FieldLight:
+        """Their mean and the brightness of the structure, see `spots.field_light`."""
+        return field_light(self.frames)
+
+    @cached_property
     def spots(self) -> Tensor | None:
         """Weight (H, W) that brings bright spots down, see `spots.spot_weight`; None: no spots."""
-        return spot_weight(self.frames)
+        return spot_weight(self.light)
 
     @cached_property
     def beyond_any_lens(self) -> Tensor:

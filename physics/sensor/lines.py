@@ -8,8 +8,10 @@ their means scatter more than independent pixels allow.
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import torch
+from numpy.typing import NDArray
 from scipy.signal import firwin
 from torch import Tensor
 
@@ -148,7 +150,12 @@ def _beyond(segments: Tensor) -> Tensor:
 
 
 def _kernel(lines: Tensor) -> Tensor:
-    return torch.from_numpy(firwin(TAPS, BEYOND, pass_zero=False, fs=1.0)).to(lines)
+    return torch.from_numpy(_taps()).to(lines)
+
+
+@cache
+def _taps() -> NDArray:
+    return firwin(TAPS, BEYOND, pass_zero=False, fs=1.0)
 
 
 def _without(high: Tensor, odd: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ import torch
 
 from bayesdl_sim.evaluation.scenes import simulated_cells
 from bayesdl_sim.physics.patterns.measured import MeasuredFrames
-from bayesdl_sim.physics.spots import dimming, spot_brightness, spot_weight
+from bayesdl_sim.physics.spots import dimming, field_light, spot_brightness, spot_weight
 
 PLACES = ((20, 30), (60, 80), (90, 15), (70, 40))
 
@@ -36,8 +36,8 @@ def with_beads(frames, places, times, sigma=1.3):
 def test_beads_come_down_to_the_structure(frames, count, times):
     places = PLACES[:count]
     beaded = with_beads(frames, places, times)
-    factor = dimming(beaded)
-    assert spot_brightness(beaded) > 4
+    factor = dimming(field_light(beaded))
+    assert spot_brightness(field_light(beaded)) > 4
     brightest = float(frames.mean(dim=0).max())
     assert float((factor * beaded.mean(dim=0)).max()) < 4 * brightest
     far = torch.ones_like(factor, dtype=torch.bool)
@@ -45,13 +45,13 @@ def test_beads_come_down_to_the_structure(frames, count, times):
         assert float(factor[y, x]) < 3 / times
         far[max(0, y - 14) : y + 15, max(0, x - 14) : x + 15] = False
     assert float(factor[far].min()) > 0.99
-    assert float(spot_weight(beaded)[far].min()) > 0.9
+    assert float(spot_weight(field_light(beaded))[far].min()) > 0.9
 
 
 @pytest.mark.parametrize("sigma", [2.0, 3.0, 5.0, 7.0])
 @pytest.mark.parametrize("place", [(60, 80), (20, 30)])
 def test_aggregates_come_down_to_the_structure(frames, sigma, place):
-    factor = dimming(with_beads(frames, [place], 6, sigma))
+    factor = dimming(field_light(with_beads(frames, [place], 6, sigma)))
     assert float(factor[place]) < 0.5
     far = torch.ones_like(factor, dtype=torch.bool)
     reach = round(3 * sigma) + 12
@@ -61,7 +61,7 @@ def test_aggregates_come_down_to_the_structure(frames, sigma, place):
 
 def test_a_long_bright_place_is_structure(frames):
     line = [(60, x) for x in range(20, 90, 2)]
-    assert dimming(with_beads(frames, line, 6)) is None
+    assert dimming(field_light(with_beads(frames, line, 6))) is None
 
 
 def test_beads_alone_are_structure():
@@ -72,18 +72,18 @@ def test_beads_alone_are_structure():
     field = empty
     for number, place in enumerate(places):
         field = field + with_beads(empty, [place], 100 * (1 + number % 4)) - empty
-    assert dimming(field) is None
+    assert dimming(field_light(field)) is None
 
 
 def test_structures_are_not_dimmed():
     for scene in simulated_cells(313, 24, 1, 96):
         for raw in scene.raw:
-            assert dimming(MeasuredFrames(raw).frames) is None, scene.name
+            assert dimming(MeasuredFrames(raw).light) is None, scene.name
 
 
 def test_beads_beside_each_other_are_spots(frames):
     beads = [(53, 30), (61, 34), (55, 80)]
-    factor = dimming(with_beads(frames, beads, 10))
+    factor = dimming(field_light(with_beads(frames, beads, 10)))
     assert factor is not None
     assert all(float(factor[place]) < 0.3 for place in beads)
 
@@ -99,5 +99,6 @@ def test_a_bead_among_beads_is_structure_unless_it_outshines_them(chains):
     for y, x in places:
         field = field + with_beads(empty, [(y, x)], 100) - empty
     one = [(64, 64)]
-    assert dimming(field + with_beads(empty, one, 300) - empty) is None
-    assert dimming(field + with_beads(empty, one, 3000) - empty) is not None
+    for times, is_dimmed in ((300, False), (3000, True)):
+        light = field_light(field + with_beads(empty, one, times) - empty)
+        assert (dimming(light) is not None) == is_dimmed

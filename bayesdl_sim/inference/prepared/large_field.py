@@ -25,7 +25,7 @@ from bayesdl_sim.physics.sensor.hot import cooled, dead_among, hot_pixels
 from bayesdl_sim.physics.sensor.lines import odd_lines
 from bayesdl_sim.physics.sensor.missing import filled, missing_in_bands
 from bayesdl_sim.physics.sensor.offsets import coarse_frames, offsets_of
-from bayesdl_sim.physics.spots import UNDIMMED, dimming
+from bayesdl_sim.physics.spots import UNDIMMED, dimming, field_light
 from bayesdl_sim.utils.pieces.brightest import brightest_square
 from bayesdl_sim.utils.pieces.spans import Square, blocks_of, doubled
 
@@ -116,7 +116,7 @@ class LargeField:
     @cached_property
     def dimming(self) -> Tensor | None:
         """The factor (H, W) by which spots are dimmed for the networks, see `spots.dimming`."""
-        return dimming(self.light[None])
+        return dimming(field_light(self.light[None]))
 
     @cached_property
     def norm(self) -> Normalisation:

@@ -264,7 +264,7 @@ class PreparedStack:
     def _dimming(self, t: int) -> Tensor | None:
         if self.is_large:
             return self.large(t).dimming
-        return None if self.min_max else dimming(self.frames(t).frames)
+        return None if self.min_max else dimming(self.frames(t).light)
 
     def _is_changed(self, t: int) -> bool:
         """Whether the network input holds other values than the file."""

@@ -181,7 +181,7 @@ def test_wide_field_is_the_interpolated_mean():
 def test_the_filter_of_a_stack_with_a_dimmed_spot_is_that_without_it(stand, times, place):
     one = stand(modulation=0.5)
     plain, raw = one.stack(), one.with_spot(times, place)
-    factor = dimming(MeasuredFrames(raw).frames)
+    factor = dimming(MeasuredFrames(raw).light)
     low = float(plain.min())
     shown = low + factor * (raw - low)
     known, corrected, unaware = (

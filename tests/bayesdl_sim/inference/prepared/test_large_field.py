@@ -76,7 +76,7 @@ def test_the_scale_leaves_out_gaps_and_outshining_spots(bands):
     raw[:, 40:43, 30:33] += 40_000.0
     raw[:, :8] = 0.0
     field = field_of(raw)
-    factor = dimming(MeasuredFrames(raw).frames)
+    factor = dimming(MeasuredFrames(raw).light)
     assert factor is not None
     assert field.dimming is not None
     np.testing.assert_allclose(field.dimming, factor, atol=0.02)

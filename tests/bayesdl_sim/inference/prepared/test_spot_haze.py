@@ -47,7 +47,7 @@ def away_from(places, shape, least, most):
 
 def found_in(raw):
     stack = MeasuredFrames(raw)
-    return spot_haze(stack, dimming(stack.frames)).numpy()
+    return spot_haze(stack, dimming(stack.light)).numpy()
 
 
 @pytest.mark.parametrize("sigma", [8.0, 14.0])
