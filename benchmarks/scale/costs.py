@@ -22,13 +22,14 @@ import tifffile
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from bayesdl_sim.benchmarks.scenes.large_field import simulate_field
 from bayesdl_sim.benchmarks.shared.console import arguments, at_least
 from bayesdl_sim.data.stacks import read_stack
 from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.utils.errors import InputError, run_script
 from bayesdl_sim.utils.files import atomic_path
 
-__all__ = ["Cost", "Line", "fitted", "main", "measured", "parse_args", "plot_costs", "write_field"]
+__all__ = ["Cost", "Line", "fitted", "main", "measured", "parse_args", "plot_costs", "write_series"]
 
 ROOT = Path(__file__).resolve().parents[2]
 CELL = ROOT / "data" / "cristae" / "raw.tif"
@@ -64,22 +65,25 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--counts", type=int, nargs="*", default=[1, 2, 4, 8], help="numbers of members")
     add("--side", type=int, default=128, help="of the frames of series and of members")
     add("--used", type=int, default=2, help="members for fields and series")
+    add("--seed", type=int, default=5, help="of the fields")
     add("--work", type=Path, required=True, help="folder for inputs and results")
     args = parser.parse_args(argv)
     at_least(args, side=16, used=1)
     return args
 
 
-def write_field(path: Path, side: int, times: int, rng: np.random.Generator) -> Path:
-    """A field of that side: a real cell, mirrored side by side, with shot noise; page by page."""
-    cell = read_stack(CELL).raw[0].astype(np.float64)
-    repeats = -(-side // min(cell.shape[-2:]))
-    rows = np.concatenate([cell if n % 2 == 0 else cell[:, ::-1] for n in range(repeats)], axis=1)
-    tiles = [rows if n % 2 == 0 else rows[:, :, ::-1] for n in range(repeats)]
-    field = np.concatenate(tiles, axis=2)[:, :side, :side]
+def write_series(path: Path, side: int, times: int, rng: np.random.Generator) -> Path:
+    """Time points of a part of a real cell, with fresh shot noise at each; page by page.
+
+    Raises:
+        InputError: for a side beyond the cell's.
+    """
+    cell = read_stack(CELL).raw[0].astype(np.float64)[:, :side, :side]
+    if cell.shape[-2:] != (side, side):
+        raise InputError(f"side: expected at most {min(cell.shape[-2:])}, found {side}")
     with tifffile.TiffWriter(path, bigtiff=True) as file:
         for _ in range(times):
-            file.write(rng.poisson(field).astype(np.uint16), contiguous=True)
+            file.write(rng.poisson(cell).astype(np.uint16), contiguous=True)
     return path
 
 
@@ -169,19 +173,21 @@ def _rows(
 def main(argv: list[str] | None = None) -> None:
     """Two tables, and a plot where a folder is given."""
     args = parse_args(argv)
-    work, rng = args.work.resolve(), np.random.default_rng(0)
+    work, rng = args.work.resolve(), np.random.default_rng(args.seed)
     work.mkdir(parents=True, exist_ok=True)
     data, out = work / "input.tif", work / "out"
     costs_by_kind: dict[str, dict[int, Cost]] = {}
     for side in tqdm(args.fields, "fields"):
-        cost = measured(write_field(data, side, 1, rng), out, args.used)
+        simulate_field(data, side, args.seed)
+        cost = measured(data, out, args.used)
         costs_by_kind.setdefault("field", {})[side] = cost
     for times in tqdm(args.series, "series"):
-        write_field(data, args.side, times, rng)
+        write_series(data, args.side, times, rng)
         cost = measured(data, out, args.used, "--stream", "always")
         costs_by_kind.setdefault("series", {})[times] = cost
     for members in tqdm(args.counts, "members"):
-        cost = measured(write_field(data, 4 * args.side, 1, rng), out, members)
+        simulate_field(data, 4 * args.side, args.seed)
+        cost = measured(data, out, members)
         costs_by_kind.setdefault("members", {})[members] = cost
     data.unlink(missing_ok=True)
     rows, lines = _rows(costs_by_kind)

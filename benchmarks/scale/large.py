@@ -11,37 +11,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import resource
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import tifffile
-import torch
-from numpy.typing import NDArray
-
+from bayesdl_sim.benchmarks.scenes.large_field import simulate_field
 from bayesdl_sim.benchmarks.shared.console import arguments, at_least
 from bayesdl_sim.evaluation.report.tables import write_tables
-from bayesdl_sim.physics.illumination import Illumination, patterns
-from bayesdl_sim.physics.image_formation import bin_to_camera, blur, excite
-from bayesdl_sim.physics.microscopes import Microscope, random_microscope
-from bayesdl_sim.physics.optics import otf
-from bayesdl_sim.physics.structures.mixture import draw
 from bayesdl_sim.utils.errors import InputError, run_script
-from bayesdl_sim.utils.pieces.spans import blocks_of, doubled
 
-__all__ = ["Limited", "limited", "main", "parse_args", "simulate_field"]
+__all__ = ["Limited", "limited", "main", "parse_args"]
 
 ROOT = Path(__file__).resolve().parents[2]
-PIECE, MARGIN = 512, 32  # raw pixels
-DRAWN = 1024  # pixels of the doubled grid, of the structure that is repeated
-SIGNAL_E, BACKGROUND = 150.0, 100.0  # electrons in the brightest places, counts
-MODULATION = (0.7,) * 3
 KILOBYTE = 1024
 
 
@@ -56,46 +39,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     at_least(args, side=16)
     return args
-
-
-def simulate_field(path: Path, side: int, seed: int) -> Illumination:
-    """Writes nine frames of a field as TIFF, made piece by piece.
-
-    Returns:
-        The fringes, phases at the first raw pixel of the field.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    microscope = random_microscope(generator)
-    light = replace(microscope.illumination, modulation=MODULATION)
-    microscope = replace(microscope, illumination=light)
-    pixel_nm = microscope.optics.pixel_size_nm / 2
-    tile = draw("F-actin", (DRAWN, DRAWN), pixel_nm, generator)
-    tile, frames = tile / tile.max(), np.empty((9, side, side), np.uint16)
-    for block in blocks_of((side, side), PIECE, MARGIN):
-        expected = _expected(tile, microscope, block.read)[:, *block.keep]
-        counts = torch.poisson(SIGNAL_E * expected.clamp(min=0), generator=generator) + BACKGROUND
-        frames[:, *block.write] = counts.numpy().astype(np.uint16)
-    tifffile.imwrite(path, frames, photometric="minisblack")
-    return light
-
-
-def _expected(tile: torch.Tensor, microscope: Microscope, square: tuple[slice, slice]) -> Any:
-    """The frames (9, h, w) of a part of the field without noise."""
-    rows, columns = (_mirrored(doubled(part)) for part in square)
-    structure, light = tile[rows][:, columns], microscope.illumination
-    phase = []
-    for k, angle, steps in zip(light.frequency, light.angle, light.phase, strict=True):
-        way = math.cos(angle) * square[1].start + math.sin(angle) * square[0].start
-        phase.append(tuple(step + 2 * math.pi * k * way for step in steps))
-    shape = (len(rows), len(columns))
-    fringes = patterns(replace(light, phase=tuple(phase)), shape, "cpu")
-    return bin_to_camera(blur(excite(structure, fringes), otf(microscope.optics, shape)))
-
-
-def _mirrored(part: slice) -> NDArray[np.int64]:
-    """Places within a tile that is repeated forwards and backwards."""
-    place = np.arange(part.start, part.stop) % (2 * DRAWN)
-    return np.minimum(place, 2 * DRAWN - 1 - place)
 
 
 class Limited(dict[str, float]):

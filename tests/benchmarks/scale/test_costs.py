@@ -10,7 +10,7 @@ from bayesdl_sim.benchmarks.scale.costs import (
     measured,
     parse_args,
     plot_costs,
-    write_field,
+    write_series,
 )
 from bayesdl_sim.utils.errors import InputError
 
@@ -22,12 +22,17 @@ def test_a_straight_line_is_found_and_its_deviation_stated():
     assert bent.deviation > 0.2
 
 
-def test_a_field_has_its_size_and_the_noise_of_its_light(tmp_path):
-    frames = tifffile.imread(write_field(tmp_path / "a.tif", 300, 2, np.random.default_rng(0)))
-    assert frames.reshape(-1, 300, 300).shape == (18, 300, 300)
-    first, second = frames.reshape(2, 9, 300, 300).astype(float)
+def test_a_series_has_its_size_and_the_noise_of_its_light(tmp_path):
+    frames = tifffile.imread(write_series(tmp_path / "a.tif", 100, 2, np.random.default_rng(0)))
+    assert frames.reshape(-1, 100, 100).shape == (18, 100, 100)
+    first, second = frames.reshape(2, 9, 100, 100).astype(float)
     variance, light = np.var(first - second) / 2, first.mean()
     assert variance == pytest.approx(light, rel=0.05)
+
+
+def test_a_series_beyond_the_cell_is_refused(tmp_path):
+    with pytest.raises(InputError, match="side: expected at most"):
+        write_series(tmp_path / "a.tif", 4000, 1, np.random.default_rng(0))
 
 
 def test_the_plot_holds_every_kind(tmp_path):

@@ -5,7 +5,8 @@ import pytest
 import tifffile
 import torch
 
-from bayesdl_sim.benchmarks.scale import large
+from bayesdl_sim.benchmarks.scale.large import limited
+from bayesdl_sim.benchmarks.scenes import large_field
 from bayesdl_sim.physics.patterns.estimation import estimate
 from bayesdl_sim.utils.errors import InputError
 
@@ -14,9 +15,9 @@ from bayesdl_sim.utils.errors import InputError
 def field(tmp_path_factory):
     path = tmp_path_factory.mktemp("large") / "field.tif"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(large, "PIECE", 80)
-        patch.setattr(large, "DRAWN", 128)
-        return path, large.simulate_field(path, 160, seed=5)
+        patch.setattr(large_field, "PIECE", 80)
+        patch.setattr(large_field, "DRAWN", 128)
+        return path, large_field.simulate_field(path, 160, seed=5)
 
 
 def test_fringes_run_through_the_whole_field(field):
@@ -33,4 +34,4 @@ def test_fringes_run_through_the_whole_field(field):
 def test_too_little_memory_is_an_error_of_one_line(field, tmp_path):
     path, _ = field
     with pytest.raises(InputError, match="test.py failed"):
-        large.limited(path, tmp_path / "out", 0.05)
+        limited(path, tmp_path / "out", 0.05)
