@@ -1,6 +1,6 @@
 #!/bin/sh
 # How the shipped posterior in pretrained_G/ got its weights: the two chains of train_pretrained.sh
-# are trained further, with the present first guess and with optics given for half of the stacks.
+# are trained further, with version 4 of the first guess and with optics given for half of the stacks.
 # From each of them comes another chain with a prior on functions. Then their draws and tails.
 #
 #     sh checkpoint/F-actin/train_further.sh WORK_FOLDER
