@@ -14,6 +14,7 @@ from bayesdl_sim.dlbi.moments.calibration import Calibration
 from bayesdl_sim.dlbi.moments.evidence import TINY, Evidence, evidence_of
 from bayesdl_sim.dlbi.moments.imaging import Imaging
 from bayesdl_sim.dlbi.moments.statistics import Moments
+from bayesdl_sim.utils.errors import InputError
 
 __all__ = [
     "Density",
@@ -32,6 +33,7 @@ MOST_SHARED = 0.1  # correlation of emission in neighbouring frames
 HEAD_START = 150  # iterations that a start from the network's estimate saves
 MAX_EXTRAPOLATION = 0.98
 ALIVE = 1e-3  # of the mean light, in every pixel of an estimate that is polished
+LEAST = 1e-3  # of the mean image, where a sum of separable terms is less, or even negative
 
 
 class Solution(NamedTuple):
@@ -117,6 +119,8 @@ class _Step:
     def __init__(self, evidence: Evidence) -> None:
         self.evidence, self.squared = evidence, evidence.imaging.squared()
         ones = torch.ones_like(evidence.mean)
+        is_sum = len(evidence.imaging.rows) > 1
+        self.least = LEAST * float(evidence.mean.mean()) if is_sum else TINY
         self.sensitivity = evidence.frames * evidence.imaging.adjoint(ones)
         weights = [fluctuation.weight for fluctuation in evidence.fluctuations]
         self.sensitivities = [self.squared.adjoint(weight) for weight in weights]
@@ -126,8 +130,7 @@ class _Step:
     def __call__(self, light: Tensor, background: Tensor) -> tuple[Tensor, Tensor]:
         evidence = self.evidence
         expected = evidence.imaging.forward(light) + self.smooth.image(background)
-        # Sums of separable terms may be slightly negative.
-        ratio = evidence.mean / (expected + TINY).clamp(min=TINY)
+        ratio = evidence.mean / (expected + TINY).clamp(min=self.least)
         gain = evidence.frames * evidence.imaging.adjoint(ratio)
         norm = self.sensitivity
         if evidence.fluctuations:
@@ -187,6 +190,9 @@ def density_of(
     Args:
         share: weight of the fluctuations, see `evidence_of`; 0: Richardson-Lucy of the mean.
         iterations: number of accelerated iterations, in place of the choice by held-out frames.
+
+    Raises:
+        InputError: the iterations diverge.
     """
     imaging = calibration.imaging(tuple(moments.mean.shape))
     evidence = evidence_of(moments, calibration, imaging, share)
@@ -196,6 +202,11 @@ def density_of(
     iterations = max(iterations, EARLY)
     kept_at = (EARLY, min(MIDDLE, iterations))
     solution, solutions = richardson_lucy(evidence, iterations, background, kept_at)
+    if not bool(solution.light.isfinite().all()):
+        raise InputError(
+            "the estimate of the density has no finite values; --fwhm_nm, --gain and --offset set "
+            "what was estimated from the movie"
+        )
     early, middle = (solutions[number].light for number in kept_at)
     return Density(
         light=solution.light,

@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from bayesdl_sim.dlbi.blinking import FINE, MARGIN, Microscopy, simulate_movie
+from bayesdl_sim.dlbi.moments import deconvolution
 from bayesdl_sim.dlbi.moments.calibration import Calibration, calibrate
 from bayesdl_sim.dlbi.moments.deconvolution import (
     EARLY,
     MIDDLE,
+    Solution,
     density_of,
     half_difference,
     held_out_iterations,
@@ -24,6 +26,7 @@ from bayesdl_sim.dlbi.scoring.scores import truth_scores
 from bayesdl_sim.dlbi.simulation.scenes import draw_density
 from bayesdl_sim.dlbi.simulation.spots import FWHM_PER_SIGMA
 from bayesdl_sim.dlbi.simulation.switching import FLUOROPHORES
+from bayesdl_sim.utils.errors import InputError
 
 FWHM_PX, GAIN = 2.6, 2.0  # of the cell in conftest.py
 
@@ -136,6 +139,13 @@ def test_fluctuations_tell_two_emitters_that_the_mean_does_not():
         valley[name] = float(row[96] / row[88:105].max())
     assert valley["both"] < valley["mean"]
     assert solution.pulses[0] == pytest.approx(pulse, rel=0.1)
+
+
+def test_an_estimate_that_diverges_is_refused(cell, estimate, monkeypatch):
+    broken = estimate[1].light * float("nan"), estimate[1].background, ()
+    monkeypatch.setattr(deconvolution, "richardson_lucy", lambda *_, **__: (Solution(*broken), {}))
+    with pytest.raises(InputError, match="no finite values"):
+        density_of(cell[1], estimate[0], iterations=EARLY)
 
 
 def test_same_movie_same_estimate(cell, estimate):

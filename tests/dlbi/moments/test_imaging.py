@@ -36,6 +36,15 @@ def test_shapes_of_spots_are_told_apart():
     assert float((gaussian - airy).abs().max()) > 0.05 * float(airy.max())
 
 
+def test_no_variance_is_negative():
+    for fwhm in (2.2, 2.6, 4.0):
+        model = airy_imaging_of(SHAPE, fwhm)
+        fine = torch.zeros(model.fine_shape)
+        fine[FINE * MARGIN + 44, FINE * MARGIN + 61] = 1
+        image = model.squared().forward(fine)
+        assert float(image.min()) > -1e-9 * float(image.max())
+
+
 def test_adjoint():
     generator = torch.Generator().manual_seed(0)
     models = (imaging_of(SHAPE, 0.9), airy_imaging_of(SHAPE, 2.2))

@@ -54,6 +54,12 @@ def test_dense_scenes_have_more_fluorophores(tmp_path):
     assert dense.fluorophores.sum() > 2.0 * make_sample(7, 0, 24).fluorophores.sum()
 
 
+def test_estimates_of_bright_movies_with_airy_spots_are_finite():
+    """Long, bright and without much background: any negative part of a spot would show."""
+    made = make_sample(119, 2, 20, per_pixel=DENSE_PER_PIXEL)
+    assert bool(made.features.padded.isfinite().all())
+
+
 def test_what_is_stored_in_half_precision_stays_finite(tmp_path, monkeypatch):
     sample = make_sample(7, 0, 24)
     sample.features.camera[0, 1, 3, 3] = 1e9
