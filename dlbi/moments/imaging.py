@@ -13,8 +13,7 @@ from bayesdl_sim.dlbi.simulation.spots import pixel_weights, spots
 __all__ = ["Imaging", "airy_imaging_of", "imaging_of"]
 
 AIRY_REACH = 8  # camera pixels; some 95 % of the light of a spot
-# They leave 0.6 % of the spot (rms), and 1 % of its square. A single term is nowhere negative, as no
-# variance is.
+# They leave 0.6 % of the spot (rms) and 1 % of its square. A single term is nowhere negative.
 AIRY_TERMS, AIRY_SQUARED_TERMS = 3, 1
 
 
