@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -37,11 +38,18 @@ class HeldOut(NamedTuple):
     """Scores of a calibration on stacks that it was not fitted on; lower is better.
 
     `nll`: Gaussian, per pixel, up to a term that all calibrations share; `interval_error`: by how
-    much the share of a stack's lit pixels that the 90 % interval covers is off, mean over stacks.
+    much the share of a stack's lit pixels that the 90 % interval covers is off, mean over stacks;
+    `nll_error`: standard error of the difference of `nll` from that without further factors.
     """
 
     nll: float
     interval_error: float
+    nll_error: float = 0.0
+
+    def is_better_than(self, without: HeldOut) -> bool:
+        """Whether it lowers both, the likelihood by more than its error."""
+        gain = without.nll - self.nll
+        return gain > self.nll_error and self.interval_error < without.interval_error
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,8 +79,9 @@ def fit_calibration(
     of the image or the same for all, are kept only if, fitted without some cells, they lower both
     the negative log-likelihood on these and the interval error of their stacks; each fifth of the
     cells is left out, and each structure: what is right on average and wrong for samples that the
-    fit has not seen is not worth a better average. Of two ways that do, the likelier one is taken.
-    Deviations are multiplied by them first. The scale is `c^2 = < z^2 >` (`variance_scale`), every
+    fit has not seen is not worth a better average. The likelihood has to gain more than the
+    standard error of that. Of two ways that do, the likelier one is taken. Deviations are
+    multiplied by them first. The scale is `c^2 = < z^2 >` (`variance_scale`), every
     cell with the same weight. The probability map is the cells' mean distribution of `Phi(z / c)`,
     monotone by construction; it is kept only if, fitted without a group of cells, it lowers the
     quantile calibration error on that group. The conformal factors are those of
@@ -95,9 +104,9 @@ def fit_calibration(
         [FittedPixels(_standardised(stack), stack.features, stack.brightness) for stack in cell]
         for cell in cells
     ]
-    groups = [_folds(len(cells)), _structures(cells)]
+    groups = [parts for parts in (_folds(len(cells)), _structures(cells)) if parts]
     without, *tried = _held_out(stacks, groups)
-    helping = [pair for pair in enumerate(tried) if all(np.less(pair[1], without))]
+    helping = [pair for pair in enumerate(tried) if pair[1].is_better_than(without)]
     constant, with_it = min(helping or enumerate(tried), key=lambda pair: pair[1].nll)
     better = bool(helping)
     by_features = _feature_scale(stacks, bool(constant)) if better else None
@@ -178,8 +187,12 @@ def _held_out(
                 z = stack.z / factor
                 nll[way].append(float(np.mean(np.log(scale * factor) + 0.5 * (z / scale) ** 2)))
                 off[way].append(abs(_lit_coverage(z / reach, stack.brightness) - INTERVAL))
-    scores = zip(nll, off, strict=True)
-    return tuple(HeldOut(float(np.mean(loss)), float(np.mean(errors))) for loss, errors in scores)
+    scores = []
+    for losses, errors in zip(nll, off, strict=True):
+        gains = np.subtract(losses, nll[0])
+        error = float(gains.std(ddof=1)) / math.sqrt(len(gains) / len(ways_to_part))
+        scores.append(HeldOut(float(np.mean(losses)), float(np.mean(errors)), error))
+    return tuple(scores)
 
 
 def _structures(cells: Sequence[Sequence[CalibrationStack]]) -> list[list[int]]:

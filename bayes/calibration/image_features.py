@@ -1,8 +1,9 @@
-"""Two image-level features, and the factors on standard deviations that they predict.
+"""Three image-level features, and the factors on standard deviations that they predict.
 
 Some stacks are harder than others, which a tail cannot infer from a neighbourhood: where the
 members disagree, their deviations are rather too large, and for a dense, bright field of sharp
-filaments too small. Nor is structure wrong in the same measure as background: in dim light its
+filaments too small. In bright light, where they are small, those of the structure are too large.
+Nor is structure wrong in the same measure as background: in dim light its
 deviations are nearly right, while those of the background are too large, and one factor for both
 would take from the structure what only the background can spare. So each has its own factor, and
 pixels in between have one in between.
@@ -40,16 +41,26 @@ STRUCTURE = 0.25  # of the range between them: from here on, a pixel is structur
 RANKS = 0.6, 0.8  # quantiles: so is the brightest fifth, of which few spots fill a small part
 LEVEL, QUANTILE = 0.9, 1.6449  # share of the errors to cover, and the Gaussian deviations for it
 FITTED_PIXELS = 512  # of a stack, evenly picked
-RIDGE = 0.003  # on the squares of the standardised weights, beside the mean pinball loss
+RIDGE = 0.01  # on the squares of the standardised weights, beside the mean pinball loss
 SMOOTHING = 0.05  # of the corner of that loss, in logarithms
 SMALLEST_Z = 1e-4
 
 
 class ImageFeatures(NamedTuple):
-    """`log(<epistemic> / <aleatoric>)` of an image, and `log(contrast)`: rms of its mean."""
+    """What is known of an image as a whole, logarithms.
+
+    Attributes:
+        disagreement: `log(<epistemic> / <aleatoric>)`.
+        contrast: of the rms of the mean around its own.
+        noise: `log(<aleatoric>)`.
+    """
 
     disagreement: float
     contrast: float
+    noise: float
+
+
+TERMS = 1 + len(ImageFeatures._fields)  # with a constant
 
 
 class FittedPixels(NamedTuple):
@@ -62,15 +73,15 @@ class FittedPixels(NamedTuple):
 
 @dataclass(frozen=True)
 class FeatureScale:
-    """`c^2 = exp((1 - b) w . x + b v . x)`, `x = (1, disagreement, contrast)`, b: `brightness_of`.
+    """`c^2 = exp((1 - b) w . x + b v . x)`, `x = (1, *ImageFeatures)`, b: `brightness_of`.
 
     Features are held within those of the fit, so no image gets a factor that none was fitted to.
     Along b, from background to structure, the factor of an image rises or falls throughout.
 
     Attributes:
-        weights: w (3,), of the background.
+        weights: w (4,), of the background.
         low, high: smallest and largest `ImageFeatures` of the fit.
-        lit_weights: v (3,), of the structure; None: w holds for all pixels.
+        lit_weights: v (4,), of the structure; None: w holds for all pixels.
     """
 
     weights: tuple[float, ...]
@@ -107,7 +118,8 @@ def features_from(contrast: float, aleatoric: float, epistemic: float) -> ImageF
     """The features of an image of this contrast and these mean deviations."""
     ratio = np.log(max(epistemic, SMALL) / max(aleatoric, SMALL))
     disagreement = np.clip(ratio, -LARGEST_DISAGREEMENT, LARGEST_DISAGREEMENT)
-    return ImageFeatures(float(disagreement), float(np.log(max(contrast, SMALL))))
+    contrast, noise = (float(np.log(max(value, SMALL))) for value in (contrast, aleatoric))
+    return ImageFeatures(float(disagreement), contrast, noise)
 
 
 def brightness_of(mean: ArrayLike) -> NDArray[np.float32]:
@@ -169,8 +181,8 @@ def fit_feature_scale(stacks: Sequence[FittedPixels], constant: bool = False) ->
         hard.append(np.log(np.abs(stack.z[picked]) + SMALLEST_Z) - np.log(QUANTILE))
     design = np.concatenate(rows)
     weights = _quantile_regression(design, np.concatenate(hard))
-    weights[[0, 3] if by_brightness else [0]] -= np.mean(design @ weights)
-    pair = [_in_features(part, middle, spread) for part in (weights[:3], weights[3:])]
+    weights[[0, TERMS] if by_brightness else [0]] -= np.mean(design @ weights)
+    pair = [_in_features(part, middle, spread) for part in (weights[:TERMS], weights[TERMS:])]
     low, high = (ImageFeatures(*extreme(features, axis=0).tolist()) for extreme in (np.min, np.max))
     return FeatureScale(pair[0], low, high, pair[1] if by_brightness else None)
 
@@ -182,8 +194,8 @@ def _in_features(weights: NDArray, middle: NDArray, spread: NDArray) -> tuple[fl
 
 
 def _quantile_regression(design: NDArray, target: NDArray) -> NDArray:
-    """Weights (6,) of the smallest mean pinball loss, with a ridge on all but two constants."""
-    ridge = RIDGE * np.array([0.0, 1, 1, 0, 1, 1])
+    """Weights (2 `TERMS`,) of the smallest mean pinball loss, with a ridge on all but constants."""
+    ridge = RIDGE * (np.arange(2 * TERMS) % TERMS > 0)
 
     def loss(weights: NDArray) -> tuple[float, NDArray]:
         rest = target - design @ weights

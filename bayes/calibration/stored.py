@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bayesdl_sim.bayes.calibration.image_features import FeatureScale, ImageFeatures
+from bayesdl_sim.bayes.calibration.image_features import TERMS, FeatureScale, ImageFeatures
 from bayesdl_sim.bayes.calibration.recalibration import Calibration
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import read_json, write_json
@@ -33,13 +33,14 @@ __all__ = ["CALIBRATION_FILE", "find_calibration", "read_calibrations", "write_c
 
 CALIBRATION_FILE = "calibration.json"
 FORMAT = "BayesDL-SIM calibration"
-VERSION = 5  # 3 and 4 had a factor by other features, of which 3 had no weights of the structure
-NESTED = (3, 4, VERSION)
+VERSION = 6  # 3 to 5 had a factor by other features, of which 3 had no weights of the structure
+NESTED = (3, 4, 5, VERSION)
 OLDER = (1, 2)  # held one calibration, of all members; the first had no factor by features
 LARGEST_EXPONENT = 100.0  # e^100 is no factor of a standard deviation
 
 _NUMBER = number()
-_PAIR = list_of(_NUMBER, length=2)
+_FEATURES = list_of(_NUMBER, length=TERMS - 1)
+_WEIGHTS = list_of(_NUMBER, length=TERMS)
 _CONFORMAL = record(
     {
         "alpha": number(above=0, below=1),
@@ -70,8 +71,8 @@ def _rising(value: Any, place: str) -> list[float]:
 
 def _feature_scale(value: Any, place: str) -> FeatureScale:
     """A scale whose factors are finite and positive for every pixel of every image."""
-    three = list_of(_NUMBER, length=3)
-    kinds = {"weights": three, "low": _PAIR, "high": _PAIR, "lit_weights": optional(maybe(three))}
+    lit = optional(maybe(_WEIGHTS))
+    kinds = {"weights": _WEIGHTS, "low": _FEATURES, "high": _FEATURES, "lit_weights": lit}
     stored = record(kinds)(value, place)
     low, high = (ImageFeatures(*stored[name]) for name in ("low", "high"))
     lit = stored.get("lit_weights")

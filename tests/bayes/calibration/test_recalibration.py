@@ -30,9 +30,8 @@ def test_apply_scales_the_three_deviations_and_keeps_their_law():
 
 
 def test_apply_measures_each_image_of_a_batch():
-    rule = Calibration(
-        2.0, FeatureScale((0.0, 0.0, 2.0), ImageFeatures(-9.0, -9.0), ImageFeatures(9.0, 9.0))
-    )
+    limits = ImageFeatures(-9.0, -9.0, -9.0), ImageFeatures(9.0, 9.0, 9.0)
+    rule = Calibration(2.0, FeatureScale((0.0, 0.0, 2.0, 0.0), *limits))
     generator = torch.Generator().manual_seed(1)
     one = torch.rand(1, 1, 16, 16, generator=generator)
     mean, sigma = torch.cat([one, 3 * one]), torch.full((2, 1, 16, 16), 0.1)
@@ -46,8 +45,8 @@ def test_apply_measures_each_image_of_a_batch():
 
 
 def test_apply_tells_background_from_structure():
-    limits = ImageFeatures(-9.0, -9.0), ImageFeatures(9.0, 9.0)
-    rule = Calibration(1.5, FeatureScale((0.0, 0.0, 0.0), *limits, (2.0, 0.0, 0.0)))
+    limits = ImageFeatures(-9.0, -9.0, -9.0), ImageFeatures(9.0, 9.0, 9.0)
+    rule = Calibration(1.5, FeatureScale((0.0,) * 4, *limits, (2.0, 0.0, 0.0, 0.0)))
     mean = torch.zeros(1, 1, 20, 20)
     mean[..., 12:, :] = 1.0
     sigma = torch.full_like(mean, 0.1)

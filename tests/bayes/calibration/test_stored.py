@@ -89,7 +89,7 @@ def test_members_that_are_not_nested_are_not_written(path, pair):
         write_calibrations(path, [odd, pair[1]])
 
 
-@pytest.mark.parametrize("version", [3, 4])
+@pytest.mark.parametrize("version", [3, 4, 5])
 def test_a_factor_by_features_of_another_version_is_refused(path, pair, version):
     stored = read_json(path)
     write_json(path, stored | {"version": version})
@@ -115,7 +115,7 @@ def test_a_file_of_one_calibration_is_of_all_its_members(tmp_path, pair, version
     assert find_calibration(tmp_path, None, FIRST)[0] is None
 
 
-ZERO = [0.0, 0.0]
+ZERO = [0.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize(
@@ -132,15 +132,15 @@ ZERO = [0.0, 0.0]
         {"members": 0},
         {"by_features": 3},
         {"by_features": {"weights": [1.0], "low": ZERO, "high": ZERO}},
-        {"by_features": {"weights": [1.0, 0.0, None], "low": ZERO, "high": ZERO}},
-        {"by_features": {"weights": [1e5, 0.0, 0.0], "low": ZERO, "high": ZERO}},
-        {"by_features": {"weights": [0.0] * 3, "low": ZERO, "high": ZERO, "lit_weights": [1.0]}},
+        {"by_features": {"weights": [1.0, 0.0, 0.0, None], "low": ZERO, "high": ZERO}},
+        {"by_features": {"weights": [1e5, 0.0, 0.0, 0.0], "low": ZERO, "high": ZERO}},
+        {"by_features": {"weights": [0.0] * 4, "low": ZERO, "high": ZERO, "lit_weights": [1.0]}},
         {
             "by_features": {
-                "weights": [0.0] * 3,
+                "weights": [0.0] * 4,
                 "low": ZERO,
                 "high": ZERO,
-                "lit_weights": [1e5] * 3,
+                "lit_weights": [1e5] * 4,
             }
         },
         {"fitted_on": []},
