@@ -19,7 +19,11 @@ from bayesdl_sim.utils.errors import InputError
 __all__ = ["Calibration", "Spots", "calibrate", "noise_line", "spot_width"]
 
 SIGMA_RANGE = (0.6, 3.0)  # camera pixels
-WIDTH_SPREAD = 0.05  # relative standard deviation of the width from emission to emission
+# Relative standard deviation of the width from emission to emission: usual, how well that is known,
+# and the largest.
+WIDTH_SPREAD, UNSURE_SPREAD, MOST_SPREAD = 0.05, 0.03, 0.2
+# Three widths in standard deviations, and their weights: exact for moments up to the fifth.
+NODES = ((-(3**0.5), 1 / 6), (0.0, 2 / 3), (3**0.5, 1 / 6))
 LOWEST_FREQUENCY = 0.04  # cycles per pixel; below, slow changes of the whole field dominate
 AIRY_MARGIN = 20.0  # nats by which Airy spots must explain the spectrum better than Gaussian ones
 LEAST_BLINKING = 0.05  # power of the blinking at low frequencies relative to the noise
@@ -94,7 +98,10 @@ def _checker_leak(sigma: float) -> float:
     """Power of a spot behind the filter (1, -2, 1) over that before it, white noise set to 1."""
     frequency = (np.arange(512) + 0.5) / 1024
     passed = (2 - 2 * np.cos(2 * np.pi * frequency)) ** 2 / 6
-    power = _aliased_power(frequency, sigma)
+    power = sum(
+        weight * _aliased_power(frequency, sigma * (1 + WIDTH_SPREAD * node))
+        for node, weight in NODES
+    )
     return float((passed * power).sum() / power.sum())
 
 
@@ -118,22 +125,25 @@ def spot_width(moments: Moments) -> Spots:
     Fluorophores blink independently, so the expected power of their fluctuations is that of a
     single spot whatever the structure: `P(k) = A |h(k)|^2 + N`. `h` is a Gaussian or an Airy spot,
     integrated over pixels, with its aliases; its width, A and N maximise the Whittle likelihood.
+    The width of Gaussians differs from emission to emission, by a spread that is fitted, too: at
+    high frequencies the narrow ones dominate.
     """
     height, width = moments.mean.shape
     rows, columns = np.fft.fftfreq(height), np.fft.rfftfreq(width)
     use = np.hypot(rows[:, None], columns[None]) >= LOWEST_FREQUENCY
     power = np.maximum(moments.spectrum.double().numpy()[use], 1e-30)
 
-    def gaussian(sigma: float) -> NDArray:
-        return (_aliased_power(rows, sigma)[:, None] * _aliased_power(columns, sigma)[None])[use]
+    def gaussian(sigma: float, spread: float) -> NDArray:
+        return _gaussian_power(rows, columns, sigma, spread)[use]
 
-    def airy(sigma: float) -> NDArray:
+    def airy(sigma: float, _: float) -> NDArray:
         return _airy_power(rows, columns, sigma * FWHM_PER_SIGMA)[use]
 
-    loss, (amplitude, noise, sigma) = _whittle_fit(power, gaussian, (0.8, 1.3, 1.9))
-    airy_loss, (_, _, airy_sigma) = _whittle_fit(power, airy, (1.06 * sigma,))
     # Frames are compared with their neighbours: half as many differences are independent.
-    gained = (loss - airy_loss) * moments.frames / 2
+    independent = moments.frames / 2
+    loss, (amplitude, noise, sigma) = _whittle_fit(power, independent, gaussian, (0.8, 1.3, 1.9))
+    airy_loss, (_, _, airy_sigma) = _whittle_fit(power, independent, airy, (1.06 * sigma,))
+    gained = (loss - airy_loss) * independent
     # The Hann window blurs the spectrum by a variance of 1 / (3 n^2) along each axis.
     blurred = 1 / (2 * sigma**2) - 4 * np.pi**2 / 3 * (height**-2.0 + width**-2.0) / 2
     sigma = min((2 * blurred) ** -0.5, SIGMA_RANGE[1]) if blurred > 0 else SIGMA_RANGE[1]
@@ -145,39 +155,49 @@ def spot_width(moments: Moments) -> Spots:
 
 
 def _whittle_fit(
-    power: NDArray, spot: Callable[[float], NDArray], widths: tuple[float, ...]
+    power: NDArray,
+    independent: float,
+    spot: Callable[[float, float], NDArray],
+    widths: tuple[float, ...],
 ) -> tuple[float, NDArray]:
     """The least sum of `log P + power / P`, and A, N and the width of `P = A spot(width) + N`.
 
     Args:
+        independent: number of spectra that the power is the mean of.
+        spot: of the width and of its spread, for which a Gaussian prior counts.
         widths: to start from.
     """
 
     def loss(parameters: NDArray) -> float:
-        amplitude, noise, width = np.exp(parameters)
-        expected = amplitude * spot(width) + noise
-        return float(np.mean(np.log(expected) + power / expected))
+        amplitude, noise, width = np.exp(parameters[:3])
+        expected = amplitude * spot(width, parameters[3]) + noise
+        off = (parameters[3] - WIDTH_SPREAD) / UNSURE_SPREAD
+        prior = 0.5 * off**2 / (independent * len(power))
+        return float(np.mean(np.log(expected) + power / expected)) + prior
 
     noise, best = np.quantile(power, 0.1), None
-    bounds = [(-60, 60), (-60, 60), tuple(np.log(SIGMA_RANGE))]
+    bounds = [(-60, 60), (-60, 60), tuple(np.log(SIGMA_RANGE)), (0.0, MOST_SPREAD)]
     for width in widths:
         start = np.log([max(np.quantile(power, 0.98) - noise, 0.01 * noise), noise, width])
+        start = np.append(start, WIDTH_SPREAD)
         fit = minimize(loss, start, method="L-BFGS-B", bounds=bounds)
         best = fit if best is None or fit.fun < best.fun else best
-    return best.fun * len(power), np.exp(best.x)
+    return best.fun * len(power), np.exp(best.x[:3])
+
+
+def _gaussian_power(rows: NDArray, columns: NDArray, sigma: float, spread: float) -> NDArray:
+    """|h|^2 (h, w) of pixel-integrated Gaussians, averaged over widths of that relative spread."""
+    power = np.zeros((len(rows), len(columns)))
+    for node, weight in NODES:
+        width = sigma * (1 + spread * node)
+        power += weight * np.outer(_aliased_power(rows, width), _aliased_power(columns, width))
+    return power
 
 
 def _aliased_power(frequency: NDArray, sigma: float) -> NDArray:
-    """|h|^2 of a pixel-integrated Gaussian, summed over the aliases of the camera's sampling.
-
-    Averaged over emissions whose widths differ by `WIDTH_SPREAD`: at high frequencies the narrow
-    ones dominate, and the estimate of a single width would be too small.
-    """
+    """|h|^2 of a pixel-integrated Gaussian, summed over the aliases of the camera's sampling."""
     shifted = frequency[:, None] + np.arange(-2, 3)[None]
-    power = np.zeros(shifted.shape)
-    for node, weight in ((-np.sqrt(3), 1 / 6), (0.0, 2 / 3), (np.sqrt(3), 1 / 6)):
-        width = sigma * (1 + WIDTH_SPREAD * node)
-        power += weight * np.exp(-4 * (np.pi * width * shifted) ** 2)
+    power = np.exp(-4 * (np.pi * sigma * shifted) ** 2)
     return (power * np.sinc(shifted) ** 2).sum(axis=1)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from bayesdl_sim.utils.errors import InputError
 
@@ -14,6 +16,8 @@ __all__ = ["BLOCK", "MomentSums", "Moments", "moments_of"]
 BLOCK = 50  # frames; within a block the fall of intensity by bleaching is smooth
 SMOOTH_FROM = 10  # frames of a block from which the trend of its light is modelled
 RUN = 10  # frames; longer than most emissions
+SPOT = 6  # pixels; fluctuations of emitters correlate within it, those of a lamp everywhere
+CERTAIN = 3.0  # standard errors by which a flicker has to exceed the emitters
 CHECKER = 36.0  # squared norm of the outer product of (1, -2, 1) with itself
 
 
@@ -167,13 +171,28 @@ class MomentSums:
         # A flicker of the lamp changes the whole image at once, and is no signal of single
         # emitters.
         difference = difference - difference.mean((1, 2), keepdim=True)
-        share = (difference * shape).sum((1, 2)) / shape.square().sum().clamp(min=1e-12)
+        share = _flicker(difference, shape) / shape.square().sum().clamp(min=1e-12)
         difference = difference - share[:, None, None] * shape
         along = difference[:, :-2] - 2 * difference[:, 1:-1] + difference[:, 2:]
         checker = along[:, :, :-2] - 2 * along[:, :, 1:-1] + along[:, :, 2:]
         self._noise += checker.square().sum(0)
         self._spectrum += torch.fft.rfft2(difference * self._window).abs().square().sum(0)
         self._differences += len(difference)
+
+
+def _flicker(difference: Tensor, shape: Tensor) -> Tensor:
+    """Inner products (n,) of differences (n, H, W) with the image, as far as a lamp causes them.
+
+    Emitters contribute to them, too: in a field of few structures so much that without these
+    products the spots would seem too narrow. Their sum of squares is that of the products of
+    neighbours; what exceeds it belongs to a lamp.
+    """
+    product = difference * shape
+    shares = product.sum((1, 2))
+    near = avg_pool2d(product[:, None], 2 * SPOT + 1, 1, SPOT, divisor_override=1)[:, 0]
+    of_emitters = float((product * near).sum()) * (1 + CERTAIN * math.sqrt(2 / len(shares)))
+    total = float(shares.square().sum())
+    return shares * min(max(1 - of_emitters / max(total, 1e-30), 0.0), 1.0)
 
 
 def _trend(block: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bayesdl_sim.dlbi.blinking import Microscopy, simulate_movie
+from bayesdl_sim.dlbi.blinking import FINE, MARGIN, Microscopy, simulate_movie
 from bayesdl_sim.dlbi.moments.calibration import calibrate, noise_line, spot_width
 from bayesdl_sim.dlbi.moments.statistics import moments_of
 from bayesdl_sim.dlbi.simulation.scenes import draw_density
@@ -28,6 +28,37 @@ def test_width_whatever_structure_and_switching(fwhm, name):
     movie = simulate_movie(density, 1200.0, 120, generator, FLUOROPHORES[name], microscopy)
     sigma, _, _ = spot_width(moments_of(movie.counts))
     assert FWHM_PER_SIGMA * sigma == pytest.approx(fwhm, rel=0.06)
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.1])
+def test_width_of_the_usual_emission_whatever_its_spread(jitter):
+    generator = torch.Generator().manual_seed(8)
+    density = draw_density("MT", (40, 40), 20.0, generator, 0.5)
+    microscopy = Microscopy(fwhm_px=2.8, photons=1000.0, width_jitter=jitter)
+    movie = simulate_movie(density, 3000.0, 150, generator, microscopy=microscopy)
+    sigma, _, _ = spot_width(moments_of(movie.counts))
+    assert FWHM_PER_SIGMA * sigma == pytest.approx(2.8, rel=0.03)
+
+
+def test_width_where_little_fluoresces():
+    """Two clusters fluctuate like few numbers, as a lamp that flickers would make them."""
+    generator = torch.Generator().manual_seed(6)
+    density = torch.zeros(FINE * (48 + 2 * MARGIN), FINE * (48 + 2 * MARGIN))
+    for y, x in ((20, 14), (30, 35)):
+        density[FINE * (MARGIN + y) :, FINE * (MARGIN + x) :][:20, :20] = 1.0
+    microscopy = Microscopy(fwhm_px=3.2, photons=400.0)
+    movie = simulate_movie(density, 2000.0, 200, generator, microscopy=microscopy)
+    sigma, _, _ = spot_width(moments_of(movie.counts))
+    assert FWHM_PER_SIGMA * sigma == pytest.approx(3.2, rel=0.05)
+
+
+def test_width_whatever_the_lamp_does():
+    generator = torch.Generator().manual_seed(7)
+    density = draw_density("MT", (40, 40), 20.0, generator, 0.5)
+    movie = simulate_movie(density, 3000.0, 150, generator, microscopy=Microscopy(fwhm_px=2.8))
+    lamp = 1 + 0.1 * torch.randn((150, 1, 1), generator=generator)
+    sigma, _, _ = spot_width(moments_of((movie.counts - 100) * lamp + 100))
+    assert FWHM_PER_SIGMA * sigma == pytest.approx(2.8, rel=0.05)
 
 
 @pytest.mark.parametrize("kernel", ["gaussian", "airy"])
