@@ -21,7 +21,7 @@ __all__ = ["Calibration", "Spots", "calibrate", "noise_line", "spot_width"]
 SIGMA_RANGE = (0.6, 3.0)  # camera pixels
 # Relative standard deviation of the width from emission to emission: usual, how well that is known,
 # and the largest.
-WIDTH_SPREAD, UNSURE_SPREAD, MOST_SPREAD = 0.05, 0.03, 0.2
+WIDTH_SPREAD, UNSURE_SPREAD, MOST_SPREAD = 0.05, 0.03, 0.1
 # Three widths in standard deviations, and their weights: exact for moments up to the fifth.
 NODES = ((-(3**0.5), 1 / 6), (0.0, 2 / 3), (3**0.5, 1 / 6))
 LOWEST_FREQUENCY = 0.04  # cycles per pixel; below, slow changes of the whole field dominate
