@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, label
+from scipy.stats import median_abs_deviation
 from skimage.measure import regionprops
 from torch import Tensor
 
@@ -34,6 +35,8 @@ ALSO_SPOTS, GAP_TO_SPOTS = 0.35, 5.0  # the same where so much of the rest, by a
 REST_HEIGHTS = (0.5, 0.35)  # of the brightest of the rest, at which its places are looked at
 ENOUGH_PLACES = 200  # of them
 NOTHING_ELSE = 50.0  # times the rest; that is then haze, and the spots are the structure
+SEEN = 3.7  # standard deviations by which the rest exceeds its median; 2.6 for noise alone
+NOISE_LEFT = 0.323  # of white noise, after the lens over what the lens takes away
 HALF_HEIGHTS = (0.5, 0.35, 0.25, 0.17)  # half the height of the faintest over the brightest light
 DARK_AROUND = 0.4  # of a spot, beside it, where other structure may lie
 LARGEST, LONGEST = 16.0, 2.0  # raw pixels, radius of a spot at half its height; times its width
@@ -141,10 +144,13 @@ def field_light(frames: Tensor) -> FieldLight:
 
     The structure is as bright as the 99.5th percentile, and as its 13th highest peak: few beads
     fill less than half a per cent of a large field. Spots that are `GAP` times as bright as
-    everything else are left out of it, unless there is next to nothing else. Where all else are
-    spots, too, they may be the structure, and the gap has to be wider.
+    everything else are left out of it, unless there is next to nothing else but noise. Where all
+    else are spots, too, they may be the structure, and the gap has to be wider.
     """
-    light = gaussian(frames.mean(dim=0), 1.0).clamp(min=0.0)
+    mean = frames.mean(dim=0)
+    light = gaussian(mean, 1.0)
+    fine = (mean - light).cpu().numpy()
+    light = light.clamp(min=0.0)
     values = light.cpu().numpy()
     for share in HALF_HEIGHTS:
         level = share * values.max()
@@ -154,7 +160,9 @@ def field_light(frames: Tensor) -> FieldLight:
         rest = np.where(spots, 0.0, values)
         if _has_gap(level, rest):
             usual = _percentile(torch.from_numpy(values[~spots]))
-            if values.max() < NOTHING_ELSE * usual:
+            noise = NOISE_LEFT * float(median_abs_deviation(fine[~spots], scale="normal"))
+            is_seen = usual - np.median(values[~spots]) > SEEN * noise
+            if is_seen and values.max() < NOTHING_ELSE * usual:
                 return FieldLight(light, usual, True)
             break
     peaks = light * (light == largest_within(light, SPOT_REACH))

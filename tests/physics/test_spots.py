@@ -75,6 +75,18 @@ def test_beads_alone_are_structure():
     assert dimming(field_light(field)) is None
 
 
+@pytest.mark.parametrize("signal", [5.0, 50.0])
+def test_a_few_beads_in_noise_are_structure(signal):
+    """In dim light the noise of the empty field is no structure that they outshine."""
+    generator = torch.Generator().manual_seed(6)
+    rows, columns = torch.arange(128.0)[:, None], torch.arange(128.0)
+    light = torch.ones(128, 128)
+    for y, x in ((50, 37), (64, 23), (90, 45), (97, 123), (109, 8)):
+        light += signal * torch.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * 2.0**2))
+    counts = torch.poisson(light.expand(9, -1, -1), generator=generator)
+    assert dimming(MeasuredFrames(counts).light) is None
+
+
 def test_structures_are_not_dimmed():
     for scene in simulated_cells(313, 24, 1, 96):
         for raw in scene.raw:
