@@ -13,6 +13,7 @@ from functools import cache
 import torch
 from numpy.typing import NDArray
 from scipy.signal import firwin
+from scipy.stats import norm
 from torch import Tensor
 
 from bayesdl_sim.physics.patterns.bands import power
@@ -27,6 +28,8 @@ LEFT = 0.01  # of the score of the oddest line, which the border of the field le
 AROUND, RING = 8, 9  # lines in which one is located; frequencies that are averaged
 EDGE = 8  # lines at the border of the field, where the filter meets its mirror image
 ODD = 8.0  # standard errors of the mean over a line
+FEW_PASS = 0.4  # cycles per pixel, which few lenses pass, and none well
+SHARP, CHANCE = 0.5, 0.01  # of the offset of a pair, there; that noise alone has that in a field
 MOST_ODD = 0.04  # of the lines; where more stand out, all differ, and none can be left out
 ALL_DIFFER = 2.0  # standard errors by which the means of the others may scatter; 1.8 in good stacks
 
@@ -35,7 +38,8 @@ def odd_lines(mean: Tensor) -> Tensor:
     """Mask of the pixels in a row or column unlike its neighbours: (H, W), true where they are.
 
     Beyond the cut-off of any lens, the mean over such a line is eight standard errors away from
-    zero, in most parts of its length alike. None are odd where more than 4 % of the lines are.
+    zero, in most parts of its length alike. Of two adjacent lines, the offset is that far from zero
+    at all frequencies together. None are odd where more than 4 % of the lines are.
 
     Args:
         mean: (H, W) counts, mean of the nine frames, finite.
@@ -81,9 +85,12 @@ def _odd(lines: Tensor) -> Tensor:
         worst = int(score.argmax())
         first = first or float(score[worst])
         if not float(score[worst]) > max(ODD, LEFT * first):
-            limit = max(ALL_DIFFER, LEFT * first)
-            alike = 1.48 * float(mean[EDGE:-EDGE].abs().median()) < limit
-            return odd & (alike and int(odd.sum()) <= most)
+            pair = _odd_pair(segments - excess, odd)
+            if pair is None:
+                limit = max(ALL_DIFFER, LEFT * first)
+                alike = 1.48 * float(mean[EDGE:-EDGE].abs().median()) < limit
+                return odd & (alike and int(odd.sum()) <= most)
+            worst = pair
         near = slice(max(worst - AROUND, 0), worst + AROUND + 1)
         matched = [place[near] for place in _matched(segments - excess, odd)]
         width, place = divmod(int(torch.cat(matched).argmax()), len(matched[0]))
@@ -114,12 +121,8 @@ def _matched(segments: Tensor, odd: Tensor) -> list[Tensor]:
         odd: (n,), lines that are not tested again.
     """
     count = len(segments)
-    spectrum = torch.fft.rfft(torch.cat([segments, segments.flip(0)]), dim=0)
-    along = torch.fft.fft(spectrum, dim=1)
-    usual = power(along[:, 1:5]).mean(dim=1)
-    usual = torch.nn.functional.avg_pool1d(usual[None], RING, 1, RING // 2, False, False)[0]
-    usual = usual.clamp(min=1e-30)
-    singles = torch.fft.irfft(along[:, 0] / usual, n=2 * count)[:count]
+    spectrum, usual = _across(segments)
+    singles = torch.fft.irfft(spectrum.sum(dim=1) / usual, n=2 * count)[:count]
     one, next_one, third = torch.fft.irfft(1 / usual, n=2 * count)[:3]
     pairs = torch.cat([singles[:-1] + singles[1:], singles[:1] * 0])
     triples = torch.cat([pairs[:-2] + singles[2:], singles[:2] * 0])
@@ -132,6 +135,55 @@ def _matched(segments: Tensor, odd: Tensor) -> list[Tensor]:
         (total.abs() / variance.clamp(min=1e-30).sqrt()).masked_fill(odd, 0.0)
         for total, variance in sums
     ]
+
+
+def _odd_pair(segments: Tensor, odd: Tensor) -> int | None:
+    """A line of two adjacent ones that are off alike, if any are.
+
+    Beyond any lens, two such lines nearly cancel. All frequencies are therefore used, weighted as
+    for `_matched`, and those beyond most lenses have to show at least half of the same offset, more
+    surely the more lines stand out. A straight structure along the lines has less there.
+
+    Args:
+        segments: (n, s), without what the odd lines had too much.
+        odd: (n,), lines that are not tested again.
+    """
+    count = len(segments)
+    if min(segments.shape) < BLOCKS:
+        return None
+    spectrum, usual = _across(segments)
+    frequency = torch.arange(len(usual), device=usual.device) / (2 * count)
+    pair = 2 * torch.cos(math.pi * frequency)  # the spectrum of two lines, about their middle
+    shift = torch.exp(1j * math.pi * frequency)
+    offsets, scores = [], []
+    for lowest in (0.0, FEW_PASS):
+        weight = pair * (frequency >= lowest) / usual
+        unit = torch.fft.irfft(weight * pair, n=2 * count)[0].clamp(min=1e-30)
+        filtered = torch.fft.irfft(spectrum * (weight * shift)[:, None], n=2 * count, dim=0)
+        filtered = filtered[:count] / unit
+        along = filtered.std(dim=1)
+        uneven = (along / along[EDGE:-EDGE].square().mean().sqrt()).clamp(min=1.0)
+        offsets.append(filtered.mean(dim=1))
+        scores.append([score / uneven for score in _scores(filtered)])
+    (mean, agreed), (beyond, _) = scores
+    score = torch.minimum(mean.abs(), agreed.abs()) * (mean * agreed > 0)
+    score[odd | odd.roll(-1)] = 0.0
+    chance = CHANCE / max(int((score > ODD).sum()), 1)
+    sharp = (offsets[1] / offsets[0] > SHARP) & (beyond.abs() > norm.isf(chance / 2))
+    worst = int((score * sharp).argmax())
+    return worst if sharp[worst] and float(score[worst]) > ODD else None
+
+
+def _across(segments: Tensor) -> tuple[Tensor, Tensor]:
+    """Spectrum across the lines and their mirror image (f, s), and its usual power (f,).
+
+    The usual power is that of what changes slowly along the lines.
+    """
+    segments = segments - segments.mean()
+    spectrum = torch.fft.rfft(torch.cat([segments, segments.flip(0)]), dim=0)
+    usual = power(torch.fft.fft(spectrum, dim=1)[:, 1:5]).mean(dim=1)
+    usual = torch.nn.functional.avg_pool1d(usual[None], RING, 1, RING // 2, False, False)[0]
+    return spectrum, usual.clamp(min=1e-30)
 
 
 def _beyond(segments: Tensor) -> Tensor:

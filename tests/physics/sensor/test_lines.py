@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from bayesdl_sim.physics.optics import Optics, apply_otf, otf
 from bayesdl_sim.physics.patterns.measured import MeasuredFrames
 from bayesdl_sim.physics.sensor.lines import line_noise, odd_lines
 
@@ -38,6 +39,30 @@ def test_rows_and_columns_of_other_offsets_are_found_together(good):
     raw[:, :, 90:92] -= 90
     raw[:, 50] += 20
     assert rows_and_columns(odd_lines(raw.mean(dim=0))) == [[50], [40, 90, 91]]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("column", [15, 60, 61, 120])
+def test_a_pair_of_columns_is_found_although_it_nearly_cancels_beyond_the_lens(good, column, sign):
+    raw = good.clone()
+    raw[:, :, column : column + 2] += 20 * sign
+    assert rows_and_columns(odd_lines(raw.mean(dim=0))) == [[], [column, column + 1]]
+
+
+@pytest.mark.parametrize("cutoff", [0.28, 0.4, 0.5])
+@pytest.mark.parametrize("signal_e", [20.0, 2000.0])
+@pytest.mark.parametrize("width", [1, 2, 4])
+def test_straight_lines_of_a_sample_are_no_columns_of_the_camera(cutoff, signal_e, width):
+    """As on calibration slides: lines along the columns of the camera, through a lens."""
+    optics = Optics(na=1.0, emission_nm=500.0, pixel_size_nm=125.0 * cutoff)  # of a fine pixel
+    fine = torch.zeros(256, 288)
+    for column in (60, 110, 116, 200):
+        fine[:, column : column + width] = 1.0
+    light = apply_otf(fine, otf(optics, (256, 288)))[::2, ::2].clamp(min=0.0)
+    light = 3.0 + signal_e * light / light.max()
+    generator = torch.Generator().manual_seed(3)
+    counts = torch.poisson(light.expand(9, -1, -1), generator=generator)
+    assert not bool(odd_lines(counts.mean(dim=0)).any())
 
 
 def test_half_a_column_is_none(good):
