@@ -57,6 +57,7 @@ class SearchedPlaces:
         counts: how many of them lie in each ring.
         halves: indices of those of the flattened half plane (2h, w + 1), ring after ring.
         half_counts: how many of them lie in each ring.
+        half_waves: (n, 2) their (ky, kx) in cycles per raw pixel, kx not below 0; float64.
         of_halves: for each of `places`, the number of the one of `halves` that it, or its opposite,
             lies on.
     """
@@ -65,6 +66,7 @@ class SearchedPlaces:
     counts: list[int]
     halves: Tensor
     half_counts: list[int]
+    half_waves: Tensor
     of_halves: Tensor
 
 
@@ -149,7 +151,8 @@ def _searched(shape: tuple[int, int], device: torch.device | str) -> SearchedPla
     rows = torch.where(opposite, -rows % height, rows)
     columns = torch.where(opposite, width - columns, columns)
     on_half = rows * (width // 2 + 1) + columns
-    halves = on_half[~opposite]
+    halves, fy = on_half[~opposite], frequencies((height, width), device)[0][:, 0]
+    half_rows, half_columns = rows[~opposite], columns[~opposite]
     number = places.new_zeros(height * (width // 2 + 1))
     number[halves] = torch.arange(len(halves), device=device)
     counts = [
@@ -161,6 +164,7 @@ def _searched(shape: tuple[int, int], device: torch.device | str) -> SearchedPla
         counts=counts[0],
         halves=halves,
         half_counts=counts[1],
+        half_waves=torch.stack([fy[half_rows], half_columns.to(fy) / width], dim=1),
         of_halves=number[on_half],
     )
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from bayesdl_sim.physics.patterns.bands import power
 from bayesdl_sim.physics.patterns.correlation import Field, Reference
 
-__all__ = ["amplitudes", "score_map", "scores_of"]
+__all__ = ["amplitudes", "heights", "score_map"]
 
 STRENGTH_REACH = 2  # raw pixels around a point, over which the strength of a band is averaged
 RIDGE = 1e-3  # of the largest template power: keeps scores without a template from exploding
@@ -33,9 +33,8 @@ def amplitudes(ref: Reference, image: Tensor, field: Field) -> Tensor:
         image: (h, w) of `correlation.filtered`.
 
     Returns:
-        (n,) complex, at `SearchedPlaces.places`; for a real image at `halves[of_halves]`, the
-        places or their opposites, whose value is the complex conjugate. Noise has a mean square of
-        1.
+        (n,) complex, at `SearchedPlaces.places`; for a real image at `SearchedPlaces.halves`, since
+        their opposites have the complex conjugate. Noise has a mean square of 1.
     """
     shape = (2 * image.shape[0], 2 * image.shape[1])
     product = image * ref.sample
@@ -46,8 +45,7 @@ def amplitudes(ref: Reference, image: Tensor, field: Field) -> Tensor:
         correlation = torch.fft.fft2(product, s=shape).flatten()[searched.places]
         return correlation / _usual(correlation, usual[searched.of_halves], searched.counts)
     correlation = torch.fft.rfft2(product, s=shape).flatten()[searched.halves]
-    normalised = correlation / _usual(correlation, usual, searched.half_counts)
-    return normalised[searched.of_halves]
+    return correlation / _usual(correlation, usual, searched.half_counts)
 
 
 def _usual(correlation: Tensor, usual: Tensor, counts: list[int]) -> Tensor:
@@ -59,24 +57,23 @@ def _usual(correlation: Tensor, usual: Tensor, counts: list[int]) -> Tensor:
     return (usual * raised.repeat_interleave(lengths)).sqrt()
 
 
+def heights(amplitudes: Tensor) -> Tensor:
+    """Moduli of `amplitudes` over `sqrt(ln 2)`, so that noise has a median of 1 or less."""
+    return (power(amplitudes) / math.log(2.0)).sqrt()
+
+
 def score_map(ref: Reference, image: Tensor, field: Field) -> Tensor:
     """Score of each wave vector for a shifted band: (2h, 2w), at half frequencies.
 
-    The modulus of `amplitudes` over `sqrt(ln 2)`, so that noise has a median of 1 or less. Zero
-    where `ANNULUS` is far.
+    The `heights` of its amplitudes; zero where `ANNULUS` is far.
 
     Args:
-        image: (h, w) of `correlation.filtered`.
+        image: (h, w) of `correlation.filtered`, complex.
     """
-    return scores_of(amplitudes(ref, image, field)[None], field)[0]
-
-
-def scores_of(amplitudes: Tensor, field: Field) -> Tensor:
-    """Moduli of n `amplitudes` over `sqrt(ln 2)`, on maps (n, 2h, 2w)."""
     height, width = (2 * n for n in field.transfer.shape)
-    score = (power(amplitudes) / math.log(2.0)).sqrt()
-    maps = score.new_zeros(len(score), height * width).index_copy(1, field.searched.places, score)
-    return maps.reshape(-1, height, width)
+    score = heights(amplitudes(ref, image, field))
+    whole = score.new_zeros(height * width).index_copy(0, field.searched.places, score)
+    return whole.reshape(height, width)
 
 
 def _of_random_phases(

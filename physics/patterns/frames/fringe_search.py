@@ -17,7 +17,6 @@ from torch import Tensor
 
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
 from bayesdl_sim.physics.optics import Optics
-from bayesdl_sim.physics.patterns.bands import frequencies
 from bayesdl_sim.physics.patterns.correlation import (
     ANNULUS,
     Field,
@@ -30,7 +29,7 @@ from bayesdl_sim.physics.patterns.frames.partition import PARTITIONS, STATED, we
 from bayesdl_sim.physics.patterns.measured import MeasuredFrames
 from bayesdl_sim.physics.patterns.noise import noise_weight
 from bayesdl_sim.physics.patterns.positive import positive_sample
-from bayesdl_sim.physics.patterns.scores import amplitudes, scores_of
+from bayesdl_sim.physics.patterns.scores import amplitudes, heights
 from bayesdl_sim.physics.patterns.search import SPREAD
 
 __all__ = [
@@ -51,7 +50,7 @@ DOUBTFUL_ORDER = 3.0  # the same, if the stated one is not to be believed
 FRAMES = ORIENTATIONS * PHASES
 NOT_BY_CHANCE = 0.6  # of a frame's highest peak: lower ones are side lobes
 
-PlacedGroup = tuple[set[int], tuple[int, int]]  # frames, and the place of their peak in the maps
+PlacedGroup = tuple[set[int], int]  # frames, and their peak's number among the searched places
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,16 +161,15 @@ def search_fringes(
         products.append(image * ref.sample)
         frame_amplitudes.append(amplitudes(ref, image, field))
     frame_amplitudes = torch.stack(frame_amplitudes)
-    scores = scores_of(frame_amplitudes, field)
-    fy, fx = frequencies(tuple(scores.shape[1:]), frames.device)
-    radius = torch.hypot(fy, fx)
+    waves = field.searched.half_waves
+    radius = waves.norm(dim=1)
+    scores = heights(frame_amplitudes)
     scores = scores.masked_fill((radius < ANNULUS[0]) | (radius > ANNULUS[1]), 0.0)
 
     def groups(places: list[PlacedGroup]) -> list[FringeGroup]:
-        waves = [(float(fy[row, 0]), float(fx[0, column])) for _, (row, column) in places]
         return [
-            _group(sorted(members), *wave, scores[:, row, column], products)
-            for (members, (row, column)), wave in zip(places, waves, strict=True)
+            _group(sorted(members), waves[place].tolist(), scores[:, place], products)
+            for members, place in places
         ]
 
     peaks = _by_peaks(scores)
@@ -196,22 +194,22 @@ def _is_complete(groups: list[set[int]]) -> bool:
 
 
 def _by_peaks(scores: Tensor) -> list[PlacedGroup]:
-    """Frames with a clear peak of their own, and its place in the maps (9, 2h, 2w)."""
-    highest = scores.flatten(1).max(dim=1).values
+    """Frames with a clear peak of their own, and its place, of the scores (9, n)."""
+    highest = scores.max(dim=1).values
     left, groups = set(range(len(scores))), []
     while left:
         total = sum(scores[f].square() for f in sorted(left))
-        row, column = divmod(int(total.argmax()), total.shape[1])
-        height = scores[:, row, column]
+        place = int(total.argmax())
+        height = scores[:, place]
         clear = (height >= CLEAR) & (height >= NOT_BY_CHANCE * highest)
         members = {f for f in left if bool(clear[f])}
         if not members:
             break
-        groups.append((members, (row, column)))
+        groups.append((members, place))
         left -= members
     for f in left:
-        nearest = max(groups, key=lambda group: float(scores[(f, *group[1])]), default=None)
-        if nearest and float(scores[(f, *nearest[1])]) >= AT_A_KNOWN_PLACE:
+        nearest = max(groups, key=lambda group: float(scores[f, group[1]]), default=None)
+        if nearest and float(scores[f, nearest[1]]) >= AT_A_KNOWN_PLACE:
             nearest[0].add(f)
     return groups
 
@@ -223,33 +221,33 @@ def _by_partition(
 
     Args:
         frame_amplitudes: (9, n) `scores.amplitudes`.
-        scores: (9, 2h, 2w), their moduli.
+        scores: (9, n), their heights.
 
     Returns:
         Those of the best partition, those of the stated one, and by how much it is better; no
         groups where the evidence does not suffice.
     """
     weighed = weigh_partitions(frame_amplitudes, field)
-    best, evidence = weighed.best, weighed.evidence
+    best, evidence, places = weighed.best, weighed.evidence, field.searched.half_waves
     if float(evidence[best]) < CLEAR_FAN:
         return [], [], 0.0
-    fy, fx = frequencies(tuple(scores.shape[1:]), scores.device)
 
-    def places(partition: int) -> list[PlacedGroup]:
+    def placed(partition: int) -> list[PlacedGroup]:
         groups, waves = [], weighed.waves[partition].tolist()
-        for triple, (ky, kx) in zip(PARTITIONS[partition], waves, strict=True):
+        for triple, wave in zip(PARTITIONS[partition], waves, strict=True):
             energy = math.log(2.0) * sum(scores[f].square() for f in triple)
-            away = (fy - ky).square() + (fx - kx).square()
-            place = int((energy - 0.5 * away / SPREAD**2).argmax())
-            groups.append((set(triple), divmod(place, scores.shape[2])))
+            wave = torch.tensor(wave).to(places)
+            away = torch.minimum(*((places - way * wave).square().sum(dim=1) for way in (1, -1)))
+            groups.append((set(triple), int((energy - 0.5 * away / SPREAD**2).argmax())))
         return groups
 
-    return places(best), places(STATED), float(evidence[best] - evidence[STATED])
+    return placed(best), placed(STATED), float(evidence[best] - evidence[STATED])
 
 
 def _group(
-    members: list[int], ky: float, kx: float, height: Tensor, products: list[Tensor]
+    members: list[int], wave: list[float], height: Tensor, products: list[Tensor]
 ) -> FringeGroup:
+    ky, kx = wave if wave[0] >= 0 else (-wave[0], -wave[1])
     return FringeGroup(
         frames=tuple(members),
         frequency=math.hypot(ky, kx),

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
-from bayesdl_sim.physics.patterns.bands import frequencies
 from bayesdl_sim.physics.patterns.correlation import ANNULUS, Field
 from bayesdl_sim.physics.patterns.search import SPREAD, log_evidence
 from bayesdl_sim.utils.pieces.blurring import gaussian
@@ -67,16 +66,12 @@ def weigh_partitions(amplitudes: Tensor, field: Field) -> Weighed:
     """Weighs all partitions by the joint evidence of their triples.
 
     Args:
-        amplitudes: (9, n) complex, `correlation.amplitudes` of each frame's difference from the
-            mean at the searched places of the field.
+        amplitudes: (9, n) complex, `scores.amplitudes` of each frame's difference from the mean at
+            the searched half places of the field.
         field: of the frames.
     """
-    height, width = (2 * n for n in field.transfer.shape)
-    places = field.searched.places
-    half = places % width <= width // 2  # frames are real: the other half repeats it
-    amplitudes, places = HEIGHT * amplitudes[:, half], places[half]
-    fy, fx = (f.flatten() for f in frequencies((height, width), places.device))
-    cells = _Cells(fy[places // width], fx[places % width].abs(), min(height, width))
+    amplitudes = HEIGHT * amplitudes
+    cells = _Cells(*field.searched.half_waves.unbind(dim=1), 2 * min(field.transfer.shape))
     turn, maps = cmath.exp(2j * math.pi / PHASES), []
     for a, b, c in TRIPLES:
         first, second, third = amplitudes[a], amplitudes[b], amplitudes[c]

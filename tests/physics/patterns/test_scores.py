@@ -13,7 +13,7 @@ from bayesdl_sim.physics.patterns.correlation import (
     reference,
     sample_of,
 )
-from bayesdl_sim.physics.patterns.scores import amplitudes, score_map, scores_of
+from bayesdl_sim.physics.patterns.scores import amplitudes, heights, score_map
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +41,28 @@ def test_amplitudes_do_not_depend_on_the_units_of_the_band(noisy):
     assert torch.allclose(plain, scaled, rtol=1e-3, atol=1e-3)
 
 
-def test_maps_hold_the_moduli_at_their_places_and_nothing_elsewhere(noisy):
+def test_a_map_holds_the_heights_at_their_places_and_nothing_elsewhere(noisy):
     field, ref, image = noisy
-    values = amplitudes(ref, image, field)
-    maps = scores_of(torch.stack([values, 2 * values]), field)
-    assert maps.shape == (2, *(2 * n for n in field.transfer.shape))
-    expected = values.abs() / math.sqrt(math.log(2.0))
-    assert torch.allclose(maps[1].flatten()[field.searched.places], 2 * expected)
-    assert torch.equal(maps[0], score_map(ref, image, field))
-    radius = math.floor(ANNULUS[0] * maps.shape[2]) - 2
-    assert float(maps[0, 0, :radius].abs().max()) == 0
+    scores = score_map(ref, image, field)
+    assert scores.shape == tuple(2 * n for n in field.transfer.shape)
+    expected = amplitudes(ref, image, field).abs() / math.sqrt(math.log(2.0))
+    assert torch.allclose(scores.flatten()[field.searched.places], expected)
+    assert torch.allclose(heights(amplitudes(ref, image, field)), expected)
+    radius = math.floor(ANNULUS[0] * scores.shape[1]) - 2
+    assert float(scores[0, :radius].abs().max()) == 0
+
+
+def test_a_real_image_has_the_amplitudes_of_the_same_complex_one_in_half_the_plane(noisy):
+    field, ref, image = noisy
+    whole = amplitudes(ref, torch.complex(image.real, 0 * image.real), field)
+    half = amplitudes(ref, image.real, field)
+    waves = field.searched.half_waves
+    assert half.shape == waves.shape[:1]
+    height, width = (2 * n for n in field.transfer.shape)
+    rows = (waves[:, 0] * height).round().long() % height
+    columns = (waves[:, 1] * width).round().long() % width
+    numbers = torch.full((height * width,), -1)
+    numbers[field.searched.places] = torch.arange(len(whole))
+    same = whole[numbers[rows * width + columns]]
+    # Rings are normalised by their own medians, which differ a little between half and whole.
+    assert float(((half - same).abs() / same.abs().clamp(min=0.1)).median()) < 0.02

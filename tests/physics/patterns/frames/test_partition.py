@@ -21,9 +21,10 @@ def field():
 
 def noise(field, seed=0):
     """Amplitudes of frames without fringes: complex, of power 1."""
-    generator = torch.Generator().manual_seed(seed)
-    parts = torch.randn(2, 9, len(field.searched.places), generator=generator)
-    return torch.complex(*parts) / math.sqrt(2)
+    generator, width = torch.Generator().manual_seed(seed), 2 * field.transfer.shape[1]
+    places = field.searched.places
+    parts = torch.randn(2, 9, len(places), generator=generator)
+    return torch.complex(*parts)[:, places % width <= width // 2] / math.sqrt(2)
 
 
 def with_fringes(field, partition, height, seed=0):
@@ -35,7 +36,8 @@ def with_fringes(field, partition, height, seed=0):
         row, column = (round(width * FREQUENCY * f(angle)) for f in (math.sin, math.cos))
         if column < 0:
             row, column = -row, -column
-        place = int((field.searched.places == (row % width) * width + column).nonzero()[0, 0])
+        wave = torch.tensor([row, column]) / width
+        place = int((field.searched.half_waves - wave).abs().sum(dim=1).argmin())
         for step, frame in enumerate(triple):
             amplitudes[frame, place] += cmath.rect(height, 0.3 + o + step * 2 * math.pi / 3)
     return amplitudes
