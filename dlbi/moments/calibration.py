@@ -24,6 +24,8 @@ SIGMA_RANGE = (0.6, 3.0)  # camera pixels
 WIDTH_SPREAD, UNSURE_SPREAD, MOST_SPREAD = 0.05, 0.03, 0.1
 # Three widths in standard deviations, and their weights: exact for moments up to the fifth.
 NODES = ((-(3**0.5), 1 / 6), (0.0, 2 / 3), (3**0.5, 1 / 6))
+# The Gaussian that stands for spots of several widths has their transfer where that is exp(-3.5).
+NEAREST_AT = 3.5
 LOWEST_FREQUENCY = 0.04  # cycles per pixel; below, slow changes of the whole field dominate
 AIRY_MARGIN = 20.0  # nats by which Airy spots must explain the spectrum better than Gaussian ones
 LEAST_BLINKING = 0.05  # power of the blinking at low frequencies relative to the noise
@@ -40,8 +42,7 @@ class Calibration:
         shift: counts of the point where the line of noise variance against mean crosses zero:
             offset less read noise^2 / gain. `(counts - shift) / gain` has a variance equal to its
             mean, as Poisson counts have.
-        sigma_px: standard deviation of the spots, or of the Gaussians nearest to them, camera
-            pixels.
+        sigma_px: standard deviation of the Gaussian nearest to the spots, camera pixels.
         airy_fwhm_px: full width at half maximum of Airy spots, camera pixels; None where Gaussians
             explain the movie as well.
         blinking: power of the blinking at low frequencies relative to the noise.
@@ -109,14 +110,25 @@ class Spots(NamedTuple):
     """Estimates of the spots from the spectrum of a movie's fluctuations.
 
     Attributes:
-        sigma: standard deviation of the nearest Gaussian, camera pixels.
+        sigma: standard deviation of the usual Gaussian spot, camera pixels.
+        spread: relative standard deviation of it, from emission to emission.
         blinking: power of the blinking at low frequencies over that of the noise.
         airy_fwhm: full width of Airy spots, camera pixels; None where Gaussians do as well.
     """
 
     sigma: float
+    spread: float
     blinking: float
     airy_fwhm: float | None
+
+    @property
+    def nearest(self) -> float:
+        """Standard deviation of the one Gaussian that is nearest to spots of all widths.
+
+        The mean of their transfer functions at a frequency where the usual one is `exp(-a)` is
+        `exp(-a (1 + s^2) + 2 a^2 s^2)` for a spread s: high frequencies pass by the narrow spots.
+        """
+        return self.sigma * (1 + self.spread**2 * (1 - 2 * NEAREST_AT)) ** 0.5
 
 
 def spot_width(moments: Moments) -> Spots:
@@ -141,14 +153,17 @@ def spot_width(moments: Moments) -> Spots:
 
     # Frames are compared with their neighbours: half as many differences are independent.
     independent = moments.frames / 2
-    loss, (amplitude, noise, sigma) = _whittle_fit(power, independent, gaussian, (0.8, 1.3, 1.9))
-    airy_loss, (_, _, airy_sigma) = _whittle_fit(power, independent, airy, (1.06 * sigma,))
+    loss, (amplitude, noise, sigma, spread) = _whittle_fit(
+        power, independent, gaussian, (0.8, 1.3, 1.9)
+    )
+    airy_loss, (_, _, airy_sigma, _) = _whittle_fit(power, independent, airy, (1.06 * sigma,))
     gained = (loss - airy_loss) * independent
     # The Hann window blurs the spectrum by a variance of 1 / (3 n^2) along each axis.
     blurred = 1 / (2 * sigma**2) - 4 * np.pi**2 / 3 * (height**-2.0 + width**-2.0) / 2
     sigma = min((2 * blurred) ** -0.5, SIGMA_RANGE[1]) if blurred > 0 else SIGMA_RANGE[1]
     return Spots(
         float(sigma),
+        float(spread),
         float(amplitude / noise),
         float(airy_sigma * FWHM_PER_SIGMA) if gained > AIRY_MARGIN else None,
     )
@@ -160,7 +175,7 @@ def _whittle_fit(
     spot: Callable[[float, float], NDArray],
     widths: tuple[float, ...],
 ) -> tuple[float, NDArray]:
-    """The least sum of `log P + power / P`, and A, N and the width of `P = A spot(width) + N`.
+    """The least sum of `log P + power / P`, and A, N, width and spread of `P = A spot + N`.
 
     Args:
         independent: number of spectra that the power is the mean of.
@@ -182,7 +197,7 @@ def _whittle_fit(
         start = np.append(start, WIDTH_SPREAD)
         fit = minimize(loss, start, method="L-BFGS-B", bounds=bounds)
         best = fit if best is None or fit.fun < best.fun else best
-    return best.fun * len(power), np.exp(best.x[:3])
+    return best.fun * len(power), np.append(np.exp(best.x[:3]), best.x[3])
 
 
 def _gaussian_power(rows: NDArray, columns: NDArray, sigma: float, spread: float) -> NDArray:
@@ -232,7 +247,8 @@ def calibrate(
     Raises:
         InputError: a movie without noise, or without blinking.
     """
-    sigma, blinking, airy_fwhm = spot_width(moments)
+    spots = spot_width(moments)
+    sigma, airy_fwhm = spots.sigma, spots.airy_fwhm
     if fwhm_px is not None:
         sigma, airy_fwhm = fwhm_px / FWHM_PER_SIGMA, airy_fwhm and fwhm_px
     slope, intercept = noise_line(moments, sigma)
@@ -253,17 +269,17 @@ def calibrate(
     # averages.
     modes = moments.frames * moments.mean.numel() / (8 * np.pi * sigma**2)
     least = LEAST_BLINKING + SIGNIFICANCE / np.sqrt(modes)
-    if blinking < least:
+    if spots.blinking < least:
         raise InputError(
-            f"{path}: nothing blinks in it (fluctuations of spots are {blinking:.3f} of the noise, "
-            f"at least {least:.3f} expected): record a movie of a blinking fluorophore, or "
+            f"{path}: nothing blinks in it (fluctuations of spots are {spots.blinking:.3f} of the "
+            f"noise, at least {least:.3f} expected): record a movie of a blinking fluorophore, or "
             "use a method for a still image"
         )
     return Calibration(
         gain=slope,
         shift=-intercept / slope,
-        sigma_px=sigma,
+        sigma_px=sigma if fwhm_px is not None else spots.nearest,
         airy_fwhm_px=airy_fwhm,
-        blinking=blinking,
+        blinking=spots.blinking,
         estimated=tuple(estimated),
     )

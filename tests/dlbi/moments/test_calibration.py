@@ -1,10 +1,12 @@
 """What the movie says of its microscope, against what it was simulated with."""
 
+import math
+
 import pytest
 import torch
 
 from bayesdl_sim.dlbi.blinking import FINE, MARGIN, Microscopy, simulate_movie
-from bayesdl_sim.dlbi.moments.calibration import calibrate, noise_line, spot_width
+from bayesdl_sim.dlbi.moments.calibration import Spots, calibrate, noise_line, spot_width
 from bayesdl_sim.dlbi.moments.statistics import moments_of
 from bayesdl_sim.dlbi.simulation.scenes import draw_density
 from bayesdl_sim.dlbi.simulation.spots import FWHM_PER_SIGMA
@@ -16,7 +18,7 @@ FWHM_PX, GAIN = 2.6, 2.0  # of the cell in conftest.py
 
 
 def test_width_of_the_spots(cell):
-    sigma, _, _ = spot_width(cell[1])
+    sigma = spot_width(cell[1]).sigma
     assert FWHM_PER_SIGMA * sigma == pytest.approx(FWHM_PX, rel=0.05)
 
 
@@ -26,7 +28,7 @@ def test_width_whatever_structure_and_switching(fwhm, name):
     density = draw_density("F-actin", (40, 40), 16.0, generator, 0.5)
     microscopy = Microscopy(fwhm_px=fwhm, photons=500.0)
     movie = simulate_movie(density, 1200.0, 120, generator, FLUOROPHORES[name], microscopy)
-    sigma, _, _ = spot_width(moments_of(movie.counts))
+    sigma = spot_width(moments_of(movie.counts)).sigma
     assert FWHM_PER_SIGMA * sigma == pytest.approx(fwhm, rel=0.06)
 
 
@@ -36,8 +38,17 @@ def test_width_of_the_usual_emission_whatever_its_spread(jitter):
     density = draw_density("MT", (40, 40), 20.0, generator, 0.5)
     microscopy = Microscopy(fwhm_px=2.8, photons=1000.0, width_jitter=jitter)
     movie = simulate_movie(density, 3000.0, 150, generator, microscopy=microscopy)
-    sigma, _, _ = spot_width(moments_of(movie.counts))
+    sigma = spot_width(moments_of(movie.counts)).sigma
     assert FWHM_PER_SIGMA * sigma == pytest.approx(2.8, rel=0.03)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.04, 0.08])
+def test_the_nearest_gaussian_has_the_mean_transfer_where_that_is_three_per_cent(spread):
+    widths = 1.2 * (1 + spread * torch.randn(400_000, generator=torch.Generator().manual_seed(1)))
+    frequency = math.sqrt(3.5 / 2) / (math.pi * 1.2)
+    mean = float(torch.exp(-2 * (math.pi * widths * frequency) ** 2).mean())
+    nearest = Spots(1.2, spread, 100.0, None).nearest
+    assert math.exp(-2 * (math.pi * nearest * frequency) ** 2) == pytest.approx(mean, rel=0.02)
 
 
 def test_width_where_little_fluoresces():
@@ -48,7 +59,7 @@ def test_width_where_little_fluoresces():
         density[FINE * (MARGIN + y) :, FINE * (MARGIN + x) :][:20, :20] = 1.0
     microscopy = Microscopy(fwhm_px=3.2, photons=400.0)
     movie = simulate_movie(density, 2000.0, 200, generator, microscopy=microscopy)
-    sigma, _, _ = spot_width(moments_of(movie.counts))
+    sigma = spot_width(moments_of(movie.counts)).sigma
     assert FWHM_PER_SIGMA * sigma == pytest.approx(3.2, rel=0.05)
 
 
@@ -57,7 +68,7 @@ def test_width_whatever_the_lamp_does():
     density = draw_density("MT", (40, 40), 20.0, generator, 0.5)
     movie = simulate_movie(density, 3000.0, 150, generator, microscopy=Microscopy(fwhm_px=2.8))
     lamp = 1 + 0.1 * torch.randn((150, 1, 1), generator=generator)
-    sigma, _, _ = spot_width(moments_of((movie.counts - 100) * lamp + 100))
+    sigma = spot_width(moments_of((movie.counts - 100) * lamp + 100)).sigma
     assert FWHM_PER_SIGMA * sigma == pytest.approx(2.8, rel=0.05)
 
 
