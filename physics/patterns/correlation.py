@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -27,11 +26,9 @@ from bayesdl_sim.physics.patterns.bands import (
 )
 
 __all__ = [
-    "ANNULUS",
     "Field",
     "Reference",
     "Sample",
-    "SearchedPlaces",
     "correlate",
     "field_of",
     "filtered",
@@ -42,32 +39,9 @@ __all__ = [
     "values_at",
 ]
 
-ANNULUS = (0.15, 0.42)  # cycles per raw pixel, of wave vectors that are searched
 OTF_FLOOR = 0.005  # below it, the sample is not worth a division
 BORDER = 10  # raw pixels over which images and products fall to zero; at most:
 BORDER_SHARE = 0.12  # of a side
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class SearchedPlaces:
-    """Places of the flattened map (2h, 2w) that are searched, ring after ring.
-
-    Attributes:
-        places: their indices.
-        counts: how many of them lie in each ring.
-        halves: indices of those of the flattened half plane (2h, w + 1), ring after ring.
-        half_counts: how many of them lie in each ring.
-        half_waves: (n, 2) their (ky, kx) in cycles per raw pixel, kx not below 0; float64.
-        of_halves: for each of `places`, the number of the one of `halves` that it, or its opposite,
-            lies on.
-    """
-
-    places: Tensor
-    counts: list[int]
-    halves: Tensor
-    half_counts: list[int]
-    half_waves: Tensor
-    of_halves: Tensor
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,7 +54,6 @@ class Field:
         transfer: (h, w) `bands.camera_otf`, on a padded grid that is quick to transform.
         lag: (h, w) taper of the templates.
         index: (h, w) rings of frequencies.
-        searched: places of the map of wave vectors that are searched.
         energy: sum of the squared taper, hence the power of noise whose variance is 1 where it has
             been weighed.
     """
@@ -90,7 +63,6 @@ class Field:
     transfer: Tensor
     lag: Tensor
     index: Tensor
-    searched: SearchedPlaces
     energy: float
 
     def spectra(self, images: Tensor) -> Tensor:
@@ -129,43 +101,7 @@ def field_of(optics: Optics, weight: Tensor) -> Field:
         transfer=transfer.to(weight),
         lag=lag.to(weight),
         index=index,
-        searched=_searched(shape, device),
         energy=float(window.square().sum()),
-    )
-
-
-@lru_cache(maxsize=1)
-def _searched(shape: tuple[int, int], device: torch.device | str) -> SearchedPlaces:
-    """Whole rings of a map, as far as they meet `ANNULUS`.
-
-    The order of the frames and their patterns are searched at the same places.
-    """
-    step, (height, width) = 1.0 / min(shape), (2 * shape[0], 2 * shape[1])
-    rings = ring_index((height, width), step, device).flatten()
-    used = (rings >= int(ANNULUS[0] / step)) & (rings <= math.ceil(ANNULUS[1] / step))
-    places = used.nonzero()[:, 0]
-    # Numbers of 16 bits are sorted several times as fast.
-    places = places[torch.argsort(rings[places].to(torch.int16), stable=True)]
-    rows, columns = places // width, places % width
-    opposite = columns > width // 2
-    rows = torch.where(opposite, -rows % height, rows)
-    columns = torch.where(opposite, width - columns, columns)
-    on_half = rows * (width // 2 + 1) + columns
-    halves, fy = on_half[~opposite], frequencies((height, width), device)[0][:, 0]
-    half_rows, half_columns = rows[~opposite], columns[~opposite]
-    number = places.new_zeros(height * (width // 2 + 1))
-    number[halves] = torch.arange(len(halves), device=device)
-    counts = [
-        rings[kept].unique_consecutive(return_counts=True)[1].tolist()
-        for kept in (places, places[~opposite])
-    ]
-    return SearchedPlaces(
-        places=places,
-        counts=counts[0],
-        halves=halves,
-        half_counts=counts[1],
-        half_waves=torch.stack([fy[half_rows], half_columns.to(fy) / width], dim=1),
-        of_halves=number[on_half],
     )
 
 

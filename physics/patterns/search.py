@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bayesdl_sim.physics.illumination import ORIENTATIONS
 from bayesdl_sim.physics.patterns.bands import frequencies
-from bayesdl_sim.physics.patterns.correlation import ANNULUS
+from bayesdl_sim.physics.patterns.scores import ANNULUS
 
 __all__ = ["SPREAD", "Fan", "find_fan", "log_evidence"]
 

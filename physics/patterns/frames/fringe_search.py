@@ -18,7 +18,6 @@ from torch import Tensor
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.patterns.correlation import (
-    ANNULUS,
     Field,
     field_of,
     filtered,
@@ -29,7 +28,7 @@ from bayesdl_sim.physics.patterns.frames.partition import PARTITIONS, STATED, we
 from bayesdl_sim.physics.patterns.measured import MeasuredFrames
 from bayesdl_sim.physics.patterns.noise import noise_weight
 from bayesdl_sim.physics.patterns.positive import positive_sample
-from bayesdl_sim.physics.patterns.scores import amplitudes, heights
+from bayesdl_sim.physics.patterns.scores import ANNULUS, amplitudes, heights, searched_places
 from bayesdl_sim.physics.patterns.search import SPREAD
 
 __all__ = [
@@ -161,7 +160,7 @@ def search_fringes(
         products.append(image * ref.sample)
         frame_amplitudes.append(amplitudes(ref, image, field))
     frame_amplitudes = torch.stack(frame_amplitudes)
-    waves = field.searched.half_waves
+    waves = searched_places(field).half_waves
     radius = waves.norm(dim=1)
     scores = heights(frame_amplitudes)
     scores = scores.masked_fill((radius < ANNULUS[0]) | (radius > ANNULUS[1]), 0.0)
@@ -228,7 +227,7 @@ def _by_partition(
         groups where the evidence does not suffice.
     """
     weighed = weigh_partitions(frame_amplitudes, field)
-    best, evidence, places = weighed.best, weighed.evidence, field.searched.half_waves
+    best, evidence, places = weighed.best, weighed.evidence, searched_places(field).half_waves
     if float(evidence[best]) < CLEAR_FAN:
         return [], [], 0.0
 

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
-from bayesdl_sim.physics.patterns.correlation import ANNULUS, Field
+from bayesdl_sim.physics.patterns.correlation import Field
+from bayesdl_sim.physics.patterns.scores import ANNULUS, searched_places
 from bayesdl_sim.physics.patterns.search import SPREAD, log_evidence
 from bayesdl_sim.utils.pieces.blurring import gaussian
 
@@ -71,7 +72,7 @@ def weigh_partitions(amplitudes: Tensor, field: Field) -> Weighed:
         field: of the frames.
     """
     amplitudes = HEIGHT * amplitudes
-    cells = _Cells(*field.searched.half_waves.unbind(dim=1), 2 * min(field.transfer.shape))
+    cells = _Cells(*searched_places(field).half_waves.unbind(dim=1), 2 * min(field.transfer.shape))
     turn, maps = cmath.exp(2j * math.pi / PHASES), []
     for a, b, c in TRIPLES:
         first, second, third = amplitudes[a], amplitudes[b], amplitudes[c]

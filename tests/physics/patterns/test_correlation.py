@@ -19,7 +19,7 @@ from bayesdl_sim.physics.patterns.correlation import (
 from bayesdl_sim.physics.patterns.measured import MeasuredFrames
 from bayesdl_sim.physics.patterns.noise import noise_variance, noise_weight
 from bayesdl_sim.physics.patterns.phases import NOMINAL, turned
-from bayesdl_sim.physics.patterns.scores import score_map
+from bayesdl_sim.physics.patterns.scores import score_map, searched_places
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,9 @@ def test_scores_of_noise_have_median_one(correlated):
         torch.view_as_complex(noise)[: field.window.shape[0], : field.window.shape[1]]
     )
     ref = reference(Sample(ref.sample, ref.sample), band, field, 2.0)
-    scores = score_map(ref, filtered(ref, band, field), field).flatten()[field.searched.places]
+    scores = score_map(ref, filtered(ref, band, field), field).flatten()[
+        searched_places(field).places
+    ]
     assert 0.85 < float(scores.median()) < 1.02
     assert float(scores.max()) < 4.5
 

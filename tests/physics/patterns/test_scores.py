@@ -7,13 +7,18 @@ import torch
 
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS
 from bayesdl_sim.physics.patterns.correlation import (
-    ANNULUS,
     field_of,
     filtered,
     reference,
     sample_of,
 )
-from bayesdl_sim.physics.patterns.scores import amplitudes, heights, score_map
+from bayesdl_sim.physics.patterns.scores import (
+    ANNULUS,
+    amplitudes,
+    heights,
+    score_map,
+    searched_places,
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +36,7 @@ def noisy():
 def test_noise_has_a_mean_square_of_one(noisy):
     field, ref, image = noisy
     values = amplitudes(ref, image, field)
-    assert values.shape == field.searched.places.shape
+    assert values.shape == searched_places(field).places.shape
     assert 0.8 < float(values.abs().square().mean()) < 1.1
 
 
@@ -46,7 +51,7 @@ def test_a_map_holds_the_heights_at_their_places_and_nothing_elsewhere(noisy):
     scores = score_map(ref, image, field)
     assert scores.shape == tuple(2 * n for n in field.transfer.shape)
     expected = amplitudes(ref, image, field).abs() / math.sqrt(math.log(2.0))
-    assert torch.allclose(scores.flatten()[field.searched.places], expected)
+    assert torch.allclose(scores.flatten()[searched_places(field).places], expected)
     assert torch.allclose(heights(amplitudes(ref, image, field)), expected)
     radius = math.floor(ANNULUS[0] * scores.shape[1]) - 2
     assert float(scores[0, :radius].abs().max()) == 0
@@ -56,13 +61,13 @@ def test_a_real_image_has_the_amplitudes_of_the_same_complex_one_in_half_the_pla
     field, ref, image = noisy
     whole = amplitudes(ref, torch.complex(image.real, 0 * image.real), field)
     half = amplitudes(ref, image.real, field)
-    waves = field.searched.half_waves
+    waves = searched_places(field).half_waves
     assert half.shape == waves.shape[:1]
     height, width = (2 * n for n in field.transfer.shape)
     rows = (waves[:, 0] * height).round().long() % height
     columns = (waves[:, 1] * width).round().long() % width
     numbers = torch.full((height * width,), -1)
-    numbers[field.searched.places] = torch.arange(len(whole))
+    numbers[searched_places(field).places] = torch.arange(len(whole))
     same = whole[numbers[rows * width + columns]]
     # Rings are normalised by their own medians, which differ a little between half and whole.
     assert float(((half - same).abs() / same.abs().clamp(min=0.1)).median()) < 0.02

@@ -9,6 +9,7 @@ import torch
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS
 from bayesdl_sim.physics.patterns.correlation import field_of
 from bayesdl_sim.physics.patterns.frames.partition import PARTITIONS, STATED, weigh_partitions
+from bayesdl_sim.physics.patterns.scores import searched_places
 
 SIDE = 72  # raw pixels of the field; the maps have twice as many frequencies
 FREQUENCY, START = 0.27, 0.35
@@ -22,7 +23,7 @@ def field():
 def noise(field, seed=0):
     """Amplitudes of frames without fringes: complex, of power 1."""
     generator, width = torch.Generator().manual_seed(seed), 2 * field.transfer.shape[1]
-    places = field.searched.places
+    places = searched_places(field).places
     parts = torch.randn(2, 9, len(places), generator=generator)
     return torch.complex(*parts)[:, places % width <= width // 2] / math.sqrt(2)
 
@@ -37,7 +38,7 @@ def with_fringes(field, partition, height, seed=0):
         if column < 0:
             row, column = -row, -column
         wave = torch.tensor([row, column]) / width
-        place = int((field.searched.half_waves - wave).abs().sum(dim=1).argmin())
+        place = int((searched_places(field).half_waves - wave).abs().sum(dim=1).argmin())
         for step, frame in enumerate(triple):
             amplitudes[frame, place] += cmath.rect(height, 0.3 + o + step * 2 * math.pi / 3)
     return amplitudes
