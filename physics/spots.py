@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, label
-from scipy.stats import median_abs_deviation
 from skimage.measure import regionprops
 from torch import Tensor
 
@@ -160,7 +159,7 @@ def field_light(frames: Tensor) -> FieldLight:
         rest = np.where(spots, 0.0, values)
         if _has_gap(level, rest):
             usual = _percentile(torch.from_numpy(values[~spots]))
-            noise = NOISE_LEFT * float(median_abs_deviation(fine[~spots], scale="normal"))
+            noise = NOISE_LEFT * 1.48 * float(np.median(np.abs(fine[~spots])))
             is_seen = usual - np.median(values[~spots]) > SEEN * noise
             if is_seen and values.max() < NOTHING_ELSE * usual:
                 return FieldLight(light, usual, True)
