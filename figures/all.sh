@@ -16,7 +16,7 @@ pictures=figures/pictures
 first_core() (
     export OMP_NUM_THREADS=1
     "$python" -m benchmarks.accuracy --save_path "$tables"
-    "$python" -m benchmarks.uncertainty --cells 48 --kept_out 8 --levels 3 --size 112 \
+    "$python" -m benchmarks.uncertainty --cells 96 --kept_out 24 --levels 3 --size 112 \
         --save_path "$tables"
     "$python" evaluate.py --root_dir runs/eval --cells 1-30 --calibration_cells 31-60 \
         --save_path runs/evaluation
