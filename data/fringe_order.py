@@ -23,12 +23,12 @@ from bayesdl_sim.physics.patterns.frames.fringe_search import (
     search_fringes,
 )
 from bayesdl_sim.physics.patterns.measured import MeasuredFrames
+from bayesdl_sim.physics.patterns.scores import ANNULUS
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.pieces.brightest import brightest_square
 
 __all__ = ["check_order", "fringe_peak", "in_proved_order", "ordered", "proved_order"]
 
-ANNULUS = (0.15, 0.42)  # cycles per raw pixel, where fringes of SIM lie
 HIGH_PASS = 0.06  # cycles per raw pixel
 # On stacks of noise the peaks of the two orders differ by up to 1.2, and none reaches 5; on stacks
 # with fringes the right order is 1.5 to 3 times higher.

@@ -100,8 +100,7 @@ def _checker_leak(sigma: float) -> float:
     frequency = (np.arange(512) + 0.5) / 1024
     passed = (2 - 2 * np.cos(2 * np.pi * frequency)) ** 2 / 6
     power = sum(
-        weight * _aliased_power(frequency, sigma * (1 + WIDTH_SPREAD * node))
-        for node, weight in NODES
+        weight * _aliased_power(frequency, width) for width, weight in _widths(sigma, WIDTH_SPREAD)
     )
     return float((passed * power).sum() / power.sum())
 
@@ -203,10 +202,14 @@ def _whittle_fit(
 def _gaussian_power(rows: NDArray, columns: NDArray, sigma: float, spread: float) -> NDArray:
     """|h|^2 (h, w) of pixel-integrated Gaussians, averaged over widths of that relative spread."""
     power = np.zeros((len(rows), len(columns)))
-    for node, weight in NODES:
-        width = sigma * (1 + spread * node)
+    for width, weight in _widths(sigma, spread):
         power += weight * np.outer(_aliased_power(rows, width), _aliased_power(columns, width))
     return power
+
+
+def _widths(sigma: float, spread: float) -> list[tuple[float, float]]:
+    """Standard deviations of a few spots and their weights, which stand for all of a spread."""
+    return [(sigma * (1 + spread * node), weight) for node, weight in NODES]
 
 
 def _aliased_power(frequency: NDArray, sigma: float) -> NDArray:

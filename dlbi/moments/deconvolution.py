@@ -184,6 +184,7 @@ def density_of(
     calibration: Calibration,
     share: float = 1.0,
     iterations: int | None = None,
+    path: str = "movie",
 ) -> Density:
     """The estimate of stage 2: non-negative maximum likelihood, stopped by held-out frames.
 
@@ -204,8 +205,8 @@ def density_of(
     solution, solutions = richardson_lucy(evidence, iterations, background, kept_at)
     if not bool(solution.light.isfinite().all()):
         raise InputError(
-            "the estimate of the density has no finite values; --fwhm_nm, --gain and --offset set "
-            "what was estimated from the movie"
+            f"{path}: the estimate of the density has no finite values; give --fwhm_nm, --gain or "
+            "--offset in place of what was estimated from the movie"
         )
     early, middle = (solutions[number].light for number in kept_at)
     return Density(

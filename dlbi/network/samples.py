@@ -55,7 +55,7 @@ def make_sample(
 ) -> Sample:
     """Draws a scene of `size` x `size` camera pixels and runs stage 2 on it.
 
-    A scene that the command would refuse (saturated, or without blinking) is drawn again.
+    A scene that the command would refuse (as saturated or without blinking) is drawn again.
 
     Args:
         per_pixel: least and most expected fluorophores per camera pixel.
@@ -69,9 +69,9 @@ def make_sample(
         try:
             check_moments(moments)
             calibration = calibrate(moments)
+            density = density_of(moments, calibration)
         except InputError:
             continue
-        density = density_of(moments, calibration)
         chosen = counts[chosen_frames(len(counts))]
         features = features_of(moments, calibration, density, chosen)
         return Sample(

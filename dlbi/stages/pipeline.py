@@ -151,7 +151,7 @@ def run_stages(
     prepared = prepare(movie, settings)
     progress("moments")
     started = time.process_time()
-    density = density_of(prepared.moments, prepared.calibration)
+    density = density_of(prepared.moments, prepared.calibration, path=movie.name)
     results = [_moments_result(prepared, density, started, settings.stage == "moments")]
     if settings.stage != "moments":
         progress("network")

@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 from functools import cache
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.signal import firwin
 from scipy.special import ndtri
 from torch import Tensor
 
@@ -207,13 +207,7 @@ def _kernel(lines: Tensor) -> Tensor:
 
 @cache
 def _taps() -> NDArray:
-    """High pass of a windowed sinc, 1 at the highest frequency.
-
-    Not by `scipy.signal.firwin`, which gives the same, since loading that takes half a second.
-    """
-    place = np.arange(TAPS) - TAPS // 2
-    taps = (np.sinc(place) - 2 * BEYOND * np.sinc(2 * BEYOND * place)) * np.hamming(TAPS)
-    return taps / (taps * np.cos(np.pi * place)).sum()
+    return firwin(TAPS, BEYOND, pass_zero=False, fs=1.0)
 
 
 def _without(high: Tensor, odd: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.optimize import nnls
+from scipy.signal import fftconvolve
 from torch import Tensor
 
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
@@ -55,8 +56,6 @@ def spot_haze(stack: MeasuredFrames, dimming: Tensor | None) -> Tensor | None:
     factor = dimming.double().cpu().numpy()
     light = stack.frames.mean(dim=0).double().cpu().numpy()
     spots = (1 - factor) * light
-    from scipy.signal import fftconvolve  # slow to load, and needed for fields with spots alone
-
     foot = fftconvolve(spots, _foot(), mode="same")
     near = distance_transform_edt(factor > 0.5) < FIT_REACH
     fitted = np.zeros(light.shape, bool)

@@ -2,16 +2,10 @@
 
 import pytest
 import torch
-from scipy.signal import firwin
 
 from bayesdl_sim.physics.optics import Optics, apply_otf, otf
 from bayesdl_sim.physics.patterns.measured import MeasuredFrames
-from bayesdl_sim.physics.sensor.lines import BEYOND, TAPS, _taps, line_noise, odd_lines
-
-
-def test_taps_are_those_of_a_windowed_design():
-    expected = firwin(TAPS, BEYOND, pass_zero=False, fs=1.0)
-    assert _taps() == pytest.approx(expected, abs=1e-12)
+from bayesdl_sim.physics.sensor.lines import line_noise, odd_lines
 
 
 def rows_and_columns(odd):
