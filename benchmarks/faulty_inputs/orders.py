@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import torch
@@ -50,6 +51,7 @@ LEAST_GAIN_DB = 0.5
 MODULATION, SIGNAL_E, BUNDLE_NM = (0.1, 0.5), (20.0, 250.0), (120.0, 250.0)
 BUNDLES = "smooth bundles"
 PHASE_MAJOR = (0, 3, 6, 1, 4, 7, 2, 5, 8)
+EXCHANGES = [(a, b) for a, b in combinations(range(9), 2) if a // 3 != b // 3]
 RIGHT, WRONG = "put right", "put in a wrong order"
 REFUSED, WARNED, ACCEPTED = "refused", "warned", "accepted"
 
@@ -129,20 +131,25 @@ def outcome(raw: Tensor, order: tuple[int, ...]) -> tuple[str, str]:
     return (WARNED if faults else ACCEPTED), reasons
 
 
-def exchanged(generator: torch.Generator) -> tuple[int, ...]:
-    """Two frames of different orientations have changed places."""
-    order = list(range(9))
-    a = integer(generator, 0, 9)
-    b = (3 * (a // 3) + integer(generator, 3, 9)) % 9
-    order[a], order[b] = b, a
-    return tuple(order)
+def exchanged(count: int, generator: torch.Generator) -> list[tuple[int, ...]]:
+    """Orders in which two frames of different orientations have changed places, all different."""
+    picked = torch.randperm(len(EXCHANGES), generator=generator)[:count].tolist()
+    orders = []
+    for a, b in (EXCHANGES[number] for number in picked):
+        order = list(range(9))
+        order[a], order[b] = b, a
+        orders.append(tuple(order))
+    return orders
 
 
 def order_rows(stack: Stack, exchanges: int, generator: torch.Generator) -> list[dict[str, Any]]:
     """One row per order in which the stack is shown."""
     gain = fringe_gain(stack)
     orders = {"right order": tuple(range(9)), "phase-major": PHASE_MAJOR}
-    shown = [*orders.items(), *(("two exchanged", exchanged(generator)) for _ in range(exchanges))]
+    shown = [
+        *orders.items(),
+        *(("two exchanged", order) for order in exchanged(exchanges, generator)),
+    ]
     rows = []
     for name, order in shown:
         result, reasons = outcome(stack.raw, order)
@@ -178,11 +185,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = arguments("faulty_inputs.orders", "Frames in a wrong order.", network=False)
     parser.add_argument("--stacks", type=int, default=60)
-    parser.add_argument("--exchanges", type=int, default=4, help="per stack (%(default)s)")
+    parser.add_argument("--exchanges", type=int, default=4, help="per stack; 27 are all")
     parser.add_argument("--size", type=int, default=128, help="raw field, pixels per side")
     parser.add_argument("--seed", type=int, default=20271)
     args = parser.parse_args(argv)
     at_least(args, stacks=1, exchanges=1, size=64, seed=0)
+    if args.exchanges > len(EXCHANGES):
+        raise InputError(
+            f"--exchanges: expected at most {len(EXCHANGES)}, found {args.exchanges}: there are no "
+            "more pairs of frames of different orientations"
+        )
     return args
 
 

@@ -1,4 +1,4 @@
-"""Movies that no method can use: constant, saturated."""
+"""Movies that no method can use (constant, saturated), and those too short to rely on."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ FULL_SCALES = tuple(2**bits - 1 for bits in (8, 10, 11, 12, 14, 15, 16))
 # count in 60,000 from frame to frame is 7e-11.
 ROUNDING = 1e-11
 MOST_SATURATED = 1e-3  # share of values at the end of the camera's range
+FEWEST_LEARNED = 20  # frames; the shipped members were trained on 20 to 400
 
 
 def check_moments(moments: Moments, name: str = "movie") -> list[str]:
@@ -31,6 +32,13 @@ def check_moments(moments: Moments, name: str = "movie") -> list[str]:
             f"{name}: {100 * share:.1f} % of the values are saturated (at {top:.0f} counts), at "
             f"most {100 * MOST_SATURATED:g} % expected: lower the exposure or the gain"
         )
+    warnings = []
     if top in FULL_SCALES and share > 0 and moments.frames * moments.mean.numel() * share > 1:
-        return [f"{100 * share:.3f} % of the values are saturated (at {top:.0f} counts)"]
-    return []
+        warnings.append(f"{100 * share:.3f} % of the values are saturated (at {top:.0f} counts)")
+    if moments.frames < FEWEST_LEARNED:
+        warnings.append(
+            f"{moments.frames} frames are too few to tell blinking from other changes (at least "
+            f"{FEWEST_LEARNED}, better 100 or more); nine frames of structured illumination are "
+            "for test.py"
+        )
+    return warnings

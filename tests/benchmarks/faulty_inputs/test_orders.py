@@ -14,6 +14,7 @@ from bayesdl_sim.benchmarks.faulty_inputs.orders import (
     counted,
     exchanged,
     outcome,
+    parse_args,
     simulated,
 )
 from bayesdl_sim.utils.errors import InputError
@@ -36,13 +37,18 @@ def test_stacks_are_functions_of_their_number(stack):
     assert simulated(5, 4, 64).structure == "smooth bundles"
 
 
-def test_exchanges_are_of_two_orientations():
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(30):
-        order = exchanged(generator)
+def test_exchanges_are_of_two_orientations_and_all_different():
+    shown = exchanged(27, torch.Generator().manual_seed(0))
+    assert len(set(shown)) == 27
+    for order in shown:
         moved = [place for place, frame in enumerate(order) if place != frame]
         assert len(moved) == 2
         assert moved[0] // 3 != moved[1] // 3
+
+
+def test_more_exchanges_than_there_are():
+    with pytest.raises(InputError, match="at most 27"):
+        parse_args(["--exchanges", "28"])
 
 
 @pytest.mark.parametrize(

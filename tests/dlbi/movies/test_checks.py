@@ -42,5 +42,11 @@ def test_a_few_saturated_values_are_only_mentioned():
     assert "saturated" in warning
 
 
+def test_the_frames_of_a_sim_stack_are_mentioned():
+    (warning,) = check_moments(moments_of(noisy()[:9]))
+    assert warning.startswith("9 frames are too few")
+    assert "test.py" in warning
+
+
 def test_equal_large_values_that_are_no_limit_of_a_camera():
     assert check_moments(moments_of(noisy().clamp(max=230))) == []
