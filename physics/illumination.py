@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["ORIENTATIONS", "PHASES", "Illumination", "fringe_phase", "patterns"]
+__all__ = ["ORIENTATIONS", "PHASES", "Illumination", "directed", "fringe_phase", "patterns"]
 
 ORIENTATIONS = 3
 PHASES = 3
@@ -63,6 +63,19 @@ class Illumination:
         phase = tuple(tuple(steps) for steps in stored["phase"])
         others = {name: tuple(values) for name, values in stored.items() if name != "phase"}
         return cls(phase=phase, **others)
+
+
+def directed(
+    ky: float, kx: float, phases: tuple[float, ...]
+) -> tuple[float, float, tuple[float, ...]]:
+    """Frequency, angle from 0 to pi, and phases of the fringes `cos(2 pi k.r + phase)`.
+
+    Of the two wave vectors of such fringes the one with ky >= 0 is taken: `cos(k.r + phase) =
+    cos(-k.r - phase)`.
+    """
+    if ky < 0:
+        ky, kx, phases = -ky, -kx, tuple(-phase for phase in phases)
+    return math.hypot(ky, kx), math.atan2(ky, kx), phases
 
 
 def fringe_phase(

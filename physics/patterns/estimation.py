@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES, Illumination
+from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES, Illumination, directed
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics
 from bayesdl_sim.physics.patterns.bands import exposures, separate, unmixing
 from bayesdl_sim.physics.patterns.correlation import (
@@ -264,13 +264,9 @@ def _collect(
     A peak of energy E (log-likelihood ratio) has a phase error of `1 / sqrt(2 E)` and, for a field
     of L pixels, a frequency error of `sqrt(3) / (pi L sqrt(2 E))`.
     """
-    fan, directed = search.fan, []
-    for row in rows:
-        (ky, kx), phases = row.wave, row.phases
-        if ky < 0:  # cos(kr + phase) = cos(-kr - phase)
-            ky, kx, phases = -ky, -kx, tuple(-p for p in phases)
-        directed.append((math.hypot(ky, kx), math.atan2(ky, kx), phases))
-    frequency, angle, phase = zip(*directed, strict=True)
+    fan = search.fan
+    fringes = [directed(*row.wave, row.phases) for row in rows]
+    frequency, angle, phase = zip(*fringes, strict=True)
     joint = _sigmoid(fan.evidence + PRIOR_FAN)
     phase_error = tuple(1 / math.sqrt(2 * max(row.energy, 0.1)) for row in rows)
     return Estimate(

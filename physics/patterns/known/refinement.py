@@ -6,7 +6,6 @@ the far end of the field. The phases of blocks show it: they rise linearly with 
 
 from __future__ import annotations
 
-import cmath
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesdl_sim.physics.illumination import directed
 from bayesdl_sim.physics.patterns.estimation import Estimate
 from bayesdl_sim.physics.patterns.known.constancy import FringeResponse
 
@@ -87,8 +87,6 @@ def _moved(
 ) -> tuple[float, float, tuple[float, ...]]:
     """Frequency, angle and phases of an orientation with its correction."""
     light = known.illumination
-    wave = cmath.rect(light.frequency[o], light.angle[o])  # kx + i ky
-    wave += complex(tilt[2], tilt[1]) / (2 * math.pi)
+    ky, kx = (k + float(t) / (2 * math.pi) for k, t in zip(light.waves[o], tilt[1:], strict=True))
     at_origin = float(tilt[0] - tilt[1] * middle[0] - tilt[2] * middle[1])
-    phase = tuple(step + at_origin for step in light.phase[o])
-    return abs(wave), cmath.phase(wave) % math.pi, phase
+    return directed(ky, kx, tuple(step + at_origin for step in light.phase[o]))

@@ -9,7 +9,7 @@ import torch
 from bayesdl_sim.physics.illumination import Illumination, patterns
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS
 from bayesdl_sim.physics.patterns.estimation import Estimate
-from bayesdl_sim.physics.patterns.known.constancy import fringe_response
+from bayesdl_sim.physics.patterns.known.constancy import FringeResponse, fringe_response
 from bayesdl_sim.physics.patterns.known.refinement import refined
 from bayesdl_sim.utils.pieces.spans import blocks_of
 
@@ -45,6 +45,30 @@ def estimate_of(light):
         modulation_error=(0.1,) * 3,
         optics=TYPICAL_OPTICS,
     )
+
+
+def first_phases(light, place):
+    """Phase of the first frame of each orientation at one pixel."""
+    return np.array(light.seen_from(*place).phase)[:, 0]
+
+
+@pytest.mark.parametrize("start", [0.0002, -0.0002, np.pi - 0.0002])
+def test_a_correction_may_turn_the_wave_vector_past_the_axis(start):
+    """Fringes of a stand that is aligned with the camera."""
+    middle = (96.0, 512.0)
+    known = replace(LIGHT, angle=(start, *LIGHT.angle[1:])).seen_from(-96.0, -512.0)
+    true = replace(LIGHT, angle=(start - 0.0005, *LIGHT.angle[1:])).seen_from(-96.0, -512.0)
+    responses = []
+    for block in blocks_of(SIZE, BLOCK, 0):
+        place = tuple((part.start + part.stop) / 2 for part in block.write)
+        errors = first_phases(true, place) - first_phases(known, place)
+        gain = tuple(0.4 * np.exp(1j * errors))
+        responses.append((place, FringeResponse(gain=gain, error=(0.01,) * 3)))
+    corrected = refined(estimate_of(known), middle, responses).illumination
+    for place in ((0, 0), (191, 0), (96, 900)):
+        shown, expected = (np.cos(first_phases(light, place)) for light in (corrected, true))
+        np.testing.assert_allclose(shown, expected, atol=0.02)
+    assert 0 <= corrected.angle[0] <= np.pi
 
 
 def answers_to(known, frames):
