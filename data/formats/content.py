@@ -38,8 +38,8 @@ BEGINNINGS = {
     b"PK\x03\x04": "a ZIP archive",
     b"\x93NUMPY": "a NumPy array",
     b"%PDF": "a PDF document",
-    b"p\0\0\0": "a Leica LIF file",
 }
+LIF = b"p\0\0\0"  # also the width of an MRC file of 112 columns
 READ_HERE = ("tiff", "mrc", "czi", "nd2")
 MRC_MODES = (0, 1, 2, 3, 4, 6, 12)
 DELTAVISION = -16224  # the mark of its header
@@ -64,7 +64,9 @@ def content_of(path: str | Path) -> str:
     for beginning, content in BEGINNINGS.items():
         if head.startswith(beginning):
             return content
-    return "mrc" if _is_mrc(head) else ""
+    if _is_mrc(head):
+        return "mrc"
+    return "a Leica LIF file" if head.startswith(LIF) else ""
 
 
 def image_files(folder: Path) -> list[Path]:

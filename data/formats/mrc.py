@@ -11,10 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from bayesdl_sim.data.formats.content import DELTAVISION, opened_bytes, packed
-from bayesdl_sim.data.formats.image_file import Channel, ImageFile, Page, Series
+from bayesdl_sim.data.formats.image_file import (
+    Channel,
+    ImageFile,
+    Page,
+    Series,
+    plausible_wavelength,
+)
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["mrc_shape", "open_mrc", "read_mrc"]
+__all__ = ["open_mrc"]
 
 HEADER_BYTES = 1024
 TYPES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}  # the modes of real grey images
@@ -41,34 +47,19 @@ class _Header:
     wavelengths: tuple[int, ...]
 
 
-def read_mrc(path: str | Path) -> tuple[np.ndarray, float | None]:
-    """Reads all images of a file in file order.
+def open_mrc(path: str | Path) -> ImageFile:
+    """Contents of a file; a DeltaVision header also states its colours and time points.
 
     BioSR writes neither the machine stamp nor the `MAP ` mark, and its voxel size is in
-    micrometres where the standard requires Angstrom.
+    micrometres where the standard requires Angstrom. The voxel size counts if it gives 20 to 500 nm
+    read as micrometres, or else as Angstrom.
 
     Args:
         path: MRC or DeltaVision file of real images (modes 0, 1, 2, 6, 12), gzip or not.
 
-    Returns:
-        Images (n, H, W) in the file's own type, and the pixel size in nm. The voxel size counts
-        if it gives 20 to 500 nm read as micrometres, or else as Angstrom; None otherwise.
-
     Raises:
         InputError: missing, truncated, not an MRC file, complex values (an OTF).
     """
-    path = Path(path)
-    header = _header(path)
-    return _read(path, header), header.pixel_size_nm
-
-
-def mrc_shape(path: str | Path) -> tuple[int, int, int]:
-    """Shape (n, H, W) of a file's images from its header; no pixel is read."""
-    return _header(Path(path)).shape
-
-
-def open_mrc(path: str | Path) -> ImageFile:
-    """Contents of a file; a DeltaVision header also states its colours and time points."""
     path = Path(path)
     header = _header(path)
     count, *size = header.shape
@@ -83,7 +74,9 @@ def open_mrc(path: str | Path) -> ImageFile:
         shape=(*shape, *size),
         dtype=header.dtype,
         read=partial(_read, path, header, (*shape, *size)),
-        channels=tuple(Channel(emission_nm=float(wave)) for wave in header.wavelengths),
+        channels=tuple(
+            Channel(emission_nm=plausible_wavelength(float(wave))) for wave in header.wavelengths
+        ),
         pages=None if packed(path) else partial(_pages, path, header),
     )
     return ImageFile(
@@ -110,13 +103,13 @@ def _pages(path: Path, header: _Header) -> Page:
     return page
 
 
-def _read(path: Path, header: _Header, shape: tuple[int, ...] | None = None) -> np.ndarray:
+def _read(path: Path, header: _Header, shape: tuple[int, ...]) -> np.ndarray:
     # The header has been checked against the length of the file, so the pixels are all there.
     with opened_bytes(path) as (file, _):
         file.seek(header.data_at)
         content = file.read(math.prod(header.shape) * header.dtype.itemsize)
     try:
-        data = np.frombuffer(content, header.dtype).reshape(shape or header.shape)
+        data = np.frombuffer(content, header.dtype).reshape(shape)
     except ValueError as error:  # the file became shorter meanwhile
         raise _not_mrc(path) from error
     return data.astype(header.dtype.newbyteorder("="))

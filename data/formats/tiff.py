@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import logging
 import math
 import struct
 from collections.abc import Iterator
@@ -17,7 +16,13 @@ from bayesdl_sim.data.formats.content import opened_bytes, packed
 from bayesdl_sim.data.formats.image_file import ImageFile, Page, Series
 from bayesdl_sim.data.formats.tiff_axes import FORMATS, axes_of, leading_axes
 from bayesdl_sim.data.formats.tiff_metadata import channels_of, pixel_sizes_nm
-from bayesdl_sim.data.formats.tiff_pages import has_pages, opened_pages
+from bayesdl_sim.data.formats.tiff_pages import (
+    block_offset,
+    has_pages,
+    images_of,
+    opened_pages,
+    tiff_faults,
+)
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["iterate_tiff", "open_tiff", "read_image", "read_tiff", "tiff_header"]
@@ -36,11 +41,12 @@ def open_tiff(path: str | Path) -> ImageFile:
     """
     path = Path(path)
     with _opened(path) as file:
-        channels, by_page = channels_of(file), not packed(path)
+        channels, packed_whole = channels_of(file), packed(path)
         series = []
         for index, part in enumerate(file.series):
             axes, shape = axes_of(part, file)
             _check_grey(part, axes, shape, path)
+            by_page = has_pages(part, file) and not packed_whole
             series.append(
                 Series(
                     axes=axes,
@@ -49,7 +55,9 @@ def open_tiff(path: str | Path) -> ImageFile:
                     read=partial(_read_series, path, index),
                     name=str(part.name or ""),
                     channels=channels[index] if index < len(channels) else (),
-                    pages=partial(_pages, path, index) if by_page and has_pages(part) else None,
+                    pages=partial(_pages, path, index)
+                    if by_page and has_pages(part, file)
+                    else None,
                 )
             )
         if not series:
@@ -87,7 +95,7 @@ def _read_series(path: Path, index: int) -> np.ndarray:
     with _opened(path) as file:
         part = file.series[index]
         _check_complete(file, [part], path)
-        image = np.asarray(part.asarray()).reshape(part.shape)
+        image = images_of(part, file)
         rows, columns = part.axes.rindex("Y"), part.axes.rindex("X")
         return image.transpose(*leading_axes(part.axes), rows, columns)
 
@@ -109,7 +117,7 @@ def read_tiff(path: str | Path) -> tuple[np.ndarray, float | None]:
     with _opened(path) as file:
         series = _grey_series(file, path)
         _check_complete(file, series, path)
-        images = [np.asarray(part.asarray()).reshape(-1, *part.shape[-2:]) for part in series]
+        images = [images_of(part, file).reshape(-1, *part.shape[-2:]) for part in series]
         return (images[0] if len(images) == 1 else np.concatenate(images)), pixel_sizes_nm(file)[0]
 
 
@@ -132,8 +140,8 @@ def iterate_tiff(path: str | Path, chunk: int = 50) -> Iterator[np.ndarray]:
         _check_complete(file, series, path)
         for part in series:
             count = math.prod(part.shape[:-2])
-            if len(part.pages) != count or part.dataoffset is not None:  # one block of numbers
-                images = _mapped(part, path)
+            if len(part.pages) != count or block_offset(part, file) is not None:
+                images = _mapped(part, file, path)
                 for start in range(0, count, chunk):
                     yield np.array(images[start : start + chunk])
                 continue
@@ -157,32 +165,13 @@ def _opened(path: str | Path) -> Iterator[tifffile.TiffFile]:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path} is missing: a TIFF file was expected there")
-    log = logging.getLogger("tifffile")  # it would print its own lines before our error
-    level = log.level
-    log.setLevel(logging.CRITICAL + 1)
-    try:
-        with opened_bytes(path) as (content, size):
-            _check_chain(path, content, size)
-            content.seek(0)
-            # By its path where it is a file: an OME-TIFF may continue in its neighbours.
-            source = content if isinstance(content, io.BytesIO) else path
-            with tifffile.TiffFile(source) as file:
-                yield file
-    except (InputError, PermissionError, MemoryError):
-        raise
-    except Exception as error:  # a broken file makes tifffile raise nearly anything
-        reason = " ".join(str(error).split()) or type(error).__name__
-        if "imagecodecs" in reason:
-            raise InputError(
-                f"{path} uses a compression that cannot be read here: save it again in Fiji "
-                "without compression, or pip install imagecodecs"
-            ) from error
-        raise InputError(
-            f"{path} cannot be read as TIFF ({reason[:120]}): the file is damaged or truncated; "
-            "copy it again from its source"
-        ) from error
-    finally:
-        log.setLevel(level)
+    with tiff_faults(path), opened_bytes(path) as (content, size):
+        _check_chain(path, content, size)
+        content.seek(0)
+        # By its path where it is a file: an OME-TIFF may continue in its neighbours.
+        source = content if isinstance(content, io.BytesIO) else path
+        with tifffile.TiffFile(source) as file:
+            yield file
 
 
 def _check_chain(path: Path, file: BinaryIO, size: int) -> None:
@@ -227,14 +216,13 @@ def _grey_series(file: tifffile.TiffFile, path: str | Path) -> list[tifffile.Tif
     return series
 
 
-def _mapped(part: tifffile.TiffPageSeries, path: str | Path) -> np.ndarray:
-    """Images (n, H, W) of a series that lies in the file as one block; mapped where possible."""
+def _mapped(part: tifffile.TiffPageSeries, file: tifffile.TiffFile, path: str | Path) -> np.ndarray:
+    """Images (n, H, W) of a series, as a map of the file where they lie in it as one block."""
     shape = (math.prod(part.shape[:-2]), *part.shape[-2:])
-    if part.dataoffset is None:
-        return np.asarray(part.asarray()).reshape(shape)
-    order = part.keyframe.parent.byteorder
-    kind = part.dtype.newbyteorder(order)
-    return np.memmap(path, kind, "r", part.dataoffset, shape)
+    offset = block_offset(part, file)
+    if offset is None:
+        return images_of(part, file).reshape(shape)
+    return np.memmap(path, part.dtype.newbyteorder(file.byteorder), "r", offset, shape)
 
 
 def _check_complete(
@@ -247,7 +235,8 @@ def _check_complete(
     for part in series:
         declared += part.nbytes
         if part.dataoffset is not None:
-            ends = [(part.dataoffset + part.nbytes, size)]
+            available = part.keyframe.parent.filehandle.size
+            ends = [(part.dataoffset + part.nbytes, available)]
         else:
             pages = [page for page in part.pages if page is not None]
             if len(pages) < len(part.pages):

@@ -1,14 +1,18 @@
 """TIFF files page by page: read as the pages are needed, written each in its place.
 
+Of a file that is read, whatever is wrong becomes an error of one line.
+
 A file that is written has its final size and all its headers from the start, so that pages may come
 in any order, from several processes, and again after an interruption: the bytes are the same.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -21,13 +25,65 @@ from bayesdl_sim.data.formats.image_file import Page
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import atomic_path
 
-__all__ = ["PagedTiff", "has_pages", "opened_pages"]
+__all__ = ["PagedTiff", "block_offset", "has_pages", "images_of", "opened_pages", "tiff_faults"]
 
 
-def has_pages(part: tifffile.TiffPageSeries) -> bool:
+@contextlib.contextmanager
+def tiff_faults(path: str | Path) -> Iterator[None]:
+    """Whatever goes wrong inside while a file is read becomes an `InputError` of one line."""
+    log = logging.getLogger("tifffile")  # it would print its own lines before our error
+    level = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    except (InputError, PermissionError, MemoryError):
+        raise
+    except Exception as error:  # a broken file makes tifffile raise nearly anything
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if "imagecodecs" in reason:
+            raise InputError(
+                f"{path} uses a compression that cannot be read here: save it again in Fiji "
+                "without compression, or pip install imagecodecs"
+            ) from error
+        raise InputError(
+            f"{path} cannot be read as TIFF ({reason[:120]}): the file is damaged or truncated; "
+            "copy it again from its source"
+        ) from error
+    finally:
+        log.setLevel(level)
+
+
+def block_offset(part: tifffile.TiffPageSeries, file: tifffile.TiffFile) -> int | None:
+    """Where in a file the pixels of a series begin, if they lie there as they are, in one block.
+
+    The series of an OME-TIFF may lie in a neighbour of the file that was opened.
+    """
+    here = part.keyframe.parent is file and file.filehandle.is_file
+    return part.dataoffset if here else None
+
+
+def images_of(part: tifffile.TiffPageSeries, file: tifffile.TiffFile) -> np.ndarray:
+    """All pixels of a series, in its shape."""
+    if part.keyframe.parent is not file and len(part.pages) == math.prod(part.shape[:-2]):
+        # `part.asarray` would look for one block of them in the file that was opened.
+        return np.stack([_pixels(page) for page in part.pages]).reshape(part.shape)
+    return np.asarray(part.asarray()).reshape(part.shape)
+
+
+def _pixels(page: tifffile.TiffPage) -> np.ndarray:
+    """The pixels of one image; tifffile keeps the neighbours of an OME-TIFF closed."""
+    handle = page.parent.filehandle
+    if not handle.closed:
+        return np.asarray(page.asarray())
+    handle.open()
+    with handle:
+        return np.asarray(page.asarray())
+
+
+def has_pages(part: tifffile.TiffPageSeries, file: tifffile.TiffFile) -> bool:
     """Whether the images of a series follow each other as the file names its axes."""
-    count = math.prod(part.shape[:-2])
-    return part.axes.endswith("YX") and (part.dataoffset is not None or len(part.pages) == count)
+    in_order = block_offset(part, file) is not None or len(part.pages) == math.prod(part.shape[:-2])
+    return part.axes.endswith("YX") and in_order
 
 
 def opened_pages(path: Path, index: int) -> Page:
@@ -42,12 +98,13 @@ def opened_pages(path: Path, index: int) -> Page:
     """
     file = tifffile.TiffFile(path)
     part = file.series[index]
-    size, offset = part.shape[-2:], part.dataoffset
+    size, offset = part.shape[-2:], block_offset(part, file)
     stored = part.dtype.newbyteorder(file.byteorder)
 
     def page(number: int) -> np.ndarray:
         if offset is None:
-            return np.asarray(part.pages[number].asarray()).reshape(size)
+            with tiff_faults(path):
+                return _pixels(part.pages[number]).reshape(size)
         start = offset + number * math.prod(size) * stored.itemsize
         try:
             return np.memmap(path, stored, "r", start, size)
@@ -82,7 +139,8 @@ class PagedTiff:
             self.offset = part.dataoffset
             self.stored = np.dtype(dtype).newbyteorder(file.byteorder)
             self.nbytes = math.prod(shape) * self.stored.itemsize
-            if self.offset is None or math.prod(part.shape) != math.prod(shape):
+            same = part.dtype == np.dtype(dtype) and _sides(part.shape) == _sides(shape)
+            if self.offset is None or not same:
                 raise InputError(
                     f"{self.path} is not the file that this run began: delete its folder and run "
                     "again"
@@ -132,6 +190,11 @@ class PagedTiff:
     def close(self) -> None:
         """Ends the use of the file."""
         self._file.close()
+
+
+def _sides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape without axes of length one, which a file does not keep."""
+    return tuple(side for side in shape if side > 1)
 
 
 def _write_all(file: FileIO, content: memoryview, start: int) -> None:

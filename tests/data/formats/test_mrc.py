@@ -7,7 +7,9 @@ import mrcfile
 import numpy as np
 import pytest
 
-from bayesdl_sim.data.formats.mrc import mrc_shape, read_mrc
+from bayesdl_sim.data.formats.content import DELTAVISION
+from bayesdl_sim.data.formats.mrc import open_mrc
+from bayesdl_sim.data.formats.opening import open_image_file
 from bayesdl_sim.utils.errors import InputError
 
 MODES = {"i1": 0, "i2": 1, "f4": 2, "c8": 4, "u2": 6, "f2": 12}
@@ -30,11 +32,12 @@ def biosr_bytes(frames, voxel=0.0626, mode=None, extended=0):
 def test_biosr_files_come_back_as_written(tmp_path, counts, dtype, extended):
     frames = (counts - 100).astype(dtype)
     (tmp_path / "raw.mrc").write_bytes(biosr_bytes(frames, extended=extended))
-    images, pixel_size_nm = read_mrc(tmp_path / "raw.mrc")
+    file = open_mrc(tmp_path / "raw.mrc")
+    images = file.series[0].read()
     assert images.dtype == dtype
     np.testing.assert_array_equal(images, frames)
-    assert pixel_size_nm == pytest.approx(62.6)
-    assert mrc_shape(tmp_path / "raw.mrc") == frames.shape
+    assert file.pixel_size_nm == pytest.approx(62.6)
+    assert file.series[0].shape == frames.shape
 
 
 @pytest.mark.parametrize("byteorder", ["<", ">"])
@@ -42,10 +45,11 @@ def test_files_that_follow_the_standard(tmp_path, counts, byteorder):
     with mrcfile.new(tmp_path / "raw.mrc") as file:
         file.set_data(counts.astype(byteorder + "u2"))
         file.voxel_size = 626.0  # Angstrom
-    images, pixel_size_nm = read_mrc(tmp_path / "raw.mrc")
+    file = open_mrc(tmp_path / "raw.mrc")
+    images = file.series[0].read()
     np.testing.assert_array_equal(images, counts)
     assert images.dtype.isnative
-    assert pixel_size_nm == pytest.approx(62.6)
+    assert file.pixel_size_nm == pytest.approx(62.6)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +59,7 @@ def test_files_that_follow_the_standard(tmp_path, counts, byteorder):
 )
 def test_pixel_size(tmp_path, counts, voxel, expected):
     (tmp_path / "raw.mrc").write_bytes(biosr_bytes(counts, voxel))
-    assert read_mrc(tmp_path / "raw.mrc")[1] == pytest.approx(expected)
+    assert open_mrc(tmp_path / "raw.mrc").pixel_size_nm == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -77,14 +81,36 @@ def test_pixel_size(tmp_path, counts, voxel, expected):
 def test_what_is_wrong_is_said_in_one_line(tmp_path, counts, change, message, recwarn):
     path = tmp_path / "raw.mrc"
     path.write_bytes(change(biosr_bytes(counts)))
-    for read in (read_mrc, mrc_shape):
-        with pytest.raises(InputError, match=message) as error:
-            read(path)
-        assert str(path) in str(error.value)
-        assert "\n" not in str(error.value)
+    with pytest.raises(InputError, match=message) as error:
+        open_mrc(path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
     assert not recwarn.list
 
 
 def test_a_missing_file(tmp_path):
     with pytest.raises(InputError, match="is missing"):
-        read_mrc(tmp_path / "raw.mrc")
+        open_mrc(tmp_path / "raw.mrc")
+
+
+@pytest.mark.parametrize("columns", [111, 112])
+def test_no_width_makes_it_a_file_of_another_format(tmp_path, columns):
+    """The bytes of 112 begin a Leica LIF file, too."""
+    frames = np.arange(9 * 40 * columns).reshape(9, 40, columns).astype("<u2")
+    (tmp_path / "raw.mrc").write_bytes(biosr_bytes(frames))
+    np.testing.assert_array_equal(open_image_file(tmp_path / "raw.mrc").series[0].read(), frames)
+    text = 40 * "<LMSDataContainerHeader Version="
+    beginning = struct.pack("<iicI", 112, 2 * len(text) + 5, b"*", len(text))
+    (tmp_path / "a.lif").write_bytes(beginning + text.encode("utf-16le"))
+    with pytest.raises(InputError, match="a Leica LIF file"):
+        open_image_file(tmp_path / "a.lif")
+
+
+def test_wavelengths_of_a_deltavision_file_that_are_none(tmp_path, counts):
+    header = bytearray(biosr_bytes(counts))
+    struct.pack_into("<h", header, 96, DELTAVISION)
+    struct.pack_into("<2h", header, 180, 1, 0)
+    struct.pack_into("<6h", header, 196, 3, 525, 0, -50, 0, 0)
+    (tmp_path / "raw.dv").write_bytes(bytes(header))
+    channels = open_mrc(tmp_path / "raw.dv").series[0].channels
+    assert [channel.emission_nm for channel in channels] == [525.0, None, None]

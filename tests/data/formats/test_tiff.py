@@ -1,5 +1,6 @@
 """TIFF as microscopes, Fiji and Python write it, and what is wrong with broken ones."""
 
+import gzip
 import logging
 import warnings
 
@@ -220,6 +221,58 @@ def test_a_long_movie_comes_in_pieces(tmp_path, options):
     pieces = list(iterate_tiff(tmp_path / "movie.tif", chunk=3))
     assert [len(piece) for piece in pieces] == [3, 3, 1]
     assert np.array_equal(np.concatenate(pieces), movie)
+
+
+def test_a_packed_movie_is_unpacked(tmp_path):
+    movie = np.random.default_rng(0).integers(0, 65536, (7, 12, 10)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "movie.tif", movie)
+    packed = gzip.compress((tmp_path / "movie.tif").read_bytes())
+    (tmp_path / "movie.tif.gz").write_bytes(packed)
+    pieces = list(iterate_tiff(tmp_path / "movie.tif.gz", chunk=3))
+    np.testing.assert_array_equal(np.concatenate(pieces), movie)
+
+
+def ome_of_two_files(sizes):
+    """Header of two positions of nine frames, the first in a.ome.tif, the second in b.ome.tif."""
+    images = ""
+    for number, (name, (height, width)) in enumerate(sizes.items()):
+        planes = "".join(
+            f'<TiffData IFD="{t}" FirstT="{t}" FirstC="0" FirstZ="0" PlaneCount="1">'
+            f'<UUID FileName="{name}.ome.tif">urn:uuid:{name * 36}</UUID></TiffData>'
+            for t in range(9)
+        )
+        images += (
+            f'<Image ID="Image:{number}"><Pixels ID="Pixels:{number}" DimensionOrder="XYCZT" '
+            f'Type="uint16" SizeX="{width}" SizeY="{height}" SizeC="1" SizeZ="1" SizeT="9">'
+            f'<Channel ID="Channel:{number}:0" SamplesPerPixel="1"/>{planes}</Pixels></Image>'
+        )
+    return images
+
+
+@pytest.mark.parametrize("opened", ["a", "b"])
+def test_an_ome_tiff_of_two_files_gives_each_its_own_pixels(tmp_path, counts, opened):
+    frames = {"a": counts, "b": counts[:, ::-1, :40] + 5000}
+    images = ome_of_two_files({name: own.shape[1:] for name, own in frames.items()})
+    for name, own in frames.items():
+        header = (
+            '<?xml version="1.0" encoding="UTF-8"?><OME '
+            'xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" '
+            f'UUID="urn:uuid:{name * 36}">{images}</OME>'
+        )
+        tifffile.imwrite(
+            tmp_path / f"{name}.ome.tif",
+            np.ascontiguousarray(own),
+            description=header,
+            metadata=None,
+            contiguous=True,
+            photometric="minisblack",
+        )
+    series = open_tiff(tmp_path / f"{opened}.ome.tif").series
+    for part, own in zip(series, frames.values(), strict=True):
+        np.testing.assert_array_equal(part.read(), own)
+        page = part.pages()
+        for number in (0, 8):
+            np.testing.assert_array_equal(page(number), own[number])
 
 
 def test_an_empty_image_is_no_image(tmp_path):

@@ -56,6 +56,30 @@ def test_another_file_is_not_written_into(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("shape", "dtype"), [((4, 2, 16, 20), np.uint16), ((4, 2, 20, 16), np.float32)]
+)
+def test_a_file_of_as_many_pixels_of_another_kind_is_not_written_into(tmp_path, shape, dtype):
+    tifffile.imwrite(tmp_path / "a.tif", IMAGES, photometric="minisblack")
+    PagedTiff(tmp_path / "a.tif", IMAGES.shape, np.float32, {}).close()
+    with pytest.raises(InputError, match="not the file that this run began"):
+        PagedTiff(tmp_path / "a.tif", shape, dtype, {})
+
+
+def test_a_damaged_page_is_named(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, IMAGES, photometric="minisblack", compression="zlib")
+    page = open_tiff(path).series[0].pages()
+    with tifffile.TiffFile(path) as file:
+        start = file.pages[3].dataoffsets[0]
+    content = bytearray(path.read_bytes())
+    content[start : start + 40] = bytes(40)
+    path.write_bytes(bytes(content))
+    page(2)
+    with pytest.raises(InputError, match=r"a\.tif cannot be read as TIFF"):
+        page(3)
+
+
+@pytest.mark.parametrize(
     "options",
     [
         {"imagej": True, "metadata": {"axes": "TZYX"}},
