@@ -11,15 +11,12 @@ import numpy as np
 from bayesdl_sim.data.layouts import MIN_SIZE
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["CountFacts", "check_counts", "clipped_share", "count_facts", "count_warnings"]
+__all__ = ["CountFacts", "check_counts", "count_facts", "count_warnings"]
 
 LARGEST = float(np.finfo(np.float32).max)
 MOST_NEGATIVE = 0.5  # share of the values; more is no camera's read noise
 MOST_WITHOUT_DATA = 0.5  # share of the pixels
 WRAPPED = (-1000, 30000)  # counts: 16-bit values that ran over reach from here to there
-CLIPPED = 0.05  # share of the values at the lowest one, which also has to stand out
-STANDS_OUT = 4.0  # times as many values as in the next bin; light thins out gradually
-BINS = 50  # between the lowest value and the median of the others
 MANY_NEGATIVE = 0.05  # share of the values
 
 
@@ -28,15 +25,11 @@ class CountFacts(NamedTuple):
 
     Attributes:
         negative: below zero.
-        clipped: cut off at the lowest one; 0 where none stand out.
         missing: share of the pixels that hold no data, NaN.
-        lowest: the smallest count.
     """
 
     negative: float
-    clipped: float
     missing: float
-    lowest: float
 
 
 def check_counts(frames: np.ndarray, path: str | Path, gaps: bool = False) -> None:
@@ -65,9 +58,10 @@ def check_counts(frames: np.ndarray, path: str | Path, gaps: bool = False) -> No
         if not gaps:
             raise _not_finite(odd, path)
         lowest, highest = _limits_beside_gaps(frames, odd, path)
-    if max(abs(float(lowest.min())), abs(float(highest.max()))) > LARGEST:
+    largest = max(-float(lowest.min()), float(highest.max()))
+    if largest > LARGEST:
         raise InputError(
-            f"{path} holds values up to {max(highest.max(), -lowest.min()):.3g}, beyond the range "
+            f"{path} holds values up to {largest:.3g}, beyond the range "
             "of 32-bit numbers: SIM frames are camera counts; save the raw data again"
         )
     if (lowest < 0).any():
@@ -86,43 +80,12 @@ def check_counts(frames: np.ndarray, path: str | Path, gaps: bool = False) -> No
         )
 
 
-def clipped_share(frames: np.ndarray) -> float:
-    """Share of the values at the lowest one, if they stand out as a spike, else 0.
-
-    A background that was subtracted and cut at zero makes such a spike. Rows and columns that are
-    constant in all frames hold no data and do not count.
-
-    Args:
-        frames: (n, H, W) counts; NaN does not count.
-    """
-    constant = frames.min(axis=0) == frames.max(axis=0)
-    rows, columns = ~constant.all(axis=1), ~constant.all(axis=0)
-    whole = rows.all() and columns.all()  # of a large field, no copy is made
-    values = frames if whole else frames[:, rows][:, :, columns]
-    if values.dtype.kind == "f" and not np.isfinite(values.sum(dtype=np.float64)):
-        values = values[np.isfinite(values)]
-    if not values.size:
-        return 0.0
-    lowest = values.min()
-    share = 1 - np.count_nonzero(values > lowest) / values.size
-    if share < CLIPPED or share == 1:
-        return 0.0
-    above = values[values > lowest]
-    width = (float(np.median(above)) - float(lowest)) / BINS
-    if values.dtype.kind in "ui" or bool((above[:1000] == np.rint(above[:1000])).all()):
-        width = max(width, 1.0)
-    following = int((above <= lowest + width).sum())
-    return share if share * values.size > STANDS_OUT * following else 0.0
-
-
 def count_facts(frames: np.ndarray, path: str | Path) -> CountFacts:
     """Checks frames (n, H, W) of counts with `check_counts`, and measures their oddities."""
     check_counts(frames, path, gaps=True)
     return CountFacts(
         negative=float(np.mean(frames < 0)),
-        clipped=clipped_share(frames),
         missing=float(np.mean(np.isnan(frames).any(axis=0))),
-        lowest=float(np.nanmin(frames)),
     )
 
 
@@ -132,17 +95,12 @@ def count_warnings(facts: Sequence[CountFacts]) -> list[str]:
     Args:
         facts: facts of the whole, or one by one of its time points.
     """
-    negative, clipped, missing, _ = np.mean(facts, axis=0)
-    lowest, warnings = min(fact.lowest for fact in facts), []
+    negative, missing = np.mean(facts, axis=0)
+    warnings = []
     if negative > MANY_NEGATIVE:
         warnings.append(
             f"{negative:.0%} of the values are negative, more than read noise makes: do not "
             "subtract the background"
-        )
-    if clipped:
-        warnings.append(
-            f"{clipped:.0%} of the values are clipped at the lowest one, {lowest:g}: do not "
-            "subtract the background, and leave the camera's offset in"
         )
     if missing:
         warnings.append(f"{missing:.1%} of the pixels hold no data (NaN)")
@@ -156,7 +114,7 @@ def _bytes_exchanged(frame: np.ndarray) -> bool:
     that share one high byte come out as a multiple of what they were, which does no harm.
     """
     values = frame[np.isfinite(frame)] if frame.dtype.kind == "f" else frame.ravel()
-    if not values.size or values.min() < 0 or values.max() > 65535:
+    if not values.size or values.min() < 0 or float(values.max()) > 65535:
         return False
     whole = values.astype(np.uint16)
     if not np.array_equal(whole, values):

@@ -12,12 +12,13 @@ from bayesdl_sim.data.formats.content import image_files
 from bayesdl_sim.data.formats.image_file import ImageFile
 from bayesdl_sim.data.formats.opening import open_image_file
 from bayesdl_sim.data.layouts import FRAMES, WANTED, FrameLayout
-from bayesdl_sim.data.selection import merged
+from bayesdl_sim.data.selection import distinct, merged
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["file_of_frames", "find_stacks", "frame_files"]
 
 NUMBER = re.compile(r"\d+")
+TIME = re.compile(r"(?<![a-z])t(ime|imepoint|p)?[ _.=-]*$", re.IGNORECASE)  # before a number
 
 
 def find_stacks(path: str | Path, layout: FrameLayout | None = None) -> list[Path]:
@@ -95,7 +96,10 @@ def frame_files(folder: Path, layout: FrameLayout) -> dict[str, list[Path]]:
             f"{'it' if len(others) == 1 else 'them'} out"
         )
     if len(whole) > 1:
-        return {_label(name): _time_slowest(own) for name, own in whole.items()}
+        labels = distinct([_label(name) for name in whole])
+        return {
+            label: _time_slowest(own) for label, own in zip(labels, whole.values(), strict=True)
+        }
     if not files or len(files) % FRAMES:
         raise InputError(
             f"{folder} holds {len(files)} image files; {WANTED}: put exactly nine single frames "
@@ -151,16 +155,25 @@ def _time_slowest(files: list[Path]) -> list[Path]:
     """The same files, if their names do not count nine frames before the time points.
 
     `p0_t0, p0_t1, ... p8_t1` count nine first and time last, so that natural order would put the
-    time points of each frame together.
+    time points of each frame together. Of nine time points, the name has to say which is the time.
     """
     numbers = [NUMBER.findall(file.name) for file in files]
     times = len(files) // FRAMES
-    if times < 2 or times == FRAMES or len({len(row) for row in numbers}) > 1:
+    if times < 2 or len({len(row) for row in numbers}) > 1:
         return files
-    distinct = [len(set(column)) for column in zip(*numbers, strict=True)]
-    if [count for count in distinct if count > 1] != [FRAMES, times]:
+    counts = [len(set(column)) for column in zip(*numbers, strict=True)]
+    varying = [place for place, count in enumerate(counts) if count > 1]
+    if [counts[place] for place in varying] != [FRAMES, times]:
+        return files
+    if times == FRAMES and not _counts_time(files[0].name, varying[1]):
         return files
     return [files[frame * times + time] for time in range(times) for frame in range(FRAMES)]
+
+
+def _counts_time(name: str, place: int) -> bool:
+    """Whether the number at that place of a name counts time points, such as `_t0` or `time-0`."""
+    start = list(NUMBER.finditer(name))[place].start()
+    return TIME.search(name[:start]) is not None
 
 
 def _images_in(path: Path) -> int:

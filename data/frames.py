@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -155,11 +156,12 @@ class SharedPixels:
 
 def _require_memory(series: Series, path: Path) -> None:
     """Refuses what cannot fit, before the system ends the program for it."""
-    pixels = np.prod([float(size) for size in series.shape])
+    whole = math.inf
     with contextlib.suppress(ValueError, OSError, AttributeError):  # not known on this system
         whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        if pixels * (series.dtype.itemsize + 4) > whole:  # as it is, and as float32
-            raise too_large(series, path)
+    pixels = math.prod(map(float, series.shape))
+    if pixels * (series.dtype.itemsize + 4) > whole:  # as it is, and as float32
+        raise too_large(series, path)
 
 
 def too_large(series: Series, path: Path) -> InputError:

@@ -90,6 +90,8 @@ def normalisation_in_pieces(pieces: Callable[[], Iterable], name: str) -> Normal
 
     try:
         low, high = percentiles_of(finite, PERCENTILES)
+    except InputError:
+        raise
     except ValueError:
         raise _without_data(name) from None
     return _between(low, high, name)
@@ -116,15 +118,19 @@ def min_max_of(raw, name: str = "the stack") -> Normalisation:
     dims everything else; `normalisation_of` is not moved by it.
 
     Args:
-        raw: counts (9, H, W), array or tensor.
+        raw: counts (9, H, W), array or tensor. NaN does not count.
         name: the file, for the error message.
 
     Raises:
-        InputError: the frames are constant.
+        InputError: the frames are constant, or no pixel counts.
 
     Source: prctile_norm of the released code with its default percentiles, 0 and 100.
     """
-    low, high = float(raw.min()), float(raw.max())
+    values = _array(raw)
+    values = values[np.isfinite(values)]
+    if not values.size:
+        raise _without_data(name)
+    low, high = float(values.min()), float(values.max())
     if not high > low:
         raise InputError(
             f"{name} is constant ({low:g} counts everywhere): SIM frames show a structure; "

@@ -18,6 +18,7 @@ from bayesdl_sim.utils.errors import InputError
 __all__ = [
     "chosen_channels",
     "chosen_number",
+    "distinct",
     "file_warnings",
     "merged",
     "named_channels",
@@ -41,21 +42,26 @@ def stack_series(
     series = list(file.series)
     if not file.named_axes:
         series = _by_size(series)
-    stacks, reasons = _arranged(series, layout)
-    if not stacks and len(series) > 1:
-        series = _by_size(series)
+    try:
         stacks, reasons = _arranged(series, layout)
+        if not stacks and len(series) > 1:
+            series = _by_size(series)
+            stacks, reasons = _arranged(series, layout)
+    except InputError as error:
+        raise InputError(f"{file.path}: {error}") from None
     if not stacks:
         if len(series) > 1:
-            sizes = ", ".join(f"{h}x{w}" for h, w in sorted(part.size for part in series))
+            kinds = sorted((*part.size, str(part.dtype)) for part in series)
+            listed = ", ".join(f"{height}x{width} {dtype}" for height, width, dtype in kinds)
             raise InputError(
-                f"{file.path} holds images of several sizes ({sizes}), none of them a stack: all "
-                "frames of a stack have the same size; split the file"
+                f"{file.path} holds images of several kinds ({listed}), none of them a stack: all "
+                "frames of a stack have the same size and type; split the file"
             )
         raise InputError(f"{file.path} {reasons[0]}")
     used = [part for part, _ in stacks]
     left_out = tuple(
-        f"left out: {_count(part)} of {part.size[0]}x{part.size[1]} px, a thumbnail or preview"
+        f"left out: {_count(part)} of {part.size[0]}x{part.size[1]} px, no frames of a stack"
+        f"{' (a thumbnail or preview)' if part.size < used[0].size else ''}"
         for part in series
         if part not in used
     )
@@ -87,10 +93,16 @@ def named_channels(series: Series, count: int) -> list[Channel]:
         channel.name or (f"{channel.wavelength_nm:.0f}" if channel.wavelength_nm else f"C{n + 1}")
         for n, channel in enumerate(known)
     ]
-    again = {name for name, times in Counter(names).items() if times > 1}
     return [
-        replace(channel, name=f"{name}-{n + 1}" if name in again else name)
-        for n, (name, channel) in enumerate(zip(names, known, strict=True))
+        replace(channel, name=name) for channel, name in zip(known, distinct(names), strict=True)
+    ]
+
+
+def distinct(names: list[str]) -> list[str]:
+    """The names, with its number behind each that occurs again; many disks ignore the case."""
+    times = Counter(name.lower() for name in names)
+    return [
+        f"{name}-{n}" if times[name.lower()] > 1 else name for n, name in enumerate(names, start=1)
     ]
 
 

@@ -19,6 +19,7 @@ from bayesdl_sim.data.layouts import Arrangement, FrameLayout
 from bayesdl_sim.data.selection import (
     chosen_channels,
     chosen_number,
+    distinct,
     file_warnings,
     named_channels,
     stack_series,
@@ -53,9 +54,6 @@ class RawStack:
         wavelength_nm: wavelength of that colour; None where the file does not state it.
         emission_nm, na: wavelength of its emission and numerical aperture of the objective; None
             where the file does not state it.
-        negative_share: share of the values that are below zero.
-        clipped_share: share of the values that are clipped at the lowest one; 0 where none stand
-            out.
         order: numbers of the frames of the file, from 0, if they were put in another order than
             the stated one.
     """
@@ -70,8 +68,6 @@ class RawStack:
     wavelength_nm: float | None = None
     emission_nm: float | None = None
     na: float | None = None
-    negative_share: float = 0.0
-    clipped_share: float = 0.0
     order: tuple[int, ...] | None = None
 
     def window(self, t: int, rows: slice, columns: slice) -> np.ndarray:
@@ -93,7 +89,7 @@ class StackEntry:
             read whole.
         times: number of time points; 0 where that is not known.
         size: height and width of a frame.
-        layout: what chooses this stack alone.
+        layout: what chooses this stack alone, but not among those of a folder with several names.
     """
 
     name: str
@@ -142,8 +138,13 @@ def list_stacks(path: str | Path, layout: FrameLayout | None = None) -> list[Sta
     if path.is_dir():
         entries = []
         for label, files in frame_files(path, layout).items():
-            whole = replace(layout, frames=None)
-            entries += _entries(file_of_frames(path, files), whole, path.resolve().name, label)
+            whole = replace(layout, frames=None)  # `files` are those of the frames
+            entries += [
+                replace(entry, layout=replace(entry.layout, frames=layout.frames))
+                for entry in _entries(
+                    file_of_frames(path, files), whole, path.resolve().name, label
+                )
+            ]
         return entries
     return _entries(open_image_file(path), layout, ENDING.sub("", path.name) or path.name)
 
@@ -161,11 +162,12 @@ def _entries(file: ImageFile, layout: FrameLayout, stem: str, label: str = "") -
     for number in chosen_number("position", len(positions), layout.position, file.path):
         series, arrangement, inner = positions[number]
         channels = named_channels(series, arrangement.count("channel"))
+        colours = distinct([_for_a_file_name(channel.name) for channel in channels])
         planes = arrangement.count("plane")
         for c in chosen_channels(channels, layout.channel, file.path):
             for z in chosen_number("plane", planes, layout.plane, file.path):
-                suffix = [label] if label else []
-                suffix += [channels[c].name] if len(channels) > 1 else []
+                suffix = [_for_a_file_name(label)] if label else []
+                suffix += [colours[c]] if len(channels) > 1 else []
                 suffix += [f"P{number + 1}"] if len(positions) > 1 else []
                 suffix += [f"Z{z + 1}"] if planes > 1 else []
                 chosen = {
@@ -175,7 +177,7 @@ def _entries(file: ImageFile, layout: FrameLayout, stem: str, label: str = "") -
                 }
                 place = _Place(
                     layout=replace(layout, **chosen),
-                    name="_".join([stem, *map(_for_a_file_name, suffix)]),
+                    name="_".join([stem, *suffix]),
                     file=file,
                     arrangement=arrangement,
                     pixels=pixels.setdefault(id(series), SharedPixels(series, file.path)),
@@ -227,12 +229,7 @@ def _read(place: _Place) -> RawStack:
     except MemoryError:
         raise too_large(place.pixels.series, path) from None
     opened = _stack(place, raw)
-    return replace(
-        opened,
-        warnings=(*opened.warnings, *count_warnings([facts])),
-        negative_share=facts.negative,
-        clipped_share=facts.clipped,
-    )
+    return replace(opened, warnings=(*opened.warnings, *count_warnings([facts])))
 
 
 def _open(place: _Place) -> RawStack:

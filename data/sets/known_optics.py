@@ -40,6 +40,8 @@ class KnownOptics:
                 int(cell): Optics.from_dict(facts["microscope"]["optics"], measured)
                 for cell, facts in cells.items()
             }
+            if not self._optics.keys() >= set(range(1, spec.cells + 1)):
+                raise KeyError("a cell")
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(
                 "tell_optics: the set does not state the microscope of every cell; only sets from "

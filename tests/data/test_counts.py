@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bayesdl_sim.data.counts import check_counts, clipped_share
+from bayesdl_sim.data.counts import check_counts
 from bayesdl_sim.utils.errors import InputError
 
 
@@ -49,34 +49,6 @@ def test_gaps_are_taken_where_they_are_allowed():
     frames[3, 40, 40] = 1
     with pytest.raises(InputError, match="holds no data .NaN. in 64% of its pixels: crop it"):
         check_counts(frames, "raw.tif", gaps=True)
-
-
-@pytest.mark.parametrize("kind", ["u2", "f4"])
-@pytest.mark.parametrize("percentile", [8, 20, 40])
-def test_a_subtracted_background_is_noticed(kind, percentile):
-    frames = 4 * photons(60) + 100  # four counts per electron
-    frames = (frames - np.percentile(frames, percentile)).clip(0).astype(kind)
-    share = clipped_share(frames)
-    assert share == pytest.approx(percentile / 100, abs=0.03)
-
-
-@pytest.mark.parametrize("mean", [0.7, 2.0, 8.0, 60.0, 2000.0])
-@pytest.mark.parametrize("offset", [0, 100])
-def test_counts_as_a_camera_gives_them_are_not_called_clipped(mean, offset):
-    """Photon counts of a dim field hold many true zeros, and as many ones, twos, ..."""
-    rng = np.random.default_rng(1)
-    y, x = np.mgrid[:64, :64] / 64
-    light = mean * (0.5 + 0.5 * np.sin(9 * x) * np.cos(7 * y)) + 0.4
-    frames = (rng.poisson(light, (9, 64, 64)) + offset).astype(np.uint16)
-    assert clipped_share(frames) == 0
-    assert clipped_share(photons(mean)) == 0
-
-
-def test_a_border_without_data_is_not_called_clipped():
-    frames = (photons(60) + 100).astype(np.uint16)
-    frames[:, :12] = 0
-    frames[:, :, -9:] = 0
-    assert clipped_share(frames) == 0
 
 
 @pytest.mark.parametrize("kind", ["u2", "f4"])

@@ -7,9 +7,11 @@ import tifffile
 
 from bayesdl_sim.data import fringe_order
 from bayesdl_sim.data.counts import CountFacts, count_facts, count_warnings
-from bayesdl_sim.data.frames import FramesOnDisk
+from bayesdl_sim.data.formats.image_file import Series
+from bayesdl_sim.data.frames import FramesOnDisk, SharedPixels
 from bayesdl_sim.data.layouts import FrameLayout
 from bayesdl_sim.data.stacks import list_stacks
+from bayesdl_sim.utils.errors import InputError
 
 RNG = np.random.default_rng(0)
 SERIES = RNG.integers(100, 900, (3, 9, 20, 24)).astype(np.uint16)
@@ -105,14 +107,18 @@ def test_facts_of_a_series_are_the_means_over_its_time_points():
     frames = SERIES[0].astype(np.float32) - 100
     frames[:, :2] = np.nan
     facts = count_facts(frames, "a.tif")
-    assert facts == CountFacts(0.0, 0.0, pytest.approx(0.1), 0.0)
-    rows = [facts, CountFacts(0.3, 0.0, 0.1, -5.0)]
+    assert facts == CountFacts(0.0, pytest.approx(0.1))
+    rows = [facts, CountFacts(0.3, 0.1)]
     negative, missing = count_warnings(rows)
     assert negative.startswith("15% of the values are negative, more than read noise makes")
     assert missing == "10.0% of the pixels hold no data (NaN)"
-    clipped = count_warnings([CountFacts(0.0, 0.4, 0.0, 7.0)])
-    assert clipped[0].startswith("40% of the values are clipped at the lowest one, 7: do not")
-    assert count_warnings([CountFacts(0.0, 0.0, 0.0, 7.0)]) == []
+    assert count_warnings([CountFacts(0.0, 0.0)]) == []
+
+
+def test_more_than_memory_is_refused_before_it_is_read(tmp_path):
+    series = Series(axes="T", shape=(10**6, 10**5, 10**5), dtype=np.dtype("u2"), read=pytest.fail)
+    with pytest.raises(InputError, match="does not fit into memory"):
+        SharedPixels(series, tmp_path / "a.tif").take()
 
 
 @pytest.mark.parametrize("kind", ["plain", "compressed", "phases first", "mosaic", "mrc", "frames"])

@@ -11,7 +11,6 @@ from bayesdl_sim.data.inputs import (
     input_spec,
     network_input,
     require_inputs,
-    stack_input,
 )
 from bayesdl_sim.data.normalise import Normalisation, normalisation_of
 from bayesdl_sim.data.sets.datasets import SimDataset
@@ -60,7 +59,9 @@ def test_frames_and_guess_are_on_one_scale():
     raw = 100 + 50 * FRAMES
     norm = Normalisation(100.0, 150.0)
     guess = FirstGuess(lambda counts: doubled(counts) - 100.0, 1)  # counts above background
-    shown = stack_input(raw, norm, WITH_GUESS, guess)
+    shown = torch.from_numpy(
+        network_input(norm.apply(raw), guess.normalised(raw, norm), WITH_GUESS)
+    )
     torch.testing.assert_close(shown[9:].mean(0), shown[:9].mean(0), atol=1e-5, rtol=0)
 
 

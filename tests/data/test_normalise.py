@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 from bayesdl_sim.data.normalise import (
     Normalisation,
+    min_max_of,
     normalisation_in_pieces,
     normalisation_of,
     target_normalisation,
@@ -169,6 +170,22 @@ def test_pieces_have_the_scale_of_the_whole():
     whole = normalisation_of(raw)
     pieces = normalisation_in_pieces(lambda: np.array_split(raw, 4, axis=1), "a.tif")
     np.testing.assert_allclose(pieces, whole, rtol=1e-5)
+
+
+def test_what_is_wrong_with_a_file_that_is_read_in_pieces_is_said():
+    def pieces():
+        raise InputError("a.tif became shorter while it was read")
+
+    with pytest.raises(InputError, match="became shorter"):
+        normalisation_in_pieces(pieces, "a.tif")
+
+
+def test_the_released_scale_leaves_out_pixels_without_data(counts):
+    raw = counts.astype(np.float32)
+    raw[:, :2] = np.nan
+    assert min_max_of(raw).low == counts[:, 2:].min()
+    with pytest.raises(InputError, match="holds no pixel with data"):
+        min_max_of(np.full((9, 4, 4), np.nan))
 
 
 def test_pieces_without_data_or_contrast_are_refused():

@@ -367,11 +367,56 @@ def test_thumbnails_are_left_out_and_named(tmp_path):
     stack = read_stack(tmp_path / "raw.ome.tif")
     np.testing.assert_array_equal(stack.raw[0], A)
     assert stack.name == "raw"
-    assert "left out: 1 image of 18x24 px, a thumbnail or preview" in stack.notes
+    left_out = "left out: 1 image of 18x24 px, no frames of a stack (a thumbnail or preview)"
+    assert left_out in stack.notes
     with tifffile.TiffWriter(tmp_path / "raw.tif") as writer:
         writer.write(A, metadata=None)
         writer.write(A[0, ::2, ::2], metadata=None)
     np.testing.assert_array_equal(read_stack(tmp_path / "raw.tif").raw[0], A)
+
+
+def test_images_of_one_size_and_several_types_are_named(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "raw.tif") as writer:
+        writer.write(A[:5], metadata=None, photometric="minisblack")
+        writer.write(A[:4].astype(np.uint8), metadata=None, photometric="minisblack")
+    with pytest.raises(InputError, match=r"kinds \(36x48 uint16, 36x48 uint8\)"):
+        read_stack(tmp_path / "raw.tif")
+
+
+def test_long_names_of_colours_stay_different_names_of_stacks(tmp_path):
+    lines = [f"Structured illumination excitation 488 nm GFP {side} camera" for side in "lr"]
+    metadata = {"axes": "CTYX", "Channel": {"Name": lines}}
+    tifffile.imwrite(tmp_path / "raw.ome.tif", np.stack([A, B]), metadata=metadata)
+    first, second = (stack.name for stack in read_stacks(tmp_path / "raw.ome.tif"))
+    assert first != second
+    assert first.endswith("-1")
+
+
+def test_names_of_stacks_in_a_folder_that_differ_in_signs_alone(tmp_path):
+    for joint, frames in (("-", A), ("_", B)):
+        for number, frame in enumerate(frames):
+            tifffile.imwrite(tmp_path / f"red{joint}{number}.tif", frame)
+    found = {stack.name[-1]: stack.raw[0] for stack in read_stacks(tmp_path)}
+    np.testing.assert_array_equal(found["1"], A)
+    np.testing.assert_array_equal(found["2"], B)
+
+
+@pytest.mark.parametrize(("pattern", "turned"), [("p{}_t{}.tif", True), ("a{}_b{}.tif", False)])
+def test_nine_time_points_that_are_counted_last(tmp_path, pattern, turned):
+    series = np.stack([A[0] + np.uint16(number) for number in range(81)])
+    for number, image in enumerate(series):
+        tifffile.imwrite(tmp_path / pattern.format(*divmod(number, 9)), image)
+    (stack,) = read_stacks(tmp_path)
+    frames = series.reshape(9, 9, *SIZE)
+    np.testing.assert_array_equal(stack.raw, frames.swapaxes(0, 1) if turned else frames)
+
+
+def test_the_layout_of_a_folder_keeps_its_frames(tmp_path):
+    for number, frame in enumerate([*A, *B[:3]]):
+        tifffile.imwrite(tmp_path / f"{number}.tif", frame)
+    (entry,) = list_stacks(tmp_path, FrameLayout(frames="1-9"))
+    (again,) = list_stacks(tmp_path, entry.layout)
+    np.testing.assert_array_equal(again.read().raw, entry.read().raw)
 
 
 def test_wavelengths_and_pixels_of_ome(tmp_path):

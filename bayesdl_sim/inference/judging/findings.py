@@ -193,7 +193,8 @@ def _value_faults(checks: Mapping[str, Any]) -> list[Finding]:
     share = checks["clipped_share"]
     if share > CLIPPED_TOLERANCE:
         reason = f"{share:.0%} of the values are clipped at the lowest one"
-        faults.append(Finding(False, f"{reason}: the uncertainties do not hold there"))
+        advice = "do not subtract the background, and leave the camera's offset in"
+        faults.append(Finding(False, f"{reason}, where the uncertainties do not hold: {advice}"))
     if checks["stretched"]:
         reason = "all frames have the same smallest and largest value: each was stretched by itself"
         faults.append(Finding(False, f"{reason} (automatic contrast?), and brightness is lost"))

@@ -65,6 +65,12 @@ def test_a_set_of_others_cannot_tell():
         KnownOptics(replace(SPEC, details={"cells": {"1": {}}}))
 
 
+def test_a_set_that_lacks_one_microscope_cannot_tell():
+    cells = {number: facts for number, facts in CELLS.items() if number != "7"}
+    with pytest.raises(InputError, match="the microscope of every cell"):
+        KnownOptics(replace(SPEC, details={"cells": cells}))
+
+
 def test_guesses_are_made_with_what_was_told(tmp_path):
     """Through a data set on disk, with a guess that records the cut-off it was given."""
     options = ["--cells", "4", "--levels", "3", "--size", "32", "--seed", "7", "--workers", "1"]

@@ -39,6 +39,15 @@ def test_a_background_that_was_cut_is_measured(good, share):
     assert clipped_share((good - floor).clamp(min=0)) == pytest.approx(share, abs=0.03)
 
 
+@pytest.mark.parametrize("mean", [0.7, 2.0, 8.0, 60.0, 2000.0])
+def test_photon_counts_of_a_dim_field_are_not_called_clipped(mean):
+    """They hold many true zeros, and as many ones, twos, ..."""
+    y, x = torch.meshgrid(torch.arange(64) / 64, torch.arange(64) / 64, indexing="ij")
+    light = mean * (0.5 + 0.5 * torch.sin(9 * x) * torch.cos(7 * y)) + 0.4
+    frames = torch.poisson(light.expand(9, -1, -1), generator=torch.Generator().manual_seed(1))
+    assert clipped_share(frames) == 0.0
+
+
 def test_saturation_is_measured(good):
     top = float(good.flatten().quantile(0.97))
     assert saturated_share(good.clamp(max=top)) == pytest.approx(0.03, abs=0.01)
