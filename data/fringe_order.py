@@ -30,11 +30,11 @@ from bayesdl_sim.utils.pieces.brightest import brightest_square
 __all__ = ["check_order", "fringe_peak", "in_proved_order", "ordered", "proved_order"]
 
 HIGH_PASS = 0.06  # cycles per raw pixel
-# On stacks of noise the peaks of the two orders differ by up to 1.2, and none reaches 5; on stacks
-# with fringes the right order is 1.5 to 3 times higher.
 SEARCHED_FIELD = 512  # raw pixels a side; more would cost more and prove no more
 TURN_DEG = 12.0  # how far fringes may be from 60 degrees between orientations
 SAME_FREQUENCY = 1.25  # ratio of the frequencies of two orientations of one stand
+# On stacks of noise the peaks of the two orders differ by up to 1.2, and none reaches 5; on stacks
+# with fringes the right order is 1.5 to 3 times higher.
 CLEAR_PEAK = 5.0
 CLEAR_RATIO = 1.35
 

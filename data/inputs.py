@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bayesdl_sim.data.layouts import FRAMES
 from bayesdl_sim.data.normalise import Normalisation
 from bayesdl_sim.utils.errors import InputError
 
@@ -18,10 +19,8 @@ __all__ = [
     "input_spec",
     "network_input",
     "require_inputs",
-    "stack_input",
 ]
 
-FRAMES = 9
 SUB_PIXELS = 4  # of the doubled grid in a raw pixel
 
 
@@ -52,10 +51,12 @@ class InputSpec(NamedTuple):
     def describe(self) -> str:
         """The channels for people."""
         if self.frames is None:
-            return "all nine frames" + (" and a first guess" if self.first_guess else "")
-        if not self.frames:
-            return "the wide field alone"
-        return f"the wide field and frames {', '.join(map(str, self.frames))}"
+            shown = "all nine frames"
+        elif not self.frames:
+            shown = "the wide field alone"
+        else:
+            shown = f"the wide field and frames {', '.join(map(str, self.frames))}"
+        return shown + (" and a first guess" if self.first_guess else "")
 
     def to_config(self) -> dict[str, Any]:
         """The spec as a checkpoint stores it."""
@@ -173,11 +174,3 @@ def network_input(frames: np.ndarray, guess: np.ndarray | None, spec: InputSpec)
     # (2h, 2w) -> (h, 2, w, 2) -> (2, 2, h, w) -> (4, h, w)
     coarse = np.asarray(guess, np.float32).reshape(height, 2, width, 2).transpose(1, 3, 0, 2)
     return np.concatenate([frames, coarse.reshape(SUB_PIXELS, height, width)])
-
-
-def stack_input(
-    raw: np.ndarray, norm: Normalisation, spec: InputSpec, first_guess: FirstGuess
-) -> Tensor:
-    """The input of a whole field: counts (9, H, W) -> float32 (F, H, W)."""
-    guess = first_guess.normalised(raw, norm) if spec.first_guess else None
-    return torch.from_numpy(network_input(norm.apply(raw), guess, spec))

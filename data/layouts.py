@@ -21,8 +21,8 @@ from bayesdl_sim.utils.number_list import numbers_of, ranges_in
 
 __all__ = ["FRAMES", "MIN_SIZE", "WANTED", "Arrangement", "FrameLayout", "NotAStack", "arrange"]
 
-FRAMES = 9
 PATTERN = (3, 3)  # orientations, phases
+FRAMES = math.prod(PATTERN)
 MIN_SIZE = 16  # raw pixels
 WANTED = "a 2D-SIM stack needs 9 (3 orientations x 3 phases) or a multiple of 9 for a time series"
 ROLES = ("channel", "position", "plane", "time", "orientation", "phase")

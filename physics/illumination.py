@@ -10,10 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["ORIENTATIONS", "PHASES", "Illumination", "directed", "fringe_phase", "patterns"]
+__all__ = [
+    "FRAMES",
+    "ORIENTATIONS",
+    "PHASES",
+    "Illumination",
+    "directed",
+    "fringe_phase",
+    "patterns",
+]
 
 ORIENTATIONS = 3
 PHASES = 3
+FRAMES = ORIENTATIONS * PHASES
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ __all__ = [
     "TYPICAL_OPTICS",
     "Optics",
     "apply_otf",
+    "circular_autocorrelation",
     "frequency_grid",
     "otf",
     "otf_at",
@@ -140,7 +141,7 @@ def otf_at(optics: Optics, frequency: Tensor) -> Tensor:
     """
     if optics.radial_otf is None:
         x = (frequency / optics.cutoff).clamp(max=1.0)
-        return _circular_autocorrelation(x) * optics.damping**x
+        return circular_autocorrelation(x) * optics.damping**x
     return _interpolate_radial(optics, frequency)
 
 
@@ -164,7 +165,7 @@ def target_otf(
         (2H, W + 1) real, half plane of `rfft2` on the super-resolution grid.
     """
     extended = optics.cutoff + pattern_frequency
-    return _circular_autocorrelation((frequency_grid(shape, device) / extended).clamp(max=1.0))
+    return circular_autocorrelation((frequency_grid(shape, device) / extended).clamp(max=1.0))
 
 
 def apply_otf(image: Tensor, transfer: Tensor) -> Tensor:
@@ -172,7 +173,12 @@ def apply_otf(image: Tensor, transfer: Tensor) -> Tensor:
     return torch.fft.irfft2(torch.fft.rfft2(image) * transfer, s=image.shape[-2:])
 
 
-def _circular_autocorrelation(x: Tensor) -> Tensor:
+def circular_autocorrelation(x: Tensor) -> Tensor:
+    """Of a disc, `2 / pi (arccos x - x sqrt(1 - x^2))`: an aberration-free OTF.
+
+    Args:
+        x: frequency as a share of the cut-off, 0..1.
+    """
     return (2.0 / torch.pi) * (torch.acos(x) - x * torch.sqrt((1.0 - x * x).clamp(min=0.0)))
 
 

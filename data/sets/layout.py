@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 from bayesdl_sim.data.formats.tiff import tiff_header
+from bayesdl_sim.data.layouts import FRAMES
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import read_json, write_json
 from bayesdl_sim.utils.schema import (
@@ -32,7 +33,6 @@ from bayesdl_sim.utils.schema import (
 __all__ = ["FRAMES", "PARTS", "SCALE", "DatasetSpec", "DatasetTree", "split_cells"]
 
 PARTS = ("train", "validation", "test")
-FRAMES = 9
 SCALE = 2
 OPTIONAL = ("details", "frames", "scale")  # entries that older files lack
 

@@ -68,7 +68,7 @@ def camera_otf(optics: Optics, shape: tuple[int, int], device: torch.device | st
     """Transfer function of optics and camera pixel on the camera's grid.
 
     `otf(f) cos(pi fx / 2) cos(pi fy / 2)`: the cosines are the mean over the 2 x 2
-    super-resolution pixels of a camera pixel, that is `sim.bin_to_camera`.
+    super-resolution pixels of a camera pixel.
 
     Returns:
         (H, W) real float64, full plane of `fft2`.
@@ -135,8 +135,8 @@ def exposures(frames: Tensor, optics: Optics, noise: float, weight: Tensor | Non
     of_sample = 0.2 * float(sample.clamp(min=0.0)) / total**2  # 0.2: m^2 / 2 for m = 0.6
     sums = (frames * window).sum(dim=(1, 2)).reshape(ORIENTATIONS, PHASES)
     ratio = sums / sums.mean(dim=1, keepdim=True)
-    weight = FLUCTUATION**2 / (FLUCTUATION**2 + of_sample)
-    gain = (1 + weight * (ratio - 1)).reshape(-1, 1, 1)
+    trust = FLUCTUATION**2 / (FLUCTUATION**2 + of_sample)
+    gain = (1 + trust * (ratio - 1)).reshape(-1, 1, 1)
     # An empty stack has no measurable exposure: its sums are noise around zero.
     usable = bool((sums > 0).all()) and bool(((gain - 1).abs() < 0.5).all())
     return gain if usable else torch.ones_like(gain)

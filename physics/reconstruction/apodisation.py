@@ -7,12 +7,11 @@ import math
 import torch
 from torch import Tensor
 
-from bayesdl_sim.physics.optics import apply_otf, frequency_grid
+from bayesdl_sim.physics.optics import apply_otf, circular_autocorrelation, frequency_grid
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["APODISATIONS", "sharp_transfer", "sharper"]
+__all__ = ["sharp_transfer", "sharper"]
 
-APODISATIONS = ("soft", "sharp")
 FLAT = 0.6  # of the extended support; detail up to there is shown in full
 FLOOR = 0.04  # of the soft transfer: what it damped below this is not brought back
 MARGIN = 32  # super-resolution pixels of mirrored field around an image
@@ -34,10 +33,11 @@ def sharper(image: Tensor, extended_cutoff: float) -> Tensor:
     The network learns `target_otf`, A, which has fallen to 0.28 at six tenths of the support. With
     S, the sharp transfer, the image is filtered by the regularised quotient
 
-        G = S A / (A^2 + e^2),   e = 0.04,
+        G = (1 + e^2) S A / (A^2 + e^2),   e = 0.04,
 
-    which is linear: applied to every member, mean and spread stay those of the members. It has to
-    be applied before members are combined, since it correlates neighbouring pixels.
+    which is 1 at frequency zero, and linear: applied to every member, mean and spread stay those of
+    the members. It has to be applied before members are combined, since it correlates neighbouring
+    pixels.
 
     Args:
         image: (..., 2H, 2W) reconstruction or several of them.
@@ -59,8 +59,7 @@ def sharper(image: Tensor, extended_cutoff: float) -> Tensor:
     stack = image.reshape(-1, 1, height, width)
     padded = torch.nn.functional.pad(stack, (edge,) * 4, mode="reflect")
     share = frequency_grid(tuple(padded.shape[-2:]), image.device) / extended_cutoff
-    x = share.clamp(max=1.0)
-    soft = (2 / math.pi) * (torch.acos(x) - x * torch.sqrt((1 - x * x).clamp(min=0)))
+    soft = circular_autocorrelation(share.clamp(max=1.0))
     gain = sharp_transfer(share) * soft / (soft**2 + FLOOR**2) * (1 + FLOOR**2)
     filtered = apply_otf(padded, gain.to(padded.dtype))
     inner = filtered[..., edge : edge + height, edge : edge + width]

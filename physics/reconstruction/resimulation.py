@@ -18,9 +18,10 @@ from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES, Illumination,
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS, Optics, apply_otf, target_otf
 from bayesdl_sim.physics.patterns.bands import frequencies, separate, taper
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
-from bayesdl_sim.physics.patterns.measured import Counts, measured
+from bayesdl_sim.physics.patterns.measured import Counts, background_of, measured
 from bayesdl_sim.physics.patterns.noise import BEYOND_ANY_LENS
 from bayesdl_sim.utils.pieces.blurring import gaussian
+from bayesdl_sim.utils.pieces.spans import doubled
 
 __all__ = ["Examination", "Resimulation", "examine", "resimulate", "resimulate_field"]
 
@@ -87,7 +88,7 @@ def resimulate(
     weight = _weight(variance, valid, spots)
     sr = sr.to(frames)
     # As the frames: a background of the image would be light that the fringes modulate.
-    sr = sr - sr.flatten().kthvalue(max(1, sr.numel() // 100)).values
+    sr = sr - background_of(sr.flatten())
     sharp = _without_apodisation(sr, illumination, optics)
     zero, first = separate(frames, illumination.phase)
     wide = _bin(sharp)
@@ -116,7 +117,7 @@ class Examination(NamedTuple):
     @property
     def fine_square(self) -> tuple[slice, slice]:
         """The square on the doubled grid."""
-        rows, columns = (slice(2 * part.start, 2 * part.stop) for part in self.square)
+        rows, columns = map(doubled, self.square)
         return rows, columns
 
     def misfit(self) -> dict[str, float]:

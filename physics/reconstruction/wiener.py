@@ -105,7 +105,9 @@ def wiener_sim(
     """
     if wiener is not None and not wiener > 0:
         raise InputError(f"expected wiener above 0, found {wiener}")
-    spots, stack = None, measured(raw) if missing is None else MeasuredFrames(raw, missing)
+    spots, stack = None, measured(raw)
+    if missing is not None:
+        stack = MeasuredFrames(stack.counts, missing)
     if settings is None:
         frames, spots, settings = _exposed(stack, optics, dimming)
     else:

@@ -29,14 +29,13 @@ class Cell:
     def places(self, canvas: Canvas, count: int, margin_nm: float) -> Tensor:
         """Random places `(n, 2)`, y and x in nm: those of `count` tries that fall into the cell.
 
-        They crowd where `focus` is high, may lie up to `margin_nm` outside the field, and the first
-        lies in the field and in the cell, so that no structure is empty.
+        They crowd where `focus` is high, and may lie up to `margin_nm` outside the canvas. The
+        first lies on the canvas and in the cell, so that no structure is empty.
         """
         crowding = (self.focus / self.focus.max()).sqrt()
         places = self._anywhere(canvas, count, margin_nm)
-        for _ in range(1):
-            lonely = self._at(canvas, crowding, places) < canvas.uniform(0, 1, count)
-            places = torch.where(lonely[:, None], self._anywhere(canvas, count, margin_nm), places)
+        lonely = self._at(canvas, crowding, places) < canvas.uniform(0, 1, count)
+        places = torch.where(lonely[:, None], self._anywhere(canvas, count, margin_nm), places)
         inside = (self.outline > 0.5).nonzero()
         pick = inside[int(canvas.integers(0, len(inside)))]
         places[0] = (pick + canvas.uniform(0, 1, 2)) * canvas.pixel_size_nm

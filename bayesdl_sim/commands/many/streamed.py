@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bayesdl_sim.commands.many.shards import WHOLE, Shard
 from bayesdl_sim.commands.testing.options import TestSettings
 from bayesdl_sim.data.fringe_order import in_proved_order
+from bayesdl_sim.data.layouts import FRAMES
 from bayesdl_sim.data.stacks import StackEntry
 from bayesdl_sim.inference.facts import result_lines
 from bayesdl_sim.inference.prepared.large_field import is_large
@@ -37,7 +38,6 @@ __all__ = [
 STREAMED_TIMES = 17  # from so many time points on
 STREAMED_BYTES = 2**28  # of frames; beyond
 BYTES = 4  # of a value of the frames in memory
-FRAMES = 9
 
 Keep = Callable[[], AbstractContextManager[None]]
 Refuse = Callable[[PreparedStack], None]

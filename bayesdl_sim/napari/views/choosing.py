@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayesdl_sim.data.layouts import FrameLayout
+from bayesdl_sim.data.layouts import FRAMES, FrameLayout
 from bayesdl_sim.data.stacks import RawStack, StackEntry
 from bayesdl_sim.napari.steps.command import as_line, stack_words
 from bayesdl_sim.napari.steps.layers import LayerData, raw_layers
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Chosen", "chosen_layer", "read_entry", "shown_movie"]
 
-FRAMES = 9
 SMALLEST_FIELD = 64  # raw pixels: smaller ones have no misfit
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
+from bayesdl_sim.physics.illumination import FRAMES, PHASES
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.patterns.correlation import (
     Field,
@@ -46,7 +46,6 @@ CLEAR_FAN = 6.0  # evidence of the best partition of the frames; without fringes
 MOSTLY_EMPTY = 0.3  # of the values are the same: single photons, whose noise is no Gaussian
 ANOTHER_ORDER = 8.0  # evidence by which another order beats the stated one, if it is put right
 DOUBTFUL_ORDER = 3.0  # the same, if the stated one is not to be believed
-FRAMES = ORIENTATIONS * PHASES
 NOT_BY_CHANCE = 0.6  # of a frame's highest peak: lower ones are side lobes
 
 PlacedGroup = tuple[set[int], int]  # frames, and their peak's number among the searched places
@@ -125,7 +124,7 @@ class FringeSearch:
                 one.
 
         Returns:
-            None, where fringes are too weak for the noise. A frame is in one group at most.
+            An empty list where fringes are too weak for the noise. A frame is in one group at most.
         """
         if not self.best:
             return self.peaks
@@ -172,9 +171,9 @@ def search_fringes(
         ]
 
     peaks = _by_peaks(scores)
-    photons = float((frames == frames.flatten().median()).float().mean()) < MOSTLY_EMPTY
+    many_photons = float((frames == frames.flatten().median()).float().mean()) < MOSTLY_EMPTY
     best, stated, lead = [], [], 0.0
-    if photons and not _is_complete([members for members, _ in peaks]):
+    if many_photons and not _is_complete([members for members, _ in peaks]):
         best, stated, lead = _by_partition(frame_amplitudes, scores, field)
     return FringeSearch(
         frames=stack,

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
+from bayesdl_sim.physics.illumination import FRAMES, ORIENTATIONS, PHASES
 from bayesdl_sim.physics.patterns.correlation import Field
 from bayesdl_sim.physics.patterns.scores import ANNULUS, searched_places
 from bayesdl_sim.physics.patterns.search import SPREAD, log_evidence
@@ -23,7 +23,6 @@ from bayesdl_sim.utils.pieces.blurring import gaussian
 
 __all__ = ["PARTITIONS", "STATED", "Weighed", "weigh_partitions"]
 
-FRAMES = ORIENTATIONS * PHASES
 TRIPLES = tuple(combinations(range(FRAMES), PHASES))
 STEP = 0.004  # cycles per raw pixel, of the map that fans are tried on
 ANGLES = 52  # in 60 degrees
