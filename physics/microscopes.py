@@ -20,8 +20,19 @@ CUTOFF_RANGE = (0.24, 0.40)  # cycles per raw pixel
 PATTERN_RANGE = (0.17, 0.40)  # cycles per raw pixel
 PATTERN_OVER_CUTOFF = (0.65, 1.15)
 MODULATION_RANGE = (0.10, 0.95)
+# Standard deviations between the orientations of one stand, as in public raw stacks
+ANGLE_SPREAD_RAD, FREQUENCY_SPREAD, BRIGHTNESS_SPREAD = 0.02, 0.015, 0.05
+MODULATION_SPREAD, FURTHER_MODULATION_SPREAD = 0.1, 0.05  # the second in random stands alone
 PHASE_JITTER_RAD = 0.03
+LEAST_MODULATION = 0.05
+# Oil and water immersion, blue to red dyes, the pixels of common cameras behind 60x to 150x
+NA_RANGE, EMISSION_NM, PIXEL_NM = (1.2, 1.49), (500.0, 680.0), (55.0, 100.0)
+LEAST_DAMPING = 0.15
 MEASURED_OTF_SHARE = 0.25
+# Of sCMOS cameras: counts per electron, counts of a dark pixel, electrons
+GAIN, OFFSET, READ_NOISE_E = (0.5, 3.0), (95.0, 115.0), (0.8, 2.5)
+HAZY_SHARE, HAZE_FRACTION, HAZE_SIGMA_NM = 0.6, (0.0, 0.8), (300.0, 1200.0)
+BACKGROUND = (0.0, 0.3)  # of the mean signal
 BIOSR_FIRST_ANGLE_RAD = 1.48
 BIOSR_MODULATION = (0.37, 0.52)
 
@@ -87,18 +98,18 @@ def random_microscope(generator: torch.Generator, measured: Sequence[Optics] = (
         spread=1.0,
     )
     camera = Camera(
-        gain=uniform(generator, 0.5, 3.0),
-        offset=uniform(generator, 95.0, 115.0),
-        read_noise_e=uniform(generator, 0.8, 2.5),
+        gain=uniform(generator, *GAIN),
+        offset=uniform(generator, *OFFSET),
+        read_noise_e=uniform(generator, *READ_NOISE_E),
     )
-    hazy = uniform(generator) < 0.6
+    hazy = uniform(generator) < HAZY_SHARE
     return Microscope(
         optics,
         illumination,
         camera,
-        haze_fraction=uniform(generator, 0.0, 0.8) if hazy else 0.0,
-        haze_sigma_nm=uniform(generator, 300.0, 1200.0),
-        background=uniform(generator, 0.0, 0.3),
+        haze_fraction=uniform(generator, *HAZE_FRACTION) if hazy else 0.0,
+        haze_sigma_nm=uniform(generator, *HAZE_SIGMA_NM),
+        background=uniform(generator, *BACKGROUND),
     )
 
 
@@ -138,9 +149,9 @@ def _random_optics(generator: torch.Generator, measured: Sequence[Optics]) -> Op
     use_measured = measured and uniform(generator) < MEASURED_OTF_SHARE
     base = measured[int(uniform(generator, 0, len(measured)))] if use_measured else None
     while True:
-        na, emission = uniform(generator, 1.2, 1.49), uniform(generator, 500.0, 680.0)
-        pixel = uniform(generator, 55.0, 100.0)
-        damping = math.exp(uniform(generator, math.log(0.15), 0.0))
+        na, emission = uniform(generator, *NA_RANGE), uniform(generator, *EMISSION_NM)
+        pixel = uniform(generator, *PIXEL_NM)
+        damping = math.exp(uniform(generator, math.log(LEAST_DAMPING), 0.0))
         optics = Optics(na, emission, pixel, damping)
         if base is not None:
             optics = Optics(
@@ -161,11 +172,14 @@ def _illumination(
     """Three orientations 60 degrees apart; `spread` scales how much they differ."""
     angles, frequencies, modulations, brightness, phases = [], [], [], [], []
     for o in range(3):
-        angles.append(start + sense * o * math.pi / 3 + spread * _normal(generator, 0.02))
-        frequencies.append(frequency * (1 + spread * _normal(generator, 0.015)))
-        deviation = 1 + (0.1 + 0.05 * spread) * _normal(generator)
-        modulations.append(min(max(modulation * deviation, 0.05), 1.0))
-        brightness.append(1 + 0.05 * _normal(generator))
+        angles.append(
+            start + sense * o * math.pi / 3 + spread * _normal(generator, ANGLE_SPREAD_RAD)
+        )
+        frequencies.append(frequency * (1 + spread * _normal(generator, FREQUENCY_SPREAD)))
+        between = MODULATION_SPREAD + FURTHER_MODULATION_SPREAD * spread
+        deviation = 1 + between * _normal(generator)
+        modulations.append(min(max(modulation * deviation, LEAST_MODULATION), 1.0))
+        brightness.append(1 + BRIGHTNESS_SPREAD * _normal(generator))
         first = uniform(generator, 0.0, 2 * math.pi)
         direction = 1.0 if spread == 0.0 or uniform(generator) < 0.5 else -1.0
         phases.append(
