@@ -19,9 +19,11 @@ echo "cristae: a real stack of mitochondria"
     --pretrained_G checkpoint/F-actin/pretrained_G --save_path data/cristae/BayesDL-results \
     --misfit "$@"
 
-echo "blinking: a simulated movie of a blinking fluorophore, on a grid eight times finer"
-"$python" -m dlbi.reconstruct --movie data/blinking/movie.tif \
-    --save_path data/blinking/BayesDL-results
+if [ -d dlbi ]; then
+    echo "blinking: a simulated movie of a blinking fluorophore, on a grid eight times finer"
+    "$python" -m dlbi.reconstruct --movie data/blinking/movie.tif \
+        --save_path data/blinking/BayesDL-results
+fi
 
 echo
 echo "Pictures to look at: Overview.png (wide field beside SR and its maps), SR.png,"

@@ -38,7 +38,7 @@ from bayesdl_sim.metrics.images import quality
 from bayesdl_sim.physics.fringeless import shuffled
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES, Illumination
 from bayesdl_sim.physics.optics import TYPICAL_OPTICS
-from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
+from bayesdl_sim.physics.patterns.estimation import FOUND, Estimate, estimate
 from bayesdl_sim.physics.reconstruction.deconvolution import deconvolved_wide_field
 from bayesdl_sim.physics.reconstruction.first_guess import first_guess
 from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled
@@ -47,7 +47,6 @@ from bayesdl_sim.utils.errors import run_script
 __all__ = ["gain_rows", "main", "pattern_errors", "pattern_rows", "true_share", "within_limits"]
 
 FREQUENCY_LIMIT, PHASE_LIMIT_DEG = 0.5, 15.0  # Fourier samples, degrees
-PROBABLE = 0.5
 NETWORK = "BayesDL-SIM"
 SHUFFLED, MEASURED, TRUE = "frames shuffled", "as measured", "true patterns"
 Image = Callable[[Tensor, Estimate | None], np.ndarray]
@@ -88,7 +87,7 @@ def pattern_rows(scene: Scene) -> list[dict[str, Any]]:
             patterns = estimate(raw, optics)
             right = within_limits(pattern_errors(patterns.illumination, scene.illumination, size))
             row[f"found, {name}"] = right
-            row[f"trusted, {name}"] = right and min(patterns.probability) > PROBABLE
+            row[f"trusted, {name}"] = right and min(patterns.probability) > FOUND
         rows.append(row)
     return rows
 
@@ -133,7 +132,7 @@ def gain_rows(
 
 def stated_share(posterior: Posterior, prepared: PreparedStack) -> float:
     """The share of the detail that a result states; 0 where no patterns were found."""
-    if max(prepared.patterns(0).probability) <= PROBABLE:
+    if max(prepared.patterns(0).probability) <= FOUND:
         return 0.0
     share = fringe_share(posterior.functions[0], prepared, posterior.inputs)
     return math.nan if share is None else share

@@ -33,6 +33,7 @@ from bayesdl_sim.benchmarks.shared.console import arguments, at_least
 from bayesdl_sim.evaluation.calibrate import GATE_SEED
 from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.evaluation.scenes import Scene, simulated_cells
+from bayesdl_sim.inference.beside_spots import undimmed
 from bayesdl_sim.inference.judging.findings import Finding, findings
 from bayesdl_sim.inference.judging.gate import (
     ALARM_RATE,
@@ -83,7 +84,8 @@ def judge_scene(scene: Scene, posterior: Posterior) -> Judged:
     prepared = posterior.prepare(scene.stack())
     shown = prepared.network_input(0, posterior.inputs)
     maps = predict(posterior.functions, shown, posterior.likelihood)
-    mean, epistemic = (image[0, 0].float().cpu().numpy() for image in (maps.mean, maps.epistemic))
+    images = undimmed(prepared, 0, maps).mean, maps.epistemic
+    mean, epistemic = (image[0, 0].float().cpu().numpy() for image in images)
     checks, light = prepared.checks(0), scene.illumination
     shared = epistemic if posterior.has_epistemic else None
     return Judged(

@@ -578,6 +578,18 @@ def test_comparison_with_a_target(script, posterior, tmp_path, capsys):
     assert all(np.isfinite(list(score.values())).all() for score in scores.values())
 
 
+def test_comparison_of_a_stack_with_pixels_without_data(script, posterior, tmp_path):
+    frames = counts().astype(np.float32)
+    frames[:, :6] = np.nan
+    path = write_tiff(tmp_path / "cell.tif", frames)
+    target = gaussian_filter(counts(3, (2 * HEIGHT, 2 * WIDTH))[0].astype(np.float32), 1)
+    tifffile.imwrite(tmp_path / "gt.tif", target)
+    words = ["--test_data", path, "--target", tmp_path / "gt.tif", "--save_path", tmp_path / "out"]
+    call(script, posterior, *words)
+    scores = json.loads((tmp_path / "out" / "prediction.json").read_text())["quality"]
+    assert all(np.isfinite(list(score.values())).all() for score in scores.values())
+
+
 def test_a_target_of_another_half_pixel_convention_is_moved(script, posterior, tmp_path, capsys):
     path = ROOT / "data" / "cristae" / "raw.tif"
     options = ("--test_data", path, "--pretrained_G", posterior, "--target", tmp_path / "gt.tif")
@@ -651,6 +663,8 @@ def test_a_folder_that_cannot_be_written_from_the_shell(posterior, tmp_path):
 def test_wrong_options(script, posterior, tmp_path, capsys):
     path = write_tiff(tmp_path / "cell.tif", counts(size=(20, 24)))
     tifffile.imwrite(tmp_path / "small.tif", np.arange(20 * 24, dtype=np.float32).reshape(20, 24))
+    tifffile.imwrite(tmp_path / "flat.tif", np.full((40, 48), 3, np.float32))
+    tifffile.imwrite(tmp_path / "holes.tif", np.full((40, 48), np.nan, np.float32))
     cases = {
         "holds 3 member(s), 9 were requested": ("--members", 9),
         "tile: expected 32": ("--tile", 8),
@@ -668,6 +682,8 @@ def test_wrong_options(script, posterior, tmp_path, capsys):
             tmp_path / "otf.mrc",
         ),
         "twice the raw frames": ("--target", tmp_path / "small.tif"),
+        "flat.tif is constant (every pixel is 3)": ("--target", tmp_path / "flat.tif"),
+        "holes.tif holds values that are not finite": ("--target", tmp_path / "holes.tif"),
         "ground truth: no file": ("--target", tmp_path / "nowhere.tif"),
     }
     for words, option in cases.items():

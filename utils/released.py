@@ -58,7 +58,10 @@ def accept_without_effect(parser: argparse.ArgumentParser, options: Mapping[str,
 
 def first_gpu(text: str) -> int:
     """Type of `--gpu_id`: a number; of several, as the released scripts take them, the first."""
-    numbers = [int(word) for word in text.split(",")]
+    try:
+        numbers = [int(word) for word in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected the number of a GPU, found {text!r}") from None
     if len(numbers) > 1:
         print(f"--gpu_id {text}: one GPU is used, number {numbers[0]}")
     return numbers[0]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bayesdl_sim.bayes.calibration.recalibration import Calibration
 from bayesdl_sim.evaluation.scoring import CALIBRATED, CONSTANT, INTENSITY_ONLY, Sample
+from bayesdl_sim.inference.facts import LIT_SHARE
 from bayesdl_sim.metrics.bootstrap import mean_over_cells
 
 __all__ = [
@@ -33,7 +34,6 @@ BAR_LEVEL = 0.9
 GROUP_BAND = (0.80, 0.97)  # of the coverage of every group
 LIT_BAND = (0.86, 0.94)  # of the coverage of the lit fifth
 SIGNAL_BANDS_E = ((3.0, 13.0), (13.0, 60.0), (60.0, 400.0))  # electrons per lit pixel
-LIT_SHARE = 0.2
 DECILES = 10
 
 

@@ -14,11 +14,10 @@ from torch import Tensor
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
 from bayesdl_sim.physics.patterns.bands import taper
-from bayesdl_sim.physics.patterns.estimation import Estimate
+from bayesdl_sim.physics.patterns.estimation import FOUND, Estimate
 
-__all__ = ["FOUND", "fringe_facts", "fringe_sentence", "fringe_spectra"]
+__all__ = ["fringe_facts", "fringe_sentence", "fringe_spectra"]
 
-FOUND = 0.5  # probability of a pattern
 SIDE = 256  # of a spectrum, at most
 
 

@@ -13,7 +13,7 @@ from bayesdl_sim.bayes.calibration.recalibration import KINDS
 from bayesdl_sim.data.normalise import Normalisation
 from bayesdl_sim.inference.facts import stack_facts
 from bayesdl_sim.inference.fringe_share import fringe_share
-from bayesdl_sim.inference.fringes import FOUND, fringe_spectra
+from bayesdl_sim.inference.fringes import fringe_spectra
 from bayesdl_sim.inference.gaps import gaps_of, structure_range, with_gaps
 from bayesdl_sim.inference.judging.verdict import judge_frames, judge_result
 from bayesdl_sim.inference.maps import (
@@ -28,6 +28,7 @@ from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import WIDTHS, Reconstruction
 from bayesdl_sim.inference.series import Earlier, predict_stack
 from bayesdl_sim.inference.settings import CHANGES, INTERVAL, MISFIT, MapSettings
+from bayesdl_sim.physics.patterns.estimation import FOUND
 from bayesdl_sim.utils.errors import InputError
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from bayesdl_sim.inference.prepared.large_field import BLOCK
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.settings import CHANGES, INTERVAL, MISFIT, MapSettings
+from bayesdl_sim.physics.patterns.estimation import FOUND
 from bayesdl_sim.physics.reconstruction.apodisation import sharper
 from bayesdl_sim.physics.reconstruction.resimulation import Resimulation
 from bayesdl_sim.utils.errors import InputError
@@ -38,7 +39,6 @@ __all__ = [
 DRAW_SEED = 0  # the same maps give the same draws
 RESIMULATED_MARGIN = 32  # raw pixels around a block of a large field
 SHARP_MARGIN = 128  # super-resolution pixels around a block
-EVEN_ODDS = 0.5  # that the pattern of an orientation is real
 
 Progress = Callable[[int, int, str], None]  # (done, total, what)
 
@@ -63,8 +63,8 @@ def require_maps(maps: Sequence[str], has_total: bool, comparable: bool) -> None
         )
     if "changes" in names and not comparable:
         raise InputError(
-            "changes: belongs to the convention total_variance, where time points are compared "
-            "member by member; leave it out, or convention released, or fast"
+            "changes: compares time points member by member, which neither the single network of "
+            "fast nor the convention released can: leave it out, or the other option"
         )
 
 
@@ -170,7 +170,7 @@ def sharp_map(
     """
     patterns = prepared.patterns(t)
     extended = min(patterns.optics.cutoff + patterns.illumination.mean_frequency, 1.0)
-    resolved = min(patterns.probability) >= EVEN_ODDS
+    resolved = min(patterns.probability) >= FOUND
 
     def sharp(square: Square) -> NDArray:
         image = sr(square)

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from bayesdl_sim.data.formats.tiff import read_tiff
 from bayesdl_sim.data.stacks import read_stack
+from bayesdl_sim.inference.output.map_kinds import CHANNELS
+from bayesdl_sim.inference.output.names import STORE
 from bayesdl_sim.inference.output.profile_picture import PROFILE, write_profile_picture
 from bayesdl_sim.metrics.profiles import line_between
 from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled
@@ -21,8 +23,6 @@ from bayesdl_sim.utils.report.contrast import display_limits
 from bayesdl_sim.utils.schema import list_of, optional, read_record, text
 
 __all__ = ["Result", "read_result", "write_profile"]
-
-CHANNELS = "Channels.ome.tif"
 
 
 class Result(NamedTuple):
@@ -46,6 +46,11 @@ def read_result(folder: Path, time: int) -> Result:
         raise InputError(
             f"{folder} has no total uncertainty (channels: {', '.join(names)}): a profile with an "
             "interval needs members with uncertainty tails, and more than one"
+        )
+    if (folder / STORE).is_dir() and not (folder / CHANNELS).is_file():
+        raise InputError(
+            f"{folder} is a result of --format zarr, but a profile is taken from TIFF files: run "
+            "test.py on a part of the field without it, or open the store in napari"
         )
     images, pixel_size_nm = read_tiff(folder / CHANNELS)
     times = len(images) // len(names)

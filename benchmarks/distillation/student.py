@@ -24,9 +24,10 @@ from bayesdl_sim.evaluation.scenes import Scene, simulated_cells
 from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.metrics.images import quality
+from bayesdl_sim.training.distillation.fit import rank_correlation
 from bayesdl_sim.utils.errors import run_script
 
-__all__ = ["bars", "compare_scene", "main", "parse_args", "rank_correlation"]
+__all__ = ["bars", "compare_scene", "main", "parse_args"]
 
 PSNR_BAR, RANK_BAR, COVERAGE_BAR = 0.15, 0.9, (88.0, 92.0)
 PIXELS = 4096  # of a stack, for the rank correlation over all of them
@@ -39,13 +40,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     at_least(args, cells=1, levels=1, size=32, seed=0)
     return args
-
-
-def rank_correlation(a: NDArray, b: NDArray) -> float:
-    """Spearman's correlation of two sets of numbers."""
-    from scipy.stats import spearmanr  # slow to load
-
-    return float(spearmanr(a, b).statistic)
 
 
 def normalised_target(scene: Scene, level: int) -> NDArray:

@@ -32,8 +32,9 @@ from bayesdl_sim.physics.patterns.search import Fan, find_fan
 from bayesdl_sim.physics.sensor.interpolation import narrow_gaps
 from bayesdl_sim.physics.sensor.missing import validity
 
-__all__ = ["Estimate", "estimate"]
+__all__ = ["FOUND", "Estimate", "estimate"]
 
+FOUND = 0.5  # probability above which the fringes of an orientation count as found: even odds
 # Cycles per raw pixel, where the optics are unknown; the second one where the first leaves doubt.
 TRIED_CUTOFFS = (0.36, 0.28)
 ROUNDS = 3  # of wave vector and phases

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,8 +10,16 @@ import torch
 from bayesdl_sim.benchmarks import misuse
 from bayesdl_sim.benchmarks.misuse import Judged
 from bayesdl_sim.benchmarks.scenes.faults import FAULTS, FRAME_FAULTS, GROSS, WEAK, fault_scene
-from bayesdl_sim.evaluation.calibrate import GATE_SEED, CalibrationSettings, calibrate
+from bayesdl_sim.benchmarks.scenes.local_faults import LOCAL_FAULTS
+from bayesdl_sim.evaluation.calibrate import (
+    GATE_SEED,
+    CalibrationSettings,
+    calibrate,
+    nested_scores,
+)
+from bayesdl_sim.evaluation.scenes import simulated_cells
 from bayesdl_sim.inference.judging.findings import Finding
+from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
 from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
 from bayesdl_sim.utils.errors import InputError
@@ -50,6 +59,16 @@ def test_faults_are_what_their_names_say():
     assert 0.015 < float((saturated == saturated.max()).double().mean()) < 0.25
     assert fault_scene(WEAK, 0, 48, 5).signals[0] < 2
     assert set(FRAME_FAULTS) <= set(GROSS) <= set(FAULTS)
+
+
+def test_a_stack_with_a_bead_scores_as_for_the_gate(folder):
+    (scene,) = simulated_cells(GATE_SEED, 1, 1, 96)
+    with_bead, _ = LOCAL_FAULTS["a bead, 15 times"](
+        scene, scene.raw[0], torch.Generator().manual_seed(1)
+    )
+    scene, posterior = replace(scene, raw=with_bead[None]), Posterior.load(folder)
+    judged = misuse.judge_scene(scene, posterior)
+    assert judged.scores == pytest.approx(nested_scores(scene, posterior)[-1])
 
 
 def test_tables_are_filled_and_written(folder, tmp_path, monkeypatch, capsys):

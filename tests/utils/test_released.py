@@ -33,5 +33,5 @@ def test_first_of_several_gpus(capsys):
     assert capsys.readouterr().out == ""
     assert first_gpu("1,3") == 1
     assert "number 1" in capsys.readouterr().out
-    with pytest.raises(ValueError, match="invalid literal"):
+    with pytest.raises(argparse.ArgumentTypeError, match="expected the number of a GPU"):
         first_gpu("all")

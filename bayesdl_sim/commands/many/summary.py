@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from bayesdl_sim.inference.output.map_kinds import FACTS
+from bayesdl_sim.physics.patterns.estimation import FOUND
 from bayesdl_sim.utils.files import atomic_path
 from bayesdl_sim.utils.folders.staging import staged
 from bayesdl_sim.utils.report.page import picture, table, text, write_page
@@ -74,7 +75,7 @@ def _first_orientations(facts: Mapping[str, Any]) -> str:
     if not patterns:
         return ""
     rows = patterns[0]["orientations"]
-    return f"{sum(row['probability'] > 0.5 for row in rows)} of {len(rows)}"
+    return f"{sum(row['probability'] > FOUND for row in rows)} of {len(rows)}"
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -24,7 +24,7 @@ from bayesdl_sim.inference.settings import (
 from bayesdl_sim.models.shipped import shipped_folder
 from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.errors import InputError
-from bayesdl_sim.utils.released import NETWORK_OPTIONS, accept_without_effect
+from bayesdl_sim.utils.released import NETWORK_OPTIONS, accept_without_effect, first_gpu
 
 __all__ = ["TestSettings", "parse_args"]
 
@@ -260,7 +260,7 @@ def _expert_options(group: Any) -> None:
         help="auto, cpu, cuda or cuda:n, where members, first guess and verdict are computed "
         "(default %(default)s)",
     )
-    add("--gpu_id", type=int, help="number of the GPU")
+    add("--gpu_id", type=first_gpu, help="number of the GPU")
     add("--threads", type=int, help="threads of the CPU (default: the cores that may be used)")
     add(
         "--precision",

@@ -32,6 +32,7 @@ from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.settings import INTERVAL
 from bayesdl_sim.metrics.images import QUALITY_SCORES, Quality, quality
+from bayesdl_sim.physics.patterns.measured import MeasuredFrames
 from bayesdl_sim.physics.reconstruction.wiener import wide_field_upsampled
 from bayesdl_sim.utils.console.progress import Progress
 from bayesdl_sim.utils.devices import choose_device
@@ -151,7 +152,7 @@ def read_target(path: Path, stack: RawStack) -> NDArray:
     """Ground truth (T, 2H, 2W) of a stack, in any units.
 
     Raises:
-        InputError: unreadable, or not on the doubled grid of the raw frames.
+        InputError: unreadable, not on the doubled grid of the raw frames, constant, or not finite.
     """
     target, _ = read_images(require_file(path, "ground truth"))
     times, _, height, width = stack.raw.shape
@@ -162,6 +163,16 @@ def read_target(path: Path, stack: RawStack) -> NDArray:
             f"but the ground truth of {stack.source} is expected to be {times} of "
             f"{expected[1]}x{expected[2]} px (twice the raw frames)"
         )
+    if not np.isfinite(target).all():
+        raise InputError(
+            f"{path} holds values that are not finite (NaN or infinity), but a whole image was "
+            "expected as ground truth: crop both, or fill it"
+        )
+    if np.ptp(target, axis=(1, 2)).min() == 0:
+        raise InputError(
+            f"{path} is constant (every pixel is {target.flat[0]:g}): check that it is the ground "
+            f"truth of {stack.source}"
+        )
     return target
 
 
@@ -171,7 +182,8 @@ def compare(sr: NDArray, raw: NDArray, target: NDArray) -> dict[str, Quality]:
     A truth of another half-pixel convention is moved onto the SR, which is printed, and all images
     are then cut by the pixels that the movement touches.
     """
-    wide_field = [wide_field_upsampled(torch.from_numpy(frames)).numpy() for frames in raw]
+    filled = (MeasuredFrames(torch.from_numpy(frames)).usable for frames in raw)
+    wide_field = [wide_field_upsampled(frames).numpy() for frames in filled]
     target, inner = _aligned(target, sr)
     scores = {}
     for name, images in {"wide field": wide_field, "SR": sr}.items():

@@ -10,6 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bayesdl_sim.physics.patterns.estimation import FOUND
+
 if TYPE_CHECKING:
     from bayesdl_sim.physics.optics import Optics
 
@@ -30,7 +32,6 @@ OFFSET_TOLERANCE = 0.1  # of the light; a lamp that varies by 5 % over haze make
 PATTERN_RANGE = (0.17, 0.40)  # cycles per raw pixel, of the training sets
 PIXEL_RANGE_NM = (55.0, 100.0)  # of the training sets
 CLEAR = 6.0  # confidence of a pattern
-PROBABLE = 0.5  # that the fringes of an orientation are real
 CLIPPED_TOLERANCE = 0.02  # of the values
 # Of a noise variance that grows as light^n: by how much n may fall short of 1 and exceed it, and by
 # how many standard errors. The light of thin, dim lines is underestimated, so that their noise
@@ -121,7 +122,7 @@ def _frame_faults(checks: Mapping[str, Any]) -> list[Finding]:
         names = " and ".join("(" + ", ".join(map(str, group)) + ")" for group in mixed)
         order = " (the order of phases first, then orientations?)" if _phase_major(mixed) else ""
         # Where no fringes are used anyway, weak ones in another order are no reason to refuse.
-        unused = checks["order_doubtful"] and max(checks["pattern_probability"]) <= PROBABLE
+        unused = checks["order_doubtful"] and max(checks["pattern_probability"]) <= FOUND
         verb = "seem to show" if unused else "show"
         faults.append(
             Finding(
@@ -256,7 +257,7 @@ def _stored_with_gamma(checks: Mapping[str, Any]) -> list[Finding]:
 
 
 def _unused_fringes(checks: Mapping[str, Any], pixel_size_nm: float | None) -> list[Finding]:
-    if max(checks["pattern_probability"]) > PROBABLE:
+    if max(checks["pattern_probability"]) > FOUND:
         return []
     resolution = 1 / checks["cutoff"]  # raw pixels
     size = f"{resolution * pixel_size_nm:.0f} nm" if pixel_size_nm else f"{resolution:.1f} pixels"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesdl_sim.physics.patterns.estimation import FOUND
 from bayesdl_sim.utils.drawing.canvas import Box, Canvas, text_width
 from bayesdl_sim.utils.drawing.colour_maps import coloured, resized
 from bayesdl_sim.utils.drawing.plot import Plot
@@ -21,7 +22,6 @@ _TOP, _LEFT, _STEP = 132, 62, 443  # of the first spectrum, and from one to the 
 _EM = 15  # height of the letters
 _RING = 0.02  # cycles per raw pixel, radius of the mark of a carrier
 _SHOWN = (20.0, 99.9)  # percentiles of the logarithm of the power
-_DOUBTFUL = 0.5  # probability of a pattern
 _CUTOFF, _CARRIER, _DOUBT = "#17becf", "#d62728", "#7f7f7f"
 FREQUENCIES = (-0.4, -0.2, 0.0, 0.2, 0.4)  # ticks, cycles per raw pixel
 
@@ -80,7 +80,7 @@ def draw_spectrum(
         tuple(plot.places(0, 0)), cutoff * scale, _CUTOFF, 1.5, box, dashes=round(cutoff * 240)
     )
     k, angle = row["frequency_cycles_per_pixel"], math.radians(row["angle_deg"])
-    colour = _CARRIER if row["probability"] > _DOUBTFUL else _DOUBT
+    colour = _CARRIER if row["probability"] > FOUND else _DOUBT
     for sign in (1, -1):
         centre = plot.places(sign * k * math.cos(angle), sign * k * math.sin(angle))
         canvas.circle(tuple(centre), ring * scale, colour, 2.0, box)

@@ -18,7 +18,7 @@ from bayesdl_sim.napari.steps.reconstructing import Outcome, reconstruct
 from bayesdl_sim.utils.errors import InputError, is_out_of_memory, writable_folder
 from bayesdl_sim.utils.files import atomic_path
 
-__all__ = ["HEADINGS", "Row", "batch", "results_beside", "write_table"]
+__all__ = ["HEADINGS", "Row", "batch", "write_table"]
 
 UNREADABLE = "not readable"
 HEADINGS = ("stack", "verdict", "p", "reasons", "seconds", "file", "results")
@@ -52,12 +52,6 @@ class Row:
         folder = "" if self.folder is None else str(self.folder)
         words = (self.name, self.decision, p, "; ".join(self.reasons), f"{self.seconds:.1f}")
         return (*words, str(self.source), folder)
-
-
-def results_beside(folder: Path) -> Path:
-    """Where the results of a folder of stacks go: beside it, never into it."""
-    folder = folder.resolve()
-    return folder.with_name(f"{folder.name}-results")
 
 
 def batch(

@@ -11,7 +11,7 @@ from pathlib import Path
 from bayesdl_sim.bayes.tolerance import DELTA
 from bayesdl_sim.data.layouts import FrameLayout
 
-__all__ = ["as_line", "folder_words", "movie_words", "stack_words"]
+__all__ = ["as_line", "folder_words", "movie_words", "results_beside", "stack_words"]
 
 
 def stack_words(
@@ -43,6 +43,12 @@ def stack_words(
     words += ["--misfit"] if misfit else []
     words += [] if delta == DELTA else ["--delta", f"{delta:g}"]
     return words + (["--force"] if forced else [])
+
+
+def results_beside(folder: Path) -> Path:
+    """Where the results of a folder of stacks go: beside it, never into it."""
+    folder = folder.resolve()
+    return folder.with_name(f"{folder.name}-results")
 
 
 def folder_words(folder: Path, results: Path) -> list[str]:

@@ -6,7 +6,7 @@ The first raw pixel has its centre at 0. A pixel of a grid that is n times finer
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -26,7 +26,6 @@ __all__ = [
     "place_of",
     "raw_layers",
     "result_layers",
-    "visible_first",
 ]
 
 LayerData = tuple[NDArray, dict[str, Any], str]
@@ -153,11 +152,6 @@ def map_layers(
         visible = kind == "SR"
         layers.append(layer_of(images[kind], kind, name, place, visible=visible, facts=facts))
     return layers
-
-
-def visible_first(layers: Sequence[LayerData]) -> list[LayerData]:
-    """The same, visible layers first: the rest may follow when the window has time."""
-    return sorted(layers, key=lambda layer: not layer[1]["visible"])
 
 
 def _from_below(images: Mapping[str, NDArray]) -> list[str]:

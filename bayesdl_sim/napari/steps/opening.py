@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from bayesdl_sim.data.found_stacks import found_stacks
 from bayesdl_sim.data.fringe_order import in_proved_order
 from bayesdl_sim.data.stacks import RawStack, StackEntry
-from bayesdl_sim.napari.steps.layers import MARK
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["entries_of", "opened", "order_sentence", "source_of", "stack_of_array"]
+__all__ = ["entries_of", "opened", "order_sentence", "stack_of_array"]
 
 
 def entries_of(path: str | Path) -> list[StackEntry]:
@@ -48,12 +45,6 @@ def order_sentence(stack: RawStack) -> str:
         facts += " Order of the frames: orientation by orientation, as the file has them."
     sentences = [_sentence(note) for note in stack.notes]
     return " ".join([facts, *sentences])
-
-
-def source_of(metadata: Mapping[str, Any]) -> tuple[Path, str] | None:
-    """File and name of the stack of a raw layer of this plugin; None of any other layer."""
-    mark = metadata.get(MARK, {})
-    return (Path(mark["source"]), mark["name"]) if mark.get("kind") == "raw" else None
 
 
 def stack_of_array(frames: np.ndarray, name: str, pixel_size_nm: float | None) -> RawStack:

@@ -10,7 +10,7 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QFileDialog, QTableWidget, QTableWidgetItem
 
 from bayesdl_sim.napari.steps.banner import COLOURS
-from bayesdl_sim.napari.steps.command import as_line, folder_words
+from bayesdl_sim.napari.steps.command import as_line, folder_words, results_beside
 from bayesdl_sim.napari.views.running import JobTab
 
 if TYPE_CHECKING:
@@ -61,9 +61,8 @@ class BatchTab(JobTab):
 
     def use(self, folder: Path) -> None:
         """Takes a folder of stacks."""
-        # Light: only the place beside the folder.
         self.folder = folder.resolve()
-        self.results = self.folder.with_name(f"{self.folder.name}-results")
+        self.results = results_beside(self.folder)
         self.message.setText(f"Stacks of {self.folder}. Results go to {self.results}.")
         self.enable()
 
@@ -81,10 +80,13 @@ class BatchTab(JobTab):
             from bayesdl_sim.napari.steps.batch import batch, write_table
 
             rows = []
-            for row in batch(folder, results, opener, report.progress):
-                rows.append(row)
-                report.hand_over(row)
-            write_table(results / TABLE, rows)
+            try:
+                for row in batch(folder, results, opener, report.progress):
+                    rows.append(row)
+                    report.hand_over(row)
+            finally:  # stopped, too: what was written stays, and its table
+                if rows:
+                    write_table(results / TABLE, rows)
             return len(rows)
 
         self.begin(work, self._done, "Stopped. What was written stays.")

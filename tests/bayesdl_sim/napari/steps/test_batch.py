@@ -5,7 +5,8 @@ import csv
 import pytest
 import tifffile
 
-from bayesdl_sim.napari.steps.batch import HEADINGS, batch, results_beside, write_table
+from bayesdl_sim.napari.steps.batch import HEADINGS, batch, write_table
+from bayesdl_sim.napari.steps.command import results_beside
 from bayesdl_sim.napari.steps.stopping import Stopped
 from bayesdl_sim.utils.errors import InputError
 

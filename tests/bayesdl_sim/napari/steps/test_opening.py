@@ -4,12 +4,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from bayesdl_sim.napari.steps.layers import raw_layers
 from bayesdl_sim.napari.steps.opening import (
     entries_of,
     opened,
     order_sentence,
-    source_of,
     stack_of_array,
 )
 from bayesdl_sim.utils.errors import InputError
@@ -44,13 +42,6 @@ def test_colours_are_entries_that_their_layout_chooses_again(tmp_path, frames):
 def test_file_that_is_no_stack_gives_the_reason(write, frames):
     with pytest.raises(InputError, match="holds 5 images"):
         opened(entries_of(write("five.tif", frames[:5]))[0])
-
-
-def test_layers_of_this_plugin_alone_have_a_file(good):
-    (_, options, _), (_, wide_field, _) = raw_layers(opened(entries_of(good)[0]))
-    assert source_of(options["metadata"]) == (good, "good")
-    assert source_of(wide_field["metadata"]) is None
-    assert source_of({}) is None
 
 
 def test_array_of_another_reader_is_taken_if_it_holds_nines(frames):
