@@ -32,7 +32,8 @@ from bayesdl_sim.data.formats.content import image_files, is_image_file
 from bayesdl_sim.data.formats.opening import read_images
 from bayesdl_sim.data.frame_order import ORDERS, FrameOrder
 from bayesdl_sim.data.fringe_order import check_order
-from bayesdl_sim.data.sets.layout import FRAMES, PARTS, SCALE
+from bayesdl_sim.data.layouts import FRAMES
+from bayesdl_sim.data.sets.layout import PARTS, SCALE
 from bayesdl_sim.DatasetGenerate.conversion import Plan, Source, kind_of
 from bayesdl_sim.DatasetGenerate.measured_set import Description, convert_set
 from bayesdl_sim.DatasetGenerate.selection import CELLS_HELP, share_out

@@ -22,10 +22,8 @@ __all__ = [
     "MemberFacts",
     "OpenMember",
     "apply_member",
-    "describe_members",
     "first_member",
     "hashes_of",
-    "member_functions",
     "open_member",
     "open_members",
 ]
@@ -101,28 +99,6 @@ def open_members(
         network = member.network if held else None
         opened.append(OpenMember(facts, _function(facts, network, device, dtype, tile)))
     return opened
-
-
-def member_functions(
-    folder: str | Path,
-    device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float32,
-    tile: int = TILE,
-    limit: int | None = None,
-    keep: bool = True,
-) -> list[Callable[[Tensor], Output]]:
-    """The functions of `open_members`, as `bayes.prediction.predict` takes them.
-
-    Args:
-        keep: hold the members in memory; False reads each one again at every use.
-    """
-    opened = open_members(folder, device, dtype, tile, limit, HELD_BYTES if keep else 0)
-    return [member.function for member in opened]
-
-
-def describe_members(folder: str | Path, limit: int | None = None) -> list[MemberFacts]:
-    """The facts of `open_members`, for callers that do not predict."""
-    return [member.facts for member in open_members(folder, limit=limit, held_bytes=0)]
 
 
 def open_member(

@@ -174,7 +174,7 @@ def apply_otf(image: Tensor, transfer: Tensor) -> Tensor:
 
 
 def circular_autocorrelation(x: Tensor) -> Tensor:
-    """Of a disc, `2 / pi (arccos x - x sqrt(1 - x^2))`: an aberration-free OTF.
+    """Autocorrelation of a disc, `2 / pi (arccos x - x sqrt(1 - x^2))`: an aberration-free OTF.
 
     Args:
         x: frequency as a share of the cut-off, 0..1.

@@ -24,7 +24,7 @@ from bayesdl_sim.bayes.prediction import predict
 from bayesdl_sim.data.formats.tiff import read_tiff
 from bayesdl_sim.data.normalise import normalisation_of
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
-from bayesdl_sim.models.members import describe_members, member_functions, open_members
+from bayesdl_sim.models.members import open_members
 from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
 from bayesdl_sim.utils.errors import InputError, run_script
 from bayesdl_sim.utils.files import sha256
@@ -123,7 +123,7 @@ def only_line(stderr):
 def prediction_of(posterior, frames, **options):
     norm = normalisation_of(frames)
     raw = torch.from_numpy(norm.apply(frames))[None]
-    return predict(member_functions(posterior, **options), raw), norm
+    return predict([member.function for member in open_members(posterior, **options)], raw), norm
 
 
 # --- Tiles ---------------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ def loaded(monkeypatch):
 
 
 def test_held_members_are_loaded_once(posterior, loaded):
-    functions = member_functions(posterior)
+    functions = [member.function for member in open_members(posterior)]
     raw = torch.rand(1, 9, 20, 20, generator=torch.Generator().manual_seed(1))
     for _ in range(2):
         predict(functions, raw)
@@ -185,7 +185,7 @@ def test_held_members_are_loaded_once(posterior, loaded):
 
 def test_members_beyond_the_memory_are_read_one_at_a_time(posterior, loaded):
     raw = torch.rand(1, 9, 20, 20, generator=torch.Generator().manual_seed(1))
-    expected = predict(member_functions(posterior), raw)
+    expected = predict([member.function for member in open_members(posterior)], raw)
     loaded.clear()
     size = (posterior / "member_01.pth").stat().st_size
     opened = open_members(posterior, held_bytes=1.5 * size)
@@ -226,14 +226,14 @@ def test_the_hash_is_that_of_the_loaded_bytes(posterior, monkeypatch):
 def test_fewer_members_are_the_first_ones(posterior):
     frames = counts()
     two, _ = prediction_of(posterior, frames, limit=2)
-    functions = member_functions(posterior)[:2]
+    functions = [member.function for member in open_members(posterior)][:2]
     expected = predict(functions, torch.from_numpy(normalisation_of(frames).apply(frames))[None])
     assert torch.equal(two.mean, expected.mean)
     assert torch.equal(two.epistemic, expected.epistemic)
 
 
 def test_description_of_the_members(posterior):
-    facts = describe_members(posterior, 2)
+    facts = [member.facts for member in open_members(posterior, 2)]
     assert [fact.path.name for fact in facts] == ["member_01.pth", "member_02.pth"]
     assert facts[1].sha256 == sha256(facts[1].path)
     assert facts[0].sampler["temperature"] == 2.0
@@ -243,17 +243,17 @@ def test_description_of_the_members(posterior):
 @pytest.mark.parametrize("limit", [0, -1, 4])
 def test_too_many_or_too_few_members(posterior, limit):
     with pytest.raises(InputError, match="holds 3 member"):
-        member_functions(posterior, limit=limit)
+        [member.function for member in open_members(posterior, limit=limit)]
 
 
 def test_networks_of_two_runs_are_not_one_posterior(tmp_path):
     save_members(tmp_path, 1)
     save_members(tmp_path, 1, width=4, first=2)
     with pytest.raises(InputError, match=r"member_02.pth holds a unet .*width 4.*width 8"):
-        describe_members(tmp_path)
+        [member.facts for member in open_members(tmp_path)]
     save_members(tmp_path, 1, likelihood="", first=2)
     with pytest.raises(InputError, match="no uncertainty tail"):
-        describe_members(tmp_path)
+        [member.facts for member in open_members(tmp_path)]
 
 
 def test_network_for_another_number_of_frames(script, tmp_path):

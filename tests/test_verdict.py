@@ -14,7 +14,7 @@ from bayesdl_sim.data.formats.tiff import read_tiff
 from bayesdl_sim.data.normalise import normalisation_of
 from bayesdl_sim.inference.judging.gate import SCORES, write_gate
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
-from bayesdl_sim.models.members import describe_members, hashes_of, member_functions
+from bayesdl_sim.models.members import hashes_of, open_members
 from bayesdl_sim.physics.patterns.measured import measured
 from bayesdl_sim.physics.reconstruction.resimulation import resimulate_field
 from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
@@ -61,7 +61,7 @@ def verdict_in(results):
 
 
 def test_real_stack_is_accepted_and_the_verdict_is_stored(script, posterior, tmp_path, capsys):
-    members = hashes_of(describe_members(posterior))
+    members = hashes_of([member.facts for member in open_members(posterior)])
     rng = np.random.default_rng(0)
     rows = [{name: 1e6 + float(rng.normal()) for name in SCORES} for _ in range(40)]
     write_gate(posterior, [rows], members, {})
@@ -128,7 +128,7 @@ def test_refused_time_point_refuses_the_series(script, posterior, tmp_path, caps
 
 
 def test_scores_are_compared_with_the_gate_of_these_members(script, posterior, tmp_path, capsys):
-    members = hashes_of(describe_members(posterior))
+    members = hashes_of([member.facts for member in open_members(posterior)])
     rng = np.random.default_rng(0)
     # Validation cells that no stack is like: the scores of all of them are far lower.
     rows = [{name: -1e6 + float(rng.normal()) for name in SCORES} for _ in range(40)]
@@ -192,7 +192,8 @@ def test_changes_of_a_series_are_those_of_the_shared_members(script, posterior, 
     norms = [normalisation_of(stack) for stack in stacks]
     shown = torch.stack([torch.from_numpy(n.apply(s)) for n, s in zip(norms, stacks, strict=True)])
     scales, lows = [n.scale for n in norms], [n.low for n in norms]
-    _, expected = predict_series(member_functions(posterior), shown, scales, lows)
+    functions = [member.function for member in open_members(posterior)]
+    _, expected = predict_series(functions, shown, scales, lows)
     facts = json.loads((results / "prediction.json").read_text(encoding="utf-8"))
     counts = facts["normalisation"]["sr_counts"]
     difference = expected.difference[0, 0].numpy() / (counts["high"] - counts["low"])
@@ -211,7 +212,7 @@ def test_changes_of_a_series_are_those_of_the_shared_members(script, posterior, 
         (["--changes", "0.95"], "is one time point"),
         (["--changes", "1.5"], "changes: expected a level of 0.5 to 0.99"),
         (["--changes", "0.9", "--members", "1"], "changes: needs a total uncertainty"),
-        (["--changes", "0.9", "--convention", "released"], "leave it out, or convention released"),
+        (["--changes", "0.9", "--convention", "released"], "leave it out, or the other option"),
     ],
 )
 def test_changes_that_cannot_be_told_are_refused(

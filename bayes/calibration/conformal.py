@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["cells_needed", "conformal_factor", "miscoverage"]
+__all__ = ["cells_needed", "conformal_factor"]
 
 
 def conformal_factor(ratios: Sequence[ArrayLike], alpha: float) -> float | None:
@@ -64,8 +64,3 @@ def cells_needed(alpha: float) -> int:
     if not 0 < alpha < 1:
         raise InputError(f"a risk alpha lies between 0 and 1, found {alpha}")
     return int(np.ceil(1 / alpha - 1 - 1e-9))
-
-
-def miscoverage(ratios: Sequence[ArrayLike], factor: float) -> NDArray[np.float64]:
-    """The loss of each cell: the share of its pixels outside `factor` standard deviations."""
-    return np.array([np.mean(np.asarray(values) > factor) for values in ratios])

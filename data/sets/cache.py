@@ -21,8 +21,9 @@ import numpy as np
 
 from bayesdl_sim.data.counts import check_counts
 from bayesdl_sim.data.formats.tiff import read_image, tiff_header
+from bayesdl_sim.data.layouts import FRAMES
 from bayesdl_sim.data.normalise import Normalisation, normalisation_of, target_normalisation
-from bayesdl_sim.data.sets.layout import FRAMES, DatasetTree
+from bayesdl_sim.data.sets.layout import DatasetTree
 from bayesdl_sim.data.sets.room import require_room
 from bayesdl_sim.utils.console.progress import counted
 from bayesdl_sim.utils.errors import InputError

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 
 from bayesdl_sim.data.inputs import NINE_FRAMES, FirstGuess, InputSpec, network_input
+from bayesdl_sim.data.layouts import FRAMES
 from bayesdl_sim.data.normalise import Normalisation
 from bayesdl_sim.data.sets.cache import open_cache
 from bayesdl_sim.data.sets.guesses import guesses_of
 from bayesdl_sim.data.sets.known_optics import KnownOptics
-from bayesdl_sim.data.sets.layout import FRAMES, PARTS, SCALE, DatasetSpec, DatasetTree
+from bayesdl_sim.data.sets.layout import PARTS, SCALE, DatasetSpec, DatasetTree
 from bayesdl_sim.data.sets.patches import crop_pair, draw_symmetry
 from bayesdl_sim.utils.errors import InputError
 

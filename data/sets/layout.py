@@ -30,7 +30,7 @@ from bayesdl_sim.utils.schema import (
     whole,
 )
 
-__all__ = ["FRAMES", "PARTS", "SCALE", "DatasetSpec", "DatasetTree", "split_cells"]
+__all__ = ["PARTS", "SCALE", "DatasetSpec", "DatasetTree", "split_cells"]
 
 PARTS = ("train", "validation", "test")
 SCALE = 2

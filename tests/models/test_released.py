@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
-from bayesdl_sim.models.members import describe_members, member_functions
+from bayesdl_sim.models.members import open_members
 from bayesdl_sim.models.released import (
     list_released,
     load_released,
@@ -65,17 +65,17 @@ def test_a_folder_of_released_members(tmp_path, prefix):
     assert [path.name for path in list_released(tmp_path)] == [
         f"SGLD_gauss_#{index}.pth" for index in (1, 2, 3)
     ]
-    facts = describe_members(tmp_path)
+    facts = [member.facts for member in open_members(tmp_path)]
     assert [fact.path.name for fact in facts] == [f"SGLD_gauss_#{k}.pth" for k in (1, 2, 3)]
     assert facts[0].network == network_config("rcan", "gauss", **OPTIONS)
     assert facts[0].sampler == {"kind": "released"}
     assert facts[0].training == {"normalisation": "min-max"}
     assert not facts[0].is_local
     raw = torch.rand(1, 9, 10, 8, generator=torch.Generator().manual_seed(1))
-    for index, function in enumerate(member_functions(tmp_path, tile=32), start=1):
+    for index, member in enumerate(open_members(tmp_path, tile=32), start=1):
         expected = network_from_released(state_of(index))(raw)
-        torch.testing.assert_close(function(raw).mean, expected.mean.detach())
-        torch.testing.assert_close(function(raw).log_var, expected.log_var.detach())
+        torch.testing.assert_close(member.function(raw).mean, expected.mean.detach())
+        torch.testing.assert_close(member.function(raw).log_var, expected.log_var.detach())
 
 
 def test_members_are_sorted_by_number(tmp_path):
@@ -106,7 +106,7 @@ def test_two_posteriors_in_one_folder_are_refused(tmp_path):
     network = build_network(network_config("rcan", "gauss", **OPTIONS))
     save_checkpoint(member_path(tmp_path, 1), member_payload(network, {}, {}))
     with pytest.raises(InputError, match=r"SGLD_gauss_#1.pth .* member_01.pth .*two posteriors"):
-        describe_members(tmp_path)
+        [member.facts for member in open_members(tmp_path)]
 
 
 class Code:
@@ -125,7 +125,7 @@ def test_a_file_with_code_is_refused_and_not_run(tmp_path, zipped):
     path = tmp_path / "SGLD_gauss_#1.pth"
     torch.save({**state_of(), "x": Code(trace)}, path, _use_new_zipfile_serialization=zipped)
     with pytest.raises(InputError, match=r"SGLD_gauss_#1.pth holds program code"):
-        describe_members(tmp_path)
+        [member.facts for member in open_members(tmp_path)]
     assert not trace.exists()
 
 
@@ -173,4 +173,4 @@ def test_truncated_file_is_refused(tmp_path):
     path = tmp_path / "SGLD_gauss_#1.pth"
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(InputError, match=r"SGLD_gauss_#1.pth .*truncated"):
-        describe_members(tmp_path)
+        [member.facts for member in open_members(tmp_path)]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bayesdl_sim.bayes.calibration.conformal import cells_needed, conformal_factor, miscoverage
+from bayesdl_sim.bayes.calibration.conformal import cells_needed, conformal_factor
 from bayesdl_sim.utils.errors import InputError
 
 
@@ -13,6 +13,11 @@ def cells(rng, number, pixels=120):
     """Ratios |error| / sigma of cells that are over- or underconfident, each in its own way."""
     scales = np.exp(0.5 * rng.normal(size=number))
     return [scale * np.abs(rng.standard_t(4, size=pixels)) for scale in scales]
+
+
+def miscoverage(ratios, factor):
+    """The loss of each cell: the share of its pixels outside `factor` standard deviations."""
+    return np.array([np.mean(np.asarray(values) > factor) for values in ratios])
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.1, 0.2])

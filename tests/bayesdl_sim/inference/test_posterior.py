@@ -23,7 +23,7 @@ from bayesdl_sim.inference.prepared import stack as prepared_module
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.settings import CHANGES, DEFAULT_MAPS, INTERVAL, MISFIT, MapSettings
 from bayesdl_sim.models import members as members_module
-from bayesdl_sim.models.members import member_functions
+from bayesdl_sim.models.members import open_members
 from bayesdl_sim.models.shipped import shipped_folder
 from bayesdl_sim.physics.patterns.measured import measured
 from bayesdl_sim.utils.errors import InputError
@@ -148,7 +148,7 @@ def test_predict_takes_a_batch_of_counts(posterior, members, cristae):
     for stack, mean, epistemic in zip(raw, prediction.mean, prediction.epistemic, strict=True):
         level = levelled(stack)
         shown = normalisation_of(level).apply(level)[None]
-        expected = predict(member_functions(members), shown)
+        expected = predict([member.function for member in open_members(members)], shown)
         torch.testing.assert_close(mean, expected.mean[0])
         torch.testing.assert_close(epistemic, expected.epistemic[0])
 

@@ -12,7 +12,7 @@ from bayesdl_sim.bayes.likelihoods import DISTILLED
 from bayesdl_sim.commands.test import main
 from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.inference.settings import CHANGES, DEFAULT_MAPS
-from bayesdl_sim.models.members import describe_members, hashes_of
+from bayesdl_sim.models.members import hashes_of, open_members
 from bayesdl_sim.utils.checkpoints import load_checkpoint, member_path, save_checkpoint
 from bayesdl_sim.utils.errors import InputError
 
@@ -24,7 +24,7 @@ def taught(members, save_members, tmp_path_factory):
     shutil.copytree(members, folder)
     student = save_members(folder / "student", count=1, likelihood=DISTILLED)
     payload = load_checkpoint(member_path(student, 1))
-    of = hashes_of(describe_members(folder))
+    of = hashes_of([member.facts for member in open_members(folder)])
     payload |= {"sampler": {"kind": "student", "of": of}}
     save_checkpoint(member_path(student, 1), payload)
     return folder
@@ -82,7 +82,7 @@ def test_what_needs_members_is_refused(taught, options, message):
 
 
 def test_changes_need_members(student, movie):
-    with pytest.raises(InputError, match="time points are compared member by member"):
+    with pytest.raises(InputError, match="compares time points member by member"):
         student.reconstruct(movie, CHANGES)
 
 

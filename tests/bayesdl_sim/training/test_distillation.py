@@ -7,7 +7,7 @@ import torch
 from bayesdl_sim.bayes.prediction import predict
 from bayesdl_sim.commands.distil import main, parse_args
 from bayesdl_sim.models.bayesdl import DISTILLED
-from bayesdl_sim.models.members import describe_members, hashes_of, member_functions, open_members
+from bayesdl_sim.models.members import hashes_of, open_members
 from bayesdl_sim.training.distillation import fit, teacher
 from bayesdl_sim.training.distillation.fit import distil, rank_correlation
 from bayesdl_sim.training.distillation.teacher import Lessons, shard_path, teach
@@ -30,7 +30,7 @@ def test_lessons_are_the_teachers_predictions(words, finished):
     lessons = teach(settings, open_members(finished))
     assert (lessons.count, lessons.held_out) == (24, 8)
     lesson = lessons.lesson(np.array([3, 17]))
-    prediction = predict(member_functions(finished), lesson.raw)
+    prediction = predict([member.function for member in open_members(finished)], lesson.raw)
     torch.testing.assert_close(lesson.mean, prediction.mean, atol=2e-3, rtol=0)
     aleatoric, epistemic = lesson.parameters.exp().sqrt().split(1, dim=1)
     torch.testing.assert_close(aleatoric, prediction.aleatoric, atol=1e-5, rtol=0.02)
@@ -68,12 +68,13 @@ def test_a_student_learns_and_records_its_teacher(words, finished, monkeypatch):
     distil(settings)
     payload = load_checkpoint(member_path(settings.save_path, 1))
     assert payload["network"]["likelihood"] == DISTILLED
-    assert payload["sampler"]["of"] == hashes_of(describe_members(finished))
+    facts = [member.facts for member in open_members(finished)]
+    assert payload["sampler"]["of"] == hashes_of(facts)
     log = np.genfromtxt(settings.work / "student.csv", delimiter=",", names=True)
     assert log["step"].tolist() == [11, 23, 35, 47, 59]
     assert log["loss"][-1] < 0.7 * log["loss"][0]
     lesson = Lessons(settings.work / "lessons", 3, 8).lesson(np.arange(8))
-    (student,) = member_functions(settings.save_path)
+    (student,) = [member.function for member in open_members(settings.save_path)]
     prediction = predict([student], lesson.raw, DISTILLED)
     epistemic = lesson.parameters[:, 1:]
     off = (2 * prediction.epistemic.log() - epistemic).abs().mean()
