@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from bayesdl_sim.dlbi.conventions import DARK, EMITTING, STATES
 from bayesdl_sim.dlbi.inference.blocks import forward_backward, sample_blocks
-from bayesdl_sim.dlbi.inference.chains import EMITTING, Switching, sample_chains
+from bayesdl_sim.dlbi.inference.chains import Switching, sample_chains
 from bayesdl_sim.dlbi.inference.colouring import colour_classes, disjoint_blocks, random_blocks
 from bayesdl_sim.dlbi.inference.expectations import enumerated, moments_of, shaped_like
 from bayesdl_sim.dlbi.inference.observations import (
@@ -28,7 +29,6 @@ from bayesdl_sim.dlbi.inference.observations import (
     positions_of,
     widths_of,
 )
-from bayesdl_sim.dlbi.inference.scans import STATES
 from bayesdl_sim.dlbi.inference.spots import (
     Patches,
     corners_of,
@@ -161,7 +161,7 @@ class StateSampler:
         padding = [(2 * self.radius,) * 2] * 2
         self._weights = np.pad(1 / noise_of(sigma, self.shape) ** 2, padding).ravel()
         self._residual = np.pad(np.moveaxis(dark, 0, 2), [*padding, (0, 0)]).reshape(-1, frames)
-        self.states = np.ones((count, frames), dtype=np.int8)
+        self.states = np.full((count, frames), DARK, dtype=np.int8)
         self._corners = corners_of(self.positions, self.radius, self.shape)
         classes = colour_classes(self._corners, 2 * self.radius + 1)
         self._classes = [self._patches(members[:, None]) for members in classes]

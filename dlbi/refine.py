@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from bayesdl_sim.dlbi.conventions import FINE
 from bayesdl_sim.dlbi.inference.chains import Switching
 from bayesdl_sim.dlbi.inference.observations import numpy_generator
 from bayesdl_sim.dlbi.sampling.emitters import EmitterSampler, sample_places
-from bayesdl_sim.dlbi.sampling.field import FINE, Field, camera_position, pixel_width
+from bayesdl_sim.dlbi.sampling.field import Field, camera_position, pixel_width
 from bayesdl_sim.dlbi.sampling.held_out import (
     FEWEST,
     Mixture,

@@ -11,12 +11,8 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesdl_sim.dlbi.inference.chains import (
-    EMITTING,
-    STATES,
-    Switching,
-    log_of,
-)
+from bayesdl_sim.dlbi.conventions import EMITTING, STATES
+from bayesdl_sim.dlbi.inference.chains import Switching, log_of
 
 __all__ = [
     "forward_backward",
@@ -26,7 +22,6 @@ __all__ = [
     "sample_blocks",
     "sample_joint",
 ]
-
 
 # Log likelihood by which a joint state may fall behind the best of its frame; less likely states
 # have a probability of zero for any sampler. So many frames in a row stay within the range of

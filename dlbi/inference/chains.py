@@ -7,20 +7,17 @@ emission against none, so that a chain that never emits has the likelihood 1.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bayesdl_sim.dlbi.inference.scans import BLEACHED, STATES, sample_in_scans
+from bayesdl_sim.dlbi.conventions import BLEACHED, DARK, EMITTING, STATES
+from bayesdl_sim.dlbi.inference.scans import sample_in_scans
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = [
-    "BLEACHED",
-    "DARK",
-    "EMITTING",
     "Switching",
     "log_of",
     "sample_chains",
     "sample_chains_by_recursion",
 ]
 
-EMITTING, DARK = 0, 1
 # Log odds of one frame beyond which the draws do not change: exp(-300) is zero for any sampler, and
 # the product of two such odds is still a number.
 LARGEST_LOG_ODDS = 300.0
@@ -51,7 +48,11 @@ class Switching:
         Only then the scan needs no logarithms: its numbers stay within the range of float64.
         """
         table = self.transition
-        return bool(table[BLEACHED, BLEACHED] == 1.0 and table[0, 1] > 0 and table[1, 0] > 0)
+        return bool(
+            table[BLEACHED, BLEACHED] == 1.0
+            and table[EMITTING, DARK] > 0
+            and table[DARK, EMITTING] > 0
+        )
 
     @property
     def emitting_fraction(self) -> float:

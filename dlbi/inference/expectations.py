@@ -3,13 +3,14 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayesdl_sim.dlbi.conventions import EMITTING
 from bayesdl_sim.dlbi.inference.blocks import (
     forward_backward,
     joint_states,
     joint_switching,
     pattern_evidence,
 )
-from bayesdl_sim.dlbi.inference.chains import EMITTING, Switching
+from bayesdl_sim.dlbi.inference.chains import Switching
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["enumerated", "moments_of", "shaped_like"]

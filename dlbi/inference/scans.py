@@ -7,9 +7,10 @@ t. Products are rescaled as they are formed, so that no logarithms are needed.
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BLEACHED", "STATES", "sample_in_scans"]
+from bayesdl_sim.dlbi.conventions import BLEACHED, STATES
 
-BLEACHED, STATES = 2, 3
+__all__ = ["sample_in_scans"]
+
 # Likelihood of bleached against living states beyond which the draws do not change.
 LARGEST_CORNER = 1e120
 

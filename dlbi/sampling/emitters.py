@@ -4,8 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from bayesdl_sim.dlbi.conventions import BLEACHED, DARK, EMITTING
 from bayesdl_sim.dlbi.inference.blocks import joint_states, sample_joint
-from bayesdl_sim.dlbi.inference.chains import BLEACHED, DARK, EMITTING, Switching, sample_chains
+from bayesdl_sim.dlbi.inference.chains import Switching, sample_chains
 from bayesdl_sim.dlbi.inference.colouring import colour_classes, disjoint_blocks, random_blocks
 from bayesdl_sim.dlbi.sampling.brightness import (
     Brightness,

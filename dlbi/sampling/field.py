@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from bayesdl_sim.dlbi.conventions import FINE
 from bayesdl_sim.dlbi.inference.spots import gaussian
 
-__all__ = ["FINE", "Field", "View", "camera_position", "pixel_width"]
+__all__ = ["Field", "View", "camera_position", "pixel_width"]
 
-FINE = 8  # fine pixels across a camera pixel
 REACH = 3.0  # widths at which a spot is cut off; its height is 1 % of the maximum there
 ROOM = 1  # camera pixels by which an emitter may leave the centre of its patch
 # Blur, in camera pixels, of the frames from which the variance of the shot noise is estimated, and

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates, maximum_filter
 
+from bayesdl_sim.dlbi.conventions import FINE
 from bayesdl_sim.dlbi.inference.spots import gaussian
-from bayesdl_sim.dlbi.sampling.field import FINE
 
 __all__ = ["Emissions", "Mixture", "best_mixture", "held_out_frames", "isolated_emissions"]
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from bayesdl_sim.dlbi.inference.chains import BLEACHED, DARK, EMITTING, Switching
-from bayesdl_sim.dlbi.inference.scans import STATES
+from bayesdl_sim.dlbi.conventions import BLEACHED, DARK, EMITTING, STATES
+from bayesdl_sim.dlbi.inference.chains import Switching
 from bayesdl_sim.dlbi.sampling.brightness import Brightness
 
 __all__ = ["Blinking", "blinking_of", "expected_emission", "learned_switching"]

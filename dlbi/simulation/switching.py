@@ -9,11 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bayesdl_sim.dlbi.conventions import EMITTING
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["FLUOROPHORES", "Fluorophore", "sample_states"]
-
-EMITTING, DARK, BLEACHED = 0, 1, 2
 
 
 @dataclass(frozen=True, kw_only=True)
