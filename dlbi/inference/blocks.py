@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bayesdl_sim.dlbi.conventions import EMITTING, STATES
 from bayesdl_sim.dlbi.inference.chains import Switching, log_of
+from bayesdl_sim.utils.errors import InputError
 
 __all__ = [
     "forward_backward",
@@ -184,6 +185,9 @@ def forward_backward(
 
     Returns:
         Log evidence (...), and the probabilities (..., T, S) of the states given all frames.
+
+    Raises:
+        InputError: where no sequence of states is possible under the evidence.
     """
     log_table = log_of(table)
     frames = evidence.shape[-2]
@@ -197,4 +201,9 @@ def forward_backward(
         terms = log_table + (evidence[..., t + 1, :] + later[..., t + 1, :])[..., None, :]
         later[..., t, :] = np.logaddexp.reduce(terms, axis=-1)
     log_evidence = np.logaddexp.reduce(forward[..., -1, :], axis=-1)
+    if not np.all(np.isfinite(log_evidence)):
+        raise InputError(
+            "transition, initial: expected a possible sequence of states for every chain, found a "
+            "chain that no sequence explains"
+        )
     return log_evidence, np.exp(forward + later - log_evidence[..., None, None])
