@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from bayesdl_sim.dlbi.conventions import FINE
 from bayesdl_sim.dlbi.inference.spots import gaussian
 
-__all__ = ["Field", "View", "camera_position", "pixel_width"]
+__all__ = ["SMALLEST_VARIANCE", "Field", "View", "camera_position", "pixel_width"]
 
 REACH = 3.0  # widths at which a spot is cut off; its height is 1 % of the maximum there
 ROOM = 1  # camera pixels by which an emitter may leave the centre of its patch
@@ -17,6 +17,8 @@ ROOM = 1  # camera pixels by which an emitter may leave the centre of its patch
 # its lower limit as a share of the background.
 VARIANCE_BLUR = 0.7
 LEAST_VARIANCE = 0.7
+# Electrons squared, of a pixel without any light: the variance of rounding to whole electrons.
+SMALLEST_VARIANCE = 1 / 12
 
 
 class View(NamedTuple):
@@ -67,6 +69,7 @@ class Field:
         self.side = 2 * self.radius + 1
         variance = gaussian_filter(movie, (0, VARIANCE_BLUR, VARIANCE_BLUR))
         variance = np.maximum(variance, LEAST_VARIANCE * background) + noise**2
+        variance = np.maximum(variance, SMALLEST_VARIANCE)
         weights = (1 / variance).astype(np.float32)
         if silent is not None:
             weights[silent] = 0

@@ -85,3 +85,13 @@ def test_noise_adds_to_the_variance(movie):
     plain, noisy = (Field(movie, BACKGROUND, WIDTH, noise=noise) for noise in (0.0, 3.0))
     inner = image_of(plain, plain.weights), image_of(noisy, noisy.weights)
     np.testing.assert_allclose(1 / inner[1] - 1 / inner[0], 9.0, rtol=1e-4)
+
+
+@pytest.mark.parametrize("background", [0.0, 1e-8])
+def test_weights_are_finite_without_background(background):
+    movie = np.zeros((6, *SHAPE))
+    movie[2, 5, 5] = 7
+    field = Field(movie, background, WIDTH)
+    assert np.all(np.isfinite(field.weights))
+    assert np.all(np.isfinite(field.weighted))
+    assert field.weights.max() == pytest.approx(12)  # one over the variance of rounding
