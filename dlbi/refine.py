@@ -106,8 +106,9 @@ def refine(
         sigma_px: standard deviation of the Gaussian point spread function, camera pixels.
         background: electrons per pixel and frame, of the whole field or (H, W).
         noise: standard deviation of noise beyond shot noise, electrons.
-        transition: (3, 3) transition matrix of the fluorophore; estimated where it is left out.
-        initial: (3,), its initial distribution.
+        transition: (3, 3) transition matrix of the fluorophore, which is then kept; estimated from
+            the movie and learned from the samples where it is left out.
+        initial: (3,), its initial distribution, kept as well.
         generator: source of all random numbers; the same state gives the same bytes.
         brightness: mean electrons of an emission; estimated where it is left out.
         probability: (8H, 8W), that of the structure so far; Poisson numbers where it is left out.
@@ -138,12 +139,14 @@ def refine(
     if len(emissions.errors) >= FEWEST:
         field = Field(movie, background, width, noise, hidden)
         sampler = _sampler(field, density, blinking, generator)
-        early = _run(sampler, blinking, first, generator, _after(progress, 0, sweeps), heat=True)
+        learned = blinking.switching if known is None else None
+        report = _after(progress, 0, sweeps)
+        early = _run(sampler, learned, first, generator, report, heat=True)
         mixture, done = best_mixture(density, early.mean, emissions), first
     if mixture.weight > 0:
         sampler = sampler.moved(Field(movie, background, width, noise))
         report = _after(progress, first, sweeps)
-        sums = _run(sampler, blinking, sweeps - first, generator, report, heat=False)
+        sums = _run(sampler, None, sweeps - first, generator, report, heat=False)
         positions, done = camera_position(sampler.places[sampler.present]), sweeps
     if progress is not None:
         progress(sweeps, sweeps)
@@ -165,7 +168,7 @@ def refine(
 
 def _run(
     sampler: EmitterSampler,
-    blinking: Blinking,
+    learned: Switching | None,
     sweeps: int,
     generator: np.random.Generator,
     progress: Callable[[int], None],
@@ -174,7 +177,8 @@ def _run(
     """Sweeps over chains, positions and pairs; sums the later ones.
 
     Early sweeps of a heated run temper the likelihood, so that an emitter does not explain the
-    light of a neighbour that has not yet moved to its position.
+    light of a neighbour that has not yet moved to its position. Where the switching is learned, it
+    starts from `learned`.
     """
     sums = Sums(sampler.base.shape)
     settled = min(SETTLED[0 if heat else 1] * sweeps, sweeps - 1)
@@ -185,7 +189,7 @@ def _run(
         sampler.sweep(generator, density, power)
         sampler.sweep_pairs(generator, power)
         if heat and number >= heated:
-            sampler.learn(blinking.switching, generator)
+            sampler.learn(learned, generator)
         if number >= settled:
             sums.add(density, sampler.places[sampler.present])
         progress(number + 1)

@@ -120,10 +120,13 @@ class EmitterSampler:
             for group in disjoint_blocks(pairs, self._anchors, self.field.side):
                 self._draw_pairs(pairs[group], generator, power)
 
-    def learn(self, prior: Switching, generator: np.random.Generator) -> None:
-        """Updates the transition matrix from the present emitters, and draws the load."""
+    def learn(self, prior: Switching | None, generator: np.random.Generator) -> None:
+        """Updates the transition matrix from the present emitters, and draws the load.
+
+        Without a prior, where the switching is known, only the load is drawn.
+        """
         present = self.present
-        if present.any():
+        if prior is not None and present.any():
             self.switching = learned_switching(self.states, present, prior)
         there = int(present.sum())
         self.load = float(generator.beta(1 + there, 1 + len(present) - there))

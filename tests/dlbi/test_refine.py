@@ -99,9 +99,23 @@ def test_known_switching_and_progress(sparse_toy, blurred):
         budget=0.1,
     )
     np.testing.assert_array_equal(result.blinking.switching.transition, SPARSE)
+    np.testing.assert_array_equal(result.switching.transition, SPARSE)
+    np.testing.assert_array_equal(result.switching.initial, [0.1, 0.9, 0])
     assert result.blinking.brightness.mean == 500.0
     assert steps[-1][0] == steps[-1][1]
     assert [done for done, _ in steps] == sorted(done for done, _ in steps)
+
+
+def test_emitters_that_never_switch_are_refined(sparse_toy, blurred):
+    frozen = {"transition": np.eye(3), "initial": [0.04, 0.96, 0], "brightness": 500.0}
+    result = refined(sparse_toy.movie[:60], blurred, budget=0.06, **frozen)
+    np.testing.assert_array_equal(result.switching.transition, np.eye(3))
+    assert np.all(np.isfinite(result.density))
+
+
+def test_a_fluorophore_that_never_emits_is_refused(sparse_toy, blurred):
+    with pytest.raises(InputError, match="emits"):
+        refined(sparse_toy.movie, blurred, transition=np.eye(3), initial=[0, 1, 0])
 
 
 def test_field_need_not_be_square(sparse_toy, blurred):

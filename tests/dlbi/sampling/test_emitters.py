@@ -128,6 +128,10 @@ def test_load_is_learned(sparse_toy):
         sampler.learn(SWITCHING, generator)
     assert sampler.load < 0.5
     assert np.all(sampler.states[~sampler.present] == 2)
+    learned = sampler.switching
+    assert np.any(learned.transition != SPARSE)
+    sampler.learn(None, generator)
+    assert sampler.switching is learned
 
 
 @pytest.mark.parametrize("count", [0, 1])
