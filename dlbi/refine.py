@@ -53,8 +53,10 @@ class RefinedStructure:
         density: (8H, 8W), posterior mean of the number of fluorophores in a fine pixel. Its sum is
             that of the structure given: sampled emitters sharpen the structure, but two that are
             seldom on and close may be sampled as one, so that their number is a lower bound.
-        probability: (8H, 8W), that a fine pixel holds a fluorophore.
-        credible_width: (8H, 8W), width of the central 90 % of that number, normal approximation.
+        probability: (8H, 8W), that a fine pixel holds a fluorophore; at most the density.
+        credible_width: (8H, 8W), width of the central 90 % of the number of fluorophores in a fine
+            pixel, in the normal approximation: 3.29 standard deviations, at every weight. At weight
+            0 they are those of the numbers in the structure given.
         weight: share of the sampled emitters in the result; the rest is the structure given.
         gain: gain of the held-out emissions from them, nats each.
         emissions: number of held-out emissions that determined the weight.
@@ -78,7 +80,10 @@ class RefinedStructure:
     posterior: Posterior
 
     def draws(self, count: int, generator: np.random.Generator | torch.Generator) -> NDArray:
-        """Draws of the number of fluorophores in each fine pixel, (count, 8H, 8W)."""
+        """Draws of the number of fluorophores in each fine pixel, (count, 8H, 8W).
+
+        The maps are the moments of their law.
+        """
         return self.posterior.draws(count, numpy_generator(generator))
 
 
@@ -94,7 +99,6 @@ def refine(
     generator: np.random.Generator | torch.Generator,
     brightness: float | None = None,
     probability: ArrayLike | None = None,
-    credible_width: ArrayLike | None = None,
     progress: Callable[[int, int], None] | None = None,
     budget: float = 1.0,
 ) -> RefinedStructure:
@@ -112,7 +116,6 @@ def refine(
         generator: source of all random numbers; the same state gives the same bytes.
         brightness: mean electrons of an emission; estimated where it is left out.
         probability: (8H, 8W), that of the structure so far; Poisson numbers where it is left out.
-        credible_width: (8H, 8W), that of the structure so far, in the same way.
         progress: called with the number of sweeps done and the largest number of sweeps.
         budget: number of sweeps relative to the default.
 
@@ -120,14 +123,15 @@ def refine(
         The refined structure.
 
     Raises:
-        InputError: where shapes do not fit, or there is no light.
+        InputError: where shapes or numbers do not fit, or there is no light.
     """
     movie, density = _checked(movie, density)
+    _check_optics(movie.shape, sigma_px, background, noise, brightness)
+    prior = Structure.of(density, _checked_probability(probability, density.shape))
     generator = numpy_generator(generator)
     width = pixel_width(sigma_px)
     known = None if transition is None else _table(transition, initial)
     blinking = blinking_of(movie, background, width, known, brightness)
-    prior = Structure.of(density, probability, credible_width)
     sweeps = _sweeps(blinking, movie.shape, budget)
     first = max(round(FIRST_PHASE * sweeps), 2)
 
@@ -141,8 +145,8 @@ def refine(
         sampler = _sampler(field, density, blinking, generator)
         learned = blinking.switching if known is None else None
         report = _after(progress, 0, sweeps)
-        early = _run(sampler, learned, first, generator, report, heat=True)
-        mixture, done = best_mixture(density, early.mean, emissions), first
+        early = _run(sampler, learned, first, generator, report, heat=True).mean
+        mixture, done = best_mixture(density, early, emissions), first
     if mixture.weight > 0:
         sampler = sampler.moved(Field(movie, background, width, noise))
         report = _after(progress, first, sweeps)
@@ -180,7 +184,7 @@ def _run(
     light of a neighbour that has not yet moved to its position. Where the switching is learned, it
     starts from `learned`.
     """
-    sums = Sums(sampler.base.shape)
+    sums = Sums()
     settled = min(SETTLED[0 if heat else 1] * sweeps, sweeps - 1)
     heated = HEATED * sweeps if heat else 0
     for number in range(sweeps):
@@ -191,7 +195,7 @@ def _run(
         if heat and number >= heated:
             sampler.learn(learned, generator)
         if number >= settled:
-            sums.add(density, sampler.places[sampler.present])
+            sums.add(density)
         progress(number + 1)
     return sums
 
@@ -251,3 +255,36 @@ def _checked(
     if not density.sum() > 0:
         raise InputError("density: expected a structure, found nothing above zero")
     return movie, density
+
+
+def _check_optics(
+    shape: tuple[int, ...],
+    sigma_px: float,
+    background: float | NDArray,
+    noise: float,
+    brightness: float | None,
+) -> None:
+    if np.shape(background) not in ((), shape[1:]) or not np.all(np.isfinite(background)):
+        raise InputError(
+            f"background: expected one finite number of electrons or {shape[1:]} of them, found "
+            f"values of the shape {np.shape(background)}"
+        )
+    for name, value in (("sigma_px", sigma_px), ("brightness", brightness)):
+        if value is not None and not 0 < value < np.inf:
+            raise InputError(f"{name}: expected a positive number, found {value}")
+    if not 0 <= noise < np.inf:
+        raise InputError(f"noise: expected electrons, zero or more, found {noise}")
+
+
+def _checked_probability(
+    probability: ArrayLike | None, shape: tuple[int, ...]
+) -> NDArray[np.float64] | None:
+    if probability is None:
+        return None
+    probability = np.asarray(probability, dtype=np.float64)
+    if probability.shape != shape or not np.all((probability >= 0) & (probability <= 1)):
+        raise InputError(
+            f"probability: expected {shape} numbers from 0 to 1, found values of the shape "
+            f"{probability.shape}"
+        )
+    return probability
