@@ -122,8 +122,3 @@ class Field:
         pixels = view.pixels[emitter]
         change *= self.weights[pixels, frame[:, None]]
         self.weighted[pixels, frame[:, None]] += change
-
-    def misfit(self) -> float:
-        """Mean of the squared residual over its variance; 1 where the model explains the movie."""
-        used = self.weights > 0
-        return float((self.weighted[used].astype(np.float64) ** 2 / self.weights[used]).mean())

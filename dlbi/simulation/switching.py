@@ -73,16 +73,6 @@ class Fluorophore:
         """Stationary share of emitting frames of a fluorophore that is not bleached."""
         return self.p3 / (self.p2 + self.p3)
 
-    @property
-    def lag_correlation(self) -> float:
-        """Correlation of emission in neighbouring frames, without bleaching: `p1 - p3`."""
-        return self.p1 - self.p3
-
-    @property
-    def dwell_frames(self) -> float:
-        """Mean length of a run of emitting frames, `1 / p2`."""
-        return 1.0 / self.p2
-
     def expected_emission(self, frames: int) -> NDArray[np.float64]:
         """Probability of emission in each frame, `initial transition^t`: (T,)."""
         state, emission = self.initial, np.empty(frames)

@@ -5,6 +5,7 @@ import pytest
 
 from bayesdl_sim.dlbi.fhmm import spot_images
 from bayesdl_sim.dlbi.sampling.field import Field, camera_position, pixel_width
+from tests.dlbi.toys import misfit
 
 WIDTH, BACKGROUND = 1.1, 4.0
 SHAPE = (14, 16)
@@ -78,7 +79,7 @@ def test_silent_frames_say_nothing(movie):
 
 def test_misfit_of_pure_noise_is_one():
     movie = np.random.default_rng(0).poisson(50.0, size=(40, 30, 30)).astype(float)
-    assert Field(movie, 50.0, WIDTH).misfit() == pytest.approx(1, abs=0.15)
+    assert misfit(Field(movie, 50.0, WIDTH)) == pytest.approx(1, abs=0.15)
 
 
 def test_noise_adds_to_the_variance(movie):
