@@ -15,13 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from bayesdl_sim.dlbi.conventions import EMITTING, FINE
 from bayesdl_sim.dlbi.simulation.spots import spots
-from bayesdl_sim.dlbi.simulation.switching import (
-    EMITTING,
-    FLUOROPHORES,
-    Fluorophore,
-    sample_states,
-)
+from bayesdl_sim.dlbi.simulation.switching import FLUOROPHORES, Fluorophore, sample_states
 from bayesdl_sim.physics.sensor.camera import Camera, expose
 
 __all__ = [
@@ -38,7 +34,6 @@ __all__ = [
     "simulate_movie",
 ]
 
-FINE = 8  # fine pixels across a camera pixel
 MARGIN = 4  # camera pixels around the field whose fluorophores still contribute light to it
 RELIEF_PX = 15  # camera pixels over which an uneven background changes
 TILE = 32  # camera pixels; fluorophores of one tile are rendered together

@@ -16,19 +16,22 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from bayesdl_sim.dlbi.conventions import DARK, EMITTING, STATES
 from bayesdl_sim.dlbi.inference.blocks import forward_backward, sample_blocks
-from bayesdl_sim.dlbi.inference.chains import EMITTING, Switching, sample_chains
+from bayesdl_sim.dlbi.inference.chains import Switching, sample_chains
 from bayesdl_sim.dlbi.inference.colouring import colour_classes, disjoint_blocks, random_blocks
 from bayesdl_sim.dlbi.inference.expectations import enumerated, moments_of, shaped_like
 from bayesdl_sim.dlbi.inference.observations import (
     dark_residual,
+    log_odds_of,
     noise_of,
     numpy_generator,
     per_spot,
     positions_of,
+    shape_of,
+    states_of,
     widths_of,
 )
-from bayesdl_sim.dlbi.inference.scans import STATES
 from bayesdl_sim.dlbi.inference.spots import (
     Patches,
     corners_of,
@@ -36,7 +39,6 @@ from bayesdl_sim.dlbi.inference.spots import (
     patches_of,
     spot_slopes,
 )
-from bayesdl_sim.utils.errors import InputError
 
 __all__ = [
     "EvidenceGradient",
@@ -76,7 +78,7 @@ def spot_images(
     Raises:
         InputError: where shapes do not fit or a width is not positive.
     """
-    positions = positions_of(positions)
+    positions, shape = positions_of(positions), shape_of(shape)
     amplitude = per_spot(amplitude, len(positions), "amplitude")
     width = widths_of(width, len(positions))
     along_y = gaussian(np.arange(shape[0]) - positions[:, :1], width[:, None])
@@ -101,12 +103,10 @@ def single_chain(
         Log evidence (...), and p(s_t = i | all frames) as (..., T, 3).
 
     Raises:
-        InputError: where a row is not a probability distribution, or there is no frame.
+        InputError: where a row is no distribution, odds are no numbers, or no states are possible.
     """
     switching = Switching(transition, initial)
-    log_odds = np.asarray(log_odds, dtype=np.float64)
-    if log_odds.ndim < 1 or log_odds.shape[-1] < 1:
-        raise InputError(f"log_odds: expected (..., T), found the shape {log_odds.shape}")
+    log_odds = log_odds_of(log_odds)
     evidence = np.zeros((*log_odds.shape, STATES))
     evidence[..., EMITTING] = log_odds
     return forward_backward(evidence, switching.transition, switching.initial)
@@ -132,7 +132,7 @@ class StateSampler:
         states: (N, T) to start from; all dark where they are left out.
 
     Raises:
-        InputError: where shapes do not fit, or a width or the noise is not positive.
+        InputError: where shapes do not fit, or values are not finite or not positive.
     """
 
     def __init__(
@@ -161,12 +161,12 @@ class StateSampler:
         padding = [(2 * self.radius,) * 2] * 2
         self._weights = np.pad(1 / noise_of(sigma, self.shape) ** 2, padding).ravel()
         self._residual = np.pad(np.moveaxis(dark, 0, 2), [*padding, (0, 0)]).reshape(-1, frames)
-        self.states = np.ones((count, frames), dtype=np.int8)
+        self.states = np.full((count, frames), DARK, dtype=np.int8)
         self._corners = corners_of(self.positions, self.radius, self.shape)
         classes = colour_classes(self._corners, 2 * self.radius + 1)
         self._classes = [self._patches(members[:, None]) for members in classes]
         if states is not None:
-            self._start_from(np.asarray(states, dtype=np.int8))
+            self._start_from(states_of(states, count, frames))
 
     @property
     def residual(self) -> NDArray[np.float64]:
@@ -268,7 +268,7 @@ def log_evidence_gradient(
         states: (draws, N, T) or (N, T) of a `StateSampler`; needed for more than six fluorophores.
 
     Raises:
-        InputError: where shapes do not fit, or there are too many fluorophores to enumerate.
+        InputError: where arguments do not fit, or there are too many fluorophores to enumerate.
     """
     positions = positions_of(positions)
     count = len(positions)
@@ -284,7 +284,7 @@ def log_evidence_gradient(
             dark, images, weights, Switching(transition, initial)
         )
     else:
-        emitting, together = moments_of(np.asarray(states), count, len(dark))
+        emitting, together = moments_of(states, count, len(dark))
     # (N, H, W): sum over frames of E[x_nt residual_t] over the variance.
     pull = np.einsum("nt,thw->nhw", emitting, dark) - np.einsum("nm,mhw->nhw", together, images)
     pull *= weights

@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from bayesdl_sim.dlbi.conventions import FINE
 from bayesdl_sim.dlbi.inference.chains import Switching
 from bayesdl_sim.dlbi.inference.observations import numpy_generator
 from bayesdl_sim.dlbi.sampling.emitters import EmitterSampler, sample_places
-from bayesdl_sim.dlbi.sampling.field import FINE, Field, camera_position, pixel_width
+from bayesdl_sim.dlbi.sampling.field import Field, camera_position, pixel_width
 from bayesdl_sim.dlbi.sampling.held_out import (
     FEWEST,
     Mixture,
@@ -52,8 +53,10 @@ class RefinedStructure:
         density: (8H, 8W), posterior mean of the number of fluorophores in a fine pixel. Its sum is
             that of the structure given: sampled emitters sharpen the structure, but two that are
             seldom on and close may be sampled as one, so that their number is a lower bound.
-        probability: (8H, 8W), that a fine pixel holds a fluorophore.
-        credible_width: (8H, 8W), width of the central 90 % of that number, normal approximation.
+        probability: (8H, 8W), that a fine pixel holds a fluorophore; at most the density.
+        credible_width: (8H, 8W), width of the central 90 % of the number of fluorophores in a fine
+            pixel, in the normal approximation: 3.29 standard deviations, at every weight. At weight
+            0 they are those of the numbers in the structure given.
         weight: share of the sampled emitters in the result; the rest is the structure given.
         gain: gain of the held-out emissions from them, nats each.
         emissions: number of held-out emissions that determined the weight.
@@ -77,7 +80,10 @@ class RefinedStructure:
     posterior: Posterior
 
     def draws(self, count: int, generator: np.random.Generator | torch.Generator) -> NDArray:
-        """Draws of the number of fluorophores in each fine pixel, (count, 8H, 8W)."""
+        """Draws of the number of fluorophores in each fine pixel, (count, 8H, 8W).
+
+        The maps are the moments of their law.
+        """
         return self.posterior.draws(count, numpy_generator(generator))
 
 
@@ -93,7 +99,6 @@ def refine(
     generator: np.random.Generator | torch.Generator,
     brightness: float | None = None,
     probability: ArrayLike | None = None,
-    credible_width: ArrayLike | None = None,
     progress: Callable[[int, int], None] | None = None,
     budget: float = 1.0,
 ) -> RefinedStructure:
@@ -105,12 +110,12 @@ def refine(
         sigma_px: standard deviation of the Gaussian point spread function, camera pixels.
         background: electrons per pixel and frame, of the whole field or (H, W).
         noise: standard deviation of noise beyond shot noise, electrons.
-        transition: (3, 3) transition matrix of the fluorophore; estimated where it is left out.
-        initial: (3,), its initial distribution.
+        transition: (3, 3) transition matrix of the fluorophore, which is then kept; estimated from
+            the movie and learned from the samples where it is left out.
+        initial: (3,), its initial distribution, kept as well.
         generator: source of all random numbers; the same state gives the same bytes.
         brightness: mean electrons of an emission; estimated where it is left out.
         probability: (8H, 8W), that of the structure so far; Poisson numbers where it is left out.
-        credible_width: (8H, 8W), that of the structure so far, in the same way.
         progress: called with the number of sweeps done and the largest number of sweeps.
         budget: number of sweeps relative to the default.
 
@@ -118,14 +123,15 @@ def refine(
         The refined structure.
 
     Raises:
-        InputError: where shapes do not fit, or there is no light.
+        InputError: where shapes or numbers do not fit, or there is no light.
     """
     movie, density = _checked(movie, density)
+    _check_optics(movie.shape, sigma_px, background, noise, brightness)
+    prior = Structure.of(density, _checked_probability(probability, density.shape))
     generator = numpy_generator(generator)
     width = pixel_width(sigma_px)
     known = None if transition is None else _table(transition, initial)
     blinking = blinking_of(movie, background, width, known, brightness)
-    prior = Structure.of(density, probability, credible_width)
     sweeps = _sweeps(blinking, movie.shape, budget)
     first = max(round(FIRST_PHASE * sweeps), 2)
 
@@ -137,12 +143,14 @@ def refine(
     if len(emissions.errors) >= FEWEST:
         field = Field(movie, background, width, noise, hidden)
         sampler = _sampler(field, density, blinking, generator)
-        early = _run(sampler, blinking, first, generator, _after(progress, 0, sweeps), heat=True)
-        mixture, done = best_mixture(density, early.mean, emissions), first
+        learned = blinking.switching if known is None else None
+        report = _after(progress, 0, sweeps)
+        early = _run(sampler, learned, first, generator, report, heat=True).mean
+        mixture, done = best_mixture(density, early, emissions), first
     if mixture.weight > 0:
         sampler = sampler.moved(Field(movie, background, width, noise))
         report = _after(progress, first, sweeps)
-        sums = _run(sampler, blinking, sweeps - first, generator, report, heat=False)
+        sums = _run(sampler, None, sweeps - first, generator, report, heat=False)
         positions, done = camera_position(sampler.places[sampler.present]), sweeps
     if progress is not None:
         progress(sweeps, sweeps)
@@ -164,7 +172,7 @@ def refine(
 
 def _run(
     sampler: EmitterSampler,
-    blinking: Blinking,
+    learned: Switching | None,
     sweeps: int,
     generator: np.random.Generator,
     progress: Callable[[int], None],
@@ -173,9 +181,10 @@ def _run(
     """Sweeps over chains, positions and pairs; sums the later ones.
 
     Early sweeps of a heated run temper the likelihood, so that an emitter does not explain the
-    light of a neighbour that has not yet moved to its position.
+    light of a neighbour that has not yet moved to its position. Where the switching is learned, it
+    starts from `learned`.
     """
-    sums = Sums(sampler.base.shape)
+    sums = Sums()
     settled = min(SETTLED[0 if heat else 1] * sweeps, sweeps - 1)
     heated = HEATED * sweeps if heat else 0
     for number in range(sweeps):
@@ -184,9 +193,9 @@ def _run(
         sampler.sweep(generator, density, power)
         sampler.sweep_pairs(generator, power)
         if heat and number >= heated:
-            sampler.learn(blinking.switching, generator)
+            sampler.learn(learned, generator)
         if number >= settled:
-            sums.add(density, sampler.places[sampler.present])
+            sums.add(density)
         progress(number + 1)
     return sums
 
@@ -246,3 +255,36 @@ def _checked(
     if not density.sum() > 0:
         raise InputError("density: expected a structure, found nothing above zero")
     return movie, density
+
+
+def _check_optics(
+    shape: tuple[int, ...],
+    sigma_px: float,
+    background: float | NDArray,
+    noise: float,
+    brightness: float | None,
+) -> None:
+    if np.shape(background) not in ((), shape[1:]) or not np.all(np.isfinite(background)):
+        raise InputError(
+            f"background: expected one finite number of electrons or {shape[1:]} of them, found "
+            f"values of the shape {np.shape(background)}"
+        )
+    for name, value in (("sigma_px", sigma_px), ("brightness", brightness)):
+        if value is not None and not 0 < value < np.inf:
+            raise InputError(f"{name}: expected a positive number, found {value}")
+    if not 0 <= noise < np.inf:
+        raise InputError(f"noise: expected electrons, zero or more, found {noise}")
+
+
+def _checked_probability(
+    probability: ArrayLike | None, shape: tuple[int, ...]
+) -> NDArray[np.float64] | None:
+    if probability is None:
+        return None
+    probability = np.asarray(probability, dtype=np.float64)
+    if probability.shape != shape or not np.all((probability >= 0) & (probability <= 1)):
+        raise InputError(
+            f"probability: expected {shape} numbers from 0 to 1, found values of the shape "
+            f"{probability.shape}"
+        )
+    return probability

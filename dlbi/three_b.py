@@ -17,6 +17,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter
 
+from bayesdl_sim.dlbi.conventions import DARK, EMITTING, FINE
 from bayesdl_sim.dlbi.fhmm import StateSampler, single_chain, spot_images
 from bayesdl_sim.dlbi.inference.maximisation import Priors, expected_likelihood, maximise
 from bayesdl_sim.dlbi.inference.observations import numpy_generator
@@ -24,7 +25,6 @@ from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["ThreeB", "normalised_movie", "three_b"]
 
-FINE = 8
 # Published settings: transition matrix and initial distribution, logarithms of brightness and width
 # (camera pixels of 100 nm, unit noise), and the width of the local mean that is subtracted.
 TRANSITION = ((0.16, 0.84, 0.0), (0.495, 0.495, 0.01), (0.0, 0.0, 1.0))
@@ -99,12 +99,12 @@ def three_b(
     shape = movie.shape[1:]
     count = max(round(SEEDS_PER_PIXEL * shape[0] * shape[1]), 1)
     spots = _random_spots(count, shape, priors, generator)
-    states = np.ones((count, len(movie)), dtype=np.int8)
+    states = np.full((count, len(movie)), DARK, dtype=np.int8)
     density, summed_passes, counts = np.zeros((FINE * shape[0], FINE * shape[1])), 0, []
     for number in range(passes):
         sampler = _sampler(movie, spots, states)
         draws = np.stack([sampler.sweep(generator) for _ in range(SWEEPS)])
-        likelihood = expected_likelihood(movie, spots[:, 2:], draws == 0)
+        likelihood = expected_likelihood(movie, spots[:, 2:], draws == EMITTING)
         spots = _inside(maximise(likelihood, spots, priors, STEPS), shape)
         spots, states = _tried(movie, spots, draws[-1], priors, generator)
         counts.append(len(spots))
@@ -161,7 +161,7 @@ def _tried(
     keep = np.ones(len(spots), dtype=bool)
     for index in generator.permutation(len(spots))[:trials]:
         image = spot_images(spots[index, None, 2:], *np.exp(spots[index, :2]), movie.shape[1:])[0]
-        alone = residual + (states[index] == 0)[:, None, None] * image
+        alone = residual + (states[index] == EMITTING)[:, None, None] * image
         if generator.random() > _chance(alone, image) and keep.sum() > 1:
             keep[index] = False
             residual = alone
@@ -173,7 +173,7 @@ def _tried(
         < _chance(residual, spot_images(spot[None, 2:], *np.exp(spot[:2]), movie.shape[1:])[0])
     ]
     spots = np.concatenate([spots[keep], np.array(taken).reshape(-1, 4)])
-    dark = np.ones((len(taken), len(movie)), dtype=np.int8)
+    dark = np.full((len(taken), len(movie)), DARK, dtype=np.int8)
     return spots, np.concatenate([states[keep], dark])
 
 

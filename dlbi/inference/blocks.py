@@ -11,12 +11,9 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesdl_sim.dlbi.inference.chains import (
-    EMITTING,
-    STATES,
-    Switching,
-    log_of,
-)
+from bayesdl_sim.dlbi.conventions import EMITTING, STATES
+from bayesdl_sim.dlbi.inference.chains import Switching, log_of
+from bayesdl_sim.utils.errors import InputError
 
 __all__ = [
     "forward_backward",
@@ -27,12 +24,14 @@ __all__ = [
     "sample_joint",
 ]
 
-
 # Log likelihood by which a joint state may fall behind the best of its frame; less likely states
 # have a probability of zero for any sampler. So many frames in a row stay within the range of
 # float64.
 LARGEST_CONTRAST = 100.0
 RESCALED = 4
+# Weight of all possible first states, relative to the best state of any kind, below which float64
+# may have lost some of them. Blocks that start bleached and look bright are drawn in logarithms.
+LEAST_WEIGHT = 1e-200
 
 
 @functools.cache
@@ -100,25 +99,48 @@ def sample_joint(
     frames, blocks, size = evidence.shape
     emitters = round(np.log(size) / np.log(STATES))
     table, law = joint_switching(switching, emitters)
-    initial = law if initial is None else initial
+    initial = np.broadcast_to(law if initial is None else initial, (blocks, size))
     uniform = generator.random((frames, blocks))
     joint = np.empty((frames, blocks), dtype=np.int64)
+    lost = np.ones(blocks, dtype=bool)
     if switching.scannable:
         weights = _weights(evidence, table)
-        joint[0] = _picked(weights[0] * initial, uniform[0])
-        # Successors of every state of the frame before; then only one of them is followed.
-        following = _picked(weights[1:, :, None, :] * table, uniform[1:, :, None])
-        index = np.arange(blocks)
-        for t in range(1, frames):
-            joint[t] = following[t - 1, index, joint[t - 1]]
-    else:
-        log_table, law, logs = log_of(table), log_of(initial), _log_weights(evidence, table)
-        for t in range(frames):
-            chances = logs[t] + law
-            chances = np.exp(chances - chances.max(axis=1, keepdims=True))
-            joint[t] = _picked(chances, uniform[t])
-            law = log_table[joint[t]]
+        joint[:] = _followed(weights, table, initial, uniform)
+        lost = (weights[0] * initial).sum(axis=1) < LEAST_WEIGHT
+    if lost.any():
+        joint[:, lost] = _followed_in_logarithms(
+            evidence[:, lost], table, initial[lost], uniform[:, lost]
+        )
     return np.moveaxis(joint_states(emitters)[joint], 0, 2).astype(np.int8)
+
+
+def _followed(
+    weights: NDArray, table: NDArray, initial: NDArray, uniform: NDArray
+) -> NDArray[np.int64]:
+    """Joint states (T, blocks), drawn from the weights of `_weights` by uniform numbers."""
+    frames, blocks = uniform.shape
+    joint = np.empty((frames, blocks), dtype=np.int64)
+    joint[0] = _picked(weights[0] * initial, uniform[0])
+    # Successors of every state of the frame before; then only one of them is followed.
+    following = _picked(weights[1:, :, None, :] * table, uniform[1:, :, None])
+    index = np.arange(blocks)
+    for t in range(1, frames):
+        joint[t] = following[t - 1, index, joint[t - 1]]
+    return joint
+
+
+def _followed_in_logarithms(
+    evidence: NDArray, table: NDArray, initial: NDArray, uniform: NDArray
+) -> NDArray[np.int64]:
+    """Joint states (T, blocks) of the same law, for any transition matrix and first states."""
+    joint = np.empty(uniform.shape, dtype=np.int64)
+    log_table, law, logs = log_of(table), log_of(initial), _log_weights(evidence, table)
+    for t in range(len(joint)):
+        chances = logs[t] + law
+        chances = np.exp(chances - chances.max(axis=1, keepdims=True))
+        joint[t] = _picked(chances, uniform[t])
+        law = log_table[joint[t]]
+    return joint
 
 
 def _picked(chances: NDArray, uniform: NDArray) -> NDArray[np.int64]:
@@ -163,6 +185,9 @@ def forward_backward(
 
     Returns:
         Log evidence (...), and the probabilities (..., T, S) of the states given all frames.
+
+    Raises:
+        InputError: where no sequence of states is possible under the evidence.
     """
     log_table = log_of(table)
     frames = evidence.shape[-2]
@@ -176,4 +201,9 @@ def forward_backward(
         terms = log_table + (evidence[..., t + 1, :] + later[..., t + 1, :])[..., None, :]
         later[..., t, :] = np.logaddexp.reduce(terms, axis=-1)
     log_evidence = np.logaddexp.reduce(forward[..., -1, :], axis=-1)
+    if not np.all(np.isfinite(log_evidence)):
+        raise InputError(
+            "transition, initial: expected a possible sequence of states for every chain, found a "
+            "chain that no sequence explains"
+        )
     return log_evidence, np.exp(forward + later - log_evidence[..., None, None])

@@ -7,20 +7,21 @@ emission against none, so that a chain that never emits has the likelihood 1.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bayesdl_sim.dlbi.inference.scans import BLEACHED, STATES, sample_in_scans
+from bayesdl_sim.dlbi.conventions import BLEACHED, DARK, EMITTING, STATES
+from bayesdl_sim.dlbi.inference.scans import sample_in_scans
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = [
-    "BLEACHED",
-    "DARK",
-    "EMITTING",
     "Switching",
     "log_of",
     "sample_chains",
     "sample_chains_by_recursion",
 ]
 
-EMITTING, DARK = 0, 1
+# Smallest probability between the two living states with which chains may be drawn without
+# logarithms. A state may be entered and left at the cost of two transitions for each of at most
+# three fluorophores, 69 nats, which is less than the 100 at which `blocks` cuts off evidence.
+LEAST_CHANCE = 1e-5
 # Log odds of one frame beyond which the draws do not change: exp(-300) is zero for any sampler, and
 # the product of two such odds is still a number.
 LARGEST_LOG_ODDS = 300.0
@@ -46,12 +47,14 @@ class Switching:
 
     @property
     def scannable(self) -> bool:
-        """True where bleaching is permanent, and dark and emitting states can reach each other.
+        """True where bleaching is permanent, and each living state may follow each of them.
 
-        Only then the scan needs no logarithms: its numbers stay within the range of float64.
+        Only then the scan needs no logarithms. Where a transition is impossible, the most likely
+        path may contain a frame that is very unlikely by itself, so that no evidence can be cut off
+        at the range of float64.
         """
-        table = self.transition
-        return bool(table[BLEACHED, BLEACHED] == 1.0 and table[0, 1] > 0 and table[1, 0] > 0)
+        living = self.transition[:BLEACHED, :BLEACHED]
+        return bool(self.transition[BLEACHED, BLEACHED] == 1.0 and living.min() >= LEAST_CHANCE)
 
     @property
     def emitting_fraction(self) -> float:

@@ -3,13 +3,15 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayesdl_sim.dlbi.conventions import EMITTING
 from bayesdl_sim.dlbi.inference.blocks import (
     forward_backward,
     joint_states,
     joint_switching,
     pattern_evidence,
 )
-from bayesdl_sim.dlbi.inference.chains import EMITTING, Switching
+from bayesdl_sim.dlbi.inference.chains import Switching
+from bayesdl_sim.dlbi.inference.observations import states_of
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["enumerated", "moments_of", "shaped_like"]
@@ -50,13 +52,11 @@ def enumerated(
     return float(log_ratio + log_dark), patterns.T @ chances.T, together
 
 
-def moments_of(states: NDArray, count: int, frames: int) -> tuple[NDArray, NDArray]:
-    """The same moments as averages over draws (draws, N, T) of the states."""
-    if states.ndim not in (2, 3) or states.shape[-2:] != (count, frames):
-        raise InputError(
-            f"states: expected (draws, {count}, {frames}), found the shape {states.shape}"
-        )
-    emitting = (states.reshape(-1, count, frames) == EMITTING).astype(np.float64)
+def moments_of(states: ArrayLike, count: int, frames: int) -> tuple[NDArray, NDArray]:
+    """The same moments as averages over draws (draws, N, T) or one draw (N, T) of the states."""
+    emitting = (states_of(states, count, frames).reshape(-1, count, frames) == EMITTING).astype(
+        np.float64
+    )
     together = np.einsum("dnt,dmt->nm", emitting, emitting, optimize=True) / len(emitting)
     return emitting.mean(0), together
 

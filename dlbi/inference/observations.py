@@ -4,9 +4,20 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from bayesdl_sim.dlbi.conventions import STATES
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["dark_residual", "noise_of", "numpy_generator", "per_spot", "positions_of", "widths_of"]
+__all__ = [
+    "dark_residual",
+    "log_odds_of",
+    "noise_of",
+    "numpy_generator",
+    "per_spot",
+    "positions_of",
+    "shape_of",
+    "states_of",
+    "widths_of",
+]
 
 
 def positions_of(positions: ArrayLike) -> NDArray[np.float64]:
@@ -21,10 +32,11 @@ def positions_of(positions: ArrayLike) -> NDArray[np.float64]:
 
 
 def per_spot(values: ArrayLike, count: int, name: str) -> NDArray[np.float64]:
-    """One number for all spots or one for each, as (N,)."""
+    """One finite number for all spots or one for each, as (N,); `InputError` otherwise."""
     values = np.asarray(values, dtype=np.float64)
     if values.shape not in ((), (1,), (count,)):
         raise InputError(f"{name}: expected one number or {count}, found the shape {values.shape}")
+    _require_finite(values, name)
     return np.broadcast_to(values, (count,))
 
 
@@ -37,22 +49,70 @@ def widths_of(width: ArrayLike, count: int) -> NDArray[np.float64]:
 
 
 def dark_residual(movie: ArrayLike, background: ArrayLike) -> NDArray[np.float64]:
-    """Movie (T, H, W) minus its background."""
+    """Movie (T, H, W) minus its background, which broadcasts to it; `InputError` otherwise."""
     movie = np.asarray(movie, dtype=np.float64)
     if movie.ndim != 3 or not movie.size:
         raise InputError(f"movie: expected (frames, height, width), found the shape {movie.shape}")
-    return movie - np.asarray(background, dtype=np.float64)
+    background = np.asarray(background, dtype=np.float64)
+    try:
+        background = np.broadcast_to(background, movie.shape)
+    except ValueError:
+        raise InputError(
+            f"background: expected one number, {movie.shape[1:]} or {movie.shape} of them, as the "
+            f"movie has, found the shape {background.shape}"
+        ) from None
+    _require_finite(movie, "movie")
+    _require_finite(background, "background")
+    return movie - background
 
 
 def noise_of(sigma: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Standard deviation of the noise (H, W), checked to be positive."""
+    """Standard deviation of the noise (H, W), checked to be positive and finite."""
     sigma = np.asarray(sigma, dtype=np.float64)
-    if sigma.shape not in ((), tuple(shape)) or not np.all(sigma > 0):
+    if sigma.shape not in ((), tuple(shape)):
         raise InputError(
-            f"sigma: expected one positive number or {tuple(shape)} of them, found the shape "
-            f"{sigma.shape} and the smallest value {sigma.min()}"
+            f"sigma: expected one number or {tuple(shape)} of them, found the shape {sigma.shape}"
         )
+    _require_finite(sigma, "sigma")
+    if not np.all(sigma > 0):
+        raise InputError(f"sigma: expected positive numbers, found {sigma.min()}")
     return np.broadcast_to(sigma, shape)
+
+
+def shape_of(shape: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of a field, checked to be whole positive numbers."""
+    sizes = np.asarray(shape)
+    if sizes.shape != (2,) or sizes.dtype.kind not in "iu" or np.any(sizes < 1):
+        raise InputError(f"shape: expected height and width in whole pixels, found {shape}")
+    return int(sizes[0]), int(sizes[1])
+
+
+def states_of(states: ArrayLike, count: int, frames: int) -> NDArray[np.int8]:
+    """States (..., count, frames), checked to be codes 0, 1 or 2; `InputError` otherwise."""
+    states = np.asarray(states)
+    if states.shape[-2:] != (count, frames) or 0 in states.shape[:-2]:
+        raise InputError(
+            f"states: expected (..., {count}, {frames}), found the shape {states.shape}"
+        )
+    if not np.all(np.isin(states, np.arange(STATES))):
+        raise InputError("states: expected 0 emitting, 1 dark or 2 bleached, found other values")
+    return states.astype(np.int8)
+
+
+def log_odds_of(log_odds: ArrayLike) -> NDArray[np.float64]:
+    """Log odds (..., T) of emission, of at least one frame; -inf where emission is impossible."""
+    log_odds = np.asarray(log_odds, dtype=np.float64)
+    if log_odds.ndim < 1 or log_odds.shape[-1] < 1:
+        raise InputError(f"log_odds: expected (..., T), found the shape {log_odds.shape}")
+    if not np.all(log_odds < np.inf):  # false for NaN
+        raise InputError("log_odds: expected numbers or -inf, found NaN or +inf")
+    return log_odds
+
+
+def _require_finite(values: NDArray, name: str) -> None:
+    count = values.size - np.count_nonzero(np.isfinite(values))
+    if count:
+        raise InputError(f"{name}: expected finite numbers, found {count} that are not")
 
 
 def numpy_generator(generator: np.random.Generator | torch.Generator) -> np.random.Generator:

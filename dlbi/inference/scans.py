@@ -7,9 +7,10 @@ t. Products are rescaled as they are formed, so that no logarithms are needed.
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BLEACHED", "STATES", "sample_in_scans"]
+from bayesdl_sim.dlbi.conventions import BLEACHED, STATES
 
-BLEACHED, STATES = 2, 3
+__all__ = ["sample_in_scans"]
+
 # Likelihood of bleached against living states beyond which the draws do not change.
 LARGEST_CORNER = 1e120
 
@@ -25,6 +26,9 @@ def sample_in_scans(
     total = first.sum(0)
     state = (uniform[0] * total > first[0]).astype(np.int8)
     state += uniform[0] * total > first[0] + first[1]
+    # The weight of bleached against living states may be too small for float64, but where no
+    # fluorophore lives in the first frame, it is all there is.
+    state[(initial[:BLEACHED] == 0).all(0)] = BLEACHED
 
     columns = table[:2, :, None, None]
     emitting = columns[:, 0] * (odds[1:] * beta[0, 1:])

@@ -4,8 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from bayesdl_sim.dlbi.conventions import BLEACHED, DARK, EMITTING
 from bayesdl_sim.dlbi.inference.blocks import joint_states, sample_joint
-from bayesdl_sim.dlbi.inference.chains import BLEACHED, DARK, EMITTING, Switching, sample_chains
+from bayesdl_sim.dlbi.inference.chains import Switching, sample_chains
 from bayesdl_sim.dlbi.inference.colouring import colour_classes, disjoint_blocks, random_blocks
 from bayesdl_sim.dlbi.sampling.brightness import (
     Brightness,
@@ -119,10 +120,13 @@ class EmitterSampler:
             for group in disjoint_blocks(pairs, self._anchors, self.field.side):
                 self._draw_pairs(pairs[group], generator, power)
 
-    def learn(self, prior: Switching, generator: np.random.Generator) -> None:
-        """Updates the transition matrix from the present emitters, and draws the load."""
+    def learn(self, prior: Switching | None, generator: np.random.Generator) -> None:
+        """Updates the transition matrix from the present emitters, and draws the load.
+
+        Without a prior, where the switching is known, only the load is drawn.
+        """
         present = self.present
-        if present.any():
+        if prior is not None and present.any():
             self.switching = learned_switching(self.states, present, prior)
         there = int(present.sum())
         self.load = float(generator.beta(1 + there, 1 + len(present) - there))

@@ -6,17 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from bayesdl_sim.dlbi.conventions import FINE
 from bayesdl_sim.dlbi.inference.spots import gaussian
 
-__all__ = ["FINE", "Field", "View", "camera_position", "pixel_width"]
+__all__ = ["SMALLEST_VARIANCE", "Field", "View", "camera_position", "pixel_width"]
 
-FINE = 8  # fine pixels across a camera pixel
 REACH = 3.0  # widths at which a spot is cut off; its height is 1 % of the maximum there
 ROOM = 1  # camera pixels by which an emitter may leave the centre of its patch
 # Blur, in camera pixels, of the frames from which the variance of the shot noise is estimated, and
 # its lower limit as a share of the background.
 VARIANCE_BLUR = 0.7
 LEAST_VARIANCE = 0.7
+# Electrons squared, of a pixel without any light: the variance of rounding to whole electrons.
+SMALLEST_VARIANCE = 1 / 12
 
 
 class View(NamedTuple):
@@ -67,6 +69,7 @@ class Field:
         self.side = 2 * self.radius + 1
         variance = gaussian_filter(movie, (0, VARIANCE_BLUR, VARIANCE_BLUR))
         variance = np.maximum(variance, LEAST_VARIANCE * background) + noise**2
+        variance = np.maximum(variance, SMALLEST_VARIANCE)
         weights = (1 / variance).astype(np.float32)
         if silent is not None:
             weights[silent] = 0
@@ -119,8 +122,3 @@ class Field:
         pixels = view.pixels[emitter]
         change *= self.weights[pixels, frame[:, None]]
         self.weighted[pixels, frame[:, None]] += change
-
-    def misfit(self) -> float:
-        """Mean of the squared residual over its variance; 1 where the model explains the movie."""
-        used = self.weights > 0
-        return float((self.weighted[used].astype(np.float64) ** 2 / self.weights[used]).mean())

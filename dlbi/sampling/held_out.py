@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates, maximum_filter
 
+from bayesdl_sim.dlbi.conventions import FINE
 from bayesdl_sim.dlbi.inference.spots import gaussian
-from bayesdl_sim.dlbi.sampling.field import FINE
+from bayesdl_sim.dlbi.sampling.field import SMALLEST_VARIANCE
 
 __all__ = ["Emissions", "Mixture", "best_mixture", "held_out_frames", "isolated_emissions"]
 
@@ -69,6 +70,7 @@ def isolated_emissions(
     norm = 1 / (4 * np.pi * width**2)
     filtered = gaussian_filter(light, (0, width, width))
     variance = np.maximum(gaussian_filter(movie, (0, width, width)), 0.5 * background) + noise**2
+    variance = np.maximum(variance, SMALLEST_VARIANCE)
     peaks = filtered > THRESHOLD * np.sqrt(variance * norm)
     peaks &= filtered == maximum_filter(filtered, size=(1, 5, 5))
     peaks[:, :RADIUS] = peaks[:, -RADIUS:] = False
@@ -108,7 +110,7 @@ def _fits(
         in_y = (slope[:, 0, :, None] * along[:, 1, None]).reshape(count, -1)
         in_x = (along[:, 0, :, None] * slope[:, 1, None]).reshape(count, -1)
         model = amplitude[:, None] * spot + offset[:, None]
-        variance = np.maximum(model, 0) + floor
+        variance = np.maximum(np.maximum(model, 0) + floor, SMALLEST_VARIANCE)
         design = np.stack(
             [amplitude[:, None] * in_y, amplitude[:, None] * in_x, spot, np.ones_like(spot)], axis=2
         )

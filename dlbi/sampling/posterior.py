@@ -1,63 +1,31 @@
 """Posterior of the number of fluorophores in each fine pixel, averaged over sweeps."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter
+from scipy.special import lambertw
 
 from bayesdl_sim.dlbi.sampling.held_out import Mixture
 
 __all__ = ["Posterior", "Structure", "Sums"]
 
 NORMAL_90 = 3.2897  # width of the central 90 % of a normal distribution, in standard deviations
-
-
-class Sums:
-    """Sums over sweeps: each adds the distributions of all positions, and one draw of them."""
-
-    def __init__(self, shape: tuple[int, ...]):
-        self.count = 0
-        self._density, self._square, self._empty = (np.zeros(shape) for _ in range(3))
-        self.draws: list[NDArray[np.int32]] = []
-
-    def add(self, density: NDArray, places: NDArray[np.int64]) -> None:
-        """Adds one sweep.
-
-        Args:
-            density: (8H, 8W), sum of the position distributions of all emitters.
-            places: (K, 2), their fine pixels.
-        """
-        self.count += 1
-        self._density += density
-        self._square += density**2
-        self._empty += np.exp(-density)
-        self.draws.append((places[:, 0] * density.shape[1] + places[:, 1]).astype(np.int32))
-
-    @property
-    def mean(self) -> NDArray[np.float64]:
-        """(8H, 8W), expected number of emitters."""
-        return self._density / max(self.count, 1)
-
-    @property
-    def variance(self) -> NDArray[np.float64]:
-        """Variance of the number in a draw: Poisson within a sweep, plus that between sweeps."""
-        mean = self.mean
-        return mean + np.maximum(self._square / max(self.count, 1) - mean**2, 0)
-
-    @property
-    def probability(self) -> NDArray[np.float64]:
-        """Probability that there is an emitter."""
-        return 1 - self._empty / max(self.count, 1)
+# Share of the probability of Poisson numbers of the same mean, below which a given probability of
+# occupation is raised: few pixels would hold crowds that no structure has.
+LEAST_SHARE = 0.05
+SMALLEST_CROWD = 1 + 1e-7  # in an occupied pixel; lambertw is undefined nearer to its branch point
 
 
 class Structure(NamedTuple):
-    """A structure with its own uncertainty; (8H, 8W) each.
+    """Law of the number of fluorophores in each fine pixel; (8H, 8W) each.
 
     Args:
-        mean: expected number of fluorophores in a fine pixel.
-        probability: probability that there is one.
+        mean: expected number.
+        probability: probability that there is at least one.
         variance: variance of the number.
     """
 
@@ -66,27 +34,107 @@ class Structure(NamedTuple):
     variance: NDArray[np.float64]
 
     @classmethod
-    def of(
-        cls,
-        mean: NDArray,
-        probability: ArrayLike | None = None,
-        credible_width: ArrayLike | None = None,
-    ) -> "Structure":
-        """A structure of Poisson numbers where no probability or width is given."""
+    def of(cls, mean: NDArray, probability: ArrayLike | None = None) -> "Structure":
+        """The law with a mean and a probability of occupation: zero, or a truncated Poisson number.
+
+            P(N = 0) = 1 - p,    P(N = n) = p rate**n / (n! (exp(rate) - 1)) for n > 0
+            mean = p rate / (1 - exp(-rate)),    variance = mean (1 + rate - mean)
+
+        Without a probability p it is 1 - exp(-mean), the numbers are Poisson, and rate, mean and
+        variance are the same. No p is larger than the mean, which no number of fluorophores allows.
+        """
+        poisson = -np.expm1(-mean)
         if probability is None:
-            probability = -np.expm1(-mean)
-        width = NORMAL_90 * np.sqrt(mean) if credible_width is None else credible_width
-        variance = (np.asarray(width, dtype=np.float64) / NORMAL_90) ** 2
-        return cls(mean, np.asarray(probability, dtype=np.float64), variance)
+            return cls(mean, poisson, mean)
+        given = np.asarray(probability, dtype=np.float64)
+        probability = np.minimum(np.maximum(given, LEAST_SHARE * poisson), np.minimum(mean, 1))
+        rate = _rate(mean, probability)
+        return cls(mean, probability, mean * np.maximum(1 + rate - mean, 0))
+
+    def draw(self, generator: np.random.Generator) -> NDArray[np.int64]:
+        """One draw of the numbers in the law of `of`."""
+        drawn = np.zeros(self.mean.shape, dtype=np.int64)
+        occupied = generator.random(self.mean.shape) < self.probability
+        rate = _rate(self.mean[occupied], self.probability[occupied])
+        # The first event of a process of this rate, given that there is one in the unit interval.
+        first = -np.log1p(generator.random(rate.shape) * np.expm1(-rate))
+        drawn[occupied] = 1 + generator.poisson(np.maximum(rate - first, 0))
+        return drawn
+
+
+def _rate(mean: NDArray, probability: NDArray) -> NDArray[np.float64]:
+    """Rate of the Poisson number that, where it is not zero, has the mean `mean / probability`."""
+    crowd = np.divide(mean, probability, out=np.ones_like(mean), where=probability > 0)
+    crowd = np.maximum(crowd, SMALLEST_CROWD)
+    return np.maximum(crowd + lambertw(-crowd * np.exp(-crowd)).real, 0)
+
+
+class Sums:
+    """The sweeps of a Markov chain, each by the position distributions of its emitters.
+
+    A sweep stands for Poisson numbers of fluorophores whose expectation is the sum of these
+    distributions.
+    """
+
+    def __init__(self) -> None:
+        self._densities: list[NDArray[np.float32]] = []
+
+    def add(self, density: NDArray) -> None:
+        """Adds one sweep: (8H, 8W), sum of the position distributions of all emitters."""
+        self._densities.append(density.astype(np.float32))
+
+    @property
+    def count(self) -> int:
+        """Number of sweeps."""
+        return len(self._densities)
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """(8H, 8W), expected number of emitters."""
+        total = np.zeros(self._densities[0].shape)
+        for density in self._densities:
+            total += density
+        return total / self.count
+
+    def structure(self, scale: float, blur: float) -> Structure:
+        """Moments of the numbers that `draw` draws: Poisson within a sweep, and between sweeps.
+
+        With d the blurred density of a sweep, E and V mean and variance over sweeps:
+        mean = s E[d], probability = 1 - E[exp(-s d)], variance = s E[d] + s**2 V[d].
+
+        Args:
+            scale: fluorophores for each emitter, s.
+            blur: standard deviation of the blur, fine pixels.
+        """
+        total, square, empty = (np.zeros(self._densities[0].shape) for _ in range(3))
+        for number in range(self.count):
+            rate = self._rate(number, scale, blur)
+            total += rate
+            square += rate**2
+            empty += np.exp(-rate)
+        mean = total / self.count
+        between = np.maximum(square / self.count - mean**2, 0)
+        return Structure(mean, 1 - empty / self.count, mean + between)
+
+    def draw(self, scale: float, blur: float, generator: np.random.Generator) -> NDArray[np.int64]:
+        """Poisson numbers (8H, 8W) of a random sweep, its density scaled and blurred."""
+        return generator.poisson(self._rate(int(generator.integers(self.count)), scale, blur))
+
+    def _rate(self, number: int, scale: float, blur: float) -> NDArray[np.float64]:
+        density = scale * self._densities[number].astype(np.float64)
+        return gaussian_filter(density, blur) if blur else density
 
 
 @dataclass(frozen=True, kw_only=True)
 class Posterior:
     """Mixture of a prior structure and sampled emitters, with the number of the former.
 
+    The numbers of all pixels follow the sampled emitters with the probability `mixture.weight`, and
+    the prior structure otherwise. Maps are moments of this law, `draws` are draws of it.
+
     Args:
         prior: the structure before.
-        sums: sums of the sweeps; None where there are none, and the weight is 0.
+        sums: the sweeps; None where there are none, and the weight is 0.
         mixture: weight and blur of the sampled part.
     """
 
@@ -96,6 +144,7 @@ class Posterior:
 
     @property
     def mean(self) -> NDArray[np.float64]:
+        """Expected number of fluorophores in a fine pixel."""
         return self._mixed("mean")
 
     @property
@@ -105,40 +154,43 @@ class Posterior:
 
     @property
     def credible_width(self) -> NDArray[np.float64]:
-        """Width of the central 90 % of the number in a pixel, in the normal approximation."""
+        """Width of the central 90 % of the number in a fine pixel, in the normal approximation.
+
+        It is 3.29 standard deviations of the number, with the same meaning at every weight: at
+        weight 0 they are those of the prior structure.
+        """
         variance = self._mixed("variance")
-        if self.sums is not None:
+        if self._sampled is not None:
             weight = self.mixture.weight
-            difference = self.prior.mean - self._scale * self._blurred(self.sums.mean)
+            difference = self.prior.mean - self._sampled.mean
             variance = variance + weight * (1 - weight) * difference**2
         return NORMAL_90 * np.sqrt(np.maximum(variance, 0))
 
     def draws(self, count: int, generator: np.random.Generator) -> NDArray[np.int64]:
-        """Draws (count, 8H, 8W): Poisson of the prior, and of the emitters of a sweep."""
-        weight = self.mixture.weight
-        drawn = generator.poisson(
-            (1 - weight) * self.prior.mean, size=(count, *self.prior.mean.shape)
-        )
-        if self.sums is None:
-            return drawn
-        for number in drawn:
-            places = self.sums.draws[generator.integers(len(self.sums.draws))]
-            copies = generator.poisson(weight * self._scale, size=len(places))
-            number += np.bincount(places, copies, number.size).reshape(number.shape).astype(int)
+        """Draws (count, 8H, 8W) of the numbers, each of the prior or of a sweep as a whole."""
+        drawn = np.empty((count, *self.prior.mean.shape), dtype=np.int64)
+        for numbers in drawn:
+            if self.sums is not None and generator.random() < self.mixture.weight:
+                numbers[:] = self.sums.draw(self._scale, self.mixture.blur, generator)
+            else:
+                numbers[:] = self.prior.draw(generator)
         return drawn
 
-    @property
+    @cached_property
     def _scale(self) -> float:
         """Fluorophores of the prior for each sampled emitter."""
         return float(self.prior.mean.sum() / max(self.sums.mean.sum(), 1e-12))
 
+    @cached_property
+    def _sampled(self) -> Structure | None:
+        """The sampled part, where it has any weight."""
+        if self.sums is None or self.mixture.weight == 0:
+            return None
+        return self.sums.structure(self._scale, self.mixture.blur)
+
     def _mixed(self, name: str) -> NDArray[np.float64]:
         prior = getattr(self.prior, name)
-        if self.sums is None or self.mixture.weight == 0:
+        if self._sampled is None:
             return prior
         weight = self.mixture.weight
-        scale = 1.0 if name == "probability" else self._scale
-        return (1 - weight) * prior + weight * scale * self._blurred(getattr(self.sums, name))
-
-    def _blurred(self, image: NDArray) -> NDArray[np.float64]:
-        return gaussian_filter(image, self.mixture.blur) if self.mixture.blur else image
+        return (1 - weight) * prior + weight * getattr(self._sampled, name)

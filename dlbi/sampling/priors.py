@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from bayesdl_sim.dlbi.inference.chains import BLEACHED, DARK, EMITTING, Switching
-from bayesdl_sim.dlbi.inference.scans import STATES
+from bayesdl_sim.dlbi.conventions import BLEACHED, DARK, EMITTING, STATES
+from bayesdl_sim.dlbi.inference.chains import Switching
 from bayesdl_sim.dlbi.sampling.brightness import Brightness
+from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["Blinking", "blinking_of", "expected_emission", "learned_switching"]
 
@@ -74,6 +75,9 @@ def blinking_of(
         width: width of the spots, camera pixels.
         switching: where it is known.
         brightness: where it is known.
+
+    Raises:
+        InputError: where a known fluorophore never emits.
     """
     mean, excess, lag, third = _cumulants(np.asarray(movie, dtype=np.float64), background)
     square, cube = 1 / (4 * np.pi * width**2), 1 / (12 * np.pi**2 * width**4)
@@ -88,6 +92,10 @@ def blinking_of(
     if brightness is None:
         brightness = pulse / max(1 + spread - share, 0.1)
     emission = brightness * expected_emission(switching, len(movie))
+    if not emission > 0:
+        raise InputError(
+            "transition, initial: expected a fluorophore that emits, found one that never does"
+        )
     return Blinking(
         switching=switching,
         brightness=Brightness(float(brightness), float(SPREAD * brightness)),
@@ -164,5 +172,7 @@ def learned_switching(states: NDArray, present: NDArray, prior: Switching) -> Sw
     table[BLEACHED] = prior.transition[BLEACHED]
     table[prior.transition == 0] = 0
     table /= table.sum(1, keepdims=True)
-    share = table[DARK, EMITTING] / (table[DARK, EMITTING] + table[EMITTING, DARK])
-    return Switching(table, [share, 1 - share, 0])
+    on, off = table[DARK, EMITTING], table[EMITTING, DARK]
+    if on + off == 0:  # emitters that never switch keep the law of their first state
+        return Switching(table, prior.initial)
+    return Switching(table, [on / (on + off), off / (on + off), 0])

@@ -9,11 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bayesdl_sim.dlbi.conventions import EMITTING
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["FLUOROPHORES", "Fluorophore", "sample_states"]
-
-EMITTING, DARK, BLEACHED = 0, 1, 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,16 +72,6 @@ class Fluorophore:
     def on_fraction(self) -> float:
         """Stationary share of emitting frames of a fluorophore that is not bleached."""
         return self.p3 / (self.p2 + self.p3)
-
-    @property
-    def lag_correlation(self) -> float:
-        """Correlation of emission in neighbouring frames, without bleaching: `p1 - p3`."""
-        return self.p1 - self.p3
-
-    @property
-    def dwell_frames(self) -> float:
-        """Mean length of a run of emitting frames, `1 / p2`."""
-        return 1.0 / self.p2
 
     def expected_emission(self, frames: int) -> NDArray[np.float64]:
         """Probability of emission in each frame, `initial transition^t`: (T,)."""

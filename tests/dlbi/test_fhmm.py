@@ -326,6 +326,20 @@ def test_fluorophores_outside_the_field_change_nothing():
         ({"sigma": np.ones((2, 2))}, "sigma"),
         ({"transition": np.ones((3, 3))}, "transition"),
         ({"initial": [0.5, 0.5]}, "initial"),
+        ({"movie": np.full((4, 6, 7), np.nan)}, "movie"),
+        ({"background": np.nan}, "background"),
+        ({"background": np.zeros(5)}, "background"),
+        ({"background": np.zeros((9, 4, 6, 7))}, "background"),
+        ({"movie": np.zeros((1, 6, 7)), "background": np.zeros((4, 6, 7))}, "background"),
+        ({"amplitude": np.nan}, "amplitude"),
+        ({"width": np.inf}, "width"),
+        ({"sigma": np.inf}, "sigma"),
+        ({"sigma": np.ones(0)}, "sigma"),
+        ({"states": np.ones((2, 5), dtype=int)}, "states"),
+        ({"states": np.ones((5, 4), dtype=int)}, "states"),
+        ({"states": np.ones(4, dtype=int)}, "states"),
+        ({"states": np.full((2, 4), 3)}, "states"),
+        ({"states": np.full((2, 4), 0.5)}, "states"),
     ],
 )
 def test_wrong_input_is_named(change, name):
@@ -348,3 +362,37 @@ def test_too_many_fluorophores_to_enumerate():
     movie, _ = toy_movie(CLOSE)
     with pytest.raises(InputError, match="StateSampler"):
         log_evidence_gradient(movie, np.zeros((9, 2)), 1.0, 1.0, 0.0, 1.0, TABLE, INITIAL)
+
+
+@pytest.mark.parametrize("odds", [np.nan, np.inf])
+def test_odds_are_numbers(odds):
+    with pytest.raises(InputError, match="log_odds"):
+        single_chain([0.5, odds], TABLE, INITIAL)
+
+
+def test_odds_may_forbid_emission_but_not_everything():
+    log_evidence, marginals = single_chain([-np.inf, 0.3], TABLE, INITIAL)
+    assert np.isfinite(log_evidence)
+    assert marginals[0, 0] == 0
+    with pytest.raises(InputError, match="possible sequence"):
+        single_chain([-np.inf, 0.3], TABLE, [1, 0, 0])
+
+
+def test_no_draws_have_no_moments():
+    movie, _ = toy_movie(CLOSE)
+    with pytest.raises(InputError, match="states"):
+        log_evidence_gradient(
+            movie, CLOSE, 6.0, 1.1, 0.5, SIGMA, TABLE, INITIAL, states=np.ones((0, 3, 3))
+        )
+
+
+@pytest.mark.parametrize("shape", [(6,), (6, 7, 8), (6.0, 7.5), (0, 7)])
+def test_a_field_has_height_and_width(shape):
+    with pytest.raises(InputError, match="shape"):
+        spot_images(CLOSE, 1.0, 1.0, shape)
+
+
+def test_one_fluorophore_or_none_is_enough():
+    movie, _ = toy_movie(CLOSE)
+    sampler = StateSampler(movie, np.zeros((0, 2)), 1.0, 1.0, 0.5, SIGMA, TABLE, INITIAL)
+    assert sampler.sweep(np.random.default_rng(0)).shape == (0, 3)

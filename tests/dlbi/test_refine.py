@@ -63,8 +63,30 @@ def test_maps_are_maps(result):
         assert image.dtype == np.float32
         assert np.all(image >= 0)
     assert result.probability.max() <= 1
-    draws = result.draws(3, np.random.default_rng(0))
-    assert draws.shape == (3, 160, 160)
+
+
+def test_draws_follow_the_maps(result):
+    draws = result.draws(400, np.random.default_rng(0))
+    assert draws.shape == (400, 160, 160)
+    assert draws.sum((1, 2)).mean() == pytest.approx(result.density.sum(), rel=0.05)
+    occupied = (draws > 0).sum((1, 2)).mean()
+    assert occupied == pytest.approx(result.probability.sum(), rel=0.05)
+    variance = (result.credible_width / 3.2897) ** 2
+    bright = np.argsort(result.density.ravel())[-100:]
+    drawn = draws.reshape(400, -1)[:, bright]
+    assert drawn.mean() == pytest.approx(result.density.ravel()[bright].mean(), rel=0.05)
+    assert drawn.var(0).mean() == pytest.approx(variance.ravel()[bright].mean(), rel=0.1)
+
+
+def test_width_has_one_meaning_at_every_weight(blurred):
+    # Too few frames to hold any out: the structure stays, and so does the width of its numbers.
+    still = np.random.default_rng(0).poisson(4.0, size=(4, 20, 20)).astype(float)
+    still[:, 9, 9] += 100
+    result = refined(still, blurred)
+    assert result.weight == 0
+    np.testing.assert_allclose(result.credible_width, 3.2897 * np.sqrt(blurred), rtol=1e-4)
+    drawn = result.draws(300, np.random.default_rng(0))
+    assert drawn.var(0).mean() == pytest.approx(blurred.mean(), rel=0.1)
 
 
 def test_same_seed_same_bytes(sparse_toy, blurred):
@@ -99,9 +121,24 @@ def test_known_switching_and_progress(sparse_toy, blurred):
         budget=0.1,
     )
     np.testing.assert_array_equal(result.blinking.switching.transition, SPARSE)
+    np.testing.assert_array_equal(result.switching.transition, SPARSE)
+    np.testing.assert_array_equal(result.switching.initial, [0.1, 0.9, 0])
     assert result.blinking.brightness.mean == 500.0
     assert steps[-1][0] == steps[-1][1]
     assert [done for done, _ in steps] == sorted(done for done, _ in steps)
+
+
+def test_emitters_that_never_switch_are_refined(sparse_toy, blurred):
+    frozen = {"transition": np.eye(3), "initial": [0.04, 0.96, 0], "brightness": 500.0}
+    result = refined(sparse_toy.movie, blurred, budget=0.06, **frozen)
+    assert result.sweeps > 0
+    np.testing.assert_array_equal(result.switching.transition, np.eye(3))
+    assert np.all(np.isfinite(result.density))
+
+
+def test_a_fluorophore_that_never_emits_is_refused(sparse_toy, blurred):
+    with pytest.raises(InputError, match="emits"):
+        refined(sparse_toy.movie, blurred, transition=np.eye(3), initial=[0, 1, 0])
 
 
 def test_field_need_not_be_square(sparse_toy, blurred):
@@ -127,6 +164,28 @@ def test_global_random_state_is_left_alone(sparse_toy, blurred):
 def test_wrong_input_is_named(movie, density, name):
     with pytest.raises(InputError, match=name):
         refined(movie, density)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("probability", np.ones((20, 20))),
+        ("probability", np.full((160, 160), 1.5)),
+        ("brightness", 0.0),
+        ("noise", -1.0),
+        ("noise", np.nan),
+    ],
+)
+def test_wrong_options_are_named(sparse_toy, blurred, name, value):
+    with pytest.raises(InputError, match=name):
+        refined(sparse_toy.movie, blurred, **{name: value})
+
+
+@pytest.mark.parametrize(("sigma", "background"), [(np.nan, 4.0), (1.0, np.nan), (1.0, [4.0, 4.0])])
+def test_wrong_optics_are_named(sparse_toy, blurred, sigma, background):
+    generator = np.random.default_rng(0)
+    with pytest.raises(InputError, match="sigma_px|background"):
+        refine(sparse_toy.movie, blurred, sigma, background, generator=generator)
 
 
 def test_table_needs_its_first_law(sparse_toy, blurred):

@@ -47,3 +47,9 @@ def sparse_ring():
     angles = np.linspace(0, 2 * np.pi, 30, endpoint=False)
     ring = 9.5 + 7 * np.stack([np.sin(angles), np.cos(angles)], axis=1)
     return toy(ring, frames=300)
+
+
+def misfit(field):
+    """Mean squared residual of a `Field` over its variance; 1 where a model explains the movie."""
+    used = field.weights > 0
+    return float((field.weighted[used].astype(np.float64) ** 2 / field.weights[used]).mean())

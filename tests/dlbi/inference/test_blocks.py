@@ -10,6 +10,7 @@ from bayesdl_sim.dlbi.inference.blocks import (
     joint_switching,
     pattern_evidence,
     sample_blocks,
+    sample_joint,
 )
 from bayesdl_sim.dlbi.inference.chains import Switching, sample_chains
 
@@ -85,3 +86,46 @@ def test_forward_backward_of_one_frame_is_bayes_rule():
     joint = TABLE.initial * np.exp(evidence[0])
     assert log_evidence == pytest.approx(np.log(joint.sum()), abs=1e-12)
     np.testing.assert_allclose(marginals[0], joint / joint.sum())
+
+
+def joint_marginals(evidence, switching, initial):
+    """(k, T, 3) by the forward-backward algorithm over the joint states."""
+    emitters = round(np.log(len(initial)) / np.log(3))
+    table, _ = joint_switching(switching, emitters)
+    _, chances = forward_backward(evidence, table, initial)
+    states = joint_states(emitters)
+    return np.stack(
+        [[chances[:, states[:, k] == s].sum(1) for s in range(3)] for k in range(emitters)]
+    ).swapaxes(1, 2)
+
+
+def assert_marginals(draws, expected):
+    for state in range(3):
+        np.testing.assert_allclose((draws == state).mean(0), expected[..., state], atol=0.05)
+
+
+def test_pairs_that_cannot_emit_twice_in_a_row_weigh_strong_frames():
+    switching = Switching([[0, 1, 0], [0.4, 0.6, 0], [0, 0, 1]], [0.5, 0.5, 0])
+    fields = np.array([[[400.0, 250.0, 0.0], [-3.0, 1.0, 350.0]]])
+    gram = np.array([[[10.0, 4.0], [4.0, 10.0]]])
+    draws = sample_blocks(
+        np.tile(fields, (1500, 1, 1)),
+        np.tile(gram, (1500, 1, 1)),
+        switching,
+        np.random.default_rng(0),
+    )
+    _, initial = joint_switching(switching, 2)
+    evidence = pattern_evidence(fields[0].T, gram[0])
+    assert_marginals(draws, joint_marginals(evidence, switching, initial))
+
+
+@pytest.mark.parametrize("first", [[0, 0, 1], [0.3, 0.6, 0.1]])
+def test_one_of_a_bright_pair_that_starts_bleached_stays_so(first):
+    # The evidence for its emission is stronger than float64 can hold.
+    law = np.kron(np.array([0.0, 0.0, 1.0]), np.array(first, dtype=float))
+    evidence = pattern_evidence(np.full((12, 2), 150.0), np.eye(2))
+    draws = sample_joint(
+        np.tile(evidence[:, None], (1, 1500, 1)), TABLE, np.random.default_rng(0), law
+    )
+    assert np.all(draws[:, 0] == 2)
+    assert_marginals(draws, joint_marginals(evidence, TABLE, law))

@@ -149,3 +149,35 @@ def test_long_darkness_of_a_fluorophore_that_hardly_stays_dark(bleach):
     expected = (slow == 2).argmax(1) if bleach else (slow[:, 0] == 2)
     error = np.sqrt(expected.var() / 100 + first.var() / 400) + 1e-9
     assert abs(first.mean() - expected.mean()) < 4.5 * error
+
+
+def shares(states):
+    """(T, 3), how often each state occurs in each frame."""
+    return np.stack([(states == state).mean(0) for state in range(3)], axis=1)
+
+
+@pytest.mark.parametrize("table", [[[0, 1, 0], [0.4, 0.5, 0.1]], [[0.4, 0.6, 0], [1, 0, 0]]])
+def test_strong_frames_that_cannot_follow_each_other_are_weighed(table):
+    # Without emitting -> emitting, one of two bright neighbours must be dark: the brighter one wins
+    # however bright both are. Without dark -> dark, the same holds for two dim neighbours.
+    switching = Switching([*table, [0, 0, 1]], [0.5, 0.5, 0])
+    sign = 1 if table[0][0] == 0 else -1
+    log_odds = sign * np.array([500.0, 350.0, 0.0, 320.0, 420.0])
+    _, expected = single_chain(log_odds, switching.transition, switching.initial)
+    states = sample_chains(np.tile(log_odds, (2000, 1)), switching, np.random.default_rng(0))
+    np.testing.assert_allclose(shares(states), expected, atol=0.05)
+    assert np.all(switching.transition[states[:, :-1], states[:, 1:]] > 0)
+
+
+@pytest.mark.parametrize("odds", [0.0, 3.0, 10.0, 400.0])
+@pytest.mark.parametrize("frames", [2, 3, 40])
+def test_a_chain_that_starts_bleached_stays_so(odds, frames):
+    switching = Switching(BLEACHING.transition, [0, 0, 1])
+    log_odds = np.full((5, frames), odds)
+    assert np.all(sample_chains(log_odds, switching, np.random.default_rng(0)) == 2)
+    mixed = np.tile([[0.0, 0.0, 1.0], [0.5, 0.5, 0.0]], (50, 1))
+    states = sample_chains(
+        np.tile(log_odds[:1], (100, 1)), BLEACHING, np.random.default_rng(0), mixed
+    )
+    assert np.all(states[::2] == 2)
+    assert np.all(states[1::2, 0] != 2)

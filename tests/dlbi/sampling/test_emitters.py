@@ -9,7 +9,7 @@ from bayesdl_sim.dlbi.inference.chains import Switching
 from bayesdl_sim.dlbi.sampling.brightness import Brightness, single_law
 from bayesdl_sim.dlbi.sampling.emitters import EmitterSampler, sample_places
 from bayesdl_sim.dlbi.sampling.field import Field, camera_position
-from tests.dlbi.toys import BACKGROUND, BRIGHTNESS, SPARSE, WIDTH
+from tests.dlbi.toys import BACKGROUND, BRIGHTNESS, SPARSE, WIDTH, misfit
 
 SWITCHING = Switching(SPARSE, [0.08, 0.92, 0.0])
 LAW = Brightness(BRIGHTNESS, 0.3 * BRIGHTNESS)
@@ -98,7 +98,7 @@ def test_emitters_of_a_sparse_movie_are_found(sparse_toy):
     distance = np.linalg.norm(positions[:, None] - shown, axis=2)
     assert np.mean(distance.min(0) < 0.25) > 0.8
     assert np.mean(distance.min(1) < 0.25) > 0.8
-    assert field.misfit() < 1.15
+    assert misfit(field) < 1.15
 
 
 def test_moved_emitters_keep_their_light_where_frames_were_shown(sparse_toy):
@@ -128,6 +128,10 @@ def test_load_is_learned(sparse_toy):
         sampler.learn(SWITCHING, generator)
     assert sampler.load < 0.5
     assert np.all(sampler.states[~sampler.present] == 2)
+    learned = sampler.switching
+    assert np.any(learned.transition != SPARSE)
+    sampler.learn(None, generator)
+    assert sampler.switching is learned
 
 
 @pytest.mark.parametrize("count", [0, 1])

@@ -5,6 +5,7 @@ import pytest
 
 from bayesdl_sim.dlbi.fhmm import spot_images
 from bayesdl_sim.dlbi.sampling.field import Field, camera_position, pixel_width
+from tests.dlbi.toys import misfit
 
 WIDTH, BACKGROUND = 1.1, 4.0
 SHAPE = (14, 16)
@@ -78,10 +79,20 @@ def test_silent_frames_say_nothing(movie):
 
 def test_misfit_of_pure_noise_is_one():
     movie = np.random.default_rng(0).poisson(50.0, size=(40, 30, 30)).astype(float)
-    assert Field(movie, 50.0, WIDTH).misfit() == pytest.approx(1, abs=0.15)
+    assert misfit(Field(movie, 50.0, WIDTH)) == pytest.approx(1, abs=0.15)
 
 
 def test_noise_adds_to_the_variance(movie):
     plain, noisy = (Field(movie, BACKGROUND, WIDTH, noise=noise) for noise in (0.0, 3.0))
     inner = image_of(plain, plain.weights), image_of(noisy, noisy.weights)
     np.testing.assert_allclose(1 / inner[1] - 1 / inner[0], 9.0, rtol=1e-4)
+
+
+@pytest.mark.parametrize("background", [0.0, 1e-8])
+def test_weights_are_finite_without_background(background):
+    movie = np.zeros((6, *SHAPE))
+    movie[2, 5, 5] = 7
+    field = Field(movie, background, WIDTH)
+    assert np.all(np.isfinite(field.weights))
+    assert np.all(np.isfinite(field.weighted))
+    assert field.weights.max() == pytest.approx(12)  # one over the variance of rounding

@@ -96,3 +96,14 @@ def test_few_emissions_decide_nothing(points):
 def test_samples_without_emitters_get_none(points):
     structure, emissions = points
     assert best_mixture(structure, 0 * structure, emissions).weight == 0
+
+
+def test_emissions_are_found_without_background():
+    generator = np.random.default_rng(0)
+    positions = 10 + generator.random((300, 2)) * 4
+    light = BRIGHTNESS * spot_images(positions, 1.0, WIDTH, (25, 25))
+    emissions = isolated_emissions(generator.poisson(light).astype(float), 0.0, WIDTH, BRIGHTNESS)
+    assert len(emissions.errors) > 250
+    assert np.all(np.isfinite(emissions.errors))
+    distance = np.linalg.norm(emissions.positions[:, None] - positions, axis=2).min(1)
+    assert np.sqrt((distance**2).mean() / 2) < 1.5 * np.median(emissions.errors)

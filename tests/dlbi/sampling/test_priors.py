@@ -78,3 +78,11 @@ def test_table_is_learned_from_transitions():
     np.testing.assert_allclose(learned, truth, atol=0.02)
     kept = learned_switching(states, ~present, prior).transition
     np.testing.assert_allclose(kept, SPARSE)
+
+
+def test_emitters_that_never_switch_keep_their_first_law():
+    states = np.ones((20, 50), dtype=int)
+    frozen = Switching(np.eye(3), [0.1, 0.7, 0.2])
+    learned = learned_switching(states, np.ones(20, dtype=bool), frozen)
+    np.testing.assert_array_equal(learned.transition, np.eye(3))
+    np.testing.assert_array_equal(learned.initial, frozen.initial)

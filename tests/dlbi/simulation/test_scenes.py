@@ -39,7 +39,8 @@ def test_fluorophores_cover_the_range():
 
 def test_some_blink_slowly_and_some_nearly_independently():
     source = generator()
-    lags = np.array([random_fluorophore(source).lag_correlation for _ in range(200)])
+    drawn = [random_fluorophore(source) for _ in range(200)]
+    lags = np.array([fluorophore.p1 - fluorophore.p3 for fluorophore in drawn])
     assert lags.min() < 0.1
     assert lags.max() > 0.6
 
