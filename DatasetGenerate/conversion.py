@@ -16,7 +16,6 @@ import errno
 import sys
 from collections import Counter
 from concurrent.futures import Future, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -112,17 +111,8 @@ def convert(
     done, failed = {}, {}
     with worker_pool(min(workers, len(sources))) as pool:
         tasks = {pool.submit(convert_cell, plan, source): source for source in sources}
-        try:
-            for task in counted(as_completed(tasks), "converting", len(tasks), unit="cell"):
-                _collect(task, tasks[task], done, failed)
-        except BrokenProcessPool as error:
-            raise InputError(
-                "a worker process was killed, perhaps for lack of memory: run the same "
-                "command again with fewer --workers; what has been converted is kept"
-            ) from error
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        for task in counted(as_completed(tasks), "converting", len(tasks), unit="cell"):
+            _collect(task, tasks[task], done, failed)
     return done, failed
 
 

@@ -30,6 +30,7 @@ from bayesdl_sim.physics.image_formation import (
     raw_counts,
     target_image,
 )
+from bayesdl_sim.physics.lens import require_cutoff, require_lens
 from bayesdl_sim.physics.microscopes import Microscope, biosr_microscope
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.reconstruction.deconvolution import sharpened
@@ -42,6 +43,7 @@ __all__ = ["cropped", "main", "optics_from", "simulate_stack", "structure_from"]
 
 BACKGROUND_PERCENTILE = 0.5
 SMALLEST = 64  # image pixels
+SATURATED = 0.001  # share of the counts, from which on test.py warns
 MICROSCOPES = {"biosr": biosr_microscope}
 FILES = ("gt.tif", "raw.tif", "parameters.json")  # the last one stands for a whole set
 
@@ -119,7 +121,8 @@ def optics_from(
     """A measured detection path; beyond its cut-off, 2 NA / emission, the curve is only noise.
 
     Raises:
-        InputError: an OTF that is not one of `MEASURED_OTFS`, without `na` and `emission_nm`.
+        InputError: an OTF that is not one of `MEASURED_OTFS`, without `na` and `emission_nm`; or
+            numbers that no microscope has.
     """
     lenses = {path.name: (known_na, nm) for path, known_na, nm in MEASURED_OTFS}
     known_na, known_nm = lenses.get(otf_path.name, (None, None))
@@ -129,6 +132,8 @@ def optics_from(
             f"{otf_path} is not one of this project's OTFs ({', '.join(lenses)}): give its cut-off "
             "by --na and --emission_nm"
         )
+    require_lens(na, emission_nm)
+    require_cutoff(na, emission_nm, pixel_size_nm, otf_path.name)
     curve = read_radial_otf(otf_path)
     return Optics(na, emission_nm, pixel_size_nm, 1.0, curve.modulus, curve.step_per_um)
 
@@ -136,13 +141,24 @@ def optics_from(
 def simulate_stack(
     structure: np.ndarray, optics: Optics, microscope: str, signal_e: float, seed: int
 ) -> Simulated:
-    """Images a density (2H, 2W) at a signal of `signal_e` median electrons per lit raw pixel."""
+    """Images a density (2H, 2W) at a signal of `signal_e` median electrons per lit raw pixel.
+
+    Raises:
+        InputError: a signal that the camera cannot count.
+    """
     generator = torch.Generator().manual_seed(seed)
     instrument = MICROSCOPES[microscope](generator, optics)
     grid = grid_for((structure.shape[0] // 2, structure.shape[1] // 2))
     density = torch.from_numpy(_embed(structure, grid))
     expected = expected_frames(density, instrument, grid)
     raw = raw_counts(expected, signal_e, instrument, generator)
+    largest = instrument.camera.saturation
+    saturated = float((raw >= largest).double().mean())
+    if saturated > SATURATED:
+        raise InputError(
+            f"signal: with {signal_e:g} electrons per lit pixel, {saturated:.1%} of the counts are "
+            f"saturated, at {largest}: choose a lower signal"
+        )
     target = target_image(density, instrument, grid)
     return Simulated(raw.numpy().astype(np.uint16), target.numpy(), instrument)
 
@@ -215,7 +231,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help="measured radial OTF, MRC (default: 488 nm)",
     )
     parser.add_argument("--na", type=float, help="numerical aperture; for an OTF of your own")
-    parser.add_argument("--emission_nm", type=float, help="wavelength; for an OTF of your own")
+    parser.add_argument(
+        "--emission_nm", "--wavelength_nm", type=float, help="of the light; for an OTF of your own"
+    )
     args = parser.parse_args(argv)
     for name in ("signal", "pixel_size_nm", "na", "emission_nm"):
         value = getattr(args, name)

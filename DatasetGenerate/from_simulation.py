@@ -16,6 +16,7 @@ same command again after an interruption: the cells that are there stay.
 """
 
 import argparse
+import math
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -115,7 +116,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         ("seed", 0),
         ("softest_nm", 0),
     ):
-        if getattr(args, name) < least:
+        if not least <= getattr(args, name) < math.inf:  # not a number, either
             raise InputError(f"--{name}: expected at least {least}, found {getattr(args, name)}")
     return args
 
@@ -153,13 +154,9 @@ def _write_cells(
     cells = {}
     with worker_pool(min(workers, len(numbers))) as pool:
         tasks = [pool.submit(write_cell, root, recipe, number) for number in numbers]
-        try:
-            for task in counted(tasks, "simulating", unit="cell"):
-                number, parameters = task.result()
-                cells[str(number)] = parameters
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        for task in counted(tasks, "simulating", unit="cell"):
+            number, parameters = task.result()
+            cells[str(number)] = parameters
     return cells
 
 

@@ -3,18 +3,38 @@
 import multiprocessing
 import os
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+
+from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["worker_pool"]
 
 
-def worker_pool(count: int) -> ProcessPoolExecutor:
+@contextmanager
+def worker_pool(count: int) -> Iterator[ProcessPoolExecutor]:
     """A pool of at most `count` processes, none of which outlives its parent.
 
     A pool of the standard library leaves its workers alive when the parent is killed: they finish
-    what they have, go on writing, and wait for more for ever.
+    what they have, go on writing, and wait for more for ever. After an error, what has not begun
+    is not begun any more.
+
+    Raises:
+        InputError: a worker was killed.
     """
-    return ProcessPoolExecutor(max(1, count), initializer=_end_with_parent)
+    with ProcessPoolExecutor(max(1, count), initializer=_end_with_parent) as pool:
+        try:
+            yield pool
+        except BrokenProcessPool as error:
+            raise InputError(
+                "a worker process was killed, perhaps for lack of memory: run the same "
+                "command again with fewer --workers; the cells that are written are kept"
+            ) from error
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _end_with_parent() -> None:

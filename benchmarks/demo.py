@@ -15,6 +15,7 @@ import torch
 from bayesdl_sim.benchmarks.accuracy import bars, mean_by, score_scenes, standard_methods
 from bayesdl_sim.benchmarks.shared.common import open_posterior
 from bayesdl_sim.benchmarks.shared.console import arguments, at_least
+from bayesdl_sim.benchmarks.shared.stacks import DEMO_STACKS
 from bayesdl_sim.data.formats.otf import measured_optics
 from bayesdl_sim.data.formats.tiff import read_image
 from bayesdl_sim.data.stacks import read_stack
@@ -54,8 +55,8 @@ def read_scene(raw_path: Path, target_path: Path) -> Scene:
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = arguments("demo", "PSNR, SSIM and NRMSE on the F-actin demo stack.")
-    parser.add_argument("--raw", type=Path, default=Path("data/F-actin/raw.tif"))
-    parser.add_argument("--target", type=Path, default=Path("data/F-actin/gt.tif"))
+    parser.add_argument("--raw", type=Path, default=DEMO_STACKS / "F-actin" / "raw.tif")
+    parser.add_argument("--target", type=Path, default=DEMO_STACKS / "F-actin" / "gt.tif")
     args = parser.parse_args(argv)
     at_least(args)
     return args

@@ -50,10 +50,11 @@ TITLES = {
 
 def train_engine(engine: str, root: Path, work: Path, args: argparse.Namespace) -> dict[str, Any]:
     """Trains both steps of one engine; returns the folder and the cost."""
-    common = ["--n_feat", args.n_feat, "--levels", 3, "--nBlocks", 1, "--batch_size", 8]
-    common += ["--patch_size", min(64, args.size), "--val_stacks", 2, "--seed", args.seed]
+    common = ["--batch_size", 8, "--patch_size", min(64, args.size)]
+    common += ["--val_stacks", 2, "--seed", args.seed]
+    network = ["--n_feat", args.n_feat, "--levels", 3, "--nBlocks", 1]
     if args.init_from is not None:
-        common += ["--init_from", args.init_from.resolve()]
+        network += ["--init_from", args.init_from.resolve()]
     per_cycle = max(1, args.ensemble // CYCLES)
     own_options = {
         "sgld": ["--cycles", CYCLES, "--members_per_cycle", per_cycle],
@@ -61,7 +62,7 @@ def train_engine(engine: str, root: Path, work: Path, args: argparse.Namespace) 
         "mc_dropout": ["--members", CYCLES * per_cycle],
         "released": ["--period", max(1, args.epochs // (CYCLES * per_cycle))],
     }[engine]
-    step_1 = [*common, "--epoch", args.epochs, "--posterior", engine, *own_options]
+    step_1 = [*common, *network, "--epoch", args.epochs, "--posterior", engine, *own_options]
     folder = train(root, work, engine, step_1)
     train(root, work, engine, [*common, *STEP_2, "--epoch", args.tail_epochs])
     seconds = sum(row["seconds"] for name in ("step1", "step2") for row in curve(folder, name))

@@ -27,6 +27,7 @@ from bayesdl_sim.benchmarks.shared.common import (
 )
 from bayesdl_sim.benchmarks.shared.console import arguments, at_least
 from bayesdl_sim.benchmarks.shared.panels import write_comparison
+from bayesdl_sim.benchmarks.shared.stacks import DEMO_STACKS
 from bayesdl_sim.data.stacks import read_stack
 from bayesdl_sim.evaluation.report.tables import write_tables
 from bayesdl_sim.evaluation.scenes import Scene
@@ -53,8 +54,8 @@ class RealStack(NamedTuple):
 
 
 STACKS = {
-    "cristae": RealStack(Path("data/cristae/raw.tif"), Optics(1.3, 569.0, 65.0), 0.207),
-    "hela": RealStack(Path("data/hela/raw.tif"), Optics(1.3, 660.0, 65.0), 0.187),
+    "cristae": RealStack(DEMO_STACKS / "cristae" / "raw.tif", Optics(1.3, 569.0, 65.0), 0.207),
+    "hela": RealStack(DEMO_STACKS / "hela" / "raw.tif", Optics(1.3, 660.0, 65.0), 0.187),
 }
 
 
@@ -165,6 +166,11 @@ def details(scene: Scene, stack: RealStack, image: np.ndarray) -> list[dict[str,
     return rows
 
 
+def _name_of(path: Path) -> str:
+    """A stack by its place in the repository, not by that on this computer."""
+    return path.relative_to(DEMO_STACKS.parent).as_posix()
+
+
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = arguments("real", "Agreement with wide field and Wiener on real stacks, and pictures.")
@@ -199,7 +205,7 @@ def main(argv: list[str] | None = None) -> None:
             write_comparison(path, panels, stack.optics.pixel_size_nm / 2, 2 * args.zoom)
     facts = {
         "members": len(posterior.members),
-        "stacks": [str(STACKS[n].path) for n in args.stacks],
+        "stacks": [_name_of(STACKS[n].path) for n in args.stacks],
     }
     tables = {"Real stacks": rows, "Fine detail": detail}
     write_tables("real", tables, args.save_path, facts)

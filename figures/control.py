@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from bayesdl_sim.benchmarks.demo import read_scene
 from bayesdl_sim.benchmarks.shared.common import open_posterior
 from bayesdl_sim.benchmarks.shared.console import at_least
+from bayesdl_sim.benchmarks.shared.stacks import DEMO_STACKS
 from bayesdl_sim.figures.common import options, save
 from bayesdl_sim.metrics.images import quality
 from bayesdl_sim.physics.fringeless import shuffled
@@ -51,8 +52,8 @@ def panels(images: dict[str, NDArray], square: tuple[slice, slice]) -> Figure:
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = options("control", "The demo stack, its frames shuffled and in their true order.")
-    parser.add_argument("--raw", type=Path, default=Path("data/F-actin/raw.tif"))
-    parser.add_argument("--target", type=Path, default=Path("data/F-actin/gt.tif"))
+    parser.add_argument("--raw", type=Path, default=DEMO_STACKS / "F-actin" / "raw.tif")
+    parser.add_argument("--target", type=Path, default=DEMO_STACKS / "F-actin" / "gt.tif")
     parser.add_argument("--side", type=int, default=220, help="of the square shown, SR pixels")
     args = parser.parse_args(argv)
     at_least(args, side=8)

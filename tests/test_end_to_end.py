@@ -29,13 +29,13 @@ def test_simulate_train_infer_read_back(tmp_path):
     simulation = ["-m", "DatasetGenerate.from_simulation", "--sample", "MT"]
     run(*simulation, "--save_path", str(root), *cells)
     common = ["--root_dir", str(root), "--save_model_dir", str(work), "--sample", "MT"]
-    size = ["--n_feat", "8", "--levels", "2", "--nBlocks", "1", "--patch_size", "32"]
-    size += ["--batch_size", "4"]
+    common += ["--patch_size", "32", "--batch_size", "4"]
+    size = ["--n_feat", "8", "--levels", "2", "--nBlocks", "1"]
     chain = ["--epoch", "8", "--cycles", "1", "--members_per_cycle", "3", "--lr", "2e-3"]
     printed = run("train.py", *common, *size, *chain)
     assert "train: 6 stacks of 3 cells" in printed
     tail = ["--train_type", "uncertainty_tail", "--likehood", "gauss", "--SGLD", "False"]
-    run("train.py", *common, *size, *tail, "--epoch", "2")
+    run("train.py", *common, *tail, "--epoch", "2")
 
     tree = DatasetTree(root)
     stack = tree.raw_folder(tree.spec.splits["test"][0], 2)

@@ -231,10 +231,35 @@ def test_a_bad_stack_does_not_stop_the_others(evaluate, small_set, posterior, tm
     assert [row["level"] for row in rows_of(out / "metrics.csv")] == ["2", "2"]
 
 
+def test_classical_images_are_not_left_out_without_a_word(
+    evaluate, small_set, posterior, tmp_path, capsys
+):
+    root = tmp_path / "measured"
+    shutil.copytree(small_set, root, ignore=shutil.ignore_patterns(".cache"))
+    record = read_json(root / "dataset.json")
+    del record["details"]["cells"]  # measured sets state no microscope
+    write_json(root / "dataset.json", record)
+    words = options(root, posterior, "--max_stacks", "1", "--save_path")
+    evaluate([*words, str(tmp_path / "without")])
+    note = (
+        "Wiener SIM and Richardson-Lucy are left out for 1 of 1 stacks, whose microscope the set "
+        "does not state: give na, wavelength_nm, pixel_size_nm"
+    )
+    assert note in capsys.readouterr().out
+    assert note in (tmp_path / "without" / "report.html").read_text(encoding="utf-8")
+    lens = ["--na", "1.4", "--emission_nm", "525", "--pixel_size_nm", "65"]
+    evaluate([*words, str(tmp_path / "with"), *lens])
+    assert "left out for" not in capsys.readouterr().out
+    rows = {row["method"]: row for row in rows_of(tmp_path / "with" / "metrics.csv")}
+    assert {"Wiener SIM", "Richardson-Lucy"} <= set(rows)
+    assert float(rows["Wiener SIM"]["sr_pixel_nm"]) == 32.5
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
         ((), "--save_path"),
+        (("--save_path", "x", "--na", "1.4"), "na and wavelength_nm"),
         (("--save_path", "x", "--cells", "99"), "cell 99 is not in"),
         (("--save_path", "x", "--cells", "1-2", "--calibration_cells", "2"), "choose one"),
         (("--save_path", "x", "--pixels", "3"), "--pixels: expected at least 100"),

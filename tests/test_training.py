@@ -24,22 +24,10 @@ from bayesdl_sim.utils.files import read_json
 from bayesdl_sim.utils.run_log import EpochLog
 
 ROOT = Path(__file__).parents[1]
-SMALL = [
-    "--n_feat",
-    "4",
-    "--levels",
-    "2",
-    "--nBlocks",
-    "1",
-    "--patch_size",
-    "24",
-    "--batch_size",
-    "4",
-    "--val_stacks",
-    "1",
-]
+PATCHES = ["--patch_size", "24", "--batch_size", "4", "--val_stacks", "1"]
+SMALL = ["--n_feat", "4", "--levels", "2", "--nBlocks", "1", *PATCHES]
 STEP_1 = ["--epoch", "6", "--burn_in", "0.34", "--cycles", "2", "--precision", "fp32", *SMALL]
-STEP_2 = ["--train_type", "uncertainty_tail", "--likehood", "gauss", "--SGLD", "False", *SMALL]
+STEP_2 = ["--train_type", "uncertainty_tail", "--likehood", "gauss", "--SGLD", "False", *PATCHES]
 
 
 def options(root: Path, folder: Path, *more: str) -> list[str]:
@@ -159,7 +147,7 @@ def test_released_backbone_trains_in_both_steps(small_set, tmp_path):
     (path,) = list_members(run_folder(tmp_path))
     before = trunk(path)
     step_2 = ["--train_type", "uncertainty_tail", "--likehood", "student"]
-    train.main(options(small_set, tmp_path, *sizes, *patches, *step_2))
+    train.main(options(small_set, tmp_path, *patches, *step_2))
     member = load_checkpoint(path)
     stored = {"in_channels": 9, "width": 4, "groups": 1, "blocks": 1}
     assert member["network"]["options"] == stored

@@ -115,6 +115,8 @@ def in_plain_words(error: Exception) -> str | None:
         return "disk full: free some space or choose another folder, then run it again"
     if error.errno == errno.EROFS or isinstance(error, PermissionError):
         return f"permission denied{where}: choose a folder in which you may read and write"
+    if isinstance(error, FileExistsError):
+        return f"exists already{where}: choose another name, or a folder instead of a file"
     if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError)):
         return f"{error.strerror or error}{where}: check the path"
     return None

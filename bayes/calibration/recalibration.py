@@ -28,6 +28,7 @@ KINDS = {
     "calibrated": "as calibrated on validation cells, without a guarantee",
     "gaussian": "Gaussian, not calibrated",
 }
+NOT_TRIED = "not tried: too few cells to leave some of them out"
 
 
 class Bounds(NamedTuple):
@@ -132,18 +133,21 @@ class Calibration:
             f"standard deviations x {self.scale:.4f}",
         ]
         if errors := facts.get("quantile_calibration_error_held_out"):
-            lines.append(
-                f"probability map {_kept(self.probability_map)} (quantile calibration error on "
-                f"cells left out: {errors['scale_only']:.4f} without, {errors['with_map']:.4f} "
-                "with it)"
+            score = (
+                f"{_kept(self.probability_map)} (quantile calibration error on cells left out: "
+                f"{errors['scale_only']:.4f} without, {errors['with_map']:.4f} with it)"
             )
+            lines.append(f"probability map {score if any(errors.values()) else NOT_TRIED}")
         if tried := facts.get("nll_held_out"):
             off = facts.get("interval_error_held_out")
             also = f"; interval error {off['without']:.3f}, {off['with_it']:.3f}" if off else ""
+            score = (
+                f"{_kept(self.by_features)} (NLL on cells left out: {tried['without']:.3f} "
+                f"without, {tried['with_it']:.3f} with them{also})"
+            )
             lines.append(
-                f"further factors of the background and of the structure, by features of the "
-                f"image: {_kept(self.by_features)} (NLL on cells left out: "
-                f"{tried['without']:.3f} without, {tried['with_it']:.3f} with them{also})"
+                "further factors of the background and of the structure, by features of the "
+                f"image: {score if any(tried.values()) else NOT_TRIED}"
             )
         return lines + [_risk_line(entry, facts) for entry in self.conformal]
 

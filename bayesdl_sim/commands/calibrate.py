@@ -61,6 +61,11 @@ def parse_args(argv: list[str] | None = None) -> CalibrationSettings:
         )
     if args.root_dir is None and not args.gate_cells:
         raise InputError("nothing to fit: expected --root_dir, --gate_cells, or both")
+    if args.cells and args.root_dir is None:
+        raise InputError(
+            "--cells: needs --root_dir, the set that they belong to; the cells of the gate are "
+            "simulated, and --gate_cells is their number"
+        )
     return CalibrationSettings(
         root_dir=args.root_dir,
         pretrained_G=args.pretrained_G,

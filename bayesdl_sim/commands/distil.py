@@ -14,7 +14,7 @@ from pathlib import Path
 from bayesdl_sim.models.shipped import STUDENT_FOLDER, shipped_folder
 from bayesdl_sim.training.distillation.settings import DistilSettings
 from bayesdl_sim.utils.console.options import CommandLine
-from bayesdl_sim.utils.errors import run_script
+from bayesdl_sim.utils.errors import run_script, writable_folder
 from bayesdl_sim.utils.folders.lock import owned_folder
 
 __all__ = ["main", "parse_args"]
@@ -69,8 +69,7 @@ def main(argv: list[str] | None = None) -> None:
     settings = parse_args(argv)
     from bayesdl_sim.training.distillation.fit import distil
 
-    settings.work.mkdir(parents=True, exist_ok=True)
-    with owned_folder(settings.work):
+    with owned_folder(writable_folder(settings.work)):
         distil(settings)
 
 

@@ -50,7 +50,8 @@ def parse_args(argv: list[str] | None = None) -> EvaluationSettings:
             calibration_cells=args.calibration_cells,
             max_stacks=args.max_stacks,
             na=args.na,
-            emission_nm=args.emission_nm,
+            wavelength_nm=args.wavelength_nm,
+            pixel_size_nm=args.pixel_size_nm,
         ),
         posterior=posterior_settings(args),
         sampling=sampling(args),
@@ -71,8 +72,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="cells to fit calibration and baselines on (default: the validation cells)",
     )
     data.add_argument("--max_stacks", type=int, help="evaluate this many, evenly picked")
-    data.add_argument("--na", type=float, help="numerical aperture, if the set does not know it")
-    data.add_argument("--emission_nm", type=float, help="wavelength, if the set does not know it")
+    _add_optics(parser.add_argument_group("microscope, where the set does not state it"))
     posterior = parser.add_argument_group("posterior")
     posterior.add_argument(
         "--pretrained_G",
@@ -95,9 +95,24 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--classical",
         type=strict_bool,
         default=True,
-        help="True: also Wiener SIM and Richardson-Lucy, seconds per stack (default %(default)s)",
+        help="True: also Wiener SIM and Richardson-Lucy where the microscope is known, seconds per "
+        "stack (default %(default)s)",
     )
     add_run_options(run)
+
+
+def _add_optics(group: argparse._ArgumentGroup) -> None:
+    """What the Wiener filter and Richardson-Lucy need."""
+    group.add_argument("--na", type=float, help="numerical aperture; goes with --wavelength_nm")
+    group.add_argument(
+        "--wavelength_nm",
+        "--emission_nm",
+        type=float,
+        help="emission wavelength in nm; goes with --na",
+    )
+    group.add_argument(
+        "--pixel_size_nm", type=float, help="of the raw frames (default: as their files say)"
+    )
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -2,31 +2,19 @@
 
 import argparse
 import sys
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from bayesdl_sim.commands.train_settings import settings_of
 from bayesdl_sim.training.settings.checks import choices_of
-from bayesdl_sim.training.settings.shared import (
-    DataSettings,
-    InputSettings,
-    NumericsSettings,
-    RunSettings,
-)
-from bayesdl_sim.training.settings.step1 import (
-    EnergySettings,
-    NetworkSettings,
-    SamplerSettings,
-    Step1Settings,
-)
+from bayesdl_sim.training.settings.shared import InputSettings, NumericsSettings
+from bayesdl_sim.training.settings.step1 import NetworkSettings, SamplerSettings, Step1Settings
 from bayesdl_sim.training.settings.step2 import Step2Settings, TailSettings
 from bayesdl_sim.utils.console.options import CommandLine
-from bayesdl_sim.utils.errors import InputError, run_script, strict_bool
+from bayesdl_sim.utils.errors import run_script, strict_bool
 from bayesdl_sim.utils.released import RELEASED_OPTIONS, accept_without_effect, first_gpu
 
 __all__ = ["main", "parse_args"]
-
-MC_DROPOUT_RATE = 0.2  # of channels, where no rate is given
 
 
 def parse_args(argv: list[str] | None = None) -> Step1Settings | Step2Settings:
@@ -44,7 +32,7 @@ def parse_args(argv: list[str] | None = None) -> Step1Settings | Step2Settings:
     _add_step_2(parser.add_argument_group("step 2: uncertainty tail"))
     _add_run(parser.add_argument_group("run"))
     accept_without_effect(parser, RELEASED_OPTIONS)
-    return _settings(vars(parser.parse_args(argv)))
+    return settings_of(vars(parser.parse_args(argv)))
 
 
 def _add_data(group: Any) -> None:
@@ -113,8 +101,7 @@ def _add_posterior(group: Any) -> None:
         "--sgld",
         dest="sgld",
         type=strict_bool,
-        default=True,
-        help="True: sample members; False: step 1 gives one point estimate",
+        help="True: sample members (the default); False: step 1 gives one point estimate",
     )
     ways = [way for way in choices_of(SamplerSettings, "posterior") if way != "point estimate"]
     add(
@@ -197,77 +184,6 @@ def _add_run(group: Any) -> None:
     )
     add("--stop_after", type=int, help="end step 1 after this epoch, before its last")
     add("--resume", action="store_true", help="go on after an interruption")
-
-
-def _settings(options: dict[str, Any]) -> Step1Settings | Step2Settings:
-    """Settings of the step that the options select; refuses options that contradict it."""
-    tail = options["train_type"] == "uncertainty_tail"
-    if options["sr_scale"] != 2:
-        raise InputError(f"sr_scale: only 2 exists, the doubled grid, found {options['sr_scale']}")
-    if tail and not options["likelihood"]:
-        raise InputError("train_type uncertainty_tail needs a likelihood: add --likehood gauss")
-    if not tail and options["likelihood"]:
-        raise InputError(
-            f"likehood {options['likelihood']} belongs to step 2: "
-            "add --train_type uncertainty_tail, or leave it '' in step 1"
-        )
-    shown = _theme(InputSettings, options)
-    name = f"{options['exp_name']}-{shown.SISR_or_SIM or 'SIM'}"
-    data = _theme(DataSettings, options)
-    common = {
-        "data": data,
-        "numerics": _theme(NumericsSettings, options),
-        "input": shown,
-        "run": _theme(RunSettings, options, folder=options["save_model_dir"] / data.sample / name),
-    }
-    if tail:
-        if "outlier_dir" in options:
-            raise InputError(
-                "outlier_dir belongs to step 1: step 2 does not change the trunk, which it acts on"
-            )
-        return Step2Settings(**common, tail=_theme(TailSettings, options))
-    posterior = _posterior(options)
-    return Step1Settings(
-        **common,
-        network=_network(options, posterior),
-        sampler=_theme(SamplerSettings, options, posterior=posterior),
-        energy=_theme(EnergySettings, options),
-    )
-
-
-def _theme(kind: type, options: dict[str, Any], **overrides: Any) -> Any:
-    """One theme of the settings from the options of the same names."""
-    names = {field.name for field in fields(kind)}
-    values = {name: value for name, value in options.items() if name in names} | overrides
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
-
-
-def _posterior(options: dict[str, Any]) -> str:
-    """The way to the members, which any of three options may name."""
-    ways = {options[name] for name in ("posterior", "sampler") if name in options}
-    if len(ways) > 1:
-        raise InputError(
-            f"posterior {options['posterior']} and sampler {options['sampler']} disagree"
-        )
-    chosen = ways.pop() if ways else ("sgld" if options["sgld"] else "point estimate")
-    if not options["sgld"] and chosen in ("sgld", "released"):
-        raise InputError(f"SGLD False gives one point estimate, but {chosen} was requested")
-    return chosen
-
-
-def _network(options: dict[str, Any], posterior: str) -> NetworkSettings:
-    """The generator, with the defaults that the released options imply."""
-    overrides = {"backbone": options.get("backbone")}
-    if overrides["backbone"] is None:
-        overrides["backbone"] = "dfcan" if options["model"] == "DFCAN" else "unet"
-        if overrides["backbone"] == "unet" and "nGroups" in options and "levels" not in options:
-            print("   --nGroups is an option of the released network: --backbone rcan is taken")
-            overrides["backbone"] = "rcan"
-    if posterior == "mc_dropout" and not {"drop", "drop2d"} & set(options):
-        overrides["drop2d"] = MC_DROPOUT_RATE
-    if start := options.get("init_from") or options.get("pretrained_G"):
-        overrides["init_from"] = start
-    return _theme(NetworkSettings, options, **overrides)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from bayesdl_sim.evaluation.alignment import moved, shift_of_targets
 from bayesdl_sim.evaluation.scenes import field_patterns
 from bayesdl_sim.physics.illumination import Illumination
 from bayesdl_sim.physics.image_formation import grid_for
+from bayesdl_sim.physics.lens import require_cutoff, require_lens
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.utils.console.progress import counted
 from bayesdl_sim.utils.errors import InputError
@@ -29,6 +31,7 @@ __all__ = [
     "each_case",
     "list_stacks",
     "read_case",
+    "require_use_of_optics",
     "warn_of_training_cells",
 ]
 
@@ -43,8 +46,9 @@ class CaseSettings:
         calibration_cells: cells to fit calibration and baselines on; empty for the validation
             cells.
         max_stacks: evaluate this many, evenly picked; None for all.
-        na: numerical aperture, where the set does not state it.
-        emission_nm: emission wavelength in nm, where the set does not state it.
+        na, wavelength_nm: numerical aperture and emission wavelength, where the set does not state
+            the microscopes of its cells; both, or neither.
+        pixel_size_nm: pixel size of the raw frames, there, too.
     """
 
     part: str = "test"
@@ -52,7 +56,13 @@ class CaseSettings:
     calibration_cells: tuple[int, ...] = ()
     max_stacks: int | None = None
     na: float | None = None
-    emission_nm: float | None = None
+    wavelength_nm: float | None = None
+    pixel_size_nm: float | None = None
+
+    def __post_init__(self) -> None:
+        require_lens(self.na, self.wavelength_nm)
+        if self.pixel_size_nm is not None and not 0 < self.pixel_size_nm < math.inf:
+            raise InputError(f"pixel_size_nm: expected a positive size, found {self.pixel_size_nm}")
 
 
 class Cells(NamedTuple):
@@ -167,14 +177,8 @@ def read_case(
     if shift_px != (0.0, 0.0):
         raw, target = raw[:, 2:-2, 2:-2], target[4:-4, 4:-4]
     scale = target_normalisation(target, raw.mean(axis=0, dtype=np.float64), norm, str(path))
-    facts = tree.spec.details.get("cells", {}).get(str(cell), {})
-    optics = facts.get("microscope", {}).get("optics", {})
-    size = optics.get("pixel_size_nm") or tree.spec.pixel_size_nm or stack.pixel_size_nm
-    known = (
-        optics.get("na") or settings.na,
-        optics.get("emission_nm") or settings.emission_nm,
-        size,
-    )
+    facts = _facts(tree, cell)
+    optics = _known_optics(tree, cell, settings, stack.pixel_size_nm)
     signals = facts.get("signal_e", [])
     return Case(
         cell=cell,
@@ -184,10 +188,60 @@ def read_case(
         raw=raw,
         norm=norm,
         target=scale.apply(target),
-        optics=Optics(*known).nominal if all(known) else None,
+        optics=optics.nominal if optics else None,
         illumination=_true_patterns(facts, target.shape) if shift_px == (0.0, 0.0) else None,
-        pixel_size_nm=size,
+        pixel_size_nm=_pixel_size(tree, cell, settings, stack.pixel_size_nm),
     )
+
+
+def require_use_of_optics(tree: DatasetTree, cells: Sequence[int], settings: CaseSettings) -> None:
+    """Raises `InputError` for optics that are impossible, or that the set states itself."""
+    names = ("na", "wavelength_nm", "pixel_size_nm")
+    given = [name for name in names if getattr(settings, name) is not None]
+    if given and all(_stated_optics(tree, cell) for cell in cells):
+        raise InputError(
+            f"{', '.join(given)}: {tree.root} states the microscope of every cell, which is used; "
+            "leave them out"
+        )
+    size = settings.pixel_size_nm or tree.spec.pixel_size_nm
+    if settings.na is not None and size is not None:
+        require_cutoff(settings.na, settings.wavelength_nm, size, str(tree.root))
+
+
+def _facts(tree: DatasetTree, cell: int) -> dict[str, Any]:
+    """What the set states of a cell; empty for measured ones."""
+    return tree.spec.details.get("cells", {}).get(str(cell), {})
+
+
+def _stated_optics(tree: DatasetTree, cell: int) -> dict[str, Any]:
+    """The optics that the set states of a cell, whole; else empty."""
+    stated = _facts(tree, cell).get("microscope", {}).get("optics", {})
+    return stated if {"na", "emission_nm", "pixel_size_nm"} <= stated.keys() else {}
+
+
+def _pixel_size(
+    tree: DatasetTree, cell: int, settings: CaseSettings, of_file: float | None
+) -> float | None:
+    """Pixel size of the raw frames of a cell in nm, of the first that states it; else None."""
+    stated = _stated_optics(tree, cell).get("pixel_size_nm")
+    return stated or settings.pixel_size_nm or tree.spec.pixel_size_nm or of_file
+
+
+def _known_optics(
+    tree: DatasetTree, cell: int, settings: CaseSettings, of_file: float | None
+) -> Optics | None:
+    """Aperture, wavelength and pixel size of a cell; None where one of them is unknown.
+
+    Raises:
+        InputError: the settings do not go with the pixel size.
+    """
+    size, stated = _pixel_size(tree, cell, settings, of_file), _stated_optics(tree, cell)
+    if stated:
+        return Optics(stated["na"], stated["emission_nm"], size)
+    if settings.na is None or size is None:
+        return None
+    require_cutoff(settings.na, settings.wavelength_nm, size, str(tree.raw_folder(cell, 1)))
+    return Optics(settings.na, settings.wavelength_nm, size)
 
 
 def _true_patterns(facts: Mapping[str, Any], shape: tuple[int, int]) -> Illumination | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 
 from bayesdl_sim.bayes.calibration.recalibration import Calibration
 from bayesdl_sim.data.sets.layout import DatasetTree
-from bayesdl_sim.evaluation.baselines import Baselines, fit_baselines
+from bayesdl_sim.evaluation.baselines import DECONVOLVED, WIENER, Baselines, fit_baselines
 from bayesdl_sim.evaluation.calibrate import calibration_samples, calibrations_of
 from bayesdl_sim.evaluation.cases import (
     CaseSettings,
@@ -19,6 +20,7 @@ from bayesdl_sim.evaluation.cases import (
     chosen_cells,
     each_case,
     list_stacks,
+    require_use_of_optics,
     warn_of_training_cells,
 )
 from bayesdl_sim.evaluation.predicting import (
@@ -75,6 +77,7 @@ def evaluate(settings: EvaluationSettings) -> None:
     """
     tree = DatasetTree(settings.root_dir)
     cells = chosen_cells(tree, settings.cases)
+    require_use_of_optics(tree, [*cells.evaluated, *cells.fitted], settings.cases)
     if set(cells.evaluated) & set(cells.fitted):
         print("WARNING: calibration and baselines are fitted on cells that are evaluated too")
     warn_of_training_cells(tree, [*cells.evaluated, *cells.fitted])
@@ -182,4 +185,21 @@ def _notes(results: Results, scorer: Scorer, settings: EvaluationSettings) -> Se
         "Means are over cells; brackets are 95 % bootstrap intervals over cells. Stacks without a "
         "finite resolution are left out of its mean.",
         f"Calibration ({origin}): {'; '.join(scorer.calibration.describe())}",
+        *(_without_classical(results, settings.cases) if settings.classical else ()),
+    ]
+
+
+def _without_classical(results: Results, settings: CaseSettings) -> list[str]:
+    """Why classical images of some stacks are missing; empty where none are."""
+    made = {(row["cell"], row["level"]) for row in results.images if row["method"] == WIENER}
+    rows = [row for row in results.images if row["method"] == OURS]
+    missing = [row for row in rows if (row["cell"], row["level"]) not in made]
+    if not missing:
+        return []
+    needed = [] if settings.na else ["na", "wavelength_nm"]
+    if any(math.isnan(row["sr_pixel_nm"]) for row in missing):
+        needed.append("pixel_size_nm")
+    return [
+        f"{WIENER} and {DECONVOLVED} are left out for {len(missing)} of {len(rows)} stacks, whose "
+        f"microscope the set does not state: give {', '.join(needed)}"
     ]

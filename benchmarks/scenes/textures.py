@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bayesdl_sim.benchmarks.shared.stacks import DEMO_STACKS
 from bayesdl_sim.data.formats.otf import MEASURED_OTFS
 from bayesdl_sim.data.formats.tiff import read_image
 from bayesdl_sim.data.stacks import read_stack
@@ -40,19 +41,19 @@ def _measured(path: Path, optics: Optics) -> NDArray:
 # Name -> image (2H, 2W), the optics and pattern frequency that made it, steps to sharpen it by.
 TEXTURES: dict[str, tuple[Image, Optics, float, int]] = {
     "F-actin": (
-        partial(read_image, Path("data/F-actin/gt.tif")),
+        partial(read_image, DEMO_STACKS / "F-actin" / "gt.tif"),
         Optics(1.41, 516.0, 62.6),
         0.348,
         F_ACTIN_STEPS,
     ),
     "cristae": (
-        partial(_measured, Path("data/cristae/raw.tif"), Optics(1.3, 569.0, 65.0)),
+        partial(_measured, DEMO_STACKS / "cristae" / "raw.tif", Optics(1.3, 569.0, 65.0)),
         Optics(1.3, 569.0, 65.0),
         0.207,
         MITOCHONDRIA_STEPS,
     ),
     "HeLa mitochondria": (
-        partial(_measured, Path("data/hela/raw.tif"), Optics(1.3, 660.0, 65.0)),
+        partial(_measured, DEMO_STACKS / "hela" / "raw.tif", Optics(1.3, 660.0, 65.0)),
         Optics(1.3, 660.0, 65.0),
         0.187,
         MITOCHONDRIA_STEPS,

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from bayesdl_sim.physics.lens import APERTURES
+
 __all__ = [
-    "APERTURES",
     "Channel",
     "ImageFile",
     "Page",
@@ -21,7 +22,6 @@ __all__ = [
 
 Page = Callable[[int], np.ndarray]
 LIGHT_NM = (200.0, 2000.0)
-APERTURES = (0.1, 1.7)  # air to high-index oil
 
 
 @dataclass(frozen=True, kw_only=True)

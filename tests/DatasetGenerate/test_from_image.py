@@ -196,6 +196,25 @@ def test_impossible_numbers_are_refused(option, value):
         from_image.parse_args(["--image", "a.tif", "--save_path", "b", option, value])
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--pixel_size_nm", "1000"), "a cut-off of 5.465 cycles per pixel, expected 0.1 to 0.5"),
+        (("--pixel_size_nm", "0.065"), "pixels of 0.065 nm give a cut-off of 0.000"),
+        (("--na", "140"), "na: expected 0.1 to 1.7, found 140"),
+        (("--emission_nm", "0.525"), "wavelength_nm: expected 300 to 1000 nm, found 0.525"),
+        (
+            ("--signal", "1e9"),
+            r"signal: with 1e\+09 electrons .* are saturated, at 65535: choose",
+        ),
+    ],
+)
+def test_numbers_of_a_wrong_unit_are_refused(image, tmp_path, options, message):
+    with pytest.raises(InputError, match=message):
+        simulate(image, tmp_path / "out", *options)
+    assert not list(tmp_path.glob("out/*.tif"))
+
+
 def test_sharpening_gives_content_that_the_image_lacks(image, tmp_path):
     _, plain, facts = simulate(image, tmp_path / "a")
     assert facts["sharpen_steps"] == 0

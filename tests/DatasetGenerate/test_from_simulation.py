@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -177,11 +179,34 @@ def test_a_folder_with_something_in_it_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("--cells", "2"), ("--levels", "0"), ("--size", "16"), ("--seed", "-1")]
+    ("option", "value"),
+    [
+        ("--cells", "2"),
+        ("--levels", "0"),
+        ("--size", "16"),
+        ("--seed", "-1"),
+        ("--softest_nm", "-1"),
+        ("--softest_nm", "nan"),
+        ("--softest_nm", "inf"),
+    ],
 )
 def test_impossible_numbers_are_refused(tmp_path, option, value):
     with pytest.raises(InputError, match=f"{option}: expected at least"):
         from_simulation.parse_args(["--save_path", str(tmp_path), option, value])
+
+
+def test_a_killed_worker_ends_in_one_line(tmp_path, monkeypatch):
+    real = from_simulation.worker_pool
+
+    @contextmanager
+    def whose_workers_are_killed(count):
+        with real(count) as pool:
+            monkeypatch.setattr(pool, "submit", lambda *_: type(pool).submit(pool, os._exit, 9))
+            yield pool
+
+    monkeypatch.setattr(from_simulation, "worker_pool", whose_workers_are_killed)
+    with pytest.raises(InputError, match="a worker process was killed"):
+        from_simulation.main(["--save_path", str(tmp_path / "set"), *SMALL])
 
 
 def recipe(seed):

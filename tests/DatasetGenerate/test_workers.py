@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bayesdl_sim.DatasetGenerate.workers import worker_pool
+from bayesdl_sim.utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 PARENT = """
@@ -67,3 +68,14 @@ def test_a_pool_works_and_ends_as_usual():
         assert list(pool.map(abs, [-1, 2])) == [1, 2]
     with worker_pool(0) as pool:  # no work at all is no fault
         assert list(pool.map(abs, [])) == []
+
+
+def test_a_killed_worker_is_put_in_plain_words():
+    words = "a worker process was killed.*fewer --workers"
+    with pytest.raises(InputError, match=words), worker_pool(1) as pool:
+        pool.submit(os._exit, 9).result()
+
+
+def test_other_errors_of_workers_pass_through():
+    with pytest.raises(ZeroDivisionError), worker_pool(1) as pool:
+        pool.submit(divmod, 1, 0).result()

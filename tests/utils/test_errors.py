@@ -66,6 +66,7 @@ def test_a_full_disk_is_named():
     [
         (PermissionError(13, "Permission denied", "a/b.tif"), "permission denied (a/b.tif)"),
         (OSError(30, "Read-only file system", "a/b.tif"), "permission denied (a/b.tif)"),
+        (FileExistsError(17, "File exists", "a.tif"), "exists already (a.tif): choose another"),
         (FileNotFoundError(2, "No such file or directory", "c.tif"), "(c.tif)"),
         (FileNotFoundError("no reader of a.bin"), "error: no reader of a.bin: check the path"),
         (OSError("1024 requested and 0 written"), "disk full"),

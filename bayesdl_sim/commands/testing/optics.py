@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayesdl_sim.data.formats.image_file import APERTURES
+from bayesdl_sim.physics.lens import require_cutoff, require_lens
 from bayesdl_sim.utils.errors import InputError
 
 if TYPE_CHECKING:
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from bayesdl_sim.physics.optics import Optics
 
 __all__ = ["KnownMicroscope", "add_optics_options"]
-
-WAVELENGTH_RANGE_NM = (300.0, 1000.0)
-CUTOFF_RANGE = (0.1, 0.5)  # cycles per raw pixel: beyond the camera's limit there is no lens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,17 +31,12 @@ class KnownMicroscope:
     otf: Path | None = None
 
     def __post_init__(self) -> None:
-        if (self.na is None) != (self.wavelength_nm is None):
-            raise InputError(
-                "na and wavelength_nm: the cut-off of a lens needs both; give both, or neither"
-            )
+        require_lens(self.na, self.wavelength_nm)
         if self.otf is not None and self.na is None:
             raise InputError(
                 "otf: a measured curve holds noise beyond the cut-off of the lens; give na and "
                 "wavelength_nm, too"
             )
-        _require_within("na", self.na, APERTURES, "")
-        _require_within("wavelength_nm", self.wavelength_nm, WAVELENGTH_RANGE_NM, " nm")
 
     def optics(self, pixel_size_nm: float | None, source: str) -> Optics | None:
         """The detection of a stack; None where nothing is known but what its file states.
@@ -63,18 +55,12 @@ class KnownMicroscope:
                 f"{source}: na and wavelength_nm need the pixel size, which the file does not "
                 "state: give pixel_size_nm"
             )
+        require_cutoff(self.na, self.wavelength_nm, pixel_size_nm, source)
         # Only now: the options are read without PyTorch.
         from bayesdl_sim.data.formats.otf import read_radial_otf
         from bayesdl_sim.physics.optics import Optics
 
         optics = Optics(self.na, self.wavelength_nm, pixel_size_nm).nominal
-        low, high = CUTOFF_RANGE
-        if not low <= optics.cutoff <= high:
-            raise InputError(
-                f"{source}: na {self.na:g}, wavelength_nm {self.wavelength_nm:g} and pixels of "
-                f"{pixel_size_nm:g} nm give a cut-off of {optics.cutoff:.3f} cycles per pixel, "
-                f"expected {low} to {high}: correct one of them, or leave na and wavelength_nm out"
-            )
         if self.otf is None:
             return optics
         curve = read_radial_otf(self.otf)
@@ -111,9 +97,3 @@ def add_optics_options(group: Any) -> None:
     )
     add("--wavelength_nm", type=float, help="emission wavelength in nm; goes with --na")
     add("--otf", type=Path, help="measured OTF, a line of complex values in an MRC file")
-
-
-def _require_within(name: str, value: float | None, limits: tuple[float, float], unit: str) -> None:
-    low, high = limits
-    if value is not None and not low <= value <= high:
-        raise InputError(f"{name}: expected {low:g} to {high:g}{unit}, found {value:g}")

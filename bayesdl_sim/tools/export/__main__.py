@@ -15,7 +15,7 @@ from pathlib import Path
 from bayesdl_sim.models.shipped import shipped_folder
 from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.console.threads import set_threads
-from bayesdl_sim.utils.errors import InputError, run_script
+from bayesdl_sim.utils.errors import InputError, run_script, writable_folder
 
 __all__ = ["main", "parse_args"]
 
@@ -57,6 +57,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Writes the files, and prints where they are."""
     args = parse_args(argv)
+    writable_folder(args.save_path)
     set_threads()
     # Only now: OpenMP reads its settings when PyTorch is loaded.
     from bayesdl_sim.data.stacks import read_stack

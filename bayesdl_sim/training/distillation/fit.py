@@ -57,14 +57,14 @@ def distil(settings: DistilSettings) -> StudentScores:
     if len(members) < 2:
         raise InputError(f"{settings.pretrained_G} holds one member: a posterior has several")
     writable_folder(settings.save_path)
+    network = _start(settings, members)  # what cannot be started from is refused before the work
     lessons = teach(settings, members)
-    network = _start(settings, members)
     network = network.to(device, memory_format=torch.channels_last).train()
     start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     _fit(settings, network, lessons, device, dtype)
     _blend(network, start, settings.blend)
     scores = score(network.eval(), lessons, device, dtype)
-    _save(settings, network, [member.facts for member in members], scores)
+    _save(settings, network, [member.facts for member in members], lessons.count, scores)
     print(
         f"student: {scores.psnr:.2f} dB on {lessons.held_out} held-out patches, its teacher "
         f"{scores.teacher_psnr:.2f} dB; rank correlation of epistemic {scores.epistemic_rank:.3f}"
@@ -190,6 +190,7 @@ def _save(
     settings: DistilSettings,
     network: BayesDL,
     members: list[MemberFacts],
+    patches: int,
     scores: StudentScores,
 ) -> None:
     sampler = {"kind": "student", "of": hashes_of(members)}
@@ -197,7 +198,7 @@ def _save(
         "sample": settings.sample,
         "seed": settings.seed,
         "step": settings.steps,
-        "patches": sum(settings.patches),
+        "patches": patches,
         "started_from": list(settings.start_from),
         "fitted_further": settings.init_from is not None,
         "blend": settings.blend,

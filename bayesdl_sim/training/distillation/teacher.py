@@ -109,14 +109,17 @@ def teach(settings: DistilSettings, members: list[OpenMember]) -> Lessons:
     sets = [
         SimDataset(root, "train", inputs=spec, first_guess=GUESS) for root in settings.root_dirs
     ]
+    for data in sets:  # a patch that does not fit is refused before anything is predicted
+        data.batches(0, settings.seed, SHARD, settings.patch_size)
     folder = settings.work / "lessons"
     _claim(folder, settings, sets, members)
     likelihood = members[0].facts.network["likelihood"]
     functions = [member.function for member in members]
     shards = 0
-    batches = _batches(settings, sets)
-    total = sum(-(-number // SHARD) for number in settings.patches)
-    batches = counted(batches, "the teacher predicts", total, unit="shard")
+    # Of a set with few stacks, a batch holds as many patches as there are stacks.
+    sizes = [min(SHARD, len(data)) for data in sets]
+    total = sum(-(-n // size) for n, size in zip(settings.patches, sizes, strict=True))
+    batches = counted(_batches(settings, sets), "the teacher predicts", total, unit="shard")
     for number, patches in enumerate(batches):
         path, shards = shard_path(folder, number), number + 1
         if not path.is_file():
@@ -129,15 +132,15 @@ def teach(settings: DistilSettings, members: list[OpenMember]) -> Lessons:
 
 
 def _batches(settings: DistilSettings, sets: list[SimDataset]) -> Iterator[Patches]:
-    """Full shards of patches of one set after the other."""
-    for data, number in zip(sets, settings.patches, strict=True):
-        missing, epoch = -(-number // SHARD), 0
+    """Shards of as many patches as requested, of one set after the other."""
+    for data, missing in zip(sets, settings.patches, strict=True):
+        epoch = 0
         while missing > 0:
             for patches in data.batches(epoch, settings.seed, SHARD, settings.patch_size):
-                if missing == 0:
+                yield Patches(*(images[:missing] for images in patches))
+                missing -= len(patches.raw)
+                if missing <= 0:
                     break
-                yield patches
-                missing -= 1
             epoch += 1
 
 

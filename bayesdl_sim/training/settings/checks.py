@@ -1,10 +1,11 @@
 """Checks that settings of every theme share, in one wording."""
 
+import math
 from typing import Any, get_args, get_type_hints
 
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["choices_of", "require_choice", "require_positive"]
+__all__ = ["choices_of", "require_choice", "require_positive", "require_within"]
 
 
 def choices_of(kind: type, name: str) -> tuple[str, ...]:
@@ -29,3 +30,12 @@ def require_positive(settings: Any, *names: str) -> None:
         value = getattr(settings, name)
         if not value > 0:
             raise InputError(f"{name}: expected a positive number, found {value}")
+
+
+def require_within(settings: Any, name: str, lowest: float, below: float = math.inf) -> None:
+    """Raises `InputError` unless all values of this setting are in `lowest <= value < below`."""
+    values = getattr(settings, name)
+    for value in values if isinstance(values, tuple) else (values,):
+        if not lowest <= value < below:
+            end = "" if below == math.inf else f" to below {below:g}"
+            raise InputError(f"{name}: expected a number from {lowest:g}{end}, found {value:g}")

@@ -4,7 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from bayesdl_sim.training.settings.checks import require_choice, require_positive
+from bayesdl_sim.training.settings.checks import (
+    require_choice,
+    require_positive,
+    require_within,
+)
 from bayesdl_sim.training.settings.shared import (
     DataSettings,
     InputSettings,
@@ -132,6 +136,9 @@ class SamplerSettings:
             raise InputError(
                 f"burn_in: expected a share of the epochs, 0 to 1; found {self.burn_in}"
             )
+        require_within(self, "explore", 0, 1)
+        require_within(self, "temperature", 0)
+        require_within(self, "prior_precision", 0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -174,3 +174,10 @@ def test_nothing_to_fit_on(cells):
         fit_calibration([])
     alone = fit_calibration(cells(1))
     assert alone.probability_map is None
+    assert not [line for line in alone.describe() if "0.000" in line]  # nothing was left out
+    tried = [line for line in alone.describe() if line.endswith("to leave some of them out")]
+    assert [line.split(maxsplit=2)[:2] for line in tried] == [
+        ["probability", "map"],
+        ["further", "factors"],
+    ]
+    assert "without, " in " ".join(fit_calibration(cells(2)).describe())

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from bayesdl_sim.bayes.calibration.stored import read_calibrations
+from bayesdl_sim.commands.calibrate import parse_args
 from bayesdl_sim.data.sets.layout import DatasetTree
 from bayesdl_sim.evaluation import calibrate as module
 from bayesdl_sim.evaluation.calibrate import (
@@ -54,6 +55,12 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def scenes():
     return list(simulated_cells(seed=7, cells=2, levels=1, size=64))
+
+
+def test_cells_are_those_of_a_set():
+    with pytest.raises(InputError, match="--cells: needs --root_dir"):
+        parse_args(["--cells", "1-3"])
+    assert parse_args(["--cells", "1-3", "--root_dir", "set"]).cells == (1, 2, 3)
 
 
 def opened(folder, members=None):

@@ -129,3 +129,11 @@ def test_texts_name_frames_outputs_and_versions():
 def test_one_member_is_refused_on_the_command_line(tmp_path):
     with pytest.raises(InputError, match="at least 2"):
         parse_args(["--save_path", str(tmp_path), "--members", "1"])
+
+
+def test_a_file_instead_of_a_folder_is_named_before_anything_is_loaded(tmp_path):
+    path = tmp_path / "small.tif"
+    path.write_bytes(b"")
+    words = ["--save_path", str(path), "--pretrained_G", "nowhere"]
+    with pytest.raises(InputError, match="expected a folder, found the file .*small.tif"):
+        main(words)

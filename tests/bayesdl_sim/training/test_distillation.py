@@ -50,6 +50,28 @@ def test_lessons_are_kept(words, finished, monkeypatch):
         teach(other, members)
 
 
+def test_as_many_lessons_as_requested_of_a_set_with_few_stacks(words, finished, monkeypatch):
+    """A batch holds no more patches than the set has stacks: four here."""
+    real = teacher.SimDataset.batches
+
+    def of_four(self, epoch, seed, batch_size, patch_size):
+        return real(self, epoch, seed, min(batch_size, 4), patch_size)
+
+    monkeypatch.setattr(teacher.SimDataset, "batches", of_four)
+    settings = parse_args([*words, "--patches", "18", "--held_out", "12"])
+    lessons = teach(settings, open_members(finished))
+    assert lessons.count == 18
+    assert [len(shard) for shard in lessons.shards] == [4, 4, 4, 4, 2]
+    assert len(lessons.batch(0, seed=0, size=3).raw) == 3
+    distil(settings)
+    assert load_checkpoint(member_path(settings.save_path, 1))["training"]["patches"] == 18
+
+
+def test_a_last_shard_holds_no_more_than_requested(words, finished):
+    lessons = teach(parse_args([*words, "--patches", "20"]), open_members(finished))
+    assert [len(shard) for shard in lessons.shards] == [8, 8, 4]
+
+
 def test_a_turned_lesson_is_the_lesson_of_the_turned_stack():
     """Frames, guess, teacher and truth turn together; the guess's sub-pixels change places."""
     fine = torch.arange(16.0).reshape(1, 1, 4, 4)
@@ -156,6 +178,22 @@ def test_settings_that_make_no_sense(words, more, message):
         parse_args([*words, *more])
 
 
-def test_unknown_members_to_start_from(words):
-    with pytest.raises(InputError, match="start_from: expected members from 1 to 2, found 3"):
-        main([*words, "--start_from", "1", "3"])
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--start_from", "1", "3"], "start_from: expected members from 1 to 2, found 3"),
+        (["--init_from", "nowhere"], "nowhere"),
+        (["--patch_size", "4096"], "smaller patch"),
+    ],
+)
+def test_mistakes_are_found_before_the_teacher_works(words, monkeypatch, more, message):
+    monkeypatch.setattr(teacher, "predict", lambda *args: pytest.fail("it predicts"))
+    with pytest.raises(InputError, match=message):
+        main([*words, *more])
+
+
+def test_a_file_as_work_folder_is_named(words, tmp_path):
+    path = tmp_path / "small.tif"
+    path.write_bytes(b"")
+    with pytest.raises(InputError, match="expected a folder, found the file .*small.tif"):
+        main([*words, "--work", str(path)])
