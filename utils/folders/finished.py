@@ -17,7 +17,15 @@ from bayesdl_sim.utils.errors import writable_folder
 from bayesdl_sim.utils.files import write_json
 from bayesdl_sim.utils.folders.staging import remove, take_place
 
-__all__ = ["begun", "complete", "forget", "is_finished", "mark_finished", "unfinished_folder"]
+__all__ = [
+    "begun",
+    "complete",
+    "forget",
+    "is_complete",
+    "is_finished",
+    "mark_finished",
+    "unfinished_folder",
+]
 
 FINISHED, UNFINISHED = ".finished.json", ".unfinished"
 BEGUN, COMPLETE = "begun.json", "complete.json"
@@ -39,8 +47,13 @@ def mark_finished(folder: str | Path, identity: str, names: Iterable[str]) -> No
 
 
 def forget(folder: str | Path) -> None:
-    """Marks that the folder holds no finished result, before any of its files changes."""
+    """Marks that the folder holds no finished result, before any of its files changes.
+
+    Work whose files were only to take their places is discarded.
+    """
     (Path(folder) / FINISHED).unlink(missing_ok=True)
+    if (Path(folder) / UNFINISHED / COMPLETE).exists():
+        shutil.rmtree(Path(folder) / UNFINISHED, ignore_errors=True)
 
 
 def unfinished_folder(folder: str | Path, identity: str) -> Path:
@@ -61,6 +74,14 @@ def begun(folder: str | Path) -> str | None:
     return _read(Path(folder) / UNFINISHED / BEGUN).get("identity")
 
 
+def is_complete(folder: str | Path, identity: str) -> bool:
+    """Whether all files of this work are written and only have to take their places.
+
+    Some may have done so already: nothing but `complete` may touch them any more.
+    """
+    return begun(folder) == identity and (Path(folder) / UNFINISHED / COMPLETE).exists()
+
+
 def complete(folder: str | Path, names: Collection[str], last: str, written: Iterable[str]) -> None:
     """Moves the files of the unfinished work into place; it can be called again after a kill.
 
@@ -76,7 +97,7 @@ def complete(folder: str | Path, names: Collection[str], last: str, written: Ite
     if not (partial / COMPLETE).exists():
         write_json(partial / COMPLETE, {"files": sorted(written)})
     written = _read(partial / COMPLETE)["files"]
-    forget(folder)
+    (folder / FINISHED).unlink(missing_ok=True)
     if (partial / last).exists():
         (folder / last).unlink(missing_ok=True)
     for name in set(names) - set(written):

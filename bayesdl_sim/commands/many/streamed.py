@@ -116,7 +116,7 @@ def begin_series(
     """Surveys a series, unless that has been done; None where it is finished, see `stream`."""
     run = open_run(entry, folder, settings, posterior, identity)
     with keep(), Progress(printable(entry.name)) as progress:
-        if is_finished(folder, identity):
+        if is_finished(folder, identity) or _settled(run):
             return None
         if not run.has_begun():
             for note in settings.microscope.notes(run.prepared.stack):
@@ -131,7 +131,7 @@ def finish_series(run: SeriesRun, shard: Shard, keep: Keep) -> None:
     stack, points = run.prepared.stack, shard.points(len(run.prepared))
     source = printable(stack.source)
     with keep():
-        if is_finished(run.folder, run.identity):
+        if is_finished(run.folder, run.identity) or _settled(run):
             return
         missing = run.missing()
         if missing:
@@ -145,6 +145,15 @@ def finish_series(run: SeriesRun, shard: Shard, keep: Keep) -> None:
     for number, line in enumerate(result_lines(stack, result, numbers)):
         print(f"{'   ' if number else ''}{line}")
     print(f"   results in {run.folder}")
+
+
+def _settled(run: SeriesRun) -> bool:
+    """Whether nothing but the places of the files was missing; they are there now."""
+    if not run.settle():
+        return False
+    source = printable(run.prepared.stack.source)
+    print(f"{source}: finished before, but for the places of its files; results in {run.folder}")
+    return True
 
 
 def _part_name(shard: Shard) -> str:

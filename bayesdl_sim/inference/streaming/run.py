@@ -37,7 +37,7 @@ from bayesdl_sim.inference.streaming.points import (
 )
 from bayesdl_sim.inference.streaming.survey import Survey, survey_series
 from bayesdl_sim.utils.files import read_json, write_json
-from bayesdl_sim.utils.folders.finished import begun, complete, unfinished_folder
+from bayesdl_sim.utils.folders.finished import begun, complete, is_complete, unfinished_folder
 from bayesdl_sim.utils.folders.journal import Journal, journal_entries
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class SeriesRun:
             missing = self.missing(numbers)
             if not missing:
                 return
-            pages = self.pages(self.partial, self.layout)
+            pages = self.pages(self.partial, self.layout, existing=True)
             for number, t in enumerate(missing, start=len(numbers) - len(missing) + 1):
                 scratch = self.partial / SCRATCH.format(name)
                 self._keep(pages, t, self.maker.make(t, scratch), name)
@@ -139,11 +139,13 @@ class SeriesRun:
     def finish(self, facts: dict[str, Any] | None = None) -> Reconstruction:
         """Writes facts and pictures, and puts all files into their places.
 
+        Not after a kill that came while they took their places, see `settle`.
+
         Returns:
             The first time point, with the facts and the verdict of all.
         """
         entries = sorted(self._entries(), key=lambda entry: entry["t"])
-        pages = self.pages(self.partial, self.layout)
+        pages = self.pages(self.partial, self.layout, existing=True)
         channels, further, wide_field, halvings = self._shown(pages)
         result = first_result(self.survey, channels, further, wide_field, entries)
         verdicts = [verdict for entry in entries if (verdict := verdict_of(entry)) is not None]
@@ -159,6 +161,17 @@ class SeriesRun:
         written = {path.name for path in self.partial.iterdir()} & result_names()
         complete(self.folder, result_names(), FACTS, written)
         return result
+
+    def settle(self) -> bool:
+        """Whether all files were written before; they are then put into their places.
+
+        A kill, or a map that another program holds open, may have ended this half-way. Only the
+        process that owns the folder may do this.
+        """
+        if not is_complete(self.folder, self.identity):
+            return False
+        complete(self.folder, result_names(), FACTS, ())
+        return True
 
     def numbers(self) -> dict[str, float]:
         """Means over the time points of what `facts.result_lines` prints."""

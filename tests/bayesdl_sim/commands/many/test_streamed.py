@@ -2,7 +2,6 @@
 
 import gc
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from bayesdl_sim.inference.streaming import run as run_module
 from bayesdl_sim.inference.streaming import survey as survey_module
 from bayesdl_sim.inference.streaming.points import PointMaker
 from bayesdl_sim.utils.errors import InputError
-from bayesdl_sim.utils.folders import finished, staging
+from bayesdl_sim.utils.folders import finished
 from tests.bayesdl_sim.commands.many.conftest import (
     ALL_MAPS,
     ROOT,
@@ -146,24 +145,36 @@ def test_the_survey_goes_on_too_and_patterns_are_estimated_once(
     assert hashes(tmp_path) == without_pictures(undisturbed)
 
 
+@pytest.mark.parametrize("form", ["tiff", "zarr"])
 def test_a_kill_while_the_files_take_their_places(
-    call, series, undisturbed, made, monkeypatch, tmp_path, plain
+    form, call, series, undisturbed, made, monkeypatch, tmp_path, plain, capsys
 ):
-    moves, real = [], os.replace
+    if form == "zarr":
+        pytest.importorskip("zarr")
+    options, moves, real = (*ALL_MAPS, "--format", form), [], finished.take_place
 
     def killed(source, target):
-        if Path(source).parent.name == finished.UNFINISHED:
-            moves.append(target)
-            if len(moves) == 9:
-                raise Killed
+        if target.name == "prediction.json":  # after all maps
+            raise Killed
+        moves.append(target.name)
         real(source, target)
 
-    monkeypatch.setattr(staging.os, "replace", killed)
+    monkeypatch.setattr(finished, "take_place", killed)
     with pytest.raises(Killed):
-        call(series, tmp_path, *ALL_MAPS)
-    monkeypatch.setattr(staging.os, "replace", real)
-    call(series, tmp_path, *ALL_MAPS)
-    assert hashes(tmp_path) == without_pictures(undisturbed)
+        call(series, tmp_path, *options)
+    assert {"tiff": "Channels.ome.tif", "zarr": "Maps.ome.zarr"}[form] in moves
+    assert not (tmp_path / "prediction.json").exists()
+    before = hashes(tmp_path)
+    monkeypatch.setattr(finished, "take_place", real)
+    call(series, tmp_path, *options)
+    assert made == [*range(TIMES)]  # nothing is made again
+    after = hashes(tmp_path)
+    assert before == {name: after[name] for name in before}
+    if form == "tiff":
+        assert after == without_pictures(undisturbed)
+    assert "finished before, but for the places of its files" in capsys.readouterr().out
+    call(series, tmp_path, *options, "--again")
+    assert made == [*range(TIMES)] * 2
 
 
 def test_sigkill_at_a_moment_of_its_own(series, few_members, undisturbed, call, tmp_path):
