@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from bayesdl_sim.bayes.calibration.recalibration import KINDS
 from bayesdl_sim.commands.many.cluster import Handlers, do_all_on_cluster, require_distributed
+from bayesdl_sim.commands.many.identity import Identity
 from bayesdl_sim.commands.many.streamed import stream
 from bayesdl_sim.commands.many.work import Job, do_all, jobs_of
 from bayesdl_sim.commands.testing.options import TestSettings
@@ -62,7 +63,7 @@ def run(settings: TestSettings) -> None:
 
 
 def process_job(
-    job: Job, identity: str, settings: TestSettings, posterior: Posterior, keep: Keep
+    job: Job, identity: Identity, settings: TestSettings, posterior: Posterior, keep: Keep
 ) -> None:
     """Processes one stack, whole or as a series, while `keep` holds the folder of its result."""
     source = printable(job.entry.source)
@@ -74,7 +75,7 @@ def process_job(
         forget(job.folder)
         process(job.entry, job.folder, settings, posterior)
         written = {path.name for path in job.folder.iterdir()} & result_names()
-        mark_finished(job.folder, identity, written)
+        mark_finished(job.folder, identity.digest, written)
 
 
 def refuse_frames(source: str, posterior: Posterior, force: bool, prepared: PreparedStack) -> None:

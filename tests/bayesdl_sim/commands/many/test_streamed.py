@@ -16,6 +16,7 @@ import tifffile
 from bayesdl_sim.commands.many.streamed import is_streamed
 from bayesdl_sim.commands.testing.options import parse_args
 from bayesdl_sim.data.stacks import StackEntry
+from bayesdl_sim.inference import posterior as posterior_module
 from bayesdl_sim.inference.output.pages import TiffPages
 from bayesdl_sim.inference.streaming import run as run_module
 from bayesdl_sim.inference.streaming import survey as survey_module
@@ -220,6 +221,82 @@ def test_other_options_begin_again(call, series, made, monkeypatch, tmp_path, pl
 
 def _killed():
     raise Killed
+
+
+SHARED = ("--stream", "always", "--shard")
+OTHER = ("--delta", "0.1")
+
+
+def at_the_second_point_once(monkeypatch, act):
+    """Does something while the second time point is made for the first time."""
+    real, done = PointMaker.make, []
+
+    def make(self, t, *given):
+        if t == 1 and not done:
+            done.append(t)
+            act()
+        return real(self, t, *given)
+
+    monkeypatch.setattr(PointMaker, "make", make)
+
+
+def test_work_of_a_live_run_is_not_discarded_by_other_settings(
+    call, series, monkeypatch, tmp_path, plain
+):
+    words = r"another run is at work on this result with other settings: delta \(there .*, here 0.1"
+
+    def others():
+        for options in ((*SHARED, "2/2"), ("--stream", "never"), ("--again",)):
+            with pytest.raises(InputError, match=words):
+                call(series, tmp_path, *options, *OTHER)
+
+    at_the_second_point_once(monkeypatch, others)
+    for part in ("1/2", "2/2"):
+        call(series, tmp_path, *SHARED, part)
+    facts = json.loads((tmp_path / "prediction.json").read_text())
+    assert facts["delta"] != 0.1
+    assert len(facts["deviations_multiplied_by"]) == TIMES
+    assert tifffile.imread(tmp_path / "SR.tif").any(axis=(1, 2)).all()
+
+
+def test_a_run_whose_work_was_discarded_writes_nothing_more(
+    call, series, monkeypatch, tmp_path, plain, capsys
+):
+    """On a drive without locks nobody sees that a run is alive."""
+    call(series, tmp_path / "alone", "--stream", "always", *OTHER)
+    out = tmp_path / "out"
+    monkeypatch.setattr(finished, "is_at_work", lambda folder: False)
+    at_the_second_point_once(monkeypatch, lambda: call(series, out, *SHARED, "2/2", *OTHER))
+    words = (
+        r"work of this run is gone, another run has begun with other settings: delta \(there 0.1"
+    )
+    with pytest.raises(InputError, match=words):
+        call(series, out, *SHARED, "1/2")
+    assert "unfinished work with other settings is discarded: delta" in capsys.readouterr().out
+    call(series, out, *SHARED, "1/2", *OTHER)
+    assert hashes(out) == hashes(tmp_path / "alone")
+
+
+def test_every_part_takes_over_the_precision_of_the_first(
+    call, series, monkeypatch, tmp_path, plain, capsys
+):
+    """Which precision is faster is measured: equal calls may find unequal answers."""
+    found, choose = ["bf16"], posterior_module.choose_precision
+    monkeypatch.setattr(
+        posterior_module,
+        "choose_precision",
+        lambda name, device: choose(found[0] if name == "auto" else name, device),
+    )
+    auto = ("--precision", "auto", "--delta", "0.05")
+    call(series, tmp_path / "alone", "--stream", "always", *auto)
+    for part, found[0] in (("1/2", "bf16"), ("2/2", "fp32")):
+        call(series, tmp_path / "out", *SHARED, part, *auto)
+    assert "goes on in bf16, in which the series was begun" in capsys.readouterr().out
+    assert hashes(tmp_path / "out") == hashes(tmp_path / "alone")
+    facts = json.loads((tmp_path / "out" / "prediction.json").read_text())
+    assert facts["run"]["precision"] == "bf16"
+    call(series, tmp_path / "out", "--stream", "always", *auto)
+    assert "finished before" in capsys.readouterr().out
 
 
 def test_a_damaged_time_point_is_named(call, noisy, tmp_path, plain):
