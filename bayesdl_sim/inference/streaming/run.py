@@ -147,8 +147,10 @@ class SeriesRun:
             layout = series_layout(result, self.prepared, self.maps, tolerance)
             fixed = {"structure": tolerance / self.settings.delta, "layout": asdict(layout)}
             fixed["fringe_share"] = result.fringe_share
-            pages = self.pages(self.partial, layout)
-            self._keep(pages, 0, made, "first")
+            if self.missing([0]):  # else a kill came before the next file
+                pages = self.pages(self.partial, layout)
+                self._keep(pages, 0, made, "first")
+                pages.close()
             (self.partial / SCRATCH.format("first")).unlink(missing_ok=True)
             write_json(self.partial / FIXED, fixed)
         stored = read_json(self.partial / FIXED)
@@ -157,7 +159,7 @@ class SeriesRun:
 
     def missing(self, numbers: Iterable[int] | None = None) -> list[int]:
         """The time points, all or some, that are not finished."""
-        done = {entry["t"] for entry in self._entries()}
+        done = self._entries()
         every = range(len(self.prepared)) if numbers is None else numbers
         return [t for t in every if t not in done]
 
@@ -197,7 +199,7 @@ class SeriesRun:
         Returns:
             The first time point, with the facts and the verdict of all.
         """
-        entries = sorted(self._entries(), key=lambda entry: entry["t"])
+        entries = list(self._entries().values())
         pages = self.pages(self.partial, self.layout, existing=True)
         channels, further, wide_field, halvings = self._shown(pages)
         result = first_result(self.survey, channels, further, wide_field, entries)
@@ -229,7 +231,7 @@ class SeriesRun:
 
     def numbers(self) -> dict[str, float]:
         """Means over the time points of what `facts.result_lines` prints."""
-        rows = [entry["numbers"] for entry in self._entries()]
+        rows = [entry["numbers"] for entry in self._entries().values()]
         names = dict.fromkeys(name for row in rows for name in row)
         columns = {name: [row[name] for row in rows if name in row] for name in names}
         return {name: sum(values) / len(values) for name, values in columns.items()}
@@ -244,8 +246,10 @@ class SeriesRun:
         self.require_own()
         return True
 
-    def _entries(self) -> list[dict[str, Any]]:
-        return list(journal_entries(self.partial, POINTS.format("*")))
+    def _entries(self) -> dict[int, dict[str, Any]]:
+        """Time point -> its entry, in order; two processes may have made the same one."""
+        entries = {entry["t"]: entry for entry in journal_entries(self.partial, POINTS.format("*"))}
+        return dict(sorted(entries.items()))
 
     def _keep(
         self,

@@ -23,6 +23,7 @@ from bayesdl_sim.inference.streaming import survey as survey_module
 from bayesdl_sim.inference.streaming.points import PointMaker
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.folders import finished
+from bayesdl_sim.utils.folders.journal import journal_entries
 from tests.bayesdl_sim.commands.many.conftest import (
     ALL_MAPS,
     ROOT,
@@ -176,6 +177,32 @@ def test_a_kill_while_the_files_take_their_places(
     assert "finished before, but for the places of its files" in capsys.readouterr().out
     call(series, tmp_path, *options, "--again")
     assert made == [*range(TIMES)] * 2
+
+
+def test_the_first_time_point_counts_once_after_a_kill_behind_its_journal(
+    call, series, undisturbed, made, monkeypatch, tmp_path, plain
+):
+    real = run_module.write_json
+
+    def killed(path, payload):
+        if path.name == run_module.FIXED:
+            raise Killed
+        real(path, payload)
+
+    monkeypatch.setattr(run_module, "write_json", killed)
+    with pytest.raises(Killed):
+        call(series, tmp_path, *ALL_MAPS)
+    journals = tmp_path / finished.UNFINISHED
+    assert [entry["t"] for entry in journal_entries(journals, "points-*.jsonl")] == [0]
+    monkeypatch.setattr(run_module, "write_json", real)
+    entries = []
+    at_the_second_point_once(
+        monkeypatch, lambda: entries.extend(journal_entries(journals, "points-*.jsonl"))
+    )
+    call(series, tmp_path, *ALL_MAPS)
+    assert [entry["t"] for entry in entries] == [0]
+    assert made == [0, *range(TIMES)]
+    assert hashes(tmp_path) == without_pictures(undisturbed)
 
 
 def test_sigkill_at_a_moment_of_its_own(series, few_members, undisturbed, call, tmp_path):
