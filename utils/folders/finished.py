@@ -138,7 +138,13 @@ def is_complete(folder: str | Path, identity: str) -> bool:
     return begun(folder) == identity and (Path(folder) / UNFINISHED / COMPLETE).exists()
 
 
-def complete(folder: str | Path, names: Collection[str], last: str, written: Iterable[str]) -> None:
+def complete(
+    folder: str | Path,
+    names: Collection[str],
+    last: str,
+    written: Iterable[str],
+    changeable: Collection[str] = (),
+) -> None:
     """Moves the files of the unfinished work into place; it can be called again after a kill.
 
     Args:
@@ -146,6 +152,7 @@ def complete(folder: str | Path, names: Collection[str], last: str, written: Ite
         names: names of all files that a result may have; those that this one has not are removed.
         last: the one of them that stands for the whole: removed first, and put in place last.
         written: names of the files, or folders, of this result, which lie in the hidden folder.
+        changeable: those of them that a user may change: the result is finished all the same.
     """
     folder = Path(folder)
     partial = folder / UNFINISHED
@@ -161,7 +168,7 @@ def complete(folder: str | Path, names: Collection[str], last: str, written: Ite
     for name in sorted(written, key=last.__eq__):
         if (partial / name).exists():
             take_place(partial / name, folder / name)
-    mark_finished(folder, identity, written)
+    mark_finished(folder, identity, set(written) - set(changeable))
     shutil.rmtree(partial, ignore_errors=True)
 
 

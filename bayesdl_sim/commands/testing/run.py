@@ -25,7 +25,7 @@ from bayesdl_sim.data.inputs import require_inputs
 from bayesdl_sim.data.stacks import RawStack, StackEntry
 from bayesdl_sim.inference.facts import result_lines
 from bayesdl_sim.inference.judging.gate import Verdict
-from bayesdl_sim.inference.output.names import result_names
+from bayesdl_sim.inference.output.names import CHANGEABLE, result_names
 from bayesdl_sim.inference.output.result_files import result_folders
 from bayesdl_sim.inference.output.zarr_pages import require_zarr
 from bayesdl_sim.inference.posterior import Posterior
@@ -75,7 +75,7 @@ def process_job(
         forget(job.folder)
         process(job.entry, job.folder, settings, posterior)
         written = {path.name for path in job.folder.iterdir()} & result_names()
-        mark_finished(job.folder, identity.digest, written)
+        mark_finished(job.folder, identity.digest, written - {*CHANGEABLE})
 
 
 def refuse_frames(source: str, posterior: Posterior, force: bool, prepared: PreparedStack) -> None:

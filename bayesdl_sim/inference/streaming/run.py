@@ -22,7 +22,7 @@ from bayesdl_sim.inference.large.overview import read_overview_maps, write_overv
 from bayesdl_sim.inference.large.point import TiledPoint
 from bayesdl_sim.inference.making import require_series, spectra_of
 from bayesdl_sim.inference.output.map_kinds import FACTS
-from bayesdl_sim.inference.output.names import result_names
+from bayesdl_sim.inference.output.names import CHANGEABLE, result_names
 from bayesdl_sim.inference.output.pages import TiffPages
 from bayesdl_sim.inference.output.result_files import write_pictures
 from bayesdl_sim.inference.output.zarr_pages import ZarrPages
@@ -215,7 +215,7 @@ class SeriesRun:
         write_json(self.partial / FACTS, stored | {"verdict": result.stored_verdict()})
         written = {path.name for path in self.partial.iterdir()} & result_names()
         self.leave()
-        complete(self.folder, result_names(), FACTS, written)
+        complete(self.folder, result_names(), FACTS, written, CHANGEABLE)
         return result
 
     def settle(self) -> bool:
@@ -226,7 +226,7 @@ class SeriesRun:
         """
         if not is_complete(self.folder, self.identity):
             return False
-        complete(self.folder, result_names(), FACTS, ())
+        complete(self.folder, result_names(), FACTS, (), CHANGEABLE)
         return True
 
     def numbers(self) -> dict[str, float]:
