@@ -1,7 +1,8 @@
 """The super-resolved profile along a line of a result, with its interval band.
 
 The picture takes the place of the result's `Profile.png`, which test.py draws along the row of the
-brightest point. With the raw stack, its wide field is drawn too.
+brightest point. A later call of test.py leaves it there. With the raw stack, its wide field is
+drawn too.
 """
 
 from pathlib import Path

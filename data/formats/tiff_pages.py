@@ -125,13 +125,27 @@ class PagedTiff:
         shape: shape of all images, rows and columns last.
         dtype: number type of the pixels.
         tags: arguments of `tifffile.imwrite` that make the header.
+        existing: it was made before; where it is missing, that is an error.
+
+    Raises:
+        InputError: the file is of another shape or type, or missing although it was made before.
     """
 
     def __init__(
-        self, path: str | Path, shape: tuple[int, ...], dtype: Any, tags: Mapping[str, Any]
+        self,
+        path: str | Path,
+        shape: tuple[int, ...],
+        dtype: Any,
+        tags: Mapping[str, Any],
+        existing: bool = False,
     ) -> None:
         self.path, self.size = Path(path), shape[-2:]
         if not self.path.exists():
+            if existing:
+                raise InputError(
+                    f"{self.path} is missing, though this run began it: delete its folder and run "
+                    "again"
+                )
             with atomic_path(self.path) as partial:
                 tifffile.imwrite(partial, shape=shape, dtype=dtype, **tags)
         with tifffile.TiffFile(self.path) as file:

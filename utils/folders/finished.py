@@ -9,15 +9,28 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bayesdl_sim.utils.errors import writable_folder
+from bayesdl_sim.utils.errors import InputError, writable_folder
 from bayesdl_sim.utils.files import write_json
+from bayesdl_sim.utils.folders.differences import difference
+from bayesdl_sim.utils.folders.presence import is_at_work
 from bayesdl_sim.utils.folders.staging import remove, take_place
 
-__all__ = ["begun", "complete", "forget", "is_finished", "mark_finished", "unfinished_folder"]
+__all__ = [
+    "begun",
+    "complete",
+    "forget",
+    "is_complete",
+    "is_finished",
+    "mark_finished",
+    "other_work",
+    "require_idle",
+    "require_own",
+    "unfinished_folder",
+]
 
 FINISHED, UNFINISHED = ".finished.json", ".unfinished"
 BEGUN, COMPLETE = "begun.json", "complete.json"
@@ -39,21 +52,77 @@ def mark_finished(folder: str | Path, identity: str, names: Iterable[str]) -> No
 
 
 def forget(folder: str | Path) -> None:
-    """Marks that the folder holds no finished result, before any of its files changes."""
+    """Marks that the folder holds no finished result, before any of its files changes.
+
+    Work whose files were only to take their places is discarded.
+    """
     (Path(folder) / FINISHED).unlink(missing_ok=True)
+    if (Path(folder) / UNFINISHED / COMPLETE).exists():
+        shutil.rmtree(Path(folder) / UNFINISHED, ignore_errors=True)
 
 
-def unfinished_folder(folder: str | Path, identity: str) -> Path:
+def unfinished_folder(
+    folder: str | Path, identity: str, settings: Mapping[str, Any] | None = None
+) -> Path:
     """The hidden folder of work that was begun, made where there is none.
 
-    What was begun with another identity is removed. Only the owner of the folder may call this.
+    What was begun with another identity is removed, unless a process is at work on it. Only the
+    owner of the folder may call this.
+
+    Args:
+        settings: what the identity is a hash of; it is kept for messages.
+
+    Raises:
+        InputError: another process is at work on something else; its folder cannot be removed.
     """
     partial = writable_folder(folder) / UNFINISHED
-    if _read(partial / BEGUN).get("identity") != identity:
+    if begun(folder) != identity:
+        require_idle(folder, identity, settings)
         shutil.rmtree(partial, ignore_errors=True)
+        if partial.exists():
+            raise InputError(f"{partial} cannot be removed: close what uses it, then run again")
         partial.mkdir()
-        write_json(partial / BEGUN, {"identity": identity})
+        write_json(partial / BEGUN, {"identity": identity, "settings": settings})
     return partial
+
+
+def other_work(
+    folder: str | Path, identity: str, settings: Mapping[str, Any] | None = None
+) -> str | None:
+    """The first setting of unfinished work with another identity that differs; None without any."""
+    record = _read(Path(folder) / UNFINISHED / BEGUN)
+    if record.get("identity") in (None, identity):
+        return None
+    return difference(record.get("settings"), settings)
+
+
+def require_idle(
+    folder: str | Path, identity: str, settings: Mapping[str, Any] | None = None
+) -> None:
+    """`InputError` if a process is at work on an unfinished result with another identity.
+
+    Only the owner of the folder may call this.
+    """
+    other = other_work(folder, identity, settings)
+    if other is not None and is_at_work(Path(folder) / UNFINISHED):
+        raise InputError(
+            f"{folder}: another run is at work on this result with other settings: {other}; give "
+            "the same settings, wait until it has ended, or choose another folder"
+        )
+
+
+def require_own(
+    folder: str | Path, identity: str, settings: Mapping[str, Any] | None = None
+) -> None:
+    """`InputError` if the unfinished work is no longer the one with this identity."""
+    if begun(folder) == identity:
+        return
+    other = other_work(folder, identity, settings)
+    reason = f"another run has begun with other settings: {other}" if other else "it was deleted"
+    raise InputError(
+        f"{folder}: the unfinished work of this run is gone, {reason}; nothing more is written; "
+        "choose another folder, or run this again when the other has ended"
+    )
 
 
 def begun(folder: str | Path) -> str | None:
@@ -61,7 +130,21 @@ def begun(folder: str | Path) -> str | None:
     return _read(Path(folder) / UNFINISHED / BEGUN).get("identity")
 
 
-def complete(folder: str | Path, names: Collection[str], last: str, written: Iterable[str]) -> None:
+def is_complete(folder: str | Path, identity: str) -> bool:
+    """Whether all files of this work are written and only have to take their places.
+
+    Some may have done so already: nothing but `complete` may touch them any more.
+    """
+    return begun(folder) == identity and (Path(folder) / UNFINISHED / COMPLETE).exists()
+
+
+def complete(
+    folder: str | Path,
+    names: Collection[str],
+    last: str,
+    written: Iterable[str],
+    changeable: Collection[str] = (),
+) -> None:
     """Moves the files of the unfinished work into place; it can be called again after a kill.
 
     Args:
@@ -69,6 +152,7 @@ def complete(folder: str | Path, names: Collection[str], last: str, written: Ite
         names: names of all files that a result may have; those that this one has not are removed.
         last: the one of them that stands for the whole: removed first, and put in place last.
         written: names of the files, or folders, of this result, which lie in the hidden folder.
+        changeable: those of them that a user may change: the result is finished all the same.
     """
     folder = Path(folder)
     partial = folder / UNFINISHED
@@ -76,7 +160,7 @@ def complete(folder: str | Path, names: Collection[str], last: str, written: Ite
     if not (partial / COMPLETE).exists():
         write_json(partial / COMPLETE, {"files": sorted(written)})
     written = _read(partial / COMPLETE)["files"]
-    forget(folder)
+    (folder / FINISHED).unlink(missing_ok=True)
     if (partial / last).exists():
         (folder / last).unlink(missing_ok=True)
     for name in set(names) - set(written):
@@ -84,7 +168,7 @@ def complete(folder: str | Path, names: Collection[str], last: str, written: Ite
     for name in sorted(written, key=last.__eq__):
         if (partial / name).exists():
             take_place(partial / name, folder / name)
-    mark_finished(folder, identity, written)
+    mark_finished(folder, identity, set(written) - set(changeable))
     shutil.rmtree(partial, ignore_errors=True)
 
 

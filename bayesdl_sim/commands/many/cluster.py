@@ -15,6 +15,7 @@ from contextlib import contextmanager, nullcontext, redirect_stdout
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
+from bayesdl_sim.commands.many.identity import Identity
 from bayesdl_sim.commands.many.shards import WHOLE
 from bayesdl_sim.commands.many.streamed import Keep, begin_series, finish_series, open_run
 from bayesdl_sim.commands.many.work import (
@@ -31,6 +32,7 @@ from bayesdl_sim.inference.streaming.run import SeriesRun
 from bayesdl_sim.utils.console.progress import Progress
 from bayesdl_sim.utils.console.threads import set_threads
 from bayesdl_sim.utils.errors import InputError, printable
+from bayesdl_sim.utils.folders.finished import is_finished
 from bayesdl_sim.utils.folders.staging import results_folder
 
 __all__ = ["Handlers", "do_all_on_cluster", "require_distributed"]
@@ -54,7 +56,7 @@ class Outcome(NamedTuple):
 
     lines: str = ""
     failure: str | None = None
-    identity: str | None = None
+    identity: Identity | None = None
 
 
 def require_distributed() -> None:
@@ -174,7 +176,9 @@ def _begin(job: Job, settings: TestSettings, handlers: Handlers) -> Outcome:
                 source = printable(job.entry.source)
                 refuse = partial(handlers.refuse, source, posterior, settings.force)
                 arguments = (settings, posterior, identity, refuse, keep)
-                begin_series(job.entry, job.folder, *arguments)
+                run = begin_series(job.entry, job.folder, *arguments)
+                if run is not None:
+                    run.leave()
         except (InputError, PermissionError) as error:
             return Outcome(printed.getvalue(), str(error))
     return Outcome(printed.getvalue(), None, identity)
@@ -189,7 +193,11 @@ def _points(
     with redirect_stdout(io.StringIO()):
         try:
             run = _run(job, settings, handlers, begun.identity)
-            run.make(range(first, stop), f"{first:06d}", _silent)
+            if run is not None:
+                try:
+                    run.make(range(first, stop), f"{first:06d}", _silent)
+                finally:
+                    run.leave()
         except (InputError, PermissionError) as error:
             return Outcome(failure=str(error))
     return Outcome()
@@ -206,7 +214,9 @@ def _finish(
         try:
             run = _run(job, settings, handlers, begun.identity)
             printed.truncate(printed.seek(0))
-            finish_series(run, WHOLE, _keep(job, settings))
+            if run is not None:
+                finish_series(run, WHOLE, _keep(job, settings))
+                run.leave()
         except (InputError, PermissionError) as error:
             return Outcome(begun.lines, str(error))
     return Outcome(begun.lines + printed.getvalue())
@@ -219,16 +229,28 @@ def _posterior(settings: TestSettings, handlers: Handlers) -> Posterior:
     return handlers.open_posterior(settings)
 
 
-def _run(job: Job, settings: TestSettings, handlers: Handlers, identity: str) -> SeriesRun:
-    """The series that this worker has a part in, after `_begin`, opened once."""
-    key = (str(job.folder), identity)
-    if key not in _RUNS:
-        posterior = _posterior(settings, handlers)
-        run = open_run(job.entry, job.folder, settings, posterior, identity)
-        run.begin(_silent)
-        _RUNS.clear()
-        _RUNS[key] = run
-    return _RUNS[key]
+def _run(
+    job: Job, settings: TestSettings, handlers: Handlers, identity: Identity
+) -> SeriesRun | None:
+    """The series that this worker takes part in, after `_begin`, opened once; None if finished.
+
+    Raises:
+        InputError: another run has discarded the work meanwhile.
+    """
+    key = (str(job.folder), identity.digest)
+    run = _RUNS.get(key)
+    opened = run or open_run(
+        job.entry, job.folder, settings, _posterior(settings, handlers), identity
+    )
+    with _keep(job, settings)():
+        if is_finished(job.folder, identity.digest):
+            return None
+        opened.take_part()
+        if run is None:
+            opened.begin(_silent)
+    _RUNS.clear()
+    _RUNS[key] = opened
+    return opened
 
 
 def _keep(job: Job, settings: TestSettings) -> Keep:

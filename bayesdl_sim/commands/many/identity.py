@@ -1,4 +1,4 @@
-"""The identity of a result: a hash over input, options and members."""
+"""The identity of a result: a hash over input, options and members, and what it is a hash of."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bayesdl_sim.commands.testing.options import TestSettings
 from bayesdl_sim.data.formats.content import image_files
@@ -18,11 +18,20 @@ from bayesdl_sim.utils.files import sha256
 if TYPE_CHECKING:
     from bayesdl_sim.inference.posterior import Posterior
 
-__all__ = ["identity_of", "input_hash"]
+__all__ = ["Identity", "identity_of", "input_hash"]
 
 # What changes a result. Where and with how many threads it is computed does not, but for rounding.
-OPTIONS = ("target", "pixel_size_nm", "tile", "maps", "force", "format")
+# Nor does the precision that `auto` chose by a measurement: a result has one, see
+# `streaming.arithmetic`, but two equal calls may choose two.
+OPTIONS = ("target", "pixel_size_nm", "tile", "maps", "force", "format", "precision")
 RECORDS = ("layout", "microscope", "numbers")
+
+
+class Identity(NamedTuple):
+    """The SHA-256 of everything that decides a result, and all of that, nested, as JSON has it."""
+
+    digest: str
+    record: dict[str, Any]
 
 
 def input_hash(source: Path) -> str:
@@ -41,7 +50,7 @@ def identity_of(
     posterior: Posterior,
     streamed: bool,
     hashes: Mapping[Path, str] | None = None,
-) -> str:
+) -> Identity:
     """The identity of the result that this call would make of a stack.
 
     Args:
@@ -55,19 +64,19 @@ def identity_of(
     if settings.microscope.otf is not None:
         options["otf"] = sha256(require_file(settings.microscope.otf, "measured OTF"))
     for name in RECORDS:
-        options[name] = asdict(getattr(settings, name))
+        options = asdict(getattr(settings, name)) | options
     facts = posterior.facts
     gate = posterior.gate and {name: list(row) for name, row in posterior.gate.scores.items()}
-    whole: dict[str, Any] = {
-        "input": input_hash(entry.source) if digest is None else digest,
-        "stack": entry.name,
-        "options": options,
+    # In the order in which a message names the first difference: what a user has set comes first.
+    whole: dict[str, Any] = options | {
         "streamed": streamed,
+        "stack": entry.name,
+        "input": input_hash(entry.source) if digest is None else digest,
         "members": posterior.hashes,
         "calibration": facts["calibration"],
         "gate": gate,
         "convention": posterior.convention,
-        "precision": facts["run"]["precision"],
         "software": facts["provenance"],
     }
-    return hashlib.sha256(json.dumps(whole, sort_keys=True, default=str).encode()).hexdigest()
+    text = json.dumps(whole, default=str)
+    return Identity(hashlib.sha256(text.encode()).hexdigest(), json.loads(text))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bayesdl_sim.commands.many.identity import Identity
 from bayesdl_sim.commands.many.shards import WHOLE, Shard
 from bayesdl_sim.commands.testing.options import TestSettings
 from bayesdl_sim.data.fringe_order import in_proved_order
@@ -19,7 +20,7 @@ from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.streaming.run import SeriesRun
 from bayesdl_sim.utils.console.progress import Progress
 from bayesdl_sim.utils.errors import InputError, printable
-from bayesdl_sim.utils.folders.finished import is_finished
+from bayesdl_sim.utils.folders.finished import is_finished, other_work
 
 if TYPE_CHECKING:
     from bayesdl_sim.inference.posterior import Posterior
@@ -74,7 +75,7 @@ def stream(
     folder: Path,
     settings: TestSettings,
     posterior: Posterior,
-    identity: str,
+    identity: Identity,
     refuse: Refuse,
     keep: Keep,
 ) -> None:
@@ -88,20 +89,30 @@ def stream(
     if run is None:
         return
     points = settings.shard.points(len(run.prepared))
-    with Progress(printable(entry.name)) as progress:
-        run.make(points, _part_name(settings.shard), progress)
-    finish_series(run, settings.shard, keep)
+    try:
+        with Progress(printable(entry.name)) as progress:
+            run.make(points, _part_name(settings.shard), progress)
+        finish_series(run, settings.shard, keep)
+    finally:
+        run.leave()
 
 
 def open_run(
-    entry: StackEntry, folder: Path, settings: TestSettings, posterior: Posterior, identity: str
+    entry: StackEntry,
+    folder: Path,
+    settings: TestSettings,
+    posterior: Posterior,
+    identity: Identity,
 ) -> SeriesRun:
     """The work on a series, as every process that takes part opens it."""
     stack = in_proved_order(entry.open(), posterior.device)
     stack = replace(stack, pixel_size_nm=settings.pixel_size_nm or stack.pixel_size_nm)
     optics = settings.microscope.optics(stack.pixel_size_nm, printable(entry.source))
-    arguments = (identity, settings.maps, settings.numbers, settings.format)
-    return SeriesRun(posterior, posterior.prepare(stack, optics), folder, *arguments)
+    prepared = posterior.prepare(stack, optics)
+    arguments = (settings.maps, settings.numbers, settings.format)
+    return SeriesRun(
+        posterior, prepared, folder, identity.digest, *arguments, record=identity.record
+    )
 
 
 def begin_series(
@@ -109,20 +120,29 @@ def begin_series(
     folder: Path,
     settings: TestSettings,
     posterior: Posterior,
-    identity: str,
+    identity: Identity,
     refuse: Refuse,
     keep: Keep,
 ) -> SeriesRun | None:
-    """Surveys a series, unless that has been done; None where it is finished, see `stream`."""
+    """Surveys a series, unless that has been done; None where it is finished, see `stream`.
+
+    The caller takes part in the series until `SeriesRun.leave`.
+    """
     run = open_run(entry, folder, settings, posterior, identity)
     with keep(), Progress(printable(entry.name)) as progress:
-        if is_finished(folder, identity):
+        if is_finished(folder, identity.digest) or _settled(run):
             return None
+        source = printable(entry.source)
         if not run.has_begun():
+            if other := other_work(folder, *identity):
+                print(f"{source}: unfinished work with other settings is discarded: {other}")
             for note in settings.microscope.notes(run.prepared.stack):
-                print(f"{printable(entry.source)}: {note}")
+                print(f"{source}: {note}")
             refuse(run.prepared)
         run.begin(progress)
+        if run.posterior is not posterior:
+            precision = run.posterior.facts["run"]["precision"]
+            print(f"{source}: goes on in {precision}, in which the series was begun")
     return run
 
 
@@ -131,8 +151,9 @@ def finish_series(run: SeriesRun, shard: Shard, keep: Keep) -> None:
     stack, points = run.prepared.stack, shard.points(len(run.prepared))
     source = printable(stack.source)
     with keep():
-        if is_finished(run.folder, run.identity):
+        if is_finished(run.folder, run.identity) or _settled(run):
             return
+        run.require_own()
         missing = run.missing()
         if missing:
             print(
@@ -145,6 +166,15 @@ def finish_series(run: SeriesRun, shard: Shard, keep: Keep) -> None:
     for number, line in enumerate(result_lines(stack, result, numbers)):
         print(f"{'   ' if number else ''}{line}")
     print(f"   results in {run.folder}")
+
+
+def _settled(run: SeriesRun) -> bool:
+    """Whether nothing but the places of the files was missing; they are there now."""
+    if not run.settle():
+        return False
+    source = printable(run.prepared.stack.source)
+    print(f"{source}: finished before, but for the places of its files; results in {run.folder}")
+    return True
 
 
 def _part_name(shard: Shard) -> str:

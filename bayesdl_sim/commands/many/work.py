@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from bayesdl_sim.commands.many.identity import identity_of
+from bayesdl_sim.commands.many.identity import Identity, identity_of
 from bayesdl_sim.commands.many.shards import WHOLE
 from bayesdl_sim.commands.many.streamed import is_streamed
 from bayesdl_sim.commands.many.summary import FAILED, PAGE, write_summary
@@ -21,7 +21,7 @@ from bayesdl_sim.utils.errors import (
     printable,
 )
 from bayesdl_sim.utils.files import write_json
-from bayesdl_sim.utils.folders.finished import forget, is_finished
+from bayesdl_sim.utils.folders.finished import forget, is_finished, require_idle
 from bayesdl_sim.utils.folders.staging import results_folder
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Job(NamedTuple):
         return self.folder.name
 
 
-Process = Callable[[Job, str, TestSettings, "Posterior", Callable], None]
+Process = Callable[[Job, Identity, TestSettings, "Posterior", Callable], None]
 
 
 def jobs_of(
@@ -123,16 +123,21 @@ def do_one(
 
 def identity_if_open(
     job: Job, settings: TestSettings, posterior: Posterior, keep: Callable
-) -> str | None:
-    """The identity of a job that is to be done; None where its result is there already."""
+) -> Identity | None:
+    """The identity of a job that is to be done; None where its result is there already.
+
+    Raises:
+        InputError: another process is at work on this result with other settings.
+    """
     (job.folder / FAILED).unlink(missing_ok=True)
     identity = identity_of(job.entry, settings, posterior, job.streamed)
     with keep():
-        if settings.again:
-            forget(job.folder)
-        elif is_finished(job.folder, identity):
+        if not settings.again and is_finished(job.folder, identity.digest):
             print(f"{printable(job.entry.source)}: finished before, results in {job.folder}")
             return None
+        require_idle(job.folder, *identity)
+        if settings.again:
+            forget(job.folder)
     return identity
 
 

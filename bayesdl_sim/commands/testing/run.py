@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from bayesdl_sim.bayes.calibration.recalibration import KINDS
 from bayesdl_sim.commands.many.cluster import Handlers, do_all_on_cluster, require_distributed
+from bayesdl_sim.commands.many.identity import Identity
 from bayesdl_sim.commands.many.streamed import stream
 from bayesdl_sim.commands.many.work import Job, do_all, jobs_of
 from bayesdl_sim.commands.testing.options import TestSettings
@@ -24,7 +25,7 @@ from bayesdl_sim.data.inputs import require_inputs
 from bayesdl_sim.data.stacks import RawStack, StackEntry
 from bayesdl_sim.inference.facts import result_lines
 from bayesdl_sim.inference.judging.gate import Verdict
-from bayesdl_sim.inference.output.names import result_names
+from bayesdl_sim.inference.output.names import CHANGEABLE, result_names
 from bayesdl_sim.inference.output.result_files import result_folders
 from bayesdl_sim.inference.output.zarr_pages import require_zarr
 from bayesdl_sim.inference.posterior import Posterior
@@ -63,7 +64,7 @@ def run(settings: TestSettings) -> None:
 
 
 def process_job(
-    job: Job, identity: str, settings: TestSettings, posterior: Posterior, keep: Keep
+    job: Job, identity: Identity, settings: TestSettings, posterior: Posterior, keep: Keep
 ) -> None:
     """Processes one stack, whole or as a series, while `keep` holds the folder of its result."""
     source = printable(job.entry.source)
@@ -75,7 +76,7 @@ def process_job(
         forget(job.folder)
         process(job.entry, job.folder, settings, posterior)
         written = {path.name for path in job.folder.iterdir()} & result_names()
-        mark_finished(job.folder, identity, written)
+        mark_finished(job.folder, identity.digest, written - {*CHANGEABLE})
 
 
 def refuse_frames(source: str, posterior: Posterior, force: bool, prepared: PreparedStack) -> None:

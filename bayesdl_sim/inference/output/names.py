@@ -15,6 +15,7 @@ from bayesdl_sim.utils.report.contrast import display_limits
 
 __all__ = [
     "BESIDE",
+    "CHANGEABLE",
     "FRINGES",
     "HYPERSTACK",
     "INFORMED",
@@ -33,6 +34,8 @@ ON_FRAMES = "MapsOnFrames.ome.zarr"
 INFORMED = "Informed.png"
 FRINGES = "Patterns.png"
 BESIDE = "Overview.png"
+# `tools.profile` draws it along a line that the user chooses; the result is finished all the same.
+CHANGEABLE = (PROFILE,)
 OVERVIEW = ("SR", "Aleatoric", "Epistemic", "Credibility")  # beside the wide field
 
 

@@ -80,12 +80,14 @@ class TiffPages:
     Args:
         folder: existing folder.
         layout: layout of the maps.
+        existing: they were made before; one that is missing is an error.
     """
 
-    def __init__(self, folder: Path, layout: PageLayout) -> None:
+    def __init__(self, folder: Path, layout: PageLayout, existing: bool = False) -> None:
         self.layout, self.files = layout, {}
         for name, plan in _plans(layout).items():
-            self.files[name] = PagedTiff(folder / name, plan.shape, plan.dtype, plan.tags)
+            shape = (plan.shape, plan.dtype, plan.tags)
+            self.files[name] = PagedTiff(folder / name, *shape, existing)
 
     @property
     def names(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,8 @@ def result_folders(
 ) -> list[Path]:
     """Where the results of each stack go: `save_path` itself, or a subfolder for each of several.
 
+    No two stacks have the same folder, on drives that do not tell small letters from capitals too.
+
     Args:
         stacks: the file or folder of each stack; one file may hold several.
         names: names of the stacks; None takes those of their files.
@@ -56,12 +59,7 @@ def result_folders(
         folders = [save_path]
     else:
         stems = list(names or [path.name if path.is_dir() else path.stem for path in stacks])
-        taken = [stem.casefold() for stem in stems]
-        # cell.tif and cell.mrc are two stacks: the ending keeps their results apart.
-        folders = [
-            save_path / (stem if taken.count(stem.casefold()) == 1 else _with_ending(stem, path))
-            for path, stem in zip(stacks, stems, strict=True)
-        ]
+        folders = [save_path / name for name in _unique_names(stacks, stems)]
     for source, folder in zip(stacks, folders, strict=True):
         source, outputs = source.resolve(), folder.resolve()
         if source == outputs or (outputs == source.parent and source.name in file_names()):
@@ -70,6 +68,24 @@ def result_folders(
                 "another save_path"
             )
     return folders
+
+
+def _unique_names(stacks: Sequence[Path], stems: Sequence[str]) -> list[str]:
+    """Names of the results, that of the stack where no other stack has it."""
+    counts = Counter(stem.casefold() for stem in stems)
+    taken, names = {stem for stem, count in counts.items() if count == 1}, []
+    for path, stem in zip(stacks, stems, strict=True):
+        name = stem
+        if counts[stem.casefold()] > 1:
+            # cell.tif and cell.mrc are two stacks: the ending keeps their results apart.
+            name = base = _with_ending(stem, path)
+            number = 1
+            while name.casefold() in taken:
+                number += 1
+                name = f"{base}_{number}"
+        taken.add(name.casefold())
+        names.append(name)
+    return names
 
 
 def _with_ending(stem: str, path: Path) -> str:

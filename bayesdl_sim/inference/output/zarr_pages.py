@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -44,15 +45,18 @@ class ZarrPages:
     Args:
         folder: existing folder.
         layout: layout of the maps.
+        existing: they were made before; one that is missing is an error.
     """
 
-    def __init__(self, folder: Path, layout: PageLayout) -> None:
-        self.layout = layout
+    def __init__(self, folder: Path, layout: PageLayout, existing: bool = False) -> None:
+        self.layout, self.stores = layout, {}
         fine = [name for name in layout.further if not MAPS[name].raw_grid]
         coarse = [name for name in layout.further if MAPS[name].raw_grid]
-        self.stores = {STORE: _Store(folder / STORE, layout, (*layout.channels, *fine), 1)}
-        if coarse:
-            self.stores[ON_FRAMES] = _Store(folder / ON_FRAMES, layout, tuple(coarse), 2)
+        channels = {STORE: (*layout.channels, *fine), ON_FRAMES: tuple(coarse)}
+        for name, coarser in ((STORE, 1), (ON_FRAMES, 2)):
+            if channels[name]:
+                arguments = (layout, channels[name], coarser, existing)
+                self.stores[name] = _Store(folder / name, *arguments)
 
     @property
     def names(self) -> list[str]:
@@ -106,13 +110,22 @@ class _Store:
     """One group of levels; level 0 is the map itself, each further one has means of 2x2."""
 
     def __init__(
-        self, path: Path, layout: PageLayout, channels: tuple[str, ...], coarser: int
+        self,
+        path: Path,
+        layout: PageLayout,
+        channels: tuple[str, ...],
+        coarser: int,
+        existing: bool,
     ) -> None:
         import zarr
 
         self.channels = channels
         sizes = _sizes(tuple(side // coarser for side in layout.size))
-        if not (path / "zarr.json").exists():
+        if not _is_whole(path):
+            if existing:
+                raise InputError(
+                    f"{path} is missing, though this run began it: delete its folder and run again"
+                )
             group = zarr.create_group(path, zarr_format=3, overwrite=True)
             for level, size in enumerate(sizes):
                 group.create_array(
@@ -133,6 +146,15 @@ class _Store:
         for level in self.levels:
             level[t, number, first : first + len(page)] = page
             page, first = halved(page), first // 2
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a store has all of its metadata; a group without attributes was cut off by a kill."""
+    try:
+        record = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return "ome" in record.get("attributes", {})
 
 
 def _sizes(size: tuple[int, ...]) -> list[tuple[int, int]]:

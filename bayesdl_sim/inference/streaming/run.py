@@ -7,7 +7,7 @@ the last of them; several processes may do a part of the time points each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
@@ -22,13 +22,15 @@ from bayesdl_sim.inference.large.overview import read_overview_maps, write_overv
 from bayesdl_sim.inference.large.point import TiledPoint
 from bayesdl_sim.inference.making import require_series, spectra_of
 from bayesdl_sim.inference.output.map_kinds import FACTS
-from bayesdl_sim.inference.output.names import result_names
-from bayesdl_sim.inference.output.pages import PageLayout, TiffPages, layout_of
+from bayesdl_sim.inference.output.names import CHANGEABLE, result_names
+from bayesdl_sim.inference.output.pages import TiffPages
 from bayesdl_sim.inference.output.result_files import write_pictures
 from bayesdl_sim.inference.output.zarr_pages import ZarrPages
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
-from bayesdl_sim.inference.settings import CHANGES, MISFIT, SHARP, MapSettings
+from bayesdl_sim.inference.settings import MISFIT, SHARP, MapSettings
+from bayesdl_sim.inference.streaming.arithmetic import with_precision_of
+from bayesdl_sim.inference.streaming.layout import series_layout, stored_layout
 from bayesdl_sim.inference.streaming.points import (
     PointMaker,
     first_result,
@@ -37,8 +39,17 @@ from bayesdl_sim.inference.streaming.points import (
 )
 from bayesdl_sim.inference.streaming.survey import Survey, survey_series
 from bayesdl_sim.utils.files import read_json, write_json
-from bayesdl_sim.utils.folders.finished import begun, complete, unfinished_folder
+from bayesdl_sim.utils.folders.finished import (
+    UNFINISHED,
+    begun,
+    complete,
+    is_complete,
+    is_finished,
+    require_own,
+    unfinished_folder,
+)
 from bayesdl_sim.utils.folders.journal import Journal, journal_entries
+from bayesdl_sim.utils.folders.presence import Presence
 
 if TYPE_CHECKING:
     from bayesdl_sim.inference.posterior import Posterior
@@ -57,9 +68,11 @@ class SeriesRun:
         posterior: the opened posterior.
         prepared: the series, its frames on the disk.
         folder: folder of the results.
-        identity: hash of input, options and members; work begun with another one is discarded.
+        identity: hash of input, options and members; work begun with another one is discarded,
+            unless a process is at work on it.
         maps, settings: see `Posterior.reconstruct`.
         form: format of the maps: tiff or zarr.
+        record: what the identity is a hash of, for messages.
 
     Raises:
         InputError: a map that this stack or these members cannot have.
@@ -74,12 +87,15 @@ class SeriesRun:
         maps: Sequence[str],
         settings: MapSettings,
         form: str = "tiff",
+        record: Mapping[str, Any] | None = None,
     ) -> None:
         posterior.require_maps(maps)
         require_series(posterior, prepared, maps)
         self.posterior, self.prepared, self.folder = posterior, prepared, folder
         self.identity, self.maps, self.settings = identity, maps, settings
+        self.record, self.partial = record, folder / UNFINISHED
         self.pages = ZarrPages if form == "zarr" else TiffPages
+        self._presence: Presence | None = None
 
     def has_begun(self) -> bool:
         """Whether an earlier run, or another process, has begun this very work."""
@@ -88,9 +104,38 @@ class SeriesRun:
     def begin(self, progress: Progress) -> None:
         """Surveys the series and makes its first time point, unless that has been done.
 
-        Only the process that owns the folder may do this.
+        Only the process that owns the folder may do this. From then on until `leave`, nobody can
+        discard the work.
+
+        Raises:
+            InputError: another process is at work on the folder with another identity.
         """
-        self.partial = unfinished_folder(self.folder, self.identity)
+        unfinished_folder(self.folder, self.identity, self.record)
+        self.take_part()
+        try:
+            self.posterior = with_precision_of(self.partial, self.posterior)
+            self._begin(progress)
+        except BaseException:
+            self.leave()
+            raise
+
+    def take_part(self) -> None:
+        """Takes part in work that was begun, as `begin` does; only for the owner of the folder."""
+        self.require_own()
+        self.leave()
+        self._presence = Presence(self.partial)
+
+    def leave(self) -> None:
+        """Ends this process's part: the work can be discarded by another run."""
+        if self._presence is not None:
+            self._presence.leave()
+        self._presence = None
+
+    def require_own(self) -> None:
+        """`InputError` if another run has discarded this work."""
+        require_own(self.folder, self.identity, self.record)
+
+    def _begin(self, progress: Progress) -> None:
         guess = self.posterior.inputs.first_guess
         all_patterns = guess or bool(set(self.maps) & {*MISFIT, *SHARP})
         self.survey: Survey = survey_series(self.prepared, self.partial, progress, all_patterns)
@@ -99,20 +144,22 @@ class SeriesRun:
             made = self.maker.make(0, self.partial / SCRATCH.format("first"), progress)
             result = made.overview if isinstance(made, TiledPoint) else made
             tolerance = result.facts["tolerance"]
-            layout = _layout(result, self.prepared, self.maps, tolerance)
+            layout = series_layout(result, self.prepared, self.maps, tolerance)
             fixed = {"structure": tolerance / self.settings.delta, "layout": asdict(layout)}
             fixed["fringe_share"] = result.fringe_share
-            pages = self.pages(self.partial, layout)
-            self._keep(pages, 0, made, "first")
+            if self.missing([0]):  # else a kill came before the next file
+                pages = self.pages(self.partial, layout)
+                self._keep(pages, 0, made, "first")
+                pages.close()
             (self.partial / SCRATCH.format("first")).unlink(missing_ok=True)
             write_json(self.partial / FIXED, fixed)
         stored = read_json(self.partial / FIXED)
         self.maker.structure, self.fringe_share = stored["structure"], stored["fringe_share"]
-        self.layout = _layout_of(stored["layout"])
+        self.layout = stored_layout(stored["layout"])
 
     def missing(self, numbers: Iterable[int] | None = None) -> list[int]:
         """The time points, all or some, that are not finished."""
-        done = {entry["t"] for entry in self._entries()}
+        done = self._entries()
         every = range(len(self.prepared)) if numbers is None else numbers
         return [t for t in every if t not in done]
 
@@ -122,16 +169,24 @@ class SeriesRun:
         Args:
             numbers: numbers of the time points.
             name: name of this part of the work, for its journal: no two processes share one.
+
+        Raises:
+            InputError: another run has discarded this work, or somebody has deleted it.
         """
+        if not self._is_open():
+            return
         # A scheduler that took a worker for dead may have given its part to another.
         with FileLock(self.partial / f"{name}.lock"):
-            missing = self.missing(numbers)
+            missing = self.missing(numbers) if self._is_open() else []
             if not missing:
                 return
-            pages = self.pages(self.partial, self.layout)
+            pages = self.pages(self.partial, self.layout, existing=True)
             for number, t in enumerate(missing, start=len(numbers) - len(missing) + 1):
                 scratch = self.partial / SCRATCH.format(name)
-                self._keep(pages, t, self.maker.make(t, scratch), name)
+                made = self.maker.make(t, scratch)
+                if not self._is_open():
+                    break
+                self._keep(pages, t, made, name)
                 scratch.unlink(missing_ok=True)
                 progress(number, len(numbers), "time points")
             pages.close()
@@ -139,11 +194,13 @@ class SeriesRun:
     def finish(self, facts: dict[str, Any] | None = None) -> Reconstruction:
         """Writes facts and pictures, and puts all files into their places.
 
+        Not after a kill that came while they took their places, see `settle`.
+
         Returns:
             The first time point, with the facts and the verdict of all.
         """
-        entries = sorted(self._entries(), key=lambda entry: entry["t"])
-        pages = self.pages(self.partial, self.layout)
+        entries = list(self._entries().values())
+        pages = self.pages(self.partial, self.layout, existing=True)
         channels, further, wide_field, halvings = self._shown(pages)
         result = first_result(self.survey, channels, further, wide_field, entries)
         verdicts = [verdict for entry in entries if (verdict := verdict_of(entry)) is not None]
@@ -157,18 +214,42 @@ class SeriesRun:
         pages.finish([entry["digest"] for entry in entries])
         write_json(self.partial / FACTS, stored | {"verdict": result.stored_verdict()})
         written = {path.name for path in self.partial.iterdir()} & result_names()
-        complete(self.folder, result_names(), FACTS, written)
+        self.leave()
+        complete(self.folder, result_names(), FACTS, written, CHANGEABLE)
         return result
+
+    def settle(self) -> bool:
+        """Whether all files were written before; they are then put into their places.
+
+        A kill, or a map that another program holds open, may have ended this half-way. Only the
+        process that owns the folder may do this.
+        """
+        if not is_complete(self.folder, self.identity):
+            return False
+        complete(self.folder, result_names(), FACTS, (), CHANGEABLE)
+        return True
 
     def numbers(self) -> dict[str, float]:
         """Means over the time points of what `facts.result_lines` prints."""
-        rows = [entry["numbers"] for entry in self._entries()]
+        rows = [entry["numbers"] for entry in self._entries().values()]
         names = dict.fromkeys(name for row in rows for name in row)
         columns = {name: [row[name] for row in rows if name in row] for name in names}
         return {name: sum(values) / len(values) for name, values in columns.items()}
 
-    def _entries(self) -> list[dict[str, Any]]:
-        return list(journal_entries(self.partial, POINTS.format("*")))
+    def _is_open(self) -> bool:
+        """Whether the work is still this one; False once another process has finished it."""
+        # In this order: what is finished is marked so before its hidden folder goes.
+        if self.has_begun():
+            return True
+        if is_finished(self.folder, self.identity):
+            return False
+        self.require_own()
+        return True
+
+    def _entries(self) -> dict[int, dict[str, Any]]:
+        """Time point -> its entry, in order; two processes may have made the same one."""
+        entries = {entry["t"]: entry for entry in journal_entries(self.partial, POINTS.format("*"))}
+        return dict(sorted(entries.items()))
 
     def _keep(
         self,
@@ -214,23 +295,3 @@ def _pages_of(result: Reconstruction) -> tuple[dict[str, NDArray], dict[str, NDA
     """Channels and further maps of a single time point, without the axis of time."""
     channels = {name: image[0] for name, image in result.channels.items()}
     return channels, {name: image[0] for name, image in result.further.items()}
-
-
-def _layout(
-    first: Reconstruction, prepared: PreparedStack, maps: Sequence[str], tolerance: float
-) -> PageLayout:
-    """What the files of the series are, by the first time point, which may be binned."""
-    times, (height, width) = len(prepared), prepared.field
-    layout = layout_of(first.channels, first.further, first.pixel_size_nm, times)
-    layout = replace(layout, size=(2 * height, 2 * width))
-    changes = dict.fromkeys((name for name in CHANGES if name in maps), times - 1)
-    limits = {"Change": (-4 * tolerance, 4 * tolerance), "Changed": (-1.0, 1.0)}
-    limits = {name: limits[name] for name in changes}
-    return replace(layout, further=layout.further | changes, limits=layout.limits | limits)
-
-
-def _layout_of(stored: dict[str, Any]) -> PageLayout:
-    """A layout as JSON gives it back."""
-    lists = ("size", "channels")
-    limits = {name: tuple(ends) for name, ends in stored["limits"].items()}
-    return PageLayout(**stored | {name: tuple(stored[name]) for name in lists} | {"limits": limits})

@@ -55,6 +55,12 @@ def test_another_file_is_not_written_into(tmp_path):
         PagedTiff(tmp_path / "a.tif", IMAGES.shape, np.float32, {})
 
 
+def test_a_file_that_was_begun_and_is_gone_is_not_made_again(tmp_path):
+    with pytest.raises(InputError, match=r"a\.tif is missing, though this run began it"):
+        PagedTiff(tmp_path / "a.tif", IMAGES.shape, np.float32, {}, existing=True)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("shape", "dtype"), [((4, 2, 16, 20), np.uint16), ((4, 2, 20, 16), np.float32)]
 )

@@ -4,12 +4,13 @@ import os
 
 import pytest
 
-from bayesdl_sim.utils.folders import staging
+from bayesdl_sim.utils.folders import finished, staging
 from bayesdl_sim.utils.folders.finished import (
     UNFINISHED,
     begun,
     complete,
     forget,
+    is_complete,
     is_finished,
     mark_finished,
     unfinished_folder,
@@ -85,5 +86,25 @@ def test_files_take_their_places_after_a_kill_at_any_of_them(kill, tmp_path, mon
             complete(tmp_path, NAMES, "facts.json", written)
         assert not (tmp_path / "facts.json").exists()
         assert not is_finished(tmp_path, "new")
+        assert is_complete(tmp_path, "new")
+        assert not is_complete(tmp_path, "another")
     complete(tmp_path, NAMES, "facts.json", written if kill is None else [])  # known by then
     check(tmp_path)
+
+
+def test_files_that_only_waited_for_their_places_are_discarded_when_the_work_begins_again(
+    tmp_path, monkeypatch
+):
+    prepared(tmp_path)
+    assert not is_complete(tmp_path, "new")
+    forget(tmp_path)
+    assert begun(tmp_path) == "new"  # half-done work is kept
+
+    def refused(source, target):
+        raise PermissionError
+
+    monkeypatch.setattr(finished, "take_place", refused)
+    with pytest.raises(PermissionError):
+        complete(tmp_path, NAMES, "facts.json", ["a.tif"])
+    forget(tmp_path)
+    assert begun(tmp_path) is None

@@ -11,11 +11,15 @@ import pytest
 import tifffile
 
 from bayesdl_sim.commands.many import cluster
-from bayesdl_sim.commands.many.cluster import Outcome, require_distributed
+from bayesdl_sim.commands.many.cluster import Handlers, Outcome, require_distributed
 from bayesdl_sim.commands.many.work import Job
 from bayesdl_sim.commands.testing.options import parse_args
+from bayesdl_sim.commands.testing.run import open_posterior, process_job, refuse_frames
+from bayesdl_sim.data.found_stacks import found_stacks
+from bayesdl_sim.inference.streaming import run as run_module
 from bayesdl_sim.utils.errors import InputError
-from tests.bayesdl_sim.commands.many.conftest import hashes
+from bayesdl_sim.utils.files import read_json
+from tests.bayesdl_sim.commands.many.conftest import command_line, hashes
 from tests.bayesdl_sim.commands.many.test_streamed import entry
 
 OPTIONS = ("--stream", "always")
@@ -99,6 +103,30 @@ def test_a_failed_chunk_fails_the_series_with_its_reason(tmp_path):
     job = Job(entry(3), tmp_path, True)
     assert cluster._finish(begun, chunks, job, None, None) == Outcome("read\n", "no memory")
     assert cluster._finish(Outcome("finished before\n"), [], job, None, None).failure is None
+
+
+def test_a_worker_whose_series_was_discarded_says_so(series, few_members, tmp_path, monkeypatch):
+    """Between two tasks no worker is at work: another run may discard the series."""
+    monkeypatch.setattr(run_module, "write_pictures", lambda *given: None)
+    handlers = Handlers(open_posterior, process_job, refuse_frames)
+    (stack,) = found_stacks(series)
+
+    def task(function, *given, delta):
+        line = command_line(series, tmp_path, few_members, *OPTIONS, "--delta", delta)
+        job = Job(stack, tmp_path / "movie", True)
+        before, after = given if given else ((), ())
+        return function(*before, job, parse_args(line), handlers, *after)
+
+    first = task(cluster._begin, delta="0.05")
+    assert task(cluster._points, (first,), (0, 2), delta="0.05").failure is None
+    second = task(cluster._begin, delta="0.1")
+    assert "unfinished work with other settings is discarded: delta" in second.lines
+    words = "the unfinished work of this run is gone, another run has begun"
+    assert words in task(cluster._points, (first,), (2, 5), delta="0.05").failure
+    assert words in task(cluster._finish, (first, []), (), delta="0.05").failure
+    assert task(cluster._points, (second,), (0, 5), delta="0.1").failure is None
+    assert "verdict" in task(cluster._finish, (second, []), (), delta="0.1").lines
+    assert len(read_json(tmp_path / "movie" / "prediction.json")["deviations_multiplied_by"]) == 5
 
 
 def test_a_fault_of_the_scheduler_is_one_line():

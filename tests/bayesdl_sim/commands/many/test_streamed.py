@@ -2,7 +2,6 @@
 
 import gc
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -17,12 +16,14 @@ import tifffile
 from bayesdl_sim.commands.many.streamed import is_streamed
 from bayesdl_sim.commands.testing.options import parse_args
 from bayesdl_sim.data.stacks import StackEntry
+from bayesdl_sim.inference import posterior as posterior_module
 from bayesdl_sim.inference.output.pages import TiffPages
 from bayesdl_sim.inference.streaming import run as run_module
 from bayesdl_sim.inference.streaming import survey as survey_module
 from bayesdl_sim.inference.streaming.points import PointMaker
 from bayesdl_sim.utils.errors import InputError
-from bayesdl_sim.utils.folders import finished, staging
+from bayesdl_sim.utils.folders import finished
+from bayesdl_sim.utils.folders.journal import journal_entries
 from tests.bayesdl_sim.commands.many.conftest import (
     ALL_MAPS,
     ROOT,
@@ -146,23 +147,61 @@ def test_the_survey_goes_on_too_and_patterns_are_estimated_once(
     assert hashes(tmp_path) == without_pictures(undisturbed)
 
 
+@pytest.mark.parametrize("form", ["tiff", "zarr"])
 def test_a_kill_while_the_files_take_their_places(
-    call, series, undisturbed, made, monkeypatch, tmp_path, plain
+    form, call, series, undisturbed, made, monkeypatch, tmp_path, plain, capsys
 ):
-    moves, real = [], os.replace
+    if form == "zarr":
+        pytest.importorskip("zarr")
+    options, moves, real = (*ALL_MAPS, "--format", form), [], finished.take_place
 
     def killed(source, target):
-        if Path(source).parent.name == finished.UNFINISHED:
-            moves.append(target)
-            if len(moves) == 9:
-                raise Killed
+        if target.name == "prediction.json":  # after all maps
+            raise Killed
+        moves.append(target.name)
         real(source, target)
 
-    monkeypatch.setattr(staging.os, "replace", killed)
+    monkeypatch.setattr(finished, "take_place", killed)
+    with pytest.raises(Killed):
+        call(series, tmp_path, *options)
+    assert {"tiff": "Channels.ome.tif", "zarr": "Maps.ome.zarr"}[form] in moves
+    assert not (tmp_path / "prediction.json").exists()
+    before = hashes(tmp_path)
+    monkeypatch.setattr(finished, "take_place", real)
+    call(series, tmp_path, *options)
+    assert made == [*range(TIMES)]  # nothing is made again
+    after = hashes(tmp_path)
+    assert before == {name: after[name] for name in before}
+    if form == "tiff":
+        assert after == without_pictures(undisturbed)
+    assert "finished before, but for the places of its files" in capsys.readouterr().out
+    call(series, tmp_path, *options, "--again")
+    assert made == [*range(TIMES)] * 2
+
+
+def test_the_first_time_point_counts_once_after_a_kill_behind_its_journal(
+    call, series, undisturbed, made, monkeypatch, tmp_path, plain
+):
+    real = run_module.write_json
+
+    def killed(path, payload):
+        if path.name == run_module.FIXED:
+            raise Killed
+        real(path, payload)
+
+    monkeypatch.setattr(run_module, "write_json", killed)
     with pytest.raises(Killed):
         call(series, tmp_path, *ALL_MAPS)
-    monkeypatch.setattr(staging.os, "replace", real)
+    journals = tmp_path / finished.UNFINISHED
+    assert [entry["t"] for entry in journal_entries(journals, "points-*.jsonl")] == [0]
+    monkeypatch.setattr(run_module, "write_json", real)
+    entries = []
+    at_the_second_point_once(
+        monkeypatch, lambda: entries.extend(journal_entries(journals, "points-*.jsonl"))
+    )
     call(series, tmp_path, *ALL_MAPS)
+    assert [entry["t"] for entry in entries] == [0]
+    assert made == [0, *range(TIMES)]
     assert hashes(tmp_path) == without_pictures(undisturbed)
 
 
@@ -209,6 +248,82 @@ def test_other_options_begin_again(call, series, made, monkeypatch, tmp_path, pl
 
 def _killed():
     raise Killed
+
+
+SHARED = ("--stream", "always", "--shard")
+OTHER = ("--delta", "0.1")
+
+
+def at_the_second_point_once(monkeypatch, act):
+    """Does something while the second time point is made for the first time."""
+    real, done = PointMaker.make, []
+
+    def make(self, t, *given):
+        if t == 1 and not done:
+            done.append(t)
+            act()
+        return real(self, t, *given)
+
+    monkeypatch.setattr(PointMaker, "make", make)
+
+
+def test_work_of_a_live_run_is_not_discarded_by_other_settings(
+    call, series, monkeypatch, tmp_path, plain
+):
+    words = r"another run is at work on this result with other settings: delta \(there .*, here 0.1"
+
+    def others():
+        for options in ((*SHARED, "2/2"), ("--stream", "never"), ("--again",)):
+            with pytest.raises(InputError, match=words):
+                call(series, tmp_path, *options, *OTHER)
+
+    at_the_second_point_once(monkeypatch, others)
+    for part in ("1/2", "2/2"):
+        call(series, tmp_path, *SHARED, part)
+    facts = json.loads((tmp_path / "prediction.json").read_text())
+    assert facts["delta"] != 0.1
+    assert len(facts["deviations_multiplied_by"]) == TIMES
+    assert tifffile.imread(tmp_path / "SR.tif").any(axis=(1, 2)).all()
+
+
+def test_a_run_whose_work_was_discarded_writes_nothing_more(
+    call, series, monkeypatch, tmp_path, plain, capsys
+):
+    """On a drive without locks nobody sees that a run is alive."""
+    call(series, tmp_path / "alone", "--stream", "always", *OTHER)
+    out = tmp_path / "out"
+    monkeypatch.setattr(finished, "is_at_work", lambda folder: False)
+    at_the_second_point_once(monkeypatch, lambda: call(series, out, *SHARED, "2/2", *OTHER))
+    words = (
+        r"work of this run is gone, another run has begun with other settings: delta \(there 0.1"
+    )
+    with pytest.raises(InputError, match=words):
+        call(series, out, *SHARED, "1/2")
+    assert "unfinished work with other settings is discarded: delta" in capsys.readouterr().out
+    call(series, out, *SHARED, "1/2", *OTHER)
+    assert hashes(out) == hashes(tmp_path / "alone")
+
+
+def test_every_part_takes_over_the_precision_of_the_first(
+    call, series, monkeypatch, tmp_path, plain, capsys
+):
+    """Which precision is faster is measured: equal calls may find unequal answers."""
+    found, choose = ["bf16"], posterior_module.choose_precision
+    monkeypatch.setattr(
+        posterior_module,
+        "choose_precision",
+        lambda name, device: choose(found[0] if name == "auto" else name, device),
+    )
+    auto = ("--precision", "auto", "--delta", "0.05")
+    call(series, tmp_path / "alone", "--stream", "always", *auto)
+    for part, found[0] in (("1/2", "bf16"), ("2/2", "fp32")):
+        call(series, tmp_path / "out", *SHARED, part, *auto)
+    assert "goes on in bf16, in which the series was begun" in capsys.readouterr().out
+    assert hashes(tmp_path / "out") == hashes(tmp_path / "alone")
+    facts = json.loads((tmp_path / "out" / "prediction.json").read_text())
+    assert facts["run"]["precision"] == "bf16"
+    call(series, tmp_path / "out", "--stream", "always", *auto)
+    assert "finished before" in capsys.readouterr().out
 
 
 def test_a_damaged_time_point_is_named(call, noisy, tmp_path, plain):

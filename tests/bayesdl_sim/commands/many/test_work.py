@@ -10,6 +10,8 @@ from bayesdl_sim.bayes.prediction import predict
 from bayesdl_sim.inference import reconstruction as reconstruction_module
 from bayesdl_sim.inference import series
 from bayesdl_sim.inference.output import result_files
+from bayesdl_sim.inference.streaming import run as run_module
+from bayesdl_sim.tools.profile import write_profile
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import read_json
 from tests.bayesdl_sim.commands.many.conftest import Killed, hashes
@@ -33,7 +35,8 @@ def predicted(monkeypatch):
     monkeypatch.setitem(
         series.CONVENTIONS, "total_variance", lambda *given: calls.append(1) or predict(*given)
     )
-    monkeypatch.setattr(result_files, "write_pictures", lambda *given: None)
+    for module in (result_files, run_module):
+        monkeypatch.setattr(module, "write_pictures", lambda *given: None)
     return calls
 
 
@@ -120,3 +123,20 @@ def test_a_failure_that_is_mended_is_forgotten(call, stacks, predicted, noisy, t
     call(stacks, out)
     assert not (out / "c" / ".failed.json").exists()
     assert ",failed," not in (out / "summary.csv").read_text()
+
+
+@pytest.mark.parametrize("stream", ["never", "always"])
+def test_a_profile_along_a_line_of_the_user_stays(stream, call, noisy, tmp_path, capsys):
+    tifffile.imwrite(tmp_path / "movie.tif", noisy(2)[:, :32, :40], photometric="minisblack")
+    out = tmp_path / "out"
+    call(tmp_path / "movie.tif", out, "--stream", stream)
+    before = (out / "Profile.png").read_bytes()
+    write_profile(out, (2.0, 3.0, 40.0, 60.0))
+    chosen = (out / "Profile.png").read_bytes()
+    assert chosen != before
+    call(tmp_path / "movie.tif", out, "--stream", stream)
+    assert "finished before" in capsys.readouterr().out
+    assert (out / "Profile.png").read_bytes() == chosen
+    (out / "SR.png").unlink()
+    call(tmp_path / "movie.tif", out, "--stream", stream)
+    assert "verdict" in capsys.readouterr().out  # made again

@@ -8,7 +8,7 @@ from bayesdl_sim.data.formats.tiff import read_tiff
 from bayesdl_sim.inference.output import result_files
 from bayesdl_sim.inference.output.map_kinds import FACTS, MAPS
 from bayesdl_sim.inference.output.names import file_names
-from bayesdl_sim.inference.output.result_files import write_results
+from bayesdl_sim.inference.output.result_files import result_folders, write_results
 from bayesdl_sim.utils.files import read_json
 
 FINE, RAW = (40, 48), (20, 24)
@@ -58,3 +58,25 @@ def test_what_an_earlier_run_left_is_removed(tmp_path):
     left = {path.name for path in tmp_path.iterdir()}
     images = {"SR.tif", "Channels.ome.tif", "Channels.tif"}
     assert left == images | {"SR.png", "Overview.png", "Profile.png", "report.html", FACTS}
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        (["a.tif", "b.tif"], ["a", "b"]),
+        (["a.mrc", "a.tif"], ["a_mrc", "a_tif"]),
+        (["a.mrc", "a.tif", "a_tif.tif"], ["a_mrc", "a_tif_2", "a_tif"]),
+        (["A.tif", "a.tif"], ["A_tif", "a_tif_2"]),
+        (["a.tif", "A.TIF", "a_TIF_2.dv"], ["a_tif", "A_TIF_3", "a_TIF_2"]),
+        (["x/a.tif", "y/a.tif", "z/a.tif"], ["a_tif", "a_tif_2", "a_tif_3"]),
+    ],
+)
+def test_no_two_stacks_share_a_folder(files, names, tmp_path):
+    folders = result_folders([tmp_path / name for name in files], tmp_path / "out")
+    assert [folder.name for folder in folders] == names
+    assert {folder.parent for folder in folders} == {tmp_path / "out"}
+
+
+def test_two_stacks_of_one_name_in_one_file_have_two_folders(tmp_path):
+    folders = result_folders([tmp_path / "a.czi"] * 2, tmp_path / "out", ["a_488", "a_488"])
+    assert [folder.name for folder in folders] == ["a_488_czi", "a_488_czi_2"]

@@ -140,3 +140,17 @@ def test_rows_come_to_lie_where_a_whole_page_would(tmp_path):
         for level in levels:
             np.testing.assert_array_equal(bands[level][:], whole[level][:])
     assert len(levels) == 2
+
+
+def test_a_store_is_made_again_only_while_the_work_begins(tmp_path):
+    limits = {"SR": (0.0, 1.0)}
+    layout = PageLayout(
+        times=1, size=(64, 64), channels=("SR",), further={}, pixel_nm=None, limits=limits
+    )
+    with pytest.raises(InputError, match=r"Maps\.ome\.zarr is missing, though this run began it"):
+        ZarrPages(tmp_path, layout, existing=True)
+    assert not list(tmp_path.iterdir())
+    zarr.create_group(tmp_path / "Maps.ome.zarr", zarr_format=3)  # a kill before its arrays
+    ZarrPages(tmp_path, layout).write(0, {"SR": np.ones((64, 64))}, {})
+    pages = ZarrPages(tmp_path, layout, existing=True)
+    assert (pages.first()["SR"] == 1).all()
