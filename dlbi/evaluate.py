@@ -19,7 +19,7 @@ from bayesdl_sim.dlbi.scoring.cases import SEED, STANDARD, cases_of, standard_ca
 from bayesdl_sim.dlbi.scoring.judging import Judged, judge, tables, write_pictures
 from bayesdl_sim.dlbi.simulation.spots import KERNELS
 from bayesdl_sim.dlbi.stages.baseline import CHOICES
-from bayesdl_sim.dlbi.stages.pipeline import DEFAULT_STAGE, Settings
+from bayesdl_sim.dlbi.stages.records import DEFAULT_STAGE, Settings
 from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.console.progress import counted
 from bayesdl_sim.utils.devices import choose_device, choose_precision

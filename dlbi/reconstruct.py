@@ -19,12 +19,7 @@ import torch
 from bayesdl_sim.dlbi.blinking import FINE
 from bayesdl_sim.dlbi.movies.reading import open_movie
 from bayesdl_sim.dlbi.stages.baseline import CHOICES, run_stages_or_baseline
-from bayesdl_sim.dlbi.stages.pipeline import (
-    DEFAULT_STAGE,
-    Prepared,
-    Settings,
-    StageResult,
-)
+from bayesdl_sim.dlbi.stages.records import DEFAULT_STAGE, Prepared, Settings, StageResult
 from bayesdl_sim.dlbi.stages.results import write_results
 from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.devices import choose_device, choose_precision
@@ -110,8 +105,8 @@ def _summary(prepared: Prepared, results: list[StageResult], pixel_size_nm: floa
     lines = [
         f"spots {width} wide ({source('fwhm_px')}), gain {calibration.gain:.3g} counts per "
         f"electron ({source('gain')}), background {results[0].facts['background_e']:.1f} e",
-        f"drift {(drift.total_px**2).sum() ** 0.5:.2f} px"
-        f"{', corrected' if drift.corrected else ''}",
+        f"drift {drift.length_px:.2f} px{' on a curve' * (drift.path_px is not None)}"
+        f"{', corrected' * drift.corrected}",
     ]
     times = ", ".join(f"{result.name} {result.seconds:.1f} s" for result in results)
     return "\n".join([*lines, *(f"note: {text}" for text in prepared.warnings), times])

@@ -12,10 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bayesdl_sim.dlbi.blinking import FINE
 from bayesdl_sim.dlbi.moments.calibration import calibrate
 from bayesdl_sim.dlbi.moments.deconvolution import density_of
 from bayesdl_sim.dlbi.moments.statistics import moments_of
 from bayesdl_sim.dlbi.movies.checks import check_moments
+from bayesdl_sim.dlbi.movies.reading import Movie
+from bayesdl_sim.dlbi.movies.survey import survey
 from bayesdl_sim.dlbi.network.features import (
     Features,
     chosen_frames,
@@ -67,7 +70,7 @@ def make_sample(
         counts = scene.movie.counts
         moments = moments_of(counts)
         try:
-            check_moments(moments)
+            check_moments(moments, survey(Movie.of(counts)))
             calibration = calibrate(moments)
             density = density_of(moments, calibration)
         except InputError:
@@ -183,7 +186,8 @@ def _random_crop(sample: Sample, size: int, generator: torch.Generator) -> Sampl
     left = int(torch.randint(0, width - size + 1, (), generator=generator))
     number = int(torch.randint(0, 8, (), generator=generator))
     cropped = crop_features(sample.features, top, left, size, size)
-    fine = sample.fluorophores[..., 8 * top : 8 * (top + size), 8 * left : 8 * (left + size)]
+    rows, columns = (slice(FINE * first, FINE * (first + size)) for first in (top, left))
+    fine = sample.fluorophores[..., rows, columns]
     return Sample(
         features=turned(cropped, number),
         fluorophores=turn(fine, number),

@@ -10,7 +10,8 @@ from scipy.ndimage import gaussian_filter
 
 from bayesdl_sim.data.formats.tiff_writer import write_map
 from bayesdl_sim.dlbi.blinking import FINE
-from bayesdl_sim.dlbi.stages.pipeline import Prepared, StageResult, facts_of
+from bayesdl_sim.dlbi.stages.preparing import facts_of
+from bayesdl_sim.dlbi.stages.records import Prepared, StageResult
 from bayesdl_sim.utils.files import write_json
 from bayesdl_sim.utils.folders.staging import staged
 from bayesdl_sim.utils.pictures import write_overview

@@ -9,7 +9,8 @@ from bayesdl_sim.dlbi.movies.reading import open_movie
 from bayesdl_sim.dlbi.network.posterior import SHIPPED, load_posterior
 from bayesdl_sim.dlbi.scoring.baselines import deconvolved_mean, mean_image
 from bayesdl_sim.dlbi.scoring.scores import calibration_error, truth_scores
-from bayesdl_sim.dlbi.stages.pipeline import Settings, run_stages
+from bayesdl_sim.dlbi.stages.pipeline import run_stages
+from bayesdl_sim.dlbi.stages.records import Settings
 from bayesdl_sim.utils.files import read_json
 
 ROOT = Path(__file__).resolve().parents[2]
