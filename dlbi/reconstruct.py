@@ -11,6 +11,7 @@ they are not given.
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from pathlib import Path
 
@@ -51,8 +52,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     for name in ("pixel_size_nm", "fwhm_nm", "gain", "members"):
         value = getattr(args, name)
-        if value is not None and not value > 0:
+        if value is not None and not (value > 0 and math.isfinite(value)):
             raise InputError(f"{name}: expected a positive number, found {value}")
+    if args.offset is not None and not math.isfinite(args.offset):
+        raise InputError(f"offset: expected a finite number, found {args.offset}")
     return args
 
 
@@ -102,9 +105,13 @@ def _summary(prepared: Prepared, results: list[StageResult], pixel_size_nm: floa
     def source(name: str) -> str:
         return "estimated" if name in calibration.estimated else "given"
 
+    background = f"background {results[0].facts['background_e']:.1f} e"
+    if calibration.read_noise_e is not None:
+        light = results[0].facts["background_light_e"]
+        background += f" ({light:.1f} e of light, read noise {calibration.read_noise_e:.1f} e)"
     lines = [
         f"spots {width} wide ({source('fwhm_px')}), gain {calibration.gain:.3g} counts per "
-        f"electron ({source('gain')}), background {results[0].facts['background_e']:.1f} e",
+        f"electron ({source('gain')}), {background}",
         f"drift {drift.length_px:.2f} px{' on a curve' * (drift.path_px is not None)}"
         f"{', corrected' * drift.corrected}",
     ]

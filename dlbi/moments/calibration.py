@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor
 
 from bayesdl_sim.dlbi.moments.imaging import Imaging, airy_imaging_of, imaging_of
 from bayesdl_sim.dlbi.moments.noise import noise_line
+from bayesdl_sim.dlbi.moments.plausibility import contradictions, require_possible
 from bayesdl_sim.dlbi.moments.spot_width import spot_width
 from bayesdl_sim.dlbi.moments.statistics import Moments
 from bayesdl_sim.dlbi.simulation.spots import FWHM_PER_SIGMA
@@ -33,7 +34,9 @@ class Calibration:
         airy_fwhm_px: full width at half maximum of Airy spots, camera pixels; None where Gaussians
             explain the movie as well.
         blinking: power of the blinking at low frequencies relative to the noise.
+        offset: counts of a dark pixel where it is given, else None.
         estimated: names of the quantities that were estimated and not given.
+        contradictions: sentences on given quantities that the movie contradicts.
     """
 
     gain: float
@@ -42,10 +45,19 @@ class Calibration:
     airy_fwhm_px: float | None
     blinking: float
     estimated: tuple[str, ...]
+    offset: float | None = None
+    contradictions: tuple[str, ...] = ()
 
     @property
     def fwhm_px(self) -> float:
         return self.airy_fwhm_px or FWHM_PER_SIGMA * self.sigma_px
+
+    @property
+    def read_noise_e(self) -> float | None:
+        """Standard deviation of the read noise in electrons; unknown without an offset."""
+        if self.offset is None:
+            return None
+        return max((self.offset - self.shift) / self.gain, 0.0) ** 0.5
 
     def imaging(self, shape: tuple[int, int]) -> Imaging:
         """The imaging model for a field of (H, W) camera pixels."""
@@ -65,34 +77,25 @@ def calibrate(
     offset: float | None = None,
     path: str = "movie",
 ) -> Calibration:
-    """Estimates every quantity that is not given.
+    """Estimates every quantity that is not given, and compares those that are with the movie.
 
     Args:
         fwhm_px: full width at half maximum of the spots, camera pixels.
         gain: counts per electron.
-        offset: counts of a dark pixel; with it the read noise follows from the noise line.
+        offset: counts of a dark pixel; the shift cannot be above it, and the variance of the noise
+            there is that of the read noise.
 
     Raises:
-        InputError: a movie without noise, or without blinking.
+        InputError: a movie without noise, or without blinking; impossible values.
     """
+    given = {"fwhm_px": fwhm_px, "gain": gain, "offset": offset}
+    require_possible(moments, given, path)
     spots = spot_width(moments)
     sigma, airy_fwhm = spots.sigma, spots.airy_fwhm
+    measured = _noise(moments, sigma)
     if fwhm_px is not None:
         sigma, airy_fwhm = fwhm_px / FWHM_PER_SIGMA, airy_fwhm and fwhm_px
-    slope, intercept = noise_line(moments, sigma)
-    estimated = [
-        name
-        for name, value in (("fwhm_px", fwhm_px), ("gain", gain), ("offset", offset))
-        if value is None
-    ]
-    if gain is not None:
-        # The line still has to pass through the centre of the measurements.
-        middle = float(moments.mean.mean())
-        intercept, slope = slope * middle + intercept - gain * middle, gain
-    if not slope > 0:
-        middle = float(moments.mean.mean() - moments.mean.min())
-        slope = max(intercept, 1e-12) / max(middle, 1e-12)
-        intercept -= slope * float(moments.mean.mean())
+    slope, shift = _noise(moments, sigma, gain, offset)
     # Frequencies that a spot passes, in all frames: the number of values that the estimate
     # averages.
     modes = moments.frames * moments.mean.numel() / (8 * np.pi * sigma**2)
@@ -103,11 +106,32 @@ def calibrate(
             f"noise, at least {least:.3f} expected): record a movie of a blinking fluorophore, or "
             "use a method for a still image"
         )
-    return Calibration(
+    calibration = Calibration(
         gain=slope,
-        shift=-intercept / slope,
+        shift=shift,
         sigma_px=sigma if fwhm_px is not None else spots.nearest,
         airy_fwhm_px=airy_fwhm,
         blinking=spots.blinking,
-        estimated=tuple(estimated),
+        offset=offset,
+        estimated=tuple(name for name, value in given.items() if value is None),
     )
+    usual_fwhm = spots.airy_fwhm or FWHM_PER_SIGMA * spots.nearest
+    found = {"fwhm_px": usual_fwhm, "gain": measured[0], "shift": measured[1]}
+    return replace(calibration, contradictions=contradictions(moments, calibration, found))
+
+
+def _noise(
+    moments: Moments, sigma: float, gain: float | None = None, offset: float | None = None
+) -> tuple[float, float]:
+    """Gain, and the counts (shift) where the noise vanishes, with the values that are given."""
+    slope, intercept = noise_line(moments, sigma, offset)
+    middle = float(moments.mean.mean())
+    if gain is not None:
+        # The line still has to pass through the centre of the measurements.
+        intercept, slope = slope * middle + intercept - gain * middle, gain
+    if not slope > 0:
+        above = middle - float(moments.mean.min())
+        slope = max(intercept, 1e-12) / max(above, 1e-12)
+        intercept -= slope * middle
+    shift = 0.0 - intercept / slope
+    return slope, shift if offset is None else min(shift, offset)

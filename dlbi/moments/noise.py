@@ -33,7 +33,7 @@ def living_pixels(mean: Tensor, variance: Tensor) -> Tensor:
     return variance > maximum(LEAST_NOISE * mean, LEAST_VARIANCE * variance.median())
 
 
-def noise_line(moments: Moments, sigma: float) -> tuple[float, float]:
+def noise_line(moments: Moments, sigma: float, offset: float | None = None) -> tuple[float, float]:
     """Gain and intercept of the noise, `variance = gain mean + intercept`, in counts.
 
     Measured at the frames' checkerboard frequencies, which optics hardly pass. The share of the
@@ -42,6 +42,8 @@ def noise_line(moments: Moments, sigma: float) -> tuple[float, float]:
 
     Args:
         sigma: standard deviation of the spots in camera pixels.
+        offset: counts of a dark pixel, where the variance is not negative: there it is that of the
+            read noise. None: not negative at the darkest pixel.
     """
     use = _usable(moments)[1:-1, 1:-1]
     mean = moments.mean[1:-1, 1:-1].double().numpy()[use]
@@ -49,7 +51,7 @@ def noise_line(moments: Moments, sigma: float) -> tuple[float, float]:
     leak = _checker_leak(sigma) ** 2
     noise = moments.noise.double().numpy()[use]
     noise = (noise - leak * blinking) / (1 - leak)
-    low = mean.min()
+    low = mean.min() if offset is None else offset
     design = np.stack([mean - low, np.ones_like(mean)], axis=1)
     weights = np.full(noise.shape, 1 / max(float(np.median(noise)), 1e-9))
     for _ in range(4):  # weights from the fit, independent of the noise of the data

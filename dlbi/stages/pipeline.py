@@ -84,9 +84,11 @@ def _moments_result(
         uncertainty = Imaging.crop(spread).numpy() / pulse
     else:  # not requested
         uncertainty = np.zeros_like(structure)
+    background, read_noise = float(density.background.mean()), prepared.calibration.read_noise_e
     facts = {
         "iterations": density.iterations,
-        "background_e": float(density.background.mean()),
+        "background_e": background,
+        "background_light_e": None if read_noise is None else background - read_noise**2,
         "pulse_e": density.pulse,
     }
     return StageResult(

@@ -50,16 +50,19 @@ def prepare(movie: Movie, settings: Settings) -> Prepared:
         calibration=calibration,
         frames=torch.cat(some_frames),
         stuck=seen.stuck,
-        warnings=warnings,
+        warnings=[*warnings, *calibration.contradictions],
     )
 
 
 def facts_of(prepared: Prepared) -> dict[str, Any]:
     """The estimated and the given quantities, for the record."""
     calibration, drift = prepared.calibration, prepared.drift
+    optics = asdict(calibration)
+    del optics["contradictions"]  # they are among the warnings
+    optics |= {"fwhm_px": calibration.fwhm_px, "read_noise_e": calibration.read_noise_e}
     return {
         "frames": prepared.moments.frames,
-        "calibration": {**asdict(calibration), "fwhm_px": calibration.fwhm_px},
+        "calibration": optics,
         "drift": {
             "total_px": [float(value) for value in drift.total_px],
             "error_px": drift.error_px,
