@@ -42,6 +42,7 @@ def three_b_result(movie: Movie, prepared: Prepared, settings: Settings) -> Stag
         structure=analysis.density,
         probability=-np.expm1(-analysis.density),
         uncertainty=np.sqrt(analysis.density),
+        uncertainty_is="standard deviation of the number of spots, if they were Poisson",
         seconds=time.process_time() - started,
         facts={"frames": len(frames), "passes": PASSES, "spots": list(analysis.counts)},
     )

@@ -23,6 +23,13 @@ from bayesdl_sim.dlbi.stages.records import Prepared, Settings, StageResult
 __all__ = ["Progress", "confirmed", "run_stages"]
 
 CONFIRMED = 0.02  # probability of occupation above which the light is not reduced
+# What the map of uncertainties is.
+OF_MOMENTS = (
+    "half the difference of the structures from the even and from the odd frames, which is the "
+    "standard error of their mean"
+)
+OF_NETWORK = "standard deviation of the structure between the members of the network"
+OF_BAYES = "width of the central 90 % of the number of fluorophores in the fine pixel"
 Progress = Callable[[str], None]
 
 
@@ -81,9 +88,9 @@ def _moments_result(
     structure = Imaging.crop(density.light).numpy() / pulse
     if alone:
         spread = half_difference(prepared.moments, prepared.calibration, density.iterations)
-        uncertainty = Imaging.crop(spread).numpy() / pulse
+        uncertainty, meaning = Imaging.crop(spread).numpy() / pulse, OF_MOMENTS
     else:  # not requested
-        uncertainty = np.zeros_like(structure)
+        uncertainty, meaning = np.zeros_like(structure), "not computed for this stage"
     background, read_noise = float(density.background.mean()), prepared.calibration.read_noise_e
     facts = {
         "iterations": density.iterations,
@@ -96,6 +103,7 @@ def _moments_result(
         structure=structure,
         probability=-np.expm1(-structure),
         uncertainty=uncertainty,
+        uncertainty_is=meaning,
         seconds=time.process_time() - started,
         facts=facts,
     )
@@ -113,6 +121,7 @@ def _network_result(
         structure=predicted.density.numpy(),
         probability=predicted.probability.numpy(),
         uncertainty=predicted.spread.numpy(),
+        uncertainty_is=OF_NETWORK,
         seconds=time.process_time() - started,
         facts={
             "members": members,
@@ -141,14 +150,16 @@ def _bayes_result(
         generator=torch.Generator().manual_seed(settings.seed),
         probability=before.probability,
     )
-    # Where the weight of the samples is zero, the network's maps are kept: its probability is
-    # calibrated, and its number of fluorophores is learned.
+    # Where the weight of the samples is zero, the network's structure is kept: its probability is
+    # calibrated, and its number of fluorophores is learned. The credible width then is that of its
+    # numbers.
     changed = refined.weight > 0
     return StageResult(
         name="bayes",
         structure=refined.density if changed else before.structure,
         probability=refined.probability if changed else before.probability,
-        uncertainty=refined.credible_width if changed else before.uncertainty,
+        uncertainty=refined.credible_width,
+        uncertainty_is=OF_BAYES,
         seconds=time.process_time() - started,
         facts={
             "frames": len(frames),
@@ -157,4 +168,5 @@ def _bayes_result(
             "held_out_emissions": refined.emissions,
             "held_out_gain_nats": refined.gain,
         },
+        draws=refined.draws,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,16 +78,19 @@ class StageResult:
         structure: fluorophores per fine pixel; of the moments stage, emissions of light in units
             of a pulse, since mean and variance do not determine how often a fluorophore emits.
         probability: probability that a fluorophore lies in the fine pixel.
-        uncertainty: uncertainty of the structure, in its units: half the difference of two halves
-            of the movie (moments), standard deviation between members (network), credible width
-            (bayes).
+        uncertainty: uncertainty of the structure, in its units.
+        uncertainty_is: what that map is, the same for every movie.
         seconds: CPU time that the stage took by itself, of all threads.
         facts: further values for the record.
+        draws: function of their number and a generator that draws numbers of fluorophores,
+            (n, 8H, 8W), from the posterior of the Bayesian stage; None of other stages.
     """
 
     name: str
     structure: NDArray[np.float32]
     probability: NDArray[np.float32]
     uncertainty: NDArray[np.float32]
+    uncertainty_is: str
     seconds: float
     facts: dict[str, Any]
+    draws: Callable[[int, np.random.Generator | torch.Generator], NDArray] | None = None

@@ -53,12 +53,16 @@ def write_results(
         "probability": gaussian_filter(last.probability, SHOWN_SIGMA),
         "uncertainty": gaussian_filter(last.uncertainty, SHOWN_SIGMA),
     }
-    stages = [{"stage": result.name, **result.facts} for result in results]
+    stages = [
+        {"stage": result.name, "uncertainty": result.uncertainty_is, **result.facts}
+        for result in results
+    ]
     facts = {
         **record,
         **facts_of(prepared),
         "pixel_size_nm": pixel_size_nm,
         "fine_pixel_size_nm": fine_nm,
+        "uncertainty": last.uncertainty_is,
         "stages": stages,
         "versions": provenance(),
     }

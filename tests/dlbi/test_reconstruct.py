@@ -47,6 +47,11 @@ def test_the_record_says_what_it_was_made_with(result):
     assert len(record["stages"][1]["members"][0]["sha256"]) == 64
     assert record["calibration"]["estimated"] == ["fwhm_px", "gain", "offset"]
     assert record["versions"]["torch"]
+    assert record["uncertainty"].startswith("standard deviation of the structure between the mem")
+    assert [stage["uncertainty"] for stage in record["stages"]] == [
+        "not computed for this stage",
+        record["uncertainty"],
+    ]
 
 
 def test_same_movie_same_bytes(result, movie_folder, untrained, tmp_path):

@@ -1,5 +1,7 @@
 """The stages together: each takes over where the one before it ends."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from bayesdl_sim.dlbi.movies.drift import measure_drift, shifted
 from bayesdl_sim.dlbi.movies.reading import Movie, open_movie
 from bayesdl_sim.dlbi.movies.survey import survey
+from bayesdl_sim.dlbi.stages import pipeline
 from bayesdl_sim.dlbi.stages.pipeline import confirmed, run_stages
 from bayesdl_sim.dlbi.stages.preparing import facts_of, prepare
 from bayesdl_sim.dlbi.stages.records import Settings
@@ -113,3 +116,22 @@ def test_a_saturated_movie_is_refused_although_it_drifts(movie):
     assert measure_drift(survey(Movie.of(clipped)).means).corrected
     with pytest.raises(InputError, match="% of the values are saturated"):
         prepare(Movie.of(clipped), Settings())
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.4])
+def test_the_uncertainty_of_the_bayesian_stage_is_one_thing(movie, untrained, monkeypatch, weight):
+    """It was another map where the weight of the samples came out as zero."""
+    refine, found = pipeline.refine, []
+
+    def refine_with_weight(*args, **options):
+        found.append(replace(refine(*args, **options), weight=weight))
+        return found[-1]
+
+    monkeypatch.setattr(pipeline, "refine", refine_with_weight)
+    _, (_, network, bayes) = run_stages(movie, Settings(members=untrained))
+    np.testing.assert_array_equal(bayes.uncertainty, found[0].credible_width)
+    assert bayes.uncertainty_is.startswith("width of the central 90 %")
+    kept = found[0].density if weight else network.structure
+    np.testing.assert_array_equal(bayes.structure, kept)
+    assert bayes.draws(2, np.random.default_rng(0)).shape == (2, 160, 192)
+    assert network.draws is None
