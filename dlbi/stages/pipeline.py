@@ -52,6 +52,8 @@ def run_stages(
         posterior = load_posterior(
             settings.members, settings.device, settings.dtype, settings.limit
         )
+        if posterior.note:
+            prepared = replace(prepared, warnings=[*prepared.warnings, posterior.note])
         features = features_of(prepared.moments, prepared.calibration, density, prepared.frames)
         predicted = posterior.predict(features)
         light = predicted.density * predicted.brightness_e
