@@ -67,7 +67,22 @@ def test_number_of_cases():
         evaluate.parse_args(["--save_path", "out", "--cases", "9"])
 
 
-@pytest.mark.parametrize("options", [["--crop", "200"], ["--scenes", "0"]])
-def test_impossible_trainings(options):
-    with pytest.raises(InputError, match="expected"):
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--crop", "200"], "crop: expected at most 48"),
+        (["--scenes", "0"], "scenes: expected a positive number"),
+        (["--width", "0"], "width: expected a positive number, found 0"),
+        (["--batch_size", "0"], "batch_size: expected a positive number"),
+        (["--lr", "0"], "lr: expected a positive number"),
+        (["--lr", "nan"], "lr: expected a positive number"),
+        (["--held_out", "-3"], "held_out: expected 0 or more, found -3"),
+        (["--dense", "-1"], "dense: expected 0 or more"),
+        (["--seed", "-1"], "seed: expected 0 or more"),
+        (["--steps", "-1"], "steps: expected 0 or more"),
+        (["--temperature", "nan"], "temperature: expected 0 or more"),
+    ],
+)
+def test_impossible_trainings(options, words):
+    with pytest.raises(InputError, match=words):
         train.parse_args(["--save_path", "out", *options])
