@@ -22,7 +22,8 @@ __all__ = [
 ]
 
 BLUR_NM = 80.0  # full width at half maximum at which a structure is compared with the truth
-BLURS = np.linspace(0.0, 1.25, 11)  # tried for the estimate, as shares of the truth's blur
+LARGEST_BLUR = 1.25  # of the estimate, as a share of the truth's
+BLURS = np.linspace(0.0, LARGEST_BLUR, 11)
 BINS = 15
 
 
@@ -40,8 +41,8 @@ def matched_blur(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The truth at 80 nm, and the estimate blurred to agree with it best.
 
-    The estimate has its own resolution: of a few Gaussians, the one with the highest correlation is
-    chosen, for all methods alike.
+    The estimate has its own resolution: of a few Gaussians, up to `LARGEST_BLUR` times that of the
+    truth, the one with the highest correlation is chosen, for all methods alike.
 
     Args:
         estimate, truth: (8H, 8W) on one grid.
