@@ -11,6 +11,7 @@ RSE), calibration of the probability, and seconds.
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 import torch
@@ -54,7 +55,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if not 1 <= args.cases <= len(STANDARD):
         raise InputError(f"cases: expected 1 to {len(STANDARD)}, found {args.cases}")
-    if not args.labelling > 0:
+    if not 0 < args.labelling < math.inf:
         raise InputError(f"labelling: expected a positive factor, found {args.labelling}")
     return args
 

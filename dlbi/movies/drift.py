@@ -46,17 +46,29 @@ class Drift:
         corrected: whether it is large and certain enough to be corrected.
         path_px: (n, 2) displacements of n blocks of frames from their average, where the movement
             is not uniform in time; else None.
+        scatter_px: largest distance between the displacements of two blocks.
     """
 
     total_px: NDArray[np.float64]
     error_px: float
     corrected: bool
     path_px: NDArray[np.float64] | None = None
+    scatter_px: float = 0.0
 
     @property
     def length_px(self) -> float:
         """Largest distance between two places of the sample."""
         return float(np.hypot(*self.total_px)) if self.path_px is None else _range(self.path_px)
+
+    @property
+    def warnings(self) -> list[str]:
+        """A sentence on displacements that are large, but not certain enough for a correction."""
+        if self.corrected or self.scatter_px <= LARGEST_PX:
+            return []
+        return [
+            f"parts of the movie seem displaced by up to {self.scatter_px:.1f} px from each other: "
+            "few emitting fluorophores can cause this, but so can a sample that shakes"
+        ]
 
     def at(self, frame: int, frames: int) -> NDArray[np.float64]:
         """Displacement (y, x) of a frame from the middle of the movie.
@@ -98,7 +110,9 @@ def measure_drift(means: Tensor, name: str = "movie") -> Drift:
     freedom = max(len(means) - 2, 1)
     error = float(np.sqrt((residual**2).sum() / freedom / (centred @ centred)))
     if len(means) == BLOCKS and _is_uneven(means, path, straight, name):
-        return Drift(total_px=slope, error_px=error, corrected=True, path_px=path)
+        return Drift(
+            total_px=slope, error_px=error, corrected=True, path_px=path, scatter_px=_range(path)
+        )
     length = float(np.hypot(*slope))
     certain = len(means) > 3 and length > max(LEAST_PX, SIGNIFICANCE * error)
     if certain and length > LARGEST_PX:
@@ -106,7 +120,7 @@ def measure_drift(means: Tensor, name: str = "movie") -> Drift:
             f"{name}: the sample drifts by {length:.1f} camera pixels, at most {LARGEST_PX:g} can "
             "be corrected: use a part of the movie, or align its frames first"
         )
-    return Drift(total_px=slope, error_px=error, corrected=certain)
+    return Drift(total_px=slope, error_px=error, corrected=certain, scatter_px=_range(path))
 
 
 def _displacements(means: Tensor) -> NDArray[np.float64] | None:
@@ -149,9 +163,9 @@ def _is_uneven(means: Tensor, path: NDArray, straight: NDArray, name: str) -> bo
     if steps.max() > LARGEST_STEP_PX:
         number = int(steps.argmax()) + 1
         raise InputError(
-            f"{name}: the sample jumps or shakes, by {steps.max():.1f} camera pixels between parts "
-            f"{number} and {number + 1} of {BLOCKS} of the movie, and only slow movements can be "
-            f"corrected: {advice}"
+            f"{name}: the sample jumps, shakes or moves too fast, {steps.max():.2f} camera pixels "
+            f"between parts {number} and {number + 1} of {BLOCKS} of the movie, at most "
+            f"{LARGEST_STEP_PX:g} can be corrected: {advice}"
         )
     if misfit > CERTAIN * at_rest and length > LEAST_UNCERTAIN_PX:
         raise InputError(

@@ -50,7 +50,7 @@ def prepare(movie: Movie, settings: Settings) -> Prepared:
         calibration=calibration,
         frames=torch.cat(some_frames),
         stuck=seen.stuck,
-        warnings=[*warnings, *calibration.contradictions],
+        warnings=[*warnings, *drift.warnings, *calibration.contradictions],
     )
 
 

@@ -62,6 +62,12 @@ def test_evaluate_needs_movies_with_truth(tmp_path):
         evaluate.main(["--data", str(tmp_path), "--save_path", str(tmp_path / "out")])
 
 
+@pytest.mark.parametrize("value", ["0", "-1", "inf", "nan"])
+def test_labelling_is_a_positive_factor(value):
+    with pytest.raises(InputError, match="labelling: expected a positive factor"):
+        evaluate.parse_args(["--save_path", "out", "--labelling", value])
+
+
 def test_number_of_cases():
     with pytest.raises(InputError, match="expected 1 to 8"):
         evaluate.parse_args(["--save_path", "out", "--cases", "9"])

@@ -1,11 +1,20 @@
 """Drift: measured, taken out, or refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from scipy.ndimage import shift
 
-from bayesdl_sim.dlbi.movies.drift import Drift, corrected, first_frames, measure_drift, shifted
+from bayesdl_sim.dlbi.movies.drift import (
+    LARGEST_PX,
+    Drift,
+    corrected,
+    first_frames,
+    measure_drift,
+    shifted,
+)
 from bayesdl_sim.dlbi.movies.reading import Movie
 from bayesdl_sim.dlbi.movies.survey import survey
 from bayesdl_sim.utils.errors import InputError
@@ -105,14 +114,22 @@ def test_a_drift_there_and_back_is_taken_out():
     [
         (6.0 * (np.arange(96) >= 12), r"moves by up to 5.8 camera pixels, at most 4"),
         (6.0 * (1 - np.abs(np.arange(96) - 48) / 48), "moves by up to 4.5 camera pixels"),
-        (2.0 * (np.arange(96) >= 48), "by 1.9 camera pixels between parts 4 and 5 of 8"),
-        (2.0 * np.sin(np.arange(96) / 8), "jumps or shakes"),
+        (2.0 * (np.arange(96) >= 48), r"fast, 1.9\d camera pixels between parts 4 and 5 of 8"),
+        (2.0 * np.sin(np.arange(96) / 8), "jumps, shakes or moves too fast"),
     ],
 )
 def test_jumps_and_shaking_are_refused(places, words):
     with pytest.raises(InputError, match=words) as caught:
         measure_drift(survey(moving(along_y(places))[0]).means, "cell.tif")
     assert str(caught.value).startswith("cell.tif: the sample ")
+
+
+def test_fast_shaking_is_mentioned_where_it_cannot_be_told_from_blinking():
+    drift = Drift(total_px=np.ones(2), error_px=3.0, corrected=False, scatter_px=24.0)
+    (warning,) = drift.warnings
+    assert warning.startswith("parts of the movie seem displaced by up to 24.0 px")
+    assert replace(drift, scatter_px=0.5).warnings == []
+    assert replace(drift, corrected=True).warnings == []
 
 
 def test_displacements_that_blinking_pretends_are_no_drift():
@@ -126,6 +143,7 @@ def test_displacements_that_blinking_pretends_are_no_drift():
     means += 20 + rng.standard_normal(means.shape)
     drift = measure_drift(torch.from_numpy(means.astype(np.float32)))
     assert not drift.corrected
+    assert bool(drift.warnings) == (drift.scatter_px > LARGEST_PX)
 
 
 def test_the_first_frames():
