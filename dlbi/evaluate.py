@@ -11,6 +11,7 @@ RSE), calibration of the probability, and seconds.
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 import torch
@@ -19,7 +20,7 @@ from bayesdl_sim.dlbi.scoring.cases import SEED, STANDARD, cases_of, standard_ca
 from bayesdl_sim.dlbi.scoring.judging import Judged, judge, tables, write_pictures
 from bayesdl_sim.dlbi.simulation.spots import KERNELS
 from bayesdl_sim.dlbi.stages.baseline import CHOICES
-from bayesdl_sim.dlbi.stages.pipeline import DEFAULT_STAGE, Settings
+from bayesdl_sim.dlbi.stages.records import DEFAULT_STAGE, Settings
 from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.console.progress import counted
 from bayesdl_sim.utils.devices import choose_device, choose_precision
@@ -54,7 +55,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if not 1 <= args.cases <= len(STANDARD):
         raise InputError(f"cases: expected 1 to {len(STANDARD)}, found {args.cases}")
-    if not args.labelling > 0:
+    if not 0 < args.labelling < math.inf:
         raise InputError(f"labelling: expected a positive factor, found {args.labelling}")
     return args
 

@@ -11,6 +11,7 @@ they are not given.
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from pathlib import Path
 
@@ -19,12 +20,7 @@ import torch
 from bayesdl_sim.dlbi.blinking import FINE
 from bayesdl_sim.dlbi.movies.reading import open_movie
 from bayesdl_sim.dlbi.stages.baseline import CHOICES, run_stages_or_baseline
-from bayesdl_sim.dlbi.stages.pipeline import (
-    DEFAULT_STAGE,
-    Prepared,
-    Settings,
-    StageResult,
-)
+from bayesdl_sim.dlbi.stages.records import DEFAULT_STAGE, Prepared, Settings, StageResult
 from bayesdl_sim.dlbi.stages.results import write_results
 from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.devices import choose_device, choose_precision
@@ -56,8 +52,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     for name in ("pixel_size_nm", "fwhm_nm", "gain", "members"):
         value = getattr(args, name)
-        if value is not None and not value > 0:
+        if value is not None and not (value > 0 and math.isfinite(value)):
             raise InputError(f"{name}: expected a positive number, found {value}")
+    if args.offset is not None and not math.isfinite(args.offset):
+        raise InputError(f"offset: expected a finite number, found {args.offset}")
     return args
 
 
@@ -107,11 +105,15 @@ def _summary(prepared: Prepared, results: list[StageResult], pixel_size_nm: floa
     def source(name: str) -> str:
         return "estimated" if name in calibration.estimated else "given"
 
+    background = f"background {results[0].facts['background_e']:.1f} e"
+    if calibration.read_noise_e is not None:
+        light = results[0].facts["background_light_e"]
+        background += f" ({light:.1f} e of light, read noise {calibration.read_noise_e:.1f} e)"
     lines = [
         f"spots {width} wide ({source('fwhm_px')}), gain {calibration.gain:.3g} counts per "
-        f"electron ({source('gain')}), background {results[0].facts['background_e']:.1f} e",
-        f"drift {(drift.total_px**2).sum() ** 0.5:.2f} px"
-        f"{', corrected' if drift.corrected else ''}",
+        f"electron ({source('gain')}), {background}",
+        f"drift {drift.length_px:.2f} px{' on a curve' * (drift.path_px is not None)}"
+        f"{', corrected' * drift.corrected}",
     ]
     times = ", ".join(f"{result.name} {result.seconds:.1f} s" for result in results)
     return "\n".join([*lines, *(f"note: {text}" for text in prepared.warnings), times])

@@ -11,6 +11,7 @@ grids) and parameters.json.
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import asdict
 from pathlib import Path
 
@@ -41,6 +42,26 @@ from bayesdl_sim.utils.folders.staging import remove_leftovers, results_folder, 
 
 __all__ = ["main", "parse_args", "write_movie"]
 
+POSITIVE = (
+    "movies",
+    "frames",
+    "fine_pixel_nm",
+    "fluorophores_per_px",
+    "fwhm_px",
+    "photons",
+    "gain",
+)
+# Least and largest value of the others. Widths that spread by more would be negative at times.
+RANGES = {
+    "density": (0.0, 1.0),
+    "width_jitter": (0.0, 0.5),
+    "photon_spread": (0.0, 3.0),
+    "background_fraction": (0.0, 1e4),
+    "offset": (0.0, 65535.0),
+    "read_noise": (0.0, 1e4),
+    "seed": (0, math.inf),
+}
+
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = CommandLine(
@@ -70,10 +91,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--read_noise", type=float, default=1.5, help="read noise, electrons")
     add("--seed", type=int, default=0, help="seed of everything")
     args = parser.parse_args(argv)
-    positive = ("movies", "frames", "fine_pixel_nm", "fluorophores_per_px", "fwhm_px", "photons")
-    for name in positive:
-        if not getattr(args, name) > 0:
+    for name in POSITIVE:
+        if not 0 < getattr(args, name) < math.inf:
             raise InputError(f"{name}: expected a positive number, found {getattr(args, name)}")
+    for name, (least, most) in RANGES.items():
+        value = getattr(args, name)
+        if value is not None and not least <= value <= most:
+            limits = f"{least:g} to {most:g}" if most < math.inf else f"at least {least:g}"
+            raise InputError(f"{name}: expected {limits}, found {value}")
     if min(args.size) < 8:
         raise InputError(f"size: expected at least 8 x 8 camera pixels, found {args.size}")
     return args

@@ -11,8 +11,10 @@ The paper's generator is trained as published, on movies alone.
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import asdict
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -31,8 +33,30 @@ from bayesdl_sim.utils.resume import load_progress, refuse_used_folder
 __all__ = ["main", "parse_args"]
 
 SCENE_SIZE = 48  # camera pixels
-HELD_OUT_SEED = 1  # added to the seed of the set: scenes that no step of training uses
+T = TypeVar("T")
 DENSE_SEED = 2  # added for scenes with dense labelling
+POSITIVE = (
+    "width",
+    "batch_size",
+    "lr",
+    "scenes",
+    "crop",
+    "draws",
+    "member_steps",
+    "frames",
+    "size",
+    "steps_per_epoch",
+)
+NOT_NEGATIVE = (
+    "seed",
+    "dense",
+    "held_out",
+    "steps",
+    "cooldown",
+    "temperature",
+    "pretraining",
+    "epoch",
+)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -71,9 +95,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--pretraining", type=int, default=2, help="epochs of squared errors alone")
     add("--epoch", type=int, default=40, help="epochs with all terms")
     args = parser.parse_args(argv)
-    for name in ("scenes", "crop", "draws", "member_steps", "frames", "size", "steps_per_epoch"):
-        if getattr(args, name) < 1:
-            raise InputError(f"{name}: expected a positive number, found {getattr(args, name)}")
+    for name in POSITIVE:
+        value = getattr(args, name)
+        if value is not None and not 0 < value < math.inf:
+            raise InputError(f"{name}: expected a positive number, found {value}")
+    for name in NOT_NEGATIVE:
+        if not 0 <= getattr(args, name) < math.inf:
+            raise InputError(f"{name}: expected 0 or more, found {getattr(args, name)}")
     if args.crop > SCENE_SIZE:
         raise InputError(f"crop: expected at most {SCENE_SIZE} pixels, found {args.crop}")
     return args
@@ -91,12 +119,12 @@ def _train(args: argparse.Namespace, folder: Path) -> None:
         settings = PaperSettings(
             frames=args.frames,
             size=args.size,
-            width=args.width or 64,
-            batch=args.batch_size or 8,
+            width=_given(args.width, 64),
+            batch=_given(args.batch_size, 8),
             steps_per_epoch=args.steps_per_epoch,
             pretraining=args.pretraining,
             epochs=args.epoch,
-            learning_rate=args.lr or 1e-4,
+            learning_rate=_given(args.lr, 1e-4),
             seed=args.seed,
         )
         print(f"generator in {fit_paper(settings, folder, choose_device(args.device))}")
@@ -106,32 +134,37 @@ def _train(args: argparse.Namespace, folder: Path) -> None:
     _train_moments(args, folder)
 
 
+def _given(value: T | None, default: T) -> T:
+    """The value of an option, or the default of this generator where it was left out."""
+    return default if value is None else value
+
+
 def _train_moments(args: argparse.Namespace, folder: Path) -> None:
     """Scenes, training, members, calibration."""
     torch.set_flush_denormal(True)  # faint pixels are full of them, and a step takes a third longer
     settings = TrainingSettings(
-        width=args.width or 32,
-        batch=args.batch_size or 4,
+        width=_given(args.width, 32),
+        batch=_given(args.batch_size, 4),
         crop=args.crop,
-        learning_rate=args.lr or 1.5e-3,
+        learning_rate=_given(args.lr, 1.5e-3),
         temperature=args.temperature,
         seed=args.seed,
     )
     progress = folder / PROGRESS
     if args.resume and progress.is_file():  # before a scene of another seed joins the set
         load_progress(progress, {}, asdict(settings))
-    scenes = writable_folder(args.set_dir or folder / "scenes")
+    scenes = writable_folder(_given(args.set_dir, folder / "scenes"))
     held_out = writable_folder(scenes / "held_out")
     first = args.seed + 1
     held_out_dense = round(args.held_out * args.dense / (args.scenes + args.dense))
     for place, seed, count, per_pixel in (
         (scenes, first, args.scenes, PER_PIXEL),
         (scenes, first + DENSE_SEED, args.dense, DENSE_PER_PIXEL),
-        (held_out, first + HELD_OUT_SEED, args.held_out - held_out_dense, PER_PIXEL),
-        (held_out, first + DENSE_SEED + HELD_OUT_SEED, held_out_dense, DENSE_PER_PIXEL),
+        (held_out, first, args.held_out - held_out_dense, PER_PIXEL),
+        (held_out, first + DENSE_SEED, held_out_dense, DENSE_PER_PIXEL),
     ):
         for number in counted(range(count), place.name, unit="scene"):
-            write_sample(place, seed, number, SCENE_SIZE, per_pixel)
+            write_sample(place, seed, number, SCENE_SIZE, per_pixel, held_out=place == held_out)
     device = choose_device(args.device)
     run = RunSettings(
         steps=args.steps,

@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.optimize import minimize, nnls
 from torch import Tensor
 
 from bayesdl_sim.dlbi.moments.imaging import Imaging, airy_imaging_of, imaging_of
+from bayesdl_sim.dlbi.moments.noise import noise_line
+from bayesdl_sim.dlbi.moments.plausibility import contradictions, require_possible
+from bayesdl_sim.dlbi.moments.spot_width import spot_width
 from bayesdl_sim.dlbi.moments.statistics import Moments
-from bayesdl_sim.dlbi.simulation.spots import AIRY_FWHM, FWHM_PER_SIGMA
+from bayesdl_sim.dlbi.simulation.spots import FWHM_PER_SIGMA
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["Calibration", "Spots", "calibrate", "noise_line", "spot_width"]
+__all__ = ["Calibration", "calibrate"]
 
-SIGMA_RANGE = (0.6, 3.0)  # camera pixels
-# Relative standard deviation of the width from emission to emission: usual, how well that is known,
-# and the largest.
-WIDTH_SPREAD, UNSURE_SPREAD, MOST_SPREAD = 0.05, 0.03, 0.1
-# Three widths in standard deviations, and their weights: exact for moments up to the fifth.
-NODES = ((-(3**0.5), 1 / 6), (0.0, 2 / 3), (3**0.5, 1 / 6))
-# The Gaussian that stands for spots of several widths has their transfer where that is exp(-3.5).
-NEAREST_AT = 3.5
-LOWEST_FREQUENCY = 0.04  # cycles per pixel; below, slow changes of the whole field dominate
-AIRY_MARGIN = 20.0  # nats by which Airy spots must explain the spectrum better than Gaussian ones
 LEAST_BLINKING = 0.05  # power of the blinking at low frequencies relative to the noise
-
 SIGNIFICANCE = 8.0  # standard errors by which the power of the blinking must exceed that
 
 
@@ -46,7 +34,9 @@ class Calibration:
         airy_fwhm_px: full width at half maximum of Airy spots, camera pixels; None where Gaussians
             explain the movie as well.
         blinking: power of the blinking at low frequencies relative to the noise.
+        offset: counts of a dark pixel where it is given, else None.
         estimated: names of the quantities that were estimated and not given.
+        contradictions: sentences on given quantities that the movie contradicts.
     """
 
     gain: float
@@ -55,10 +45,19 @@ class Calibration:
     airy_fwhm_px: float | None
     blinking: float
     estimated: tuple[str, ...]
+    offset: float | None = None
+    contradictions: tuple[str, ...] = ()
 
     @property
     def fwhm_px(self) -> float:
         return self.airy_fwhm_px or FWHM_PER_SIGMA * self.sigma_px
+
+    @property
+    def read_noise_e(self) -> float | None:
+        """Standard deviation of the read noise in electrons; unknown without an offset."""
+        if self.offset is None:
+            return None
+        return max((self.offset - self.shift) / self.gain, 0.0) ** 0.5
 
     def imaging(self, shape: tuple[int, int]) -> Imaging:
         """The imaging model for a field of (H, W) camera pixels."""
@@ -71,168 +70,6 @@ class Calibration:
         return (counts - self.shift) / self.gain
 
 
-def noise_line(moments: Moments, sigma: float) -> tuple[float, float]:
-    """Gain and intercept of the noise, `variance = gain mean + intercept`, in counts.
-
-    Measured at the frames' checkerboard frequencies, which optics hardly pass. The share of the
-    blinking that does pass follows from the width of the spots, and is subtracted.
-
-    Args:
-        sigma: standard deviation of the spots in camera pixels.
-    """
-    mean = moments.mean[1:-1, 1:-1].double().numpy().ravel()
-    blinking = (moments.variance - moments.lag)[1:-1, 1:-1].double().numpy().ravel()
-    leak = _checker_leak(sigma) ** 2
-    noise = moments.noise.double().numpy().ravel()
-    noise = (noise - leak * blinking) / (1 - leak)
-    low = mean.min()
-    design = np.stack([mean - low, np.ones_like(mean)], axis=1)
-    weights = np.full(noise.shape, 1 / max(float(np.median(noise)), 1e-9))
-    for _ in range(4):  # weights from the fit, independent of the noise of the data
-        (slope, floor), _ = nnls(design * weights[:, None], noise * weights)
-        expected = np.maximum(slope * (mean - low) + floor, 1e-12)
-        weights = 1 / (expected + leak * np.maximum(blinking, 0))
-    return float(slope), float(floor - slope * low)
-
-
-def _checker_leak(sigma: float) -> float:
-    """Power of a spot behind the filter (1, -2, 1) over that before it, white noise set to 1."""
-    frequency = (np.arange(512) + 0.5) / 1024
-    passed = (2 - 2 * np.cos(2 * np.pi * frequency)) ** 2 / 6
-    power = sum(
-        weight * _aliased_power(frequency, width) for width, weight in _widths(sigma, WIDTH_SPREAD)
-    )
-    return float((passed * power).sum() / power.sum())
-
-
-class Spots(NamedTuple):
-    """Estimates of the spots from the spectrum of a movie's fluctuations.
-
-    Attributes:
-        sigma: standard deviation of the usual Gaussian spot, camera pixels.
-        spread: relative standard deviation of it, from emission to emission.
-        blinking: power of the blinking at low frequencies over that of the noise.
-        airy_fwhm: full width of Airy spots, camera pixels; None where Gaussians do as well.
-    """
-
-    sigma: float
-    spread: float
-    blinking: float
-    airy_fwhm: float | None
-
-    @property
-    def nearest(self) -> float:
-        """Standard deviation of the one Gaussian that is nearest to spots of all widths.
-
-        The mean of their transfer functions at a frequency where the usual one is `exp(-a)` is
-        `exp(-a (1 + s^2) + 2 a^2 s^2)` for a spread s: high frequencies pass by the narrow spots.
-        """
-        return self.sigma * (1 + self.spread**2 * (1 - 2 * NEAREST_AT)) ** 0.5
-
-
-def spot_width(moments: Moments) -> Spots:
-    """Width and shape of the spots from the spectrum of the frames' differences.
-
-    Fluorophores blink independently, so the expected power of their fluctuations is that of a
-    single spot whatever the structure: `P(k) = A |h(k)|^2 + N`. `h` is a Gaussian or an Airy spot,
-    integrated over pixels, with its aliases; its width, A and N maximise the Whittle likelihood.
-    The width of Gaussians differs from emission to emission, by a spread that is fitted, too: at
-    high frequencies the narrow ones dominate.
-    """
-    height, width = moments.mean.shape
-    rows, columns = np.fft.fftfreq(height), np.fft.rfftfreq(width)
-    use = np.hypot(rows[:, None], columns[None]) >= LOWEST_FREQUENCY
-    power = np.maximum(moments.spectrum.double().numpy()[use], 1e-30)
-
-    def gaussian(sigma: float, spread: float) -> NDArray:
-        return _gaussian_power(rows, columns, sigma, spread)[use]
-
-    def airy(sigma: float, _: float) -> NDArray:
-        return _airy_power(rows, columns, sigma * FWHM_PER_SIGMA)[use]
-
-    # Frames are compared with their neighbours: half as many differences are independent.
-    independent = moments.frames / 2
-    loss, (amplitude, noise, sigma, spread) = _whittle_fit(
-        power, independent, gaussian, (0.8, 1.3, 1.9)
-    )
-    airy_loss, (_, _, airy_sigma, _) = _whittle_fit(power, independent, airy, (1.06 * sigma,))
-    gained = (loss - airy_loss) * independent
-    # The Hann window blurs the spectrum by a variance of 1 / (3 n^2) along each axis.
-    blurred = 1 / (2 * sigma**2) - 4 * np.pi**2 / 3 * (height**-2.0 + width**-2.0) / 2
-    sigma = min((2 * blurred) ** -0.5, SIGMA_RANGE[1]) if blurred > 0 else SIGMA_RANGE[1]
-    return Spots(
-        float(sigma),
-        float(spread),
-        float(amplitude / noise),
-        float(airy_sigma * FWHM_PER_SIGMA) if gained > AIRY_MARGIN else None,
-    )
-
-
-def _whittle_fit(
-    power: NDArray,
-    independent: float,
-    spot: Callable[[float, float], NDArray],
-    widths: tuple[float, ...],
-) -> tuple[float, NDArray]:
-    """The least sum of `log P + power / P`, and A, N, width and spread of `P = A spot + N`.
-
-    Args:
-        independent: number of spectra that the power is the mean of.
-        spot: of the width and of its spread, for which a Gaussian prior counts.
-        widths: to start from.
-    """
-
-    def loss(parameters: NDArray) -> float:
-        amplitude, noise, width = np.exp(parameters[:3])
-        expected = amplitude * spot(width, parameters[3]) + noise
-        off = (parameters[3] - WIDTH_SPREAD) / UNSURE_SPREAD
-        prior = 0.5 * off**2 / (independent * len(power))
-        return float(np.mean(np.log(expected) + power / expected)) + prior
-
-    noise, best = np.quantile(power, 0.1), None
-    bounds = [(-60, 60), (-60, 60), tuple(np.log(SIGMA_RANGE)), (0.0, MOST_SPREAD)]
-    for width in widths:
-        start = np.log([max(np.quantile(power, 0.98) - noise, 0.01 * noise), noise, width])
-        start = np.append(start, WIDTH_SPREAD)
-        fit = minimize(loss, start, method="L-BFGS-B", bounds=bounds)
-        best = fit if best is None or fit.fun < best.fun else best
-    return best.fun * len(power), np.append(np.exp(best.x[:3]), best.x[3])
-
-
-def _gaussian_power(rows: NDArray, columns: NDArray, sigma: float, spread: float) -> NDArray:
-    """|h|^2 (h, w) of pixel-integrated Gaussians, averaged over widths of that relative spread."""
-    power = np.zeros((len(rows), len(columns)))
-    for width, weight in _widths(sigma, spread):
-        power += weight * np.outer(_aliased_power(rows, width), _aliased_power(columns, width))
-    return power
-
-
-def _widths(sigma: float, spread: float) -> list[tuple[float, float]]:
-    """Standard deviations of a few spots and their weights, which stand for all of a spread."""
-    return [(sigma * (1 + spread * node), weight) for node, weight in NODES]
-
-
-def _aliased_power(frequency: NDArray, sigma: float) -> NDArray:
-    """|h|^2 of a pixel-integrated Gaussian, summed over the aliases of the camera's sampling."""
-    shifted = frequency[:, None] + np.arange(-2, 3)[None]
-    power = np.exp(-4 * (np.pi * sigma * shifted) ** 2)
-    return (power * np.sinc(shifted) ** 2).sum(axis=1)
-
-
-def _airy_power(rows: NDArray, columns: NDArray, fwhm: float) -> NDArray:
-    """|h|^2 (h, w) of a pixel-integrated Airy spot, summed over the nearest aliases.
-
-    Its Fourier transform is `2/pi (acos v - v sqrt(1 - v^2))`, v the frequency over the cut-off.
-    """
-    cutoff, power = AIRY_FWHM / (np.pi * fwhm), np.zeros((len(rows), len(columns)))
-    for y in (rows[:, None] + alias for alias in (-1, 0, 1)):
-        for x in (columns[None] + alias for alias in (-1, 0, 1)):
-            v = np.minimum(np.hypot(y, x) / cutoff, 1.0)
-            passed = 2 / np.pi * (np.arccos(v) - v * np.sqrt(1 - v**2))
-            power += (passed * np.sinc(y) * np.sinc(x)) ** 2
-    return power
-
-
 def calibrate(
     moments: Moments,
     fwhm_px: float | None = None,
@@ -240,34 +77,25 @@ def calibrate(
     offset: float | None = None,
     path: str = "movie",
 ) -> Calibration:
-    """Estimates every quantity that is not given.
+    """Estimates every quantity that is not given, and compares those that are with the movie.
 
     Args:
         fwhm_px: full width at half maximum of the spots, camera pixels.
         gain: counts per electron.
-        offset: counts of a dark pixel; with it the read noise follows from the noise line.
+        offset: counts of a dark pixel; the shift cannot be above it, and the variance of the noise
+            there is that of the read noise.
 
     Raises:
-        InputError: a movie without noise, or without blinking.
+        InputError: a movie without noise, or without blinking; impossible values.
     """
+    given = {"fwhm_px": fwhm_px, "gain": gain, "offset": offset}
+    require_possible(moments, given, path)
     spots = spot_width(moments)
     sigma, airy_fwhm = spots.sigma, spots.airy_fwhm
+    measured = _noise(moments, sigma)
     if fwhm_px is not None:
         sigma, airy_fwhm = fwhm_px / FWHM_PER_SIGMA, airy_fwhm and fwhm_px
-    slope, intercept = noise_line(moments, sigma)
-    estimated = [
-        name
-        for name, value in (("fwhm_px", fwhm_px), ("gain", gain), ("offset", offset))
-        if value is None
-    ]
-    if gain is not None:
-        # The line still has to pass through the centre of the measurements.
-        middle = float(moments.mean.mean())
-        intercept, slope = slope * middle + intercept - gain * middle, gain
-    if not slope > 0:
-        middle = float(moments.mean.mean() - moments.mean.min())
-        slope = max(intercept, 1e-12) / max(middle, 1e-12)
-        intercept -= slope * float(moments.mean.mean())
+    slope, shift = _noise(moments, sigma, gain, offset)
     # Frequencies that a spot passes, in all frames: the number of values that the estimate
     # averages.
     modes = moments.frames * moments.mean.numel() / (8 * np.pi * sigma**2)
@@ -278,11 +106,32 @@ def calibrate(
             f"noise, at least {least:.3f} expected): record a movie of a blinking fluorophore, or "
             "use a method for a still image"
         )
-    return Calibration(
+    calibration = Calibration(
         gain=slope,
-        shift=-intercept / slope,
+        shift=shift,
         sigma_px=sigma if fwhm_px is not None else spots.nearest,
         airy_fwhm_px=airy_fwhm,
         blinking=spots.blinking,
-        estimated=tuple(estimated),
+        offset=offset,
+        estimated=tuple(name for name, value in given.items() if value is None),
     )
+    usual_fwhm = spots.airy_fwhm or FWHM_PER_SIGMA * spots.nearest
+    found = {"fwhm_px": usual_fwhm, "gain": measured[0], "shift": measured[1]}
+    return replace(calibration, contradictions=contradictions(moments, calibration, found))
+
+
+def _noise(
+    moments: Moments, sigma: float, gain: float | None = None, offset: float | None = None
+) -> tuple[float, float]:
+    """Gain, and the counts (shift) where the noise vanishes, with the values that are given."""
+    slope, intercept = noise_line(moments, sigma, offset)
+    middle = float(moments.mean.mean())
+    if gain is not None:
+        # The line still has to pass through the centre of the measurements.
+        intercept, slope = slope * middle + intercept - gain * middle, gain
+    if not slope > 0:
+        above = middle - float(moments.mean.min())
+        slope = max(intercept, 1e-12) / max(above, 1e-12)
+        intercept -= slope * middle
+    shift = 0.0 - intercept / slope
+    return slope, shift if offset is None else min(shift, offset)

@@ -204,9 +204,11 @@ def density_of(
     kept_at = (EARLY, min(MIDDLE, iterations))
     solution, solutions = richardson_lucy(evidence, iterations, background, kept_at)
     if not bool(solution.light.isfinite().all()):
+        names = [name.replace("fwhm_px", "fwhm_nm") for name in calibration.estimated]
+        advice = f"give {' or '.join(names)} in place of what was estimated from the movie"
         raise InputError(
-            f"{path}: the estimate of the density has no finite values; give --fwhm_nm, --gain or "
-            "--offset in place of what was estimated from the movie"
+            f"{path}: the estimate of the density has no finite values; "
+            f"{advice if names else 'check fwhm_nm, gain and offset'}"
         )
     early, middle = (solutions[number].light for number in kept_at)
     return Density(

@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from torch import Tensor, maximum
+from torch import Tensor
 
 from bayesdl_sim.dlbi.moments.calibration import Calibration
 from bayesdl_sim.dlbi.moments.imaging import Imaging
+from bayesdl_sim.dlbi.moments.noise import living_pixels
 from bayesdl_sim.dlbi.moments.statistics import Moments
 
 __all__ = ["TINY", "Evidence", "Fluctuation", "evidence_of"]
 
 TINY = 1e-8
-# Variance of a living pixel, relative to its shot noise and to the median of all pixels.
-LEAST_NOISE, LEAST_VARIANCE = 0.2, 1e-3
 
 
 class Fluctuation(NamedTuple):
@@ -59,7 +58,7 @@ def evidence_of(
     mean = calibration.electrons(moments.mean).clamp(min=TINY)
     scale = calibration.gain**2
     variance = (moments.variance / scale).clamp(min=TINY)
-    alive = variance > maximum(LEAST_NOISE * mean, LEAST_VARIANCE * variance.median())
+    alive = living_pixels(mean, variance)
     fluctuations = []
     for image, spread in ((variance - mean, 2.0), (moments.lag / scale, 1.0)):
         if share > 0 and image.mean() > 0:

@@ -40,8 +40,6 @@ class Moments:
             the differences of frames), (H - 2, W - 2).
         spectrum: (H, W // 2 + 1) power of the windowed differences of neighbouring frames, per
             pixel and frame, half plane of `rfft2`; white noise of unit variance has the value 1.
-        brightest: largest value of the movie.
-        saturated: share of the values that equal the largest.
     """
 
     frames: int
@@ -54,8 +52,6 @@ class Moments:
     skewness: Tensor
     noise: Tensor
     spectrum: Tensor
-    brightest: float
-    saturated: float
 
 
 class MomentSums:
@@ -74,7 +70,6 @@ class MomentSums:
         self._noise = torch.zeros((shape[0] - 2, shape[1] - 2), **zeros)
         self._spectrum = torch.zeros((shape[0], shape[1] // 2 + 1), **zeros)
         self._differences = 0
-        self._top, self._top_count = -torch.inf, 0
         window = torch.hann_window(shape[0] + 2)[1:-1, None] * torch.hann_window(shape[1] + 2)[1:-1]
         self._window = window / window.square().mean().sqrt()
 
@@ -123,8 +118,6 @@ class MomentSums:
             skewness=central[4].float(),
             noise=(self._noise / differences / (2 * CHECKER)).float(),
             spectrum=(self._spectrum / differences / 2 / self._window.numel()).float(),
-            brightest=float(self._top),
-            saturated=self._top_count / (self._frames * self._window.numel()),
         )
 
     def _take_block(self) -> None:
@@ -138,10 +131,6 @@ class MomentSums:
             self._turns[half] += run.sum(0, dtype=torch.float64)
             self._turn_frames[half] += len(run)
         self._frames += len(block)
-        top = block.max()
-        if top > self._top:
-            self._top, self._top_count = top, 0
-        self._top_count += int((block == self._top).sum())
         if len(block) >= 2:
             self._take_differences(block)
         if len(block) >= 3:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from bayesdl_sim.dlbi.moments.statistics import Moments
+from bayesdl_sim.dlbi.movies.survey import Survey
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["check_moments"]
@@ -13,10 +16,15 @@ FULL_SCALES = tuple(2**bits - 1 for bits in (8, 10, 11, 12, 14, 15, 16))
 ROUNDING = 1e-11
 MOST_SATURATED = 1e-3  # share of values at the end of the camera's range
 FEWEST_LEARNED = 20  # frames; the shipped members were trained on 20 to 400
+MOST_NAMED = 4  # faulty pixels that are named by row and column
 
 
-def check_moments(moments: Moments, name: str = "movie") -> list[str]:
+def check_moments(moments: Moments, seen: Survey, name: str = "movie") -> list[str]:
     """Refuses a movie that is constant or saturated; returns warnings on borderline values.
+
+    Args:
+        moments: of the frames, corrected for drift.
+        seen: of the frames as recorded; a correction changes the values at the camera's limit.
 
     Raises:
         InputError: nothing changes in the movie, or too many values are at the camera's limit.
@@ -26,15 +34,24 @@ def check_moments(moments: Moments, name: str = "movie") -> list[str]:
         raise InputError(
             f"{name}: {what}, but a movie of a blinking sample was expected: check what was saved"
         )
-    share, top = moments.saturated, moments.brightest
+    share, top = seen.saturated, seen.brightest
     if top in FULL_SCALES and share > MOST_SATURATED:
         raise InputError(
-            f"{name}: {100 * share:.1f} % of the values are saturated (at {top:.0f} counts), at "
-            f"most {100 * MOST_SATURATED:g} % expected: lower the exposure or the gain"
+            f"{name}: more than {100 * MOST_SATURATED:g} % of the values are saturated "
+            f"({100 * share:.3g} %, at {top:.0f} counts): lower the exposure or the gain"
         )
     warnings = []
     if top in FULL_SCALES and share > 0 and moments.frames * moments.mean.numel() * share > 1:
-        warnings.append(f"{100 * share:.3f} % of the values are saturated (at {top:.0f} counts)")
+        warnings.append(f"{100 * share:.2g} % of the values are saturated (at {top:.0f} counts)")
+    if bool(seen.stuck.any()):
+        warnings.append(
+            f"{_named(seen.stuck)} the same value in all frames: filled from the neighbours"
+        )
+    elif seen.constant > 0:
+        warnings.append(
+            f"{100 * seen.constant:.2g} % of the pixels hold the same value in all frames: no "
+            "structure can be seen there"
+        )
     if moments.frames < FEWEST_LEARNED:
         warnings.append(
             f"{moments.frames} frames are too few to tell blinking from other changes (at least "
@@ -42,3 +59,13 @@ def check_moments(moments: Moments, name: str = "movie") -> list[str]:
             "for test.py"
         )
     return warnings
+
+
+def _named(stuck: Tensor) -> str:
+    """Subject and verb of a sentence on the faulty pixels; rows and columns count from 1."""
+    places = (stuck.nonzero() + 1).tolist()
+    named = "; ".join(f"row {row}, column {column}" for row, column in places[:MOST_NAMED])
+    more = " and more" if len(places) > MOST_NAMED else ""
+    if len(places) == 1:
+        return f"1 pixel ({named}) holds"
+    return f"{len(places)} pixels ({named}{more}) hold"

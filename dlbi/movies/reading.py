@@ -43,34 +43,46 @@ class Movie:
     counts: Tensor | None = None
 
     def pieces(self) -> Iterator[Tensor]:
-        """The frames, (n, H, W) float32, at most `PIECE` of them at a time.
+        """The frames, (n, H, W) float32, `PIECE` of them at a time, the last time what is left.
 
         Raises:
             InputError: a truncated file, or values that are not finite.
         """
+        for frames in self._stored():
+            if not bool(frames.isfinite().all()):
+                raise InputError(f"{self.name} holds values that are not finite (NaN or infinity)")
+            yield frames
+
+    def _stored(self) -> Iterator[Tensor]:
+        """The same without any check."""
         if self.counts is not None:
-            yield from self.counts.float().split(PIECE)
+            yield from (frames.float() for frames in self.counts.split(PIECE))
             return
         waiting: list[np.ndarray] = []
         for file in self.files:
             for piece in iterate_tiff(file, PIECE):
                 waiting.append(piece)
                 if sum(map(len, waiting)) >= PIECE:
-                    yield self._tensor(waiting)
-                    waiting = []
+                    frames = np.concatenate(waiting)
+                    yield torch.from_numpy(frames[:PIECE].astype(np.float32))
+                    waiting = [frames[PIECE:]] if len(frames) > PIECE else []
         if waiting:
-            yield self._tensor(waiting)
-
-    def _tensor(self, pieces: list[np.ndarray]) -> Tensor:
-        frames = torch.from_numpy(np.concatenate(pieces).astype(np.float32))
-        if not bool(frames.isfinite().all()):
-            raise InputError(f"{self.name} holds values that are not finite (NaN or infinity)")
-        return frames
+            yield torch.from_numpy(np.concatenate(waiting).astype(np.float32))
 
     @staticmethod
     def of(counts: Tensor, name: str = "movie") -> Movie:
-        """A movie (T, H, W) in memory."""
-        return Movie(name=name, frames=len(counts), shape=tuple(counts.shape[1:]), counts=counts)
+        """A movie (T, H, W) in memory.
+
+        Raises:
+            InputError: another number of dimensions, too few frames, a field that is too small.
+        """
+        if counts.ndim != 3:
+            raise InputError(
+                f"{name}: expected (frames, height, width), found the shape {tuple(counts.shape)}"
+            )
+        frames, *shape = counts.shape
+        _require_usable(name, frames, tuple(shape))
+        return Movie(name=name, frames=frames, shape=tuple(shape), counts=counts)
 
 
 def open_movie(path: str | Path) -> Movie:
@@ -91,16 +103,7 @@ def open_movie(path: str | Path) -> Movie:
         listed = ", ".join(f"{height}x{width}" for height, width in sorted(shapes))
         raise InputError(f"{path}: expected frames of one size, found {listed}")
     (shape,) = shapes
-    if frames < FEWEST:
-        raise InputError(
-            f"{path} holds {frames} frame{'s' * (frames != 1)}, but a movie of a blinking sample "
-            f"(at least {FEWEST} frames, better 100 or more) was expected: name the whole movie"
-        )
-    if min(shape) < SMALLEST:
-        raise InputError(
-            f"{path}: expected frames of at least {SMALLEST} x {SMALLEST} pixels, found "
-            f"{shape[0]} x {shape[1]}"
-        )
+    _require_usable(str(path), frames, shape)
     return Movie(
         name=str(path),
         frames=frames,
@@ -108,6 +111,20 @@ def open_movie(path: str | Path) -> Movie:
         pixel_size_nm=open_tiff(files[0]).pixel_size_nm,
         files=tuple(files),
     )
+
+
+def _require_usable(name: str, frames: int, shape: tuple[int, int]) -> None:
+    """Refuses a single frame, and a field that is too small."""
+    if frames < FEWEST:
+        raise InputError(
+            f"{name} holds {frames} frame{'s' * (frames != 1)}, but a movie of a blinking sample "
+            f"(at least {FEWEST} frames, better 100 or more) was expected: name the whole movie"
+        )
+    if min(shape) < SMALLEST:
+        raise InputError(
+            f"{name}: expected frames of at least {SMALLEST} x {SMALLEST} pixels, found "
+            f"{shape[0]} x {shape[1]}"
+        )
 
 
 def _files(path: Path) -> list[Path]:

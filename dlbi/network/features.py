@@ -11,6 +11,7 @@ from bayesdl_sim.dlbi.blinking import FINE, MARGIN
 from bayesdl_sim.dlbi.moments.calibration import Calibration
 from bayesdl_sim.dlbi.moments.deconvolution import Density
 from bayesdl_sim.dlbi.moments.imaging import Imaging, imaging_of
+from bayesdl_sim.dlbi.moments.noise import living_pixels
 from bayesdl_sim.dlbi.moments.statistics import Moments
 
 __all__ = [
@@ -77,6 +78,9 @@ def features_of(
 ) -> Features:
     """Features of one movie, as a batch of one.
 
+    A pixel that never changes gives no evidence: its fluctuations are zero, and its mean is the
+    one that the estimate expects.
+
     Args:
         density: estimate of stage 2.
         frames: (n, H, W) counts of the frames of `chosen_frames`.
@@ -85,13 +89,16 @@ def features_of(
     scale = float(early.square().sum() / early.sum().clamp(min=TINY)) + TINY
     padded = torch.stack([early, density.light, density.middle]) / scale
     mean = calibration.electrons(moments.mean)
-    signal = mean - density.background
-    bright = float(signal.clamp(min=0).square().sum() / signal.clamp(min=0).sum()) + TINY
     variance = (moments.variance / calibration.gain**2).clamp(min=TINY)
-    excess = variance - mean  # Poisson-like electrons: their variance is their mean
+    alive = living_pixels(mean, variance)
+    signal = _kept(mean - density.background, alive)
+    light = signal.clamp(min=0)
+    bright = float(light.square().sum() / light.sum().clamp(min=TINY)) + TINY
+    # Poisson-like electrons: their variance is their mean.
+    excess = _kept(variance - mean, alive)
     pulse = max(density.pulse, TINY)
     # The third cumulant of Poisson counts of a fluctuating rate includes those of the rate.
-    third = moments.skewness / calibration.gain**3 - 3 * excess - mean
+    third = _kept(moments.skewness / calibration.gain**3 - 3 * excess - mean, alive)
     noise = (variance / moments.frames).sqrt()
     skewness = moments.skewness / calibration.gain**3 / variance.pow(1.5)
     camera = [
@@ -110,9 +117,12 @@ def features_of(
         torch.tensor(pulse / 100).log().item() / 3,
         torch.tensor(density.iterations / 100.0).log().item(),
     ]
-    maps = [image.float() for image in camera]
+    maps = [_kept(image.float(), alive) for image in camera]
     maps += [torch.full_like(mean, value) for value in constants]
     spread = moments.variance.clamp(min=TINY).sqrt()
+    if not bool(alive.all()):
+        imaging = calibration.imaging(tuple(mean.shape))
+        mean = torch.where(alive, mean, imaging.forward(density.light) + density.background)
     return Features(
         padded=padded[None],
         camera=torch.stack(maps)[None],
@@ -125,6 +135,11 @@ def features_of(
         excess=(excess / (pulse * scale))[None],
         third=(third / (pulse**2 * scale))[None],
     )
+
+
+def _kept(image: Tensor, alive: Tensor) -> Tensor:
+    """The image (H, W) with zeros in pixels that are not alive."""
+    return torch.where(alive, image, 0.0)
 
 
 def crop_features(features: Features, top: int, left: int, height: int, width: int) -> Features:

@@ -14,13 +14,13 @@ from torch import Tensor
 from bayesdl_sim.bayes.prediction import Welford
 from bayesdl_sim.dlbi.blinking import FINE
 from bayesdl_sim.dlbi.network.features import Features, crop_features, turn_back, turned
-from bayesdl_sim.dlbi.network.unrolled import MomentsGenerator
+from bayesdl_sim.dlbi.network.unrolled import MEMBER_FORMAT, MomentsGenerator
 from bayesdl_sim.models.dropout import fix_dropout
 from bayesdl_sim.models.stored_shapes import UNFIT, require_fitting
 from bayesdl_sim.utils.checkpoints import list_members, load_checkpoint
 from bayesdl_sim.utils.devices import autocast
 from bayesdl_sim.utils.errors import InputError
-from bayesdl_sim.utils.schema import list_of, number, read_record
+from bayesdl_sim.utils.schema import list_of, number, optional, read_record, text
 
 __all__ = [
     "CALIBRATION",
@@ -35,8 +35,8 @@ __all__ = [
 
 SHIPPED = Path(__file__).resolve().parents[2] / "checkpoint" / "blinking" / "pretrained_G"
 CALIBRATION = "calibration.json"
-FORMAT = "BayesDL-SIM DLBI member"
 TILE = 96  # camera pixels
+LONGEST_NAME = 300  # characters of a file's name or hash
 REASON_LENGTH = 200  # characters of torch's own message
 OVERLAP = 24  # camera pixels around a tile that are also inputs of the network
 
@@ -66,6 +66,7 @@ class NetworkPosterior:
         members: the networks, each with its own dropout masks.
         names, hashes: of the files they came from.
         knots: (2, n) stated and calibrated probability, None without calibration.
+        note: why there is none although the folder holds one; else empty.
         device, dtype: of the arithmetic.
     """
 
@@ -75,6 +76,7 @@ class NetworkPosterior:
     knots: NDArray[np.float64] | None
     device: torch.device
     dtype: torch.dtype
+    note: str = ""
 
     @torch.no_grad()
     def predict(self, features: Features, calibrate: bool = True) -> Predicted:
@@ -138,12 +140,20 @@ def load_posterior(
 ) -> NetworkPosterior:
     """Loads the members of a folder; the shipped ones by default.
 
+    The map of the probability beside them is used if it was fitted for these very members.
+
+    Args:
+        limit: number of members, the first ones; None: all.
+
     Raises:
-        InputError: no members, or files that are not members of this network.
+        InputError: fewer members than asked for, or files that are not members of this network.
     """
     folder = Path(folder) if folder is not None else SHIPPED
     device = device or torch.device("cpu")
-    paths = list_members(folder)[:limit]
+    paths = list_members(folder)
+    if limit is not None and limit > len(paths):
+        raise InputError(f"members: {folder} holds {len(paths)}, but {limit} were asked for")
+    paths = paths[:limit]
     members, hashes = [], []
     for index, path in enumerate(paths):
         content = path.read_bytes()  # once: the hashed bytes are the used ones
@@ -151,15 +161,34 @@ def load_posterior(
         fix_dropout(member, index)
         members.append(member.to(device, memory_format=torch.channels_last).eval())
         hashes.append(hashlib.sha256(content).hexdigest())
+    names, knots, note = [path.name for path in paths], None, ""
     calibration = folder / CALIBRATION
+    if calibration.is_file():
+        knots, note = read_knots(calibration), _misfit(calibration, names, hashes)
     return NetworkPosterior(
         members=tuple(members),
-        names=tuple(path.name for path in paths),
+        names=tuple(names),
         hashes=tuple(hashes),
-        knots=read_knots(calibration) if calibration.is_file() else None,
+        knots=None if note else knots,
         device=device,
         dtype=dtype,
+        note=note,
     )
+
+
+def _misfit(path: Path, names: list[str], hashes: list[str]) -> str:
+    """Why a map was not fitted for these members; empty if it was.
+
+    A map without the names of its members is taken as it is, one without hashes by the names.
+    """
+    kinds = {name: optional(list_of(text(LONGEST_NAME))) for name in ("members", "hashes")}
+    stored = read_record(path, kinds, "calibration")
+    fitted_for, start = stored.get("members", names), f"the probability is not calibrated: {path} "
+    if len(names) != len(fitted_for):
+        return f"{start}was fitted for {len(fitted_for)} members together, {len(names)} predict"
+    if names != fitted_for or hashes != stored.get("hashes", hashes):
+        return f"{start}was fitted for other members"
+    return ""
 
 
 def read_member(path: Path, content: bytes) -> MomentsGenerator:
@@ -171,7 +200,7 @@ def read_member(path: Path, content: bytes) -> MomentsGenerator:
     payload = load_checkpoint(path, content)
     network = payload.get("network")
     kind = network.get("generator") if isinstance(network, dict) else None
-    if payload["format"] != FORMAT or kind != "moments":
+    if payload["format"] != MEMBER_FORMAT or kind != "moments":
         raise InputError(
             f"{path}: expected a member of the moments generator (python -m dlbi.train), found "
             f"{payload['format']}"

@@ -58,6 +58,7 @@ def write_calibration(members: Path, held_out: Path) -> NDArray[np.float64]:
             "calibrated": knots[1].tolist(),
             "scenes": len(paths),
             "members": list(posterior.names),
+            "hashes": list(posterior.hashes),
         },
     )
     return knots

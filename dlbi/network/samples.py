@@ -12,10 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bayesdl_sim.dlbi.blinking import FINE
 from bayesdl_sim.dlbi.moments.calibration import calibrate
 from bayesdl_sim.dlbi.moments.deconvolution import density_of
 from bayesdl_sim.dlbi.moments.statistics import moments_of
 from bayesdl_sim.dlbi.movies.checks import check_moments
+from bayesdl_sim.dlbi.movies.reading import Movie
+from bayesdl_sim.dlbi.movies.survey import survey
 from bayesdl_sim.dlbi.network.features import (
     Features,
     chosen_frames,
@@ -31,6 +34,8 @@ from bayesdl_sim.utils.files import atomic_path
 __all__ = ["Sample", "batches", "list_samples", "load_sample", "make_sample", "write_sample"]
 
 HALF_RANGE = 6.5e4  # the range of half precision; one infinity would spoil a whole training
+LARGEST_COUNT = 2**16 - 1  # fluorophores in a fine pixel, as a scene is stored
+HELD_OUT = 1  # last word of the seed of a held-out scene; scenes of a training have none
 REASON_LENGTH = 200  # characters of NumPy's own message
 FRAMES_TRAINED = 32  # frames of a crop that the encoder is given in a step of training
 
@@ -51,7 +56,11 @@ class Sample:
 
 
 def make_sample(
-    seed: int, number: int, size: int, per_pixel: tuple[float, float] = PER_PIXEL
+    seed: int,
+    number: int,
+    size: int,
+    per_pixel: tuple[float, float] = PER_PIXEL,
+    held_out: bool = False,
 ) -> Sample:
     """Draws a scene of `size` x `size` camera pixels and runs stage 2 on it.
 
@@ -59,15 +68,17 @@ def make_sample(
 
     Args:
         per_pixel: least and most expected fluorophores per camera pixel.
+        held_out: a scene that no training has, whatever its seed.
     """
     for attempt in range(100):
-        entropy = np.random.SeedSequence([seed, number, attempt]).generate_state(1, np.uint64)[0]
+        words = [seed, number, attempt, *[HELD_OUT] * held_out]
+        entropy = np.random.SeedSequence(words).generate_state(1, np.uint64)[0]
         generator = torch.Generator().manual_seed(int(entropy >> np.uint64(1)))
         scene = random_scene((size, size), generator, per_pixel=per_pixel)
         counts = scene.movie.counts
         moments = moments_of(counts)
         try:
-            check_moments(moments)
+            check_moments(moments, survey(Movie.of(counts)))
             calibration = calibrate(moments)
             density = density_of(moments, calibration)
         except InputError:
@@ -88,11 +99,15 @@ def write_sample(
     number: int,
     size: int,
     per_pixel: tuple[float, float] = PER_PIXEL,
+    held_out: bool = False,
 ) -> Path:
     """Makes and writes one scene, unless its file is there already; arguments of `make_sample`."""
-    path = folder / f"scene_{seed}_{number:05d}.npz"
+    path = folder / f"scene_{'held_out_' * held_out}{seed}_{number:05d}.npz"
     if not path.is_file():
-        sample = make_sample(seed, number, size, per_pixel)
+        sample = make_sample(seed, number, size, per_pixel, held_out)
+        most = float(sample.fluorophores.max())
+        if most > LARGEST_COUNT:
+            raise RuntimeError(f"{path}: {most:.0f} fluorophores in a pixel cannot be stored")
         arrays = {
             field.name: getattr(sample.features, field.name).numpy() for field in fields(Features)
         }
@@ -101,7 +116,7 @@ def write_sample(
         with atomic_path(path) as partial:
             np.savez(
                 partial,
-                fluorophores=sample.fluorophores.numpy().astype(np.uint8),
+                fluorophores=sample.fluorophores.numpy().astype(np.uint16),
                 brightness=sample.brightness.numpy(),
                 **arrays,
             )
@@ -183,7 +198,8 @@ def _random_crop(sample: Sample, size: int, generator: torch.Generator) -> Sampl
     left = int(torch.randint(0, width - size + 1, (), generator=generator))
     number = int(torch.randint(0, 8, (), generator=generator))
     cropped = crop_features(sample.features, top, left, size, size)
-    fine = sample.fluorophores[..., 8 * top : 8 * (top + size), 8 * left : 8 * (left + size)]
+    rows, columns = (slice(FINE * first, FINE * (first + size)) for first in (top, left))
+    fine = sample.fluorophores[..., rows, columns]
     return Sample(
         features=turned(cropped, number),
         fluorophores=turn(fine, number),

@@ -12,8 +12,9 @@ from bayesdl_sim.dlbi.moments.imaging import Imaging
 from bayesdl_sim.dlbi.network.features import CAMERA_CHANNELS, ESTIMATES, Features
 from bayesdl_sim.models.dropout import Dropout
 
-__all__ = ["MomentsGenerator", "Structure"]
+__all__ = ["MEMBER_FORMAT", "MomentsGenerator", "Structure"]
 
+MEMBER_FORMAT = "BayesDL-SIM DLBI member"  # in the file of a member
 DROPOUT = 0.05
 ENCODED = 8  # channels of the per-frame encoder
 
@@ -36,11 +37,6 @@ class Structure:
     light_2x: Tensor
     occupied: Tensor
     log_brightness: Tensor
-
-    @property
-    def fluorophores(self) -> Tensor:
-        """Density, fluorophores per fine pixel: (B, 8H, 8W)."""
-        return self.light / self.log_brightness.exp()[:, None, None]
 
 
 class _Block(nn.Module):

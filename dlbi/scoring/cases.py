@@ -67,7 +67,7 @@ def standard_cases(
     """The first `count` of eight simulated cases, the same every time.
 
     Args:
-        kernel: shape of the spots; `airy` is one that no stage has seen.
+        kernel: shape of the spots; the network and the Bayesian stage take all for Gaussians.
         labelling: factor of the number of fluorophores.
         seed: seed of the first case; those that follow have the seeds that follow.
     """

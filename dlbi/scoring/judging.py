@@ -25,7 +25,7 @@ from bayesdl_sim.dlbi.scoring.scores import (
     truth_scores,
 )
 from bayesdl_sim.dlbi.stages.baseline import run_stages_or_baseline
-from bayesdl_sim.dlbi.stages.pipeline import Settings
+from bayesdl_sim.dlbi.stages.records import Settings
 from bayesdl_sim.metrics.against_wide_field import rse, rsp
 from bayesdl_sim.utils.pictures import write_overview
 

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import gaussian_filter, uniform_filter
+from scipy.ndimage import gaussian_filter
 
 from bayesdl_sim.dlbi.simulation.spots import FWHM_PER_SIGMA
-from bayesdl_sim.metrics.images import affine_fit, min_max, pearson, quality
+from bayesdl_sim.metrics.images import pearson, quality
 from bayesdl_sim.metrics.resolution import frc, frc_resolution
 
 __all__ = [
@@ -22,7 +22,8 @@ __all__ = [
 ]
 
 BLUR_NM = 80.0  # full width at half maximum at which a structure is compared with the truth
-BLURS = np.linspace(0.0, 1.25, 11)  # tried for the estimate, as shares of the truth's blur
+LARGEST_BLUR = 1.25  # of the estimate, as a share of the truth's
+BLURS = np.linspace(0.0, LARGEST_BLUR, 11)
 BINS = 15
 
 
@@ -40,8 +41,8 @@ def matched_blur(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The truth at 80 nm, and the estimate blurred to agree with it best.
 
-    The estimate has its own resolution: of a few Gaussians, the one with the highest correlation is
-    chosen, for all methods alike.
+    The estimate has its own resolution: of a few Gaussians, up to `LARGEST_BLUR` times that of the
+    truth, the one with the highest correlation is chosen, for all methods alike.
 
     Args:
         estimate, truth: (8H, 8W) on one grid.
@@ -68,13 +69,15 @@ def truth_scores(estimate: ArrayLike, truth: ArrayLike, fine_nm: float) -> Truth
 
 
 def paper_scores(estimate: ArrayLike, truth: ArrayLike) -> tuple[float, float]:
-    """PSNR and SSIM of the two images themselves, each scaled to [0, 1], as the paper states them.
+    """PSNR and SSIM of the two images themselves, as the paper states them.
+
+    Each is scaled to [0, 1] by its own minimum and maximum, without any fit to the other one.
 
     They are hardly informative on nearly black images, where an image without structure scores
     high.
     """
-    scaled = quality(affine_fit(min_max(estimate), min_max(truth)), truth)
-    return scaled.psnr, scaled.ssim
+    scores = quality(estimate, truth)
+    return scores.psnr_legacy, scores.ssim_legacy
 
 
 def calibration_error(
@@ -100,8 +103,3 @@ def calibration_error(
     true = np.bincount(index, occupied, minlength=bins) / safe
     error = float(np.sum(number * np.abs(stated - true)) / number.sum())
     return error, np.stack([stated, true, number], axis=1)
-
-
-def neighbourhood(fluorophores: ArrayLike, pixels: int = 3) -> NDArray[np.bool_]:
-    """Whether a fluorophore lies in the `pixels` x `pixels` fine pixels around each pixel."""
-    return uniform_filter(np.asarray(fluorophores, np.float64), pixels, mode="constant") > 1e-9

@@ -8,23 +8,17 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from bayesdl_sim.dlbi.movies.drift import corrected
+from bayesdl_sim.dlbi.movies.drift import first_frames
 from bayesdl_sim.dlbi.movies.reading import Movie
-from bayesdl_sim.dlbi.stages.pipeline import (
-    STAGES,
-    Prepared,
-    Progress,
-    Settings,
-    StageResult,
-    run_stages,
-)
+from bayesdl_sim.dlbi.stages.pipeline import Progress, run_stages
+from bayesdl_sim.dlbi.stages.preparing import FIRST_FRAMES
+from bayesdl_sim.dlbi.stages.records import STAGES, Prepared, Settings, StageResult
 from bayesdl_sim.dlbi.three_b import three_b
 
 __all__ = ["CHOICES", "run_stages_or_baseline", "three_b_result"]
 
 CHOICES = (*STAGES, "3b")
 
-FRAMES = 400  # frames at the beginning of a longer movie, as in the Bayesian stage
 PASSES = 60
 
 
@@ -36,14 +30,9 @@ def three_b_result(movie: Movie, prepared: Prepared, settings: Settings) -> Stag
         number, if spots were Poisson.
     """
     started = time.process_time()
-    pieces, count = [], 0
-    for piece in corrected(movie, prepared.drift):
-        pieces.append(piece[: FRAMES - count])
-        count += len(pieces[-1])
-        if count == FRAMES:
-            break
+    frames = first_frames(movie, prepared.drift, prepared.stuck, FIRST_FRAMES)
     analysis = three_b(
-        torch.cat(pieces).numpy(),
+        frames.numpy(),
         generator=torch.Generator().manual_seed(settings.seed),
         passes=PASSES,
         width_px=prepared.calibration.sigma_px,
@@ -53,8 +42,9 @@ def three_b_result(movie: Movie, prepared: Prepared, settings: Settings) -> Stag
         structure=analysis.density,
         probability=-np.expm1(-analysis.density),
         uncertainty=np.sqrt(analysis.density),
+        uncertainty_is="standard deviation of the number of spots, if they were Poisson",
         seconds=time.process_time() - started,
-        facts={"frames": count, "passes": PASSES, "spots": list(analysis.counts)},
+        facts={"frames": len(frames), "passes": PASSES, "spots": list(analysis.counts)},
     )
 
 

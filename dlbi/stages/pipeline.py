@@ -4,140 +4,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from bayesdl_sim.dlbi.moments.calibration import Calibration, calibrate
 from bayesdl_sim.dlbi.moments.deconvolution import Density, density_of, half_difference, polished
 from bayesdl_sim.dlbi.moments.imaging import Imaging
-from bayesdl_sim.dlbi.moments.statistics import Moments, MomentSums
-from bayesdl_sim.dlbi.movies.checks import check_moments
-from bayesdl_sim.dlbi.movies.drift import Drift, block_means, corrected, measure_drift
+from bayesdl_sim.dlbi.movies.drift import first_frames
 from bayesdl_sim.dlbi.movies.reading import Movie
-from bayesdl_sim.dlbi.network.features import chosen_frames, features_of
+from bayesdl_sim.dlbi.network.features import features_of
 from bayesdl_sim.dlbi.network.posterior import NetworkPosterior, Predicted, load_posterior
 from bayesdl_sim.dlbi.refine import refine
+from bayesdl_sim.dlbi.stages.preparing import FIRST_FRAMES, prepare
+from bayesdl_sim.dlbi.stages.records import Prepared, Settings, StageResult
 
-__all__ = [
-    "DEFAULT_STAGE",
-    "STAGES",
-    "Prepared",
-    "Settings",
-    "StageResult",
-    "confirmed",
-    "facts_of",
-    "prepare",
-    "run_stages",
-]
+__all__ = ["Progress", "confirmed", "run_stages"]
 
-STAGES = ("moments", "network", "bayes")
-DEFAULT_STAGE = "bayes"
 CONFIRMED = 0.02  # probability of occupation above which the light is not reduced
-BAYES_FRAMES = 400  # frames at the beginning of a longer movie that the Bayesian stage uses
+# What the map of uncertainties is.
+OF_MOMENTS = (
+    "half the difference of the structures from the even and from the odd frames, which is the "
+    "standard error of their mean"
+)
+OF_NETWORK = "standard deviation of the structure between the members of the network"
+OF_BAYES = "width of the central 90 % of the number of fluorophores in the fine pixel"
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """Options of a reconstruction; None is estimated from the movie.
-
-    Args:
-        stage: the last stage, one of `STAGES`.
-        fwhm_px: full width at half maximum of the spots, camera pixels.
-        gain: counts per electron.
-        offset: counts of a dark pixel.
-        members: folder of the network's members, None: the shipped ones.
-        limit: number of members that predict, None: all.
-        seed: seed of the Bayesian stage.
-        device, dtype: device and number type of the network's arithmetic.
-    """
-
-    stage: str = DEFAULT_STAGE
-    fwhm_px: float | None = None
-    gain: float | None = None
-    offset: float | None = None
-    members: Path | None = None
-    limit: int | None = None
-    seed: int = 0
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    dtype: torch.dtype = torch.float32
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """Measurements on a movie before any stage.
-
-    Args:
-        moments: moments of the drift-free frames.
-        drift: measured drift.
-        calibration: calibration of camera and optics.
-        frames: (n, H, W) counts of some frames, evenly spread.
-        warnings: warnings on borderline values.
-    """
-
-    moments: Moments
-    drift: Drift
-    calibration: Calibration
-    frames: Tensor
-    warnings: list[str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageResult:
-    """Estimate of the structure by one stage, maps of (8H, 8W) float32.
-
-    Args:
-        name: name of the stage.
-        structure: fluorophores per fine pixel; of the moments stage, emissions of light in units
-            of a pulse, since mean and variance do not determine how often a fluorophore emits.
-        probability: probability that a fluorophore lies in the fine pixel.
-        uncertainty: uncertainty of the structure, in its units: half the difference of two halves
-            of the movie (moments), standard deviation between members (network), credible width
-            (bayes).
-        seconds: CPU time that the stage took by itself, of all threads.
-        facts: further values for the record.
-    """
-
-    name: str
-    structure: NDArray[np.float32]
-    probability: NDArray[np.float32]
-    uncertainty: NDArray[np.float32]
-    seconds: float
-    facts: dict[str, Any]
-
-
-def prepare(movie: Movie, settings: Settings) -> Prepared:
-    """Reads the movie twice, piece by piece: for its drift, and for its moments.
-
-    Raises:
-        InputError: a movie that cannot be used, see `movies` and `moments.calibration`.
-    """
-    drift = measure_drift(block_means(movie), movie.name)
-    sums, chosen, some_frames = MomentSums(movie.shape), chosen_frames(movie.frames), []
-    start = 0
-    for piece in corrected(movie, drift):
-        sums.add(piece)
-        inside = chosen[(chosen >= start) & (chosen < start + len(piece))]
-        some_frames.append(piece[inside - start])
-        start += len(piece)
-    moments = sums.finish()
-    warnings = check_moments(moments, movie.name)
-    calibration = calibrate(
-        moments, settings.fwhm_px, settings.gain, settings.offset, path=movie.name
-    )
-    return Prepared(
-        moments=moments,
-        drift=drift,
-        calibration=calibration,
-        frames=torch.cat(some_frames),
-        warnings=warnings,
-    )
 
 
 def run_stages(
@@ -159,6 +52,8 @@ def run_stages(
         posterior = load_posterior(
             settings.members, settings.device, settings.dtype, settings.limit
         )
+        if posterior.note:
+            prepared = replace(prepared, warnings=[*prepared.warnings, posterior.note])
         features = features_of(prepared.moments, prepared.calibration, density, prepared.frames)
         predicted = posterior.predict(features)
         light = predicted.density * predicted.brightness_e
@@ -195,12 +90,14 @@ def _moments_result(
     structure = Imaging.crop(density.light).numpy() / pulse
     if alone:
         spread = half_difference(prepared.moments, prepared.calibration, density.iterations)
-        uncertainty = Imaging.crop(spread).numpy() / pulse
+        uncertainty, meaning = Imaging.crop(spread).numpy() / pulse, OF_MOMENTS
     else:  # not requested
-        uncertainty = np.zeros_like(structure)
+        uncertainty, meaning = np.zeros_like(structure), "not computed for this stage"
+    background, read_noise = float(density.background.mean()), prepared.calibration.read_noise_e
     facts = {
         "iterations": density.iterations,
-        "background_e": float(density.background.mean()),
+        "background_e": background,
+        "background_light_e": None if read_noise is None else background - read_noise**2,
         "pulse_e": density.pulse,
     }
     return StageResult(
@@ -208,6 +105,7 @@ def _moments_result(
         structure=structure,
         probability=-np.expm1(-structure),
         uncertainty=uncertainty,
+        uncertainty_is=meaning,
         seconds=time.process_time() - started,
         facts=facts,
     )
@@ -225,6 +123,7 @@ def _network_result(
         structure=predicted.density.numpy(),
         probability=predicted.probability.numpy(),
         uncertainty=predicted.spread.numpy(),
+        uncertainty_is=OF_NETWORK,
         seconds=time.process_time() - started,
         facts={
             "members": members,
@@ -241,52 +140,35 @@ def _bayes_result(
     before: StageResult,
     settings: Settings,
 ) -> StageResult:
-    """The Bayesian stage on at most `BAYES_FRAMES` frames: those before most has bleached."""
+    """The Bayesian stage on at most `FIRST_FRAMES` frames."""
     started = time.process_time()
-    pieces, count = [], 0
-    for piece in corrected(movie, prepared.drift):
-        pieces.append(piece[: BAYES_FRAMES - count])
-        count += len(pieces[-1])
-        if count == BAYES_FRAMES:
-            break
+    frames = first_frames(movie, prepared.drift, prepared.stuck, FIRST_FRAMES)
     calibration = prepared.calibration
     refined = refine(
-        calibration.electrons(torch.cat(pieces)).numpy(),
+        calibration.electrons(frames).numpy(),
         before.structure,
         calibration.sigma_px,
         density.background.numpy(),
         generator=torch.Generator().manual_seed(settings.seed),
         probability=before.probability,
     )
-    # Where the weight of the samples is zero, the network's maps are kept: its probability is
-    # calibrated, and its number of fluorophores is learned.
+    # Where the weight of the samples is zero, the network's structure is kept: its probability is
+    # calibrated, and its number of fluorophores is learned. The credible width then is that of its
+    # numbers.
     changed = refined.weight > 0
     return StageResult(
         name="bayes",
         structure=refined.density if changed else before.structure,
         probability=refined.probability if changed else before.probability,
-        uncertainty=refined.credible_width if changed else before.uncertainty,
+        uncertainty=refined.credible_width,
+        uncertainty_is=OF_BAYES,
         seconds=time.process_time() - started,
         facts={
-            "frames": count,
+            "frames": len(frames),
             "sweeps": refined.sweeps,
             "weight": refined.weight,
             "held_out_emissions": refined.emissions,
             "held_out_gain_nats": refined.gain,
         },
+        draws=refined.draws,
     )
-
-
-def facts_of(prepared: Prepared) -> dict[str, Any]:
-    """The estimated and the given quantities, for the record."""
-    calibration, drift = prepared.calibration, prepared.drift
-    return {
-        "frames": prepared.moments.frames,
-        "calibration": {**asdict(calibration), "fwhm_px": calibration.fwhm_px},
-        "drift": {
-            "total_px": [float(value) for value in drift.total_px],
-            "error_px": drift.error_px,
-            "corrected": drift.corrected,
-        },
-        "warnings": prepared.warnings,
-    }

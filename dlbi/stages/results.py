@@ -10,7 +10,8 @@ from scipy.ndimage import gaussian_filter
 
 from bayesdl_sim.data.formats.tiff_writer import write_map
 from bayesdl_sim.dlbi.blinking import FINE
-from bayesdl_sim.dlbi.stages.pipeline import Prepared, StageResult, facts_of
+from bayesdl_sim.dlbi.stages.preparing import facts_of
+from bayesdl_sim.dlbi.stages.records import Prepared, StageResult
 from bayesdl_sim.utils.files import write_json
 from bayesdl_sim.utils.folders.staging import staged
 from bayesdl_sim.utils.pictures import write_overview
@@ -52,12 +53,16 @@ def write_results(
         "probability": gaussian_filter(last.probability, SHOWN_SIGMA),
         "uncertainty": gaussian_filter(last.uncertainty, SHOWN_SIGMA),
     }
-    stages = [{"stage": result.name, **result.facts} for result in results]
+    stages = [
+        {"stage": result.name, "uncertainty": result.uncertainty_is, **result.facts}
+        for result in results
+    ]
     facts = {
         **record,
         **facts_of(prepared),
         "pixel_size_nm": pixel_size_nm,
         "fine_pixel_size_nm": fine_nm,
+        "uncertainty": last.uncertainty_is,
         "stages": stages,
         "versions": provenance(),
     }

@@ -62,12 +62,33 @@ def test_evaluate_needs_movies_with_truth(tmp_path):
         evaluate.main(["--data", str(tmp_path), "--save_path", str(tmp_path / "out")])
 
 
+@pytest.mark.parametrize("value", ["0", "-1", "inf", "nan"])
+def test_labelling_is_a_positive_factor(value):
+    with pytest.raises(InputError, match="labelling: expected a positive factor"):
+        evaluate.parse_args(["--save_path", "out", "--labelling", value])
+
+
 def test_number_of_cases():
     with pytest.raises(InputError, match="expected 1 to 8"):
         evaluate.parse_args(["--save_path", "out", "--cases", "9"])
 
 
-@pytest.mark.parametrize("options", [["--crop", "200"], ["--scenes", "0"]])
-def test_impossible_trainings(options):
-    with pytest.raises(InputError, match="expected"):
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--crop", "200"], "crop: expected at most 48"),
+        (["--scenes", "0"], "scenes: expected a positive number"),
+        (["--width", "0"], "width: expected a positive number, found 0"),
+        (["--batch_size", "0"], "batch_size: expected a positive number"),
+        (["--lr", "0"], "lr: expected a positive number"),
+        (["--lr", "nan"], "lr: expected a positive number"),
+        (["--held_out", "-3"], "held_out: expected 0 or more, found -3"),
+        (["--dense", "-1"], "dense: expected 0 or more"),
+        (["--seed", "-1"], "seed: expected 0 or more"),
+        (["--steps", "-1"], "steps: expected 0 or more"),
+        (["--temperature", "nan"], "temperature: expected 0 or more"),
+    ],
+)
+def test_impossible_trainings(options, words):
+    with pytest.raises(InputError, match=words):
         train.parse_args(["--save_path", "out", *options])

@@ -47,6 +47,11 @@ def test_the_record_says_what_it_was_made_with(result):
     assert len(record["stages"][1]["members"][0]["sha256"]) == 64
     assert record["calibration"]["estimated"] == ["fwhm_px", "gain", "offset"]
     assert record["versions"]["torch"]
+    assert record["uncertainty"].startswith("standard deviation of the structure between the mem")
+    assert [stage["uncertainty"] for stage in record["stages"]] == [
+        "not computed for this stage",
+        record["uncertainty"],
+    ]
 
 
 def test_same_movie_same_bytes(result, movie_folder, untrained, tmp_path):
@@ -65,6 +70,25 @@ def test_given_width_in_nanometres(movie_folder, tmp_path, capsys):
     assert "spots 2.50 px (400 nm) wide (given)" in capsys.readouterr().out
 
 
+def test_a_given_offset_is_used_and_a_contradiction_is_printed(movie_folder, tmp_path, capsys):
+    movie = movie_folder / "movie_1" / "movie.tif"
+    run(movie, tmp_path, "--stage", "moments", "--offset", "100", "--gain", "20")
+    printed = capsys.readouterr().out
+    assert "e of light, read noise " in printed
+    assert "note: a gain of 20 counts per electron is given, but the noise" in printed
+    record = read_json(tmp_path / "reconstruction.json")
+    assert record["calibration"]["offset"] == 100
+    assert record["calibration"]["shift"] <= 100
+    assert any("a gain of 20" in text for text in record["warnings"])
+    assert "contradictions" not in record["calibration"]
+
+
+@pytest.mark.parametrize("value", ["inf", "nan"])
+def test_an_offset_that_is_no_number(value):
+    with pytest.raises(InputError, match="offset: expected a finite number"):
+        parse_args(["--movie", "a.tif", "--save_path", "b", "--offset", value])
+
+
 def test_nanometres_need_a_pixel_size(movie_folder, tmp_path):
     frames, _ = read_tiff(movie_folder / "movie_1" / "movie.tif")
     tifffile.imwrite(tmp_path / "plain.tif", frames)
@@ -72,9 +96,11 @@ def test_nanometres_need_a_pixel_size(movie_folder, tmp_path):
         run(tmp_path / "plain.tif", tmp_path / "out", "--stage", "moments", "--fwhm_nm", "400")
 
 
-def test_impossible_numbers():
-    with pytest.raises(InputError, match="gain: expected a positive number"):
-        parse_args(["--movie", "a.tif", "--save_path", "b", "--gain", "-1"])
+@pytest.mark.parametrize("option", ["gain", "fwhm_nm", "pixel_size_nm"])
+@pytest.mark.parametrize("value", ["-1", "0", "inf", "nan"])
+def test_impossible_numbers(option, value):
+    with pytest.raises(InputError, match=f"{option}: expected a positive number"):
+        parse_args(["--movie", "a.tif", "--save_path", "b", f"--{option}", value])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from bayesdl_sim.dlbi.movies.reading import open_movie
 from bayesdl_sim.dlbi.network.posterior import SHIPPED, load_posterior
 from bayesdl_sim.dlbi.scoring.baselines import deconvolved_mean, mean_image
 from bayesdl_sim.dlbi.scoring.scores import calibration_error, truth_scores
-from bayesdl_sim.dlbi.stages.pipeline import Settings, run_stages
+from bayesdl_sim.dlbi.stages.pipeline import run_stages
+from bayesdl_sim.dlbi.stages.records import Settings
 from bayesdl_sim.utils.files import read_json
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,6 +36,17 @@ def test_the_posterior_is_small_and_calibrated():
     assert posterior.knots is not None
     stored = read_json(SHIPPED / "calibration.json")
     assert stored["members"] == list(posterior.names)
+    assert stored["hashes"] == list(posterior.hashes)
+
+
+def test_fewer_members_than_the_map_was_fitted_for_are_not_calibrated(result):
+    prepared, stages = run_stages(
+        open_movie(MOVIE / "movie.tif"), Settings(stage="network", limit=2)
+    )
+    assert stages[-1].facts["calibrated"] is False
+    (note,) = prepared.warnings
+    assert note.endswith("was fitted for 4 members together, 2 predict")
+    assert result[1][-1].facts["calibrated"] is True
 
 
 def test_the_card_stands_beside_it():

@@ -59,8 +59,22 @@ def test_an_image_without_edges(tmp_path):
 
 @pytest.mark.parametrize(
     ("option", "words"),
-    [(["--frames", "0"], "frames: expected a positive"), (["--size", "4", "60"], "at least 8 x 8")],
+    [
+        (["--frames", "0"], "frames: expected a positive"),
+        (["--size", "4", "60"], "at least 8 x 8"),
+        (["--gain", "0"], "gain: expected a positive"),
+        (["--photons", "inf"], "photons: expected a positive"),
+        (["--fwhm_px", "nan"], "fwhm_px: expected a positive"),
+        (["--seed", "-1"], "seed: expected at least 0, found -1"),
+        (["--background_fraction", "-0.5"], "background_fraction: expected 0 to 10000, found -0.5"),
+        (["--read_noise", "-1"], "read_noise: expected 0 to 10000"),
+        (["--photon_spread", "-1"], "photon_spread: expected 0 to 3"),
+        (["--width_jitter", "0.8"], "width_jitter: expected 0 to 0.5, found 0.8"),
+        (["--density", "1.5"], "density: expected 0 to 1"),
+        (["--offset", "nan"], "offset: expected 0 to 65535"),
+    ],
 )
 def test_impossible_settings(tmp_path, option, words):
     with pytest.raises(InputError, match=words):
         main(["--save_path", str(tmp_path), *SMALL, *option])
+    assert not any(tmp_path.iterdir())

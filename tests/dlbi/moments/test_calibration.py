@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from bayesdl_sim.dlbi.blinking import FINE, MARGIN, Microscopy, simulate_movie
-from bayesdl_sim.dlbi.moments.calibration import Spots, calibrate, noise_line, spot_width
+from bayesdl_sim.dlbi.moments.calibration import calibrate
+from bayesdl_sim.dlbi.moments.noise import noise_line
+from bayesdl_sim.dlbi.moments.spot_width import Spots, spot_width
 from bayesdl_sim.dlbi.moments.statistics import moments_of
 from bayesdl_sim.dlbi.simulation.scenes import draw_density
 from bayesdl_sim.dlbi.simulation.spots import FWHM_PER_SIGMA
@@ -146,3 +148,14 @@ def test_gain_of_another_camera():
     microscopy = Microscopy(photons=80.0, camera=Camera(gain=0.5))
     movie = simulate_movie(density, 3000.0, 150, generator, microscopy=microscopy)
     assert calibrate(moments_of(movie.counts)).gain == pytest.approx(0.5, rel=0.3)
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+@pytest.mark.parametrize("value", [0.0, 50.0, 90.0])
+def test_one_dark_pixel_does_not_set_the_gain(cell, value, noisy):
+    counts = cell[0].counts.clone()
+    noise = torch.randn(len(counts), generator=torch.Generator().manual_seed(4))
+    counts[:, 10, 10] = value + 3 * noise * noisy
+    usual, found = calibrate(cell[1]), calibrate(moments_of(counts))
+    assert found.gain == pytest.approx(usual.gain, rel=0.02)
+    assert found.shift == pytest.approx(usual.shift, abs=2)

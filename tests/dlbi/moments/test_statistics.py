@@ -79,13 +79,6 @@ def test_skewness_has_its_sign():
     assert bool((moments_of(movie).skewness.mean() > 0).all())
 
 
-def test_saturation_is_counted():
-    movie = noise(20).clamp(max=0.5)
-    moments = moments_of(movie)
-    assert moments.brightest == 0.5
-    assert moments.saturated == pytest.approx(float((movie == 0.5).float().mean()))
-
-
 def test_too_few_frames():
     with pytest.raises(InputError, match="at least 4 frames"):
         moments_of(noise(1))

@@ -56,6 +56,35 @@ def test_a_movie_in_memory(counts):
     assert torch.cat(list(movie.pieces())).shape == (120, 20, 24)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda counts: counts[:, None], r"expected \(frames, height, width\), found the shape"),
+        (lambda counts: counts[:1], "array holds 1 frame, but a movie"),
+        (lambda counts: counts[:, :10], "at least 16 x 16 pixels"),
+    ],
+)
+def test_a_movie_in_memory_is_checked_as_a_file_is(counts, change, words):
+    with pytest.raises(InputError, match=words):
+        Movie.of(change(torch.from_numpy(counts.astype(np.float32))), "array")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_in_memory_that_are_not_finite(counts, value):
+    counts = torch.from_numpy(counts.astype(np.float32))
+    counts[60, 4, 5] = value
+    with pytest.raises(InputError, match="array holds values that are not finite"):
+        list(Movie.of(counts, "array").pieces())
+
+
+def test_pieces_of_files_of_odd_lengths(tmp_path, counts):
+    for name, part in (("a", counts[:49]), ("b", counts[49:99]), ("c", counts[99:])):
+        tifffile.imwrite(tmp_path / f"{name}.tif", part)
+    pieces = list(open_movie(tmp_path).pieces())
+    assert [len(piece) for piece in pieces] == [50, 50, 20]
+    np.testing.assert_array_equal(torch.cat(pieces).numpy(), counts)
+
+
 def test_a_single_frame(tmp_path, counts):
     tifffile.imwrite(tmp_path / "one.tif", counts[0])
     with pytest.raises(InputError, match="holds 1 frame, but a movie"):

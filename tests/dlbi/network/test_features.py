@@ -97,3 +97,15 @@ def test_all_inputs_are_finite_for_a_dim_movie():
     features = features_of(moments, calibration, estimate, movie.counts)
     for value in (features.padded, features.camera, features.frames, features.mean, features.scale):
         assert bool(value.isfinite().all())
+
+
+@pytest.mark.parametrize("value", [0.0, 150.0, 4095.0])
+def test_a_pixel_that_never_changes_is_no_evidence(counts, features, value):
+    """Ratios to its variance would be without limit, and no network could make use of them."""
+    stuck = counts.clone()
+    stuck[:, 9, 7] = value
+    found, _ = features_from(stuck)
+    usual = features.camera.abs().amax(dim=(0, 2, 3))
+    assert bool((found.camera.abs().amax(dim=(0, 2, 3)) < 3 * usual + 1).all())
+    for image in (found.excess, found.third, found.camera[:, 0]):
+        assert float(image[0, 9, 7]) == 0

@@ -15,7 +15,7 @@ from bayesdl_sim.dlbi.network.reliability import fit_map, write_calibration
 from bayesdl_sim.dlbi.scoring.scores import calibration_error
 from bayesdl_sim.utils.checkpoints import load_checkpoint, save_checkpoint
 from bayesdl_sim.utils.errors import InputError
-from bayesdl_sim.utils.files import write_json
+from bayesdl_sim.utils.files import read_json, write_json
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +95,38 @@ def test_calibration_is_stored_beside_the_members(folder, scenes, samples):
     assert error < 0.03
     plain = posterior.predict(samples[0].features, calibrate=False).probability
     assert not torch.equal(plain, stated[0])
+
+
+def test_a_map_serves_the_members_it_was_fitted_for(folder, scenes, tmp_path):
+    write_calibration(folder, scenes[0])
+    copied = Path(shutil.copytree(folder, tmp_path / "members"))
+    assert load_posterior(copied).note == ""
+    fewer = load_posterior(copied, limit=1)
+    assert fewer.knots is None
+    assert fewer.note == (
+        f"the probability is not calibrated: {copied / 'calibration.json'} was fitted for 2 "
+        "members together, 1 predict"
+    )
+    (copied / "member_01.pth").write_bytes((copied / "member_02.pth").read_bytes())
+    other = load_posterior(copied)
+    assert other.knots is None
+    assert other.note.endswith("was fitted for other members")
+
+
+def test_a_map_without_hashes_is_compared_by_the_names_of_its_members(folder, scenes, tmp_path):
+    write_calibration(folder, scenes[0])
+    copied = Path(shutil.copytree(folder, tmp_path / "members"))
+    stored = read_json(copied / "calibration.json")
+    del stored["hashes"]
+    write_json(copied / "calibration.json", stored)
+    assert load_posterior(copied).knots is not None
+    write_json(copied / "calibration.json", {**stored, "members": ["a.pth", "b.pth"]})
+    assert load_posterior(copied).note.endswith("was fitted for other members")
+
+
+def test_more_members_than_there_are(folder):
+    with pytest.raises(InputError, match="holds 2, but 100 were asked for"):
+        load_posterior(folder, limit=100)
 
 
 def test_no_scenes_to_calibrate_with(folder, tmp_path):

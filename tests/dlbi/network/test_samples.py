@@ -1,5 +1,6 @@
 """The training set: what is written is what was made, and crops stay aligned."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -127,3 +128,56 @@ def test_a_damaged_scene_is_refused_in_one_line(scenes, tmp_path):
         with pytest.raises(InputError, match=r"scene.npz is damaged or no scene") as caught:
             load_sample(tmp_path / "scene.npz")
         assert "\n" not in str(caught.value)
+
+
+def test_many_fluorophores_in_a_pixel_are_stored_as_they_are(tmp_path, monkeypatch):
+    """They used to be stored modulo 256."""
+    sample = make_sample(7, 0, 24)
+    sample.fluorophores[0, 3, 3] = 300
+    monkeypatch.setattr(making, "make_sample", lambda *args: sample)
+    stored = load_sample(write_sample(tmp_path, 7, 0, 24))
+    assert torch.equal(stored.fluorophores, sample.fluorophores)
+    sample.fluorophores[0, 3, 3] = 70_000
+    with pytest.raises(RuntimeError, match="70000 fluorophores in a pixel"):
+        write_sample(tmp_path, 7, 1, 24)
+
+
+def test_held_out_scenes_are_those_of_no_training(monkeypatch):
+    """Those of one seed used to be the training scenes of the next."""
+    entropies = {False: set(), True: set()}
+    for held_out, found in entropies.items():
+
+        def refuse(shape, generator, per_pixel, found=found):
+            found.add(generator.initial_seed())
+            raise StopIteration
+
+        monkeypatch.setattr(making, "random_scene", refuse)
+        for seed in range(12):
+            for number in range(4):
+                with pytest.raises(StopIteration):
+                    make_sample(seed, number, 24, held_out=held_out)
+    assert len(entropies[False]) == len(entropies[True]) == 48
+    assert not entropies[False] & entropies[True]
+
+
+def test_scenes_of_a_training_are_those_of_the_shipped_members(monkeypatch):
+    """Their seeds did not change when those of held-out scenes did."""
+    seeds = []
+
+    def refuse(shape, generator, per_pixel):
+        seeds.append(generator.initial_seed())
+        raise StopIteration
+
+    monkeypatch.setattr(making, "random_scene", refuse)
+    with pytest.raises(StopIteration):
+        make_sample(101, 3, 48)
+    words = np.random.SeedSequence([101, 3, 0]).generate_state(1, np.uint64)
+    assert seeds == [int(words[0] >> np.uint64(1))]
+
+
+def test_held_out_scenes_have_names_of_their_own(tmp_path):
+    held_out = write_sample(tmp_path, 7, 0, 24, held_out=True)
+    assert held_out.name == "scene_held_out_7_00000.npz"
+    training = make_sample(7, 0, 24)
+    assert not torch.equal(load_sample(held_out).fluorophores, training.fluorophores)
+    assert list_samples(tmp_path) == [held_out]

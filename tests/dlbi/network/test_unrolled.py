@@ -40,12 +40,6 @@ def test_order_of_frames_does_not_matter(network, samples):
     torch.testing.assert_close(network(features).light, network(turned).light, rtol=1e-4, atol=1e-4)
 
 
-def test_fluorophores_are_light_over_brightness(network, samples):
-    structure = network(samples[0].features)
-    again = structure.fluorophores * structure.log_brightness.exp()
-    torch.testing.assert_close(again, structure.light)
-
-
 def test_light_that_explains_the_mean_has_a_ratio_of_one(samples):
     features = samples[0].features
     (imaging,) = features.imaging()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
+from skimage.metrics import structural_similarity
 
 from bayesdl_sim.dlbi.scoring.scores import (
     calibration_error,
@@ -48,6 +49,16 @@ def test_the_papers_psnr_flatters_a_black_image():
     psnr, ssim = paper_scores(np.zeros_like(truth), truth)
     assert psnr > 20
     assert ssim > 0.5
+
+
+def test_the_papers_scores_are_those_of_images_scaled_by_their_own_range():
+    truth = dots()
+    estimate = 5 * np.clip(truth + 0.3 * np.random.default_rng(1).random(truth.shape), 0, None) + 2
+    scaled = (estimate - estimate.min()) / np.ptp(estimate)
+    psnr, ssim = paper_scores(estimate, truth)
+    assert psnr == pytest.approx(-10 * np.log10(np.mean((scaled - truth) ** 2)))
+    window = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    assert ssim == pytest.approx(structural_similarity(truth, scaled, data_range=1, **window))
 
 
 def test_calibration_error_of_a_calibrated_map():

@@ -5,7 +5,8 @@ import torch
 
 from bayesdl_sim.dlbi.movies.reading import Movie
 from bayesdl_sim.dlbi.stages import baseline
-from bayesdl_sim.dlbi.stages.pipeline import Settings, prepare
+from bayesdl_sim.dlbi.stages.preparing import prepare
+from bayesdl_sim.dlbi.stages.records import Settings
 from tests.dlbi.toys import toy
 
 FAST = np.array([[0.3, 0.7, 0.0], [0.3, 0.7, 0.0], [0.0, 0.0, 1.0]])

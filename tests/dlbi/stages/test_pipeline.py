@@ -1,11 +1,18 @@
 """The stages together: each takes over where the one before it ends."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from bayesdl_sim.dlbi.movies.drift import measure_drift, shifted
 from bayesdl_sim.dlbi.movies.reading import Movie, open_movie
-from bayesdl_sim.dlbi.stages.pipeline import Settings, confirmed, facts_of, prepare, run_stages
+from bayesdl_sim.dlbi.movies.survey import survey
+from bayesdl_sim.dlbi.stages import pipeline
+from bayesdl_sim.dlbi.stages.pipeline import confirmed, run_stages
+from bayesdl_sim.dlbi.stages.preparing import facts_of, prepare
+from bayesdl_sim.dlbi.stages.records import Settings
 from bayesdl_sim.utils.errors import InputError
 
 
@@ -77,3 +84,54 @@ def test_light_without_a_chance_of_fluorophores_is_taken_back():
     torch.testing.assert_close(
         confirmed(light, before, probability), torch.tensor([1.0, 2.0, 3.0, 0.5])
     )
+
+
+def test_one_stuck_pixel_changes_its_surroundings_alone(movie):
+    """It used to spoil the whole field at the stage of the network."""
+    counts = torch.cat(list(movie.pieces()))
+    stuck = counts.clone()
+    stuck[:, 9, 12] = 4095.0
+    (usual_at, usual), (found_at, found) = (
+        run_stages(Movie.of(frames), Settings(stage="network", limit=1))
+        for frames in (counts, stuck)
+    )
+    assert found_at.calibration.gain == pytest.approx(usual_at.calibration.gain, rel=0.05)
+    assert facts_of(found_at)["faulty_pixels"] == [[9, 12]]
+    assert any("row 10, column 13" in text for text in found_at.warnings)
+    far = np.ones(usual[-1].structure.shape, bool)
+    far[8 * 6 : 8 * 13, 8 * 9 : 8 * 16] = False
+    for name in ("structure", "probability"):
+        first, second = (getattr(stages[-1], name)[far] for stages in (usual, found))
+        assert np.corrcoef(first, second)[0, 1] > 0.95
+    near = found[-1].structure[8 * 9 : 8 * 10, 8 * 12 : 8 * 13].sum()
+    assert near < 0.1 * usual[-1].structure.sum()
+
+
+def test_a_saturated_movie_is_refused_although_it_drifts(movie):
+    """Frames that were moved back hold no value at the limit any more."""
+    counts = torch.cat(list(movie.pieces()))
+    drift = np.outer(np.linspace(0.75, -0.75, len(counts)), (1.0, 0.0))
+    bright = shifted(counts, drift) * (4095 / float(counts.quantile(0.97)))
+    clipped = bright.round().clamp(0, 4095)
+    assert measure_drift(survey(Movie.of(clipped)).means).corrected
+    with pytest.raises(InputError, match="% of the values are saturated"):
+        prepare(Movie.of(clipped), Settings())
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.4])
+def test_the_uncertainty_of_the_bayesian_stage_is_one_thing(movie, untrained, monkeypatch, weight):
+    """It was another map where the weight of the samples came out as zero."""
+    refine, found = pipeline.refine, []
+
+    def refine_with_weight(*args, **options):
+        found.append(replace(refine(*args, **options), weight=weight))
+        return found[-1]
+
+    monkeypatch.setattr(pipeline, "refine", refine_with_weight)
+    _, (_, network, bayes) = run_stages(movie, Settings(members=untrained))
+    np.testing.assert_array_equal(bayes.uncertainty, found[0].credible_width)
+    assert bayes.uncertainty_is.startswith("width of the central 90 %")
+    kept = found[0].density if weight else network.structure
+    np.testing.assert_array_equal(bayes.structure, kept)
+    assert bayes.draws(2, np.random.default_rng(0)).shape == (2, 160, 192)
+    assert network.draws is None

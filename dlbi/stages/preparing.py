@@ -1,0 +1,74 @@
+"""What every stage needs from a movie: its drift, its moments, camera and optics."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from bayesdl_sim.dlbi.moments.calibration import calibrate
+from bayesdl_sim.dlbi.moments.statistics import MomentSums
+from bayesdl_sim.dlbi.movies.checks import check_moments
+from bayesdl_sim.dlbi.movies.drift import corrected, measure_drift
+from bayesdl_sim.dlbi.movies.reading import Movie
+from bayesdl_sim.dlbi.movies.survey import survey
+from bayesdl_sim.dlbi.network.features import chosen_frames
+from bayesdl_sim.dlbi.stages.records import Prepared, Settings
+from bayesdl_sim.physics.sensor.missing import filled
+
+__all__ = ["FIRST_FRAMES", "facts_of", "prepare"]
+
+# At the beginning of a longer movie, before most has bleached: all that the Bayesian stage and the
+# 3B analysis use.
+FIRST_FRAMES = 400
+
+
+def prepare(movie: Movie, settings: Settings) -> Prepared:
+    """Reads the movie twice, piece by piece: for its faults and its drift, and for its moments.
+
+    Raises:
+        InputError: a movie that cannot be used, see `movies` and `moments.calibration`.
+    """
+    seen = survey(movie)
+    drift = measure_drift(filled(seen.means, seen.stuck), movie.name)
+    sums, chosen, some_frames = MomentSums(movie.shape), chosen_frames(movie.frames), []
+    start = 0
+    for piece in corrected(movie, drift, seen.stuck):
+        sums.add(piece)
+        inside = chosen[(chosen >= start) & (chosen < start + len(piece))]
+        some_frames.append(piece[inside - start])
+        start += len(piece)
+    moments = sums.finish()
+    warnings = check_moments(moments, seen, movie.name)
+    calibration = calibrate(
+        moments, settings.fwhm_px, settings.gain, settings.offset, path=movie.name
+    )
+    return Prepared(
+        moments=moments,
+        drift=drift,
+        calibration=calibration,
+        frames=torch.cat(some_frames),
+        stuck=seen.stuck,
+        warnings=[*warnings, *drift.warnings, *calibration.contradictions],
+    )
+
+
+def facts_of(prepared: Prepared) -> dict[str, Any]:
+    """The estimated and the given quantities, for the record."""
+    calibration, drift = prepared.calibration, prepared.drift
+    optics = asdict(calibration)
+    del optics["contradictions"]  # they are among the warnings
+    optics |= {"fwhm_px": calibration.fwhm_px, "read_noise_e": calibration.read_noise_e}
+    return {
+        "frames": prepared.moments.frames,
+        "calibration": optics,
+        "drift": {
+            "total_px": [float(value) for value in drift.total_px],
+            "error_px": drift.error_px,
+            "corrected": drift.corrected,
+            "path_px": None if drift.path_px is None else drift.path_px.tolist(),
+        },
+        "faulty_pixels": prepared.stuck.nonzero().tolist(),
+        "warnings": prepared.warnings,
+    }
