@@ -23,6 +23,7 @@ __all__ = [
     "begun",
     "complete",
     "forget",
+    "has_result",
     "is_complete",
     "is_finished",
     "mark_finished",
@@ -42,6 +43,11 @@ def is_finished(folder: str | Path, identity: str) -> bool:
     if record.get("identity") != identity:
         return False
     return all(_size(Path(folder) / name) == size for name, size in record["files"].items())
+
+
+def has_result(folder: str | Path) -> bool:
+    """Whether a finished result of any identity lies in the folder."""
+    return (Path(folder) / FINISHED).is_file()
 
 
 def mark_finished(folder: str | Path, identity: str, names: Iterable[str]) -> None:

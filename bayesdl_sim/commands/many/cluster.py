@@ -22,7 +22,7 @@ from bayesdl_sim.commands.many.work import (
     PATIENCE_S,
     Job,
     do_one,
-    identity_if_open,
+    identity_of_job,
     note_failure,
     summarise,
 )
@@ -52,11 +52,19 @@ class Handlers(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The outcome of a task: lines to print, why it failed, and the identity of its series."""
+    """The outcome of a task.
+
+    Attributes:
+        lines: lines to print.
+        failure: why it failed; None if it did not.
+        identity: identity of the result; None where that is not known.
+        is_open: whether a series is to be done, since its result is not there already.
+    """
 
     lines: str = ""
     failure: str | None = None
     identity: Identity | None = None
+    is_open: bool = False
 
 
 def require_distributed() -> None:
@@ -77,6 +85,7 @@ def do_all_on_cluster(jobs: Sequence[Job], settings: TestSettings, handlers: Han
     from distributed import as_completed
 
     failures: dict[str, str] = {}
+    digests: dict[str, str] = {}
     with results_folder(settings.save_path), _client(settings) as client:
         last = {}
         for job in jobs:
@@ -86,6 +95,8 @@ def do_all_on_cluster(jobs: Sequence[Job], settings: TestSettings, handlers: Han
             for number, future in enumerate(as_completed(list(last)), start=1):
                 outcome, job = _outcome(future), last[future]
                 print(outcome.lines, end="")
+                if outcome.identity is not None:
+                    digests[job.name] = outcome.identity.digest
                 if outcome.failure is not None:
                     if "NOT reconstructed" not in outcome.lines:
                         print(f"{printable(job.entry.source)}: NOT reconstructed")
@@ -95,7 +106,7 @@ def do_all_on_cluster(jobs: Sequence[Job], settings: TestSettings, handlers: Han
         if failures and len(jobs) == 1:
             raise InputError(next(iter(failures.values())))
         names = [job.name for job in jobs if job.name in failures]
-        summarise(jobs, settings, {name: failures[name] for name in names})
+        summarise(jobs, settings, {name: failures[name] for name in names}, digests)
 
 
 @contextmanager
@@ -161,8 +172,9 @@ def _whole(job: Job, settings: TestSettings, handlers: Handlers) -> Outcome:
     with redirect_stdout(io.StringIO()) as printed:
         posterior = _posterior(settings, handlers)
         printed.truncate(printed.seek(0))
-        do_one(job, settings, posterior, handlers.process, failures, False, _keep(job, settings))
-    return Outcome(printed.getvalue(), failures.get(job.name))
+        arguments = (settings, posterior, handlers.process, failures, False, _keep(job, settings))
+        identity = do_one(job, *arguments)
+    return Outcome(printed.getvalue(), failures.get(job.name), identity)
 
 
 def _begin(job: Job, settings: TestSettings, handlers: Handlers) -> Outcome:
@@ -171,24 +183,25 @@ def _begin(job: Job, settings: TestSettings, handlers: Handlers) -> Outcome:
         try:
             posterior, keep = _posterior(settings, handlers), _keep(job, settings)
             printed.truncate(printed.seek(0))
-            identity = identity_if_open(job, settings, posterior, keep)
-            if identity is not None:
+            identity, is_open = identity_of_job(job, settings, posterior, keep)
+            if is_open:
                 source = printable(job.entry.source)
                 refuse = partial(handlers.refuse, source, posterior, settings.force)
                 arguments = (settings, posterior, identity, refuse, keep)
                 run = begin_series(job.entry, job.folder, *arguments)
+                is_open = run is not None
                 if run is not None:
                     run.leave()
         except (InputError, PermissionError) as error:
             return Outcome(printed.getvalue(), str(error))
-    return Outcome(printed.getvalue(), None, identity)
+    return Outcome(printed.getvalue(), None, identity, is_open)
 
 
 def _points(
     begun: Outcome, job: Job, settings: TestSettings, handlers: Handlers, first: int, stop: int
 ) -> Outcome:
     """Makes the unfinished ones of these time points of a series; runs in a worker."""
-    if begun.identity is None:
+    if not begun.is_open:
         return Outcome()
     with redirect_stdout(io.StringIO()):
         try:
@@ -208,8 +221,8 @@ def _finish(
 ) -> Outcome:
     """Moves the files of a finished series to their final places; runs in a worker."""
     failure = next((part.failure for part in (begun, *chunks) if part.failure is not None), None)
-    if failure is not None or begun.identity is None:
-        return Outcome(begun.lines, failure)
+    if failure is not None or not begun.is_open:
+        return Outcome(begun.lines, failure, begun.identity)
     with redirect_stdout(io.StringIO()) as printed:
         try:
             run = _run(job, settings, handlers, begun.identity)
@@ -219,7 +232,7 @@ def _finish(
                 run.leave()
         except (InputError, PermissionError) as error:
             return Outcome(begun.lines, str(error))
-    return Outcome(begun.lines + printed.getvalue())
+    return Outcome(begun.lines + printed.getvalue(), None, begun.identity)
 
 
 @lru_cache(maxsize=1)

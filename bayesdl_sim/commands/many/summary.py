@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +22,24 @@ CSV = "summary.csv"
 PAGE = "summary.html"
 FAILED = ".failed.json"  # beside the place of a result: why there is none
 OVERVIEW = "Overview.png"
+OTHER = "the result there is of other options, members, versions or input"
 THUMBNAIL_PX = 720  # width
 
 
-def write_summary(folder: Path, results: Mapping[str, Path]) -> list[dict[str, Any]]:
+def write_summary(
+    folder: Path, results: Mapping[str, Path], finished: Collection[str]
+) -> list[dict[str, Any]]:
     """Writes `CSV` and `PAGE` into a folder, from the results that lie there.
 
     Args:
         results: name of every stack -> the folder of its result.
+        finished: names of the stacks whose results are finished and those of this call; a result
+            of other options or another input is named, and not counted.
 
     Returns:
         The rows of the table.
     """
-    rows = [_row(name, place, folder) for name, place in results.items()]
+    rows = [_row(name, place, folder, name in finished) for name, place in results.items()]
     with staged(folder, (CSV, PAGE), PAGE) as partial:
         with (
             atomic_path(partial / CSV) as path,
@@ -47,13 +52,14 @@ def write_summary(folder: Path, results: Mapping[str, Path]) -> list[dict[str, A
     return rows
 
 
-def _row(name: str, place: Path, folder: Path) -> dict[str, Any]:
-    failure = (_read(place / FAILED) or {}).get("error")
-    row: dict[str, Any] = {"stack": name, "state": "failed" if failure else "missing"}
-    facts = None if failure else _read(place / FACTS)
+def _row(name: str, place: Path, folder: Path, finished: bool) -> dict[str, Any]:
+    failure = None if finished else (_read(place / FAILED) or {}).get("error")
+    state = "done" if finished else "failed" if failure else "missing"
+    row: dict[str, Any] = {"stack": name, "state": state}
+    facts = _read(place / FACTS) if finished else None
+    if state == "missing" and (place / FACTS).exists():
+        failure = OTHER
     verdict, source = (facts or {}).get("verdict") or {}, (facts or {}).get("source", {})
-    if facts is not None:
-        row["state"] = "done"
     orientations_found = _first_orientations(facts or {})
     height, width = source.get("frame_size", ("", ""))
     return row | {

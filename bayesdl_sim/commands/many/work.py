@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from bayesdl_sim.utils.errors import (
     printable,
 )
 from bayesdl_sim.utils.files import write_json
-from bayesdl_sim.utils.folders.finished import forget, is_finished, require_idle
+from bayesdl_sim.utils.folders.finished import forget, has_result, is_finished, require_idle
 from bayesdl_sim.utils.folders.staging import results_folder
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ __all__ = [
     "Job",
     "do_all",
     "do_one",
-    "identity_if_open",
+    "identity_of_job",
     "jobs_of",
     "note_failure",
     "summarise",
@@ -79,13 +79,17 @@ def do_all(
     shard, save_path = settings.shard, settings.save_path
     alone = shard == WHOLE
     failures: dict[str, str] = {}
+    digests: dict[str, str] = {}
     with results_folder(save_path) if alone else nullcontext():
         for index, job in enumerate(jobs):
             if job.streamed or shard.takes(index):
                 keep = nullcontext if alone and job.folder == save_path else None
-                do_one(job, settings, posterior, process, failures, len(jobs) == 1, keep)
+                single = len(jobs) == 1
+                identity = do_one(job, settings, posterior, process, failures, single, keep)
+                digests |= {} if identity is None else {job.name: identity.digest}
         with nullcontext() if alone else results_folder(save_path, PATIENCE_S):
-            summarise(jobs, settings, failures)
+            digests |= _digests_of_others(jobs, settings, posterior, {*digests, *failures})
+            summarise(jobs, settings, failures, digests)
 
 
 def do_one(
@@ -96,12 +100,15 @@ def do_one(
     failures: dict[str, str],
     single: bool,
     keep: Callable[[], AbstractContextManager] | None = None,
-) -> None:
+) -> Identity | None:
     """Processes one stack, unless its result is there; a failure is noted in `failures`.
 
     Args:
         single: it is the only one: its error is raised.
         keep: keeps its folder; None: with the lock of the folder itself.
+
+    Returns:
+        The identity of its result; None where it failed.
     """
     source = printable(job.entry.source)
     if keep is None:
@@ -110,21 +117,23 @@ def do_one(
     advice = f"{source}: not enough memory for this stack: crop it, or split the series"
     try:
         with out_of_memory_says(advice):
-            identity = identity_if_open(job, settings, posterior, keep)
-            if identity is not None:
+            identity, is_open = identity_of_job(job, settings, posterior, keep)
+            if is_open:
                 process(job, identity, settings, posterior, keep)
+            return identity
     except (InputError, PermissionError) as error:
         if single:
             raise
         print(f"{source} ({printable(job.entry.name)}): NOT reconstructed")
         failures[job.name] = str(error)
         note_failure(job, str(error))
+        return None
 
 
-def identity_if_open(
+def identity_of_job(
     job: Job, settings: TestSettings, posterior: Posterior, keep: Callable
-) -> Identity | None:
-    """The identity of a job that is to be done; None where its result is there already.
+) -> tuple[Identity, bool]:
+    """The identity of a job, and whether it is to be done: its result is not there already.
 
     Raises:
         InputError: another process is at work on this result with other settings.
@@ -134,11 +143,24 @@ def identity_if_open(
     with keep():
         if not settings.again and is_finished(job.folder, identity.digest):
             print(f"{printable(job.entry.source)}: finished before, results in {job.folder}")
-            return None
+            return identity, False
         require_idle(job.folder, *identity)
         if settings.again:
             forget(job.folder)
-    return identity
+    return identity, True
+
+
+def _digests_of_others(
+    jobs: Sequence[Job], settings: TestSettings, posterior: Posterior, known: Collection[str]
+) -> dict[str, str]:
+    """Name -> hash of the identity of those jobs of other parts that have some finished result."""
+    digests = {}
+    for job in jobs:
+        if job.name not in known and has_result(job.folder):
+            with contextlib.suppress(InputError, OSError):  # its part will name the reason
+                identity = identity_of(job.entry, settings, posterior, job.streamed)
+                digests[job.name] = identity.digest
+    return digests
 
 
 def note_failure(job: Job, reason: str) -> None:
@@ -147,15 +169,25 @@ def note_failure(job: Job, reason: str) -> None:
         write_json(job.folder / FAILED, {"error": reason})
 
 
-def summarise(jobs: Sequence[Job], settings: TestSettings, failures: dict[str, str]) -> None:
+def summarise(
+    jobs: Sequence[Job],
+    settings: TestSettings,
+    failures: dict[str, str],
+    digests: Mapping[str, str],
+) -> None:
     """Writes the summary of several stacks, and names those that failed.
+
+    Args:
+        failures: name of a stack -> why it failed.
+        digests: name of a stack -> hash of the identity of the result that this call makes.
 
     Raises:
         InputError: some failed.
     """
     if len(jobs) > 1:
         results = {job.name: job.folder for job in jobs}
-        rows = write_summary(settings.save_path, results)
+        finished = {name for name in digests if is_finished(results[name], digests[name])}
+        rows = write_summary(settings.save_path, results, finished)
         done = sum(row["state"] == "done" for row in rows)
         print(f"{done} of {len(rows)} stacks done; summary in {settings.save_path / PAGE}")
     if failures:

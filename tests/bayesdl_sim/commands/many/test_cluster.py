@@ -87,7 +87,7 @@ class Threads:
 
 def test_a_series_is_cut_into_chunks_that_hold_every_time_point(tmp_path, monkeypatch):
     done = []
-    monkeypatch.setattr(cluster, "_begin", lambda *given: Outcome(identity="x"))
+    monkeypatch.setattr(cluster, "_begin", lambda *given: Outcome(is_open=True))
     monkeypatch.setattr(cluster, "_points", lambda *given: done.append(given[-2:]) or Outcome())
     monkeypatch.setattr(cluster, "_finish", lambda begun, chunks, *given: (begun, chunks))
     settings = parse_args(["--test_data", "a", "--save_path", str(tmp_path)])
@@ -99,9 +99,9 @@ def test_a_series_is_cut_into_chunks_that_hold_every_time_point(tmp_path, monkey
 
 
 def test_a_failed_chunk_fails_the_series_with_its_reason(tmp_path):
-    begun, chunks = Outcome("read\n", None, "x"), [Outcome(), Outcome(failure="no memory")]
+    begun, chunks = Outcome("read\n", None, "x", True), [Outcome(), Outcome(failure="no memory")]
     job = Job(entry(3), tmp_path, True)
-    assert cluster._finish(begun, chunks, job, None, None) == Outcome("read\n", "no memory")
+    assert cluster._finish(begun, chunks, job, None, None) == Outcome("read\n", "no memory", "x")
     assert cluster._finish(Outcome("finished before\n"), [], job, None, None).failure is None
 
 

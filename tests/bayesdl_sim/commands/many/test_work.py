@@ -114,6 +114,29 @@ def test_shards_share_a_folder_and_a_series(call, stacks, noisy, predicted, tmp_
     assert hashes(tmp_path / "out") == hashes(tmp_path / "whole")
 
 
+def rows_of(folder):
+    with open(folder / "summary.csv", encoding="utf-8") as file:
+        return {row["stack"]: row for row in csv.DictReader(file)}
+
+
+def test_results_of_other_options_do_not_count_as_done(call, stacks, predicted, tmp_path, capsys):
+    (stacks / "c.tif").unlink()
+    out = tmp_path / "out"
+    call(stacks, out)
+    assert "3 of 3 stacks done" in capsys.readouterr().out
+    call(stacks, out, "--delta", "0.1", "--shard", "2/2")  # the second of three
+    assert "1 of 3 stacks done" in capsys.readouterr().out
+    rows = rows_of(out)
+    assert [row["state"] for row in rows.values()] == ["missing", "done", "missing"]
+    assert "is of other options, members, versions or input" in rows["a"]["reasons"]
+    assert rows["a"]["result"] == rows["a"]["time points"] == rows["a"]["verdict"] == ""
+    call(stacks, out, "--delta", "0.1", "--shard", "1/2")
+    assert "3 of 3 stacks done" in capsys.readouterr().out
+    tifffile.imwrite(stacks / "b.tif", 2 * tifffile.imread(stacks / "b.tif"))
+    call(stacks, out, "--delta", "0.1", "--shard", "1/2")
+    assert "2 of 3 stacks done" in capsys.readouterr().out
+
+
 def test_a_failure_that_is_mended_is_forgotten(call, stacks, predicted, noisy, tmp_path):
     out = tmp_path / "out"
     with pytest.raises(InputError):
