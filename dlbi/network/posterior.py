@@ -14,7 +14,7 @@ from torch import Tensor
 from bayesdl_sim.bayes.prediction import Welford
 from bayesdl_sim.dlbi.blinking import FINE
 from bayesdl_sim.dlbi.network.features import Features, crop_features, turn_back, turned
-from bayesdl_sim.dlbi.network.unrolled import MEMBER_FORMAT, MomentsGenerator
+from bayesdl_sim.dlbi.network.unrolled import FORMAT, MomentsGenerator
 from bayesdl_sim.models.dropout import fix_dropout
 from bayesdl_sim.models.stored_shapes import UNFIT, require_fitting
 from bayesdl_sim.utils.checkpoints import list_members, load_checkpoint
@@ -200,7 +200,7 @@ def read_member(path: Path, content: bytes) -> MomentsGenerator:
     payload = load_checkpoint(path, content)
     network = payload.get("network")
     kind = network.get("generator") if isinstance(network, dict) else None
-    if payload["format"] != MEMBER_FORMAT or kind != "moments":
+    if payload["format"] != FORMAT or kind != "moments":
         raise InputError(
             f"{path}: expected a member of the moments generator (python -m dlbi.train), found "
             f"{payload['format']}"

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from bayesdl_sim.bayes.sgld import SGLD
 from bayesdl_sim.dlbi.network.losses import Losses, losses_of
 from bayesdl_sim.dlbi.network.samples import Sample, batches, list_samples, load_sample
-from bayesdl_sim.dlbi.network.unrolled import MEMBER_FORMAT, MomentsGenerator
+from bayesdl_sim.dlbi.network.unrolled import FORMAT, MomentsGenerator
 from bayesdl_sim.models.dropout import seed_dropout
 from bayesdl_sim.utils.checkpoints import save_checkpoint
 from bayesdl_sim.utils.console.progress import counted
@@ -257,7 +257,7 @@ def member_payload(training: MomentsTraining, loss: float) -> dict[str, Any]:
     """Content of a member's file; weights in half precision, so that eight fit in 15 MB."""
     weights = training.network.state_dict()
     return {
-        "format": MEMBER_FORMAT,
+        "format": FORMAT,
         "network": {"generator": "moments", **training.network.settings},
         "training": {**asdict(training.settings), "steps": training.step_number, "loss": loss},
         "state": {name: value.half().cpu() for name, value in weights.items()},

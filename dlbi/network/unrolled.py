@@ -12,9 +12,9 @@ from bayesdl_sim.dlbi.moments.imaging import Imaging
 from bayesdl_sim.dlbi.network.features import CAMERA_CHANNELS, ESTIMATES, Features
 from bayesdl_sim.models.dropout import Dropout
 
-__all__ = ["MEMBER_FORMAT", "MomentsGenerator", "Structure"]
+__all__ = ["FORMAT", "MomentsGenerator", "Structure"]
 
-MEMBER_FORMAT = "BayesDL-SIM DLBI member"  # in the file of a member
+FORMAT = "BayesDL-SIM DLBI member"  # in the file of a member
 DROPOUT = 0.05
 ENCODED = 8  # channels of the per-frame encoder
 
