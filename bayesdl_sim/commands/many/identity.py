@@ -69,6 +69,7 @@ def identity_of(
     gate = posterior.gate and {name: list(row) for name, row in posterior.gate.scores.items()}
     # In the order in which a message names the first difference: what a user has set comes first.
     whole: dict[str, Any] = options | {
+        "fast": posterior.is_student,
         "streamed": streamed,
         "stack": entry.name,
         "input": input_hash(entry.source) if digest is None else digest,
