@@ -233,7 +233,7 @@ def test_fewer_members_are_the_first_ones(posterior):
 
 
 def test_description_of_the_members(posterior):
-    facts = [member.facts for member in open_members(posterior, 2)]
+    facts = [member.facts for member in open_members(posterior, limit=2)]
     assert [fact.path.name for fact in facts] == ["member_01.pth", "member_02.pth"]
     assert facts[1].sha256 == sha256(facts[1].path)
     assert facts[0].sampler["temperature"] == 2.0

@@ -58,7 +58,7 @@ def test_intervals_need_a_total_uncertainty():
     require_maps(("SR", "Credibility"), has_total=False, comparable=True)
     with pytest.raises(InputError, match="interval and changes: needs a total uncertainty"):
         require_maps((*INTERVAL, *CHANGES), has_total=False, comparable=True)
-    with pytest.raises(InputError, match="changes: belongs to the convention total_variance"):
+    with pytest.raises(InputError, match="changes: compares time points member by member"):
         require_maps(CHANGES, has_total=True, comparable=False)
 
 
