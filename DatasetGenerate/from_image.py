@@ -23,6 +23,7 @@ from bayesdl_sim.data.formats.otf import MEASURED_OTFS, read_radial_otf
 from bayesdl_sim.data.formats.tiff import read_image
 from bayesdl_sim.data.formats.tiff_writer import write_map
 from bayesdl_sim.DatasetGenerate.simulation import PHASE_ORIGIN
+from bayesdl_sim.physics.checks.stored_values import SATURATED
 from bayesdl_sim.physics.image_formation import (
     Grid,
     expected_frames,
@@ -43,7 +44,6 @@ __all__ = ["cropped", "main", "optics_from", "simulate_stack", "structure_from"]
 
 BACKGROUND_PERCENTILE = 0.5
 SMALLEST = 64  # image pixels
-SATURATED = 0.001  # share of the counts, from which on test.py warns
 MICROSCOPES = {"biosr": biosr_microscope}
 FILES = ("gt.tif", "raw.tif", "parameters.json")  # the last one stands for a whole set
 

@@ -99,11 +99,16 @@ def named_channels(series: Series, count: int) -> list[Channel]:
 
 
 def distinct(names: list[str]) -> list[str]:
-    """The names, with its number behind each that occurs again; many disks ignore the case."""
-    times = Counter(name.lower() for name in names)
-    return [
-        f"{name}-{n}" if times[name.lower()] > 1 else name for n, name in enumerate(names, start=1)
-    ]
+    """The names, with a number behind each that occurs again; many disks ignore the case."""
+    times = Counter(name.casefold() for name in names)
+    taken, unique = {name for name, count in times.items() if count == 1}, []
+    for number, name in enumerate(names, start=1):
+        own = name
+        while times[name.casefold()] > 1 and (own == name or own.casefold() in taken):
+            own, number = f"{name}-{number}", number + 1
+        taken.add(own.casefold())
+        unique.append(own)
+    return unique
 
 
 def chosen_channels(channels: list[Channel], wanted: str | None, path: Path) -> Iterable[int]:

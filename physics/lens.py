@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["APERTURES", "require_cutoff", "require_lens"]
+__all__ = ["APERTURES", "cutoff_of", "require_cutoff", "require_lens"]
 
 APERTURES = (0.1, 1.7)  # air to high-index oil
 WAVELENGTHS_NM = (300.0, 1000.0)  # of emitted light
 CUTOFFS = (0.1, 0.5)  # cycles per raw pixel: beyond the camera's limit there is no lens
+
+
+def cutoff_of(na: float, wavelength_nm: float, pixel_size_nm: float) -> float:
+    """Cut-off frequency `2 NA / wavelength` of a lens, in cycles per raw pixel."""
+    return 2.0 * na / wavelength_nm * pixel_size_nm
 
 
 def require_lens(na: float | None, wavelength_nm: float | None) -> None:
@@ -30,12 +35,10 @@ def require_lens(na: float | None, wavelength_nm: float | None) -> None:
 def require_cutoff(na: float, wavelength_nm: float, pixel_size_nm: float, source: str) -> None:
     """Raises `InputError` if pixels of this size do not go with the lens.
 
-    The cut-off is `2 na / wavelength_nm`, in cycles per raw pixel when multiplied by its size.
-
     Args:
         source: what is described, for the message.
     """
-    cutoff, (low, high) = 2.0 * na / wavelength_nm * pixel_size_nm, CUTOFFS
+    cutoff, (low, high) = cutoff_of(na, wavelength_nm, pixel_size_nm), CUTOFFS
     if not low <= cutoff <= high:
         raise InputError(
             f"{source}: na {na:g}, wavelength_nm {wavelength_nm:g} and pixels of {pixel_size_nm:g} "

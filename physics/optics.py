@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bayesdl_sim.physics.lens import cutoff_of
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = [
@@ -52,7 +53,7 @@ class Optics:
     @property
     def cutoff(self) -> float:
         """Cut-off frequency 2 NA / emission, in cycles per raw pixel."""
-        return 2.0 * self.na / self.emission_nm * self.pixel_size_nm
+        return cutoff_of(self.na, self.emission_nm, self.pixel_size_nm)
 
     @property
     def nominal(self) -> Optics:

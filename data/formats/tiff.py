@@ -55,9 +55,7 @@ def open_tiff(path: str | Path) -> ImageFile:
                     read=partial(_read_series, path, index),
                     name=str(part.name or ""),
                     channels=channels[index] if index < len(channels) else (),
-                    pages=partial(_pages, path, index)
-                    if by_page and has_pages(part, file)
-                    else None,
+                    pages=partial(_pages, path, index) if by_page else None,
                 )
             )
         if not series:

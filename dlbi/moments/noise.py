@@ -11,7 +11,7 @@ from torch import Tensor, maximum
 from bayesdl_sim.dlbi.moments.spot_width import WIDTH_SPREAD, aliased_power, widths
 from bayesdl_sim.dlbi.moments.statistics import Moments
 
-__all__ = ["living_pixels", "noise_line"]
+__all__ = ["darkest", "living_pixels", "noise_line"]
 
 # Variance of a living pixel, relative to its shot noise and to the median of all pixels.
 LEAST_NOISE, LEAST_VARIANCE = 0.2, 1e-3
@@ -31,6 +31,14 @@ def living_pixels(mean: Tensor, variance: Tensor) -> Tensor:
         mean, variance: (H, W) in electrons and electrons^2.
     """
     return variance > maximum(LEAST_NOISE * mean, LEAST_VARIANCE * variance.median())
+
+
+def darkest(moments: Moments) -> tuple[float, float]:
+    """Counts of the darkest hundredth of the pixels, and the standard error of a dark pixel."""
+    mean, variance = (image.double().numpy() for image in (moments.mean, moments.variance))
+    dark = mean <= np.quantile(mean, 0.1)
+    error = np.sqrt(np.median(variance[dark]) / moments.frames)
+    return float(np.quantile(mean, 0.01)), float(error)
 
 
 def noise_line(moments: Moments, sigma: float, offset: float | None = None) -> tuple[float, float]:
@@ -68,8 +76,7 @@ def _usable(moments: Moments) -> NDArray[np.bool_]:
     light behind a lens is not. Everything is usable where nearly all would be left out.
     """
     mean, variance = (image.double().numpy() for image in (moments.mean, moments.variance))
-    low, dark = np.quantile(mean, 0.01), mean <= np.quantile(mean, 0.1)
-    error = np.sqrt(np.median(variance[dark]) / moments.frames)
+    low, error = darkest(moments)
     faulty = mean < low - MUCH_DARKER * error
     faulty |= variance <= LEAST_VARIANCE * np.median(variance)
     usable = ~binary_dilation(faulty, np.ones((3, 3)))

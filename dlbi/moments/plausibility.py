@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from bayesdl_sim.dlbi.moments.noise import darkest
 from bayesdl_sim.dlbi.moments.spot_width import SIGMA_RANGE
 from bayesdl_sim.dlbi.moments.statistics import Moments
 from bayesdl_sim.dlbi.simulation.spots import FWHM_PER_SIGMA
@@ -89,10 +90,9 @@ def _of_offset(
     if offset is None:
         return ()
     given = f"an offset of {offset:g} counts is given, but "
-    low, dark = moments.mean.quantile(0.01), moments.mean <= moments.mean.quantile(0.1)
-    error = (moments.variance[dark].median() / moments.frames).sqrt()
-    if offset > float(low + ABOVE_DARKEST * error):
-        return (f"{given}the darkest pixels have {float(low):.1f} on average",)
+    low, error = darkest(moments)
+    if offset > low + ABOVE_DARKEST * error:
+        return (f"{given}the darkest pixels have {low:.1f} on average",)
     if "gain" in calibration.estimated and calibration.gain < LESS_GAIN * found["gain"]:
         return (
             f"{given}the noise vanishes near {found['shift']:.0f} counts: it makes the gain "

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from bayesdl_sim.dlbi.moments.statistics import Moments
 from bayesdl_sim.dlbi.simulation.spots import AIRY_FWHM, FWHM_PER_SIGMA
+from bayesdl_sim.physics.optics import circular_autocorrelation
 
 __all__ = ["SIGMA_RANGE", "WIDTH_SPREAD", "Spots", "aliased_power", "spot_width", "widths"]
 
@@ -143,12 +145,12 @@ def aliased_power(frequency: NDArray, sigma: float) -> NDArray:
 def _airy_power(rows: NDArray, columns: NDArray, fwhm: float) -> NDArray:
     """|h|^2 (h, w) of a pixel-integrated Airy spot, summed over the nearest aliases.
 
-    Its Fourier transform is `2/pi (acos v - v sqrt(1 - v^2))`, v the frequency over the cut-off.
+    Its Fourier transform is `circular_autocorrelation` of the frequency over the cut-off.
     """
     cutoff, power = AIRY_FWHM / (np.pi * fwhm), np.zeros((len(rows), len(columns)))
     for y in (rows[:, None] + alias for alias in (-1, 0, 1)):
         for x in (columns[None] + alias for alias in (-1, 0, 1)):
             v = np.minimum(np.hypot(y, x) / cutoff, 1.0)
-            passed = 2 / np.pi * (np.arccos(v) - v * np.sqrt(1 - v**2))
+            passed = circular_autocorrelation(torch.from_numpy(v)).numpy()
             power += (passed * np.sinc(y) * np.sinc(x)) ** 2
     return power

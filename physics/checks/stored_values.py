@@ -12,6 +12,7 @@ from bayesdl_sim.physics.spots import largest_within
 
 __all__ = [
     "MEDIAN_SIDE",
+    "SATURATED",
     "are_stretched",
     "clipped_share",
     "common_minimum",
@@ -22,6 +23,7 @@ __all__ = [
     "saturated_share",
 ]
 
+SATURATED = 1e-3  # share of the values from which on a stack is doubtful
 LEAST_SHARE = 5e-4  # of the values; the very largest ones are always few
 ALIKE = 0.9  # correlation of the noise of two frames that are one exposure
 LEAST_RANGE, PLACES = 32, 3  # grey values; places of the extreme values among the nine frames

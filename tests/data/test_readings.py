@@ -13,6 +13,7 @@ import tifffile
 
 from bayesdl_sim.data.folders import find_stacks
 from bayesdl_sim.data.layouts import FrameLayout
+from bayesdl_sim.data.selection import distinct
 from bayesdl_sim.data.stacks import list_stacks, read_stack, read_stacks
 from bayesdl_sim.utils.errors import InputError
 
@@ -390,6 +391,11 @@ def test_long_names_of_colours_stay_different_names_of_stacks(tmp_path):
     first, second = (stack.name for stack in read_stacks(tmp_path / "raw.ome.tif"))
     assert first != second
     assert first.endswith("-1")
+
+
+def test_names_that_occur_again_get_numbers_that_no_other_name_has():
+    assert distinct(["GFP", "gfp", "GFP-1", "red"]) == ["GFP-2", "gfp-3", "GFP-1", "red"]
+    assert distinct(["A", "B"]) == ["A", "B"]
 
 
 def test_names_of_stacks_in_a_folder_that_differ_in_signs_alone(tmp_path):

@@ -22,7 +22,7 @@ __all__ = ["Identity", "identity_of", "input_hash"]
 
 # What changes a result. Where and with how many threads it is computed does not, but for rounding.
 # Nor does the precision that `auto` chose by a measurement: a result has one, see
-# `streaming.arithmetic`, but two equal calls may choose two.
+# `streaming.precision`, but two equal calls may choose two.
 OPTIONS = ("target", "pixel_size_nm", "tile", "maps", "force", "format", "precision")
 RECORDS = ("layout", "microscope", "numbers")
 

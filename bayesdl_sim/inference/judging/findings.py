@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bayesdl_sim.physics.checks.stored_values import SATURATED
 from bayesdl_sim.physics.patterns.estimation import FOUND
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ __all__ = ["SMALLEST_FIELD", "Finding", "contradicted_optics", "findings"]
 SMALLEST_FIELD = 64  # raw pixels; smaller fields hold too little to measure
 PHASE_TOLERANCE_DEG, PHASE_LIMIT_DEG = 5.0, 20.0
 ANGLE_TOLERANCE_DEG, ANGLE_LIMIT_DEG = 6.0, 10.0
-SATURATED_TOLERANCE, SATURATED_LIMIT = 0.001, 0.01
+SATURATED_LIMIT = 0.01
 DRIFT_TOLERANCE_PX, DRIFT_LIMIT_PX = 0.5, 1.5
 DARK = 0.5  # of the median frame
 FEW_COPIES = 3  # pairs among three frames
@@ -170,7 +171,7 @@ def _camera_faults(checks: Mapping[str, Any]) -> list[Finding]:
     faults = []
     share = checks["saturated_share"]
     faults += _beyond(
-        share, 0.0, SATURATED_TOLERANCE, SATURATED_LIMIT, f"{share:.1%} of the values are saturated"
+        share, 0.0, SATURATED, SATURATED_LIMIT, f"{share:.1%} of the values are saturated"
     )
     drift, error = checks["drift_px"], max(checks["drift_error_px"], 0.1)
     reason = f"the sample moved by {drift:.1f} +- {error:.1f} pixels between the orientations"
@@ -206,7 +207,7 @@ def _value_faults(checks: Mapping[str, Any]) -> list[Finding]:
     processed = _processed(checks)
     if processed:
         faults.append(Finding(False, processed))
-    elif share <= CLIPPED_TOLERANCE and checks["saturated_share"] <= SATURATED_TOLERANCE:
+    elif share <= CLIPPED_TOLERANCE and checks["saturated_share"] <= SATURATED:
         faults += _stored_with_gamma(checks)
     return faults
 

@@ -29,7 +29,6 @@ from bayesdl_sim.inference.output.zarr_pages import ZarrPages
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.settings import MISFIT, SHARP, MapSettings
-from bayesdl_sim.inference.streaming.arithmetic import with_precision_of
 from bayesdl_sim.inference.streaming.layout import series_layout, stored_layout
 from bayesdl_sim.inference.streaming.points import (
     PointMaker,
@@ -37,6 +36,7 @@ from bayesdl_sim.inference.streaming.points import (
     point_entry,
     verdict_of,
 )
+from bayesdl_sim.inference.streaming.precision import with_precision_of
 from bayesdl_sim.inference.streaming.survey import Survey, survey_series
 from bayesdl_sim.utils.files import read_json, write_json
 from bayesdl_sim.utils.folders.finished import (

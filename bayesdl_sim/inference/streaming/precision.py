@@ -1,4 +1,4 @@
-"""The arithmetic of a series: chosen by the process that begins it, taken over by all others."""
+"""The precision of a series: chosen by the process that begins it, taken over by all others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["in_precision", "with_precision_of"]
 
-ARITHMETIC = "arithmetic.json"
+PRECISION = "precision.json"
 
 
 def with_precision_of(partial: Path, posterior: Posterior) -> Posterior:
@@ -26,7 +26,7 @@ def with_precision_of(partial: Path, posterior: Posterior) -> Posterior:
     Where no process has begun, the precision of this posterior is the one of the series from now
     on.
     """
-    path = partial / ARITHMETIC
+    path = partial / PRECISION
     if not path.exists():
         write_json(path, {"precision": posterior.facts["run"]["precision"]})
     return in_precision(posterior, read_json(path)["precision"])
