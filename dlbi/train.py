@@ -37,6 +37,7 @@ T = TypeVar("T")
 DENSE_SEED = 2  # added for scenes with dense labelling
 POSITIVE = (
     "width",
+    "blocks",
     "batch_size",
     "lr",
     "scenes",
@@ -79,6 +80,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--scenes", type=int, default=80, help="number of scenes to train on")
     add("--dense", type=int, default=0, help="further scenes with dense labelling")
     add("--held_out", type=int, default=24, help="scenes that calibrate the probability")
+    add("--blocks", type=int, default=1, help="residual blocks at each place of the network")
     add("--crop", type=int, default=24, help="side of a crop, camera pixels")
     add("--steps", type=int, default=900, help="steps of Adam at the full learning rate")
     add("--cooldown", type=int, default=300, help="steps over which it falls")
@@ -144,6 +146,7 @@ def _train_moments(args: argparse.Namespace, folder: Path) -> None:
     torch.set_flush_denormal(True)  # faint pixels are full of them, and a step takes a third longer
     settings = TrainingSettings(
         width=_given(args.width, 32),
+        blocks=args.blocks,
         batch=_given(args.batch_size, 4),
         crop=args.crop,
         learning_rate=_given(args.lr, 1.5e-3),

@@ -207,6 +207,7 @@ def read_member(path: Path, content: bytes) -> MomentsGenerator:
         )
     try:
         options = {name: network[name] for name in ("width", "dropout")}
+        options["blocks"] = network.get("blocks", 1)  # as of members without it
         config = {"options": options}
         require_fitting(
             payload["state"], config, lambda _: MomentsGenerator(**options), len(content)

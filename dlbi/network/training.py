@@ -37,7 +37,7 @@ class TrainingSettings:
     """Settings that determine the result of a training; a resumed run must share them.
 
     Args:
-        width: channels of the network on the 4x grid.
+        width, blocks: of the network, see `MomentsGenerator`.
         batch: crops of one step.
         crop: side of a crop in camera pixels.
         learning_rate: of Adam, before it falls.
@@ -47,6 +47,7 @@ class TrainingSettings:
     """
 
     width: int = 32
+    blocks: int = 1
     batch: int = 4
     crop: int = 24
     learning_rate: float = 1.5e-3
@@ -84,7 +85,7 @@ class MomentsTraining:
         self.settings, self.run = settings, run
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
-            network = MomentsGenerator(settings.width)
+            network = MomentsGenerator(settings.width, blocks=settings.blocks)
         self.network = network.to(run.device, memory_format=torch.channels_last).train()
         self.adam = torch.optim.AdamW(self.network.parameters(), lr=settings.learning_rate)
         self.step_number = 0

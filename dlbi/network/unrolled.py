@@ -103,30 +103,32 @@ class MomentsGenerator(nn.Module):
     Args:
         width: channels on the 4x grid; 1.5 times as many on the 2x grid, twice on the camera's.
         dropout: share of channels dropped in each block.
+        blocks: residual blocks before and after the camera's grid, on each grid; one more after it
+            on the 2x grid, twice as many and two more on the camera's.
     """
 
-    def __init__(self, width: int = 32, dropout: float = DROPOUT) -> None:
+    def __init__(self, width: int = 32, dropout: float = DROPOUT, blocks: int = 1) -> None:
         super().__init__()
-        self.settings = {"width": width, "dropout": dropout}
+        self.settings = {"width": width, "dropout": dropout, "blocks": blocks}
         middle, deep = width * 3 // 2, width * 2
 
-        def blocks(channels: int, count: int) -> nn.Sequential:
+        def some_blocks(channels: int, count: int) -> nn.Sequential:
             return nn.Sequential(*(_Block(channels, dropout) for _ in range(count)))
 
         self.encoder = _FrameEncoder()
         self.stem_camera = nn.Conv2d(CAMERA_CHANNELS + 2 * ENCODED, deep, 3, padding=1)
         self.stem_fine = nn.Conv2d(8 * ESTIMATES, width, 3, padding=1)
         self.down_2x = nn.Conv2d(4 * width, middle, 1)
-        self.in_2x = blocks(middle, 1)
+        self.in_2x = some_blocks(middle, blocks)
         self.down_1x = nn.Conv2d(4 * middle, deep, 1)
-        self.in_1x = blocks(deep, 4)
+        self.in_1x = some_blocks(deep, 2 + 2 * blocks)
         self.up_2x = nn.Conv2d(deep, 4 * middle, 1)
-        self.out_2x = blocks(middle, 2)
+        self.out_2x = some_blocks(middle, 1 + blocks)
         self.up_4x = nn.Conv2d(middle, 4 * width, 1)
-        self.out_4x = blocks(width, 1)
+        self.out_4x = some_blocks(width, blocks)
         self.first = _Head(width)
         self.join = nn.Conv2d(width + 16, width, 3, padding=1)
-        self.refine = blocks(width, 1)
+        self.refine = some_blocks(width, blocks)
         self.last = _Head(width)
         self.head_2x = nn.Conv2d(middle, 1, 3, padding=1)
         self.head_4x = nn.Conv2d(width, 1, 3, padding=1)

@@ -142,6 +142,9 @@ def test_files_that_are_no_members(tmp_path):
         load_posterior(tmp_path)
 
 
+SMALL = {"generator": "moments", "width": 16, "dropout": 0.0}
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -149,6 +152,7 @@ def test_files_that_are_no_members(tmp_path):
         ({"network": {"generator": "moments"}}, "do not fit the moments generator"),
         ({"network": {"generator": "moments", "width": 10**7, "dropout": 0.0}}, "do not fit"),
         ({"network": {"generator": "moments", "width": "x", "dropout": 0.0}}, "do not fit"),
+        ({"network": {**SMALL, "blocks": 10**7}}, "do not fit"),
         ({"state": {}}, "do not fit"),
         ({"state": {"stem_fine.weight": torch.zeros(1).expand(10**6, 10**6)}}, "more numbers than"),
     ],

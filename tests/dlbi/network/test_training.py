@@ -13,7 +13,7 @@ from bayesdl_sim.dlbi.network.training import RunSettings, TrainingSettings, fit
 from bayesdl_sim.utils.checkpoints import load_checkpoint
 from bayesdl_sim.utils.errors import InputError
 
-SETTINGS = TrainingSettings(width=16, batch=2, crop=16)
+SETTINGS = TrainingSettings(width=16, blocks=2, batch=2, crop=16)
 
 
 def run_in(folder, steps=3, members=2):
@@ -31,7 +31,12 @@ def run_in(folder, steps=3, members=2):
 def test_members_and_resuming(tmp_path, scenes):
     paths = fit(SETTINGS, run_in(tmp_path), scenes[0])
     first, second = (load_checkpoint(path) for path in paths)
-    assert first["network"] == {"generator": "moments", "width": 16, "dropout": 0.05}
+    assert first["network"] == {
+        "generator": "moments",
+        "width": 16,
+        "dropout": 0.05,
+        "blocks": 2,
+    }
     assert first["training"]["steps"] == 4 + 2 + 2
     weights = [member["state"]["stem_fine.weight"] for member in (first, second)]
     assert not torch.equal(*weights)
@@ -93,9 +98,7 @@ def test_a_refused_resume_adds_no_scene_to_the_set(tmp_path, scenes):
         shutil.copy(path, tmp_path / path.name)
     fit(SETTINGS, run_in(tmp_path / "run", members=1), tmp_path)
     words = f"--save_path {tmp_path / 'run'} --set_dir {tmp_path} --scenes 1 --held_out 1 --seed 7"
-    words += " --width 16 --batch_size 2 --crop 16 --resume"
+    words += " --width 16 --blocks 2 --batch_size 2 --crop 16 --resume"
     with pytest.raises(InputError, match="seed: .* was begun with seed 0, now it is 7"):
-        train.main(
-            [*words.split(), "--width", "16", "--batch_size", "2", "--crop", "16", "--resume"]
-        )
+        train.main(words.split())
     assert sorted(path.name for path in tmp_path.rglob("scene_*")) == sorted(paths)
