@@ -106,6 +106,7 @@ def samples_of(scene: Scene, prediction: Prediction, cell: int) -> list[Sample]:
         if target is None:
             continue
         mean, total = prediction.mean[level], prediction.total[level].clamp(min=1e-6)
+        signal_e = PreparedStack(scene.stack(level)).signal_e(0)
         samples.append(
             Sample(
                 cell=cell,
@@ -115,7 +116,7 @@ def samples_of(scene: Scene, prediction: Prediction, cell: int) -> list[Sample]:
                 mean=mean.flatten().numpy(),
                 sigma=total.flatten().numpy(),
                 structure=scene.name,
-                features=features_of(*(image[level] for image in prediction[:3])),
+                features=features_of(*(image[level] for image in prediction[:3]), signal_e),
                 brightness=brightness_of(mean.numpy()).ravel(),
             )
         )

@@ -178,7 +178,7 @@ def test_calibration_goes_from_calibrate_to_test(
     )
 
     # a factor by image-level features, here the same for every image
-    features = {"weights": [0.5, 0.0, 0.0, 0.0], "low": [-9.0] * 3, "high": [9.0] * 3}
+    features = {"weights": [0.5] + [0.0] * 4, "low": [-9.0] * 4, "high": [9.0] * 4}
     write_json(path, {**file, "by_members": [alone, {**stored, "by_features": features}]})
     facts, channels = maps("with_features")
     assert facts["deviations_multiplied_by"] == [pytest.approx(stored["scale"] * np.exp(0.25))]

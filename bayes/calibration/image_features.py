@@ -1,8 +1,9 @@
-"""Three image-level features, and the factors on standard deviations that they predict.
+"""Four features of an image as a whole, and the factors on deviations that they predict.
 
 Some stacks are harder than others, which a tail cannot infer from a neighbourhood: where the
 members disagree, their deviations are rather too large, and for a dense, bright field of sharp
-filaments too small. In bright light, where they are small, those of the structure are too large.
+filaments too small. In bright light those of the structure are too large, and how bright it was
+only the frames tell, whose noise follows the electrons.
 Nor is structure wrong in the same measure as background: in dim light its
 deviations are nearly right, while those of the background are too large, and one factor for both
 would take from the structure what only the background can spare. So each has its own factor, and
@@ -53,11 +54,13 @@ class ImageFeatures(NamedTuple):
         disagreement: `log(<epistemic> / <aleatoric>)`.
         contrast: of the rms of the mean around its own.
         noise: `log(<aleatoric>)`.
+        signal: of the electrons of the lit pixels of a frame; NaN where it is not known.
     """
 
     disagreement: float
     contrast: float
     noise: float
+    signal: float
 
 
 TERMS = 1 + len(ImageFeatures._fields)  # with a constant
@@ -76,12 +79,13 @@ class FeatureScale:
     """`c^2 = exp((1 - b) w . x + b v . x)`, `x = (1, *ImageFeatures)`, b: `brightness_of`.
 
     Features are held within those of the fit, so no image gets a factor that none was fitted to.
-    Along b, from background to structure, the factor of an image rises or falls throughout.
+    One that is not known is taken to lie in their middle. Along b, from background to structure,
+    the factor of an image rises or falls throughout.
 
     Attributes:
-        weights: w (4,), of the background.
+        weights: w (5,), of the background.
         low, high: smallest and largest `ImageFeatures` of the fit.
-        lit_weights: v (4,), of the structure; None: w holds for all pixels.
+        lit_weights: v (5,), of the structure; None: w holds for all pixels.
     """
 
     weights: tuple[float, ...]
@@ -100,7 +104,8 @@ class FeatureScale:
         Returns:
             One number for all pixels, or one for each where structure has weights of its own.
         """
-        terms = np.append(1.0, np.clip(features, self.low, self.high))
+        low, high = np.array(self.low), np.array(self.high)
+        terms = np.append(1.0, np.clip(_filled(features, (low + high) / 2), low, high))
         background = float(np.dot(self.weights, terms))
         if self.lit_weights is None or brightness is None:
             return float(np.exp(0.5 * background))
@@ -108,18 +113,35 @@ class FeatureScale:
         return np.exp(0.5 * (background + change * np.asarray(brightness, np.float64)))
 
 
-def features_of(mean: ArrayLike, aleatoric: ArrayLike, epistemic: ArrayLike) -> ImageFeatures:
-    """The features of one image: posterior mean and both deviations as predicted, any shape."""
+def features_of(
+    mean: ArrayLike, aleatoric: ArrayLike, epistemic: ArrayLike, signal_e: float
+) -> ImageFeatures:
+    """The features of one image.
+
+    Args:
+        mean, aleatoric, epistemic: posterior mean and both deviations as predicted, any shape.
+        signal_e: median electrons of the lit pixels of its frames; NaN if it is not known.
+    """
     mean, *deviations = (torch.as_tensor(image).double() for image in (mean, aleatoric, epistemic))
-    return features_from(float(mean.std(correction=0)), *(float(d.mean()) for d in deviations))
+    parts = (float(d.mean()) for d in deviations)
+    return features_from(float(mean.std(correction=0)), *parts, signal_e)
 
 
-def features_from(contrast: float, aleatoric: float, epistemic: float) -> ImageFeatures:
-    """The features of an image of this contrast and these mean deviations."""
+def features_from(
+    contrast: float, aleatoric: float, epistemic: float, signal_e: float
+) -> ImageFeatures:
+    """The features of an image of this contrast, these mean deviations and this signal."""
     ratio = np.log(max(epistemic, SMALL) / max(aleatoric, SMALL))
     disagreement = np.clip(ratio, -LARGEST_DISAGREEMENT, LARGEST_DISAGREEMENT)
     contrast, noise = (float(np.log(max(value, SMALL))) for value in (contrast, aleatoric))
-    return ImageFeatures(float(disagreement), contrast, noise)
+    signal = float(np.log(max(signal_e, SMALL))) if np.isfinite(signal_e) else np.nan
+    return ImageFeatures(float(disagreement), contrast, noise, signal)
+
+
+def _filled(features: ArrayLike, middle: NDArray) -> NDArray[np.float64]:
+    """Features (..., 4) without NaN: one that is not known is that of `middle` (4,)."""
+    features = np.asarray(features, np.float64)
+    return np.where(np.isnan(features), middle, features)
 
 
 def brightness_of(mean: ArrayLike) -> NDArray[np.float32]:
@@ -171,6 +193,8 @@ def fit_feature_scale(stacks: Sequence[FittedPixels], constant: bool = False) ->
         raise InputError("expected at least one stack to fit on, found none")
     by_brightness = all(stack.brightness is not None for stack in stacks)
     features = np.array([stack.features for stack in stacks])
+    low, high = (np.nan_to_num(extreme.reduce(features)) for extreme in (np.fmin, np.fmax))
+    features = _filled(features, (low + high) / 2)
     middle, spread = features.mean(axis=0), np.maximum(features.std(axis=0), SMALL)
     rows, hard = [], []
     for stack, own in zip(stacks, (features - middle) / spread, strict=True):
@@ -183,7 +207,7 @@ def fit_feature_scale(stacks: Sequence[FittedPixels], constant: bool = False) ->
     weights = _quantile_regression(design, np.concatenate(hard))
     weights[[0, TERMS] if by_brightness else [0]] -= np.mean(design @ weights)
     pair = [_in_features(part, middle, spread) for part in (weights[:TERMS], weights[TERMS:])]
-    low, high = (ImageFeatures(*extreme(features, axis=0).tolist()) for extreme in (np.min, np.max))
+    low, high = (ImageFeatures(*extreme.tolist()) for extreme in (low, high))
     return FeatureScale(pair[0], low, high, pair[1] if by_brightness else None)
 
 

@@ -77,18 +77,21 @@ class Calibration:
             return self.scale
         return self.scale * self.by_features.factor(features, brightness)
 
-    def factors(self, prediction: Prediction) -> NDArray[np.float32]:
-        """`factor` of every pixel of a batch as predicted: (B, 1, 2H, 2W), or (B, 1, 1, 1)."""
-        maps = []
-        for mean, *parts in zip(*prediction[:3], strict=True):
-            lit = brightness_of(mean.float().cpu().numpy()) if self.by_features else None
-            maps.append(np.atleast_3d(self.factor(features_of(mean, *parts), lit)))
-        return np.stack(maps).astype(np.float32)
+    def factors(self, prediction: Prediction, signal_e: float) -> NDArray[np.float32]:
+        """`factor` of every pixel of one stack as predicted: (1, 1, 2H, 2W), or (1, 1, 1, 1).
 
-    def apply(self, prediction: Prediction) -> Prediction:
-        """The batch (B, 1, 2H, 2W) with its three standard deviations multiplied by `factors`."""
+        Args:
+            signal_e: median electrons of the lit pixels of its frames, see `MeasuredFrames`.
+        """
+        mean, *parts = (image[0] for image in prediction[:3])
+        lit = brightness_of(mean.float().cpu().numpy()) if self.by_features else None
+        factor = self.factor(features_of(mean, *parts, signal_e), lit)
+        return np.atleast_3d(factor)[None].astype(np.float32)
+
+    def apply(self, prediction: Prediction, signal_e: float) -> Prediction:
+        """The maps (1, 1, 2H, 2W) with their three standard deviations multiplied by `factors`."""
         mean, *deviations = prediction
-        factors = torch.from_numpy(self.factors(prediction)).to(mean)
+        factors = torch.from_numpy(self.factors(prediction, signal_e)).to(mean)
         return Prediction(mean, *(factors * image for image in deviations))
 
     def probability(self, z: ArrayLike) -> NDArray[np.float64]:

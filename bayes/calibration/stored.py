@@ -33,8 +33,8 @@ __all__ = ["CALIBRATION_FILE", "find_calibration", "read_calibrations", "write_c
 
 CALIBRATION_FILE = "calibration.json"
 FORMAT = "BayesDL-SIM calibration"
-VERSION = 6  # 3 to 5 had a factor by other features, of which 3 had no weights of the structure
-NESTED = (3, 4, 5, VERSION)
+VERSION = 7  # 3 to 6 had a factor by other features, of which 3 had no weights of the structure
+NESTED = (3, 4, 5, 6, VERSION)
 OLDER = (1, 2)  # held one calibration, of all members; the first had no factor by features
 LARGEST_EXPONENT = 100.0  # e^100 is no factor of a standard deviation
 
@@ -160,11 +160,12 @@ def read_calibrations(path: str | Path) -> list[Calibration]:
 
 def _nested(payload: dict[str, Any], path: str | Path) -> list[Calibration]:
     member = record({"file": text(), "sha256": text()})
+    features = maybe(_feature_scale) if payload["version"] == VERSION else anything()
     entry = record(
         {
             **_ENTRY,
             "members": whole(least=1),
-            "by_features": optional(maybe(_feature_scale)),
+            "by_features": optional(features),
             "fitted_on": mapping_of(anything()),
         }
     )
@@ -189,7 +190,7 @@ def _older(payload: dict[str, Any], path: str | Path) -> Calibration:
     kinds = {
         **_ENTRY,
         "members": mapping_of(text()),
-        "by_look": optional(maybe(_feature_scale)),  # as the factor by features was called
+        "by_look": optional(anything()),  # as the factor by features was called
         "fitted_on": _FITTED_ON,
     }
     content = checked(payload, kinds, path, "calibration")

@@ -137,7 +137,7 @@ def predict_case(case: Case, evaluated: Evaluated, sampling: Sampling) -> tuple[
         means, sigmas = brightened(prepared, 0, means, spots), sigmas / spots
     rng = np.random.default_rng([sampling.seed, case.cell, case.level, 1])
     draws = mixture_draws(factor * means + offset, factor * sigmas, rng)
-    return maps, replace(_sample(case, maps, index), draws=draws)
+    return maps, replace(_sample(case, maps, prepared, index), draws=draws)
 
 
 def nested_samples(case: Case, evaluated: Evaluated, sampling: Sampling) -> list[Sample]:
@@ -151,7 +151,7 @@ def nested_samples(case: Case, evaluated: Evaluated, sampling: Sampling) -> list
     nested = predict_nested(posterior.functions, shown, posterior.likelihood)
     predictions = (undimmed(prepared, 0, prediction) for prediction in nested)
     maps = (_in_case_units(one, case, prepared, evaluated.label) for one in predictions)
-    return [_sample(case, prediction, index, np.float32) for prediction in maps]
+    return [_sample(case, prediction, prepared, index, np.float32) for prediction in maps]
 
 
 def prepared_case(case: Case, posterior: Posterior) -> PreparedStack:
@@ -188,7 +188,11 @@ def _in_case_units(
 
 
 def _sample(
-    case: Case, maps: Prediction, index: NDArray[np.int64], dtype: DTypeLike = np.float64
+    case: Case,
+    maps: Prediction,
+    prepared: PreparedStack,
+    index: NDArray[np.int64],
+    dtype: DTypeLike = np.float64,
 ) -> Sample:
     """The sampled pixels of the maps of one stack."""
     target, mean, sigma = (
@@ -202,7 +206,7 @@ def _sample(
         mean=mean,
         sigma=np.maximum(sigma, SMALLEST_SIGMA),
         structure=case.structure,
-        features=features_of(*maps[:3]),
+        features=features_of(*maps[:3], prepared.signal_e(0)),
         brightness=brightness_of(maps.mean).ravel()[index],
     )
 

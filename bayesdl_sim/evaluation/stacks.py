@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bayesdl_sim.bayes.calibration.image_features import brightness_of, features_of
+from bayesdl_sim.bayes.calibration.image_features import brightness_of
 from bayesdl_sim.bayes.calibration.recalibration import Calibration
 from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.evaluation.baselines import WIDE_FIELD, Baselines, classical_images
@@ -106,11 +106,12 @@ class Scorer:
             results.uncertainty.extend(self._uncertainty_rows(case, samples))
             results.samples.append(replace(samples[0], draws=None))
             error = next(row["nrmse"] for row in rows if row["method"] == OURS)
+            factor = self.calibration.factor(samples[0].features, brightness_of(maps.mean))
             if not results.examples:
-                results.examples["first stack"] = _example(case, images, maps, self.calibration)
+                results.examples["first stack"] = _example(case, images, maps, factor)
             if error > worst:
                 worst = error
-                results.examples["largest NRMSE"] = _example(case, images, maps, self.calibration)
+                results.examples["largest NRMSE"] = _example(case, images, maps, factor)
         return results
 
     def _predict(self, case: Case) -> tuple[dict[str, NDArray], Prediction, list[Sample]]:
@@ -169,13 +170,12 @@ def _facts(case: Case) -> dict[str, Any]:
 
 
 def _example(
-    case: Case, images: dict[str, NDArray], maps: Prediction, calibration: Calibration
+    case: Case, images: dict[str, NDArray], maps: Prediction, factor: float | NDArray
 ) -> Example:
-    """The panels of one stack, its uncertainties calibrated."""
+    """The panels of one stack, its deviations multiplied by the factor of the calibration."""
     pictures = {
         name.capitalize() if name == WIDE_FIELD else name: image for name, image in images.items()
     }
-    factor = calibration.factor(features_of(*maps[:3]), brightness_of(maps.mean))
     uncertainty = {
         "|error|": np.abs(case.target - maps.mean),
         "Aleatoric uncertainty": factor * maps.aleatoric,

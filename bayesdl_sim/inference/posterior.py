@@ -251,9 +251,9 @@ class Posterior:
         # One by one: a batch does not fit into a core's cache, and takes a fifth longer there.
         for prepared in self._batch(raw, optics):
             shown = prepared.network_input(0, self.inputs)
-            prediction = predictor(self.functions, shown, self.likelihood)
-            prediction = self.calibration.apply(prediction) if calibrated else prediction
-            predictions.append(undimmed(prepared, 0, prediction))
+            maps = predictor(self.functions, shown, self.likelihood)
+            maps = self.calibration.apply(maps, prepared.signal_e(0)) if calibrated else maps
+            predictions.append(undimmed(prepared, 0, maps))
         return Prediction(*(torch.cat(c).float().cpu() for c in zip(*predictions, strict=True)))
 
     def shown(self, raw: Tensor, optics: Optics | None = None) -> Tensor:

@@ -91,7 +91,7 @@ def predict_stack(
         keep: Outputs | None = None if changes is None else []
         predictor = CONVENTIONS[posterior.convention]
         prediction = predictor(outputs.functions(keep), outputs.shown, posterior.likelihood)
-        factor = posterior.calibration.factors(prediction)[0, 0]
+        factor = posterior.calibration.factors(prediction, prepared.signal_e(t))[0, 0]
         factors.append(float(factor.mean()))
         if keep is not None:
             later = _in_counts(prepared, t, keep, posterior.likelihood)

@@ -18,9 +18,10 @@ from bayesdl_sim.utils.pieces.blurring import gaussian
 
 __all__ = ["LOCAL_FAULTS", "FaultyStack"]
 
-HAZE = 0.3  # share of a bead's light that is out of focus
+HAZE = 0.3  # share of a bead's light that is out of focus, where it is not said
 FROM_BEAD, FROM_GAP, FROM_PIXEL = 20, 8, 2  # raw pixels from a fault to where it is scored
-EDGE = 24  # raw pixels from the border to the middle of a bead
+EDGE = 24  # raw pixels from the border to the middle of a bead or to an odd line
+AT_BORDER = 4  # the same for a bead at the border, at most
 
 
 class FaultyStack(NamedTuple):
@@ -37,12 +38,22 @@ def _beyond(mask: NDArray[np.bool_], pixels: float) -> NDArray[np.bool_]:
     return distance_transform_edt(~mask) > pixels
 
 
-def _with_spots(times: float, count: int = 1, sigma: float = 0.0) -> Fault:
-    """Beads or aggregates under the fringes, with haze and shot noise of their own.
+def _with_spots(
+    times: float,
+    count: int = 1,
+    sigma: float = 0.0,
+    haze: float = HAZE,
+    fringes: bool = True,
+    at_border: bool = False,
+) -> Fault:
+    """Beads or aggregates, with shot noise of their own.
 
     Args:
         times: their brightest pixel over the brightest of the structure, in the mean of the frames.
         sigma: raw pixels, of an aggregate; 0 for a point.
+        haze: share of their light that is out of focus.
+        fringes: whether they lie under the fringes, or shine alike in all frames.
+        at_border: whether they lie at the upper border of the field.
     """
 
     def change(scene: Scene, raw: Tensor, generator: torch.Generator) -> FaultyStack:
@@ -53,12 +64,15 @@ def _with_spots(times: float, count: int = 1, sigma: float = 0.0) -> Fault:
             row, column = (
                 int(torch.randint(EDGE, n - EDGE, (), generator=generator)) for n in size
             )
+            if at_border:
+                row = int(torch.randint(0, AT_BORDER + 1, (), generator=generator))
             points[grid.top + 2 * row, grid.left + 2 * column] = 1.0
             places[row, column] = True
         light = scene.illumination.seen_from(-grid.top / 2, -grid.left / 2)
-        microscope = Microscope(scene.optics, light, Camera(), haze_fraction=HAZE)
+        microscope = Microscope(scene.optics, light, Camera(), haze_fraction=haze)
         points = soften(points, 2 * sigma, pixel_size_nm=1.0)
         spots = expected_frames(points, microscope, grid)
+        spots = spots if fringes else spots.mean(dim=0).expand(spots.shape)
         brightest = gaussian(stack.frames.mean(dim=0), 1.0).max()
         spots = spots * (times * brightest / spots.mean(dim=0).max())
         gain = max(stack.noise_line[1], 0.1)  # counts per electron
@@ -142,6 +156,9 @@ LOCAL_FAULTS: dict[str, Fault] = {
     "a bead, 15 times": _with_spots(15),
     "a bead, 30 times": _with_spots(30),
     "four beads, 10 times": _with_spots(10, count=4),
+    "a bead at the border, 10 times": _with_spots(10, at_border=True),
+    "a bead without haze, 10 times": _with_spots(10, haze=0.0),
+    "a bead without fringes, 10 times": _with_spots(10, fringes=False),
     "an aggregate of sigma 3 px, 5 times": _with_spots(5, sigma=3),
     "an aggregate of sigma 6 px, 2.5 times": _with_spots(2.5, sigma=6),
     "12 rows and 9 columns of zeros": _without_data(_corner, 0.0),

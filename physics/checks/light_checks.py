@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from bayesdl_sim.physics.checks.drift import drift
-from bayesdl_sim.physics.image_formation import lit_median
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.patterns.bands import fast_shape, half_plane_radius, power, taper
 from bayesdl_sim.physics.patterns.measured import MeasuredFrames
@@ -56,16 +55,15 @@ def light_checks(stack: MeasuredFrames, steady: Tensor, optics: Optics) -> Light
         steady: the same without bright spots, (9, H, W).
         optics: of the detection, as far as they are known.
     """
-    noise, gain = stack.noise(optics), stack.noise_line[1]
+    noise, signal = stack.noise(optics), stack.signal
     brightness, shift = _brightness(steady), drift(steady)
-    signal = float(lit_median(steady.mean(dim=0)))
     return LightChecks(
         brightness=brightness,
         bleaching=_bleaching(brightness),
         offset_share=float(stack.offsets.abs().max()) / max(signal, 1e-12),
         drift_px=shift.largest_px,
         drift_error_px=shift.error_px,
-        signal_e=signal / gain if gain > 0 else math.nan,
+        signal_e=stack.signal_e,
         snr=signal / math.sqrt(noise) if noise > 0 else math.inf,
         fine_share=_fine_share(steady, optics, noise),
         spot=spot_brightness(stack.light),

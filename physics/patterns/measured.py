@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
+from bayesdl_sim.physics.image_formation import lit_median
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.patterns.noise import (
     Bins,
@@ -161,6 +163,18 @@ class MeasuredFrames:
     def spots(self) -> Tensor | None:
         """Weight (H, W) that brings bright spots down, see `spots.spot_weight`; None: no spots."""
         return spot_weight(self.light)
+
+    @cached_property
+    def signal(self) -> float:
+        """Median counts of the lit pixels in the mean of the frames, without bright spots."""
+        mean = self.frames.mean(dim=0)
+        return float(lit_median(mean if self.spots is None else mean * self.spots))
+
+    @property
+    def signal_e(self) -> float:
+        """`signal` in electrons; NaN where the noise does not tell the gain of the camera."""
+        gain = self.noise_line[1]
+        return self.signal / gain if gain > 0 else math.nan
 
     @cached_property
     def beyond_any_lens(self) -> Tensor:

@@ -144,7 +144,7 @@ def statistics_of(scratch: Scratch, one: PreparedStack) -> Statistics:
     low, high, lit = percentiles_of(with_data, shares)
     quantiles = tuple(percentiles_of(everything, [100 * n for n in brightness_shares()]))
     parts = {name: value / count for name, value in deviations.items()}
-    features = features_from(math.sqrt(squares / count), **parts)
+    features = features_from(math.sqrt(squares / count), **parts, signal_e=one.signal_e(0))
     return Statistics(features=features, quantiles=quantiles, structure=high - low, lit=lit)
 
 

@@ -15,7 +15,7 @@ from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.patterns.estimation import Estimate, estimate
 from bayesdl_sim.physics.patterns.known.constancy import fringe_response
 from bayesdl_sim.physics.patterns.known.refinement import refined
-from bayesdl_sim.physics.patterns.measured import background_of
+from bayesdl_sim.physics.patterns.measured import MeasuredFrames, background_of
 from bayesdl_sim.physics.reconstruction.first_guess import (
     BLOCK_MARGIN,
     block_guess,
@@ -170,6 +170,12 @@ class LargeField:
         blocks = [block.write for block in blocks_of(self.size, BLOCK, 0)]
         blocks.sort(key=lambda square: -float(light[square].double().sum()))
         return blocks[:JUDGED_SQUARES]
+
+    @property
+    def signal_e(self) -> float:
+        """Median electrons of the lit pixels of the brightest block; NaN where not known."""
+        part = self.squares[0]
+        return MeasuredFrames(self.counts(part), self.missing[part]).signal_e
 
     def patterns(self, optics: Optics | None = None) -> Estimate:
         """Patterns of the brightest block, refined over the field; phases at its first pixel.

@@ -106,10 +106,9 @@ class PreparedStack:
         Only the latest ones are kept, since they take several times the memory of the stack.
         """
         if self._latest is None or self._latest[0] != t:
-            frames = MeasuredFrames(self.counts(t))
-            if self.search is not None and frames.equals(self.search.frames):
-                frames = self.search.frames
-            self._latest = t, frames
+            frames, searched = MeasuredFrames(self.counts(t)), self.search
+            known = searched is not None and frames.equals(searched.frames)
+            self._latest = t, searched.frames if known else frames
         return self._latest[1]
 
     def missing(self, t: int) -> Tensor:
@@ -117,10 +116,7 @@ class PreparedStack:
         return self.once("missing", t, lambda: self._missing(t))
 
     def faulty(self, t: int) -> Tensor:
-        """The pixels (H, W) that are hot or dead at one time point, see `physics.sensor.hot`.
-
-        The released code has no such pixels.
-        """
+        """The pixels (H, W) that are hot or dead, see `physics.sensor.hot`; released: none."""
         return self.once("faulty", t, lambda: self._faulty(t))
 
     def dimming(self, t: int) -> Tensor | None:
@@ -136,6 +132,11 @@ class PreparedStack:
         """The level of a dark pixel in counts, towards which spots are dimmed."""
         measured = self.large if self.is_large else self.frames
         return self.once("dark", t, lambda: measured(t).background)
+
+    def signal_e(self, t: int) -> float:
+        """Median electrons of the lit pixels, see `MeasuredFrames`; NaN: not known."""
+        measured = self.large if self.is_large else self.frames
+        return self.once("signal_e", t, lambda: measured(t).signal_e)
 
     def shown(self, t: int, square: Square | None = None) -> Tensor:
         """The frames (9, H, W) for first guess and networks: usable, without bright spots.
@@ -238,7 +239,7 @@ class PreparedStack:
         return Examination(self.whole, self.checks(t), self.resimulate(t, sr))
 
     def resimulate(self, t: int, sr: Tensor) -> Resimulation:
-        """The re-simulation of an image (2H, 2W) over the whole field."""
+        """The re-simulation of an image (2H, 2W)."""
         return resimulate_field(self.frames(t), sr, self.trusted_optics(t), self.patterns(t))
 
     def _missing(self, t: int) -> Tensor:
@@ -284,10 +285,7 @@ class PreparedStack:
         return estimate(self.frames(t), self.optics)
 
     def _response(self, origin: int, t: int) -> FringeResponse:
-        """The fringes of a time point measured against the patterns of a known one.
-
-        The measurement is made where the known time point is brightest.
-        """
+        """The fringes of a time point against the patterns of another, where that is brightest."""
         square = self.squares(origin)[0]
         light = self.patterns(origin).within(square).illumination
         frames = self.counts(t, square) if self.is_large else self.frames(t)

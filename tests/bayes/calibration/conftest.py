@@ -20,7 +20,7 @@ def cells(number, seed=0, factor=1.0, pixels=3000, skewed=False):
 
 def with_features(number, slope, contrast=None, seed=0, pixels=2000):
     """Cells of one stack; `z^2` goes with the contrast to the power of `slope`."""
-    rng = np.random.default_rng(seed)
+    rng, light = (np.random.default_rng(words) for words in (seed, [seed, 1]))
     made = []
     for _ in range(number):
         log_contrast = rng.uniform(-3, 0) if contrast is None else contrast
@@ -30,7 +30,7 @@ def with_features(number, slope, contrast=None, seed=0, pixels=2000):
             0.5 * (slope * (log_contrast + 1.5) + rng.normal(0, 0.3 * (contrast is None)))
         )
         error = hard * sigma * rng.normal(size=pixels)
-        features = features_of(mean, sigma, 0.3 * sigma)
+        features = features_of(mean, sigma, 0.3 * sigma, np.exp(light.uniform(1, 5)))
         made.append([CalibrationStack(error=error, sigma=sigma, features=features)])
     return made
 
@@ -50,7 +50,7 @@ def with_structure(number, seed=0, pixels=4000):
         stack = CalibrationStack(
             error=error,
             sigma=sigma,
-            features=features_of(mean, sigma, 0.3 * sigma),
+            features=features_of(mean, sigma, 0.3 * sigma, 30.0),
             brightness=brightness_of(mean),
         )
         made.append([stack])

@@ -85,9 +85,9 @@ def test_a_factor_by_features_is_kept_where_it_helps_and_only_there(cells, with_
     known = with_features(60, slope=1.0)
     kept = fit_calibration(known)
     assert kept.by_features is not None
-    _, disagreement, contrast, noise = kept.by_features.weights
+    _, disagreement, contrast, noise, signal = kept.by_features.weights
     assert contrast == pytest.approx(0.95, abs=0.15)
-    assert max(abs(disagreement), abs(noise)) < 0.1
+    assert max(abs(disagreement), abs(noise), abs(signal)) < 0.1
     errors = kept.fitted_on["nll_held_out"]
     assert errors["with_it"] < errors["without"] - 0.05
     factors = [kept.by_features.factor(stack.features) for (stack,) in known]
@@ -143,7 +143,7 @@ def test_interval_error_looks_at_the_lit_pixels_of_each_stack():
         brightness = np.linspace(0, 1, 1000)
         z = 0.01 * rng.normal(size=1000)
         z[brightness > 0.85] = 10.0 * (number % 2) + 0.01
-        cells.append([FittedPixels(z, ImageFeatures(0.0, 0.0, 0.0), brightness)])
+        cells.append([FittedPixels(z, ImageFeatures(0.0, 0.0, 0.0, 0.0), brightness)])
     without, *_ = fitting._held_out(cells, [fitting._folds(20)])
     assert without.interval_error == pytest.approx((0.1 + 0.65) / 2)
 

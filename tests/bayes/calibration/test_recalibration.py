@@ -21,7 +21,7 @@ def test_apply_scales_the_three_deviations_and_keeps_their_law():
     maps = torch.rand(3, 1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     mean, aleatoric, epistemic = maps
     total = (aleatoric**2 + epistemic**2).sqrt()
-    calibrated = Calibration(scale=1.7).apply(Prediction(mean, aleatoric, epistemic, total))
+    calibrated = Calibration(scale=1.7).apply(Prediction(mean, aleatoric, epistemic, total), 20.0)
     assert torch.equal(calibrated.mean, mean)
     torch.testing.assert_close(calibrated.aleatoric, 1.7 * aleatoric)
     torch.testing.assert_close(
@@ -29,28 +29,28 @@ def test_apply_scales_the_three_deviations_and_keeps_their_law():
     )
 
 
-def test_apply_measures_each_image_of_a_batch():
-    limits = ImageFeatures(-9.0, -9.0, -9.0), ImageFeatures(9.0, 9.0, 9.0)
-    rule = Calibration(2.0, FeatureScale((0.0, 0.0, 2.0, 0.0), *limits))
-    generator = torch.Generator().manual_seed(1)
-    one = torch.rand(1, 1, 16, 16, generator=generator)
-    mean, sigma = torch.cat([one, 3 * one]), torch.full((2, 1, 16, 16), 0.1)
-    calibrated = rule.apply(Prediction(mean, sigma, sigma, sigma))
-    contrast = mean.flatten(1).std(dim=1, correction=0)
+@pytest.mark.parametrize("brighter", [1.0, 3.0])
+def test_apply_measures_the_image_and_takes_its_signal(brighter):
+    limits = ImageFeatures(*[-9.0] * 4), ImageFeatures(*[9.0] * 4)
+    rule = Calibration(2.0, FeatureScale((0.0, 0.0, 2.0, 0.0, -2.0), *limits))
+    mean = brighter * torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+    sigma = torch.full_like(mean, 0.1)
+    calibrated = rule.apply(Prediction(mean, sigma, sigma, sigma), 5.0)
+    contrast = mean.std(correction=0)
     for image in calibrated[1:]:
-        torch.testing.assert_close(image[:, 0, 0, 0], 2.0 * contrast * 0.1)
-    factors = rule.factors(Prediction(mean, sigma, sigma, sigma))
-    assert factors.shape == (2, 1, 1, 1)
-    assert factors.ravel() == pytest.approx([2.0 * c for c in contrast.tolist()])
+        torch.testing.assert_close(image, 2.0 / 5.0 * contrast * sigma)
+    factors = rule.factors(Prediction(mean, sigma, sigma, sigma), 5.0)
+    assert factors.shape == (1, 1, 1, 1)
+    assert factors.item() == pytest.approx(2.0 / 5.0 * float(contrast))
 
 
 def test_apply_tells_background_from_structure():
-    limits = ImageFeatures(-9.0, -9.0, -9.0), ImageFeatures(9.0, 9.0, 9.0)
-    rule = Calibration(1.5, FeatureScale((0.0,) * 4, *limits, (2.0, 0.0, 0.0, 0.0)))
+    limits = ImageFeatures(*[-9.0] * 4), ImageFeatures(*[9.0] * 4)
+    rule = Calibration(1.5, FeatureScale((0.0,) * 5, *limits, (2.0, 0.0, 0.0, 0.0, 0.0)))
     mean = torch.zeros(1, 1, 20, 20)
     mean[..., 12:, :] = 1.0
     sigma = torch.full_like(mean, 0.1)
-    calibrated = rule.apply(Prediction(mean, sigma, sigma, sigma))
+    calibrated = rule.apply(Prediction(mean, sigma, sigma, sigma), 5.0)
     for image in calibrated[1:]:
         torch.testing.assert_close(image[..., :12, :], 1.5 * sigma[..., :12, :])
         torch.testing.assert_close(image[..., 12:, :], 1.5 * np.e * sigma[..., 12:, :])

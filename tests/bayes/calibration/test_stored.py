@@ -89,9 +89,11 @@ def test_members_that_are_not_nested_are_not_written(path, pair):
         write_calibrations(path, [odd, pair[1]])
 
 
-@pytest.mark.parametrize("version", [3, 4, 5])
+@pytest.mark.parametrize("version", [3, 4, 5, 6])
 def test_a_factor_by_features_of_another_version_is_refused(path, pair, version):
     stored = read_json(path)
+    for weights in ("weights", "lit_weights"):  # they had a feature less
+        stored["by_members"][1]["by_features"][weights].pop()
     write_json(path, stored | {"version": version})
     with pytest.raises(InputError, match=r"measured others; make it again with calibrate\.py"):
         read_calibrations(path)
@@ -115,7 +117,7 @@ def test_a_file_of_one_calibration_is_of_all_its_members(tmp_path, pair, version
     assert find_calibration(tmp_path, None, FIRST)[0] is None
 
 
-ZERO = [0.0, 0.0, 0.0]
+ZERO = [0.0, 0.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize(
@@ -132,15 +134,15 @@ ZERO = [0.0, 0.0, 0.0]
         {"members": 0},
         {"by_features": 3},
         {"by_features": {"weights": [1.0], "low": ZERO, "high": ZERO}},
-        {"by_features": {"weights": [1.0, 0.0, 0.0, None], "low": ZERO, "high": ZERO}},
-        {"by_features": {"weights": [1e5, 0.0, 0.0, 0.0], "low": ZERO, "high": ZERO}},
-        {"by_features": {"weights": [0.0] * 4, "low": ZERO, "high": ZERO, "lit_weights": [1.0]}},
+        {"by_features": {"weights": [1.0, 0.0, 0.0, 0.0, None], "low": ZERO, "high": ZERO}},
+        {"by_features": {"weights": [1e5, 0.0, 0.0, 0.0, 0.0], "low": ZERO, "high": ZERO}},
+        {"by_features": {"weights": [0.0] * 5, "low": ZERO, "high": ZERO, "lit_weights": [1.0]}},
         {
             "by_features": {
-                "weights": [0.0] * 4,
+                "weights": [0.0] * 5,
                 "low": ZERO,
                 "high": ZERO,
-                "lit_weights": [1e5] * 4,
+                "lit_weights": [1e5] * 5,
             }
         },
         {"fitted_on": []},

@@ -18,10 +18,11 @@ from bayesdl_sim.utils.errors import InputError
 def calibrated(save_tiny_members, tmp_path_factory):
     """Members with a first guess, calibrated by a scale and by features of the image."""
     folder = save_tiny_members(tmp_path_factory.mktemp("calibrated"))
-    low, high = ImageFeatures(-3.0, -3.0, -9.0), ImageFeatures(1.0, 1.0, 0.0)
+    weights, lit_weights = (0.4, 0.2, -0.3, 0.1, -0.1), (0.1, 0.3, -0.2, 0.2, 0.1)
+    low, high = ImageFeatures(-3.0, -3.0, -9.0, 0.0), ImageFeatures(1.0, 1.0, 0.0, 6.0)
     fitted = Calibration(
         scale=0.7,
-        by_features=FeatureScale((0.4, 0.2, -0.3, 0.1), low, high, (0.1, 0.3, -0.2, 0.2)),
+        by_features=FeatureScale(weights, low, high, lit_weights),
         members=Posterior.load(folder, "cpu").hashes,
         fitted_on={"cells": 3, "pixels": 9},
     )
@@ -74,8 +75,8 @@ def test_pixels_without_data_are_nan(calibrated, stack_of, cristae):
 def test_arguments_are_plain_and_state_has_every_member(calibrated):
     arguments, state = module_arguments(calibrated), module_state(calibrated)
     assert arguments["members"] == 2
-    assert arguments["by_features"]["weights"] == [0.4, 0.2, -0.3, 0.1]
-    assert arguments["by_features"]["lit_weights"] == [0.1, 0.3, -0.2, 0.2]
+    assert arguments["by_features"]["weights"] == [0.4, 0.2, -0.3, 0.1, -0.1]
+    assert arguments["by_features"]["lit_weights"] == [0.1, 0.3, -0.2, 0.2, 0.1]
     prefixes = {name.split(".")[1] for name in state}
     assert prefixes == {"0", "1"}
     first = state["members.0.trunk.output.weight"]

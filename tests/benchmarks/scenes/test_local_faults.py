@@ -48,3 +48,19 @@ def test_the_same_generator_makes_the_same_fault(scene):
     ]
     assert np.array_equal(stacks[0], stacks[1])
     assert not np.array_equal(stacks[0], stacks[2])
+
+
+def added_by(name, scene):
+    raw = scene.raw[0]
+    changed, _ = LOCAL_FAULTS[name](scene, raw, torch.Generator().manual_seed(5))
+    return changed - raw
+
+
+def test_a_bead_at_the_border_lies_there_and_one_without_fringes_shines_alike(scene):
+    border = added_by("a bead at the border, 10 times", scene).mean(dim=0)
+    assert int(border.argmax()) // border.shape[1] <= 6
+    fringes, none = (
+        added_by(f"a bead{words}, 10 times", scene).amax(dim=(1, 2))
+        for words in (" without haze", " without fringes")
+    )
+    assert float(none.std() / none.mean()) < 0.1 < float(fringes.std() / fringes.mean())

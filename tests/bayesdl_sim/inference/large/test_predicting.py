@@ -49,8 +49,10 @@ def stack_of(missing, tmp_path):
 
 def test_statistics_are_those_of_the_whole(scratch, maps, tmp_path):
     none = torch.zeros(SIZE[0] // 2, SIZE[1] // 2, dtype=torch.bool)
-    statistics = statistics_of(scratch, stack_of(none, tmp_path))
-    expected = features_of(maps["mean"], maps["aleatoric"], maps["epistemic"])
+    stack = stack_of(none, tmp_path)
+    statistics = statistics_of(scratch, stack)
+    signal = stack.signal_e(0)
+    expected = features_of(maps["mean"], maps["aleatoric"], maps["epistemic"], signal)
     np.testing.assert_allclose(statistics.features, expected, rtol=1e-6, atol=1e-6)
     assert statistics.structure == pytest.approx(structure_range(maps["mean"][None]), rel=1e-5)
     assert statistics.lit == pytest.approx(float(np.quantile(maps["mean"], 0.8)), rel=1e-5)
