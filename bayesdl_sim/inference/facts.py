@@ -118,6 +118,7 @@ def stack_facts(prepared: PreparedStack, result: Reconstruction) -> dict[str, An
             "(high - low) times the map"
             + ("; each time point by its own raw_counts" if result.released else ""),
         },
+        "signal_e": _signal(prepared),
         "bright_spot": _bright_spot(prepared),
         "patterns": fringe_facts(prepared),
         "fringe_share": None if result.fringe_share is None else round(result.fringe_share, 4),
@@ -127,6 +128,12 @@ def stack_facts(prepared: PreparedStack, result: Reconstruction) -> dict[str, An
         "not_modelled": [name for name in WIDTHS if getattr(result, name.lower()) is None],
         "seconds": round(result.seconds, 3),
     }
+
+
+def _signal(prepared: PreparedStack) -> float | None:
+    """Median electrons of the lit pixels at the first time point, about; None: not known."""
+    signal = prepared.signal_e(0)
+    return float(f"{signal:.2g}") if math.isfinite(signal) else None
 
 
 def _bright_spot(prepared: PreparedStack) -> float | None:
@@ -224,6 +231,8 @@ def result_lines(
         f"{printable(stack.source)}: {series}{frames} frames of {height}x{width} px, pixel {size}",
         f"{result.seconds:.1f} s; mean uncertainty: {', '.join(means) or 'not modelled'}",
     ]
+    if signal := result.facts.get("signal_e"):
+        lines.append(f"signal: about {signal:g} electrons in a lit pixel of a frame")
     if spot := result.facts.get("bright_spot"):
         lines.append(
             f"a spot {spot:.0f} times as bright as the structure: dimmed for the networks, and "

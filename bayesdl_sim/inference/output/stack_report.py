@@ -108,6 +108,8 @@ def methods(facts: Mapping[str, Any]) -> str:
     if patterns and patterns[0]["orientations"][0]["period_nm"]:
         periods = ", ".join(f"{row['period_nm']:.0f}" for row in patterns[0]["orientations"])
         words += f" Fringe periods estimated from the frames were {periods} nm."
+    if signal := facts.get("signal_e"):
+        words += f" The median signal of the lit pixels was about {signal:g} electrons per frame."
     commit = facts.get("provenance", {}).get("git_commit")
     return words + (f" Software revision: {commit}." if commit else "")
 

@@ -1,5 +1,6 @@
 """What is measured of raw frames: once, by the functions that measure it, and errors in words."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -44,6 +45,24 @@ def test_each_step_continues_the_one_before(raw):
         stack.noise_bins, noise_bins(stack.frames, stack.validity), strict=True
     ):
         assert (ours == theirs).all()
+
+
+@pytest.mark.parametrize(("signal_e", "gain"), [(8.0, 1.0), (60.0, 1.0), (60.0, 3.5), (300.0, 0.5)])
+def test_the_signal_is_that_of_the_exposure_whatever_the_gain(stand, signal_e, gain):
+    raw = gain * (stand().stack((96, 112), signal_e=signal_e) - 100.0) + 150.0
+    stack = MeasuredFrames(raw)
+    assert stack.signal_e == pytest.approx(signal_e, rel=0.3)
+    y, x = torch.meshgrid(torch.arange(96.0), torch.arange(112.0), indexing="ij")
+    bead_e = 2000 * torch.exp(-((y - 30) ** 2 + (x - 40) ** 2) / (2 * 1.8**2)).expand(9, -1, -1)
+    bead = gain * torch.poisson(bead_e, generator=torch.Generator().manual_seed(1))
+    assert MeasuredFrames(raw + bead).signal_e == pytest.approx(stack.signal_e, rel=0.3)
+
+
+def test_without_a_gain_the_signal_is_not_known():
+    raw = torch.randn(9, 64, 64, generator=torch.Generator().manual_seed(0))
+    rows = torch.linspace(0, 900, 64)[:, None]
+    falling = rows + 30.0 * raw / (1 + rows / 100)  # noise that falls with the brightness
+    assert math.isnan(MeasuredFrames(falling + 200).signal_e)
 
 
 def test_nothing_is_measured_twice_for_estimate_guess_checks_and_resimulation(raw, monkeypatch):

@@ -44,6 +44,7 @@ def test_methods_state_only_what_is_known(page):
     words = methods(result.facts)
     assert "80 x 96 pixels (raw pixel 65 nm)" in words
     assert "mean of 2 network(s)" in words
+    assert f"about {result.facts['signal_e']:g} electrons per frame" in words
     assert "not calibrated" in words
     assert "below 13 % of the range of the structure" in words
     assert methods({}).endswith("half the raw pixel size.")
