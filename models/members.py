@@ -1,6 +1,6 @@
 """A folder of posterior members, listed once: the facts about each, and each as a function."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from bayesdl_sim.models.bayesdl import BayesDL, Member, Output, load_member
+from bayesdl_sim.models.fields.poses import UPRIGHT, mean_output, poses_of, shown, upright
+from bayesdl_sim.models.fields.tiling import predict_tiled
 from bayesdl_sim.models.released import is_released, list_released, load_released
-from bayesdl_sim.models.tiling import predict_tiled
 from bayesdl_sim.utils.checkpoints import list_members
 from bayesdl_sim.utils.devices import autocast, exact_arithmetic
 from bayesdl_sim.utils.errors import InputError, require_file
@@ -44,6 +45,14 @@ class MemberFacts:
     is_local: bool  # may be cut into tiles
     reach: int = 0  # raw pixels that a pixel of a local network sees on either side
     stride: int = 1  # raw pixels; tiles begin at multiples of it
+    poses: tuple[int, ...] = UPRIGHT  # in which it is shown a field, see `models.fields.poses`
+
+    @property
+    def identity(self) -> str:
+        """The SHA-256, and the poses unless upright: what a calibration is true of."""
+        if self.poses == UPRIGHT:
+            return self.sha256
+        return f"{self.sha256} in pose {', '.join(map(str, self.poses))}"
 
     @property
     def with_min_max(self) -> bool:
@@ -79,7 +88,7 @@ def open_members(
         folder: holds member_01.pth, member_02.pth, ..., or the released SGLD_gauss_#1.pth, ...
         device: where to compute; the outputs stay there.
         dtype: bfloat16 for mixed precision (outputs are float32 still), or float32.
-        tile: side of a tile in raw pixels, see `models.tiling`; of local networks only.
+        tile: side of a tile in raw pixels, see `models.fields.tiling`; of local networks only.
         limit: the first so many members only.
         held_bytes: size of the files whose members are held, together.
 
@@ -88,12 +97,12 @@ def open_members(
             that differ between the members. When called, a file that has changed.
     """
     device, opened, size = torch.device(device), [], 0
-    for path in _paths(folder, limit):
+    for number, path in enumerate(_paths(folder, limit)):
         content = require_file(path, "checkpoint").read_bytes()
         size += len(content)
         held = size <= held_bytes
         member = open_member(path, device if held else "cpu", content)
-        facts = _facts(path, content, member)
+        facts = _facts(path, content, member, poses_of(folder, number))
         if opened:
             _require_alike(facts, opened[0].facts)
         network = member.network if held else None
@@ -122,8 +131,8 @@ def first_member(path: Path) -> Path:
 
 
 def hashes_of(members: Iterable[MemberFacts]) -> dict[str, str]:
-    """File name -> SHA-256: what a calibration or a gate was fitted for."""
-    return {member.path.name: member.sha256 for member in members}
+    """File name -> identity: what a calibration or a gate was fitted for."""
+    return {member.path.name: member.identity for member in members}
 
 
 def apply_member(
@@ -132,16 +141,22 @@ def apply_member(
     device: torch.device,
     dtype: torch.dtype = torch.float32,
     tile: int = TILE,
+    poses: Sequence[int] = UPRIGHT,
 ) -> Output:
     """A network on network inputs (B, F, H, W), as every prediction runs it.
 
     Args:
         network: the network on that device, in evaluation mode.
         dtype, tile: as in `open_members`.
+        poses: in which it is shown them; the outputs are averaged.
     """
-    raw = raw.to(device).contiguous(memory_format=torch.channels_last)
+    raw, size, outputs = raw.to(device), tuple(raw.shape[-2:]), []
     with torch.no_grad(), exact_arithmetic(), autocast(device, dtype):
-        return predict_tiled(network, raw, tile)
+        for pose in poses:
+            turned = shown(raw, pose, network.config, network.stride)
+            turned = turned.contiguous(memory_format=torch.channels_last)
+            outputs.append(upright(predict_tiled(network, turned, tile), pose, size))
+    return mean_output(outputs)
 
 
 def _function(
@@ -153,7 +168,7 @@ def _function(
 ) -> Callable[[Tensor], Output]:
     def apply(raw: Tensor, tile: int = tile) -> Output:
         used = _read_again(facts, device) if network is None else network
-        return apply_member(used, raw, device, dtype, tile)
+        return apply_member(used, raw, device, dtype, tile, facts.poses)
 
     return apply
 
@@ -168,7 +183,7 @@ def _read_again(facts: MemberFacts, device: torch.device) -> BayesDL:
     return open_member(facts.path, device, content).network
 
 
-def _facts(path: Path, content: bytes, member: Member) -> MemberFacts:
+def _facts(path: Path, content: bytes, member: Member, poses: tuple[int, ...]) -> MemberFacts:
     return MemberFacts(
         path=path,
         sha256=sha256(content).hexdigest(),
@@ -178,6 +193,7 @@ def _facts(path: Path, content: bytes, member: Member) -> MemberFacts:
         is_local=member.network.is_local,
         reach=member.network.receptive_radius if member.network.is_local else 0,
         stride=member.network.stride,
+        poses=poses,
     )
 
 

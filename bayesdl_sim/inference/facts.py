@@ -57,6 +57,7 @@ def posterior_facts(
                 {
                     "file": member.path.name,
                     "sha256": member.sha256,
+                    "poses": list(member.poses),
                     "sampler": member.sampler,
                     "training": member.training,
                 }

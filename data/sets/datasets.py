@@ -133,6 +133,11 @@ class SimDataset:
             norm=entry.norm,
         )
 
+    @property
+    def is_turned(self) -> bool:
+        """Whether its patches are shown in all poses: legal where the microscope is random."""
+        return self.spec.microscope == "random"
+
     def steps(self, batch_size: int, patches_per_stack: int = 1) -> int:
         """Number of batches of one epoch."""
         return max(1, len(self) * patches_per_stack // batch_size)
@@ -174,7 +179,7 @@ class SimDataset:
                 f"a patch of {patch_size} px does not fit into the field of "
                 f"{self.size[0]}x{self.size[1]} px: choose a smaller patch"
             )
-        augment = self.spec.microscope == "random" if augment is None else augment
+        augment = self.is_turned if augment is None else augment
         rng = np.random.default_rng([seed, epoch])
         order = rng.permutation(np.repeat(np.arange(len(self)), patches_per_stack))
         starts = range(0, self.steps(batch_size, patches_per_stack) * batch_size, batch_size)

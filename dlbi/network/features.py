@@ -13,6 +13,7 @@ from bayesdl_sim.dlbi.moments.deconvolution import Density
 from bayesdl_sim.dlbi.moments.imaging import Imaging, imaging_of
 from bayesdl_sim.dlbi.moments.noise import living_pixels
 from bayesdl_sim.dlbi.moments.statistics import Moments
+from bayesdl_sim.utils.pieces.poses import turn
 
 __all__ = [
     "CAMERA_CHANNELS",
@@ -22,8 +23,6 @@ __all__ = [
     "chosen_frames",
     "crop_features",
     "features_of",
-    "turn",
-    "turn_back",
     "turned",
 ]
 
@@ -159,17 +158,6 @@ def crop_features(features: Features, top: int, left: int, height: int, width: i
         excess=features.excess[..., rows, columns],
         third=features.third[..., rows, columns],
     )
-
-
-def turn(image: Tensor, number: int) -> Tensor:
-    """One of the eight symmetries of the square grid, by its number, of the last two axes."""
-    image = torch.rot90(image, number % 4, (-2, -1))
-    return image.flip(-1) if number // 4 % 2 else image
-
-
-def turn_back(image: Tensor, number: int) -> Tensor:
-    """Undoes `turn`."""
-    return torch.rot90(image.flip(-1) if number // 4 % 2 else image, -(number % 4), (-2, -1))
 
 
 def turned(features: Features, number: int) -> Features:

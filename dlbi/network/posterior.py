@@ -13,13 +13,14 @@ from torch import Tensor
 
 from bayesdl_sim.bayes.prediction import Welford
 from bayesdl_sim.dlbi.blinking import FINE
-from bayesdl_sim.dlbi.network.features import Features, crop_features, turn_back, turned
+from bayesdl_sim.dlbi.network.features import Features, crop_features, turned
 from bayesdl_sim.dlbi.network.unrolled import FORMAT, MomentsGenerator
 from bayesdl_sim.models.dropout import fix_dropout
 from bayesdl_sim.models.stored_shapes import UNFIT, require_fitting
 from bayesdl_sim.utils.checkpoints import list_members, load_checkpoint
 from bayesdl_sim.utils.devices import autocast
 from bayesdl_sim.utils.errors import InputError
+from bayesdl_sim.utils.pieces.poses import turn_back
 from bayesdl_sim.utils.schema import list_of, number, optional, read_record, text
 
 __all__ = [

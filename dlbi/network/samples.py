@@ -24,12 +24,12 @@ from bayesdl_sim.dlbi.network.features import (
     chosen_frames,
     crop_features,
     features_of,
-    turn,
     turned,
 )
 from bayesdl_sim.dlbi.simulation.scenes import PER_PIXEL, random_scene
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import atomic_path
+from bayesdl_sim.utils.pieces.poses import turn
 
 __all__ = ["Sample", "batches", "list_samples", "load_sample", "make_sample", "write_sample"]
 

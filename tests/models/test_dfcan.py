@@ -6,8 +6,8 @@ import torch.nn.functional as F
 
 from bayesdl_sim.models.bayesdl import build_network, network_config
 from bayesdl_sim.models.dfcan import DFCAN
+from bayesdl_sim.models.fields.tiling import predict_tiled
 from bayesdl_sim.models.released import network_from_released, released_state
-from bayesdl_sim.models.tiling import predict_tiled
 from bayesdl_sim.utils.errors import InputError
 
 OPTIONS = {"in_channels": 9, "width": 16, "groups": 2, "blocks": 2, "reduction": 8}

@@ -12,7 +12,7 @@ from bayesdl_sim.models.bayesdl import (
     with_tail,
 )
 from bayesdl_sim.models.dropout import Dropout, fix_dropout, seed_dropout
-from bayesdl_sim.models.tiling import predict_tiled
+from bayesdl_sim.models.fields.tiling import predict_tiled
 from bayesdl_sim.utils.checkpoints import save_checkpoint
 
 SMALL = {

@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 
 from bayesdl_sim.models.bayesdl import BACKBONES, build_network, member_payload, network_config
+from bayesdl_sim.models.fields.tiling import predict_tiled
 from bayesdl_sim.models.rcan import RCAN, ReleasedTail
 from bayesdl_sim.models.released import network_from_released, released_state
-from bayesdl_sim.models.tiling import predict_tiled
 from bayesdl_sim.utils.checkpoints import load_checkpoint, save_checkpoint
 
 

@@ -6,7 +6,7 @@ arguments, so that a package of the BioImage Model Zoo can hold them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.series import predict_stack
 from bayesdl_sim.inference.settings import MapSettings
 from bayesdl_sim.models.bayesdl import build_network
+from bayesdl_sim.models.fields.poses import UPRIGHT
 from bayesdl_sim.models.members import TILE, MemberFacts, apply_member, open_member
 from bayesdl_sim.utils.errors import InputError
 
@@ -48,6 +49,7 @@ class PosteriorModule(nn.Module):
         network: configuration of the members, as they store it.
         members: their number, at least 2.
         scale, by_features: factors of the calibration, as `module_arguments` gives them.
+        poses: in which each member is shown the field, see `models.fields.poses`; None: upright.
         delta: tolerated error of the credibility, as a share of the range of the structure.
         tile: side of the pieces of a large field, raw pixels.
 
@@ -61,6 +63,7 @@ class PosteriorModule(nn.Module):
         members: int,
         scale: float = 1.0,
         by_features: Mapping[str, Any] | None = None,
+        poses: Sequence[Sequence[int]] | None = None,
         delta: float = DELTA,
         tile: int = TILE,
     ) -> None:
@@ -75,6 +78,7 @@ class PosteriorModule(nn.Module):
         self.to(memory_format=torch.channels_last).eval().requires_grad_(False)
         self.calibration = Calibration(scale=scale, by_features=_feature_scale(by_features))
         self.settings, self.tile = MapSettings(delta=delta), tile
+        self.poses = [tuple(own) for own in poses or [UPRIGHT] * members]
 
     def forward(self, raw: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Counts (B, 9, H, W) -> the maps of `OUTPUTS`, each (B, 1, 2H, 2W) float32.
@@ -123,7 +127,10 @@ class PosteriorModule(nn.Module):
         return Posterior(
             folder=_SOURCE,
             members=[facts] * len(self.members),
-            functions=[partial(apply, network) for network in self.members],
+            functions=[
+                partial(apply, network, poses=poses)
+                for network, poses in zip(self.members, self.poses, strict=True)
+            ],
             inputs=input_spec(config),
             device=device,
             tile=self.tile,
@@ -154,6 +161,7 @@ def module_arguments(posterior: Posterior) -> dict[str, Any]:
         "members": len(posterior.members),
         "scale": calibration.scale,
         "by_features": None if scale is None else _plain(asdict(scale)),
+        "poses": [list(member.poses) for member in posterior.members],
         "tile": posterior.tile,
     }
 

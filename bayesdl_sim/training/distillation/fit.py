@@ -12,7 +12,8 @@ from bayesdl_sim.bayes.distillation import distillation_loss
 from bayesdl_sim.bayes.schedule import warm_up_cosine
 from bayesdl_sim.metrics.images import quality
 from bayesdl_sim.models.bayesdl import DISTILLED, BayesDL, member_payload
-from bayesdl_sim.models.members import MemberFacts, OpenMember, hashes_of, open_member, open_members
+from bayesdl_sim.models.fields.poses import write_poses
+from bayesdl_sim.models.members import MemberFacts, OpenMember, open_member, open_members
 from bayesdl_sim.training.distillation.settings import DistilSettings
 from bayesdl_sim.training.distillation.start import as_student
 from bayesdl_sim.training.distillation.teacher import Lesson, Lessons, teach
@@ -28,6 +29,7 @@ from bayesdl_sim.utils.run_log import EpochLog
 __all__ = ["StudentScores", "distil"]
 
 GRADIENT_NORM = 1.0
+POSES_OF_STUDENT = 2  # that it is shown of each field; its outputs are averaged
 EVERY = 100  # steps from one state on disk, and line of the log, to the next
 
 
@@ -193,7 +195,7 @@ def _save(
     patches: int,
     scores: StudentScores,
 ) -> None:
-    sampler = {"kind": "student", "of": hashes_of(members)}
+    sampler = {"kind": "student", "of": {member.path.name: member.sha256 for member in members}}
     training = {
         "sample": settings.sample,
         "seed": settings.seed,
@@ -205,3 +207,4 @@ def _save(
         **scores._asdict(),
     }
     save_checkpoint(member_path(settings.save_path, 1), member_payload(network, sampler, training))
+    write_poses(settings.save_path, POSES_OF_STUDENT)

@@ -13,13 +13,16 @@ from torch import Tensor
 from bayesdl_sim.bayes.distillation import log_variances
 from bayesdl_sim.bayes.prediction import predict
 from bayesdl_sim.data.inputs import FirstGuess, input_spec
+from bayesdl_sim.data.layouts import FRAMES
 from bayesdl_sim.data.sets.datasets import Patches, SimDataset
+from bayesdl_sim.models.fields.poses import turn_input
 from bayesdl_sim.models.members import OpenMember, hashes_of
 from bayesdl_sim.physics.reconstruction.first_guess import FIRST_GUESS_VERSION, first_guess
 from bayesdl_sim.training.distillation.settings import DistilSettings
 from bayesdl_sim.utils.console.progress import counted
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import atomic_path, read_json, write_json
+from bayesdl_sim.utils.pieces.poses import turn
 
 __all__ = ["Lesson", "Lessons", "teach"]
 
@@ -73,25 +76,10 @@ class Lessons:
         """
         rng = np.random.default_rng([seed, step])
         lesson = self.lesson(rng.integers(self.held_out, self.count, size))
-        turns, flip = int(rng.integers(4)), bool(rng.integers(2))
-        return Lesson(
-            *(_posed(name, image, turns, flip) for name, image in lesson._asdict().items())
-        )
-
-
-def _posed(name: str, image: Tensor, turns: int, flip: bool) -> Tensor:
-    if name == "raw":  # the four sub-pixels of the guess change places, too
-        frames, guess = image[:, :9], image[:, 9:]
-        if guess.shape[1]:
-            fine = torch.nn.functional.pixel_shuffle(guess, 2)
-            guess = torch.nn.functional.pixel_unshuffle(_turned(fine, turns, flip), 2)
-        return torch.cat([_turned(frames, turns, flip), guess], dim=1)
-    return _turned(image, turns, flip)
-
-
-def _turned(image: Tensor, turns: int, flip: bool) -> Tensor:
-    image = torch.rot90(image, turns, dims=(-2, -1))
-    return image.flip(-1) if flip else image
+        pose = int(rng.integers(4)) + 4 * int(rng.integers(2))
+        first_guess = lesson.raw.shape[1] > FRAMES
+        targets = {n: turn(image, pose) for n, image in lesson._asdict().items() if n != "raw"}
+        return Lesson(raw=turn_input(lesson.raw, pose, first_guess), **targets)
 
 
 def shard_path(folder: Path, number: int) -> Path:

@@ -1,5 +1,7 @@
 """A student is fitted to its teacher: lessons kept, interruptions, and what is learnt."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,8 @@ import torch
 from bayesdl_sim.bayes.prediction import predict
 from bayesdl_sim.commands.distil import main, parse_args
 from bayesdl_sim.models.bayesdl import DISTILLED
-from bayesdl_sim.models.members import hashes_of, open_members
+from bayesdl_sim.models.fields.poses import POSES_FILE, poses_of
+from bayesdl_sim.models.members import open_members
 from bayesdl_sim.training.distillation import fit, teacher
 from bayesdl_sim.training.distillation.fit import distil, rank_correlation
 from bayesdl_sim.training.distillation.teacher import Lessons, shard_path, teach
@@ -77,21 +80,32 @@ def test_a_turned_lesson_is_the_lesson_of_the_turned_stack():
     fine = torch.arange(16.0).reshape(1, 1, 4, 4)
     guess = torch.nn.functional.pixel_unshuffle(fine, 2)
     raw = torch.cat([torch.arange(4.0).reshape(1, 1, 2, 2).expand(1, 9, 2, 2), guess], dim=1)
-    for turns in range(4):
-        turned = teacher._posed("raw", raw, turns, True)
-        image = teacher._posed("mean", fine, turns, True)
-        assert torch.equal(torch.nn.functional.pixel_shuffle(turned[:, 9:], 2), image)
-        assert torch.equal(turned[:, 0], torch.rot90(raw[:, 0], turns, (-2, -1)).flip(-1))
+    lessons, seen = object.__new__(Lessons), set()
+    lessons.held_out, lessons.count = 0, 1
+    lessons.lesson = lambda numbers: teacher.Lesson(raw, fine, fine.expand(1, 2, 4, 4), fine)
+    for step in range(60):
+        turned = lessons.batch(step, 0, 1)
+        for image in (turned.mean, turned.parameters[:, :1], turned.target):
+            assert torch.equal(torch.nn.functional.pixel_shuffle(turned.raw[:, 9:], 2), image)
+        coarse = torch.nn.functional.avg_pool2d(turned.mean, 2)
+        assert torch.equal(coarse.flatten().argsort(), turned.raw[:, 0].flatten().argsort())
+        seen.add(tuple(turned.mean.flatten().tolist()))
+    assert len(seen) == 8
 
 
-def test_a_student_learns_and_records_its_teacher(words, finished, monkeypatch):
+def test_a_student_learns_and_records_its_teacher(words, finished, monkeypatch, tmp_path):
     monkeypatch.setattr(fit, "EVERY", 12)
+    # These members have hardly learnt to answer alike in all poses, which a student cannot follow.
+    teacher = shutil.copytree(finished, tmp_path / "upright")
+    (teacher / POSES_FILE).unlink()
+    words = [str(teacher) if word == str(finished) else word for word in words]
     settings = parse_args([*words, "--steps", "60"])
     distil(settings)
     payload = load_checkpoint(member_path(settings.save_path, 1))
     assert payload["network"]["likelihood"] == DISTILLED
     facts = [member.facts for member in open_members(finished)]
-    assert payload["sampler"]["of"] == hashes_of(facts)
+    assert payload["sampler"]["of"] == {fact.path.name: fact.sha256 for fact in facts}
+    assert poses_of(settings.save_path, 0) == (0, 1)
     log = np.genfromtxt(settings.work / "student.csv", delimiter=",", names=True)
     assert log["step"].tolist() == [11, 23, 35, 47, 59]
     assert log["loss"][-1] < 0.7 * log["loss"][0]

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from bayesdl_sim.models.bayesdl import Member, build_network, network_config
+from bayesdl_sim.models.fields.tiling import predict_tiled
 from bayesdl_sim.models.shipped import STUDENT_FOLDER, student_folder
-from bayesdl_sim.models.tiling import predict_tiled
 from bayesdl_sim.training.distillation.start import as_student
 from bayesdl_sim.utils.errors import InputError
 

@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from bayesdl_sim.dlbi.network import posterior as posterior_module
-from bayesdl_sim.dlbi.network.features import turn, turn_back, turned
+from bayesdl_sim.dlbi.network.features import turned
 from bayesdl_sim.dlbi.network.posterior import calibrated, load_posterior, read_knots
 from bayesdl_sim.dlbi.network.reliability import fit_map, write_calibration
 from bayesdl_sim.dlbi.scoring.scores import calibration_error
 from bayesdl_sim.utils.checkpoints import load_checkpoint, save_checkpoint
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import read_json, write_json
+from bayesdl_sim.utils.pieces.poses import turn, turn_back
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayesdl_sim.models.bayesdl import build_network, network_config
-from bayesdl_sim.models.tiling import predict_tiled
+from bayesdl_sim.models.fields.tiling import predict_tiled
 
 
 @pytest.fixture(autouse=True, scope="module")

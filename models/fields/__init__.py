@@ -1,0 +1,1 @@
+"""How a network is shown a field: in tiles, and in poses."""
