@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bayesdl_sim.models.bayesdl import BayesDL, Member, Output, load_member
-from bayesdl_sim.models.fields.poses import UPRIGHT, mean_output, poses_of, shown, upright
+from bayesdl_sim.models.fields.poses import UPRIGHT, in_poses, poses_of
 from bayesdl_sim.models.fields.tiling import predict_tiled
 from bayesdl_sim.models.released import is_released, list_released, load_released
 from bayesdl_sim.utils.checkpoints import list_members
@@ -150,13 +150,12 @@ def apply_member(
         dtype, tile: as in `open_members`.
         poses: in which it is shown them; the outputs are averaged.
     """
-    raw, size, outputs = raw.to(device), tuple(raw.shape[-2:]), []
+
+    def apply(network: BayesDL, raw: Tensor) -> Output:
+        return predict_tiled(network, raw.contiguous(memory_format=torch.channels_last), tile)
+
     with torch.no_grad(), exact_arithmetic(), autocast(device, dtype):
-        for pose in poses:
-            turned = shown(raw, pose, network.config, network.stride)
-            turned = turned.contiguous(memory_format=torch.channels_last)
-            outputs.append(upright(predict_tiled(network, turned, tile), pose, size))
-    return mean_output(outputs)
+        return in_poses(network, raw.to(device), poses, apply)
 
 
 def _function(

@@ -8,6 +8,7 @@ by that, too: their mean is nearer to the truth, and their spread says more.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +16,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
-from bayesdl_sim.models.bayesdl import Output
+from bayesdl_sim.models.bayesdl import BayesDL, Output
 from bayesdl_sim.models.unet import pad_to_multiple
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import write_json
 from bayesdl_sim.utils.pieces.poses import POSES, turn, turn_back
 from bayesdl_sim.utils.schema import read_record, text, whole
 
-__all__ = [
-    "POSES_FILE",
-    "UPRIGHT",
-    "mean_output",
-    "poses_of",
-    "shown",
-    "turn_input",
-    "upright",
-    "write_poses",
-]
+__all__ = ["POSES_FILE", "UPRIGHT", "in_poses", "poses_of", "shown", "turn_input", "write_poses"]
 
 POSES_FILE = "posterior.json"  # beside the members
 FORMAT, VERSION = "BayesDL-SIM posterior", 1
@@ -100,7 +92,7 @@ def turn_input(raw: Tensor, pose: int, first_guess: bool) -> Tensor:
     return torch.cat([turn(frames, pose), pixel_unshuffle(fine, FINE)], dim=1)
 
 
-def upright(output: Output, pose: int, size: tuple[int, int]) -> Output:
+def _upright(output: Output, pose: int, size: tuple[int, int]) -> Output:
     """What the network gives for the input of `shown`, as of the field of (H, W) raw pixels."""
     if pose == 0:
         return output
@@ -111,7 +103,25 @@ def upright(output: Output, pose: int, size: tuple[int, int]) -> Output:
     return Output(mean, log_var)
 
 
-def mean_output(outputs: list[Output]) -> Output:
+def in_poses(
+    network: BayesDL,
+    raw: Tensor,
+    poses: Sequence[int],
+    apply: Callable[[BayesDL, Tensor], Output] = lambda network, raw: network(raw),
+) -> Output:
+    """Shows a network its input (B, F, H, W) in some poses; the mean of what it answers.
+
+    Args:
+        apply: how the network is applied to an input.
+    """
+    size, outputs = (raw.shape[-2], raw.shape[-1]), []
+    for pose in poses:
+        turned = shown(raw, pose, network.config, network.stride)
+        outputs.append(_upright(apply(network, turned), pose, size))
+    return _mean(outputs)
+
+
+def _mean(outputs: list[Output]) -> Output:
     """Mean over poses: of the means, and of the variances."""
     if len(outputs) == 1:
         return outputs[0]

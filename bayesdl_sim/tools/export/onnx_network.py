@@ -7,7 +7,7 @@ normalised, see `data.inputs`. The outputs are not calibrated, and on the scale 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from bayesdl_sim.bayes.likelihoods import standard_deviation
 from bayesdl_sim.data.inputs import input_spec
 from bayesdl_sim.inference.posterior import Posterior
+from bayesdl_sim.models.fields.poses import in_poses
 from bayesdl_sim.models.members import open_member
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import atomic_path
@@ -37,15 +38,20 @@ class MemberEnsemble(nn.Module):
     Args:
         networks: two or more networks with tails of this likelihood.
         likelihood: a key of `bayes.likelihoods.LIKELIHOODS`.
+        poses: in which each network is shown the field, see `models.fields.poses`.
     """
 
-    def __init__(self, networks: list[nn.Module], likelihood: str = "gauss") -> None:
+    def __init__(
+        self, networks: list[nn.Module], likelihood: str, poses: Sequence[Sequence[int]]
+    ) -> None:
         super().__init__()
         self.networks, self.likelihood = nn.ModuleList(networks), likelihood
+        self.poses = tuple(tuple(own) for own in poses)
 
     def forward(self, shown: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Network inputs (B, F, H, W) -> mean, aleatoric and epistemic, each (B, 1, 2H, 2W)."""
-        outputs = [network(shown) for network in self.networks]
+        asked = zip(self.networks, self.poses, strict=True)
+        outputs = [in_poses(network, shown, poses) for network, poses in asked]
         means = torch.stack([mean for mean, _ in outputs])
         deviations = [standard_deviation(self.likelihood, tail) for _, tail in outputs]
         aleatoric = torch.stack(deviations).square().mean(dim=0).sqrt()
@@ -90,7 +96,8 @@ def write_onnx(posterior: Posterior, path: Path) -> Path:
 
     networks = [open_member(member.path).network.float() for member in posterior.members]
     stride, channels = networks[0].stride, input_spec(networks[0].config).channels
-    ensemble = MemberEnsemble(networks, posterior.likelihood).eval()
+    poses = [member.poses for member in posterior.members]
+    ensemble = MemberEnsemble(networks, posterior.likelihood, poses).eval()
     shown = torch.zeros(2, channels, TRACED_SIZE, TRACED_SIZE)
     with atomic_path(path) as partial, torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the tracer, about its own future

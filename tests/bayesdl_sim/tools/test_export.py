@@ -10,6 +10,7 @@ import torch
 from bayesdl_sim.bayes.prediction import predict
 from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.models.bayesdl import build_network
+from bayesdl_sim.models.fields.poses import UPRIGHT
 from bayesdl_sim.tools.export.__main__ import main, parse_args
 from bayesdl_sim.tools.export.documents import channel_names, cover_picture, environment, readme
 from bayesdl_sim.tools.export.module import OUTPUTS
@@ -43,7 +44,7 @@ def test_the_ensemble_keeps_the_law_of_total_variance(members):
     generator = torch.Generator().manual_seed(3)
     shown = torch.rand(2, 13, 16, 20, generator=generator)
     expected = predict(networks, shown)
-    outputs = MemberEnsemble(networks)(shown)
+    outputs = MemberEnsemble(networks, "gauss", [UPRIGHT] * len(networks))(shown)
     for name, image in zip(("mean", "aleatoric", "epistemic"), outputs, strict=True):
         torch.testing.assert_close(image, getattr(expected, name))
 
