@@ -257,6 +257,14 @@ def _other_members(
 ) -> str:
     """Why no calibration of a file is true of these members."""
     known = calibrations[-1].members
+    used, fitted = (
+        {name: digest.split(" ")[0] for name, digest in one.items()} for one in (members, known)
+    )
+    if used.items() <= fitted.items() and not members.items() <= known.items():
+        return (
+            f"{path} was fitted for these members, but shown the field in other poses: copy "
+            "posterior.json from where they came from, or fit it again with calibrate.py"
+        )
     odd = sorted(set(members.items()) ^ set(known.items()))
     name = odd[0][0] if odd else next(iter(members), "none")
     counts = [len(c.members) for c in calibrations]

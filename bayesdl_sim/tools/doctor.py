@@ -53,8 +53,8 @@ def member_line(folder: Path) -> Line:
     if different or len(stored) != count:
         names = ", ".join(different or sorted(set(stored) - set(posterior.hashes)))
         return Line(
-            f"FAILED: posterior: {names} differ from those that {CALIBRATION_FILE} names: "
-            "install the software again",
+            f"FAILED: posterior: {names} differ from those that {CALIBRATION_FILE} names, or "
+            "posterior.json is missing: install the software again",
             True,
         )
     gate = "gate" if posterior.gate else "no gate"

@@ -89,6 +89,14 @@ def test_members_that_are_not_nested_are_not_written(path, pair):
         write_calibrations(path, [odd, pair[1]])
 
 
+def test_the_same_members_in_other_poses_are_told_what_is_missing(tmp_path, pair):
+    posed = {name: f"{digest} in pose 1" for name, digest in MEMBERS.items()}
+    write_calibrations(tmp_path / CALIBRATION_FILE, [replace(pair[1], members=posed)])
+    calibration, words = find_calibration(tmp_path, None, MEMBERS)
+    assert calibration is None
+    assert "copy posterior.json" in words
+
+
 @pytest.mark.parametrize("version", [3, 4, 5, 6])
 def test_a_factor_by_features_of_another_version_is_refused(path, pair, version):
     stored = read_json(path)

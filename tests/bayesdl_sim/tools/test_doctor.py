@@ -27,6 +27,7 @@ def members(tmp_path_factory):
     (folder / "calibration.json").write_text(json.dumps(stored), encoding="utf-8")
     for member in stored["members"]:
         shutil.copy(shipped_folder() / member["file"], folder)
+    shutil.copy(shipped_folder() / "posterior.json", folder)
     return folder
 
 
