@@ -185,7 +185,7 @@ class Posterior:
 
     @property
     def hashes(self) -> dict[str, str]:
-        """File name -> SHA-256 of the members in use."""
+        """File name -> SHA-256 (and poses) of the members in use."""
         return hashes_of(self.members)
 
     @property
