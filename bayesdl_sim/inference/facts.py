@@ -233,7 +233,9 @@ def result_lines(
         f"{result.seconds:.1f} s; mean uncertainty: {', '.join(means) or 'not modelled'}",
     ]
     if signal := result.facts.get("signal_e"):
-        lines.append(f"signal: about {signal:g} electrons in a lit pixel of a frame")
+        lines.append(
+            f"signal: about {signal:g} electrons above background in a lit pixel of a frame"
+        )
     if spot := result.facts.get("bright_spot"):
         lines.append(
             f"a spot {spot:.0f} times as bright as the structure: dimmed for the networks, and "

@@ -31,7 +31,7 @@ def test_lines_give_size_widths_and_changes(posterior, movie):
         "epistemic",
         "credibility",
         "from one time point to the next",
-        "electrons in a lit pixel of a frame",
+        "electrons above background in a lit pixel of a frame",
     ):
         assert words in text
     unknown = replace(movie, pixel_size_nm=None)
