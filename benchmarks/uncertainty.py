@@ -32,7 +32,6 @@ from bayesdl_sim.benchmarks.shared.detection import (
     choose_score,
     detection_table,
     image_scores,
-    light_of,
     true_errors,
     with_excess,
 )
@@ -154,7 +153,7 @@ def score_scenes(scenes: Iterable[Scene], posterior: Posterior) -> dict[str, np.
 
 def scores_of(scene: Scene, prediction: Prediction) -> dict[str, list[float]]:
     """Every score and control of one scene: name -> one number per level."""
-    return image_scores(prediction) | light_of(scene) | true_errors(scene, prediction)
+    return image_scores(prediction) | true_errors(scene, prediction)
 
 
 def stacked(per_scene: Sequence[dict[str, list[float]]]) -> dict[str, np.ndarray]:

@@ -9,20 +9,17 @@ from torch import Tensor
 from bayesdl_sim.bayes.prediction import Prediction
 from bayesdl_sim.benchmarks.scenes.kept_out import SCENARIOS
 from bayesdl_sim.evaluation.scenes import Scene
-from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.metrics.images import auroc, quality
 
 __all__ = [
     "CONTROLS",
-    "EXPLAINED_BY",
+    "EXCESS",
     "SCORES",
-    "SIGNAL",
     "TRUE_ERROR",
     "auroc_interval",
     "choose_score",
     "detection_table",
     "image_scores",
-    "light_of",
     "true_errors",
     "with_excess",
 ]
@@ -34,10 +31,7 @@ CONTROL = "control: mean intensity"
 TRUE_ERROR = "control: the true error (RMSE)"  # an oracle: the score of a perfect error estimate
 CONTROLS = (CONTROL, TRUE_ERROR)
 EXCESS = "epistemic beyond what the look of the image explains"
-EXCESS_IN_LIGHT = "epistemic beyond what the look of the image and its light explain"
-SIGNAL = "signal"  # electrons of the lit pixels, as estimated from the frames
-_LOOK = ("mean aleatoric", "contrast", CONTROL)
-EXPLAINED_BY = {EXCESS: _LOOK, EXCESS_IN_LIGHT: (*_LOOK, SIGNAL)}
+EXPLAINED_BY = ("mean aleatoric", "contrast", CONTROL)
 
 
 def _epistemic(maps: Maps) -> Tensor:
@@ -111,12 +105,6 @@ def image_scores(prediction: Prediction) -> dict[str, list[float]]:
     return {name: [float(score(maps)) for maps in images] for name, score in measured.items()}
 
 
-def light_of(scene: Scene) -> dict[str, list[float]]:
-    """`SIGNAL` of every exposure of a scene; one electron where it is not known."""
-    stacks = (PreparedStack(scene.stack(level)) for level in range(len(scene.raw)))
-    return {SIGNAL: [float(np.nan_to_num(stack.signal_e(0), nan=1.0)) for stack in stacks]}
-
-
 def true_errors(scene: Scene, prediction: Prediction) -> dict[str, list[float]]:
     """`TRUE_ERROR` of every image of a scene: its RMSE after an affine fit to the target.
 
@@ -130,31 +118,27 @@ def true_errors(scene: Scene, prediction: Prediction) -> dict[str, list[float]]:
 def with_excess(
     known: Mapping[str, np.ndarray], unknown: Mapping[str, Mapping[str, np.ndarray]]
 ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, np.ndarray]]]:
-    """Adds the scores `EXPLAINED_BY`, and removes `SIGNAL` and the entries of `LOOKS`.
+    """Adds the score `EXCESS`, and removes the entries of `LOOKS`.
 
     `excess = log e - (b0 + b1 log a + b2 log c + b3 log i)`, e and a the mean epistemic and
     aleatoric uncertainty, c the contrast and i the mean intensity; b by least squares over the
-    even scenes of the test cells. In light there is `b4 log s`, too, s the signal. No kept-out
-    image is used for it.
+    even scenes of the test cells. No kept-out image is used for it.
     """
 
-    def design(scores: Mapping[str, np.ndarray], explained_by: Sequence[str]) -> np.ndarray:
-        logs = [np.log(np.clip(scores[name], SMALL, None)) for name in explained_by]
+    def design(scores: Mapping[str, np.ndarray]) -> np.ndarray:
+        logs = [np.log(np.clip(scores[name], SMALL, None)) for name in EXPLAINED_BY]
         return np.stack([np.ones_like(logs[0]), *logs], axis=-1)
 
     def log_epistemic(scores: Mapping[str, np.ndarray]) -> np.ndarray:
         return np.log(np.clip(scores["mean epistemic"], SMALL, None))
 
-    fitted = {}
-    for score, names in EXPLAINED_BY.items():
-        x, y = design(known, names)[::2], log_epistemic(known)[::2]
-        fitted[score] = np.linalg.lstsq(x.reshape(-1, x.shape[-1]), y.ravel(), rcond=None)[0]
+    x, y = design(known)[::2], log_epistemic(known)[::2]
+    fitted = np.linalg.lstsq(x.reshape(-1, x.shape[-1]), y.ravel(), rcond=None)[0]
 
     def complete(scores: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        kept = {name: scores[name] for name in scores if name not in (*LOOKS, SIGNAL)}
-        for score, names in EXPLAINED_BY.items():
-            kept[score] = log_epistemic(scores) - design(scores, names) @ fitted[score]
-        return kept
+        excess = log_epistemic(scores) - design(scores) @ fitted
+        kept = {name: scores[name] for name in scores if name not in LOOKS}
+        return kept | {EXCESS: excess}
 
     return complete(known), {name: complete(scores) for name, scores in unknown.items()}
 

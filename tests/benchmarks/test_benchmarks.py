@@ -22,10 +22,9 @@ from bayesdl_sim.benchmarks.scenes.kept_out import SCENARIOS, kept_out_scene
 from bayesdl_sim.benchmarks.shared.common import wide_field_images, wiener_images
 from bayesdl_sim.benchmarks.shared.detection import (
     CONTROLS,
-    EXPLAINED_BY,
+    EXCESS,
     LOOKS,
     SCORES,
-    SIGNAL,
     TRUE_ERROR,
     auroc_interval,
     choose_score,
@@ -243,22 +242,21 @@ def test_true_error_is_zero_for_the_target_itself_and_grows_with_noise(cell):
 
 def test_excess_is_what_the_look_of_an_image_does_not_explain():
     rng = np.random.default_rng(0)
-    looks = {name: rng.uniform(0.1, 1, (40, 3)) for name in (*SCORES, *LOOKS, SIGNAL)}
+    looks = {name: rng.uniform(0.1, 1, (40, 3)) for name in (*SCORES, *LOOKS)}
     follows = 0.1 * looks["mean aleatoric"] ** 0.7 * looks["contrast"] ** 0.2
     known = looks | {"mean epistemic": follows}
     twice = looks | {"mean epistemic": 2 * follows}
     scores, unknown = with_excess(known, {"photograph": twice})
-    for score in EXPLAINED_BY:
-        np.testing.assert_allclose(scores[score], 0.0, atol=1e-9)
-        np.testing.assert_allclose(unknown["photograph"][score], np.log(2), atol=1e-9)
-    assert set(scores) == {*SCORES, *EXPLAINED_BY}  # looks and light alone are no score
+    np.testing.assert_allclose(scores[EXCESS], 0.0, atol=1e-9)
+    np.testing.assert_allclose(unknown["photograph"][EXCESS], np.log(2), atol=1e-9)
+    assert set(scores) == {*SCORES, EXCESS}  # looks alone are no score
 
 
 def test_uncertainty_prints_every_scenario_and_score(folder, tmp_path, capsys):
     small = ["--cells", "2", "--kept_out", "2", "--levels", "1", "--size", "32"]
     uncertainty.main(options(folder, tmp_path, *small))
     printed = capsys.readouterr().out
-    names = [*SCENARIOS, "all structures", "all microscopes", "all", *SCORES, *EXPLAINED_BY]
+    names = [*SCENARIOS, "all structures", "all microscopes", "all", *SCORES, EXCESS]
     for name in (*names, TRUE_ERROR):
         assert f"| {name} |" in printed
     assert {"coverage", "mean_z2", "nll"} <= set(rows_of(tmp_path / "uncertainty.csv")[0])
