@@ -83,7 +83,7 @@ class Calibration:
         Args:
             signal_e: median electrons of the lit pixels of its frames, see `MeasuredFrames`.
         """
-        mean, *parts = (image[0] for image in prediction[:3])
+        mean, *parts = (one for (one,) in prediction[:3])  # fails for a batch of several
         lit = brightness_of(mean.float().cpu().numpy()) if self.by_features else None
         factor = self.factor(features_of(mean, *parts, signal_e), lit)
         return np.atleast_3d(factor)[None].astype(np.float32)

@@ -257,19 +257,12 @@ def _other_members(
 ) -> str:
     """Why no calibration of a file is true of these members."""
     known = calibrations[-1].members
-    used, fitted = (
-        {name: digest.split(" ")[0] for name, digest in one.items()} for one in (members, known)
-    )
-    if used.items() <= fitted.items() and not members.items() <= known.items():
-        return (
-            f"{path} was fitted for these members, but shown the field in other poses: copy "
-            "posterior.json from where they came from, or fit it again with calibrate.py"
-        )
     odd = sorted(set(members.items()) ^ set(known.items()))
     name = odd[0][0] if odd else next(iter(members), "none")
     counts = [len(c.members) for c in calibrations]
     numbers = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
     return (
         f"{path} was fitted for {numbers} other member(s) than the {len(members)} in use "
-        f"({name} differs): fit it again with calibrate.py"
+        f"({name} differs, or is shown the field in another pose): copy posterior.json if it is "
+        "missing beside the members, or fit it again with calibrate.py"
     )

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from bayesdl_sim.models.bayesdl import BayesDL, member_payload
 from bayesdl_sim.models.dropout import seed_dropout
-from bayesdl_sim.models.fields.poses import write_poses
+from bayesdl_sim.models.fields.poses import note_poses
 from bayesdl_sim.models.members import first_member
 from bayesdl_sim.training.networks import initial_network
 from bayesdl_sim.training.objective import energy_gradient
@@ -124,9 +124,8 @@ def save_member(run: Run, network: BayesDL, sampler: dict[str, Any], index: int,
     }
     path = member_path(run.folder, index)
     payload = member_payload(network, sampler, training)
+    note_poses(run.folder, run.train.is_turned)  # first: a kill leaves no member without it
     save_checkpoint(path, {**payload, "settings": {"step 1": run.identity}})
-    if run.train.is_turned:
-        write_poses(run.folder)
     tqdm.write(f"   member {index}: {path} ({scores.psnr:.2f} dB on validation fields)")
 
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from bayesdl_sim.bayes.likelihoods import find_likelihood
 from bayesdl_sim.data.sets.datasets import SimDataset
 from bayesdl_sim.models.bayesdl import BayesDL, load_member, member_payload, with_tail
-from bayesdl_sim.models.fields.poses import POSES_FILE, write_poses
+from bayesdl_sim.models.fields.poses import are_posed, note_poses
 from bayesdl_sim.models.released import is_released, list_released
 from bayesdl_sim.training.identity import trunk_hash
 from bayesdl_sim.training.objective import require_finite
@@ -68,18 +68,11 @@ def fit_uncertainty_tail(settings: Step2Settings) -> int:
         tasks = [task for task in tasks if not _has_this_tail(task, run)]
     if tasks:
         _fit_all(run, tasks)
-    _note_poses(run, paths[0].parent)
+    # Members are shown poses of their own only if both steps have shown them all poses.
+    note_poses(run.folder, run.train.is_turned and are_posed(paths[0].parent))
     write_summary(run.folder)
     print(f"step 2 done: {len(paths)} member(s) with tails in {run.folder}")
     return len(paths)
-
-
-def _note_poses(run: Run, source: Path) -> None:
-    """Members are shown poses of their own only if both steps have shown them all poses."""
-    if run.train.is_turned and (source / POSES_FILE).is_file():
-        write_poses(run.folder)
-    else:
-        (run.folder / POSES_FILE).unlink(missing_ok=True)
 
 
 def _fit_all(run: Run, tasks: list[_Task]) -> None:

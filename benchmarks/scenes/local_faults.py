@@ -18,7 +18,7 @@ from bayesdl_sim.utils.pieces.blurring import gaussian
 
 __all__ = ["LOCAL_FAULTS", "FaultyStack"]
 
-HAZE = 0.3  # share of a bead's light that is out of focus, where it is not said
+HAZE = 0.3  # share of a bead's light that is out of focus, unless stated
 FROM_BEAD, FROM_GAP, FROM_PIXEL = 20, 8, 2  # raw pixels from a fault to where it is scored
 EDGE = 24  # raw pixels from the border to the middle of a bead or to an odd line
 AT_BORDER = 4  # the same for a bead at the border, at most

@@ -23,7 +23,16 @@ from bayesdl_sim.utils.files import write_json
 from bayesdl_sim.utils.pieces.poses import POSES, turn, turn_back
 from bayesdl_sim.utils.schema import read_record, text, whole
 
-__all__ = ["POSES_FILE", "UPRIGHT", "in_poses", "poses_of", "shown", "turn_input", "write_poses"]
+__all__ = [
+    "POSES_FILE",
+    "UPRIGHT",
+    "are_posed",
+    "in_poses",
+    "note_poses",
+    "poses_of",
+    "shown",
+    "turn_input",
+]
 
 POSES_FILE = "posterior.json"  # beside the members
 FORMAT, VERSION = "BayesDL-SIM posterior", 1
@@ -31,21 +40,29 @@ UPRIGHT = (0,)
 FINE = 2  # pixels of the doubled grid in a raw one, along an axis
 
 
-def write_poses(folder: str | Path, each: int = 1) -> None:
-    """Notes beside the members of a folder that each of them is shown poses of its own.
-
-    True only of networks whose training showed them the field in all poses.
+def note_poses(folder: str | Path, turned: bool, each: int = 1) -> None:
+    """Notes beside the members of a folder whether each of them is shown poses of its own.
 
     Args:
+        turned: whether their training showed them the field in all poses; else an earlier note is
+            taken away.
         each: number of poses that each member is shown, 1 to 8; its outputs are averaged.
     """
-    record = {"format": FORMAT, "version": VERSION, "poses_of_each_member": each}
-    write_json(Path(folder) / POSES_FILE, record)
+    path = Path(folder) / POSES_FILE
+    if turned:
+        record = {"format": FORMAT, "version": VERSION, "poses_of_each_member": each}
+        write_json(path, record)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def are_posed(folder: str | Path) -> bool:
+    """Whether the members of a folder are shown poses of their own."""
+    return (Path(folder) / POSES_FILE).is_file()
 
 
 def poses_of(folder: str | Path, number: int) -> tuple[int, ...]:
-    """The poses in which a member of a folder is shown the field: its own, or upright without a
-    `POSES_FILE`.
+    """The poses in which a member of a folder is shown the field; upright without a note.
 
     Args:
         number: of the member, from 0.
@@ -53,9 +70,9 @@ def poses_of(folder: str | Path, number: int) -> tuple[int, ...]:
     Raises:
         InputError: a damaged file.
     """
-    path = Path(folder) / POSES_FILE
-    if not path.is_file():
+    if not are_posed(folder):
         return UPRIGHT
+    path = Path(folder) / POSES_FILE
     kinds = {"format": text(), "version": whole(), "poses_of_each_member": whole(least=1)}
     stored = read_record(path, kinds, "posterior")
     each = stored["poses_of_each_member"]

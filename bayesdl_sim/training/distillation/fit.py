@@ -12,7 +12,7 @@ from bayesdl_sim.bayes.distillation import distillation_loss
 from bayesdl_sim.bayes.schedule import warm_up_cosine
 from bayesdl_sim.metrics.images import quality
 from bayesdl_sim.models.bayesdl import DISTILLED, BayesDL, member_payload
-from bayesdl_sim.models.fields.poses import write_poses
+from bayesdl_sim.models.fields.poses import note_poses
 from bayesdl_sim.models.members import MemberFacts, OpenMember, open_member, open_members
 from bayesdl_sim.training.distillation.settings import DistilSettings
 from bayesdl_sim.training.distillation.start import as_student
@@ -206,5 +206,5 @@ def _save(
         "blend": settings.blend,
         **scores._asdict(),
     }
+    note_poses(settings.save_path, True, POSES_OF_STUDENT)  # lessons are turned
     save_checkpoint(member_path(settings.save_path, 1), member_payload(network, sampler, training))
-    write_poses(settings.save_path, POSES_OF_STUDENT)

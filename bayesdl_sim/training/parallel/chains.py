@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 import bayesdl_sim
-from bayesdl_sim.models.fields.poses import POSES_FILE, write_poses
+from bayesdl_sim.models.fields.poses import are_posed, note_poses
 from bayesdl_sim.utils.checkpoints import list_members, member_path
 from bayesdl_sim.utils.console.threads import usable_cores
 from bayesdl_sim.utils.errors import InputError, writable_folder
@@ -129,10 +129,7 @@ def collect_members(folders: Sequence[Path], target: Path) -> int:
     sources = [f"{path.parent.name}/{path.name}" for path in turns]
     record = {"chains": [folder.name for folder in folders], "members": sources}
     write_json(target / RECORD, record | {"provenance": provenance()})
-    if all((folder / POSES_FILE).is_file() for folder in folders):
-        write_poses(target)
-    else:
-        (target / POSES_FILE).unlink(missing_ok=True)
+    note_poses(target, all(map(are_posed, folders)))
     print(f"{len(turns)} members of {len(folders)} chains in {target}")
     return len(turns)
 

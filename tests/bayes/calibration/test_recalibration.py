@@ -41,6 +41,8 @@ def test_apply_measures_the_image_and_takes_its_signal(brighter):
         torch.testing.assert_close(image, 2.0 / 5.0 * contrast * sigma)
     factors = rule.factors(Prediction(mean, sigma, sigma, sigma), 5.0)
     assert factors.shape == (1, 1, 1, 1)
+    with pytest.raises(ValueError, match="too many"):  # a signal is that of one stack
+        rule.factors(Prediction(*[mean.repeat(2, 1, 1, 1)] * 4), 5.0)
     assert factors.item() == pytest.approx(2.0 / 5.0 * float(contrast))
 
 

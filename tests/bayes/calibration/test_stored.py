@@ -94,6 +94,7 @@ def test_the_same_members_in_other_poses_are_told_what_is_missing(tmp_path, pair
     write_calibrations(tmp_path / CALIBRATION_FILE, [replace(pair[1], members=posed)])
     calibration, words = find_calibration(tmp_path, None, MEMBERS)
     assert calibration is None
+    assert "member_01.pth differs, or is shown the field in another pose" in words
     assert "copy posterior.json" in words
 
 

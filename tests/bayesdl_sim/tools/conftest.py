@@ -9,7 +9,7 @@ import torch
 
 from bayesdl_sim.data.stacks import RawStack
 from bayesdl_sim.models.bayesdl import build_network, member_payload, network_config
-from bayesdl_sim.models.fields.poses import write_poses
+from bayesdl_sim.models.fields.poses import note_poses
 from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
 
 CRISTAE = Path(__file__).resolve().parents[3] / "data" / "cristae" / "raw.tif"
@@ -33,7 +33,7 @@ def save_tiny_members():
                 network.tail.output.weight.normal_(generator=generator)
             payload = member_payload(network, {"kind": "sgld", "temperature": 2.0}, {})
             save_checkpoint(member_path(folder, index), payload)
-        write_poses(folder, each=2)
+        note_poses(folder, True, each=2)
         return folder
 
     return save

@@ -9,10 +9,10 @@ from bayesdl_sim.models.bayesdl import build_network, member_payload, network_co
 from bayesdl_sim.models.fields.poses import (
     POSES_FILE,
     UPRIGHT,
+    note_poses,
     poses_of,
     shown,
     turn_input,
-    write_poses,
 )
 from bayesdl_sim.models.members import apply_member, hashes_of, open_members
 from bayesdl_sim.utils.checkpoints import member_path, save_checkpoint
@@ -106,22 +106,24 @@ def test_several_poses_of_one_member_are_averaged():
 
 def test_each_member_of_a_folder_has_its_own_poses(tmp_path):
     assert poses_of(tmp_path, 5) == UPRIGHT
-    write_poses(tmp_path)
+    note_poses(tmp_path, True)
     assert [poses_of(tmp_path, number) for number in (0, 1, 7, 8)] == [(0,), (1,), (7,), (0,)]
-    write_poses(tmp_path, each=2)
+    note_poses(tmp_path, True, each=2)
     assert [poses_of(tmp_path, number) for number in (0, 1)] == [(0, 1), (2, 3)]
+    note_poses(tmp_path, False)
+    assert poses_of(tmp_path, 1) == UPRIGHT
 
 
 @pytest.mark.parametrize(
     "change", [{"format": "another"}, {"version": 2}, {"poses_of_each_member": 0}, {"version": "x"}]
 )
 def test_a_damaged_note_is_refused(tmp_path, change):
-    write_poses(tmp_path)
+    note_poses(tmp_path, True)
     path = tmp_path / POSES_FILE
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(InputError, match="posterior.json"):
         poses_of(tmp_path, 0)
-    write_poses(tmp_path, each=9)
+    note_poses(tmp_path, True, each=9)
     with pytest.raises(InputError, match="1 to 8 poses"):
         poses_of(tmp_path, 0)
 
@@ -131,7 +133,7 @@ def test_members_are_opened_in_their_poses_and_identified_by_them(tmp_path):
     for number in (1, 2):
         save_checkpoint(member_path(tmp_path, number), member_payload(built, {}, {}))
     plain = hashes_of(member.facts for member in open_members(tmp_path))
-    write_poses(tmp_path)
+    note_poses(tmp_path, True)
     first, second = open_members(tmp_path)
     for member, pose in ((first, 0), (second, 1)):
         expected = apply_member(built, raw, CPU, poses=[pose])
