@@ -7,7 +7,6 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.optimize import nnls
-from scipy.signal import fftconvolve
 from torch import Tensor
 
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
@@ -53,6 +52,8 @@ def spot_haze(stack: MeasuredFrames, dimming: Tensor | None) -> Tensor | None:
     """
     if dimming is None:
         return None
+    from scipy.signal import fftconvolve  # slow to load
+
     factor = dimming.double().cpu().numpy()
     light = stack.frames.mean(dim=0).double().cpu().numpy()
     spots = (1 - factor) * light

@@ -1,11 +1,13 @@
 """Lines of a camera that are unlike their neighbours are found where they are, and only those."""
 
+import numpy as np
 import pytest
 import torch
+from scipy.signal import firwin
 
 from bayesdl_sim.physics.optics import Optics, apply_otf, otf
 from bayesdl_sim.physics.patterns.measured import MeasuredFrames
-from bayesdl_sim.physics.sensor.lines import line_noise, odd_lines
+from bayesdl_sim.physics.sensor.lines import BEYOND, TAPS, _taps, line_noise, odd_lines
 
 
 def rows_and_columns(odd):
@@ -99,3 +101,8 @@ def test_odd_lines_are_left_out_of_the_frames_and_filled(good):
     beside = good[:, :, 60].mean()
     assert float(stack.usable[:, :, 60].mean()) == pytest.approx(float(beside), abs=10)
     assert not bool(MeasuredFrames(raw, torch.zeros_like(stack.missing)).odd.any())
+
+
+def test_the_filter_is_that_of_scipy():
+    expected = firwin(TAPS, BEYOND, pass_zero=False, fs=1.0)
+    np.testing.assert_allclose(_taps().numpy(), expected, rtol=0, atol=1e-15)
