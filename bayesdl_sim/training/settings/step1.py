@@ -167,6 +167,16 @@ class EnergySettings:
         return self.mae_lambda, self.fft_lambda, self.ssim_lambda
 
     def __post_init__(self) -> None:
+        for name in ("mae_lambda", "fft_lambda", "ssim_lambda"):
+            require_within(self, name, 0)
+        if not any(self.weights):
+            raise InputError(
+                "mae_lambda, fft_lambda, ssim_lambda: all are 0, so that nothing would be fitted; "
+                "set one above 0"
+            )
+        self._settle_outliers()
+
+    def _settle_outliers(self) -> None:
         chosen = self.outlier_gain, self.outlier_batch_size
         if self.outlier_dir is None:
             if chosen != (None, None):

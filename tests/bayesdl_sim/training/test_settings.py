@@ -76,6 +76,8 @@ def test_settings_are_frozen_and_named():
         (SamplerSettings, {"temperature": (1.0, -1.0)}, "^temperature: .* from 0, found -1$"),
         (SamplerSettings, {"temperature": (float("nan"),)}, "^temperature: .* found nan$"),
         (EnergySettings, {"outlier_gain": 0.1}, "need an outlier_dir"),
+        (EnergySettings, {"fft_lambda": -0.1}, "fft_lambda: expected a number from 0"),
+        (EnergySettings, {"mae_lambda": 0, "fft_lambda": 0, "ssim_lambda": 0}, "all are 0"),
         (TailSettings, {"likelihood": "cauchy"}, "likelihood: expected gauss"),
         (RunSettings, {"folder": Path("x"), "stop_after": 0}, "stop_after: expected a positive"),
     ],
