@@ -1,7 +1,8 @@
-"""Drift of the sample while a stack was taken: shifts between the orientations."""
+"""Drift of the sample while a stack was taken: shifts between the orientations, also of a part."""
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -12,10 +13,13 @@ from torch import Tensor
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
 from bayesdl_sim.physics.patterns.bands import fast_shape, taper
 
-__all__ = ["Drift", "drift"]
+__all__ = ["Drift", "drift", "local_drift"]
 
 TAPERED = 0.25  # of a side
 FINENESS = 20  # steps per pixel
+PART, SMALLEST_PART = 0.4, 48  # of a side, which each corner has; raw pixels that it has at least
+ERRORS = 3.0  # standard errors by which a corner has to move beyond them
+LEAST_ERROR_PX = 0.1  # of a corner, so that a closure that is zero by chance does not decide
 
 
 class Drift(NamedTuple):
@@ -45,3 +49,27 @@ def drift(frames: Tensor) -> Drift:
     first, second, whole = shift(0, 1), shift(1, 2), shift(0, 2)
     largest = max(float(np.hypot(*one)) for one in (first, second, whole))
     return Drift(largest, float(np.hypot(*(first + second - whole))))
+
+
+def local_drift(frames: Tensor) -> Drift:
+    """The drift of that corner of the field which moved most certainly.
+
+    A cell that spreads or turns has parts that move in opposite directions, and the field as a
+    whole stays where it is. A corner's closure error can be small by chance in dim light. The error
+    of each is therefore at least the median of the four.
+
+    Args:
+        frames: (9, H, W) without background.
+
+    Returns:
+        No drift, with an infinite error, for a field too small to be divided.
+    """
+    height, width = frames.shape[1:]
+    sides = [max(SMALLEST_PART, round(PART * n)) for n in (height, width)]
+    if min(height - sides[0], width - sides[1]) < SMALLEST_PART:
+        return Drift(0.0, math.inf)
+    rows, columns = ((slice(0, n), slice(-n, None)) for n in sides)
+    corners = [drift(frames[:, y, x]) for y in rows for x in columns]
+    least = max(float(np.median([corner.error_px for corner in corners])), LEAST_ERROR_PX)
+    corners = [corner._replace(error_px=max(corner.error_px, least)) for corner in corners]
+    return max(corners, key=lambda corner: corner.largest_px - ERRORS * corner.error_px)

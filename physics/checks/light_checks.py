@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bayesdl_sim.physics.checks.drift import drift
+from bayesdl_sim.physics.checks.drift import drift, local_drift
 from bayesdl_sim.physics.optics import Optics
 from bayesdl_sim.physics.patterns.bands import fast_shape, half_plane_radius, power, taper
 from bayesdl_sim.physics.patterns.measured import MeasuredFrames
@@ -29,6 +29,7 @@ class LightChecks:
             was taken off (`sensor.offsets`), over the light of the lit pixels.
         drift_px: largest shift between the sums of the orientations, raw pixels.
         drift_error_px: by how much the three shifts fail to add up to zero.
+        local_drift_px, local_drift_error_px: the same of the corner that moved most certainly.
         signal_e: median electrons of the lit pixels; NaN where the gain of the camera is unknown.
         snr: the same median over the standard deviation of the noise of a frame.
         fine_share: of the wide field's power above noise, beyond half the cut-off: focus.
@@ -41,6 +42,8 @@ class LightChecks:
     offset_share: float
     drift_px: float
     drift_error_px: float
+    local_drift_px: float
+    local_drift_error_px: float
     signal_e: float
     snr: float
     fine_share: float
@@ -56,13 +59,15 @@ def light_checks(stack: MeasuredFrames, steady: Tensor, optics: Optics) -> Light
         optics: of the detection, as far as they are known.
     """
     noise, signal = stack.noise(optics), stack.signal
-    brightness, shift = _brightness(steady), drift(steady)
+    brightness, shift, local = _brightness(steady), drift(steady), local_drift(steady)
     return LightChecks(
         brightness=brightness,
         bleaching=_bleaching(brightness),
         offset_share=float(stack.offsets.abs().max()) / max(signal, 1e-12),
         drift_px=shift.largest_px,
         drift_error_px=shift.error_px,
+        local_drift_px=local.largest_px,
+        local_drift_error_px=local.error_px,
         signal_e=stack.signal_e,
         snr=signal / math.sqrt(noise) if noise > 0 else math.inf,
         fine_share=_fine_share(steady, optics, noise),

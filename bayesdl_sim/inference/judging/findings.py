@@ -175,13 +175,21 @@ def _camera_faults(checks: Mapping[str, Any]) -> list[Finding]:
     )
     drift, error = checks["drift_px"], max(checks["drift_error_px"], 0.1)
     reason = f"the sample moved by {drift:.1f} +- {error:.1f} pixels between the orientations"
-    faults += _beyond(drift, error, DRIFT_TOLERANCE_PX, DRIFT_LIMIT_PX, reason)
+    moved = _beyond(drift, error, DRIFT_TOLERANCE_PX, DRIFT_LIMIT_PX, reason)
+    faults += moved or _part_moved(checks)
     for kind in ("hot", "dead"):
         share = checks[f"{kind}_share"]
         if share > FAULTY_TOLERANCE:
             reason = f"{share:.2%} of the pixels are {kind}: filled from their neighbours"
             faults.append(Finding(False, reason))
     return faults
+
+
+def _part_moved(checks: Mapping[str, Any]) -> list[Finding]:
+    """A warning where a corner moved, although the field as a whole did not."""
+    drift, error = checks["local_drift_px"], checks["local_drift_error_px"]
+    reason = f"a part of the sample moved by {drift:.1f} +- {error:.1f} pixels between the"
+    return _beyond(drift, error, DRIFT_TOLERANCE_PX, math.inf, f"{reason} orientations")
 
 
 def _value_faults(checks: Mapping[str, Any]) -> list[Finding]:

@@ -30,6 +30,8 @@ GOOD = {
     "brightness": (1.0, 1.01, 0.99, 0.8, 0.8, 0.81, 1.1, 1.1, 1.1),
     "drift_px": 0.1,
     "drift_error_px": 0.05,
+    "local_drift_px": 0.2,
+    "local_drift_error_px": 0.1,
     "hot_share": 0.0,
     "dead_share": 0.0,
     "snr": 9.0,
