@@ -17,7 +17,7 @@ __all__ = ["Drift", "drift", "local_drift"]
 
 TAPERED = 0.25  # of a side
 FINENESS = 20  # steps per pixel
-PART, SMALLEST_PART = 0.4, 48  # of a side, which each corner has; raw pixels that it has at least
+PART, SMALLEST_PART = 0.4, 56  # of a side, which each corner has; raw pixels that it has at least
 ERRORS = 3.0  # standard errors by which a corner has to move beyond them
 LEAST_ERROR_PX = 0.1  # of a corner, so that a closure that is zero by chance does not decide
 
@@ -52,11 +52,12 @@ def drift(frames: Tensor) -> Drift:
 
 
 def local_drift(frames: Tensor) -> Drift:
-    """The drift of that corner of the field which moved most certainly.
+    """The drift of two corners of the field: of that which moved second most certainly.
 
     A cell that spreads or turns has parts that move in opposite directions, and the field as a
-    whole stays where it is. A corner's closure error can be small by chance in dim light. The error
-    of each is therefore at least the median of the four.
+    whole stays where it is. One corner alone may hold little structure, and noise that seems to
+    move. The closure error can be small by chance, too. The error of each corner is therefore at
+    least the median of the four.
 
     Args:
         frames: (9, H, W) without background.
@@ -72,4 +73,4 @@ def local_drift(frames: Tensor) -> Drift:
     corners = [drift(frames[:, y, x]) for y in rows for x in columns]
     least = max(float(np.median([corner.error_px for corner in corners])), LEAST_ERROR_PX)
     corners = [corner._replace(error_px=max(corner.error_px, least)) for corner in corners]
-    return max(corners, key=lambda corner: corner.largest_px - ERRORS * corner.error_px)
+    return sorted(corners, key=lambda corner: corner.largest_px - ERRORS * corner.error_px)[-2]

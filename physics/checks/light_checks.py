@@ -29,7 +29,8 @@ class LightChecks:
             was taken off (`sensor.offsets`), over the light of the lit pixels.
         drift_px: largest shift between the sums of the orientations, raw pixels.
         drift_error_px: by how much the three shifts fail to add up to zero.
-        local_drift_px, local_drift_error_px: the same of the corner that moved most certainly.
+        local_drift_px, local_drift_error_px: the same of two corners of the field, see
+            `drift.local_drift`.
         signal_e: median electrons of the lit pixels; NaN where the gain of the camera is unknown.
         snr: the same median over the standard deviation of the noise of a frame.
         fine_share: of the wide field's power above noise, beyond half the cut-off: focus.

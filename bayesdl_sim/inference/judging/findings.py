@@ -186,9 +186,9 @@ def _camera_faults(checks: Mapping[str, Any]) -> list[Finding]:
 
 
 def _part_moved(checks: Mapping[str, Any]) -> list[Finding]:
-    """A warning where a corner moved, although the field as a whole did not."""
+    """A warning where two corners moved, although the field as a whole did not."""
     drift, error = checks["local_drift_px"], checks["local_drift_error_px"]
-    reason = f"a part of the sample moved by {drift:.1f} +- {error:.1f} pixels between the"
+    reason = f"parts of the sample moved by {drift:.1f} +- {error:.1f} pixels between the"
     return _beyond(drift, error, DRIFT_TOLERANCE_PX, math.inf, f"{reason} orientations")
 
 

@@ -18,7 +18,7 @@ def test_drift_of_one_orientation_is_seen():
     assert drift(torch.from_numpy(np.repeat(image[None], 9, axis=0))).largest_px == 0.0
 
 
-def still(seed=1, size=(150, 130)):
+def still(seed=1, size=(160, 150)):
     """Nine equal frames of a random texture, (9, H, W)."""
     image = gaussian_filter(np.random.default_rng(seed).random(size), 2.0)
     return torch.from_numpy(np.repeat(image[None], 9, axis=0))
@@ -26,12 +26,19 @@ def still(seed=1, size=(150, 130)):
 
 def test_a_corner_that_moves_is_seen_although_the_field_stays():
     frames = still()
-    frames[6:, :60, :52] = frames[6:, :60, :52].roll((1, 1), dims=(1, 2))
-    frames[6:, -60:, -52:] = frames[6:, -60:, -52:].roll((-1, -1), dims=(1, 2))
+    frames[6:, :64, :60] = frames[6:, :64, :60].roll((1, 1), dims=(1, 2))
+    frames[6:, -64:, -60:] = frames[6:, -64:, -60:].roll((-1, -1), dims=(1, 2))
     assert drift(frames).largest_px < 0.5
     part = local_drift(frames)
     assert part.largest_px == pytest.approx(np.sqrt(2), abs=0.15)
     assert part.error_px < 0.2
+
+
+def test_one_corner_alone_is_not_enough():
+    frames = still()
+    frames[6:, :64, :60] = frames[6:, :64, :60].roll((1, 1), dims=(1, 2))
+    part = local_drift(frames)
+    assert part.largest_px - 3 * part.error_px < 0.5
 
 
 def test_no_part_of_a_still_field_moves():

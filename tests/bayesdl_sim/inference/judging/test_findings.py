@@ -68,7 +68,7 @@ def test_nothing_is_found_in_a_good_stack():
         ({"saturated_share": 0.002}, False, "saturated"),
         ({"drift_px": 3.0}, True, "moved by 3.0"),
         ({"drift_px": 1.0}, False, "moved by 1.0"),
-        ({"local_drift_px": 3.0}, False, "a part of the sample moved by 3.0"),
+        ({"local_drift_px": 3.0}, False, "parts of the sample moved by 3.0"),
         ({"hot_share": 0.01}, False, "hot"),
         ({"offset_share": 0.2}, False, "background differs between the frames by 20%"),
         ({"dead_share": 0.01}, False, "dead"),
