@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch import Tensor
 
+from bayesdl_sim.dlbi.moments.fixed_pattern import FixedPattern, fixed_pattern
 from bayesdl_sim.dlbi.moments.imaging import Imaging, airy_imaging_of, imaging_of
 from bayesdl_sim.dlbi.moments.noise import noise_line
 from bayesdl_sim.dlbi.moments.plausibility import contradictions, require_possible
@@ -37,6 +38,7 @@ class Calibration:
         offset: counts of a dark pixel where it is given, else None.
         estimated: names of the quantities that were estimated and not given.
         contradictions: sentences on given quantities that the movie contradicts.
+        pattern: what differs between the pixels in all frames; None where noise explains it.
     """
 
     gain: float
@@ -47,6 +49,7 @@ class Calibration:
     estimated: tuple[str, ...]
     offset: float | None = None
     contradictions: tuple[str, ...] = ()
+    pattern: FixedPattern | None = None
 
     @property
     def fwhm_px(self) -> float:
@@ -117,7 +120,12 @@ def calibrate(
     )
     usual_fwhm = spots.airy_fwhm or FWHM_PER_SIGMA * spots.nearest
     found = {"fwhm_px": usual_fwhm, "gain": measured[0], "shift": measured[1]}
-    return replace(calibration, contradictions=contradictions(moments, calibration, found))
+    mean = calibration.electrons(moments.mean)
+    return replace(
+        calibration,
+        contradictions=contradictions(moments, calibration, found),
+        pattern=fixed_pattern(moments, mean, slope, calibration.sigma_px),
+    )
 
 
 def _noise(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bayesdl_sim.dlbi.moments.background import smooth_background
 from bayesdl_sim.dlbi.moments.calibration import Calibration
-from bayesdl_sim.dlbi.moments.evidence import TINY, Evidence, evidence_of
+from bayesdl_sim.dlbi.moments.evidence import TINY, Evidence, evidence_of, reliability
 from bayesdl_sim.dlbi.moments.imaging import Imaging
 from bayesdl_sim.dlbi.moments.statistics import Moments
 from bayesdl_sim.utils.errors import InputError
@@ -121,17 +121,22 @@ class _Step:
         ones = torch.ones_like(evidence.mean)
         is_sum = len(evidence.imaging.rows) > 1
         self.least = LEAST * float(evidence.mean.mean()) if is_sum else TINY
-        self.sensitivity = evidence.frames * evidence.imaging.adjoint(ones)
+        self.sensitivity = self._weighed(ones)
         weights = [fluctuation.weight for fluctuation in evidence.fluctuations]
         self.sensitivities = [self.squared.adjoint(weight) for weight in weights]
         self.smooth = smooth_background(tuple(evidence.mean.shape))
         self.pulses: tuple[float, ...] = ()
 
+    def _weighed(self, image: Tensor) -> Tensor:
+        """The adjoint of an image (H, W) with the weight of the mean."""
+        weight, adjoint = self.evidence.weight, self.evidence.imaging.adjoint
+        return adjoint(weight * image) if isinstance(weight, Tensor) else weight * adjoint(image)
+
     def __call__(self, light: Tensor, background: Tensor) -> tuple[Tensor, Tensor]:
         evidence = self.evidence
         expected = evidence.imaging.forward(light) + self.smooth.image(background)
         ratio = evidence.mean / (expected + TINY).clamp(min=self.least)
-        gain = evidence.frames * evidence.imaging.adjoint(ratio)
+        gain = self._weighed(ratio)
         norm = self.sensitivity
         if evidence.fluctuations:
             shape = (self.squared.forward(light) + TINY).clamp(min=TINY)
@@ -158,7 +163,9 @@ def held_out_iterations(
     bleaching makes the halves differ in brightness. It rises and then falls: two checkpoints in a
     row that are worse than the best end the search. The halves are the even and the odd frames.
     Where emissions last for several frames, these would share them, and the number of iterations
-    would be too large: there, the halves alternate in runs of many frames.
+    would be too large: there, the halves alternate in runs of many frames. A fixed pattern of the
+    camera is common to both halves, so that fitting it counts as a success. Where there is one, the
+    search also ends as soon as the estimate explains its half to within noise and pattern.
 
     Args:
         background: (H, W) electrons per pixel to begin with.
@@ -167,12 +174,18 @@ def held_out_iterations(
     shared = float(moments.lag.sum() / excess.sum().clamp(min=TINY))
     halves = moments.halves if shared < MOST_SHARED else moments.turns
     first, second = (calibration.electrons(half).clamp(min=TINY) for half in halves)
-    evidence = Evidence(mean=first, frames=moments.frames / 2, imaging=imaging)
+    frames = moments.frames / 2
+    kept = reliability(first, calibration, frames)
+    evidence = Evidence(mean=first, frames=frames, imaging=imaging, reliability=kept)
+    pattern = calibration.pattern
+    error = None if pattern is None else first / frames + pattern.variance
     likelihoods: list[float] = []
 
     def rises(solution: Solution) -> bool:
         expected = (imaging.forward(solution.light) + solution.background + TINY).double()
         likelihoods.append(float((second.double() * (expected / expected.mean()).log()).sum()))
+        if error is not None and float(((first - expected).square() / error).mean()) < 1:
+            return False
         return max(likelihoods[-2:]) >= max(likelihoods)
 
     richardson_lucy(evidence, CHECKPOINTS[-1], background, CHECKPOINTS, go_on=rises)

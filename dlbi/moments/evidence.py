@@ -12,7 +12,7 @@ from bayesdl_sim.dlbi.moments.imaging import Imaging
 from bayesdl_sim.dlbi.moments.noise import living_pixels
 from bayesdl_sim.dlbi.moments.statistics import Moments
 
-__all__ = ["TINY", "Evidence", "Fluctuation", "evidence_of"]
+__all__ = ["TINY", "Evidence", "Fluctuation", "evidence_of", "reliability"]
 
 TINY = 1e-8
 
@@ -31,6 +31,7 @@ class Evidence:
     Args:
         mean: (H, W) mean electrons per frame.
         frames: number of frames, the weight of the mean.
+        reliability: (H, W) by which that weight is multiplied where pixels differ in all frames.
         imaging: model of the mean; the fluctuations have its square.
         fluctuations: excess variance and lag covariance, as far as they are used.
     """
@@ -39,6 +40,12 @@ class Evidence:
     frames: float
     imaging: Imaging
     fluctuations: tuple[Fluctuation, ...] = ()
+    reliability: Tensor | float = 1.0
+
+    @property
+    def weight(self) -> Tensor | float:
+        """Weight of the mean: of each pixel (H, W), or of all."""
+        return self.frames * self.reliability
 
 
 def evidence_of(
@@ -46,10 +53,11 @@ def evidence_of(
 ) -> Evidence:
     """Mean, excess variance and lag covariance, as Poisson-like images.
 
-    The mean of T frames of Poisson-like electrons has the variance mean / T: its weight is T. A
-    variance estimated from T frames with the total variance V has a variance of about 2 V^2 / T
-    (a lag covariance half of it), so `weight = expected / (2 V^2 / T)`, times `share`. A pixel that
-    never changes (dead, or always saturated) holds no information on fluctuations: its weight is 0.
+    The mean of T frames of Poisson-like electrons has the variance mean / T: its weight is T. With
+    a fixed pattern of variance v (`fixed_pattern`) it is `T mean / (mean + T v)`. A variance
+    estimated from T frames with the total variance V has a variance of about 2 V^2 / T (a lag
+    covariance half of it), so `weight = expected / (2 V^2 / T)`, times `share`. A pixel that never
+    changes (dead, or always saturated) holds no information on fluctuations: its weight is 0.
 
     Args:
         share: weight of the fluctuations; 0 leaves them out. They stem from the same emissions as
@@ -71,4 +79,19 @@ def evidence_of(
         frames=float(moments.frames),
         imaging=imaging,
         fluctuations=tuple(fluctuations),
+        reliability=reliability(mean, calibration, moments.frames),
     )
+
+
+def reliability(mean: Tensor, calibration: Calibration, frames: float) -> Tensor | float:
+    """Share of the weight of a mean of that many frames which a fixed pattern leaves it.
+
+    Args:
+        mean: (H, W) electrons.
+
+    Returns:
+        (H, W), or 1 where the camera has none.
+    """
+    if calibration.pattern is None:
+        return 1.0
+    return mean / (mean + frames * calibration.pattern.variance)

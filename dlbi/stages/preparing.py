@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -44,21 +44,22 @@ def prepare(movie: Movie, settings: Settings) -> Prepared:
     calibration = calibrate(
         moments, settings.fwhm_px, settings.gain, settings.offset, path=movie.name
     )
+    pattern = [calibration.pattern.note] if calibration.pattern else []
     return Prepared(
         moments=moments,
         drift=drift,
         calibration=calibration,
         frames=torch.cat(some_frames),
         stuck=seen.stuck,
-        warnings=[*warnings, *drift.warnings, *calibration.contradictions],
+        warnings=[*warnings, *drift.warnings, *calibration.contradictions, *pattern],
     )
 
 
 def facts_of(prepared: Prepared) -> dict[str, Any]:
     """The estimated and the given quantities, for the record."""
     calibration, drift = prepared.calibration, prepared.drift
-    optics = asdict(calibration)
-    del optics["contradictions"]  # they are among the warnings
+    optics = asdict(replace(calibration, pattern=None))
+    del optics["contradictions"], optics["pattern"]  # they are among the warnings
     optics |= {"fwhm_px": calibration.fwhm_px, "read_noise_e": calibration.read_noise_e}
     return {
         "frames": prepared.moments.frames,
