@@ -21,6 +21,7 @@ __all__ = ["LOCAL_FAULTS", "FaultyStack"]
 HAZE = 0.3  # share of a bead's light that is out of focus, unless stated
 FROM_BEAD, FROM_GAP, FROM_PIXEL = 20, 8, 2  # raw pixels from a fault to where it is scored
 EDGE = 24  # raw pixels from the border to the middle of a bead or to an odd line
+TEXT = (slice(4, 12), slice(4, 28))  # rows and columns of a time stamp
 AT_BORDER = 4  # the same for a bead at the border, at most
 
 
@@ -82,19 +83,38 @@ def _with_spots(
     return change
 
 
-def _without_data(mark: Callable[[NDArray[np.bool_]], None], value: float) -> Fault:
-    """Pixels of one value in all frames.
+def _without_data(
+    mark: Callable[[NDArray[np.bool_]], None],
+    value: float | None,
+    frames: slice = slice(None),
+) -> Fault:
+    """Pixels of one value.
 
     Args:
         mark: sets these pixels in a mask (H, W).
+        value: counts; None: those of the brightest pixel of the stack.
+        frames: that have it.
     """
 
     def change(scene: Scene, raw: Tensor, generator: torch.Generator) -> FaultyStack:
-        gap = np.zeros(raw.shape[1:], bool)
+        gap, changed = np.zeros(raw.shape[1:], bool), raw.clone()
         mark(gap)
-        return FaultyStack(raw.masked_fill(torch.from_numpy(gap), value), _beyond(gap, FROM_GAP))
+        changed[frames, torch.from_numpy(gap)] = float(raw.max()) if value is None else value
+        return FaultyStack(changed, _beyond(gap, FROM_GAP))
 
     return change
+
+
+def _time_stamp(scene: Scene, raw: Tensor, generator: torch.Generator) -> FaultyStack:
+    """Text of the brightest value, other signs in every frame."""
+    changed, box = raw.clone(), np.zeros(raw.shape[1:], bool)
+    box[TEXT] = True
+    height, width = (side.stop - side.start for side in TEXT)
+    for frame in changed:
+        strokes = torch.rand(height // 2, width // 2, generator=generator) < 0.5
+        signs = strokes.repeat_interleave(2, dim=0).repeat_interleave(2, dim=1)
+        frame[TEXT][signs] = raw.max()
+    return FaultyStack(changed, _beyond(box, FROM_GAP))
 
 
 def _corner(gap: NDArray[np.bool_]) -> None:
@@ -104,6 +124,18 @@ def _corner(gap: NDArray[np.bool_]) -> None:
 def _rotated(gap: NDArray[np.bool_]) -> None:
     rows, columns = np.indices(gap.shape)
     gap |= rows + columns < 0.4 * min(gap.shape)
+
+
+def _left(gap: NDArray[np.bool_]) -> None:
+    gap[:, :3] = True
+
+
+def _lowest(gap: NDArray[np.bool_]) -> None:
+    gap[-6:] = True
+
+
+def _scale_bar(gap: NDArray[np.bool_]) -> None:
+    gap[-10:-8, -28:-8] = True
 
 
 def _lines(gap: NDArray[np.bool_]) -> None:
@@ -170,4 +202,8 @@ LOCAL_FAULTS: dict[str, Fault] = {
     "a column of 1.5 times the gain": _odd_column(1, 1.5, 0.0),
     "a column, 2 sd off": _odd_column(1, 1.0, 2.0),
     "a pair of columns, 2 sd off": _odd_column(2, 1.0, 2.0),
+    "three columns of zeros in one orientation": _without_data(_left, 0.0, slice(3, 6)),
+    "six rows of zeros in one frame": _without_data(_lowest, 0.0, slice(4, 5)),
+    "a scale bar of the brightest value": _without_data(_scale_bar, None),
+    "a time stamp of the brightest value": _time_stamp,
 }

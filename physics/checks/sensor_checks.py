@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
+
 from bayesdl_sim.physics.patterns.measured import MeasuredFrames
 from bayesdl_sim.physics.sensor.lines import line_noise
 from bayesdl_sim.physics.sensor.missing import describe_missing
+from bayesdl_sim.physics.sensor.patches import SMALLEST
 
 __all__ = ["SensorChecks", "sensor_checks"]
 
 UNLIKE = "other values than a lens allows beside their neighbours, and were left out"
+BURNT_IN = "(text or a scale bar?)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +41,10 @@ class SensorChecks:
 def sensor_checks(stack: MeasuredFrames) -> SensorChecks:
     """Measures the sensor by the frames that it took."""
     missing = stack.missing
-    gaps = (describe_missing(missing & ~stack.odd), describe_missing(stack.odd, UNLIKE))
+    without_data = describe_missing(missing & ~stack.odd)
+    if without_data and _is_burnt_in(stack):
+        without_data = f"{without_data} {BURNT_IN}"
+    gaps = (without_data, describe_missing(stack.odd, UNLIKE))
     return SensorChecks(
         hot_share=float(stack.hot.float().mean()),
         dead_share=float((stack.dead & ~stack.hot).float().mean()),
@@ -46,3 +53,12 @@ def sensor_checks(stack: MeasuredFrames) -> SensorChecks:
         missing_share=float(missing.float().mean()),
         missing="; ".join(part for part in gaps if part),
     )
+
+
+def _is_burnt_in(stack: MeasuredFrames) -> bool:
+    """Whether pixels without data have the largest value of a frame, but are no whole lines."""
+    missing = stack.missing & ~stack.odd
+    parts = missing & ~missing.all(dim=0) & ~missing.all(dim=1)[:, None]
+    counts = torch.where(stack.counts.isfinite(), stack.counts, -torch.inf)
+    brightest = (counts == counts.amax(dim=(1, 2), keepdim=True)).any(dim=0)
+    return int((parts & brightest).sum()) >= SMALLEST

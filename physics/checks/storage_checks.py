@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bayesdl_sim.physics.checks.hidden_saturation import hidden_saturation
 from bayesdl_sim.physics.checks.noise_spectrum import coarse_noise, noise_colour
 from bayesdl_sim.physics.checks.photon_statistics import noise_growth, stored_gamma
 from bayesdl_sim.physics.checks.stored_values import (
@@ -34,7 +35,8 @@ class StorageChecks:
     """Measures of what became of the values after the camera. Frames are counted from 1.
 
     Attributes:
-        saturated_share: of all values, at the largest one, if they stand out as a spike.
+        saturated_share: of all values, at the largest one, if they stand out as a spike; or at the
+            largest one of their pixel, see `hidden_saturation`.
         clipped_share: of all values, at the smallest one, if they stand out as a spike.
         copies: pairs of frames with the same noise, hence one exposure stored twice.
         noise_exponent: n of a noise variance that grows as `light^n`: 1 for counts of a camera,
@@ -84,7 +86,7 @@ def storage_checks(stack: MeasuredFrames, cutoff: float) -> StorageChecks:
     bright = brightest_square(stack.frames, MEDIAN_SIDE)
     growth = noise_growth(stack.frames, weight)
     return StorageChecks(
-        saturated_share=saturated_share(values),
+        saturated_share=saturated_share(values) or hidden_saturation(values),
         clipped_share=clipped_share(values),
         copies=copies(stack.beyond_any_lens, stack.frames),
         noise_exponent=growth.exponent,

@@ -1,19 +1,22 @@
 """Pixels that hold no data: borders of a registration, padding, dead rows, NaN edges.
 
-They are the same in all nine frames, which noise never is. A Fourier transform spreads their edges
-over the whole field, so they are filled smoothly before any, and left out of every estimate.
+They are the same in all nine frames, which noise never is, or end in a step that no lens makes
+(`patches`). A Fourier transform spreads their edges over the whole field, so they are filled
+smoothly before any, and left out of every estimate. What one frame lacks, none can be used for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
 from bayesdl_sim.physics.sensor.interpolation import interpolated, narrow_gaps
+from bayesdl_sim.physics.sensor.patches import SMALLEST, flat_pixels, patches_of_one_value
 from bayesdl_sim.utils.pieces.blurring import gaussian
 
 __all__ = [
@@ -24,7 +27,6 @@ __all__ = [
     "validity",
 ]
 
-SMALLEST = 12  # pixels of one value side by side; of rounded counts a few agree by chance
 MOST = 0.9  # of the field: beyond it, the stack is constant and nothing can be left out
 CLIPPED = 0.1  # of the share of patches: values elsewhere that are as small
 REACHES = (0.7, 1.5, 3.0, 6.0, 12.0, 24.0, 48.0)  # raw pixels, of the means that fill a gap
@@ -37,8 +39,9 @@ def missing_pixels(raw: Tensor) -> Tensor:
     """Mask of the pixels that hold no data: (H, W), true where they do not.
 
     A pixel without data is not finite in some frame, or belongs to a patch of at least 12 pixels
-    that have one and the same value in all nine frames. Saturated patches are data, and so are
-    patches of a background that was cut at its smallest value.
+    that have one and the same value in all nine frames, or in a frame where the patch ends in a
+    step (`patches`): a border of one orientation, a scale bar, a time stamp. Saturated structure is
+    data, and so are patches of a background that was cut at its smallest value.
 
     Args:
         raw: (9, H, W) counts.
@@ -55,11 +58,22 @@ def missing_in_bands(bands: Callable[[], Iterable[Tensor]]) -> Tensor:
     planes = [(~torch.isfinite(raw).all(dim=0), (raw == raw[:1]).all(dim=0)) for raw in bands()]
     broken, constant = (torch.cat(parts) for parts in zip(*planes, strict=True))
     constant &= ~broken
+    gaps = _in_all_frames(bands, broken, constant) | _in_some_frame(bands, broken)
+    missing = broken | torch.from_numpy(gaps).to(broken.device)
+    if float(missing.float().mean()) < MOST or not (gaps.any() or bool(constant.any())):
+        return missing
+    return torch.zeros_like(broken)
+
+
+def _in_all_frames(
+    bands: Callable[[], Iterable[Tensor]], broken: Tensor, constant: Tensor
+) -> NDArray[np.bool_]:
+    """Patches (H, W) of one value in all frames, but for saturation and a cut background."""
+    gaps = np.zeros(tuple(constant.shape), bool)
     if not bool(constant.any()):
-        return broken
+        return gaps
     first = torch.cat([raw[0] for raw in bands()])
     smallest, largest = _limits(bands(), broken)
-    gaps = np.zeros(tuple(constant.shape), bool)
     values, candidates = first.detach().cpu().numpy(), constant.cpu().numpy()
     # Most gaps have one value; a few values are looked at, so that noise costs no time.
     levels, counts = np.unique(values[candidates], return_counts=True)
@@ -73,8 +87,37 @@ def missing_in_bands(bands: Callable[[], Iterable[Tensor]]) -> Tensor:
         if level == smallest and _is_clipped(bands(), torch.from_numpy(patches), level):
             continue
         gaps |= patches
-    missing = broken | torch.from_numpy(gaps).to(broken.device)
-    return missing if float(missing.float().mean()) < MOST else torch.zeros_like(broken)
+    return gaps
+
+
+def _in_some_frame(bands: Callable[[], Iterable[Tensor]], broken: Tensor) -> NDArray[np.bool_]:
+    """Patches (H, W) of one value in any frame that end in a step, see `patches`."""
+    gaps = np.zeros(tuple(broken.shape), bool)
+    if broken.ndim != 2:  # other shapes are refused later
+        return gaps
+    unusable = broken.cpu().numpy()
+    for number in _with_flat_pixels(bands()):
+        frame = torch.cat([raw[number] for raw in bands()]).detach().cpu().numpy()
+        gaps |= patches_of_one_value(frame, unusable)
+    return gaps
+
+
+def _with_flat_pixels(bands: Iterable[Tensor]) -> list[int]:
+    """Numbers of the frames that hold neighbours of one value at all: few of bright stacks do."""
+    found: set[int] = set()
+    for band in _overlapping(bands):
+        frames = band.detach().cpu().numpy()
+        found |= {number for number, frame in enumerate(frames) if flat_pixels(frame).any()}
+    return sorted(found)
+
+
+def _overlapping(bands: Iterable[Tensor]) -> Iterator[Tensor]:
+    """Each band with the rows before it to which a run of one value may go on."""
+    before = None
+    for raw in bands:
+        band = raw if before is None else torch.cat([before, raw], dim=1)
+        yield band
+        before = band[:, -(SMALLEST - 1) :]
 
 
 def _limits(bands: Iterable[Tensor], broken: Tensor) -> tuple[float, float]:

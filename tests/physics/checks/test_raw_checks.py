@@ -203,3 +203,29 @@ def test_what_gaps_are_filled_with_is_not_taken_for_a_filter(stand, value):
     assert abs(holed.noise_colour - 1) < 4 * holed.noise_colour_error
     assert holed.noise_rounding < 2 * whole.noise_rounding + 0.01
     assert holed.coarse_noise > 1 - 4 * holed.coarse_noise_error
+
+
+def test_saturation_below_a_flat_field_correction_is_the_share_that_was_cut(good):
+    top = float(good.flatten().quantile(0.97))
+    gain = 1 + 0.01 * torch.randn(SIZE, SIZE, generator=torch.Generator().manual_seed(2))
+    assert raw_checks((gain * good).round()).storage.saturated_share == 0.0
+    corrected = raw_checks((gain * good.clamp(max=top)).round())
+    assert corrected.storage.saturated_share == pytest.approx(0.03, abs=0.005)
+
+
+@pytest.mark.parametrize("value", [None, 65535.0])
+def test_a_scale_bar_is_named_and_neither_saturation_nor_a_copy(good, value):
+    raw = good.clone()
+    raw[:, 110:112, 90:110] = good.max() if value is None else value
+    checks = raw_checks(raw)
+    assert checks.sensor.missing == "0.24 % of the pixels hold no data (text or a scale bar?)"
+    assert checks.storage.saturated_share == 0.0
+    assert checks.storage.copies == ()
+
+
+def test_a_black_border_of_one_orientation_is_named(good):
+    raw = good.clone()
+    raw[3:6, :, :3] = 0.0
+    checks = raw_checks(raw)
+    assert checks.sensor.missing == "a border of 3 columns holds no data"
+    assert checks.storage.clipped_share == 0.0

@@ -54,10 +54,38 @@ def test_rounded_counts_that_agree_by_chance_are_data():
     assert float(missing_pixels(quiet).float().mean()) < 0.01
 
 
-def test_saturated_patches_are_data():
-    raw = counts()
-    raw[:, 10:30, 10:30] = 65535
+def with_saturation(raw, overexposed):
+    """A blob as sharp as a lens leaves it, whose middle the camera cannot store."""
+    y, x = torch.meshgrid(torch.arange(60.0), torch.arange(72.0), indexing="ij")
+    blob = torch.exp(-((y - 20).square() + (x - 20).square()) / (2 * 1.5**2))
+    light = overexposed * 2000 * blob.expand(9, -1, -1)
+    shot = torch.poisson(light, generator=torch.Generator().manual_seed(7))
+    return (raw + 2 * shot).clamp(max=4095)
+
+
+@pytest.mark.parametrize("overexposed", [1.5, 3.0, 30.0])
+def test_saturated_structure_is_data(overexposed):
+    raw = with_saturation(counts(), overexposed)
+    assert int((raw == 4095).all(dim=0).sum()) >= 4
     assert not bool(missing_pixels(raw).any())
+
+
+@pytest.mark.parametrize("value", [None, 2000.0, 65535.0])
+def test_a_scale_bar_is_missing_even_if_nothing_is_brighter(value):
+    raw = with_saturation(counts(), 0.5)
+    expected = torch.zeros(60, 72, dtype=torch.bool)
+    expected[50:52, 40:60] = True
+    raw[:, expected] = float(raw.max()) if value is None else value
+    assert torch.equal(missing_pixels(raw), expected)
+
+
+@pytest.mark.parametrize("frames", [slice(3, 6), slice(4, 5)])
+@pytest.mark.parametrize("value", [0.0, float("nan")])
+@pytest.mark.parametrize("part", [(slice(None), slice(0, 1)), (slice(-6, None), slice(None))])
+def test_what_some_frames_lack_is_missing_in_all(frames, value, part):
+    raw, expected = counts(), torch.zeros(60, 72, dtype=torch.bool)
+    raw[frames, *part], expected[part] = value, True
+    assert torch.equal(missing_pixels(raw), expected)
 
 
 def test_a_background_cut_at_zero_is_data():
@@ -111,8 +139,9 @@ def test_separate_dead_rows_are_named_one_by_one():
 def test_bands_find_what_the_whole_field_shows(value):
     raw = counts()
     raw[:, :12], raw[:, 30:45, 20:50] = value, value
-    raw[:, 50:, 60:] = float(raw.nan_to_num().max())  # a saturated patch is data
+    raw[:, 50:, 60:] = float(raw.nan_to_num().max())  # a label
+    raw[4, 22:24, :40], raw[5, 20:50, 3] = 0.0, 0.0
     bands = missing_in_bands(lambda: raw.split((7, 33, 20), dim=1))
     assert torch.equal(bands, missing_pixels(raw))
-    assert bool(bands[:12].all())
-    assert not bool(bands[50:, 60:].any())
+    for part in (bands[:12], bands[50:, 60:], bands[22:24, :40], bands[20:50, 3]):
+        assert bool(part.all())
