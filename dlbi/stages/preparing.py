@@ -50,7 +50,7 @@ def prepare(movie: Movie, settings: Settings) -> Prepared:
         calibration=calibration,
         frames=torch.cat(some_frames),
         stuck=seen.stuck,
-        warnings=[*warnings, *drift.warnings, *calibration.contradictions],
+        warnings=[*movie.notes, *warnings, *drift.warnings, *calibration.contradictions],
     )
 
 
