@@ -1,4 +1,4 @@
-"""First reading of a movie: block means, largest values, and pixels that never change."""
+"""First reading of a movie: block means, the light of its frames, largest values, faulty pixels."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 from bayesdl_sim.dlbi.movies.reading import Movie
 
@@ -14,6 +15,8 @@ __all__ = ["BLOCKS", "Survey", "survey"]
 BLOCKS = 8  # blocks of frames whose means are compared
 # Share of the field; where more pixels never change, their values were cut off on purpose.
 MOST_STUCK = 0.01
+TILES = 4  # parts of the field along each axis whose light is compared between frames
+DARKEST = 0.01  # share of the pixels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +30,9 @@ class Survey:
         constant: share of all pixels that hold one value in all frames.
         brightest: largest value in the movie; stuck pixels do not count.
         saturated: share of the values that equal it; stuck pixels do not count.
+        tiles: (T, `TILES`^2) mean counts of parts of the field in each frame, float64.
+        floor: counts of the darkest pixels, in the darkest part of the movie.
+        repeated: (T,) whether a frame equals the one before in each value.
     """
 
     means: Tensor
@@ -34,6 +40,9 @@ class Survey:
     constant: float
     brightest: float
     saturated: float
+    tiles: Tensor
+    floor: float
+    repeated: Tensor
 
 
 def survey(movie: Movie) -> Survey:
@@ -43,8 +52,12 @@ def survey(movie: Movie) -> Survey:
     counts = torch.zeros(blocks, dtype=torch.float64)
     lowest, highest = torch.full(movie.shape, torch.inf), torch.full(movie.shape, -torch.inf)
     at_highest = torch.zeros(movie.shape, dtype=torch.int64)
+    tiles, repeated, before = [], [], torch.full((1, *movie.shape), torch.nan)
     start = 0
     for piece in movie.pieces():
+        tiles.append(adaptive_avg_pool2d(piece.double()[:, None], TILES).flatten(1))
+        repeated.append((torch.cat([before, piece[:-1]]) == piece).all(2).all(1))
+        before = piece[-1:]
         index = (torch.arange(start, start + len(piece)) * blocks) // movie.frames
         sums.index_add_(0, index, piece.double())
         counts += torch.bincount(index, minlength=blocks)
@@ -57,12 +70,17 @@ def survey(movie: Movie) -> Survey:
     stuck = _stuck(constant, highest)
     brightest = highest[~stuck].max()
     limited = at_highest[~stuck & (highest == brightest)].sum()
+    means = (sums / counts[:, None, None]).float()
+    darkest = max(1, round(DARKEST * means[0].numel()))
     return Survey(
-        means=(sums / counts[:, None, None]).float(),
+        means=means,
         stuck=stuck,
         constant=float(constant.float().mean()),
         brightest=float(brightest),
         saturated=float(limited) / (movie.frames * int((~stuck).sum())),
+        tiles=torch.cat(tiles),
+        floor=min(float(mean.flatten().kthvalue(darkest).values) for mean in means),
+        repeated=torch.cat(repeated),
     )
 
 
