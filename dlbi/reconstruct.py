@@ -2,6 +2,7 @@
 
     python -m dlbi.reconstruct --movie MOVIE.tif --save_path DIR
     python -m dlbi.reconstruct --movie FOLDER --save_path DIR --stage moments --pixel_size_nm 100
+    python -m dlbi.reconstruct --movie TWO_COLOURS.tif --save_path DIR --channel 2
 
 Writes Structure.tif, Probability.tif, Uncertainty.tif (8H x 8W, float32), Overview.png and
 reconstruction.json. The width of the spots, the gain and the background come from the movie where
@@ -18,6 +19,7 @@ from pathlib import Path
 import torch
 
 from bayesdl_sim.dlbi.blinking import FINE
+from bayesdl_sim.dlbi.movies.axes import Choice
 from bayesdl_sim.dlbi.movies.reading import open_movie
 from bayesdl_sim.dlbi.stages.baseline import CHOICES, run_stages_or_baseline
 from bayesdl_sim.dlbi.stages.records import DEFAULT_STAGE, Prepared, Settings, StageResult
@@ -39,6 +41,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--movie", required=True, help="TIFF file of all frames, or folder of single frames")
     add("--save_path", required=True, help="folder for the results")
+    add("--channel", help="colour to take, by its name, its wavelength in nm or its number from 1")
+    add("--position", type=int, help="position to take, from 1")
+    add("--plane", type=int, help="plane to take, from 1")
     add("--stage", choices=CHOICES, default=DEFAULT_STAGE, help="last stage; 3b: baseline")
     add("--pixel_size_nm", type=float, help="camera pixel in the sample, nm; else from the file")
     add("--fwhm_nm", type=float, help="full width at half maximum of a spot, nm; else estimated")
@@ -62,7 +67,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     torch.set_flush_denormal(True)  # faint pixels are full of them, and take a seventh of the time
-    movie = open_movie(args.movie)
+    movie = open_movie(
+        args.movie, Choice(channel=args.channel, position=args.position, plane=args.plane)
+    )
     pixel_size_nm = args.pixel_size_nm or movie.pixel_size_nm
     if args.fwhm_nm and pixel_size_nm is None:
         raise InputError(

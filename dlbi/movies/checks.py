@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from bayesdl_sim.dlbi.moments.statistics import Moments
-from bayesdl_sim.dlbi.movies.survey import Survey
+from bayesdl_sim.dlbi.movies.survey import MOST_SATURATED, Survey
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["check_moments"]
@@ -14,7 +14,6 @@ FULL_SCALES = tuple(2**bits - 1 for bits in (8, 10, 11, 12, 14, 15, 16))
 # Of the squared mean, in the variance of values that are all equal (6e-13 at most was found); one
 # count in 60,000 from frame to frame is 7e-11.
 ROUNDING = 1e-11
-MOST_SATURATED = 1e-3  # share of values at the end of the camera's range
 FEWEST_LEARNED = 20  # frames; the shipped members were trained on 20 to 400
 MOST_NAMED = 4  # faulty pixels that are named by row and column
 
@@ -40,17 +39,28 @@ def check_moments(moments: Moments, seen: Survey, name: str = "movie") -> list[s
             f"{name}: more than {100 * MOST_SATURATED:g} % of the values are saturated "
             f"({100 * share:.3g} %, at {top:.0f} counts): lower the exposure or the gain"
         )
+    if share > MOST_SATURATED and seen.piles_up:
+        raise InputError(
+            f"{name}: {100 * share:.3g} % of the values pile up at the largest one, {top:g} "
+            "counts, as where a camera is saturated, or bright values were cut off: lower the "
+            "exposure or the gain, or store the counts as they are"
+        )
     warnings = []
     if top in FULL_SCALES and share > 0 and moments.frames * moments.mean.numel() * share > 1:
         warnings.append(f"{100 * share:.2g} % of the values are saturated (at {top:.0f} counts)")
-    if bool(seen.stuck.any()):
-        warnings.append(
-            f"{_named(seen.stuck)} the same value in all frames: filled from the neighbours"
-        )
+    faulty = seen.faulty
+    if bool(faulty.stuck.any()):
+        text = _named(faulty.stuck, "holds", "hold")
+        warnings.append(f"{text} the same value in all frames: filled from the neighbours")
     elif seen.constant > 0:
         warnings.append(
             f"{100 * seen.constant:.2g} % of the pixels hold the same value in all frames: no "
             "structure can be seen there"
+        )
+    if bool(faulty.hot.any()):
+        text = _named(faulty.hot, "is", "are")
+        warnings.append(
+            f"{text} brighter or less steady than any spot beside its neighbours: filled from them"
         )
     if moments.frames < FEWEST_LEARNED:
         warnings.append(
@@ -61,11 +71,11 @@ def check_moments(moments: Moments, seen: Survey, name: str = "movie") -> list[s
     return warnings
 
 
-def _named(stuck: Tensor) -> str:
+def _named(stuck: Tensor, singular: str, plural: str) -> str:
     """Subject and verb of a sentence on the faulty pixels; rows and columns count from 1."""
     places = (stuck.nonzero() + 1).tolist()
     named = "; ".join(f"row {row}, column {column}" for row, column in places[:MOST_NAMED])
     more = " and more" if len(places) > MOST_NAMED else ""
     if len(places) == 1:
-        return f"1 pixel ({named}) holds"
-    return f"{len(places)} pixels ({named}{more}) hold"
+        return f"1 pixel ({named}) {singular}"
+    return f"{len(places)} pixels ({named}{more}) {plural}"

@@ -22,7 +22,7 @@ CHOICES = (*STAGES, "3b")
 PASSES = 60
 
 
-def three_b_result(movie: Movie, prepared: Prepared, settings: Settings) -> StageResult:
+def three_b_result(prepared: Prepared, settings: Settings) -> StageResult:
     """Runs the 3B analysis with random seeds and its own priors; only the width is measured.
 
     Returns:
@@ -30,7 +30,7 @@ def three_b_result(movie: Movie, prepared: Prepared, settings: Settings) -> Stag
         number, if spots were Poisson.
     """
     started = time.process_time()
-    frames = first_frames(movie, prepared.drift, prepared.stuck, FIRST_FRAMES)
+    frames = first_frames(prepared.movie, prepared.drift, prepared.stuck, FIRST_FRAMES)
     analysis = three_b(
         frames.numpy(),
         generator=torch.Generator().manual_seed(settings.seed),
@@ -56,4 +56,4 @@ def run_stages_or_baseline(
         return run_stages(movie, settings, progress)
     prepared, results = run_stages(movie, replace(settings, stage="moments"), progress)
     progress("3b")
-    return prepared, [*results, three_b_result(movie, prepared, settings)]
+    return prepared, [*results, three_b_result(prepared, settings)]

@@ -63,7 +63,7 @@ def run_stages(
         results.append(_network_result(posterior, predicted, started))
     if settings.stage == "bayes":
         progress("bayes")
-        results.append(_bayes_result(movie, prepared, density, results[-1], settings))
+        results.append(_bayes_result(prepared, density, results[-1], settings))
     return prepared, results
 
 
@@ -134,7 +134,6 @@ def _network_result(
 
 
 def _bayes_result(
-    movie: Movie,
     prepared: Prepared,
     density: Density,
     before: StageResult,
@@ -142,7 +141,7 @@ def _bayes_result(
 ) -> StageResult:
     """The Bayesian stage on at most `FIRST_FRAMES` frames."""
     started = time.process_time()
-    frames = first_frames(movie, prepared.drift, prepared.stuck, FIRST_FRAMES)
+    frames = first_frames(prepared.movie, prepared.drift, prepared.stuck, FIRST_FRAMES)
     calibration = prepared.calibration
     refined = refine(
         calibration.electrons(frames).numpy(),

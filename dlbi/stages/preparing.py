@@ -11,6 +11,7 @@ from bayesdl_sim.dlbi.moments.calibration import calibrate
 from bayesdl_sim.dlbi.moments.statistics import MomentSums
 from bayesdl_sim.dlbi.movies.checks import check_moments
 from bayesdl_sim.dlbi.movies.drift import corrected, measure_drift
+from bayesdl_sim.dlbi.movies.light import without_odd_frames
 from bayesdl_sim.dlbi.movies.reading import Movie
 from bayesdl_sim.dlbi.movies.survey import survey
 from bayesdl_sim.dlbi.network.features import chosen_frames
@@ -27,10 +28,16 @@ FIRST_FRAMES = 400
 def prepare(movie: Movie, settings: Settings) -> Prepared:
     """Reads the movie twice, piece by piece: for its faults and its drift, and for its moments.
 
+    Where frames are left out, the first reading is repeated without them.
+
     Raises:
         InputError: a movie that cannot be used, see `movies` and `moments.calibration`.
     """
     seen = survey(movie)
+    whole = movie
+    movie, notes = without_odd_frames(whole, seen)
+    if movie is not whole:
+        seen = survey(movie)
     drift = measure_drift(filled(seen.means, seen.stuck), movie.name)
     sums, chosen, some_frames = MomentSums(movie.shape), chosen_frames(movie.frames), []
     start = 0
@@ -46,12 +53,16 @@ def prepare(movie: Movie, settings: Settings) -> Prepared:
     )
     pattern = [calibration.pattern.note] if calibration.pattern else []
     return Prepared(
+        movie=movie,
         moments=moments,
         drift=drift,
         calibration=calibration,
         frames=torch.cat(some_frames),
         stuck=seen.stuck,
-        warnings=[*warnings, *drift.warnings, *calibration.contradictions, *pattern],
+        warnings=[
+            *(*movie.notes, *notes, *warnings),
+            *(*drift.warnings, *calibration.contradictions, *pattern),
+        ],
     )
 
 
@@ -70,6 +81,7 @@ def facts_of(prepared: Prepared) -> dict[str, Any]:
             "corrected": drift.corrected,
             "path_px": None if drift.path_px is None else drift.path_px.tolist(),
         },
+        "left_out_frames": [number + 1 for number in prepared.movie.left_out],
         "faulty_pixels": prepared.stuck.nonzero().tolist(),
         "warnings": prepared.warnings,
     }

@@ -15,6 +15,7 @@ from torch import Tensor
 from bayesdl_sim.dlbi.moments.calibration import Calibration
 from bayesdl_sim.dlbi.moments.statistics import Moments
 from bayesdl_sim.dlbi.movies.drift import Drift
+from bayesdl_sim.dlbi.movies.reading import Movie
 
 __all__ = ["DEFAULT_STAGE", "STAGES", "Prepared", "Settings", "StageResult"]
 
@@ -53,6 +54,7 @@ class Prepared:
     """Measurements on a movie before any stage.
 
     Args:
+        movie: the frames that are used, as they were recorded.
         moments: moments of the drift-free frames.
         drift: measured drift.
         calibration: calibration of camera and optics.
@@ -61,6 +63,7 @@ class Prepared:
         warnings: warnings on borderline values.
     """
 
+    movie: Movie
     moments: Moments
     drift: Drift
     calibration: Calibration

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["cooled", "dead_among", "dead_pixels", "hot_pixels"]
+__all__ = ["cooled", "dead_among", "dead_pixels", "hot_pixels", "isolated_pixels"]
 
 HOT = 8.0  # standard deviations above the neighbours
 # A lens spreads light: the centre of the sharpest point that a 2D-SIM stand shows is 1.55 times as
@@ -25,12 +25,21 @@ def hot_pixels(raw: Tensor) -> Tensor:
     Args:
         raw: (9, H, W) counts, finite.
     """
-    mean = raw.mean(dim=0)
+    return isolated_pixels(raw.mean(dim=0), SPECKLED)
+
+
+def isolated_pixels(mean: Tensor, speckled: float) -> Tensor:
+    """Mask of the pixels that are brighter than their neighbours by more than a lens allows.
+
+    Args:
+        mean: (H, W) mean of the frames, or another image of the light.
+        speckled: the factor by which the second brightest neighbour is exceeded.
+    """
     rank = max(1, round(0.01 * mean.numel()))
     mean = mean - mean.flatten().kthvalue(rank).values
     hot = torch.zeros_like(mean, dtype=torch.bool)
     for _ in range(ROUNDS):
-        places = _places_of_hot(mean)
+        places = _places_of_hot(mean, speckled)
         if places.shape[0] == 0:
             break
         hot[places[:, 0], places[:, 1]] = True
@@ -83,7 +92,7 @@ def cooled(frames: Tensor, hot: Tensor) -> Tensor:
     return result
 
 
-def _places_of_hot(mean: Tensor) -> Tensor:
+def _places_of_hot(mean: Tensor, speckled: float) -> Tensor:
     """Places (n, 2) of hot pixels of a mean frame without background."""
     rest = _beside_neighbours(mean)
     sigma = _deviation(mean)
@@ -95,7 +104,7 @@ def _places_of_hot(mean: Tensor) -> Tensor:
     at_border = ((candidates == 0) | (candidates == last)).any(dim=1)
     rival = torch.where(at_border, first, second)
     values = mean[candidates[:, 0], candidates[:, 1]]
-    return candidates[(values > rival + HOT * sigma) & (values > SPECKLED * rival)]
+    return candidates[(values > rival + HOT * sigma) & (values > speckled * rival)]
 
 
 def _beside_neighbours(mean: Tensor) -> Tensor:

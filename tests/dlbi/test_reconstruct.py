@@ -83,6 +83,20 @@ def test_a_given_offset_is_used_and_a_contradiction_is_printed(movie_folder, tmp
     assert "contradictions" not in record["calibration"]
 
 
+def test_one_colour_of_two_gives_the_bytes_of_its_own_file(movie_folder, tmp_path):
+    frames, _ = read_tiff(movie_folder / "movie_1" / "movie.tif")
+    tifffile.imwrite(tmp_path / "one.tif", frames)
+    both = np.stack([np.zeros_like(frames), frames], axis=1)
+    tifffile.imwrite(tmp_path / "two.ome.tif", both, metadata={"axes": "TCYX"})
+    with pytest.raises(InputError, match="holds 2 colours"):
+        run(tmp_path / "two.ome.tif", tmp_path / "b", "--stage", "moments")
+    run(tmp_path / "one.tif", tmp_path / "a", "--stage", "moments", "--pixel_size_nm", "160")
+    options = ("--channel", "2", "--pixel_size_nm", "160")
+    run(tmp_path / "two.ome.tif", tmp_path / "b", "--stage", "moments", *options)
+    maps = [(tmp_path / name / "Structure.tif").read_bytes() for name in "ab"]
+    assert maps[0] == maps[1]
+
+
 @pytest.mark.parametrize("value", ["inf", "nan"])
 def test_an_offset_that_is_no_number(value):
     with pytest.raises(InputError, match="offset: expected a finite number"):

@@ -54,13 +54,22 @@ def test_the_frames_of_a_sim_stack_are_mentioned():
     assert "test.py" in warning
 
 
-def test_equal_large_values_that_are_no_limit_of_a_camera():
-    assert checked(noisy().clamp(max=230)) == []
+@pytest.mark.parametrize("shift", [0.0, -100.0])
+def test_values_that_pile_up_below_the_limit_of_any_camera(shift):
+    with pytest.raises(InputError, match="% of the values pile up at the largest one, "):
+        checked(noisy().clamp(max=230) + shift, "cut.tif")
+
+
+def test_few_grey_values_do_not_pile_up():
+    coarse = (noisy() / 60).round()
+    assert float((coarse == coarse.max()).float().mean()) > 1e-3
+    assert checked(coarse) == []
 
 
 def test_the_share_of_saturated_values_is_above_the_limit_that_is_stated():
     movie = noisy()
-    movie[:17, 3, 3] = 4095  # 0.106 %, which would be rounded to the limit
+    movie[:4, 3:5, 3:5] = 4095  # one pixel alone would be faulty
+    movie[4, 3, 3] = 4095  # 0.106 %, which would be rounded to the limit
     with pytest.raises(InputError, match=r"more than 0.1 % .* \(0.106 %, at 4095 counts\)"):
         checked(movie)
 
@@ -75,12 +84,46 @@ def test_a_stuck_pixel_is_named_and_not_counted_as_saturation(value):
     )
 
 
-def test_a_pixel_at_the_limit_that_others_reach_is_saturated():
-    movie = noisy()
-    movie[:, 4, 7] = 4095
-    movie[3, 10, 10] = 4095
-    with pytest.raises(InputError, match="saturated"):
+def spot(peak, row=10, column=10, width=2.0):
+    """A point of light with a full width at half maximum in pixels, (20, 20)."""
+    y, x = torch.meshgrid(torch.arange(20.0), torch.arange(20.0), indexing="ij")
+    return peak * torch.exp(-2.77 * ((y - row) ** 2 + (x - column) ** 2) / width**2)
+
+
+def test_a_static_bead_at_the_limit_of_the_camera_is_saturated():
+    """It used to be taken for pixels that hold the same value, and filled."""
+    movie = (noisy() + spot(200_000)).clamp(max=65535)
+    assert int((movie == 65535).all(dim=0).sum()) > 2
+    with pytest.raises(InputError, match="saturated .*at 65535 counts"):
         checked(movie)
+
+
+def test_a_bead_of_which_one_pixel_is_saturated():
+    movie = torch.cat([noisy()] * 4, dim=2)  # the share is small
+    movie[:, :, :20] = (movie[:, :, :20] + spot(90_000)).clamp(max=65535)
+    assert int((movie == 65535).all(dim=0).sum()) == 1
+    warnings = checked(movie)
+    assert any("saturated (at 65535 counts)" in text for text in warnings)
+    assert not any("filled" in text for text in warnings)
+
+
+@pytest.mark.parametrize("kind", ["poisson", "flicker"])
+def test_a_noisy_hot_pixel_is_named(kind):
+    generator, movie = torch.Generator().manual_seed(1), noisy()
+    if kind == "poisson":
+        movie[:, 4, 7] += torch.poisson(torch.full((40,), 2000.0), generator=generator)
+    else:
+        movie[:, 4, 7] += 3000 * (torch.rand(40, generator=generator) < 0.1)
+    (warning,) = checked(movie)
+    assert warning.startswith("1 pixel (row 5, column 8) is brighter or less steady than any spot")
+
+
+@pytest.mark.parametrize("place", [(10, 10), (10.5, 10), (10.3, 9.6), (0, 10), (19, 19)])
+@pytest.mark.parametrize("blinks", [True, False])
+def test_a_single_bright_point_of_light_is_no_hot_pixel(place, blinks):
+    generator, light = torch.Generator().manual_seed(2), spot(8000, *place, width=1.8)
+    emits = (torch.rand((40, 1, 1), generator=generator) < 0.3).float() if blinks else 1.0
+    assert checked((noisy() + emits * light).round()) == []
 
 
 def test_values_cut_off_in_a_part_of_the_field_are_mentioned():

@@ -122,3 +122,16 @@ def test_values_that_are_not_finite(tmp_path):
     tifffile.imwrite(tmp_path / "movie.tif", frames)
     with pytest.raises(InputError, match="not finite"):
         list(open_movie(tmp_path / "movie.tif").pieces())
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_frames_that_are_left_out(tmp_path, counts, stored):
+    movie = Movie.of(torch.from_numpy(counts.astype(np.float32)))
+    if stored:
+        tifffile.imwrite(tmp_path / "movie.tif", counts)
+        movie = open_movie(tmp_path / "movie.tif")
+    shorter = movie.without([3, 60]).without([119])
+    assert (shorter.frames, shorter.left_out) == (117, (3, 60, 119))
+    pieces = list(shorter.pieces())
+    assert [len(piece) for piece in pieces] == [50, 50, 17]
+    np.testing.assert_array_equal(torch.cat(pieces).numpy(), np.delete(counts, [3, 60, 119], 0))

@@ -18,7 +18,7 @@ def test_stage_runs_on_a_movie(monkeypatch):
     movie = Movie.of(torch.from_numpy(counts).float(), "toy")
     monkeypatch.setattr(baseline, "PASSES", 3)
     settings = Settings()
-    result = baseline.three_b_result(movie, prepare(movie, settings), settings)
+    result = baseline.three_b_result(prepare(movie, settings), settings)
     assert result.name == "3b"
     for image in (result.structure, result.probability, result.uncertainty):
         assert image.shape == (144, 160)

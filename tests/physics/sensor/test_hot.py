@@ -4,7 +4,13 @@ import pytest
 import torch
 
 from bayesdl_sim.physics.optics import Optics, apply_otf, otf
-from bayesdl_sim.physics.sensor.hot import cooled, dead_pixels, hot_pixels
+from bayesdl_sim.physics.sensor.hot import (
+    SPECKLED,
+    cooled,
+    dead_pixels,
+    hot_pixels,
+    isolated_pixels,
+)
 
 
 def counts(light, seed=0):
@@ -18,6 +24,17 @@ def test_hot_pixels_and_pairs_are_found():
     for value, (y, x) in zip((4000, 900, 500, 2000, 400), places, strict=True):
         raw[:, y, x] += value
     assert sorted(map(tuple, hot_pixels(raw).nonzero().tolist())) == sorted(places)
+
+
+def test_isolated_pixels_of_a_mean_are_the_hot_pixels_of_the_frames():
+    raw = counts(torch.full((40, 40), 30.0))
+    raw[:, 20, 20] += 200  # 3.3 times the light beside it, of which the offset is taken away
+    mean = raw.mean(dim=0)
+    before = mean.clone()
+    assert torch.equal(isolated_pixels(mean, SPECKLED), hot_pixels(raw))
+    assert torch.equal(mean, before)
+    assert bool(isolated_pixels(mean, SPECKLED)[20, 20])
+    assert not bool(isolated_pixels(mean, 1000.0).any())
 
 
 @pytest.mark.parametrize("share", [0.0005, 0.005])
