@@ -16,14 +16,21 @@ from bayesdl_sim.physics.patterns.estimation import FOUND
 if TYPE_CHECKING:
     from bayesdl_sim.physics.optics import Optics
 
-__all__ = ["SMALLEST_FIELD", "Finding", "contradicted_optics", "findings"]
+__all__ = [
+    "SMALLEST_FIELD",
+    "Finding",
+    "contradicted_optics",
+    "dark_frames",
+    "findings",
+    "frames_are",
+]
 
 SMALLEST_FIELD = 64  # raw pixels; smaller fields hold too little to measure
 PHASE_TOLERANCE_DEG, PHASE_LIMIT_DEG = 5.0, 20.0
 ANGLE_TOLERANCE_DEG, ANGLE_LIMIT_DEG = 6.0, 10.0
 SATURATED_LIMIT = 0.01
 DRIFT_TOLERANCE_PX, DRIFT_LIMIT_PX = 0.5, 1.5
-DARK = 0.5  # of the median frame
+DARK = 0.5  # of the usual frame
 FEW_COPIES = 3  # pairs among three frames
 NO_FRINGES = 2e-4  # largest power of fringes over that of wide field: modulation of 2 %, or less
 NO_FRINGES_SIGMA = 2.0  # above the noise
@@ -112,11 +119,7 @@ def _frame_faults(checks: Mapping[str, Any]) -> list[Finding]:
         faults.append(
             Finding(True, f"frames {pairs}{rest} are copies of one exposure", copied_frames)
         )
-    dark = tuple(f + 1 for f, light in enumerate(checks["brightness"]) if light < DARK)
-    if dark:
-        names = " and ".join(map(str, dark))
-        subject = f"frame {names} is" if len(dark) == 1 else f"frames {names} are"
-        faults.append(Finding(True, f"{subject} dark or missing", dark))
+    faults += dark_frames(checks["brightness"])
     groups = [g for g in checks["groups"] if len(g) >= LEAST_GROUP]
     mixed = [g for g in groups if len({(frame - 1) // 3 for frame in g}) > 1]
     if mixed:
@@ -134,6 +137,18 @@ def _frame_faults(checks: Mapping[str, Any]) -> list[Finding]:
             )
         )
     return faults
+
+
+def dark_frames(brightness: Sequence[float]) -> list[Finding]:
+    """The frames with less than half of the usual brightness, which is 1."""
+    dark = tuple(f + 1 for f, light in enumerate(brightness) if light < DARK)
+    return [Finding(True, f"{frames_are(dark)} dark or missing", dark)] if dark else []
+
+
+def frames_are(numbers: Sequence[int]) -> str:
+    """The beginning of a sentence on frames."""
+    names = " and ".join(map(str, numbers))
+    return f"frame {names} is" if len(numbers) == 1 else f"frames {names} are"
 
 
 def _phase_major(groups: Sequence[Sequence[int]]) -> bool:
