@@ -40,6 +40,10 @@ OFFSET_TOLERANCE = 0.1  # of the light; a lamp that varies by 5 % over haze make
 PATTERN_RANGE = (0.17, 0.40)  # cycles per raw pixel, of the training sets
 PIXEL_RANGE_NM = (55.0, 100.0)  # of the training sets
 CLEAR = 6.0  # confidence of a pattern
+LOST = (
+    "frames {} to {} show no fringes, though those of other orientations are clear: out of focus, "
+    "or no fringes there; along this orientation the resolution is that of wide field"
+)
 CLIPPED_TOLERANCE = 0.02  # of the values
 # Of a noise variance that grows as light^n: by how much n may fall short of 1 and exceed it, and by
 # how many standard errors. The light of thin, dim lines is underestimated, so that their noise
@@ -273,8 +277,15 @@ def _stored_with_gamma(checks: Mapping[str, Any]) -> list[Finding]:
 
 
 def _unused_fringes(checks: Mapping[str, Any], pixel_size_nm: float | None) -> list[Finding]:
-    if max(checks["pattern_probability"]) > FOUND:
-        return []
+    """A warning where no fringes are used, or in two orientations only, although they are clear."""
+    found = [probability > FOUND for probability in checks["pattern_probability"]]
+    if any(found):
+        strengths = zip(found, checks["confidence"], strict=True)
+        clear = min(strength for there, strength in strengths if there) > CLEAR
+        if sum(found) != len(found) - 1 or not clear:  # all, or the stack is dim
+            return []
+        lost = tuple(range(3 * found.index(False) + 1, 3 * found.index(False) + 4))
+        return [Finding(False, LOST.format(lost[0], lost[-1]), lost)]
     resolution = 1 / checks["cutoff"]  # raw pixels
     size = f"{resolution * pixel_size_nm:.0f} nm" if pixel_size_nm else f"{resolution:.1f} pixels"
     reason = "no fringes were used: this is a denoised, deconvolved wide-field image, resolution"
