@@ -6,14 +6,16 @@ what may be wrong. The full checks then decide.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import combinations
 
 import torch
 from torch import Tensor
 
-from bayesdl_sim.physics.checks.drift import Drift, drift
 from bayesdl_sim.physics.checks.stored_values import SATURATED, saturated_share
+from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
+from bayesdl_sim.physics.patterns.bands import taper
 from bayesdl_sim.utils.pieces.brightest import brightest_square
 
 __all__ = ["FirstLook", "first_look"]
@@ -33,14 +35,15 @@ class FirstLook:
             of them may be dark, and two too bright.
         copies: pairs of frames, counted from 1, with the same value in every pixel.
         saturated_share: see `stored_values.saturated_share`.
-        drift: see `drift.drift`.
+        moved_px: largest shift between the orientations in whole pixels, raw ones; 0 where the
+            three shifts do not add up, as in noise. `drift.drift` measures it to a fraction.
     """
 
     contrast: float
     brightness: tuple[float, ...]
     copies: tuple[tuple[int, int], ...]
     saturated_share: float
-    drift: Drift
+    moved_px: float
 
 
 def first_look(raw: Tensor) -> FirstLook:
@@ -52,8 +55,9 @@ def first_look(raw: Tensor) -> FirstLook:
     Args:
         raw: (9, H, W) counts of 16 pixels or more each way; NaN where there is no data.
     """
-    raw = raw[:, *brightest_square(raw.nan_to_num(), SIDE)]
-    if bool(raw.isnan().any()):
+    if max(raw.shape[1:]) > SIDE:
+        raw = raw[:, *brightest_square(raw.nan_to_num(), SIDE)]
+    if math.isnan(float(raw.sum())):  # faster than to test every pixel
         raw = raw.nan_to_num(float(raw[~raw.isnan()].median()))
     frames = _without_outliers(raw)
     blocks = torch.nn.functional.avg_pool2d(frames[None], BLOCK)[0].flatten(1).double()
@@ -66,7 +70,7 @@ def first_look(raw: Tensor) -> FirstLook:
         brightness=tuple((slopes / usual).tolist()),
         copies=_copies(raw),
         saturated_share=_saturated(raw),
-        drift=drift(frames),
+        moved_px=_moved(frames),
     )
 
 
@@ -85,6 +89,22 @@ def _without_outliers(frames: Tensor) -> Tensor:
     return torch.minimum(frames, highest)
 
 
+def _moved(frames: Tensor) -> float:
+    """The largest shift between the sums of the orientations, by their correlation."""
+    shape = frames.shape[1:]
+    sums = frames.reshape(ORIENTATIONS, PHASES, *shape).sum(dim=1)
+    window = taper(tuple(shape), frames.device).to(frames)
+    spectra = torch.fft.rfft2((sums - sums.mean(dim=(1, 2), keepdim=True)) * window)
+    pairs = spectra[[0, 1, 0]] * spectra[[1, 2, 2]].conj()
+    peaks = torch.fft.irfft2(pairs, s=shape).flatten(1).argmax(dim=1).tolist()
+    shifts = [
+        [(place + side // 2) % side - side // 2 for place, side in zip(at, shape, strict=True)]
+        for at in (divmod(peak, shape[1]) for peak in peaks)
+    ]
+    rest = max(abs(a + b - c) for a, b, c in zip(*shifts, strict=True))
+    return 0.0 if rest > 1 else max(math.hypot(*shift) for shift in shifts)
+
+
 def _copies(raw: Tensor) -> tuple[tuple[int, int], ...]:
     sums = raw.sum(dim=(1, 2), dtype=torch.float64).tolist()  # few frames share their sum
     return tuple(
@@ -95,5 +115,5 @@ def _copies(raw: Tensor) -> tuple[tuple[int, int], ...]:
 
 
 def _saturated(raw: Tensor) -> float:
-    at_top = float((raw >= raw.max()).float().mean())
+    at_top = int((raw == raw.max()).count_nonzero()) / raw.numel()
     return saturated_share(raw) if at_top > SATURATED else 0.0

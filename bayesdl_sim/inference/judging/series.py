@@ -30,7 +30,7 @@ __all__ = ["PointLook", "blank_points", "look_at", "odd_points", "over_times"]
 SUSPECT = (0.6, 1.5)
 BRIGHT = 2.0  # times the third brightest: reported
 SAME_WAVE = 0.02  # cycles per raw pixel; estimates of one stand differ by a tenth of that
-MOVED_PX, LEAST_ERROR_PX = 0.5, 0.1  # as the full checks have it
+MOVED_PX = 1.0  # whole pixels, as it is rounded; the full checks then measure
 EMPTY = 0.05  # of the contrast of a usual time point; bleaching seldom takes so much
 USUAL = 0.75  # quantile over the time points: up to three quarters of them may be dark
 OUTLIER, AROUND = (
@@ -77,12 +77,11 @@ def look_at(prepared: PreparedStack, t: int) -> PointLook:
 
 
 def _is_odd(look: FirstLook) -> bool:
-    moved_px, error_px = look.drift.largest_px, max(look.drift.error_px, LEAST_ERROR_PX)
     return (
         not SUSPECT[0] < min(look.brightness) <= max(look.brightness) < SUSPECT[1]
         or bool(look.copies)
         or look.saturated_share > SATURATED
-        or moved_px - 3 * error_px > MOVED_PX
+        or look.moved_px >= MOVED_PX
     )
 
 
