@@ -37,7 +37,7 @@ class Banner(NamedTuple):
 def banner_of(outcome: Outcome) -> Banner:
     """The banner of a stack: verdict first, then its meaning, then every reason."""
     verdict = outcome.verdict
-    return banner_for(*verdict, made=outcome.result is not None)
+    return banner_for(*verdict[:3], made=outcome.result is not None)
 
 
 def banner_for(decision: str, p_value: float | None, reasons: Sequence[str], made: bool) -> Banner:
