@@ -13,7 +13,10 @@ from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["CountFacts", "check_counts", "count_facts", "count_warnings"]
 
-LARGEST = float(np.finfo(np.float32).max)
+# Counts: the largest of a 32-bit integer file. No camera's frames hold more, nor sums of many; far
+# beyond, products of a few values leave the range of 32-bit arithmetic.
+LARGEST = float(2**32)
+SHIFT = 32768  # counts by which "signed 16-bit" files of ImageJ lie below what the camera gave
 MOST_NEGATIVE = 0.5  # share of the values; more is no camera's read noise
 MOST_WITHOUT_DATA = 0.5  # share of the pixels
 WRAPPED = (-1000, 30000)  # counts: 16-bit values that ran over reach from here to there
@@ -43,7 +46,7 @@ def check_counts(frames: np.ndarray, path: str | Path, gaps: bool = False) -> No
         gaps: whether pixels may hold no data, NaN, in up to half of the field.
 
     Raises:
-        InputError: frames under 16 px, infinite values or NaN, values beyond float32, mostly
+        InputError: frames under 16 px, infinite values or NaN, values beyond 32 bits, mostly
             negative ones, an integer overflow, a constant frame, exchanged bytes.
     """
     height, width = frames.shape[-2:]
@@ -61,8 +64,9 @@ def check_counts(frames: np.ndarray, path: str | Path, gaps: bool = False) -> No
     largest = max(-float(lowest.min()), float(highest.max()))
     if largest > LARGEST:
         raise InputError(
-            f"{path} holds values up to {largest:.3g}, beyond the range "
-            "of 32-bit numbers: SIM frames are camera counts; save the raw data again"
+            f"{path} holds values up to {largest:.3g}, but camera counts of at most {LARGEST:.2g} "
+            "(32 bits) were expected: were the frames multiplied, or is this not raw data? Save "
+            "the raw data again, or divide all frames by one number"
         )
     if (lowest < 0).any():
         _check_negative(frames, lowest, highest, path)
@@ -134,6 +138,12 @@ def _check_negative(
             f"{path} holds counts from {lowest.min():g} to {highest.max():g}, as when bright "
             f"pixels run over the largest signed number (first in image {first}): save the raw "
             "data as uint16"
+        )
+    if float(np.mean(frames < -SHIFT / 2)) > MOST_NEGATIVE and lowest.min() >= -SHIFT:
+        raise InputError(
+            f"{path} holds counts from {lowest.min():g} to {highest.max():g}, as when a program "
+            f"stored unsigned counts as signed 16-bit numbers (ImageJ: signed 16-bit): add {SHIFT} "
+            "to every value, or save the raw data as uint16"
         )
     share = float(np.mean(frames < 0))
     if share > MOST_NEGATIVE:

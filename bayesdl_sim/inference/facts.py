@@ -16,6 +16,7 @@ from bayesdl_sim.bayes.calibration.recalibration import Calibration
 from bayesdl_sim.bayes.calibration.stored import find_calibration
 from bayesdl_sim.data.stacks import RawStack
 from bayesdl_sim.inference.fringes import fringe_facts, fringe_sentence
+from bayesdl_sim.inference.judging.verdict import judged_times
 from bayesdl_sim.inference.output.map_kinds import MAPS
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import WIDTHS, Reconstruction
@@ -98,6 +99,7 @@ def calibration_of(
 def stack_facts(prepared: PreparedStack, result: Reconstruction) -> dict[str, Any]:
     """The entries about the stack itself, its scales and its channels."""
     stack = prepared.stack
+    judged = [t + 1 for t in judged_times(prepared)] if len(prepared) > 1 else []
     return {
         "source": {
             "file": stack.source.name,
@@ -124,6 +126,7 @@ def stack_facts(prepared: PreparedStack, result: Reconstruction) -> dict[str, An
         "patterns": fringe_facts(prepared),
         "fringe_share": None if result.fringe_share is None else round(result.fringe_share, 4),
         "patterns_estimated_at": [t + 1 for t in sorted(prepared.estimated)],
+        **({"time_points_judged_in_full": judged} if judged else {}),
         "deviations_multiplied_by": result.factors,
         "channels": list(result.channels),
         "not_modelled": [name for name in WIDTHS if getattr(result, name.lower()) is None],
@@ -246,6 +249,12 @@ def result_lines(
     moved = result.facts.get("patterns_estimated_at", [])[1:]
     if moved:
         lines.append(f"fringe patterns moved: estimated again at time points {_few(moved)}")
+    judged = result.facts.get("time_points_judged_in_full", [])
+    if 0 < len(judged) < times:
+        lines.append(
+            f"judged in full: time points {_few(judged)}; of all others, the raw frames were "
+            "checked for light, copies, saturation, motion and lost fringes"
+        )
     if "credible" in numbers:
         credible = numbers["credible"]
         lines.append(f"mean credibility of the lit pixels (the brightest fifth) {credible:.2f}")

@@ -115,4 +115,7 @@ class Reconstruction:
         """The verdict as prediction.json has it."""
         if self.verdict is None:
             return None
-        return self.verdict._asdict() | {"forced": self.verdict.decision == "refuse"}
+        stored = self.verdict._asdict() | {"forced": self.verdict.decision == "refuse"}
+        if not self.verdict.time_points:
+            del stored["time_points"]
+        return stored

@@ -35,6 +35,22 @@ def test_an_integer_overflow_is_named():
         check_counts(frames, "raw.tif")
 
 
+@pytest.mark.parametrize("kind", [np.int16, np.float32])
+def test_counts_that_were_shifted_into_signed_numbers_are_named(kind):
+    frames = (photons(400) + 100).clip(0).astype(np.int32)
+    shifted = (frames - 32768).astype(kind)
+    with pytest.raises(InputError, match="raw.tif .* signed 16-bit.: add 32768 to every value"):
+        check_counts(shifted, "raw.tif")
+    check_counts((shifted.astype(np.int32) + 32768).astype(np.uint16), "raw.tif")
+
+
+@pytest.mark.parametrize("factor", [1e10, -1e10, 1e25])
+def test_values_beyond_any_camera_are_refused(factor):
+    with pytest.raises(InputError, match="raw.tif holds values up to .* at most 4.3e.09"):
+        check_counts(factor * photons(), "raw.tif")
+    check_counts((1e7 * (photons() + 10)).astype(np.float32), "raw.tif")
+
+
 def test_gaps_are_taken_where_they_are_allowed():
     frames = photons()
     frames[:, :5] = np.nan

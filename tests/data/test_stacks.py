@@ -155,11 +155,11 @@ def with_pixel(value, dtype=np.float32):
         (with_pixel(np.inf), "NaN or infinite values in image 5"),
         (
             with_pixel(1e300, np.float64),
-            r"values up to 1e\+300, beyond the range of 32-bit numbers",
+            r"values up to 1e\+300, but camera counts of at most 4\.3e\+09",
         ),
         (
             with_pixel(-1e300, np.float64),
-            r"values up to 1e\+300, beyond the range of 32-bit numbers",
+            r"values up to 1e\+300, but camera counts of at most 4\.3e\+09",
         ),
         (FRAMES[:, :15], "frames of 15x24 px, but at least 16x16"),
     ],

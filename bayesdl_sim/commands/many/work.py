@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -17,6 +18,7 @@ from bayesdl_sim.commands.testing.options import TestSettings
 from bayesdl_sim.data.stacks import StackEntry
 from bayesdl_sim.utils.errors import (
     InputError,
+    in_plain_words,
     out_of_memory_says,
     printable,
 )
@@ -103,6 +105,8 @@ def do_one(
 ) -> Identity | None:
     """Processes one stack, unless its result is there; a failure is noted in `failures`.
 
+    So is a fault of the program, with its traceback in the record of the failure.
+
     Args:
         single: it is the only one: its error is raised.
         keep: keeps its folder; None: with the lock of the folder itself.
@@ -127,6 +131,15 @@ def do_one(
         print(f"{source} ({printable(job.entry.name)}): NOT reconstructed")
         failures[job.name] = str(error)
         note_failure(job, str(error))
+        return None
+    except Exception as error:  # of one stack: the others go on
+        if single or in_plain_words(error) is not None:  # a full disk stops them all
+            raise
+        reason = f"{source}: {type(error).__name__}: {printable(error)}; this is a fault of the"
+        reason += f" program: its traceback is in {job.folder / FAILED}, please report it"
+        print(f"{source} ({printable(job.entry.name)}): NOT reconstructed, a fault of the program")
+        failures[job.name] = reason
+        note_failure(job, reason, traceback.format_exc())
         return None
 
 
@@ -163,10 +176,15 @@ def _digests_of_others(
     return digests
 
 
-def note_failure(job: Job, reason: str) -> None:
-    """Leaves the reason beside the place of the result, for the summary."""
+def note_failure(job: Job, reason: str, trace: str = "") -> None:
+    """Leaves the reason beside the place of the result, for the summary.
+
+    Args:
+        trace: traceback of a fault of the program; empty for a mistake in the input.
+    """
+    record = {"error": reason} | ({"traceback": trace.splitlines()} if trace else {})
     with contextlib.suppress(OSError):
-        write_json(job.folder / FAILED, {"error": reason})
+        write_json(job.folder / FAILED, record)
 
 
 def summarise(

@@ -16,14 +16,21 @@ from bayesdl_sim.physics.patterns.estimation import FOUND
 if TYPE_CHECKING:
     from bayesdl_sim.physics.optics import Optics
 
-__all__ = ["SMALLEST_FIELD", "Finding", "contradicted_optics", "findings"]
+__all__ = [
+    "SMALLEST_FIELD",
+    "Finding",
+    "contradicted_optics",
+    "dark_frames",
+    "findings",
+    "frames_are",
+]
 
 SMALLEST_FIELD = 64  # raw pixels; smaller fields hold too little to measure
 PHASE_TOLERANCE_DEG, PHASE_LIMIT_DEG = 5.0, 20.0
 ANGLE_TOLERANCE_DEG, ANGLE_LIMIT_DEG = 6.0, 10.0
 SATURATED_LIMIT = 0.01
 DRIFT_TOLERANCE_PX, DRIFT_LIMIT_PX = 0.5, 1.5
-DARK = 0.5  # of the median frame
+DARK = 0.5  # of the usual frame
 FEW_COPIES = 3  # pairs among three frames
 NO_FRINGES = 2e-4  # largest power of fringes over that of wide field: modulation of 2 %, or less
 NO_FRINGES_SIGMA = 2.0  # above the noise
@@ -33,6 +40,10 @@ OFFSET_TOLERANCE = 0.1  # of the light; a lamp that varies by 5 % over haze make
 PATTERN_RANGE = (0.17, 0.40)  # cycles per raw pixel, of the training sets
 PIXEL_RANGE_NM = (55.0, 100.0)  # of the training sets
 CLEAR = 6.0  # confidence of a pattern
+LOST = (
+    "frames {} to {} show no fringes, though those of other orientations are clear: out of focus, "
+    "or no fringes there; along this orientation the resolution is that of wide field"
+)
 CLIPPED_TOLERANCE = 0.02  # of the values
 # Of a noise variance that grows as light^n: by how much n may fall short of 1 and exceed it, and by
 # how many standard errors. The light of thin, dim lines is underestimated, so that their noise
@@ -112,11 +123,7 @@ def _frame_faults(checks: Mapping[str, Any]) -> list[Finding]:
         faults.append(
             Finding(True, f"frames {pairs}{rest} are copies of one exposure", copied_frames)
         )
-    dark = tuple(f + 1 for f, light in enumerate(checks["brightness"]) if light < DARK)
-    if dark:
-        names = " and ".join(map(str, dark))
-        subject = f"frame {names} is" if len(dark) == 1 else f"frames {names} are"
-        faults.append(Finding(True, f"{subject} dark or missing", dark))
+    faults += dark_frames(checks["brightness"])
     groups = [g for g in checks["groups"] if len(g) >= LEAST_GROUP]
     mixed = [g for g in groups if len({(frame - 1) // 3 for frame in g}) > 1]
     if mixed:
@@ -134,6 +141,18 @@ def _frame_faults(checks: Mapping[str, Any]) -> list[Finding]:
             )
         )
     return faults
+
+
+def dark_frames(brightness: Sequence[float]) -> list[Finding]:
+    """The frames with less than half of the usual brightness, which is 1."""
+    dark = tuple(f + 1 for f, light in enumerate(brightness) if light < DARK)
+    return [Finding(True, f"{frames_are(dark)} dark or missing", dark)] if dark else []
+
+
+def frames_are(numbers: Sequence[int]) -> str:
+    """The beginning of a sentence on frames."""
+    names = " and ".join(map(str, numbers))
+    return f"frame {names} is" if len(numbers) == 1 else f"frames {names} are"
 
 
 def _phase_major(groups: Sequence[Sequence[int]]) -> bool:
@@ -266,8 +285,15 @@ def _stored_with_gamma(checks: Mapping[str, Any]) -> list[Finding]:
 
 
 def _unused_fringes(checks: Mapping[str, Any], pixel_size_nm: float | None) -> list[Finding]:
-    if max(checks["pattern_probability"]) > FOUND:
-        return []
+    """A warning where no fringes are used, or in two orientations only, although they are clear."""
+    found = [probability > FOUND for probability in checks["pattern_probability"]]
+    if any(found):
+        strengths = zip(found, checks["confidence"], strict=True)
+        clear = min(strength for there, strength in strengths if there) > CLEAR
+        if sum(found) != len(found) - 1 or not clear:  # all, or the stack is dim
+            return []
+        lost = tuple(range(3 * found.index(False) + 1, 3 * found.index(False) + 4))
+        return [Finding(False, LOST.format(lost[0], lost[-1]), lost)]
     resolution = 1 / checks["cutoff"]  # raw pixels
     size = f"{resolution * pixel_size_nm:.0f} nm" if pixel_size_nm else f"{resolution:.1f} pixels"
     reason = "no fringes were used: this is a denoised, deconvolved wide-field image, resolution"

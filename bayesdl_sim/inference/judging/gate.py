@@ -36,7 +36,9 @@ __all__ = [
     "ALARM_RATE",
     "GATE_FILE",
     "LEAST_CELLS",
+    "NOT_COMPARED",
     "SCORES",
+    "SEVERITY",
     "Gate",
     "Verdict",
     "judge",
@@ -49,6 +51,8 @@ GATE_FILE = "gate.json"
 NOT_COMPARED = "the raw frames show no fault; not compared with validation cells"
 ALARM_RATE = 0.05  # of warnings by scores, on cells like those of the training
 NAMED = 0.7  # of the largest surprise: further reasons that are given
+SEVERITY = ("accept", "not judged", "warn", "refuse")  # of decisions, rising
+MOST_SPOKEN = 6  # reasons in a sentence; the record holds all of them
 LEAST_CELLS = 19  # the smallest p-value of n cells is 1 / (n + 1)
 FORMAT, VERSION = "BayesDL-SIM gate", 2
 _COLUMNS = mapping_of(list_of(number(), least=LEAST_CELLS))
@@ -83,19 +87,26 @@ class Verdict(NamedTuple):
             too small, members without a gate, or a result that is not there yet.
         p_value: p-value of the scores among validation cells; None where none were compared.
         reasons: sentences for the user, the gravest first.
+        time_points: of a series those at fault, counted from 1; none where a fault is that of all.
     """
 
     decision: str
     p_value: float | None
     reasons: tuple[str, ...]
+    time_points: tuple[int, ...] = ()
 
     def sentence(self) -> str:
         """The verdict as one line."""
         chance = ""
         if self.p_value is not None:
-            alike = f"at most {100 * self.p_value:.0f} in 100 good stacks look as unusual"
+            share = round(100 * self.p_value)
+            alike = f"at most {share} in 100 good stacks look as unusual"
+            alike = "scores as those of good stacks" if share >= 100 else alike
             chance = f" (p = {self.p_value:.3f}: {alike})"
-        return f"{self.decision}{chance}" + (": " if self.reasons else "") + "; ".join(self.reasons)
+        reasons = list(self.reasons[:MOST_SPOKEN])
+        if len(self.reasons) > MOST_SPOKEN:
+            reasons.append(f"and {len(self.reasons) - MOST_SPOKEN} more, see prediction.json")
+        return f"{self.decision}{chance}" + (": " if reasons else "") + "; ".join(reasons)
 
 
 class Gate(NamedTuple):

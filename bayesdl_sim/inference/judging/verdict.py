@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from functools import partial
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,7 +15,8 @@ from bayesdl_sim.inference.judging.findings import (
     contradicted_optics,
     findings,
 )
-from bayesdl_sim.inference.judging.gate import Gate, Verdict, judge, stack_scores
+from bayesdl_sim.inference.judging.gate import SEVERITY, Gate, Verdict, judge, stack_scores
+from bayesdl_sim.inference.judging.series import look_at, odd_points, over_times
 from bayesdl_sim.inference.large.parts import Part, parts_of
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
@@ -24,15 +28,15 @@ __all__ = [
     "judge_result",
     "judged_times",
     "scores_at",
+    "verdict_on_series",
     "worst",
 ]
 
-JUDGED_TIMES = 4  # time points of a series that the verdict is based on, evenly spread
-SEVERITY = ("accept", "not judged", "warn", "refuse")
+JUDGED_TIMES = 4  # time points of a series that are judged in full, evenly spread
 
 
 def judged_times(prepared: PreparedStack) -> list[int]:
-    """The time points that a verdict is based on; none where the field is too small."""
+    """The time points that are judged in full; none where the field is too small."""
     if min(prepared.stack.raw.shape[-2:]) < SMALLEST_FIELD:
         return []
     times = np.linspace(0, len(prepared) - 1, JUDGED_TIMES).round().astype(int)
@@ -40,9 +44,15 @@ def judged_times(prepared: PreparedStack) -> list[int]:
 
 
 def judge_frames(prepared: PreparedStack) -> Verdict:
-    """The verdict of the raw frames alone, without a network."""
-    times = judged_times(prepared)
-    return worst([judge(findings_in(part)) for t in times for part in parts_of(prepared, t)])
+    """The verdict of the raw frames alone, without a network, over the time points judged in full.
+
+    A blank one among them is named, and does not refuse the others.
+    """
+    verdicts = {
+        t: worst([judge(findings_in(part)) for part in parts_of(prepared, t)])
+        for t in judged_times(prepared)
+    }
+    return verdict_on_series(prepared, verdicts, list(verdicts))
 
 
 def judge_result(
@@ -53,14 +63,31 @@ def judge_result(
     Args:
         together: time points that are judged together, where these are only some of them.
     """
-    verdicts, times = [], judged_times(prepared)
+    verdicts, times = {}, judged_times(prepared)
     for t in times:
+        parts = []
         for part in parts_of(prepared, t):
             epistemic = result.judged_epistemic.get(t)
             epistemic = None if epistemic is None else epistemic[part.fine_square]
             images = (result.sr[t][part.fine_square], epistemic)
-            verdicts.append(judge_part(part, *images, gate, together or len(times)))
-    return worst(verdicts)
+            parts.append(judge_part(part, *images, gate, together or len(times)))
+        verdicts[t] = worst(parts)
+    return verdict_on_series(prepared, verdicts, range(len(prepared)))
+
+
+def verdict_on_series(
+    prepared: PreparedStack, verdicts: Mapping[int, Verdict], looked_at: Iterable[int]
+) -> Verdict:
+    """The verdict over time points that were judged in full, and others that were looked at.
+
+    Args:
+        verdicts: time point -> its verdict; none where the field is too small.
+        looked_at: time points that get the first look of `judging.series`.
+    """
+    if not verdicts or len(prepared) == 1:
+        return worst(list(verdicts.values()))
+    looks = {t: prepared.once("look", t, partial(look_at, prepared, t)) for t in looked_at}
+    return over_times(verdicts, odd_points(looks), len(prepared))
 
 
 def judge_part(

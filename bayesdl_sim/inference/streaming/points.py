@@ -105,10 +105,10 @@ def point_entry(t: int, point: Reconstruction | TiledPoint, digest: str) -> dict
     }
 
 
-def verdict_of(entry: dict[str, Any]) -> Verdict | None:
-    """The verdict of a journal's entry; None where that time point was not judged."""
+def verdict_of(entry: dict[str, Any]) -> Verdict:
+    """The verdict of a journal's entry, of a time point that was judged."""
     stored = entry["verdict"]
-    return None if stored is None else Verdict(**stored | {"reasons": tuple(stored["reasons"])})
+    return Verdict(**stored | {name: tuple(stored[name]) for name in ("reasons", "time_points")})
 
 
 def first_result(

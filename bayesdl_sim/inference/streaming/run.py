@@ -17,7 +17,6 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from bayesdl_sim.inference.facts import stack_facts
-from bayesdl_sim.inference.judging.verdict import worst
 from bayesdl_sim.inference.large.overview import read_overview_maps, write_overview_maps
 from bayesdl_sim.inference.large.point import TiledPoint
 from bayesdl_sim.inference.making import require_series, spectra_of
@@ -203,8 +202,9 @@ class SeriesRun:
         pages = self.pages(self.partial, self.layout, existing=True)
         channels, further, wide_field, halvings = self._shown(pages)
         result = first_result(self.survey, channels, further, wide_field, entries)
-        verdicts = [verdict for entry in entries if (verdict := verdict_of(entry)) is not None]
-        result = replace(result, verdict=worst(verdicts), fringe_share=self.fringe_share)
+        verdicts = {entry["t"]: verdict_of(entry) for entry in entries if entry["verdict"]}
+        verdict = self.survey.verdict(verdicts)
+        result = replace(result, verdict=verdict, fringe_share=self.fringe_share)
         stored = self._facts(result, entries) | (facts or {})
         result = replace(result, facts=stored, spectra=spectra_of(self.prepared))
         raw_pixel_nm, times = self.prepared.stack.pixel_size_nm, len(self.prepared)

@@ -6,7 +6,7 @@ of them have fringe patterns of their own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,7 +16,10 @@ from bayesdl_sim.data.counts import CountFacts, count_facts, count_warnings
 from bayesdl_sim.data.frames import FramesOnDisk
 from bayesdl_sim.data.normalise import Normalisation
 from bayesdl_sim.data.stacks import RawStack
-from bayesdl_sim.inference.judging.verdict import judged_times
+from bayesdl_sim.inference.judging.findings import Finding
+from bayesdl_sim.inference.judging.gate import Verdict
+from bayesdl_sim.inference.judging.series import PointLook, look_at, odd_points, over_times
+from bayesdl_sim.inference.judging.verdict import judged_times, worst
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.physics.illumination import Illumination
 from bayesdl_sim.physics.optics import Optics
@@ -38,17 +41,26 @@ class Survey:
         prepared: the stack, with the warnings about its counts, and with the scale and the
             patterns of every time point.
         scale: counts at 0 and 1 of all maps.
-        judged: time points that the verdict is based on.
+        judged: time points that are judged in full.
+        looks: time point -> the first look at its frames; none where the field is too small.
     """
 
-    def __init__(self, prepared: PreparedStack, facts: list[CountFacts]) -> None:
+    def __init__(
+        self, prepared: PreparedStack, facts: list[CountFacts], looks: dict[int, PointLook]
+    ) -> None:
         stack = prepared.stack
         prepared.stack = replace(stack, warnings=(*stack.warnings, *count_warnings(facts)))
-        self.prepared = prepared
+        self.prepared, self.looks = prepared, looks
         self.judged = judged_times(prepared)
         norms = [prepared.norm(t) for t in range(len(prepared))]
         low, high = min(norm.low for norm in norms), max(norm.high for norm in norms)
         self.scale = Normalisation(low - BELOW * (high - low), high + ABOVE * (high - low))
+
+    def verdict(self, verdicts: Mapping[int, Verdict]) -> Verdict:
+        """The verdict on the series, of those of time points that were judged in full."""
+        if len(self.prepared) == 1 or not verdicts:
+            return worst(list(verdicts.values()))
+        return over_times(verdicts, odd_points(self.looks), len(self.prepared))
 
     def one(self, t: int) -> PreparedStack:
         """The stack of one time point alone, with its measurements."""
@@ -81,34 +93,52 @@ def survey_series(
     """
     judged, times = judged_times(prepared), len(prepared)
     facts: dict[int, CountFacts] = {}
-    for entry in journal_entries(folder, SURVEY):
+    looks: dict[int, PointLook] = {}
+
+    def take(entry: dict[str, Any]) -> None:
         facts[entry["t"]] = CountFacts(**entry["counts"])
+        if judged:
+            looks[entry["t"]] = _look(entry["look"])
+
+    for entry in journal_entries(folder, SURVEY):
+        take(entry)
         _restore(prepared, entry)
     # Those that are judged first, as everywhere: patterns depend on what was estimated before.
     order = [*judged, *(t for t in range(times) if t not in judged)]
     missing = [t for t in order if t not in facts]
     with Journal(folder / SURVEY) if missing else nullcontext() as journal:
         for t in missing:
-            entry = _point(prepared, t, all_patterns or t in judged)
-            facts[t] = CountFacts(**entry["counts"])
+            entry = _point(prepared, t, all_patterns or t in judged, bool(judged))
+            take(entry)
             journal.add(entry)
             progress(len(facts), times, "first look")
-    return Survey(prepared, [facts[t] for t in range(times)])
+    return Survey(prepared, [facts[t] for t in range(times)], looks)
 
 
-def _point(prepared: PreparedStack, t: int, with_patterns: bool) -> dict[str, Any]:
+def _point(prepared: PreparedStack, t: int, with_patterns: bool, with_look: bool) -> dict[str, Any]:
     """The record of one time point."""
     stack: RawStack = prepared.stack
     frames = stack.raw.stored(t) if isinstance(stack.raw, FramesOnDisk) else stack.raw[t]
     counts = count_facts(frames, f"{stack.source} at time point {t + 1}")
     entry = {"t": t, "counts": counts._asdict(), "norm": prepared.norm(t)._asdict()}
     if with_patterns:
-        patterns, origin = prepared.patterns(t), prepared.patterns_from(t)
+        prepared.patterns(t)
+    if with_look:  # which may need the patterns of any time point
+        look = look_at(prepared, t)
+        entry["look"] = {"contrast": look.contrast, "faults": [[*one] for one in look.faults]}
+    origin = prepared.patterns_from(t)
+    if origin is not None:
         entry["patterns_from"] = origin
         if origin == t:
-            entry["patterns"] = asdict(patterns)
+            entry["patterns"] = asdict(prepared.patterns(t))
     prepared.forget(t)
     return entry
+
+
+def _look(stored: dict[str, Any]) -> PointLook:
+    """A first look as `_point` stored it, after its way through a file."""
+    faults = (Finding(refuse, reason, tuple(at)) for refuse, reason, at in stored["faults"])
+    return PointLook(stored["contrast"], tuple(faults))
 
 
 def _restore(prepared: PreparedStack, entry: dict[str, Any]) -> None:

@@ -37,7 +37,7 @@ class Banner(NamedTuple):
 def banner_of(outcome: Outcome) -> Banner:
     """The banner of a stack: verdict first, then its meaning, then every reason."""
     verdict = outcome.verdict
-    return banner_for(*verdict, made=outcome.result is not None)
+    return banner_for(*verdict[:3], made=outcome.result is not None)
 
 
 def banner_for(decision: str, p_value: float | None, reasons: Sequence[str], made: bool) -> Banner:
@@ -54,7 +54,9 @@ def banner_for(decision: str, p_value: float | None, reasons: Sequence[str], mad
     sentences = [NOTHING_MADE if refused else MEANING.get(decision, "")]
     sentences += [f"{reason[:1].upper()}{reason[1:]}." for reason in reasons]
     if p_value is not None:
-        sentences.append(f"At most {100 * p_value:.0f} in 100 good stacks look as unusual as this.")
+        share = round(100 * p_value)
+        alike = f"At most {share} in 100 good stacks look as unusual as this."
+        sentences.append(alike if share < 100 else "Its scores are those of good stacks.")
     headline = HEADLINES.get(decision, decision.capitalize())
     colours = COLOURS.get(decision, COLOURS["not judged"])
     return Banner(headline, tuple(sentence for sentence in sentences if sentence), *colours)

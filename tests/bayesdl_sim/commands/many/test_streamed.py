@@ -234,6 +234,54 @@ def test_parts_in_any_order_give_the_whole(
     assert len(made) == TIMES
 
 
+@pytest.fixture(scope="module")
+def faulty_series(tmp_path_factory, noisy):
+    """A file of seven time points, of which the second is dark and the sixth has a dark frame."""
+    frames, rng = noisy(7), np.random.default_rng(4)
+    for frame in (*range(9, 18), 9 * 5 + 3):
+        frames[frame] = rng.normal(100, 2, frames.shape[1:]).round()
+    path = tmp_path_factory.mktemp("faulty") / "movie.tif"
+    tifffile.imwrite(path, frames, photometric="minisblack")
+    return path
+
+
+def test_faults_of_time_points_are_named_after_any_interruption(
+    call, faulty_series, monkeypatch, tmp_path, plain, capsys
+):
+    stream, looked, look = ("--stream", "always"), [], survey_module.look_at
+    call(faulty_series, tmp_path / "whole", *stream)
+    facts = json.loads((tmp_path / "whole" / "prediction.json").read_text())
+    assert facts["verdict"]["time_points"] == [2, 6]
+    reasons = facts["verdict"]["reasons"]
+    assert any(reason.startswith("time point 2: the frames are dark") for reason in reasons)
+    assert any(reason.startswith("time point 6: frame 4 is dark") for reason in reasons)
+    assert facts["time_points_judged_in_full"] == [1, 3, 5, 7]
+    assert "judged in full: time points 1, 3, 5, 7; of all others" in capsys.readouterr().out
+
+    def killed(prepared, t):
+        looked.append(t)
+        if len(looked) == 7:
+            raise Killed
+        return look(prepared, t)
+
+    monkeypatch.setattr(survey_module, "look_at", killed)
+    with pytest.raises(Killed):
+        call(faulty_series, tmp_path / "killed", *stream)
+    monkeypatch.setattr(survey_module, "look_at", look)
+    for part in ("2/2", "1/2"):
+        call(faulty_series, tmp_path / "killed", *stream, "--shard", part)
+    assert hashes(tmp_path / "killed") == hashes(tmp_path / "whole")
+
+
+def test_faults_of_a_short_series_are_those_of_a_streamed_one(call, faulty_series, tmp_path, plain):
+    verdicts = []
+    for way in ("always", "never"):
+        call(faulty_series, tmp_path / way, "--stream", way)
+        facts = json.loads((tmp_path / way / "prediction.json").read_text())
+        verdicts.append(facts["verdict"] | {"judged": facts["time_points_judged_in_full"]})
+    assert verdicts[0] == verdicts[1]
+
+
 def test_other_options_begin_again(call, series, made, monkeypatch, tmp_path, plain):
     real = TiffPages.write
     monkeypatch.setattr(

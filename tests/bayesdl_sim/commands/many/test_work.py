@@ -1,12 +1,14 @@
 """A folder of stacks: finished ones are skipped, failures listed, and a summary is written."""
 
 import csv
+import errno
 import json
 
 import pytest
 import tifffile
 
 from bayesdl_sim.bayes.prediction import predict
+from bayesdl_sim.commands.testing import run as run_of_a_stack
 from bayesdl_sim.inference import reconstruction as reconstruction_module
 from bayesdl_sim.inference import series
 from bayesdl_sim.inference.output import result_files
@@ -146,6 +148,44 @@ def test_a_failure_that_is_mended_is_forgotten(call, stacks, predicted, noisy, t
     call(stacks, out)
     assert not (out / "c" / ".failed.json").exists()
     assert ",failed," not in (out / "summary.csv").read_text()
+
+
+def test_a_fault_of_the_program_in_one_stack_does_not_stop_the_others(
+    call, stacks, predicted, monkeypatch, tmp_path, capsys
+):
+    out, process = tmp_path / "out", run_of_a_stack.process
+
+    def broken(entry, *given):
+        if entry.source.name == "a.tif":
+            raise ZeroDivisionError("a slip")
+        process(entry, *given)
+
+    monkeypatch.setattr(run_of_a_stack, "process", broken)
+    with pytest.raises(InputError, match=r"2 of 4 stacks .* ZeroDivisionError: a slip; .*failed"):
+        call(stacks, out)
+    assert "NOT reconstructed, a fault of the program" in capsys.readouterr().out
+    record = read_json(out / "a" / ".failed.json")
+    assert "a slip" in record["error"]
+    assert any("in broken" in line for line in record["traceback"])
+    assert "traceback" not in read_json(out / "c" / ".failed.json")
+    assert [row["state"] for row in rows_of(out).values()] == ["failed", "done", "failed", "done"]
+    monkeypatch.setattr(run_of_a_stack, "process", process)
+    with pytest.raises(InputError, match="1 of 4 stacks"):
+        call(stacks, out)
+
+
+def test_a_full_disk_stops_all_stacks_and_a_single_stack_keeps_its_error(
+    call, stacks, monkeypatch, tmp_path
+):
+    def full(*given):
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(run_of_a_stack, "process", full)
+    with pytest.raises(OSError, match="no space left"):
+        call(stacks, tmp_path / "out")
+    monkeypatch.setattr(run_of_a_stack, "process", lambda *given: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        call(stacks / "a.tif", tmp_path / "single")
 
 
 @pytest.mark.parametrize("stream", ["never", "always"])

@@ -98,6 +98,7 @@ def test_nothing_is_found_in_a_good_stack():
         ({"line_noise": (6.0, 1.0)}, False, "the rows of the camera have offsets"),
         ({"stretched": True}, False, "stretched by itself"),
         ({"pattern_probability": (0.1, 0.2, 0.0)}, False, "no fringes were used"),
+        ({"pattern_probability": (1.0, 0.2, 1.0)}, False, "frames 4 to 6 show no fringes"),
         ({"frequency": (0.155, 0.155, 0.156)}, False, "pattern frequency"),
     ],
 )
@@ -169,6 +170,7 @@ def test_small_field_and_unusual_pixel_size():
         {"noise_rounding": 0.5, "ties": 1.5, "line_noise": (2.5, 2.5)},
         {"noise_colour": float("nan"), "noise_colour_error": float("inf")},
         {"pattern_probability": (0.1, 0.9, 0.2)},
+        {"pattern_probability": (1.0, 0.2, 1.0), "confidence": (12.0, 3.0, 5.5)},  # dim
     ],
 )
 def test_what_the_values_do_not_prove_is_not_claimed(change):

@@ -7,6 +7,7 @@ from bayesdl_sim.inference.judging.findings import Finding
 from bayesdl_sim.inference.judging.gate import (
     SCORES,
     Gate,
+    Verdict,
     judge,
     read_gate,
     stack_scores,
@@ -47,6 +48,12 @@ def correlated(rng, n, names=tuple(SCORES)):
 
 
 # --- Scores ------------------------------------------------------------------------------------
+
+
+def test_a_p_value_of_one_is_said_without_a_share():
+    assert "at most 37 in 100 good stacks" in Verdict("accept", 0.37, ()).sentence()
+    said = Verdict("accept", 1.0, ()).sentence()
+    assert said == "accept (p = 1.000: scores as those of good stacks)"
 
 
 def test_extreme_score_among_ordinary_ones_is_named():

@@ -8,7 +8,11 @@ import pytest
 import torch
 
 from bayesdl_sim.physics.patterns.estimation import estimate
-from bayesdl_sim.physics.patterns.known.constancy import fringe_response, patterns_hold
+from bayesdl_sim.physics.patterns.known.constancy import (
+    fringe_response,
+    fringes_appeared,
+    patterns_hold,
+)
 
 SIZE = 96
 WAVES = ((0.22, 0.3), (0.22, 0.3 + math.pi / 3), (0.22, 0.3 + 2 * math.pi / 3))
@@ -90,3 +94,37 @@ def test_one_orientation_that_moved_is_enough(first):
     angle = (light.angle[0] + 0.1, *light.angle[1:])
     moved = replace(light, angle=angle)  # the stack has the old one
     assert not patterns_hold(before, fringe_response(stack(seed=1), moved))
+
+
+def without_fringes(raw, kind):
+    """The stack with its second orientation dark, all noise, or lit evenly."""
+    rng, raw = np.random.default_rng(5), raw.clone()
+    lit = raw[3:6]
+    even = lit.mean(dim=0).expand(3, -1, -1)
+    frames = {
+        "dark": lambda: rng.normal(5, 2, lit.shape),
+        "noise": lambda: rng.normal(float(lit.mean()), float(lit.std()), lit.shape),
+        "even": lambda: rng.poisson(even.numpy()),
+    }[kind]()
+    raw[3:6] = torch.from_numpy(np.asarray(frames, np.float32))
+    return raw
+
+
+@pytest.mark.parametrize("kind", ["dark", "noise", "even"])
+def test_fringes_that_come_back_are_noticed(kind):
+    lost = without_fringes(stack(), kind)
+    light = estimate(lost).illumination
+    before = fringe_response(lost, light)
+    assert before.clear == (True, False, True)
+    assert patterns_hold(before, fringe_response(stack(seed=1), light))
+    assert fringes_appeared(before, fringe_response(stack(seed=1), light))
+    still_lost = without_fringes(stack(seed=2), kind)
+    assert not fringes_appeared(before, fringe_response(still_lost, light))
+
+
+def test_unclear_fringes_of_dim_stacks_do_not_appear():
+    light = estimate(stack(300.0)).illumination
+    responses = [fringe_response(stack(2.0, seed=seed), light) for seed in range(12)]
+    assert not all(all(response.clear) for response in responses)
+    for before, now in zip(responses, responses[1:], strict=False):
+        assert not fringes_appeared(before, now)

@@ -63,7 +63,7 @@ def test_a_correction_may_turn_the_wave_vector_past_the_axis(start):
         place = tuple((part.start + part.stop) / 2 for part in block.write)
         errors = first_phases(true, place) - first_phases(known, place)
         gain = tuple(0.4 * np.exp(1j * errors))
-        responses.append((place, FringeResponse(gain=gain, error=(0.01,) * 3)))
+        responses.append((place, FringeResponse(gain, *((0.01,) * 3,) * 3)))
     corrected = refined(estimate_of(known), middle, responses).illumination
     for place in ((0, 0), (191, 0), (96, 900)):
         shown, expected = (np.cos(first_phases(light, place)) for light in (corrected, true))
