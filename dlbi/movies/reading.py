@@ -14,7 +14,7 @@ from torch import Tensor
 from bayesdl_sim.data.formats.tiff import iterate_tiff, open_tiff, tiff_header
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["PIECE", "Movie", "open_movie"]
+__all__ = ["FEWEST", "PIECE", "SMALLEST", "Movie", "open_movie"]
 
 PIECE = 50  # frames in memory at a time
 FEWEST = 4
