@@ -20,7 +20,7 @@ import torch
 
 from bayesdl_sim.dlbi.network.paper_training import PaperSettings, fit_paper
 from bayesdl_sim.dlbi.network.reliability import write_calibration
-from bayesdl_sim.dlbi.network.samples import write_sample
+from bayesdl_sim.dlbi.network.samples import list_samples, sample_path, write_sample
 from bayesdl_sim.dlbi.network.training import PROGRESS, RunSettings, TrainingSettings, fit
 from bayesdl_sim.dlbi.simulation.scenes import (
     DENSE_PER_PIXEL,
@@ -163,6 +163,14 @@ def _train_moments(args: argparse.Namespace, folder: Path) -> None:
     scenes = writable_folder(_given(args.set_dir, folder / "scenes"))
     held_out = writable_folder(scenes / "held_out")
     first = args.seed + 1
+    kinds = ((first, args.scenes), (first + DENSE_SEED, args.dense))
+    named = {sample_path(scenes, seed, n) for seed, count in kinds for n in range(count)}
+    total = len(named | set(list_samples(scenes)))
+    if total < settings.batch:  # before minutes of simulation
+        raise InputError(
+            f"scenes: expected at least {settings.batch} with those in {scenes}, as many as a "
+            f"batch has, found {total}; ask for more, or for a smaller batch_size"
+        )
     # The probability is calibrated for usual, sparse and dense labelling alike.
     usual, sparse, dense = ((args.held_out + 2 - n) // 3 for n in range(3))
     for place, seed, count, per_pixel in (

@@ -151,7 +151,7 @@ def load_posterior(
     """
     folder = Path(folder) if folder is not None else SHIPPED
     device = device or torch.device("cpu")
-    paths = list_members(folder)
+    paths = list_members(folder, "python -m dlbi.train")
     if limit is not None and limit > len(paths):
         raise InputError(f"members: {folder} holds {len(paths)}, but {limit} were asked for")
     paths = paths[:limit]

@@ -4,6 +4,7 @@ import pytest
 
 from bayesdl_sim.dlbi import evaluate, reconstruct, train
 from bayesdl_sim.dlbi.network import samples
+from bayesdl_sim.dlbi.network.posterior import load_posterior
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import read_json
 
@@ -92,3 +93,15 @@ def test_number_of_cases():
 def test_impossible_trainings(options, words):
     with pytest.raises(InputError, match=words):
         train.parse_args(["--save_path", "out", *options])
+
+
+def test_too_few_scenes_are_refused_before_any_is_simulated(tmp_path):
+    words = ["--save_path", str(tmp_path), "--scenes", "2", "--dense", "1"]
+    with pytest.raises(InputError, match="scenes: expected at least 4 with those in .* found 3"):
+        train.main(words)
+    assert not list(tmp_path.rglob("scene_*"))
+
+
+def test_a_folder_without_members_names_the_command_that_trains_them(tmp_path):
+    with pytest.raises(InputError, match=r"train them first \(python -m dlbi.train\)"):
+        load_posterior(tmp_path)
