@@ -6,7 +6,12 @@ from bayesdl_sim.dlbi import evaluate, reconstruct, train
 from bayesdl_sim.dlbi.network import samples
 from bayesdl_sim.dlbi.network.posterior import load_posterior
 from bayesdl_sim.utils.errors import InputError
-from bayesdl_sim.utils.files import read_json
+from bayesdl_sim.utils.files import read_json, write_json
+
+TRAINING_WORDS = (
+    "--width 16 --scenes 2 --held_out 1 --batch_size 2 --crop 16 --steps 2 --cooldown 1 --draws 2 "
+    "--member_steps 1 --device cpu --precision fp32"
+)
 
 
 @pytest.fixture(scope="module")
@@ -15,11 +20,7 @@ def members(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     patch = pytest.MonkeyPatch()
     patch.setattr(train, "SCENE_SIZE", 20)
-    train.main(
-        ["--save_path", str(folder), "--width", "16", "--scenes", "2", "--held_out", "1"]
-        + ["--batch_size", "2", "--crop", "16", "--steps", "2", "--cooldown", "1"]
-        + ["--draws", "2", "--member_steps", "1", "--device", "cpu", "--precision", "fp32"]
-    )
+    train.main(["--save_path", str(folder), *TRAINING_WORDS.split()])
     patch.undo()
     return folder
 
@@ -31,6 +32,16 @@ def test_training_leaves_members_scenes_and_calibration(members):
     stored = read_json(members / "calibration.json")
     assert stored["members"] == ["member_01.pth", "member_02.pth"]
     assert stored["fitted_on"]["scenes"] == 1
+
+
+def test_a_finished_training_that_is_resumed_makes_the_calibration_again(members):
+    """What the message on a map of an older version says."""
+    first = (members / "calibration.json").read_bytes()
+    write_json(members / "calibration.json", {"stated": [0.0, 1.0], "calibrated": [0.0, 1.0]})
+    draws = (members / "member_01.pth").read_bytes()
+    train.main(["--save_path", str(members), *TRAINING_WORDS.split(), "--resume"])
+    assert (members / "calibration.json").read_bytes() == first
+    assert (members / "member_01.pth").read_bytes() == draws
 
 
 def test_a_second_training_does_not_mix_with_the_first(members):
