@@ -5,7 +5,8 @@
 
 Without data it simulates eight unseen cases. Writes scores.json and one picture for each case, and
 prints tables: PSNR, SSIM and NCC at 80 nm, resolution by FRC, agreement with the mean image (RSP,
-RSE), calibration of the probability, and seconds.
+RSE), calibration of the probability (over all fine pixels, over those above 0.1, and its sum over
+the number of occupied pixels), and seconds.
 """
 
 from __future__ import annotations

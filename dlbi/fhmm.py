@@ -26,10 +26,11 @@ from bayesdl_sim.dlbi.inference.observations import (
     log_odds_of,
     noise_of,
     numpy_generator,
+    one_draw_of,
     per_spot,
     positions_of,
+    radius_of,
     shape_of,
-    states_of,
     widths_of,
 )
 from bayesdl_sim.dlbi.inference.spots import (
@@ -48,8 +49,6 @@ __all__ = [
     "spot_images",
 ]
 
-# Widths from the centre at which a spot is cut off: its height is then 4e-6 of the maximum.
-REACH = 5.0
 # Widths between two fluorophores up to which their chains are also drawn jointly: the
 # correlation exp(-d**2 / (4 w**2)) of two spots is 0.1 there.
 BLOCK_REACH = 3.0
@@ -132,7 +131,8 @@ class StateSampler:
         states: (N, T) to start from; all dark where they are left out.
 
     Raises:
-        InputError: where shapes do not fit, or values are not finite or not positive.
+        InputError: where shapes do not fit, values are not finite or not positive, or the radius is
+            no whole number of pixels.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class StateSampler:
         dark = dark_residual(movie, background)
         frames, *shape = dark.shape
         self.shape = (shape[0], shape[1])
-        self.radius = radius or int(np.ceil(REACH * self.width.max(initial=1.0)))
+        self.radius = radius_of(radius, self.width)
         padding = [(2 * self.radius,) * 2] * 2
         self._weights = np.pad(1 / noise_of(sigma, self.shape) ** 2, padding).ravel()
         self._residual = np.pad(np.moveaxis(dark, 0, 2), [*padding, (0, 0)]).reshape(-1, frames)
@@ -166,7 +166,7 @@ class StateSampler:
         classes = colour_classes(self._corners, 2 * self.radius + 1)
         self._classes = [self._patches(members[:, None]) for members in classes]
         if states is not None:
-            self._start_from(states_of(states, count, frames))
+            self._start_from(one_draw_of(states, count, frames))
 
     @property
     def residual(self) -> NDArray[np.float64]:

@@ -28,6 +28,8 @@ from bayesdl_sim.dlbi.blinking import (
     binned,
     simulate_movie,
 )
+from bayesdl_sim.dlbi.movies.checks import FULL_SCALES, MOST_SATURATED
+from bayesdl_sim.dlbi.movies.reading import FEWEST, SMALLEST
 from bayesdl_sim.dlbi.simulation.images import image_density, list_images
 from bayesdl_sim.dlbi.simulation.scenes import draw_density
 from bayesdl_sim.dlbi.simulation.spots import KERNELS
@@ -99,8 +101,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         if value is not None and not least <= value <= most:
             limits = f"{least:g} to {most:g}" if most < math.inf else f"at least {least:g}"
             raise InputError(f"{name}: expected {limits}, found {value}")
-    if min(args.size) < 8:
-        raise InputError(f"size: expected at least 8 x 8 camera pixels, found {args.size}")
+    if min(args.size) < SMALLEST:
+        raise InputError(
+            f"size: expected at least {SMALLEST} x {SMALLEST} camera pixels, as a reconstruction "
+            f"needs, found {args.size[0]} x {args.size[1]}"
+        )
+    if args.frames < FEWEST:
+        raise InputError(
+            f"frames: expected at least {FEWEST}, as a reconstruction needs, found {args.frames}"
+        )
     return args
 
 
@@ -108,7 +117,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with results_folder(args.save_path) as folder:
         _simulate(args, folder)
-    print(f"{args.movies} movies of {args.frames} x {args.size[0]} x {args.size[1]} in {folder}")
+    noun = "movie" if args.movies == 1 else "movies"
+    print(f"{args.movies} {noun} of {args.frames} x {args.size[0]} x {args.size[1]} in {folder}")
 
 
 def _simulate(args: argparse.Namespace, folder: Path) -> None:
@@ -144,6 +154,22 @@ def _simulate(args: argparse.Namespace, folder: Path) -> None:
         }
         remove_leftovers(folder / f"movie_{number}")
         write_movie(folder / f"movie_{number}", movie, args.fine_pixel_nm, parameters)
+        for text in unusable(movie):
+            print(f"note: movie_{number}: {text}")
+
+
+def unusable(movie: BlinkingMovie) -> list[str]:
+    """Sentences on a movie that no reconstruction can use, empty for others."""
+    texts, top = [], movie.counts.max()
+    if not bool(movie.fluorophores.any()):
+        texts.append("no fluorophore lies in the field: raise fluorophores_per_px")
+    saturated = float((movie.counts == top).float().mean())
+    if float(top) in FULL_SCALES and saturated > MOST_SATURATED:
+        texts.append(
+            f"{100 * saturated:.3g} % of its values are at the limit of the camera, and a "
+            "reconstruction refuses it: lower photons, gain or fluorophores_per_px"
+        )
+    return texts
 
 
 def write_movie(folder: Path, movie: BlinkingMovie, fine_nm: float, parameters: dict) -> None:

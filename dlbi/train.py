@@ -20,9 +20,13 @@ import torch
 
 from bayesdl_sim.dlbi.network.paper_training import PaperSettings, fit_paper
 from bayesdl_sim.dlbi.network.reliability import write_calibration
-from bayesdl_sim.dlbi.network.samples import write_sample
+from bayesdl_sim.dlbi.network.samples import list_samples, sample_path, write_sample
 from bayesdl_sim.dlbi.network.training import PROGRESS, RunSettings, TrainingSettings, fit
-from bayesdl_sim.dlbi.simulation.scenes import DENSE_PER_PIXEL, PER_PIXEL
+from bayesdl_sim.dlbi.simulation.scenes import (
+    DENSE_PER_PIXEL,
+    PER_PIXEL,
+    SPARSE_PER_PIXEL,
+)
 from bayesdl_sim.utils.console.options import CommandLine
 from bayesdl_sim.utils.console.progress import counted
 from bayesdl_sim.utils.devices import choose_device, choose_precision
@@ -34,7 +38,7 @@ __all__ = ["main", "parse_args"]
 
 SCENE_SIZE = 48  # camera pixels
 T = TypeVar("T")
-DENSE_SEED = 2  # added for scenes with dense labelling
+DENSE_SEED, SPARSE_SEED = 2, 4  # added for scenes with dense or sparse labelling
 POSITIVE = (
     "width",
     "blocks",
@@ -79,7 +83,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--set_dir", type=Path, help="folder of scenes (default: scenes in save_path)")
     add("--scenes", type=int, default=80, help="number of scenes to train on")
     add("--dense", type=int, default=0, help="further scenes with dense labelling")
-    add("--held_out", type=int, default=24, help="scenes that calibrate the probability")
+    add("--held_out", type=int, default=24, help="scenes that calibrate the probability, 0: none")
     add("--blocks", type=int, default=1, help="residual blocks at each place of the network")
     add("--crop", type=int, default=24, help="side of a crop, camera pixels")
     add("--steps", type=int, default=900, help="steps of Adam at the full learning rate")
@@ -159,12 +163,22 @@ def _train_moments(args: argparse.Namespace, folder: Path) -> None:
     scenes = writable_folder(_given(args.set_dir, folder / "scenes"))
     held_out = writable_folder(scenes / "held_out")
     first = args.seed + 1
-    held_out_dense = round(args.held_out * args.dense / (args.scenes + args.dense))
+    kinds = ((first, args.scenes), (first + DENSE_SEED, args.dense))
+    named = {sample_path(scenes, seed, n) for seed, count in kinds for n in range(count)}
+    total = len(named | set(list_samples(scenes)))
+    if total < settings.batch:  # before minutes of simulation
+        raise InputError(
+            f"scenes: expected at least {settings.batch} with those in {scenes}, as many as a "
+            f"batch has, found {total}; ask for more, or for a smaller batch_size"
+        )
+    # The probability is calibrated for usual, sparse and dense labelling alike.
+    usual, sparse, dense = ((args.held_out + 2 - n) // 3 for n in range(3))
     for place, seed, count, per_pixel in (
         (scenes, first, args.scenes, PER_PIXEL),
         (scenes, first + DENSE_SEED, args.dense, DENSE_PER_PIXEL),
-        (held_out, first, args.held_out - held_out_dense, PER_PIXEL),
-        (held_out, first + DENSE_SEED, held_out_dense, DENSE_PER_PIXEL),
+        (held_out, first, usual, PER_PIXEL),
+        (held_out, first + SPARSE_SEED, sparse, SPARSE_PER_PIXEL),
+        (held_out, first + DENSE_SEED, dense, DENSE_PER_PIXEL),
     ):
         for number in counted(range(count), place.name, unit="scene"):
             write_sample(place, seed, number, SCENE_SIZE, per_pixel, held_out=place == held_out)

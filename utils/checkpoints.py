@@ -167,8 +167,11 @@ def member_path(folder: str | Path, index: int) -> Path:
     return Path(folder) / f"member_{index:02d}.pth"
 
 
-def list_members(folder: str | Path) -> list[Path]:
+def list_members(folder: str | Path, training: str = "train.py, step 1") -> list[Path]:
     """The posterior draws in a folder, in the order of their numbers.
+
+    Args:
+        training: what trains such members, for the message.
 
     Raises:
         InputError: when there is no such folder or it holds no member.
@@ -182,6 +185,6 @@ def list_members(folder: str | Path) -> list[Path]:
     if not numbered:
         raise InputError(
             f"no posterior members in {folder}: expected member_01.pth, member_02.pth, ...; "
-            "train them first (train.py, step 1) or name another folder"
+            f"train them first ({training}) or name another folder"
         )
     return [path for _, path in sorted(numbered)]

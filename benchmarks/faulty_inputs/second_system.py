@@ -34,7 +34,7 @@ def wing_readers() -> dict[str, Reader]:
         return {}
     return {
         "DLBI: member": Reader("blinking.pth", _member, "checkpoint"),
-        "DLBI: calibration.json": Reader("knots.json", _knots, "json"),
+        "DLBI: calibration.json": Reader("map.json", _map, "json"),
         "DLBI: parameters.json": Reader("case/parameters.json", _parameters, "json"),
         "DLBI: movie.tif": Reader("case/movie.tif", _movie),
         "DLBI: scene": Reader("scene_1_00000.npz", _scene),
@@ -45,8 +45,8 @@ def _member(path: Path) -> None:
     _wing("network.posterior").read_member(path, path.read_bytes())
 
 
-def _knots(path: Path) -> None:
-    _wing("network.posterior").read_knots(path)
+def _map(path: Path) -> None:
+    _wing("network.occupation").read_map(path)
 
 
 def _parameters(path: Path) -> None:
@@ -70,8 +70,14 @@ def write_wing_files(folder: Path, rng: np.random.Generator) -> None:
     member = {"format": _wing("network.posterior").FORMAT, "state": network.state_dict()}
     settings = {"generator": "moments", **network.settings}
     save_checkpoint(folder / "blinking.pth", {**member, "network": settings})
-    knots = np.linspace(0, 1, 5).tolist()
-    write_json(folder / "knots.json", {"stated": knots, "calibrated": knots})
+    occupation = _wing("network.occupation")
+    slopes = {"constant": 0.0, "low": 0.5, "high": 1.0}
+    limits = {
+        name: occupation.FieldDensity(end, end, end) for name, end in (("least", -1), ("most", 1))
+    }
+    plain = occupation.OccupationMap(**slopes, ratio=1.0, share=0.1, lit=-0.3, **limits)
+    stored = occupation.StoredMap(map=plain, names=("a.pth",), hashes=("0",), facts={"scenes": 1})
+    occupation.write_map(folder / "map.json", stored)
     case = folder / "case"
     case.mkdir(exist_ok=True)
     movie = rng.poisson(60, (24, 16, 18)).astype(np.uint16)

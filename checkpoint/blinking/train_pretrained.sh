@@ -9,5 +9,5 @@ python=${BAYESDL_PYTHON:-python}
 cd -- "$(dirname -- "$0")/../.."
 
 OMP_NUM_THREADS=1 "$python" -m dlbi.train --save_path "$work/members" --set_dir "$work/scenes" \
-    --scenes 500 --dense 150 --held_out 36 --width 48 --blocks 2 --lr 1.2e-3 --steps 4000 \
+    --scenes 500 --dense 150 --held_out 72 --width 48 --blocks 2 --lr 1.2e-3 --steps 4000 \
     --cooldown 4000 --draws 4 --member_steps 40 --device cpu --precision bf16 --seed 200

@@ -1,5 +1,7 @@
 """Checks of the arguments of the exact core."""
 
+import math
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
@@ -12,12 +14,20 @@ __all__ = [
     "log_odds_of",
     "noise_of",
     "numpy_generator",
+    "one_draw_of",
     "per_spot",
     "positions_of",
+    "radius_of",
     "shape_of",
     "states_of",
     "widths_of",
 ]
+
+# Beyond it, products of four of these numbers leave the range of float64 (1e308).
+LARGEST = 1e60
+# Widths from the centre at which a spot is cut off: its height is then 4e-6 of the maximum.
+REACH = 5.0
+LARGEST_RADIUS = 1000  # pixels; every field is padded by twice the radius, on every side
 
 
 def positions_of(positions: ArrayLike) -> NDArray[np.float64]:
@@ -43,9 +53,33 @@ def per_spot(values: ArrayLike, count: int, name: str) -> NDArray[np.float64]:
 def widths_of(width: ArrayLike, count: int) -> NDArray[np.float64]:
     """Standard deviations of the spots (N,), checked to be positive."""
     width = per_spot(width, count, "width")
-    if not np.all(width > 0):
-        raise InputError(f"width: expected positive numbers, found {width.min()}")
+    if not np.all(width >= 1 / LARGEST):
+        raise InputError(
+            f"width: expected positive numbers, {1 / LARGEST:g} or more, found {width.min()}"
+        )
     return width
+
+
+def radius_of(radius: int | None, width: NDArray[np.float64]) -> int:
+    """Pixels at which spots are cut off: `REACH` of the largest width where none is given.
+
+    Raises:
+        InputError: not a whole number from 1 to `LARGEST_RADIUS`.
+    """
+    if radius is None:
+        widest = float(width.max(initial=1.0))
+        if REACH * widest > LARGEST_RADIUS:
+            raise InputError(
+                f"width: expected at most {LARGEST_RADIUS / REACH:g} pixels, found {widest:g}"
+            )
+        return math.ceil(REACH * widest)
+    whole = isinstance(radius, int | np.integer) and not isinstance(radius, bool)
+    if not whole or not 1 <= radius <= LARGEST_RADIUS:
+        raise InputError(
+            f"radius: expected a whole number of pixels from 1 to {LARGEST_RADIUS}, found "
+            f"{radius!r}; leave it out for {REACH:g} widths"
+        )
+    return int(radius)
 
 
 def dark_residual(movie: ArrayLike, background: ArrayLike) -> NDArray[np.float64]:
@@ -74,8 +108,10 @@ def noise_of(sigma: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
             f"sigma: expected one number or {tuple(shape)} of them, found the shape {sigma.shape}"
         )
     _require_finite(sigma, "sigma")
-    if not np.all(sigma > 0):
-        raise InputError(f"sigma: expected positive numbers, found {sigma.min()}")
+    if not np.all(sigma >= 1 / LARGEST):
+        raise InputError(
+            f"sigma: expected positive numbers, {1 / LARGEST:g} or more, found {sigma.min()}"
+        )
     return np.broadcast_to(sigma, shape)
 
 
@@ -89,7 +125,12 @@ def shape_of(shape: tuple[int, int]) -> tuple[int, int]:
 
 def states_of(states: ArrayLike, count: int, frames: int) -> NDArray[np.int8]:
     """States (..., count, frames), checked to be codes 0, 1 or 2; `InputError` otherwise."""
-    states = np.asarray(states)
+    try:
+        states = np.asarray(states)
+    except ValueError:  # rows of several lengths
+        raise InputError(
+            f"states: expected (..., {count}, {frames}), found rows of several lengths"
+        ) from None
     if states.shape[-2:] != (count, frames) or 0 in states.shape[:-2]:
         raise InputError(
             f"states: expected (..., {count}, {frames}), found the shape {states.shape}"
@@ -97,6 +138,14 @@ def states_of(states: ArrayLike, count: int, frames: int) -> NDArray[np.int8]:
     if not np.all(np.isin(states, np.arange(STATES))):
         raise InputError("states: expected 0 emitting, 1 dark or 2 bleached, found other values")
     return states.astype(np.int8)
+
+
+def one_draw_of(states: ArrayLike, count: int, frames: int) -> NDArray[np.int8]:
+    """States (count, frames) of one draw, checked as by `states_of`."""
+    checked = states_of(states, count, frames)
+    if checked.ndim != 2:
+        raise InputError(f"states: expected ({count}, {frames}), found the shape {checked.shape}")
+    return checked
 
 
 def log_odds_of(log_odds: ArrayLike) -> NDArray[np.float64]:
@@ -113,12 +162,27 @@ def _require_finite(values: NDArray, name: str) -> None:
     count = values.size - np.count_nonzero(np.isfinite(values))
     if count:
         raise InputError(f"{name}: expected finite numbers, found {count} that are not")
+    largest = np.abs(values).max(initial=0.0)
+    if largest > LARGEST:
+        raise InputError(
+            f"{name}: expected numbers of at most {LARGEST:g}, found {largest:g}; choose another "
+            "unit"
+        )
 
 
 def numpy_generator(generator: np.random.Generator | torch.Generator) -> np.random.Generator:
-    """The generator itself, or one that is seeded from a torch generator."""
+    """The generator itself, or one that is seeded from a torch generator.
+
+    Raises:
+        InputError: neither of them, a seed for example.
+    """
     if isinstance(generator, torch.Generator):
         return np.random.default_rng(
             torch.randint(2**62, (), generator=generator, device=generator.device).item()
+        )
+    if not isinstance(generator, np.random.Generator):
+        raise InputError(
+            "generator: expected a numpy.random.Generator or a torch.Generator, found "
+            f"{generator!r}; np.random.default_rng(seed) makes one"
         )
     return generator

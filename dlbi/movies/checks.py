@@ -8,12 +8,16 @@ from bayesdl_sim.dlbi.moments.statistics import Moments
 from bayesdl_sim.dlbi.movies.survey import MOST_SATURATED, Survey
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["check_moments"]
+__all__ = ["FULL_SCALES", "MOST_SATURATED", "check_moments"]
 
 FULL_SCALES = tuple(2**bits - 1 for bits in (8, 10, 11, 12, 14, 15, 16))
 # Of the squared mean, in the variance of values that are all equal (6e-13 at most was found); one
 # count in 60,000 from frame to frame is 7e-11.
 ROUNDING = 1e-11
+# Counts of the brightest pixel of the mean image from which all arithmetic is right to float32. A
+# demo movie divided by 1e6 has 2e-4 and the same structure, one divided by 1e8 another one.
+LEAST_COUNTS = 1e-5
+USUAL_COUNTS = 1e7  # expected at most in the message on movies whose squares float32 does not hold
 FEWEST_LEARNED = 20  # frames; the shipped members were trained on 20 to 400
 MOST_NAMED = 4  # faulty pixels that are named by row and column
 
@@ -26,8 +30,10 @@ def check_moments(moments: Moments, seen: Survey, name: str = "movie") -> list[s
         seen: of the frames as recorded; a correction changes the values at the camera's limit.
 
     Raises:
-        InputError: nothing changes in the movie, or too many values are at the camera's limit.
+        InputError: values whose squares float32 does not hold, nothing changes in the movie, or
+            too many values are at the camera's limit.
     """
+    _require_usual_counts(moments, seen, name)
     if not float(moments.variance.max()) > ROUNDING * float(moments.mean.max()) ** 2:
         what = "all its pixels are equal" if moments.mean.std() == 0 else "all frames are equal"
         raise InputError(
@@ -69,6 +75,22 @@ def check_moments(moments: Moments, seen: Survey, name: str = "movie") -> list[s
             "for test.py"
         )
     return warnings
+
+
+def _require_usual_counts(moments: Moments, seen: Survey, name: str) -> None:
+    """Refuses values so large or so small that their powers leave the range of float32."""
+    images = [value for value in vars(moments).values() if isinstance(value, Tensor)]
+    if not all(bool(image.isfinite().all()) for image in images):
+        raise InputError(
+            f"{name}: expected counts of at most about {USUAL_COUNTS:g}, found {seen.brightest:g}: "
+            "divide the movie by a constant"
+        )
+    brightest = float(moments.mean.abs().max())
+    if 0 < brightest < LEAST_COUNTS:
+        raise InputError(
+            f"{name}: expected counts, found a mean image of at most {brightest:.2g}: multiply the "
+            "movie by a constant"
+        )
 
 
 def _named(stuck: Tensor, singular: str, plural: str) -> str:

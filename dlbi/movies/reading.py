@@ -16,7 +16,7 @@ from bayesdl_sim.dlbi.movies.axes import Choice, images_of_movie
 from bayesdl_sim.dlbi.movies.folders import movie_files
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["PIECE", "Movie", "open_movie"]
+__all__ = ["FEWEST", "PIECE", "SMALLEST", "Movie", "open_movie"]
 
 PIECE = 50  # frames in memory at a time
 FEWEST = 4

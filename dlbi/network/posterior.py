@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from bayesdl_sim.bayes.prediction import Welford
 from bayesdl_sim.dlbi.blinking import FINE
 from bayesdl_sim.dlbi.network.features import Features, crop_features, turned
+from bayesdl_sim.dlbi.network.occupation import OccupationMap, density_of_field, read_map
 from bayesdl_sim.dlbi.network.unrolled import FORMAT, MomentsGenerator
 from bayesdl_sim.models.dropout import fix_dropout
 from bayesdl_sim.models.stored_shapes import UNFIT, require_fitting
@@ -21,23 +21,19 @@ from bayesdl_sim.utils.checkpoints import list_members, load_checkpoint
 from bayesdl_sim.utils.devices import autocast
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.pieces.poses import turn_back
-from bayesdl_sim.utils.schema import list_of, number, optional, read_record, text
 
 __all__ = [
     "CALIBRATION",
     "SHIPPED",
     "NetworkPosterior",
     "Predicted",
-    "calibrated",
     "load_posterior",
-    "read_knots",
     "read_member",
 ]
 
 SHIPPED = Path(__file__).resolve().parents[2] / "checkpoint" / "blinking" / "pretrained_G"
 CALIBRATION = "calibration.json"
 TILE = 96  # camera pixels
-LONGEST_NAME = 300  # characters of a file's name or hash
 REASON_LENGTH = 200  # characters of torch's own message
 OVERLAP = 24  # camera pixels around a tile that are also inputs of the network
 
@@ -49,13 +45,16 @@ class Predicted:
     Args:
         density: (8H, 8W) fluorophores per fine pixel, mean of the members.
         spread: (8H, 8W) standard deviation between the members.
-        probability: (8H, 8W) that a fluorophore lies in the fine pixel.
+        probability: (8H, 8W) that a fluorophore lies in the fine pixel, calibrated where the
+            members have a map for that.
+        stated: (8H, 8W) the members' own probability, without any map.
         brightness_e: mean electrons per frame of one fluorophore.
     """
 
     density: Tensor
     spread: Tensor
     probability: Tensor
+    stated: Tensor
     brightness_e: float
 
 
@@ -66,7 +65,7 @@ class NetworkPosterior:
     Args:
         members: the networks, each with its own dropout masks.
         names, hashes: of the files they came from.
-        knots: (2, n) stated and calibrated probability, None without calibration.
+        calibration: map of the probability of occupation, None without one.
         note: why there is none although the folder holds one; else empty.
         device, dtype: of the arithmetic.
     """
@@ -74,19 +73,14 @@ class NetworkPosterior:
     members: tuple[MomentsGenerator, ...]
     names: tuple[str, ...]
     hashes: tuple[str, ...]
-    knots: NDArray[np.float64] | None
+    calibration: OccupationMap | None
     device: torch.device
     dtype: torch.dtype
     note: str = ""
 
     @torch.no_grad()
-    def predict(self, features: Features, calibrate: bool = True) -> Predicted:
-        """Predicts with each member once, on a field turned and flipped differently for each.
-
-        Args:
-            calibrate: whether the probability is mapped by the calibration fitted on held-out
-                scenes.
-        """
+    def predict(self, features: Features) -> Predicted:
+        """Predicts with each member once, on a field turned and flipped differently for each."""
         density, probability, brightness = Welford(), Welford(), []
         for index, member in enumerate(self.members):
             light, occupied, log_brightness = self._ask(member, turned(features, index))
@@ -96,14 +90,17 @@ class NetworkPosterior:
             probability.add(turn_back(torch.sigmoid(occupied), index))
         scale = float(features.scale)
         typical = float(np.mean(brightness))
-        chance = probability.mean[0]
-        if calibrate and self.knots is not None:
-            chance = torch.from_numpy(calibrated(chance.numpy(), self.knots))
         light_of_one = float(np.exp(typical))
+        fluorophores, stated = density.mean[0] / light_of_one, probability.mean[0]
+        chance = stated
+        if self.calibration is not None:
+            field = density_of_field(stated.numpy(), fluorophores.numpy())
+            chance = torch.from_numpy(self.calibration.calibrated(stated.numpy(), field))
         return Predicted(
-            density=density.mean[0] / light_of_one,
+            density=fluorophores,
             spread=density.variance[0].sqrt() / light_of_one,
             probability=chance,
+            stated=stated,
             brightness_e=light_of_one * scale,
         )
 
@@ -138,6 +135,7 @@ def load_posterior(
     device: torch.device | None = None,
     dtype: torch.dtype = torch.float32,
     limit: int | None = None,
+    calibration: bool = True,
 ) -> NetworkPosterior:
     """Loads the members of a folder; the shipped ones by default.
 
@@ -145,13 +143,15 @@ def load_posterior(
 
     Args:
         limit: number of members, the first ones; None: all.
+        calibration: whether the map is used.
 
     Raises:
-        InputError: fewer members than asked for, or files that are not members of this network.
+        InputError: fewer members than asked for, files that are not members of this network, or a
+            damaged map or one of another version.
     """
     folder = Path(folder) if folder is not None else SHIPPED
     device = device or torch.device("cpu")
-    paths = list_members(folder)
+    paths = list_members(folder, "python -m dlbi.train")
     if limit is not None and limit > len(paths):
         raise InputError(f"members: {folder} holds {len(paths)}, but {limit} were asked for")
     paths = paths[:limit]
@@ -162,34 +162,31 @@ def load_posterior(
         fix_dropout(member, index)
         members.append(member.to(device, memory_format=torch.channels_last).eval())
         hashes.append(hashlib.sha256(content).hexdigest())
-    names, knots, note = [path.name for path in paths], None, ""
-    calibration = folder / CALIBRATION
-    if calibration.is_file():
-        knots, note = read_knots(calibration), _misfit(calibration, names, hashes)
+    names, found, note = tuple(path.name for path in paths), None, ""
+    if calibration and (folder / CALIBRATION).is_file():
+        found, note = _map_for(folder / CALIBRATION, names, tuple(hashes))
     return NetworkPosterior(
         members=tuple(members),
-        names=tuple(names),
+        names=names,
         hashes=tuple(hashes),
-        knots=None if note else knots,
+        calibration=found,
         device=device,
         dtype=dtype,
         note=note,
     )
 
 
-def _misfit(path: Path, names: list[str], hashes: list[str]) -> str:
-    """Why a map was not fitted for these members; empty if it was.
-
-    A map without the names of its members is taken as it is, one without hashes by the names.
-    """
-    kinds = {name: optional(list_of(text(LONGEST_NAME))) for name in ("members", "hashes")}
-    stored = read_record(path, kinds, "calibration")
-    fitted_for, start = stored.get("members", names), f"the probability is not calibrated: {path} "
-    if len(names) != len(fitted_for):
-        return f"{start}was fitted for {len(fitted_for)} members together, {len(names)} predict"
-    if names != fitted_for or hashes != stored.get("hashes", hashes):
-        return f"{start}was fitted for other members"
-    return ""
+def _map_for(
+    path: Path, names: tuple[str, ...], hashes: tuple[str, ...]
+) -> tuple[OccupationMap | None, str]:
+    """The map of a file, or None and the reason where it was fitted for other members."""
+    stored, start = read_map(path), f"the probability is not calibrated: {path} "
+    if len(names) != len(stored.names):
+        count = len(stored.names)
+        return None, f"{start}was fitted for {count} members together, {len(names)} predict"
+    if (names, hashes) != (stored.names, stored.hashes):
+        return None, f"{start}was fitted for other members"
+    return stored.map, ""
 
 
 def read_member(path: Path, content: bytes) -> MomentsGenerator:
@@ -222,28 +219,6 @@ def read_member(path: Path, content: bytes) -> MomentsGenerator:
             "the member again"
         ) from None
     return member
-
-
-def read_knots(path: Path) -> NDArray[np.float64]:
-    """The map (2, knots) from stated to calibrated probabilities.
-
-    Raises:
-        InputError: damaged, or no map.
-    """
-    shares = list_of(number(0, 1), least=1)
-    stored = read_record(path, {"stated": shares, "calibrated": shares}, "calibration")
-    stated, calibrated_to = stored["stated"], stored["calibrated"]
-    if len(stated) != len(calibrated_to) or stated != sorted(set(stated)):
-        raise InputError(
-            f"{path} is not a valid calibration file: expected as many calibrated probabilities as "
-            "rising stated ones; delete it, or train the members again"
-        )
-    return np.array([stated, calibrated_to], np.float64)
-
-
-def calibrated(probability: NDArray, knots: NDArray) -> NDArray[np.float32]:
-    """Probabilities through the monotone map fitted on held-out movies, linear between knots."""
-    return np.interp(probability, knots[0], knots[1]).astype(np.float32)
 
 
 def _spans(length: int) -> list[tuple[int, int]]:

@@ -31,7 +31,15 @@ from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import atomic_path
 from bayesdl_sim.utils.pieces.poses import turn
 
-__all__ = ["Sample", "batches", "list_samples", "load_sample", "make_sample", "write_sample"]
+__all__ = [
+    "Sample",
+    "batches",
+    "list_samples",
+    "load_sample",
+    "make_sample",
+    "sample_path",
+    "write_sample",
+]
 
 HALF_RANGE = 6.5e4  # the range of half precision; one infinity would spoil a whole training
 LARGEST_COUNT = 2**16 - 1  # fluorophores in a fine pixel, as a scene is stored
@@ -93,6 +101,11 @@ def make_sample(
     raise RuntimeError(f"no usable scene for seed {seed}, number {number}")
 
 
+def sample_path(folder: Path, seed: int, number: int, held_out: bool = False) -> Path:
+    """File of one scene."""
+    return folder / f"scene_{'held_out_' * held_out}{seed}_{number:05d}.npz"
+
+
 def write_sample(
     folder: Path,
     seed: int,
@@ -102,7 +115,7 @@ def write_sample(
     held_out: bool = False,
 ) -> Path:
     """Makes and writes one scene, unless its file is there already; arguments of `make_sample`."""
-    path = folder / f"scene_{'held_out_' * held_out}{seed}_{number:05d}.npz"
+    path = sample_path(folder, seed, number, held_out)
     if not path.is_file():
         sample = make_sample(seed, number, size, per_pixel, held_out)
         most = float(sample.fluorophores.max())

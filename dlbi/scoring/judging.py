@@ -41,8 +41,11 @@ COLUMNS = (
     ("rsp", "RSP", "{:.3f}"),
     ("rse", "RSE", "{:.4f}"),
     ("ece", "ECE", "{:.4f}"),
+    ("ece_above", "ECE above 0.1", "{:.3f}"),
+    ("sum_p", "sum p / occupied", "{:.2f}"),
     ("seconds", "seconds", "{:.1f}"),
 )
+ABOVE = 0.1  # probability from which a pixel is part of the structure, for the second error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +54,7 @@ class Judged:
 
     Args:
         name: name of the case.
-        scores: method -> score -> value; `ece` only of stages with a probability.
+        scores: method -> score -> value; the scores of a probability only of the stages.
         images: (8H, 8W) of each method, and the truth.
         fine_nm: side of a fine pixel.
     """
@@ -86,9 +89,21 @@ def judge(case: Case, settings: Settings) -> Judged:
         spent += result.seconds
         images[result.name] = result.structure
         scores[result.name] = _scores(result.structure, case, moments.mean.numpy(), spent)
-        occupied = case.fluorophores > 0
-        scores[result.name]["ece"] = calibration_error(result.probability, occupied)[0]
+        scores[result.name] |= _of_probability(result.probability, case.fluorophores > 0)
     return Judged(name=case.name, scores=scores, images=images, fine_nm=case.fine_nm)
+
+
+def _of_probability(probability: NDArray, occupied: NDArray) -> dict[str, float]:
+    """Calibration errors, and the sum of the probabilities over the number of occupied pixels.
+
+    A score that the case does not define (no pixel above `ABOVE`, none occupied) is left out.
+    """
+    scores = {"ece": calibration_error(probability, occupied)[0]}
+    if (probability > ABOVE).any():
+        scores["ece_above"] = calibration_error(probability, occupied, above=ABOVE)[0]
+    if occupied.any():
+        scores["sum_p"] = float(probability.sum(dtype=np.float64) / occupied.sum())
+    return scores
 
 
 def _scores(image: NDArray, case: Case, mean: NDArray, seconds: float) -> dict[str, float]:

@@ -81,25 +81,34 @@ def paper_scores(estimate: ArrayLike, truth: ArrayLike) -> tuple[float, float]:
 
 
 def calibration_error(
-    probability: ArrayLike, occupied: ArrayLike, bins: int = BINS
+    probability: ArrayLike, occupied: ArrayLike, bins: int = BINS, above: float = 0.0
 ) -> tuple[float, NDArray[np.float64]]:
     """Expected calibration error of a probability map, and its reliability diagram.
 
     `sum_b n_b / n |mean probability of bin b - share of occupied pixels in bin b|`.
 
+    Most pixels are empty, and are stated to be: over all of them the error is small whatever the
+    others are.
+
     Args:
         probability: any shape, 0 to 1.
         occupied: same shape, true or 1 where there is a fluorophore.
+        above: probability up to which pixels are left out.
 
     Returns:
-        The error, and an array (bins, 3) of mean probability, share occupied and number of pixels.
+        The error, NaN where no pixel is left, and an array (bins, 3) of mean probability, share
+        occupied and number of pixels.
     """
     probability = np.asarray(probability, np.float64).ravel()
     occupied = np.asarray(occupied, np.float64).ravel() > 0
+    if above > 0:
+        left = probability > above
+        probability, occupied = probability[left], occupied[left]
     index = np.minimum((probability * bins).astype(int), bins - 1)
     number = np.bincount(index, minlength=bins)
     safe = np.maximum(number, 1)
     stated = np.bincount(index, probability, minlength=bins) / safe
     true = np.bincount(index, occupied, minlength=bins) / safe
-    error = float(np.sum(number * np.abs(stated - true)) / number.sum())
+    total = number.sum()
+    error = float(np.sum(number * np.abs(stated - true)) / total) if total else float("nan")
     return error, np.stack([stated, true, number], axis=1)

@@ -16,7 +16,9 @@ from bayesdl_sim.utils.sampling import uniform
 
 __all__ = [
     "DENSE_PER_PIXEL",
+    "FWHM_PX",
     "PER_PIXEL",
+    "SPARSE_PER_PIXEL",
     "Scene",
     "draw_density",
     "random_fluorophore",
@@ -34,6 +36,7 @@ SHARES = {
 }
 FINE_NM = (12.5, 20.0)  # fine pixels of cameras with 100 to 160 nm
 PER_PIXEL = (0.1, 2.5)  # expected fluorophores per camera pixel of the field
+SPARSE_PER_PIXEL = (0.02, 0.1)  # the same where few molecules are labelled
 DENSE_PER_PIXEL = (2.5, 25.0)  # the same where every binding site is labelled
 FRAMES = (20, 400)
 ON_FRACTION = (0.01, 0.6)

@@ -17,12 +17,17 @@ from bayesdl_sim.dlbi.movies.reading import Movie
 from bayesdl_sim.dlbi.network.features import features_of
 from bayesdl_sim.dlbi.network.posterior import NetworkPosterior, Predicted, load_posterior
 from bayesdl_sim.dlbi.refine import refine
+from bayesdl_sim.dlbi.simulation.scenes import FWHM_PX
 from bayesdl_sim.dlbi.stages.preparing import FIRST_FRAMES, prepare
 from bayesdl_sim.dlbi.stages.records import Prepared, Settings, StageResult
 
-__all__ = ["Progress", "confirmed", "run_stages"]
+__all__ = ["Progress", "confirmed", "run_stages", "untrained_width"]
 
-CONFIRMED = 0.02  # probability of occupation above which the light is not reduced
+# Probability of occupation, as the members state it, above which the light is not reduced. The map
+# that calibrates it depends on the density of the field; where there is light does not.
+CONFIRMED = 0.02
+# Factor beyond the widths that the members were trained on; the estimate is 3 % off (rms).
+OTHER_WIDTH = 1.1
 # What the map of uncertainties is.
 OF_MOMENTS = (
     "half the difference of the structures from the even and from the odd frames, which is the "
@@ -52,19 +57,31 @@ def run_stages(
         posterior = load_posterior(
             settings.members, settings.device, settings.dtype, settings.limit
         )
-        if posterior.note:
-            prepared = replace(prepared, warnings=[*prepared.warnings, posterior.note])
+        notes = [posterior.note, untrained_width(prepared.calibration.fwhm_px)]
+        notes = [text for text in notes if text]
+        prepared = replace(prepared, warnings=[*prepared.warnings, *notes])
         features = features_of(prepared.moments, prepared.calibration, density, prepared.frames)
         predicted = posterior.predict(features)
         light = predicted.density * predicted.brightness_e
         steps = polished(prepared.moments, prepared.calibration, density, light)
-        light = confirmed(steps, light, predicted.probability)
+        light = confirmed(steps, light, predicted.stated)
         predicted = replace(predicted, density=light / predicted.brightness_e)
         results.append(_network_result(posterior, predicted, started))
     if settings.stage == "bayes":
         progress("bayes")
         results.append(_bayes_result(prepared, density, results[-1], settings))
     return prepared, results
+
+
+def untrained_width(fwhm_px: float) -> str:
+    """A sentence where the members were not trained on spots of this width, else empty."""
+    low, high = FWHM_PX
+    if low / OTHER_WIDTH <= fwhm_px <= high * OTHER_WIDTH:
+        return ""
+    return (
+        f"spots {fwhm_px:.2f} px wide are unlike those that the network was trained on ({low:g} to "
+        f"{high:g} px): compare with --stage moments, which may be better"
+    )
 
 
 def confirmed(light: Tensor, before: Tensor, probability: Tensor) -> Tensor:
@@ -77,7 +94,7 @@ def confirmed(light: Tensor, before: Tensor, probability: Tensor) -> Tensor:
 
     Args:
         light, before: (8H, 8W) after and before the steps.
-        probability: (8H, 8W) of occupation.
+        probability: (8H, 8W) of occupation, without calibration.
     """
     weight = (probability / CONFIRMED).clamp(max=1.0)
     return torch.lerp(torch.minimum(light, before), light, weight)
@@ -127,7 +144,7 @@ def _network_result(
         seconds=time.process_time() - started,
         facts={
             "members": members,
-            "calibrated": posterior.knots is not None,
+            "calibrated": posterior.calibration is not None,
             "brightness_e": predicted.brightness_e,
         },
     )

@@ -4,8 +4,14 @@ import pytest
 
 from bayesdl_sim.dlbi import evaluate, reconstruct, train
 from bayesdl_sim.dlbi.network import samples
+from bayesdl_sim.dlbi.network.posterior import load_posterior
 from bayesdl_sim.utils.errors import InputError
-from bayesdl_sim.utils.files import read_json
+from bayesdl_sim.utils.files import read_json, write_json
+
+TRAINING_WORDS = (
+    "--width 16 --scenes 2 --held_out 1 --batch_size 2 --crop 16 --steps 2 --cooldown 1 --draws 2 "
+    "--member_steps 1 --device cpu --precision fp32"
+)
 
 
 @pytest.fixture(scope="module")
@@ -14,11 +20,7 @@ def members(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     patch = pytest.MonkeyPatch()
     patch.setattr(train, "SCENE_SIZE", 20)
-    train.main(
-        ["--save_path", str(folder), "--width", "16", "--scenes", "2", "--held_out", "1"]
-        + ["--batch_size", "2", "--crop", "16", "--steps", "2", "--cooldown", "1"]
-        + ["--draws", "2", "--member_steps", "1", "--device", "cpu", "--precision", "fp32"]
-    )
+    train.main(["--save_path", str(folder), *TRAINING_WORDS.split()])
     patch.undo()
     return folder
 
@@ -29,7 +31,17 @@ def test_training_leaves_members_scenes_and_calibration(members):
     assert len(samples.list_samples(members / "scenes" / "held_out")) == 1
     stored = read_json(members / "calibration.json")
     assert stored["members"] == ["member_01.pth", "member_02.pth"]
-    assert stored["stated"] == sorted(stored["stated"])
+    assert stored["fitted_on"]["scenes"] == 1
+
+
+def test_a_finished_training_that_is_resumed_makes_the_calibration_again(members):
+    """What the message on a map of an older version says."""
+    first = (members / "calibration.json").read_bytes()
+    write_json(members / "calibration.json", {"stated": [0.0, 1.0], "calibrated": [0.0, 1.0]})
+    draws = (members / "member_01.pth").read_bytes()
+    train.main(["--save_path", str(members), *TRAINING_WORDS.split(), "--resume"])
+    assert (members / "calibration.json").read_bytes() == first
+    assert (members / "member_01.pth").read_bytes() == draws
 
 
 def test_a_second_training_does_not_mix_with_the_first(members):
@@ -92,3 +104,15 @@ def test_number_of_cases():
 def test_impossible_trainings(options, words):
     with pytest.raises(InputError, match=words):
         train.parse_args(["--save_path", "out", *options])
+
+
+def test_too_few_scenes_are_refused_before_any_is_simulated(tmp_path):
+    words = ["--save_path", str(tmp_path), "--scenes", "2", "--dense", "1"]
+    with pytest.raises(InputError, match="scenes: expected at least 4 with those in .* found 3"):
+        train.main(words)
+    assert not list(tmp_path.rglob("scene_*"))
+
+
+def test_a_folder_without_members_names_the_command_that_trains_them(tmp_path):
+    with pytest.raises(InputError, match=r"train them first \(python -m dlbi.train\)"):
+        load_posterior(tmp_path)

@@ -33,7 +33,7 @@ def test_the_posterior_is_small_and_calibrated():
     assert size < 15 * MEGABYTE
     posterior = load_posterior()
     assert len(posterior.members) == 4
-    assert posterior.knots is not None
+    assert posterior.calibration is not None
     stored = read_json(SHIPPED / "calibration.json")
     assert stored["members"] == list(posterior.names)
     assert stored["hashes"] == list(posterior.hashes)
@@ -71,8 +71,16 @@ def test_no_stage_loses_what_the_one_before_had(result, truth):
 
 
 def test_its_probability_is_calibrated(result, truth):
-    error, _ = calibration_error(result[1][-1].probability, truth > 0)
-    assert error < 0.03
+    probability = result[1][-1].probability
+    assert calibration_error(probability, truth > 0)[0] < 0.03
+    assert calibration_error(probability, truth > 0, above=0.1)[0] < 0.1
+    assert 0.7 < probability.sum() / (truth > 0).sum() < 1.4
+
+
+def test_the_map_was_checked_on_scenes_that_it_was_not_fitted_on():
+    checked = read_json(SHIPPED / "calibration.json")["fitted_on"]["checked"]
+    for score in ("rms_log_sum", "nats_per_occupied_pixel"):
+        assert checked[score]["map"] < checked[score]["members"]
 
 
 def test_its_number_of_fluorophores_is_right_within_a_factor_of_two(result, truth):

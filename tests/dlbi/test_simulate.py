@@ -61,7 +61,8 @@ def test_an_image_without_edges(tmp_path):
     ("option", "words"),
     [
         (["--frames", "0"], "frames: expected a positive"),
-        (["--size", "4", "60"], "at least 8 x 8"),
+        (["--size", "15", "60"], "size: expected at least 16 x 16 .* found 15 x 60"),
+        (["--frames", "3"], "frames: expected at least 4, as a reconstruction needs, found 3"),
         (["--gain", "0"], "gain: expected a positive"),
         (["--photons", "inf"], "photons: expected a positive"),
         (["--fwhm_px", "nan"], "fwhm_px: expected a positive"),
@@ -78,3 +79,25 @@ def test_impossible_settings(tmp_path, option, words):
     with pytest.raises(InputError, match=words):
         main(["--save_path", str(tmp_path), *SMALL, *option])
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (["--photons", "1e9"], "are at the limit of the camera, and a reconstruction refuses it"),
+        (["--fluorophores_per_px", "1e-6"], "no fluorophore lies in the field"),
+    ],
+)
+def test_movies_that_no_reconstruction_can_use_are_noted(tmp_path, capsys, option, words):
+    main(["--save_path", str(tmp_path), *SMALL, *option])
+    said = capsys.readouterr().out
+    assert f"note: movie_1: {words}" in said or f"% of its values {words}" in said
+    assert (tmp_path / "movie_1" / "movie.tif").is_file()
+
+
+def test_good_movies_pass_without_a_note_and_are_counted(tmp_path, capsys):
+    for count, noun in (("1", "1 movie of"), ("2", "2 movies of")):
+        main(["--save_path", str(tmp_path / count), *SMALL, "--movies", count])
+        said = capsys.readouterr().out
+        assert noun in said
+        assert "note" not in said

@@ -7,6 +7,7 @@ import torch
 
 from bayesdl_sim.dlbi.moments.calibration import calibrate
 from bayesdl_sim.dlbi.moments.deconvolution import density_of
+from bayesdl_sim.dlbi.moments.plausibility import contradictions, gain_is_measured
 from bayesdl_sim.utils.errors import InputError
 
 FWHM_PX, GAIN, OFFSET, READ_NOISE_E = 2.6, 2.0, 100.0, 1.5  # of the cell in conftest.py
@@ -91,3 +92,19 @@ def test_advice_names_only_what_was_estimated(cell, given, words, monkeypatch):
     monkeypatch.setattr(deconvolution, "richardson_lucy", diverging)
     with pytest.raises(InputError, match=words):
         density_of(cell[1], calibration, iterations=30)
+
+
+@pytest.mark.parametrize(("fwhm_px", "measured"), [(1.8, False), (2.2, True), (4.0, True)])
+def test_a_right_gain_is_not_contradicted_where_narrow_spots_hide_the_noise(
+    cell, fwhm_px, measured
+):
+    """Narrow spots pass the filter that should leave the noise of the camera alone."""
+    given = calibrate(cell[1], gain=GAIN)
+    found = {"fwhm_px": fwhm_px, "gain": 3 * GAIN, "shift": OFFSET}
+    assert gain_is_measured(fwhm_px) == measured
+    assert len(contradictions(cell[1], given, found)) == measured
+
+
+def test_a_width_at_the_limit_of_the_fit_is_none():
+    assert not gain_is_measured(7.06)
+    assert gain_is_measured(6.0)

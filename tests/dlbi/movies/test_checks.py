@@ -131,3 +131,20 @@ def test_values_cut_off_in_a_part_of_the_field_are_mentioned():
     movie[:, :10] = 0
     (warning,) = checked(movie)
     assert warning.startswith("50 % of the pixels hold the same value")
+
+
+@pytest.mark.parametrize("factor", [1e12, 1e20, 1e30])
+def test_counts_whose_squares_overflow_are_refused_by_their_size(factor):
+    with pytest.raises(InputError, match=r"expected counts of at most about 1e\+07, found .*e\+"):
+        checked(noisy() * factor)
+
+
+@pytest.mark.parametrize("factor", [1e-10, 1e-30])
+def test_tiny_values_are_no_equal_frames(factor):
+    with pytest.raises(InputError, match="found a mean image of at most .*: multiply"):
+        checked(noisy() * factor)
+
+
+@pytest.mark.parametrize("factor", [1e-5, 1e-3, 1.0, 1e3, 1e5])
+def test_other_units_are_accepted(factor):
+    assert checked(noisy() * factor) == []

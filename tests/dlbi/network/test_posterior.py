@@ -4,18 +4,17 @@ import hashlib
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from bayesdl_sim.dlbi.network import posterior as posterior_module
 from bayesdl_sim.dlbi.network.features import turned
-from bayesdl_sim.dlbi.network.posterior import calibrated, load_posterior, read_knots
-from bayesdl_sim.dlbi.network.reliability import fit_map, write_calibration
+from bayesdl_sim.dlbi.network.posterior import load_posterior
+from bayesdl_sim.dlbi.network.reliability import write_calibration
 from bayesdl_sim.dlbi.scoring.scores import calibration_error
 from bayesdl_sim.utils.checkpoints import load_checkpoint, save_checkpoint
 from bayesdl_sim.utils.errors import InputError
-from bayesdl_sim.utils.files import read_json, write_json
+from bayesdl_sim.utils.files import write_json
 from bayesdl_sim.utils.pieces.poses import turn, turn_back
 
 
@@ -70,32 +69,18 @@ def test_all_orientations_are_different():
     assert len(forms) == 8
 
 
-def test_a_map_that_is_monotone_and_calibrates():
-    rng = np.random.default_rng(0)
-    true = rng.random(40_000) ** 3
-    stated = np.sqrt(true)  # too sure of itself
-    occupied = rng.random(40_000) < true
-    knots = fit_map(stated, occupied)
-    assert np.all(np.diff(knots[0]) > 0)
-    assert np.all(np.diff(knots[1]) >= 0)
-    other = rng.random(40_000) ** 3
-    fresh = rng.random(40_000) < other
-    before, _ = calibration_error(np.sqrt(other), fresh)
-    after, _ = calibration_error(calibrated(np.sqrt(other), knots), fresh)
-    assert before > 0.15
-    assert after < 0.02
-
-
 def test_calibration_is_stored_beside_the_members(folder, scenes, samples):
-    knots = write_calibration(folder, scenes[0])
+    fitted = write_calibration(folder, scenes[0])
     posterior = load_posterior(folder)
-    np.testing.assert_allclose(posterior.knots, knots)
+    assert posterior.calibration == fitted
     occupied = torch.cat([sample.fluorophores for sample in samples]).numpy() > 0
     stated = [posterior.predict(sample.features).probability for sample in samples]
     error, _ = calibration_error(torch.stack(stated).numpy(), occupied)
     assert error < 0.03
-    plain = posterior.predict(samples[0].features, calibrate=False).probability
-    assert not torch.equal(plain, stated[0])
+    plain = load_posterior(folder, calibration=False).predict(samples[0].features)
+    assert torch.equal(plain.probability, plain.stated)
+    assert torch.equal(plain.stated, posterior.predict(samples[0].features).stated)
+    assert not torch.equal(plain.probability, stated[0])
 
 
 def test_a_map_serves_the_members_it_was_fitted_for(folder, scenes, tmp_path):
@@ -103,26 +88,23 @@ def test_a_map_serves_the_members_it_was_fitted_for(folder, scenes, tmp_path):
     copied = Path(shutil.copytree(folder, tmp_path / "members"))
     assert load_posterior(copied).note == ""
     fewer = load_posterior(copied, limit=1)
-    assert fewer.knots is None
+    assert fewer.calibration is None
     assert fewer.note == (
         f"the probability is not calibrated: {copied / 'calibration.json'} was fitted for 2 "
         "members together, 1 predict"
     )
     (copied / "member_01.pth").write_bytes((copied / "member_02.pth").read_bytes())
     other = load_posterior(copied)
-    assert other.knots is None
+    assert other.calibration is None
     assert other.note.endswith("was fitted for other members")
 
 
-def test_a_map_without_hashes_is_compared_by_the_names_of_its_members(folder, scenes, tmp_path):
-    write_calibration(folder, scenes[0])
+def test_an_older_map_beside_the_members_is_refused(folder, tmp_path):
     copied = Path(shutil.copytree(folder, tmp_path / "members"))
-    stored = read_json(copied / "calibration.json")
-    del stored["hashes"]
-    write_json(copied / "calibration.json", stored)
-    assert load_posterior(copied).knots is not None
-    write_json(copied / "calibration.json", {**stored, "members": ["a.pth", "b.pth"]})
-    assert load_posterior(copied).note.endswith("was fitted for other members")
+    write_json(copied / "calibration.json", {"stated": [0.0, 1.0], "calibrated": [0.0, 0.5]})
+    with pytest.raises(InputError, match="of version 2, found None None; make it again"):
+        load_posterior(copied)
+    assert load_posterior(copied, calibration=False).calibration is None
 
 
 def test_more_members_than_there_are(folder):
@@ -164,22 +146,6 @@ def test_a_damaged_member_is_refused_before_it_takes_memory(untrained, tmp_path,
     with pytest.raises(InputError, match=words) as caught:
         load_posterior(tmp_path)
     assert str(path) in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "stored",
-    [
-        {"stated": [0.0, 1.0]},
-        {"stated": [0.0, 1.0], "calibrated": [0.0]},
-        {"stated": [1.0, 0.0], "calibrated": [0.0, 1.0]},
-        {"stated": [0.0, 1.0], "calibrated": [0.0, 1.5]},
-        {"stated": "ab", "calibrated": [0.0, 1.0]},
-    ],
-)
-def test_a_map_that_is_none_is_refused(tmp_path, stored):
-    write_json(tmp_path / "calibration.json", stored)
-    with pytest.raises(InputError, match="not a valid calibration file"):
-        read_knots(tmp_path / "calibration.json")
 
 
 def test_the_hash_is_that_of_the_loaded_bytes(untrained, monkeypatch):

@@ -74,3 +74,14 @@ def test_calibration_error_of_an_overconfident_map():
     occupied = rng.random(50_000) < 0.5
     error, _ = calibration_error(np.full(50_000, 0.9), occupied)
     assert error == pytest.approx(0.4, abs=0.01)
+
+
+def test_empty_pixels_do_not_hide_the_error_of_the_others():
+    rng = np.random.default_rng(0)
+    probability = np.append(np.zeros(100_000), np.full(2000, 0.5))
+    occupied = np.append(np.zeros(100_000, bool), rng.random(2000) < 0.2)
+    assert calibration_error(probability, occupied)[0] < 0.01
+    error, diagram = calibration_error(probability, occupied, above=0.1)
+    assert error == pytest.approx(0.3, abs=0.03)
+    assert diagram[:, 2].sum() == 2000
+    assert np.isnan(calibration_error(np.zeros(5), np.zeros(5), above=0.1)[0])

@@ -10,7 +10,7 @@ from bayesdl_sim.dlbi.movies.drift import measure_drift, shifted
 from bayesdl_sim.dlbi.movies.reading import Movie, open_movie
 from bayesdl_sim.dlbi.movies.survey import survey
 from bayesdl_sim.dlbi.stages import pipeline
-from bayesdl_sim.dlbi.stages.pipeline import confirmed, run_stages
+from bayesdl_sim.dlbi.stages.pipeline import confirmed, run_stages, untrained_width
 from bayesdl_sim.dlbi.stages.preparing import facts_of, prepare
 from bayesdl_sim.dlbi.stages.records import Settings
 from bayesdl_sim.utils.errors import InputError
@@ -135,3 +135,18 @@ def test_the_uncertainty_of_the_bayesian_stage_is_one_thing(movie, untrained, mo
     np.testing.assert_array_equal(bayes.structure, kept)
     assert bayes.draws(2, np.random.default_rng(0)).shape == (2, 160, 192)
     assert network.draws is None
+
+
+@pytest.mark.parametrize("width", [2.1, 2.2, 3.0, 4.0, 4.2])
+def test_widths_of_the_training_pass_without_a_note(width):
+    assert untrained_width(width) == ""
+
+
+@pytest.mark.parametrize("width", [1.8, 7.0])
+def test_other_widths_are_noted_where_the_network_is_used(movie, untrained, width):
+    settings = Settings(stage="network", members=untrained, fwhm_px=width)
+    notes = run_stages(movie, settings)[0].warnings
+    assert untrained_width(width) in notes
+    assert f"spots {width:.2f} px wide are unlike those" in untrained_width(width)
+    moments = run_stages(movie, replace(settings, stage="moments"))[0].warnings
+    assert untrained_width(width) not in moments
