@@ -24,7 +24,7 @@ FEWEST_COMPARED = 10  # frames; of fewer nobody can say what is usual
 # dark limits, or 0.8 of both bright ones (few fluorophores in a small field: emissions of some of
 # them make a bright frame, but nothing makes a dark one). A black frame of a movie with usual
 # blinking has a change of -1 and 10 to 300 deviations.
-DARK, DARK_SIGMAS = -0.5, 5.0
+DARKENED, DARK_SIGMAS = -0.5, 5.0
 BRIGHT, BRIGHT_SIGMAS = 1.0, 16.0
 # Median difference between a frame and its neighbours, as a share of the light. It was at most 0.32
 # in the same movies, and above 1 in most of them when every second frame was black.
@@ -98,7 +98,7 @@ def odd_light(
             f"{100 * jump:.0f} % (median), as where every second frame is dark or has another "
             "excitation: save the frames of one illumination as a movie of their own"
         )
-    dark = np.minimum(change / DARK, -change / (DARK_SIGMAS * sigma))
+    dark = np.minimum(change / DARKENED, -change / (DARK_SIGMAS * sigma))
     bright = np.minimum(change / BRIGHT, change / (BRIGHT_SIGMAS * sigma))
     return _beyond_limit(dark), _beyond_limit(bright)
 
