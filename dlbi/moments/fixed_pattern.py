@@ -5,20 +5,25 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import convolve1d
 from scipy.optimize import nnls
 from torch import Tensor
 
+from bayesdl_sim.dlbi.moments.spot_width import WIDTH_SPREAD, aliased_power, widths
 from bayesdl_sim.dlbi.moments.statistics import Moments
 
 __all__ = ["FixedPattern", "fixed_pattern"]
 
-FOURTH = 70.0**2  # squared norm of the outer product of (1, -4, 6, -4, 1) with itself
-BINS = 6  # of equal numbers of pixels, by their mean
+BEYOND, BELOW = 0.42, (0.25, 0.35)  # cycles per pixel: next to no spot, and the tail of one
+TAPS = 31  # of the filters, along each axis
+BINS = 4  # of equal numbers of pixels, by their mean
 MEDIAN = 0.4549  # of the square of a standard normal number
-CORRELATED = 7.0  # neighbours under the checkerboard filter: so many are worth one
 MEDIAN_ERROR = 2.33  # relative standard error of the median of n such squares, times sqrt(n)
-CERTAIN = 5.0  # standard errors by which the pattern has to exceed the noise
-NARROWEST = 0.85  # sigma in pixels of spots that the filter does not pass: a width of 2.0
+CORRELATED = (0.5 / (0.5 - BEYOND)) ** 2  # filtered pixels that are worth one
+CERTAIN = 4.0  # standard errors by which the pattern has to exceed the noise
+LEAK = 3.0  # the tail of the spots may be so much stronger than their width says
+NARROWEST = 0.85  # sigma in pixels: a width of 2.0
 SMALLEST = 24  # pixels of a side
 
 
@@ -48,8 +53,9 @@ class FixedPattern(NamedTuple):
 def fixed_pattern(moments: Moments, mean: Tensor, gain: float, sigma: float) -> FixedPattern | None:
     """The fixed pattern, from the highest frequencies of the mean image.
 
-    A filter that passes next to no spot leaves the noise over T of the mean of T frames. What
-    exceeds it is `o^2 + (g (mean - low))^2`, with the spread o of the offsets and g of the gains.
+    A filter along both axes that passes next to no spot leaves the noise over T of the mean of T
+    frames. What exceeds it is `o^2 + (g (mean - low))^2`, with the spread o of the offsets and g of
+    the gains. The little of the structure that passes is bounded by its power at lower frequencies.
     Medians keep single bright points out.
 
     Args:
@@ -58,19 +64,22 @@ def fixed_pattern(moments: Moments, mean: Tensor, gain: float, sigma: float) -> 
         sigma: standard deviation of the spots in camera pixels.
 
     Returns:
-        None where the noise explains the mean image, or the spots are so narrow that they pass.
+        None where noise and structure explain the mean image, or the spots are very narrow.
 
     Source: the photon transfer curve, Janesick, "Photon Transfer", SPIE Press 2007.
     """
     if sigma < NARROWEST or min(mean.shape) < SMALLEST:
         return None
     image = mean.double().numpy()
-    power = np.diff(np.diff(image, 4, axis=0), 4, axis=1).ravel() ** 2 / FOURTH
-    noise = moments.noise.double().numpy()[1:-1, 1:-1].ravel() / gain**2 / moments.frames
-    level = image[2:-2, 2:-2].ravel() - image.min()
+    fine, coarse = (_filter(band) for band in (BEYOND, BELOW))
+    inner = np.s_[1:-1, 1:-1]
+    power, tail = (_power(image, taps)[inner].ravel() for taps in (fine, coarse))
+    noise = moments.noise.double().numpy().ravel() / gain**2 / moments.frames
+    leak = LEAK * (_passed(fine, sigma) / _passed(coarse, sigma)) ** 2
+    level = image[inner].ravel() - image.min()
     groups = np.array_split(np.argsort(level, kind="stable"), BINS)
     measured = np.array([np.median(power[group]) / MEDIAN for group in groups])
-    expected = np.array([noise[group].mean() for group in groups])
+    expected = np.array([noise[group].mean() + leak * tail[group].mean() for group in groups])
     error = MEDIAN_ERROR * np.sqrt(CORRELATED / len(groups[0]))  # relative, of each group
     if not np.mean(measured / expected - 1) > CERTAIN * error / np.sqrt(BINS):
         return None
@@ -79,3 +88,25 @@ def fixed_pattern(moments: Moments, mean: Tensor, gain: float, sigma: float) -> 
     (offset, slope), _ = nnls(design, (measured - expected) / measured)
     variance = offset + slope * (mean - mean.min()).square()
     return FixedPattern(variance, float(np.sqrt(offset)), float(np.sqrt(slope)))
+
+
+def _filter(band: float | tuple[float, float]) -> NDArray[np.float64]:
+    """Taps of a filter that passes what is above a frequency, or within a band; white noise 1."""
+    from scipy.signal import firwin  # slow to load
+
+    taps = firwin(TAPS, band, pass_zero=False, fs=1.0)
+    return taps / np.sqrt(np.sum(taps**2))
+
+
+def _power(image: NDArray[np.float64], taps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Square of the image (H, W) after the filter along both axes, mirrored at its borders."""
+    return convolve1d(convolve1d(image, taps, 0, mode="mirror"), taps, 1, mode="mirror") ** 2
+
+
+def _passed(taps: NDArray[np.float64], sigma: float) -> float:
+    """Power of a spot that the filter passes along one axis, relative to white noise."""
+    frequency = (np.arange(512) + 0.5) / 1024
+    wave = np.exp(-2j * np.pi * np.outer(frequency, np.arange(TAPS)))
+    response = np.abs(wave @ taps) ** 2
+    power = sum(weight * aliased_power(frequency, w) for w, weight in widths(sigma, WIDTH_SPREAD))
+    return float(np.mean(response * power))
