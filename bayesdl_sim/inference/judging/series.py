@@ -33,10 +33,8 @@ SAME_WAVE = 0.02  # cycles per raw pixel; estimates of one stand differ by a ten
 MOVED_PX = 1.0  # whole pixels, as it is rounded; the full checks then measure
 EMPTY = 0.05  # of the contrast of a usual time point; bleaching seldom takes so much
 USUAL = 0.75  # quantile over the time points: up to three quarters of them may be dark
-OUTLIER, AROUND = (
-    3.0,
-    2,
-)  # times the contrast of so many time points before and after; a lamp varies
+OUTLIER = 3.0  # times the median contrast of the time points around it; a lamp varies
+AROUND = 2  # time points before and after
 REFUSED_SHARE = 0.5  # of the time points, from which on faults of single ones refuse the series
 MOST_NAMED = 8  # time points in one reason; the verdict lists all of them
 BLANK = "the frames are dark or nearly empty: nothing can be reconstructed there"
