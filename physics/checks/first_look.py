@@ -95,7 +95,8 @@ def _moved(frames: Tensor) -> float:
     sums = frames.reshape(ORIENTATIONS, PHASES, *shape).sum(dim=1)
     window = taper(tuple(shape), frames.device).to(frames)
     spectra = torch.fft.rfft2((sums - sums.mean(dim=(1, 2), keepdim=True)) * window)
-    pairs = spectra[[0, 1, 0]] * spectra[[1, 2, 2]].conj()
+    first, second, third = spectra
+    pairs = torch.stack([first * second.conj(), second * third.conj(), first * third.conj()])
     peaks = torch.fft.irfft2(pairs, s=shape).flatten(1).argmax(dim=1).tolist()
     shifts = [
         [(place + side // 2) % side - side // 2 for place, side in zip(at, shape, strict=True)]

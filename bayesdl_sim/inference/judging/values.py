@@ -1,0 +1,103 @@
+"""Reasons to warn of what the values of the frames are: cut off, processed, or no raw counts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from bayesdl_sim.physics.checks.stored_values import SATURATED
+
+__all__ = ["is_filtered", "value_reasons"]
+
+OFFSET_TOLERANCE = 0.1  # of the light; a lamp that varies by 5 % over haze makes up to 0.1
+CLIPPED_TOLERANCE = 0.02  # of the values
+# Of a noise variance that grows as light^n: by how much n may fall short of 1 and exceed it, and by
+# how many standard errors. The light of thin, dim lines is underestimated, so that their noise
+# seems to grow faster than it does.
+EXPONENT_SHORT, SHORT_ERRORS = 0.1, 4.0
+EXPONENT_EXCESS = ((0.07, 5.0), (0.3, 4.0))  # any of them
+VISIBLE_SNR, CLEAR_SNR = 2.0, 4.0  # of the lit pixels of a frame, for the one and the other
+TIED = 2.0  # times as many equal neighbours as noise allows; up to 1.7 in good stacks of 8 bits
+TIED_TO_MEDIAN = 1.2  # times; up to 1.08 in good stacks
+LEVELLED = 0.7  # of the parts of a frame have its smallest value; up to 0.15 in good stacks
+MOST_ROUNDING = 0.8  # of the noise at the highest frequencies; up to 0.6 in good stacks of 8 bits
+LINE_NOISE = 3.0  # standard errors; up to 2 in good stacks
+WHITE, COLOUR_ERRORS = (0.9, 1.15), 4.0  # power of the noise in the corners over that beside them
+
+
+def value_reasons(checks: Mapping[str, Any]) -> list[str]:
+    """Pixels without data, a clipped background, and values that are not raw counts.
+
+    Args:
+        checks: `physics.checks.raw_checks.RawChecks.by_name`.
+    """
+    reasons = []
+    if checks["missing"]:
+        reasons.append(checks["missing"])
+    if checks["offset_share"] > OFFSET_TOLERANCE:
+        reason = f"the background differs between the frames by {checks['offset_share']:.0%} of the"
+        reasons.append(f"{reason} light: it was brought to one level")
+    share = checks["clipped_share"]
+    if share > CLIPPED_TOLERANCE:
+        reason = f"{share:.0%} of the values are clipped at the lowest one"
+        advice = "do not subtract the background, and leave the camera's offset in"
+        reasons.append(f"{reason}, where the uncertainties do not hold: {advice}")
+    if checks["stretched"]:
+        reason = "all frames have the same smallest and largest value: each was stretched by itself"
+        reasons.append(f"{reason} (automatic contrast?), and brightness is lost")
+    for kind, scatter in zip(("rows", "columns"), checks["line_noise"], strict=True):
+        if scatter > LINE_NOISE:
+            reason = f"the {kind} of the camera have offsets of their own ({scatter:.0f} times the"
+            reasons.append(f"{reason} noise of their means): stripes may remain")
+    processed = _processed(checks)
+    if processed:
+        reasons.append(processed)
+    elif share <= CLIPPED_TOLERANCE and checks["saturated_share"] <= SATURATED:
+        reasons += _stored_with_gamma(checks)
+    return reasons
+
+
+def _processed(checks: Mapping[str, Any]) -> str:
+    """What a program has done to the frames, by its surest trace in their noise; empty: none."""
+    if checks["noise_rounding"] > MOST_ROUNDING:
+        reason = "the frames hold no fine noise but that of rounding"
+        return f"{reason}: were they smoothed, denoised, or stored in few grey levels?"
+    if checks["ties"] > TIED:
+        reason = "neighbouring pixels have the same value more often than noise allows"
+        return f"{reason}: a median filter (despeckle)?"
+    if is_filtered(checks):
+        reason = "the noise of neighbouring pixels is not independent"
+        return f"{reason}: were the frames filtered, denoised or interpolated?"
+    if checks["median_ties"] > TIED_TO_MEDIAN:
+        reason = "pixels have the median of their neighbours more often than noise allows"
+        return f"{reason}: were outliers removed?"
+    if checks["coarse_noise"] + COLOUR_ERRORS * checks["coarse_noise_error"] < WHITE[0]:
+        reason = "coarse noise is weaker than fine noise"
+        return f"{reason}: were the frames sharpened (unsharp mask)?"
+    if checks["common_minimum"] > LEVELLED:
+        reason = "the smallest value is the same everywhere in a frame"
+        return f"{reason}: was a local background subtracted (top hat, rolling ball)?"
+    return ""
+
+
+def is_filtered(checks: Mapping[str, Any]) -> bool:
+    """Whether the noise is certainly not white, as that of single pixels is."""
+    colour, margin = checks["noise_colour"], COLOUR_ERRORS * checks["noise_colour_error"]
+    return colour + margin < WHITE[0] or colour - margin > WHITE[1]
+
+
+def _stored_with_gamma(checks: Mapping[str, Any]) -> list[str]:
+    """A warning where the noise does not grow in proportion to the light."""
+    excess, error, snr = checks["noise_exponent"] - 1, checks["noise_exponent_error"], checks["snr"]
+    slower = -excess > max(SHORT_ERRORS * error, EXPONENT_SHORT) and snr > VISIBLE_SNR
+    faster = any(excess > max(errors * error, least) for least, errors in EXPONENT_EXCESS)
+    if not (slower or (faster and snr > CLEAR_SNR)):
+        return []
+    reason = "the noise does not grow with the light as a camera's does"
+    gamma = checks["stored_gamma"]
+    if math.isfinite(gamma):
+        reason = f"the frames look stored with a gamma of about {gamma:g}: {reason}"
+    else:
+        reason = f"{reason}: were the frames filtered, or stored with a gamma?"
+    return [reason]
