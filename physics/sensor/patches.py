@@ -113,6 +113,8 @@ def _steep_patches(frame: NDArray, at_level: Mask, flat: Mask, at_end: bool, noi
     labels, count = ndimage.label(near, SQUARE)
     sizes = np.bincount(labels[at_level & flat], minlength=count + 1)
     sizes[0] = 0
+    if sizes.max() < SMALLEST:
+        return found
     boxes = ndimage.find_objects(labels)
     for label in np.argsort(-sizes)[:MOST_PATCHES]:
         if sizes[label] < SMALLEST:
