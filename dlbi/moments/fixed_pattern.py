@@ -10,7 +10,7 @@ from scipy.ndimage import convolve1d
 from scipy.optimize import nnls
 from torch import Tensor
 
-from bayesdl_sim.dlbi.moments.spot_width import WIDTH_SPREAD, aliased_power, widths
+from bayesdl_sim.dlbi.moments.spot_width import passed
 from bayesdl_sim.dlbi.moments.statistics import Moments
 
 __all__ = ["FixedPattern", "fixed_pattern"]
@@ -75,7 +75,7 @@ def fixed_pattern(moments: Moments, mean: Tensor, gain: float, sigma: float) -> 
     inner = np.s_[1:-1, 1:-1]
     power, tail = (_power(image, taps)[inner].ravel() for taps in (fine, coarse))
     noise = moments.noise.double().numpy().ravel() / gain**2 / moments.frames
-    leak = LEAK * (_passed(fine, sigma) / _passed(coarse, sigma)) ** 2
+    leak = LEAK * (passed(fine, sigma) / passed(coarse, sigma)) ** 2
     level = image[inner].ravel() - image.min()
     groups = np.array_split(np.argsort(level, kind="stable"), BINS)
     measured = np.array([np.median(power[group]) / MEDIAN for group in groups])
@@ -101,12 +101,3 @@ def _filter(band: float | tuple[float, float]) -> NDArray[np.float64]:
 def _power(image: NDArray[np.float64], taps: NDArray[np.float64]) -> NDArray[np.float64]:
     """Square of the image (H, W) after the filter along both axes, mirrored at its borders."""
     return convolve1d(convolve1d(image, taps, 0, mode="mirror"), taps, 1, mode="mirror") ** 2
-
-
-def _passed(taps: NDArray[np.float64], sigma: float) -> float:
-    """Power of a spot that the filter passes along one axis, relative to white noise."""
-    frequency = (np.arange(512) + 0.5) / 1024
-    wave = np.exp(-2j * np.pi * np.outer(frequency, np.arange(TAPS)))
-    response = np.abs(wave @ taps) ** 2
-    power = sum(weight * aliased_power(frequency, w) for w, weight in widths(sigma, WIDTH_SPREAD))
-    return float(np.mean(response * power))

@@ -8,7 +8,7 @@ from scipy.ndimage import binary_dilation
 from scipy.optimize import nnls
 from torch import Tensor, maximum
 
-from bayesdl_sim.dlbi.moments.spot_width import WIDTH_SPREAD, aliased_power, widths
+from bayesdl_sim.dlbi.moments.spot_width import passed
 from bayesdl_sim.dlbi.moments.statistics import Moments
 
 __all__ = ["darkest", "living_pixels", "noise_line"]
@@ -18,6 +18,7 @@ LEAST_NOISE, LEAST_VARIANCE = 0.2, 1e-3
 # Standard errors below the darkest hundredth of the pixels. A sample with an uneven background had
 # 8 of them, a pixel without light has 70 and more.
 MUCH_DARKER = 12.0
+CHECKER_TAPS = np.array([1.0, -2.0, 1.0]) / np.sqrt(6.0)  # along each axis
 LEAST_USABLE = 0.2  # of the field
 
 
@@ -56,7 +57,7 @@ def noise_line(moments: Moments, sigma: float, offset: float | None = None) -> t
     use = _usable(moments)[1:-1, 1:-1]
     mean = moments.mean[1:-1, 1:-1].double().numpy()[use]
     blinking = (moments.variance - moments.lag)[1:-1, 1:-1].double().numpy()[use]
-    leak = _checker_leak(sigma) ** 2
+    leak = passed(CHECKER_TAPS, sigma) ** 2
     noise = moments.noise.double().numpy()[use]
     noise = (noise - leak * blinking) / (1 - leak)
     low = mean.min() if offset is None else offset
@@ -81,13 +82,3 @@ def _usable(moments: Moments) -> NDArray[np.bool_]:
     faulty |= variance <= LEAST_VARIANCE * np.median(variance)
     usable = ~binary_dilation(faulty, np.ones((3, 3)))
     return usable if usable[1:-1, 1:-1].mean() > LEAST_USABLE else np.ones_like(usable)
-
-
-def _checker_leak(sigma: float) -> float:
-    """Power of a spot behind the filter (1, -2, 1) over that before it, white noise set to 1."""
-    frequency = (np.arange(512) + 0.5) / 1024
-    passed = (2 - 2 * np.cos(2 * np.pi * frequency)) ** 2 / 6
-    power = sum(
-        weight * aliased_power(frequency, width) for width, weight in widths(sigma, WIDTH_SPREAD)
-    )
-    return float((passed * power).sum() / power.sum())

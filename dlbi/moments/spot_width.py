@@ -14,7 +14,7 @@ from bayesdl_sim.dlbi.moments.statistics import Moments
 from bayesdl_sim.dlbi.simulation.spots import AIRY_FWHM, FWHM_PER_SIGMA
 from bayesdl_sim.physics.optics import circular_autocorrelation
 
-__all__ = ["SIGMA_RANGE", "WIDTH_SPREAD", "Spots", "aliased_power", "spot_width", "widths"]
+__all__ = ["SIGMA_RANGE", "Spots", "passed", "spot_width"]
 
 SIGMA_RANGE = (0.6, 3.0)  # camera pixels
 # Relative standard deviation of the width from emission to emission: usual, how well that is known,
@@ -140,6 +140,19 @@ def aliased_power(frequency: NDArray, sigma: float) -> NDArray:
     shifted = frequency[:, None] + np.arange(-2, 3)[None]
     power = np.exp(-4 * (np.pi * sigma * shifted) ** 2)
     return (power * np.sinc(shifted) ** 2).sum(axis=1)
+
+
+def passed(taps: NDArray, sigma: float) -> float:
+    """Power of a spot behind a filter along one axis over that before it.
+
+    Args:
+        taps: of the filter, which leaves white noise at its power (their squares add up to 1).
+        sigma: standard deviation of the spot in camera pixels.
+    """
+    frequency = (np.arange(512) + 0.5) / 1024
+    response = np.abs(np.exp(-2j * np.pi * np.outer(frequency, np.arange(len(taps)))) @ taps) ** 2
+    power = sum(weight * aliased_power(frequency, w) for w, weight in widths(sigma, WIDTH_SPREAD))
+    return float((response * power).sum() / power.sum())
 
 
 def _airy_power(rows: NDArray, columns: NDArray, fwhm: float) -> NDArray:

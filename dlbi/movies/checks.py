@@ -93,9 +93,9 @@ def _require_usual_counts(moments: Moments, seen: Survey, name: str) -> None:
         )
 
 
-def _named(stuck: Tensor, singular: str, plural: str) -> str:
+def _named(pixels: Tensor, singular: str, plural: str) -> str:
     """Subject and verb of a sentence on the faulty pixels; rows and columns count from 1."""
-    places = (stuck.nonzero() + 1).tolist()
+    places = (pixels.nonzero() + 1).tolist()
     named = "; ".join(f"row {row}, column {column}" for row, column in places[:MOST_NAMED])
     more = " and more" if len(places) > MOST_NAMED else ""
     if len(places) == 1:

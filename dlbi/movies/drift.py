@@ -206,16 +206,16 @@ def shifted(frames: Tensor, displacement: NDArray[np.float64]) -> Tensor:
     return moved[:, :height, :width]
 
 
-def corrected(movie: Movie, drift: Drift, stuck: Tensor | None = None) -> Iterator[Tensor]:
+def corrected(movie: Movie, drift: Drift, faulty: Tensor | None = None) -> Iterator[Tensor]:
     """Pieces of the movie, corrected for faulty pixels and for drift where there is some.
 
     Args:
-        stuck: (H, W) mask of faulty pixels, which are filled from their neighbours.
+        faulty: (H, W) mask of faulty pixels, which are filled from their neighbours.
     """
     start = 0
     for piece in movie.pieces():
-        if stuck is not None:
-            piece = filled(piece, stuck)
+        if faulty is not None:
+            piece = filled(piece, faulty)
         if drift.corrected:
             places = [drift.at(start + n, movie.frames) for n in range(len(piece))]
             piece = shifted(piece, np.array(places))
@@ -223,10 +223,10 @@ def corrected(movie: Movie, drift: Drift, stuck: Tensor | None = None) -> Iterat
         start += len(piece)
 
 
-def first_frames(movie: Movie, drift: Drift, stuck: Tensor | None, most: int) -> Tensor:
+def first_frames(movie: Movie, drift: Drift, faulty: Tensor | None, most: int) -> Tensor:
     """The first frames of the movie, at most `most`, corrected in the same way: (n, H, W)."""
     pieces, count = [], 0
-    for piece in corrected(movie, drift, stuck):
+    for piece in corrected(movie, drift, faulty):
         pieces.append(piece[: most - count])
         count += len(pieces[-1])
         if count == most:

@@ -49,11 +49,6 @@ class Survey:
     floor: float
     repeated: Tensor
 
-    @property
-    def stuck(self) -> Tensor:
-        """(H, W) mask of all faulty pixels, which are filled from their neighbours."""
-        return self.faulty.either
-
 
 def survey(movie: Movie) -> Survey:
     """Reads a movie once, piece by piece."""
@@ -84,10 +79,10 @@ def survey(movie: Movie) -> Survey:
     mean = sums.sum(dim=0) / movie.frames
     variance = squares / movie.frames - (mean - first).square()
     faulty = faulty_pixels(constant, highest, mean, variance)
-    stuck = faulty.either
-    brightest = highest[~stuck].max()
-    limited = at_highest[~stuck & (highest == brightest)].sum()
-    share = float(limited) / (movie.frames * int((~stuck).sum()))
+    used = ~faulty.either
+    brightest = highest[used].max()
+    limited = at_highest[used & (highest == brightest)].sum()
+    share = float(limited) / (movie.frames * int(used.sum()))
     means = (sums / counts[:, None, None]).float()
     darkest = max(1, round(DARKEST * means[0].numel()))
     return Survey(
@@ -96,7 +91,7 @@ def survey(movie: Movie) -> Survey:
         constant=float(constant.float().mean()),
         brightest=float(brightest),
         saturated=share,
-        piles_up=share > MOST_SATURATED and _piles_up(movie, ~stuck, float(brightest), mean),
+        piles_up=share > MOST_SATURATED and _piles_up(movie, used, float(brightest), mean),
         tiles=torch.cat(tiles),
         floor=min(float(mean.flatten().kthvalue(darkest).values) for mean in means),
         repeated=torch.cat(repeated),

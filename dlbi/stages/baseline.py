@@ -30,7 +30,7 @@ def three_b_result(prepared: Prepared, settings: Settings) -> StageResult:
         number, if spots were Poisson.
     """
     started = time.process_time()
-    frames = first_frames(prepared.movie, prepared.drift, prepared.stuck, FIRST_FRAMES)
+    frames = first_frames(prepared.movie, prepared.drift, prepared.faulty, FIRST_FRAMES)
     analysis = three_b(
         frames.numpy(),
         generator=torch.Generator().manual_seed(settings.seed),

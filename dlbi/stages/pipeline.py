@@ -158,7 +158,7 @@ def _bayes_result(
 ) -> StageResult:
     """The Bayesian stage on at most `FIRST_FRAMES` frames."""
     started = time.process_time()
-    frames = first_frames(prepared.movie, prepared.drift, prepared.stuck, FIRST_FRAMES)
+    frames = first_frames(prepared.movie, prepared.drift, prepared.faulty, FIRST_FRAMES)
     calibration = prepared.calibration
     refined = refine(
         calibration.electrons(frames).numpy(),

@@ -38,10 +38,10 @@ def prepare(movie: Movie, settings: Settings) -> Prepared:
     movie, notes = without_odd_frames(whole, seen)
     if movie is not whole:
         seen = survey(movie)
-    drift = measure_drift(filled(seen.means, seen.stuck), movie.name)
+    drift = measure_drift(filled(seen.means, seen.faulty.either), movie.name)
     sums, chosen, some_frames = MomentSums(movie.shape), chosen_frames(movie.frames), []
     start = 0
-    for piece in corrected(movie, drift, seen.stuck):
+    for piece in corrected(movie, drift, seen.faulty.either):
         sums.add(piece)
         inside = chosen[(chosen >= start) & (chosen < start + len(piece))]
         some_frames.append(piece[inside - start])
@@ -58,7 +58,7 @@ def prepare(movie: Movie, settings: Settings) -> Prepared:
         drift=drift,
         calibration=calibration,
         frames=torch.cat(some_frames),
-        stuck=seen.stuck,
+        faulty=seen.faulty.either,
         warnings=[
             *(*movie.notes, *notes, *warnings),
             *(*drift.warnings, *calibration.contradictions, *pattern),
@@ -69,8 +69,10 @@ def prepare(movie: Movie, settings: Settings) -> Prepared:
 def facts_of(prepared: Prepared) -> dict[str, Any]:
     """The estimated and the given quantities, for the record."""
     calibration, drift = prepared.calibration, prepared.drift
-    optics = asdict(replace(calibration, pattern=None))
-    del optics["contradictions"], optics["pattern"]  # they are among the warnings
+    optics, pattern = asdict(replace(calibration, pattern=None)), calibration.pattern
+    del optics["contradictions"]  # they are among the warnings
+    if pattern is not None:
+        optics["pattern"] = {"offset_e": pattern.offset_e, "gain": pattern.gain}
     optics |= {"fwhm_px": calibration.fwhm_px, "read_noise_e": calibration.read_noise_e}
     return {
         "frames": prepared.moments.frames,
@@ -82,6 +84,6 @@ def facts_of(prepared: Prepared) -> dict[str, Any]:
             "path_px": None if drift.path_px is None else drift.path_px.tolist(),
         },
         "left_out_frames": [number + 1 for number in prepared.movie.left_out],
-        "faulty_pixels": prepared.stuck.nonzero().tolist(),
+        "faulty_pixels": prepared.faulty.nonzero().tolist(),
         "warnings": prepared.warnings,
     }

@@ -59,7 +59,7 @@ class Prepared:
         drift: measured drift.
         calibration: calibration of camera and optics.
         frames: (n, H, W) counts of some frames, evenly spread.
-        stuck: (H, W) mask of faulty pixels, filled from their neighbours.
+        faulty: (H, W) mask of faulty pixels, filled from their neighbours.
         warnings: warnings on borderline values.
     """
 
@@ -68,7 +68,7 @@ class Prepared:
     drift: Drift
     calibration: Calibration
     frames: Tensor
-    stuck: Tensor
+    faulty: Tensor
     warnings: list[str]
 
 

@@ -148,8 +148,6 @@ def over_times(
     judged = {t: one for t, one in verdicts.items() if not _is_blank(faults.get(t, ()))}
     judged = judged or dict(verdicts)
     gravest = max(judged.values(), key=lambda one: SEVERITY.index(one.decision))
-    if times == 1:
-        return gravest
     shared = set.intersection(*(set(one.reasons) for one in judged.values()))
     places: dict[object, tuple[str, set[int]]] = {}
     for t in sorted(judged, key=lambda t: -SEVERITY.index(judged[t].decision)):

@@ -16,7 +16,7 @@ from bayesdl_sim.inference.judging.findings import (
     findings,
 )
 from bayesdl_sim.inference.judging.gate import SEVERITY, Gate, Verdict, judge, stack_scores
-from bayesdl_sim.inference.judging.series import look_at, odd_points, over_times
+from bayesdl_sim.inference.judging.series import PointLook, look_at, odd_points, over_times
 from bayesdl_sim.inference.large.parts import Part, parts_of
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
@@ -52,7 +52,7 @@ def judge_frames(prepared: PreparedStack) -> Verdict:
         t: worst([judge(findings_in(part)) for part in parts_of(prepared, t)])
         for t in judged_times(prepared)
     }
-    return verdict_on_series(prepared, verdicts, list(verdicts))
+    return verdict_on_series(verdicts, _looks(prepared, verdicts), len(prepared))
 
 
 def judge_result(
@@ -72,22 +72,30 @@ def judge_result(
             images = (result.sr[t][part.fine_square], epistemic)
             parts.append(judge_part(part, *images, gate, together or len(times)))
         verdicts[t] = worst(parts)
-    return verdict_on_series(prepared, verdicts, range(len(prepared)))
+    looked_at = range(len(prepared)) if verdicts else ()
+    return verdict_on_series(verdicts, _looks(prepared, looked_at), len(prepared))
 
 
 def verdict_on_series(
-    prepared: PreparedStack, verdicts: Mapping[int, Verdict], looked_at: Iterable[int]
+    verdicts: Mapping[int, Verdict], looks: Mapping[int, PointLook], times: int
 ) -> Verdict:
     """The verdict over time points that were judged in full, and others that were looked at.
 
     Args:
         verdicts: time point -> its verdict; none where the field is too small.
-        looked_at: time points that get the first look of `judging.series`.
+        looks: time point -> the first look at its frames; not needed of a single one.
+        times: number of time points.
     """
-    if not verdicts or len(prepared) == 1:
+    if not verdicts or times == 1:
         return worst(list(verdicts.values()))
-    looks = {t: prepared.once("look", t, partial(look_at, prepared, t)) for t in looked_at}
-    return over_times(verdicts, odd_points(looks), len(prepared))
+    return over_times(verdicts, odd_points(looks), times)
+
+
+def _looks(prepared: PreparedStack, points: Iterable[int]) -> dict[int, PointLook]:
+    """The first look at some time points of a series; none at a single stack."""
+    if len(prepared) == 1:
+        return {}
+    return {t: prepared.once("look", t, partial(look_at, prepared, t)) for t in points}
 
 
 def judge_part(

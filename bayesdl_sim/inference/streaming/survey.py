@@ -18,8 +18,8 @@ from bayesdl_sim.data.normalise import Normalisation
 from bayesdl_sim.data.stacks import RawStack
 from bayesdl_sim.inference.judging.findings import Finding
 from bayesdl_sim.inference.judging.gate import Verdict
-from bayesdl_sim.inference.judging.series import PointLook, look_at, odd_points, over_times
-from bayesdl_sim.inference.judging.verdict import judged_times, worst
+from bayesdl_sim.inference.judging.series import PointLook, look_at
+from bayesdl_sim.inference.judging.verdict import judged_times, verdict_on_series
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.physics.illumination import Illumination
 from bayesdl_sim.physics.optics import Optics
@@ -58,9 +58,7 @@ class Survey:
 
     def verdict(self, verdicts: Mapping[int, Verdict]) -> Verdict:
         """The verdict on the series, of those of time points that were judged in full."""
-        if len(self.prepared) == 1 or not verdicts:
-            return worst(list(verdicts.values()))
-        return over_times(verdicts, odd_points(self.looks), len(self.prepared))
+        return verdict_on_series(verdicts, self.looks, len(self.prepared))
 
     def one(self, t: int) -> PreparedStack:
         """The stack of one time point alone, with its measurements."""

@@ -85,5 +85,5 @@ def test_the_note_gives_both_numbers(cell):
     (note,) = [text for text in prepared.warnings if "pixels of the camera differ" in text]
     pattern = prepared.calibration.pattern
     assert f"{100 * pattern.gain:.2g} % in their gains" in note
-    assert "pattern" not in facts_of(prepared)["calibration"]
-    assert np.isfinite(pattern.offset_e)
+    stored = facts_of(prepared)["calibration"]["pattern"]
+    assert stored == {"offset_e": pattern.offset_e, "gain": pattern.gain}

@@ -22,7 +22,7 @@ def test_the_largest_value_and_its_share_whatever_the_pieces(counts, piece, monk
     seen = survey(Movie.of(counts))
     assert seen.brightest == 300
     assert seen.saturated == pytest.approx(4 / counts.numel())
-    assert not bool(seen.stuck.any())
+    assert not bool(seen.faulty.either.any())
     assert seen.constant == 0
 
 
@@ -30,20 +30,20 @@ def test_stuck_pixels_do_not_count(counts):
     counts[:, 3, 4] = 65535
     counts[:, 8, 9] = 0
     seen = survey(Movie.of(counts))
-    assert seen.stuck.nonzero().tolist() == [[3, 4], [8, 9]]
+    assert seen.faulty.either.nonzero().tolist() == [[3, 4], [8, 9]]
     assert seen.brightest == 199
-    others = counts[:, ~seen.stuck]
+    others = counts[:, ~seen.faulty.either]
     assert seen.saturated == pytest.approx(float((others == 199).float().mean()))
 
 
 def test_a_constant_part_of_the_field_is_not_repaired(counts):
     counts[:, :4] = 0
     seen = survey(Movie.of(counts))
-    assert not bool(seen.stuck.any())
+    assert not bool(seen.faulty.either.any())
     assert seen.constant == pytest.approx(0.25)
 
 
 def test_a_constant_movie_has_no_faulty_pixels():
     seen = survey(Movie.of(torch.full((8, 16, 16), 7.0)))
-    assert not bool(seen.stuck.any())
+    assert not bool(seen.faulty.either.any())
     assert (seen.brightest, seen.saturated, seen.constant) == (7.0, 1.0, 1.0)

@@ -19,6 +19,19 @@ class Killed(BaseException):
     """Ends a run where nobody catches it."""
 
 
+def killed_in_call(number, function):
+    """The function, killed in its call of this number, and a list of the calls so far."""
+    calls = []
+
+    def counting(*given):
+        calls.append(given)
+        if len(calls) == number:
+            raise Killed
+        return function(*given)
+
+    return counting, calls
+
+
 @pytest.fixture(scope="session")
 def few_members(tmp_path_factory):
     """Two random networks with tails that take nine frames and a first guess."""

@@ -31,6 +31,7 @@ from tests.bayesdl_sim.commands.many.conftest import (
     Killed,
     command_line,
     hashes,
+    killed_in_call,
 )
 
 
@@ -124,15 +125,8 @@ def test_a_killed_run_goes_on_after_its_last_time_point(
 def test_the_survey_goes_on_too_and_patterns_are_estimated_once(
     call, series, undisturbed, monkeypatch, tmp_path, plain
 ):
-    counted, estimated = [], []
-    count, estimate = survey_module.count_facts, survey_module.PreparedStack._estimate
-
-    def killed(frames, path):
-        counted.append(path)
-        if len(counted) == 4:
-            raise Killed
-        return count(frames, path)
-
+    estimated, estimate = [], survey_module.PreparedStack._estimate
+    killed, counted = killed_in_call(4, survey_module.count_facts)
     monkeypatch.setattr(survey_module, "count_facts", killed)
     with pytest.raises(Killed):
         call(series, tmp_path, *ALL_MAPS)
@@ -248,7 +242,7 @@ def faulty_series(tmp_path_factory, noisy):
 def test_faults_of_time_points_are_named_after_any_interruption(
     call, faulty_series, monkeypatch, tmp_path, plain, capsys
 ):
-    stream, looked, look = ("--stream", "always"), [], survey_module.look_at
+    stream, look = ("--stream", "always"), survey_module.look_at
     call(faulty_series, tmp_path / "whole", *stream)
     facts = json.loads((tmp_path / "whole" / "prediction.json").read_text())
     assert facts["verdict"]["time_points"] == [2, 6]
@@ -257,14 +251,7 @@ def test_faults_of_time_points_are_named_after_any_interruption(
     assert any(reason.startswith("time point 6: frame 4 is dark") for reason in reasons)
     assert facts["time_points_judged_in_full"] == [1, 3, 5, 7]
     assert "judged in full: time points 1, 3, 5, 7; of all others" in capsys.readouterr().out
-
-    def killed(prepared, t):
-        looked.append(t)
-        if len(looked) == 7:
-            raise Killed
-        return look(prepared, t)
-
-    monkeypatch.setattr(survey_module, "look_at", killed)
+    monkeypatch.setattr(survey_module, "look_at", killed_in_call(7, look)[0])
     with pytest.raises(Killed):
         call(faulty_series, tmp_path / "killed", *stream)
     monkeypatch.setattr(survey_module, "look_at", look)
