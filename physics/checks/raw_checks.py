@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from bayesdl_sim.physics.checks.agreement.frame_checks import FrameChecks, frame_checks
 from bayesdl_sim.physics.checks.fringe_checks import FringeChecks, fringe_checks
 from bayesdl_sim.physics.checks.light_checks import LightChecks, light_checks
 from bayesdl_sim.physics.checks.sensor_checks import SensorChecks, sensor_checks
@@ -28,6 +29,7 @@ __all__ = ["RawChecks", "raw_checks"]
 class RawChecks:
     """Measures of a stack (9, H, W), by theme."""
 
+    frames: FrameChecks
     fringes: FringeChecks
     light: LightChecks
     sensor: SensorChecks
@@ -62,6 +64,7 @@ def raw_checks(
     # Fringes and light are those of the structure, which a single bead must not outweigh.
     steady = stack.frames if stack.spots is None else stack.frames * stack.spots
     return RawChecks(
+        frames=frame_checks(steady),
         fringes=fringe_checks(steady, search, patterns, optics),
         light=light_checks(stack, steady, optics),
         sensor=sensor_checks(stack),

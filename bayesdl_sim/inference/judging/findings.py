@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bayesdl_sim.inference.judging.odd_frames import torn_frames
 from bayesdl_sim.inference.judging.values import is_filtered, value_reasons
 from bayesdl_sim.physics.checks.stored_values import SATURATED
 from bayesdl_sim.physics.patterns.estimation import FOUND
@@ -67,7 +68,8 @@ def findings(
 
     Limits in physical units: phase steps 120 +- 5 degrees (refused beyond 20), orientations
     60 +- 6 (10), saturation 0.1 % (1 %), drift 0.5 pixels (1.5), each after three standard
-    errors of the measurement; copies, dark frames and fringes in the wrong frames are refused.
+    errors of the measurement; copies, dark or torn frames and fringes in the wrong frames are
+    refused.
 
     Args:
         checks: `physics.checks.raw_checks.RawChecks.by_name`.
@@ -101,7 +103,7 @@ def contradicted_optics(given: Optics | None, used: Optics) -> list[Finding]:
 
 
 def _frame_faults(checks: Mapping[str, Any]) -> list[Finding]:
-    """Copies, dark frames, and fringes that contradict the order of the frames."""
+    """Copies, dark and torn frames, and fringes that contradict the order of the frames."""
     faults = []
     # A filter leaves too little noise to compare, and most pairs look alike.
     if checks["copies"] and not (len(checks["copies"]) > FEW_COPIES and is_filtered(checks)):
@@ -112,6 +114,9 @@ def _frame_faults(checks: Mapping[str, Any]) -> list[Finding]:
             Finding(True, f"frames {pairs}{rest} are copies of one exposure", copied_frames)
         )
     faults += dark_frames(checks["brightness"])
+    torn, numbers = torn_frames(checks)
+    if torn:
+        faults.append(Finding(True, torn, numbers))
     groups = [g for g in checks["groups"] if len(g) >= LEAST_GROUP]
     mixed = [g for g in groups if len({(frame - 1) // 3 for frame in g}) > 1]
     if mixed:

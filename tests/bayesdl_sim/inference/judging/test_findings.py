@@ -3,8 +3,10 @@
 import pytest
 
 from bayesdl_sim.inference.judging.findings import findings
+from bayesdl_sim.physics.checks.agreement.displacement import Displacement
 
 FIELD = (128, 128)
+TORN, LOST = Displacement(5, 91, 6, 0), Displacement(2, 40, 0, -3)
 GOOD = {
     "confidence": (12.0, 11.0, 13.0),
     "frequency": (0.24, 0.24, 0.25),
@@ -19,6 +21,7 @@ GOOD = {
     "offset_share": 0.02,
     "saturated_share": 0.0,
     "copies": (),
+    "displaced": (),
     "brightness": (1.0, 1.01, 0.99, 0.8, 0.8, 0.81, 1.1, 1.1, 1.1),
     "drift_px": 0.1,
     "drift_error_px": 0.05,
@@ -57,6 +60,9 @@ def test_nothing_is_found_in_a_good_stack():
     [
         ({"copies": ((1, 2),)}, True, "copies of one exposure"),
         ({"brightness": (1.0, 1.0, 0.1, *[1.0] * 6)}, True, "frame 3 is dark"),
+        ({"displaced": (TORN,)}, True, "frame 5 is torn: its rows from about 91 on lie 6 pixels"),
+        ({"displaced": (TORN, *[LOST] * 4)}, True, "3 pixels upwards of their place"),
+        ({"displaced": (TORN, *[LOST] * 4)}, True, "and 2 more frames"),
         ({"brightness": (0.2, 1.0, 0.1, *[1.0] * 6)}, True, "frames 1 and 3 are dark"),
         ({"groups": ((1, 4, 7), (2, 5, 8))}, True, "order of phases first"),
         ({"groups": ((1, 2, 3), (4, 5, 6, 7, 8, 9))}, True, "an orientation is missing"),

@@ -1,0 +1,1 @@
+"""Whether each of the nine frames agrees with the eight others."""
