@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
+from bayesdl_sim.physics.checks.agreement.orientations import orientation_rests
+from bayesdl_sim.physics.illumination import ORIENTATIONS
 from bayesdl_sim.physics.patterns.bands import fast_shape, frequencies, power, taper
 from bayesdl_sim.utils.pieces.blurring import gaussian
 
@@ -116,10 +117,7 @@ def coarse_noise(
     """
     if cutoff > WIDEST_CUTOFF:
         return CoarseNoise(math.nan, math.inf)
-    fields = frames.unflatten(0, (ORIENTATIONS, PHASES)).mean(dim=1)
-    mean = fields.mean(dim=0)
-    gains = (fields * mean).sum(dim=(1, 2)) / mean.square().sum().clamp(min=1e-30)
-    rest = fields / gains.clamp(min=1e-3)[:, None, None] - mean
+    rest = orientation_rests(frames)
     size = tuple(frames.shape[1:])
     shape = fast_shape(size)
     rows, columns = frequencies(shape, frames.device)

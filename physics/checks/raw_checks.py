@@ -64,7 +64,7 @@ def raw_checks(
     # Fringes and light are those of the structure, which a single bead must not outweigh.
     steady = stack.frames if stack.spots is None else stack.frames * stack.spots
     return RawChecks(
-        frames=frame_checks(steady),
+        frames=frame_checks(steady, stack.signal),
         fringes=fringe_checks(steady, search, patterns, optics),
         light=light_checks(stack, steady, optics),
         sensor=sensor_checks(stack),

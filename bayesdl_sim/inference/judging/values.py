@@ -23,6 +23,7 @@ TIED_TO_MEDIAN = 1.2  # times; up to 1.08 in good stacks
 LEVELLED = 0.7  # of the parts of a frame have its smallest value; up to 0.15 in good stacks
 MOST_ROUNDING = 0.8  # of the noise at the highest frequencies; up to 0.6 in good stacks of 8 bits
 LINE_NOISE = 3.0  # standard errors; up to 2 in good stacks
+BANDED = 30.0  # times the power of waves beside the bands; up to 18 in good stacks
 WHITE, COLOUR_ERRORS = (0.9, 1.15), 4.0  # power of the noise in the corners over that beside them
 
 
@@ -46,15 +47,30 @@ def value_reasons(checks: Mapping[str, Any]) -> list[str]:
     if checks["stretched"]:
         reason = "all frames have the same smallest and largest value: each was stretched by itself"
         reasons.append(f"{reason} (automatic contrast?), and brightness is lost")
-    for kind, scatter in zip(("rows", "columns"), checks["line_noise"], strict=True):
-        if scatter > LINE_NOISE:
-            reason = f"the {kind} of the camera have offsets of their own ({scatter:.0f} times the"
-            reasons.append(f"{reason} noise of their means): stripes may remain")
+    reasons += _striped(checks)
     processed = _processed(checks)
     if processed:
         reasons.append(processed)
     elif share <= CLIPPED_TOLERANCE and checks["saturated_share"] <= SATURATED:
         reasons += _stored_with_gamma(checks)
+    return reasons
+
+
+def _striped(checks: Mapping[str, Any]) -> list[str]:
+    """Offsets of single rows and columns, and bands of them."""
+    reasons, kinds = [], ("rows", "columns")
+    for kind, scatter, bands in zip(kinds, checks["line_noise"], checks["bands"], strict=True):
+        if scatter > LINE_NOISE:
+            reason = f"the {kind} of the camera have offsets of their own ({scatter:.0f} times the"
+            reasons.append(f"{reason} noise of their means): stripes may remain")
+        elif bands.clearness > BANDED:
+            reason = (
+                f"the {kind} carry bands of about {bands.period_px:.0f} pixels that change from"
+            )
+            reason = f"{reason} frame to frame ({bands.share:.1%} of the light)"
+            reasons.append(
+                f"{reason}: hum of the mains or of the camera? They remain in the result"
+            )
     return reasons
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from bayesdl_sim.physics.checks.agreement.banding import Banding, banding
 from bayesdl_sim.physics.checks.agreement.displacement import Displacement, displaced_rows
 
 __all__ = ["FrameChecks", "frame_checks"]
@@ -17,15 +18,18 @@ class FrameChecks:
 
     Attributes:
         displaced: parts of frames that lie elsewhere than in the others, the clearest first.
+        bands: the strongest bands of rows and of columns that change from frame to frame.
     """
 
     displaced: tuple[Displacement, ...]
+    bands: tuple[Banding, Banding]
 
 
-def frame_checks(frames: Tensor) -> FrameChecks:
+def frame_checks(frames: Tensor, signal: float) -> FrameChecks:
     """Compares each frame with the others.
 
     Args:
         frames: (9, H, W) without background and bright spots, orientation-major.
+        signal: counts of the lit pixels.
     """
-    return FrameChecks(displaced=displaced_rows(frames))
+    return FrameChecks(displaced=displaced_rows(frames), bands=banding(frames, signal))

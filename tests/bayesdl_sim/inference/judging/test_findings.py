@@ -3,9 +3,11 @@
 import pytest
 
 from bayesdl_sim.inference.judging.findings import findings
+from bayesdl_sim.physics.checks.agreement.banding import Banding
 from bayesdl_sim.physics.checks.agreement.displacement import Displacement
 
 FIELD = (128, 128)
+HUM, STILL = Banding(80.0, 12.3, 0.03), Banding(5.0, 4.0, 0.004)
 TORN, LOST = Displacement(5, 91, 6, 0), Displacement(2, 40, 0, -3)
 GOOD = {
     "confidence": (12.0, 11.0, 13.0),
@@ -45,6 +47,7 @@ GOOD = {
     "median_ties": 1.02,
     "common_minimum": 0.1,
     "line_noise": (1.1, 0.9),
+    "bands": (Banding(4.0, 7.0, 0.004), Banding(6.0, 3.0, 0.002)),
     "stretched": False,
     "pattern_probability": (1.0, 0.99, 1.0),
     "cutoff": 0.32,
@@ -76,6 +79,9 @@ def test_nothing_is_found_in_a_good_stack():
         ({"drift_px": 1.0}, False, "moved by 1.0"),
         ({"local_drift_px": 3.0}, False, "parts of the sample moved by 3.0"),
         ({"hot_share": 0.01}, False, "hot"),
+        ({"bands": (HUM, STILL)}, False, "the rows carry bands of about 12 pixels"),
+        ({"bands": (STILL, HUM)}, False, "the columns carry bands"),
+        ({"bands": (HUM, STILL), "line_noise": (9.0, 1.0)}, False, "rows of the camera have"),
         ({"offset_share": 0.2}, False, "background differs between the frames by 20%"),
         ({"dead_share": 0.01}, False, "dead"),
         ({"missing": "a border of 12 rows holds no data"}, False, "12 rows"),
