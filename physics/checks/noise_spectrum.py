@@ -21,7 +21,8 @@ SMOOTHING = 6.0  # raw pixels, of the variance that the frames are divided by
 LINES = 0.03  # cycles per raw pixel beside the axes, where the noise of rows and columns lies
 ALL_ALIKE = 1e-3  # of the noise of a frame, in what differs between frames of one exposure
 MOST_ROUNDING = 0.7  # of the noise beyond any lens
-COARSE_RING, FINE_RING = (0.05, 0.2), (0.47, 0.71)  # cycles per raw pixel
+# Cycles per raw pixel. Drift and haze that differ between the orientations reach little beyond 0.2.
+COARSE_RING, MIDDLE_RING, FINE_RING = (0.05, 0.2), (0.2, 0.35), (0.47, 0.71)
 MEDIAN_ERROR = 1.44  # of a median of an exponential law, in its mean and by the root of its number
 TIED_FREQUENCIES = 1.5  # modes that the taper makes into one
 
@@ -94,10 +95,16 @@ class CoarseNoise(NamedTuple):
     Attributes:
         ratio: that.
         error: its standard error.
+        middle, middle_error: the same of detail in between, which a deconvolution amplifies most.
     """
 
     ratio: float
     error: float
+    middle: float
+    middle_error: float
+
+
+UNKNOWN = CoarseNoise(math.nan, math.inf, math.nan, math.inf)
 
 
 def coarse_noise(
@@ -116,7 +123,7 @@ def coarse_noise(
         weight: (H, W) of the pixels, 0 where they hold no data; None: all alike.
     """
     if cutoff > WIDEST_CUTOFF:
-        return CoarseNoise(math.nan, math.inf)
+        return UNKNOWN
     rest = orientation_rests(frames)
     size = tuple(frames.shape[1:])
     shape = fast_shape(size)
@@ -126,13 +133,17 @@ def coarse_noise(
     variance = gaussian(beyond_any_lens.square().mean(dim=0), SMOOTHING)
     window = _window(size, variance, weight)
     strength = power(torch.fft.rfft2(rest * window, s=shape)).mean(dim=0)
-    rings = [free & (radius > low) & (radius < high) for low, high in (COARSE_RING, FINE_RING)]
-    coarse, fine = (float(strength[ring].median()) for ring in rings)
+    limits = (COARSE_RING, MIDDLE_RING, FINE_RING)
+    rings = [free & (radius > low) & (radius < high) for low, high in limits]
+    *others, fine = (float(strength[ring].median()) for ring in rings)
     if not fine > 0:
-        return CoarseNoise(math.nan, math.inf)
+        return UNKNOWN
     modes = [(ORIENTATIONS - 1) * float(ring.sum()) / TIED_FREQUENCIES for ring in rings]
-    error = MEDIAN_ERROR * math.sqrt(sum(1 / max(n, 1.0) for n in modes))
-    return CoarseNoise(coarse / fine, error * coarse / fine)
+    values = []
+    for level, count in zip(others, modes[:-1], strict=True):
+        error = MEDIAN_ERROR * math.sqrt(1 / max(count, 1.0) + 1 / max(modes[-1], 1.0))
+        values += [level / fine, error * level / fine]
+    return CoarseNoise(*values)
 
 
 def _window(size: tuple[int, int], variance: Tensor, weight: Tensor | None) -> Tensor:

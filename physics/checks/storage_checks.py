@@ -46,6 +46,7 @@ class StorageChecks:
             may be counts.
         noise_colour, noise_colour_error: see `noise_spectrum.noise_colour`; 1 for a camera's noise.
         coarse_noise, coarse_noise_error: see `noise_spectrum.coarse_noise`; less after sharpening.
+        middle_noise, middle_noise_error: the same of middle detail; more after a deconvolution.
         noise_rounding: share of the noise at the highest frequencies that rounding alone makes.
         stretched: whether each frame was stretched to the same range of values.
         common_minimum: see `stored_values.common_minimum`; near 0 for a camera.
@@ -62,6 +63,8 @@ class StorageChecks:
     noise_colour_error: float
     coarse_noise: float
     coarse_noise_error: float
+    middle_noise: float
+    middle_noise_error: float
     noise_rounding: float
     stretched: bool
     common_minimum: float
@@ -96,6 +99,8 @@ def storage_checks(stack: MeasuredFrames, cutoff: float) -> StorageChecks:
         noise_colour_error=colour.error,
         coarse_noise=coarse.ratio,
         coarse_noise_error=coarse.error,
+        middle_noise=coarse.middle,
+        middle_noise_error=coarse.middle_error,
         noise_rounding=colour.rounding,
         stretched=are_stretched(values),
         common_minimum=common_minimum(stack.usable, step),

@@ -24,6 +24,7 @@ LEVELLED = 0.7  # of the parts of a frame have its smallest value; up to 0.15 in
 MOST_ROUNDING = 0.8  # of the noise at the highest frequencies; up to 0.6 in good stacks of 8 bits
 LINE_NOISE = 3.0  # standard errors; up to 2 in good stacks
 BANDED = 30.0  # times the power of waves beside the bands; up to 18 in good stacks
+MIDDLE_EXCESS, MIDDLE_ERRORS = 0.2, 5.0  # of 1; up to 0.11 and 3.6 in good stacks
 WHITE, COLOUR_ERRORS = (0.9, 1.15), 4.0  # power of the noise in the corners over that beside them
 
 
@@ -88,6 +89,11 @@ def _processed(checks: Mapping[str, Any]) -> str:
     if checks["median_ties"] > TIED_TO_MEDIAN:
         reason = "pixels have the median of their neighbours more often than noise allows"
         return f"{reason}: were outliers removed?"
+    excess, error = checks["middle_noise"] - 1, checks["middle_noise_error"]
+    if excess > max(MIDDLE_ERRORS * error, MIDDLE_EXCESS):
+        reason = f"detail of middle size differs between the orientations {1 + excess:.1f} times as"
+        reason = f"{reason} much as the noise of fine detail explains: were the frames deconvolved,"
+        return f"{reason} sharpened or denoised, or did something move?"
     if checks["coarse_noise"] + COLOUR_ERRORS * checks["coarse_noise_error"] < WHITE[0]:
         reason = "coarse noise is weaker than fine noise"
         return f"{reason}: were the frames sharpened (unsharp mask)?"
