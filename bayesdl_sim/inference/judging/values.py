@@ -24,6 +24,9 @@ LEVELLED = 0.7  # of the parts of a frame have its smallest value; up to 0.15 in
 MOST_ROUNDING = 0.8  # of the noise at the highest frequencies; up to 0.6 in good stacks of 8 bits
 LINE_NOISE = 3.0  # standard errors; up to 2 in good stacks
 BANDED = 30.0  # times the power of waves beside the bands; up to 18 in good stacks
+PLANE, SLOPE = 0.88, 0.5  # of the variance; of the light: up to 0.84 and 2 in good stacks
+# Of the light, and standard errors; up to 11 in good stacks where it is more than 0.04.
+CHANGING, CHANGING_SIGMA = 0.06, 15.0
 MIDDLE_EXCESS, MIDDLE_ERRORS = 0.2, 5.0  # of 1; up to 0.11 and 3.6 in good stacks
 WHITE, COLOUR_ERRORS = (0.9, 1.15), 4.0  # power of the noise in the corners over that beside them
 
@@ -40,6 +43,7 @@ def value_reasons(checks: Mapping[str, Any]) -> list[str]:
     if checks["offset_share"] > OFFSET_TOLERANCE:
         reason = f"the background differs between the frames by {checks['offset_share']:.0%} of the"
         reasons.append(f"{reason} light: it was brought to one level")
+    reasons += _stray_light(checks)
     share = checks["clipped_share"]
     if share > CLIPPED_TOLERANCE:
         reason = f"{share:.0%} of the values are clipped at the lowest one"
@@ -54,6 +58,21 @@ def value_reasons(checks: Mapping[str, Any]) -> list[str]:
         reasons.append(processed)
     elif share <= CLIPPED_TOLERANCE and checks["saturated_share"] <= SATURATED:
         reasons += _stored_with_gamma(checks)
+    return reasons
+
+
+def _stray_light(checks: Mapping[str, Any]) -> list[str]:
+    """Backgrounds that slope over the field."""
+    reasons, stray = [], checks["stray"]
+    if stray.plane > PLANE and stray.slope > SLOPE:
+        reason = f"the background slopes by {stray.slope:.0%} of the light over the field: stray"
+        reason = f"{reason} light? Some of it remains in the result, where the uncertainties do not"
+        reasons.append(f"{reason} hold: shield it, or subtract the slope and leave an offset")
+    if stray.changing_sigma > CHANGING_SIGMA and stray.changing > CHANGING:
+        reason = (
+            f"the slope of the background changes between the frames by {stray.changing:.0%} of"
+        )
+        reasons.append(f"{reason} the light: stray light, or a lamp that moved?")
     return reasons
 
 

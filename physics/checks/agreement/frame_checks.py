@@ -8,6 +8,7 @@ from torch import Tensor
 
 from bayesdl_sim.physics.checks.agreement.banding import Banding, banding
 from bayesdl_sim.physics.checks.agreement.displacement import Displacement, displaced_rows
+from bayesdl_sim.physics.checks.agreement.stray_light import StrayLight, stray_light
 
 __all__ = ["FrameChecks", "frame_checks"]
 
@@ -19,10 +20,12 @@ class FrameChecks:
     Attributes:
         displaced: parts of frames that lie elsewhere than in the others, the clearest first.
         bands: the strongest bands of rows and of columns that change from frame to frame.
+        stray: slopes of the background, of all frames and of single ones.
     """
 
     displaced: tuple[Displacement, ...]
     bands: tuple[Banding, Banding]
+    stray: StrayLight
 
 
 def frame_checks(frames: Tensor, signal: float) -> FrameChecks:
@@ -32,4 +35,8 @@ def frame_checks(frames: Tensor, signal: float) -> FrameChecks:
         frames: (9, H, W) without background and bright spots, orientation-major.
         signal: counts of the lit pixels.
     """
-    return FrameChecks(displaced=displaced_rows(frames), bands=banding(frames, signal))
+    return FrameChecks(
+        displaced=displaced_rows(frames),
+        bands=banding(frames, signal),
+        stray=stray_light(frames, signal),
+    )

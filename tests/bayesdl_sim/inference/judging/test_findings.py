@@ -1,12 +1,16 @@
 """Findings: each fault is named, and nothing is claimed without enough evidence."""
 
+from dataclasses import replace
+
 import pytest
 
 from bayesdl_sim.inference.judging.findings import findings
 from bayesdl_sim.physics.checks.agreement.banding import Banding
 from bayesdl_sim.physics.checks.agreement.displacement import Displacement
+from bayesdl_sim.physics.checks.agreement.stray_light import StrayLight
 
 FIELD = (128, 128)
+NO_STRAY = StrayLight(slope=1.0, plane=0.6, changing=0.1, changing_sigma=5.0)
 HUM, STILL = Banding(80.0, 12.3, 0.03), Banding(5.0, 4.0, 0.004)
 TORN, LOST = Displacement(5, 91, 6, 0), Displacement(2, 40, 0, -3)
 GOOD = {
@@ -49,6 +53,7 @@ GOOD = {
     "median_ties": 1.02,
     "common_minimum": 0.1,
     "line_noise": (1.1, 0.9),
+    "stray": NO_STRAY,
     "bands": (Banding(4.0, 7.0, 0.004), Banding(6.0, 3.0, 0.002)),
     "stretched": False,
     "pattern_probability": (1.0, 0.99, 1.0),
@@ -81,6 +86,8 @@ def test_nothing_is_found_in_a_good_stack():
         ({"drift_px": 1.0}, False, "moved by 1.0"),
         ({"local_drift_px": 3.0}, False, "parts of the sample moved by 3.0"),
         ({"hot_share": 0.01}, False, "hot"),
+        ({"stray": replace(NO_STRAY, plane=0.95)}, False, "background slopes by 100% of the light"),
+        ({"stray": replace(NO_STRAY, changing_sigma=30.0)}, False, "changes between the frames by"),
         ({"bands": (HUM, STILL)}, False, "the rows carry bands of about 12 pixels"),
         ({"bands": (STILL, HUM)}, False, "the columns carry bands"),
         ({"bands": (HUM, STILL), "line_noise": (9.0, 1.0)}, False, "rows of the camera have"),
