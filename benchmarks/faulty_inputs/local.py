@@ -9,7 +9,7 @@ something that they do not say without it.
 """
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from bayesdl_sim.benchmarks.scenes.local_faults import LOCAL_FAULTS
+from bayesdl_sim.benchmarks.scenes.local_faults import LOCAL_FAULTS, Fault
 from bayesdl_sim.benchmarks.shared.common import open_posterior, within_interval
 from bayesdl_sim.benchmarks.shared.console import arguments, at_least, cell_arguments
 from bayesdl_sim.evaluation.report.tables import write_tables
@@ -29,7 +29,7 @@ from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.metrics.images import affine_fit
 from bayesdl_sim.utils.errors import InputError, run_script
 
-__all__ = ["main", "outcomes", "parse_args"]
+__all__ = ["fault_arguments", "main", "outcomes", "parse_args", "print_faults"]
 
 BORDER = 8  # raw pixels that are not scored
 LOSS_BAR = 0.5  # dB
@@ -66,12 +66,12 @@ def words_of(result: Reconstruction) -> set[str]:
 
 
 def outcomes(
-    scene: Scene, posterior: Posterior, generator: torch.Generator
+    scene: Scene, posterior: Posterior, generator: torch.Generator, faults: Mapping[str, Fault]
 ) -> Iterator[dict[str, Any]]:
     """One row for every exposure of a scene and every fault."""
     for level, signal in enumerate(scene.signals):
         good = posterior.reconstruct(scene.stack(level))
-        for name, change in LOCAL_FAULTS.items():
+        for name, change in faults.items():
             raw, away = change(scene, scene.raw[level], generator)
             facts = {"fault": name, "structure": scene.name, "signal": signal}
             before = scored(good, posterior, scene.target, away)
@@ -95,7 +95,7 @@ def outcomes(
 def table_of(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """One row per fault: what it costs, how many stacks keep within the bar, how many are named."""
     table = []
-    for name in LOCAL_FAULTS:
+    for name in dict.fromkeys(row["fault"] for row in rows):
         of_fault = [row for row in rows if row["fault"] == name]
         made = [row for row in of_fault if "change" in row]
         table.append(
@@ -119,29 +119,42 @@ def _of(measure: Callable[[list[float]], float], name: str, rows: list[dict[str,
     return round(float(measure([row[name] for row in rows])), 2) if rows else ""
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """The command line."""
-    parser = arguments("faulty_inputs.local", "Faults at one place of a stack.")
-    cell_arguments(parser, cells=8, levels=3, size=144, seed=20301)
+def fault_arguments(
+    name: str, description: str, seed: int, argv: list[str] | None
+) -> argparse.Namespace:
+    """The command line of a benchmark of faults."""
+    parser = arguments(f"faulty_inputs.{name}", description)
+    cell_arguments(parser, cells=8, levels=3, size=144, seed=seed)
     parser.add_argument("--fast", action="store_true", help="the student instead of the members")
     args = parser.parse_args(argv)
     at_least(args, cells=1, levels=1, size=96, seed=0)
     return args
 
 
-def main(argv: list[str] | None = None) -> None:
+def print_faults(
+    name: str, title: str, faults: Mapping[str, Fault], args: argparse.Namespace
+) -> None:
     """Reconstructs all exposures with all faults, and prints the table."""
-    args = parse_args(argv)
     posterior = open_posterior(args, args.fast)
     generator = torch.Generator().manual_seed(args.seed)
     cells = simulated_cells(args.seed, args.cells, args.levels, args.size)
     rows = [
         row
         for scene in tqdm(cells, "cells", args.cells, disable=None)
-        for row in outcomes(scene, posterior, generator)
+        for row in outcomes(scene, posterior, generator, faults)
     ]
     facts = {name: getattr(args, name) for name in ("cells", "levels", "size", "seed", "fast")}
-    write_tables("local", {"Faults at one place": table_of(rows)}, args.save_path, facts, rows)
+    write_tables(name, {title: table_of(rows)}, args.save_path, facts, rows)
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    return fault_arguments("local", "Faults at one place of a stack.", 20301, argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Reconstructs all exposures with all faults, and prints the table."""
+    print_faults("local", "Faults at one place", LOCAL_FAULTS, parse_args(argv))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from bayesdl_sim.physics.patterns.measured import MeasuredFrames
 from bayesdl_sim.physics.sensor.camera import Camera
 from bayesdl_sim.utils.pieces.blurring import gaussian
 
-__all__ = ["LOCAL_FAULTS", "FaultyStack"]
+__all__ = ["LOCAL_FAULTS", "Fault", "FaultyStack"]
 
 HAZE = 0.3  # share of a bead's light that is out of focus, unless stated
 FROM_BEAD, FROM_GAP, FROM_PIXEL = 20, 8, 2  # raw pixels from a fault to where it is scored
