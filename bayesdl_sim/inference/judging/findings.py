@@ -32,6 +32,7 @@ PHASE_TOLERANCE_DEG, PHASE_LIMIT_DEG = 5.0, 20.0
 ANGLE_TOLERANCE_DEG, ANGLE_LIMIT_DEG = 6.0, 10.0
 SATURATED_LIMIT = 0.01
 DRIFT_TOLERANCE_PX, DRIFT_LIMIT_PX = 0.5, 1.5
+MOVED_TOLERANCE_PX = 0.3  # of one frame; up to 0.2 in good stacks
 DARK = 0.5  # of the usual frame
 FEW_COPIES = 3  # pairs among three frames
 NO_FRINGES = 2e-4  # largest power of fringes over that of wide field: modulation of 2 %, or less
@@ -67,9 +68,9 @@ def findings(
     """Faults that the raw checks prove; none where the evidence does not suffice.
 
     Limits in physical units: phase steps 120 +- 5 degrees (refused beyond 20), orientations
-    60 +- 6 (10), saturation 0.1 % (1 %), drift 0.5 pixels (1.5), each after three standard
-    errors of the measurement; copies, dark or torn frames and fringes in the wrong frames are
-    refused.
+    60 +- 6 (10), saturation 0.1 % (1 %), drift 0.5 pixels (1.5), single frames 0.3 pixels
+    from their place (1.5), each after three standard errors of the measurement; copies, dark or
+    torn frames and fringes in the wrong frames are refused.
 
     Args:
         checks: `physics.checks.raw_checks.RawChecks.by_name`.
@@ -189,6 +190,11 @@ def _camera_faults(checks: Mapping[str, Any]) -> list[Finding]:
     reason = f"the sample moved by {drift:.1f} +- {error:.1f} pixels between the orientations"
     moved = _beyond(drift, error, DRIFT_TOLERANCE_PX, DRIFT_LIMIT_PX, reason)
     faults += moved or _part_moved(checks)
+    frame, pixels, error = checks["moved"]
+    reason = (
+        f"frame {frame} lies {pixels:.1f} +- {error:.1f} pixels from its place among the others"
+    )
+    faults += _beyond(pixels, error, MOVED_TOLERANCE_PX, DRIFT_LIMIT_PX, f"{reason}: vibration?")
     for kind in ("hot", "dead"):
         share = checks[f"{kind}_share"]
         if share > FAULTY_TOLERANCE:

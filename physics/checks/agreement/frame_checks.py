@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from bayesdl_sim.physics.checks.agreement.banding import Banding, banding
+from bayesdl_sim.physics.checks.agreement.correlations import SMALLEST, row_correlations
 from bayesdl_sim.physics.checks.agreement.displacement import Displacement, displaced_rows
 from bayesdl_sim.physics.checks.agreement.stray_light import StrayLight, stray_light
+from bayesdl_sim.physics.checks.agreement.whole_frames import MovedFrame, moved_frame
 
 __all__ = ["FrameChecks", "frame_checks"]
 
@@ -19,11 +22,13 @@ class FrameChecks:
 
     Attributes:
         displaced: parts of frames that lie elsewhere than in the others, the clearest first.
+        moved: the frame that moved most against those of its orientation.
         bands: the strongest bands of rows and of columns that change from frame to frame.
         stray: slopes of the background, of all frames and of single ones.
     """
 
     displaced: tuple[Displacement, ...]
+    moved: MovedFrame
     bands: tuple[Banding, Banding]
     stray: StrayLight
 
@@ -35,8 +40,13 @@ def frame_checks(frames: Tensor, signal: float) -> FrameChecks:
         frames: (9, H, W) without background and bright spots, orientation-major.
         signal: counts of the lit pixels.
     """
+    displaced, moved = (), MovedFrame(1, 0.0, math.inf)
+    if min(frames.shape[1:]) >= SMALLEST:
+        correlations = row_correlations(frames)
+        displaced, moved = displaced_rows(*correlations), moved_frame(*correlations)
     return FrameChecks(
-        displaced=displaced_rows(frames),
+        displaced=displaced,
+        moved=moved,
         bands=banding(frames, signal),
         stray=stray_light(frames, signal),
     )

@@ -9,14 +9,14 @@ from bayesdl_sim.evaluation.scenes import simulated_cells
 
 @pytest.fixture(scope="module")
 def scene():
-    return next(simulated_cells(seed=77, cells=1, levels=1, size=96))
+    return next(simulated_cells(seed=77, cells=1, levels=2, size=96))
 
 
 @pytest.mark.parametrize("name", FRAME_FAULTS)
 def test_a_fault_gives_counts_of_the_same_shape(scene, name):
-    raw = scene.raw[0].clone()
+    raw = scene.raw[1].clone()
     faulty, scored = FRAME_FAULTS[name](scene, raw, torch.Generator().manual_seed(1))
-    assert torch.equal(raw, scene.raw[0])
+    assert torch.equal(raw, scene.raw[1])
     assert faulty.shape == raw.shape
     assert scored.all()
     assert torch.equal(faulty, faulty.round())
@@ -24,7 +24,7 @@ def test_a_fault_gives_counts_of_the_same_shape(scene, name):
 
 
 def test_a_torn_frame_leaves_the_others_and_the_rows_above(scene):
-    raw = scene.raw[0]
+    raw = scene.raw[1]
     faulty, _ = FRAME_FAULTS["one frame torn by 6 px"](scene, raw, torch.Generator())
     changed = (faulty != raw).any(dim=2)
     assert changed.any(dim=1).nonzero().flatten().tolist() == [4]

@@ -8,6 +8,7 @@ from bayesdl_sim.inference.judging.findings import findings
 from bayesdl_sim.physics.checks.agreement.banding import Banding
 from bayesdl_sim.physics.checks.agreement.displacement import Displacement
 from bayesdl_sim.physics.checks.agreement.stray_light import StrayLight
+from bayesdl_sim.physics.checks.agreement.whole_frames import MovedFrame
 
 FIELD = (128, 128)
 NO_STRAY = StrayLight(slope=1.0, plane=0.6, changing=0.1, changing_sigma=5.0)
@@ -28,6 +29,7 @@ GOOD = {
     "saturated_share": 0.0,
     "copies": (),
     "displaced": (),
+    "moved": MovedFrame(3, 0.2, 0.05),
     "brightness": (1.0, 1.01, 0.99, 0.8, 0.8, 0.81, 1.1, 1.1, 1.1),
     "drift_px": 0.1,
     "drift_error_px": 0.05,
@@ -70,6 +72,8 @@ def test_nothing_is_found_in_a_good_stack():
     [
         ({"copies": ((1, 2),)}, True, "copies of one exposure"),
         ({"brightness": (1.0, 1.0, 0.1, *[1.0] * 6)}, True, "frame 3 is dark"),
+        ({"moved": MovedFrame(5, 1.0, 0.1)}, False, "frame 5 lies 1.0 +- 0.1 pixels from"),
+        ({"moved": MovedFrame(5, 3.0, 0.1)}, True, "frame 5 lies 3.0 +- 0.1 pixels from"),
         ({"displaced": (TORN,)}, True, "frame 5 is torn: its rows from about 91 on lie 6 pixels"),
         ({"displaced": (TORN, *[LOST] * 4)}, True, "3 pixels upwards of their place"),
         ({"displaced": (TORN, *[LOST] * 4)}, True, "and 2 more frames"),
