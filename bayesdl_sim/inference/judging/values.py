@@ -24,10 +24,10 @@ LEVELLED = 0.7  # of the parts of a frame have its smallest value; up to 0.15 in
 MOST_ROUNDING = 0.8  # of the noise at the highest frequencies; up to 0.6 in good stacks of 8 bits
 LINE_NOISE = 3.0  # standard errors; up to 2 in good stacks
 BANDED = 30.0  # times the power of waves beside the bands; up to 18 in good stacks
-PLANE, SLOPE = 0.88, 0.5  # of the variance; of the light: up to 0.84 and 2 in good stacks
-# Of the light, and standard errors; up to 11 in good stacks where it is more than 0.04.
-CHANGING, CHANGING_SIGMA = 0.06, 15.0
-MIDDLE_EXCESS, MIDDLE_ERRORS = 0.2, 5.0  # of 1; up to 0.11 and 3.6 in good stacks
+PLANE, SLOPE = 0.88, 0.5  # of the variance; of the light: more in 1 of 650 good stacks
+# Of the light, and standard errors; up to 24 in good stacks where it is more than 0.06.
+CHANGING, CHANGING_SIGMA = 0.06, 30.0
+MIDDLE_EXCESS, MIDDLE_ERRORS = 0.3, 5.0  # of 1; up to 0.2 in good stacks
 WHITE, COLOUR_ERRORS = (0.9, 1.15), 4.0  # power of the noise in the corners over that beside them
 
 

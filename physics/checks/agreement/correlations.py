@@ -46,6 +46,7 @@ def row_correlations(frames: Tensor) -> tuple[RowCorrelation, RowCorrelation]:
         For shifts to the right, and downwards.
     """
     frames = _brightest_columns(frames)
+    frames = frames / frames.abs().mean().clamp(min=1e-30)  # so that no product overflows
     sideways, upwards = _sideways(frames), _upwards(frames)
     return RowCorrelation(*sideways, 0), RowCorrelation(*upwards, UPWARDS + 1)
 

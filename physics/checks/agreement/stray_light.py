@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,8 +15,7 @@ DARK = 0.1  # of the light of the lit pixels, below which all coarse pixels coun
 SMALLEST = 64  # raw pixels a side, below which nothing is measured
 
 
-@dataclass(frozen=True, kw_only=True)
-class StrayLight:
+class StrayLight(NamedTuple):
     """Slopes of the background.
 
     Attributes:
@@ -25,7 +24,7 @@ class StrayLight:
         plane: share of the variance of the floor that a plane explains; 0.85 at most in good
             stacks, whose haze follows the structure.
         changing: largest slope of a single frame against the mean, over the light, too.
-        changing_sigma: the same in standard errors; 10 or less in most good stacks.
+        changing_sigma: the same in standard errors; up to 24 in good stacks.
     """
 
     slope: float

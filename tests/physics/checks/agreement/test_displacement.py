@@ -63,3 +63,9 @@ def test_nothing_is_torn_in_good_stacks(stand, kind, seed, signal_e):
 
 def test_a_frame_that_moved_as_a_whole_is_not_torn(raw):
     assert found_in(torn(raw, [4], 0, 4)) == ()
+
+
+def test_the_unit_of_the_values_does_not_matter(raw):
+    frames = MeasuredFrames(torn(raw, [4], 60, 6)).frames
+    one, bright, dark = (displaced_rows(*row_correlations(frames * f)) for f in (1, 1e8, 1e-6))
+    assert one == bright == dark != ()

@@ -9,7 +9,7 @@ from bayesdl_sim.physics.patterns.measured import MeasuredFrames
 torch.set_num_threads(1)
 
 SIZE = (112, 128)
-PLANE, SIGMA = 0.88, 15.0  # what the verdict warns from
+PLANE, SIGMA = 0.88, 30.0  # what the verdict warns from
 
 
 def found_in(raw):
@@ -35,9 +35,9 @@ def test_a_slope_of_all_frames_is_measured_where_the_floor_is_seen(stand):
 @pytest.mark.parametrize("kind", ["F-actin", "CCPs", "ER"])
 def test_a_slope_of_one_frame_is_measured(stand, kind):
     raw = stand().stack(SIZE, 60.0, kind, 1)
-    found = found_in(raw + 0.5 * slope_of(raw, slice(4, 5)))
+    found = found_in(raw + 0.8 * slope_of(raw, slice(4, 5)))
     assert found.changing_sigma > SIGMA
-    assert found.changing == pytest.approx(0.45, rel=0.4)
+    assert found.changing == pytest.approx(0.7, rel=0.4)
 
 
 @pytest.mark.parametrize("kind", ["F-actin", "CCPs", "Mitochondria", "beads"])
