@@ -186,7 +186,7 @@ def _begin(job: Job, settings: TestSettings, handlers: Handlers) -> Outcome:
             identity, is_open = identity_of_job(job, settings, posterior, keep)
             if is_open:
                 source = printable(job.entry.source)
-                refuse = partial(handlers.refuse, source, posterior, settings.force)
+                refuse = partial(handlers.refuse, source, settings.force)
                 arguments = (settings, posterior, identity, refuse, keep)
                 run = begin_series(job.entry, job.folder, *arguments)
                 is_open = run is not None

@@ -29,7 +29,6 @@ from bayesdl_sim.inference.output.names import CHANGEABLE, result_names
 from bayesdl_sim.inference.output.result_files import result_folders
 from bayesdl_sim.inference.output.zarr_pages import require_zarr
 from bayesdl_sim.inference.posterior import Posterior
-from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.settings import INTERVAL
 from bayesdl_sim.metrics.images import QUALITY_SCORES, Quality, quality
@@ -68,7 +67,7 @@ def process_job(
 ) -> None:
     """Processes one stack, whole or as a series, while `keep` holds the folder of its result."""
     source = printable(job.entry.source)
-    refuse = partial(refuse_frames, source, posterior, settings.force)
+    refuse = partial(refuse_frames, source, settings.force)
     if job.streamed:
         stream(job.entry, job.folder, settings, posterior, identity, refuse, keep)
         return
@@ -79,9 +78,14 @@ def process_job(
         mark_finished(job.folder, identity.digest, written - {*CHANGEABLE})
 
 
-def refuse_frames(source: str, posterior: Posterior, force: bool, prepared: PreparedStack) -> None:
+def refuse_frames(source: str, force: bool, verdict: Verdict) -> None:
     """`InputError` for raw frames that the verdict refuses, unless forced."""
-    _refuse(source, posterior.judge(prepared), force)
+    if verdict.decision == "refuse" and not force:
+        print(f"{source}: verdict: {verdict.sentence()}")
+        raise InputError(
+            f"{source}: refused, nothing is written: {'; '.join(verdict.reasons)}; repair the "
+            "stack, or use --force to write the result all the same"
+        )
 
 
 def open_posterior(settings: TestSettings) -> Posterior:
@@ -124,7 +128,7 @@ def process(entry: StackEntry, folder: Path, settings: TestSettings, posterior: 
         f"use a smaller tile (now {settings.tile})" if posterior.is_local else "crop the stack"
     )
     prepared = posterior.prepare(stack, optics, search)
-    _refuse(source, posterior.judge(prepared), settings.force)
+    refuse_frames(source, settings.force, posterior.judge(prepared))
     with (
         Progress(printable(stack.name)) as progress,
         out_of_memory_says(
@@ -132,21 +136,13 @@ def process(entry: StackEntry, folder: Path, settings: TestSettings, posterior: 
         ),
     ):
         result = posterior.reconstruct(prepared, settings.maps, progress, settings=settings.numbers)
+    refuse_frames(source, settings.force, result.verdict)  # of a series, all are known only now
     print(f"{source}: verdict: {result.verdict.sentence()}")
     scores = {} if target is None else compare(result.sr, stack.raw, target)
     quality_facts = {name: asdict(score) for name, score in scores.items()}
     facts = {"quality": quality_facts} if scores else None
     result.save(folder, facts, form=settings.format)
     report(stack, result, scores, folder)
-
-
-def _refuse(source: str, verdict: Verdict, force: bool) -> None:
-    if verdict.decision == "refuse" and not force:
-        print(f"{source}: verdict: {verdict.sentence()}")
-        raise InputError(
-            f"{source}: refused, nothing is written: {'; '.join(verdict.reasons)}; repair the "
-            "stack, or use --force to write the result all the same"
-        )
 
 
 def read_target(path: Path, stack: RawStack) -> NDArray:
@@ -178,11 +174,13 @@ def read_target(path: Path, stack: RawStack) -> NDArray:
 
 
 def compare(sr: NDArray, raw: NDArray, target: NDArray) -> dict[str, Quality]:
-    """SR and bicubic wide field against the ground truth, averaged over time points.
+    """SR and bicubic wide field against the ground truth, averaged over time points with a result.
 
     A truth of another half-pixel convention is moved onto the SR, which is printed, and all images
     are then cut by the pixels that the movement touches.
     """
+    kept = [t for t, image in enumerate(sr) if not np.isnan(image).all()]
+    sr, raw, target = sr[kept], raw[kept], target[kept]
     filled = (MeasuredFrames(torch.from_numpy(frames)).usable for frames in raw)
     wide_field = [wide_field_upsampled(frames).numpy() for frames in filled]
     target, inner = _aligned(target, sr)
