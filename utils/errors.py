@@ -5,15 +5,19 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import os
 import re
+import signal
 import sys
 import tempfile
+import threading
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 __all__ = [
     "InputError",
+    "Terminated",
     "in_plain_words",
     "is_out_of_memory",
     "is_short_write",
@@ -40,6 +44,10 @@ class InputError(ValueError):
         super().__init__(printable(message))
 
 
+class Terminated(BaseException):
+    """The process was asked to end."""
+
+
 def printable(text: object) -> str:
     """A text with its control characters and broken code points written out, as `\\x1b`.
 
@@ -58,20 +66,46 @@ def run_script(main: Callable[[], None]) -> None:
     """Runs a script's ``main`` and turns every mistake of the user into one line.
 
     An `InputError`, a full disk, a missing right and a lack of memory end with exit code 2 and
-    ``error: ...`` on stderr, without a traceback; Ctrl-C ends with 130. Anything else is a fault of
-    the program, and keeps its traceback.
+    ``error: ...`` on stderr, without a traceback; Ctrl-C ends with 130. SIGTERM, which schedulers
+    of a cluster send before they kill, ends with 143, and what was begun is put away as for Ctrl-C.
+    Anything else is a fault of the program, and keeps its traceback.
     """
     try:
-        main()
+        with _terminable():
+            main()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+    except Terminated:
+        print("terminated", file=sys.stderr)
+        sys.exit(128 + signal.SIGTERM)
     except Exception as error:
         message = in_plain_words(error)
         if message is None:
             raise
         print(f"error: {printable(message)}", file=sys.stderr)
         sys.exit(2)
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM raises `Terminated` in this process, once; a second one ends it where it is."""
+    process = os.getpid()
+
+    def end(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if os.getpid() == process:
+            raise Terminated
+        os.kill(os.getpid(), signal.SIGTERM)  # a child, forked from this one
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
