@@ -18,6 +18,7 @@ from bayesdl_sim.commands.many.identity import Identity
 from bayesdl_sim.commands.many.streamed import stream
 from bayesdl_sim.commands.many.work import Job, do_all, jobs_of
 from bayesdl_sim.commands.testing.options import TestSettings
+from bayesdl_sim.data.folders import other_folders
 from bayesdl_sim.data.formats.opening import read_images
 from bayesdl_sim.data.found_stacks import found_stacks
 from bayesdl_sim.data.fringe_order import ordered
@@ -25,6 +26,7 @@ from bayesdl_sim.data.inputs import require_inputs
 from bayesdl_sim.data.stacks import RawStack, StackEntry
 from bayesdl_sim.inference.facts import result_lines
 from bayesdl_sim.inference.judging.gate import Verdict
+from bayesdl_sim.inference.output.map_kinds import FACTS
 from bayesdl_sim.inference.output.names import CHANGEABLE, result_names
 from bayesdl_sim.inference.output.result_files import result_folders
 from bayesdl_sim.inference.output.zarr_pages import require_zarr
@@ -53,6 +55,11 @@ def run(settings: TestSettings) -> None:
         raise InputError(f"target: needs one stack, but {settings.test_data} holds {len(stacks)}")
     sources = [entry.source for entry in stacks]
     folders = result_folders(sources, settings.save_path, [entry.name for entry in stacks])
+    for folder in other_folders(settings.test_data, sources):
+        if folder.resolve() != settings.save_path.resolve() and not (folder / FACTS).exists():
+            print(
+                f"{printable(folder)}: not read, since it is no stack: give this folder by itself"
+            )
     jobs = jobs_of(stacks, folders, settings)
     if settings.workers is None and settings.scheduler is None:
         do_all(jobs, settings, open_posterior(settings), process_job)
