@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 _SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
+_NO_ANSWER = (errno.EIO, errno.ESTALE)  # of a drive that fails, or of a network that is gone
 _NOT_SHOWN = ("Cc", "Cs", "Cf")  # control characters, lone surrogates, direction marks
 
 
@@ -147,6 +148,12 @@ def in_plain_words(error: Exception) -> str | None:
         return f"disk full{where}: free some space or choose another folder, then run it again"
     if is_short_write(error):
         return "disk full: free some space or choose another folder, then run it again"
+    if error.errno == errno.EFBIG:  # FAT32 ends at 4 GB, and an administrator may set a limit
+        return (
+            f"the file is larger than its drive or your limit allows{where}: choose another folder"
+        )
+    if error.errno in _NO_ANSWER:
+        return f"the drive does not answer{where} ({error.strerror}): check it, then run it again"
     if error.errno == errno.EROFS or isinstance(error, PermissionError):
         return f"permission denied{where}: choose a folder in which you may read and write"
     if isinstance(error, FileExistsError):

@@ -1,6 +1,7 @@
 """Every mistake of a user ends in one line and exit code 2; a fault of the program does not."""
 
 import argparse
+import errno
 import signal
 import subprocess
 import sys
@@ -71,6 +72,14 @@ def test_a_full_disk_is_named():
         (FileNotFoundError(2, "No such file or directory", "c.tif"), "(c.tif)"),
         (FileNotFoundError("no reader of a.bin"), "error: no reader of a.bin: check the path"),
         (OSError("1024 requested and 0 written"), "disk full"),
+        (
+            OSError(errno.EFBIG, "File too large", "a.tif"),
+            "your limit allows (a.tif): choose another",
+        ),
+        (
+            OSError(errno.EIO, "Input/output error"),
+            "the drive does not answer (Input/output error)",
+        ),
         (MemoryError(), "not enough memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"), "not enough memory"),
         (type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory"), "not enough memory"),
