@@ -87,7 +87,8 @@ class Survey:
         whole = self.prepared
         raw = whole.stack.raw
         large = whole.is_large and isinstance(raw, FramesOnDisk)
-        stack = replace(whole.stack, raw=raw.only(t) if large else raw[t][None])
+        alone = raw.only(t) if large else raw[t][None]
+        stack = replace(whole.stack, raw=alone, without_counts={})
         one = PreparedStack(stack, whole.min_max, whole.optics, device=whole.device)
         patterns = None if whole.patterns_from(t) is None else whole.patterns(t)
         one.restore(0, whole.norm(t), patterns, 0)
