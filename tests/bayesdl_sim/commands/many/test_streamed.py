@@ -126,8 +126,8 @@ def test_the_survey_goes_on_too_and_patterns_are_estimated_once(
     call, series, undisturbed, monkeypatch, tmp_path, plain
 ):
     estimated, estimate = [], survey_module.PreparedStack._estimate
-    killed, counted = killed_in_call(4, survey_module.count_facts)
-    monkeypatch.setattr(survey_module, "count_facts", killed)
+    killed, counted = killed_in_call(4, survey_module.counts_or_fault)
+    monkeypatch.setattr(survey_module, "counts_or_fault", killed)
     with pytest.raises(Killed):
         call(series, tmp_path, *ALL_MAPS)
     monkeypatch.setattr(
