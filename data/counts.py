@@ -11,7 +11,14 @@ import numpy as np
 from bayesdl_sim.data.layouts import MIN_SIZE
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["CountFacts", "check_counts", "count_facts", "count_warnings"]
+__all__ = [
+    "CountFacts",
+    "check_counts",
+    "count_facts",
+    "count_warnings",
+    "counts_or_fault",
+    "is_too_many",
+]
 
 # Counts: the largest of a 32-bit integer file. No camera's frames hold more, nor sums of many; far
 # beyond, products of a few values leave the range of 32-bit arithmetic.
@@ -21,6 +28,7 @@ MOST_NEGATIVE = 0.5  # share of the values; more is no camera's read noise
 MOST_WITHOUT_DATA = 0.5  # share of the pixels
 WRAPPED = (-1000, 30000)  # counts: 16-bit values that ran over reach from here to there
 MANY_NEGATIVE = 0.05  # share of the values
+TOO_MANY = 0.5  # of the time points, from which on those without counts refuse the series
 
 
 class CountFacts(NamedTuple):
@@ -91,6 +99,19 @@ def count_facts(frames: np.ndarray, path: str | Path) -> CountFacts:
         negative=float(np.mean(frames < 0)),
         missing=float(np.mean(np.isnan(frames).any(axis=0))),
     )
+
+
+def counts_or_fault(frames: np.ndarray) -> CountFacts | str:
+    """Facts about the frames (9, H, W) of one time point of a series, or why they are no counts."""
+    try:
+        return count_facts(frames, "it")
+    except InputError as error:
+        return str(error)
+
+
+def is_too_many(faulty: int, times: int) -> bool:
+    """Whether the fault is that of the series, and not of some of its time points."""
+    return faulty >= TOO_MANY * times
 
 
 def count_warnings(facts: Sequence[CountFacts]) -> list[str]:

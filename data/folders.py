@@ -15,7 +15,7 @@ from bayesdl_sim.data.layouts import FRAMES, WANTED, FrameLayout
 from bayesdl_sim.data.selection import distinct, merged
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["file_of_frames", "find_stacks", "frame_files"]
+__all__ = ["file_of_frames", "find_stacks", "frame_files", "other_folders"]
 
 NUMBER = re.compile(r"\d+")
 TIME = re.compile(r"(?<![a-z])t(ime|imepoint|p)?[ _.=-]*$", re.IGNORECASE)  # before a number
@@ -61,6 +61,15 @@ def find_stacks(path: str | Path, layout: FrameLayout | None = None) -> list[Pat
         for folder, single in frames.items()
         if single and len(single) % FRAMES == 0 and all(_images_in(file) == 1 for file in single)
     ]
+
+
+def other_folders(path: str | Path, stacks: Iterable[Path]) -> list[Path]:
+    """The subfolders of a folder that hold images, but are no stacks of it, see `find_stacks`."""
+    path, known = Path(path), set(stacks)
+    if not path.is_dir() or path in known:
+        return []
+    inside = (item for item in path.iterdir() if item.is_dir() and item not in known)
+    return sorted_by_name(folder for folder in inside if image_files(folder))
 
 
 def frame_files(folder: Path, layout: FrameLayout) -> dict[str, list[Path]]:

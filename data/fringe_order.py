@@ -6,6 +6,7 @@ A wrong order makes no error anywhere later, only bad networks and bad images; t
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations, permutations
 from typing import NamedTuple
@@ -177,7 +178,7 @@ def ordered(stack: RawStack, device: torch.device | str = "cpu") -> Ordered:
 
     A stack without visible fringes, or in the right order, is returned as it is. The frames of a
     time series are put in the order of its first time point, if its last one agrees or is not
-    clear.
+    clear; those whose frames have one value count for neither.
 
     Args:
         device: where to search; `Ordered.search` is there.
@@ -186,11 +187,12 @@ def ordered(stack: RawStack, device: torch.device | str = "cpu") -> Ordered:
         InputError: five phases per orientation (see `proved_order`).
     """
     try:
-        search = _search(_searched(stack.raw, 0), device)
+        times = range(len(stack.raw))
+        first = _first_with_data(stack, times)
+        search = _search(first, device)
         order = _order_of(search)
         if order is not None and len(stack.raw) > 1:
-            frames = _searched(stack.raw, len(stack.raw) - 1)[list(order)]
-            last = proved_order(frames, device)
+            last = proved_order(_first_with_data(stack, times[::-1])[list(order)], device)
             order = None if last is not None else order
     except InputError as error:
         raise InputError(f"{stack.source}: {error}") from None
@@ -205,6 +207,15 @@ def ordered(stack: RawStack, device: torch.device | str = "cpu") -> Ordered:
     )
     raw = _in_order(stack.raw, order)
     return Ordered(replace(stack, raw=raw, notes=(*stack.notes, note), order=order), None)
+
+
+def _first_with_data(stack: RawStack, times: Sequence[int]) -> np.ndarray:
+    """What is searched of the first of these time points whose frames all have several values."""
+    for t in times:
+        frames = _searched(stack.raw, t)
+        if len(times) == 1 or (np.ptp(np.nan_to_num(frames), axis=(1, 2)) > 0).all():
+            return frames
+    return _searched(stack.raw, times[0])
 
 
 def _searched(raw: np.ndarray | FramesOnDisk, t: int) -> np.ndarray:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from bayesdl_sim.data.counts import count_facts, count_warnings
+from bayesdl_sim.data.counts import (
+    CountFacts,
+    count_facts,
+    count_warnings,
+    counts_or_fault,
+    is_too_many,
+)
 from bayesdl_sim.data.folders import file_of_frames, frame_files
 from bayesdl_sim.data.formats.image_file import Channel, ImageFile, Series
 from bayesdl_sim.data.formats.opening import open_image_file
@@ -56,6 +62,8 @@ class RawStack:
             where the file does not state it.
         order: numbers of the frames of the file, from 0, if they were put in another order than
             the stated one.
+        without_counts: time point of a series, from 0 -> why its frames cannot be counts. The
+            others are as good as without it.
     """
 
     raw: np.ndarray | FramesOnDisk
@@ -69,6 +77,7 @@ class RawStack:
     emission_nm: float | None = None
     na: float | None = None
     order: tuple[int, ...] | None = None
+    without_counts: Mapping[int, str] = field(default_factory=dict)
 
     def window(self, t: int, rows: slice, columns: slice) -> np.ndarray:
         """The frames (9, h, w) of a time point, in some rows and columns."""
@@ -224,12 +233,27 @@ def _read(place: _Place) -> RawStack:
         frames = place.arrangement.cut(place.pixels.take(), *place.numbers)
         times, count, height, width = frames.shape
         flat = frames.reshape(times * count, height, width)
-        facts = count_facts(flat, path)
+        facts, faults = _facts_of(frames, flat, path)
         raw = np.array(frames, dtype=np.float32, order="C")
     except MemoryError:
         raise too_large(place.pixels.series, path) from None
     opened = _stack(place, raw)
-    return replace(opened, warnings=(*opened.warnings, *count_warnings([facts])))
+    warnings = (*opened.warnings, *count_warnings(facts))
+    return replace(opened, warnings=warnings, without_counts=faults)
+
+
+def _facts_of(
+    frames: np.ndarray, flat: np.ndarray, path: Path
+) -> tuple[list[CountFacts], dict[int, str]]:
+    """Facts about the counts, and the time points of a series that hold none, with the reason."""
+    try:
+        return [count_facts(flat, path)], {}
+    except InputError:
+        checked = [counts_or_fault(frames[t]) for t in range(len(frames))]
+        faults = {t: one for t, one in enumerate(checked) if isinstance(one, str)}
+        if not faults or is_too_many(len(faults), len(frames)):
+            raise
+        return [one for one in checked if isinstance(one, CountFacts)], faults
 
 
 def _open(place: _Place) -> RawStack:

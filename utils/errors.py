@@ -5,15 +5,19 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import os
 import re
+import signal
 import sys
 import tempfile
+import threading
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 __all__ = [
     "InputError",
+    "Terminated",
     "in_plain_words",
     "is_out_of_memory",
     "is_short_write",
@@ -27,6 +31,7 @@ __all__ = [
 ]
 
 _SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
+_NO_ANSWER = (errno.EIO, errno.ESTALE)  # of a drive that fails, or of a network that is gone
 _NOT_SHOWN = ("Cc", "Cs", "Cf")  # control characters, lone surrogates, direction marks
 
 
@@ -38,6 +43,10 @@ class InputError(ValueError):
 
     def __init__(self, message: object = "") -> None:
         super().__init__(printable(message))
+
+
+class Terminated(BaseException):
+    """The process was asked to end."""
 
 
 def printable(text: object) -> str:
@@ -58,20 +67,46 @@ def run_script(main: Callable[[], None]) -> None:
     """Runs a script's ``main`` and turns every mistake of the user into one line.
 
     An `InputError`, a full disk, a missing right and a lack of memory end with exit code 2 and
-    ``error: ...`` on stderr, without a traceback; Ctrl-C ends with 130. Anything else is a fault of
-    the program, and keeps its traceback.
+    ``error: ...`` on stderr, without a traceback; Ctrl-C ends with 130. SIGTERM, which schedulers
+    of a cluster send before they kill, ends with 143, and what was begun is put away as for Ctrl-C.
+    Anything else is a fault of the program, and keeps its traceback.
     """
     try:
-        main()
+        with _terminable():
+            main()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+    except Terminated:
+        print("terminated", file=sys.stderr)
+        sys.exit(128 + signal.SIGTERM)
     except Exception as error:
         message = in_plain_words(error)
         if message is None:
             raise
         print(f"error: {printable(message)}", file=sys.stderr)
         sys.exit(2)
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM raises `Terminated` in this process, once; a second one ends it where it is."""
+    process = os.getpid()
+
+    def end(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if os.getpid() == process:
+            raise Terminated
+        os.kill(os.getpid(), signal.SIGTERM)  # a child, forked from this one
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -113,6 +148,12 @@ def in_plain_words(error: Exception) -> str | None:
         return f"disk full{where}: free some space or choose another folder, then run it again"
     if is_short_write(error):
         return "disk full: free some space or choose another folder, then run it again"
+    if error.errno == errno.EFBIG:  # FAT32 ends at 4 GB, and an administrator may set a limit
+        return (
+            f"the file is larger than its drive or your limit allows{where}: choose another folder"
+        )
+    if error.errno in _NO_ANSWER:
+        return f"the drive does not answer{where} ({error.strerror}): check it, then run it again"
     if error.errno == errno.EROFS or isinstance(error, PermissionError):
         return f"permission denied{where}: choose a folder in which you may read and write"
     if isinstance(error, FileExistsError):

@@ -16,6 +16,7 @@ from bayesdl_sim.bayes.calibration.recalibration import Calibration
 from bayesdl_sim.bayes.calibration.stored import find_calibration
 from bayesdl_sim.data.stacks import RawStack
 from bayesdl_sim.inference.fringes import fringe_facts, fringe_sentence
+from bayesdl_sim.inference.gaps import first_kept
 from bayesdl_sim.inference.judging.verdict import judged_times
 from bayesdl_sim.inference.output.map_kinds import MAPS
 from bayesdl_sim.inference.prepared.stack import PreparedStack
@@ -100,6 +101,7 @@ def stack_facts(prepared: PreparedStack, result: Reconstruction) -> dict[str, An
     """The entries about the stack itself, its scales and its channels."""
     stack = prepared.stack
     judged = [t + 1 for t in judged_times(prepared)] if len(prepared) > 1 else []
+    left_out = [t + 1 for t in sorted(prepared.left_out)]
     return {
         "source": {
             "file": stack.source.name,
@@ -115,7 +117,7 @@ def stack_facts(prepared: PreparedStack, result: Reconstruction) -> dict[str, An
             "put_in_order": None if stack.order is None else [f + 1 for f in stack.order],
         },
         "normalisation": {
-            "raw_counts_per_time_point": [norm._asdict() for norm in result.raw_scales],
+            "raw_counts_per_time_point": [norm and norm._asdict() for norm in result.raw_scales],
             "sr_counts": result.scale._asdict(),
             "meaning": "counts = low + (high - low) SR.tif / 65535; uncertainties in counts = "
             "(high - low) times the map"
@@ -127,6 +129,7 @@ def stack_facts(prepared: PreparedStack, result: Reconstruction) -> dict[str, An
         "fringe_share": None if result.fringe_share is None else round(result.fringe_share, 4),
         "patterns_estimated_at": [t + 1 for t in sorted(prepared.estimated)],
         **({"time_points_judged_in_full": judged} if judged else {}),
+        **({"time_points_left_out": left_out} if left_out else {}),
         "deviations_multiplied_by": result.factors,
         "channels": list(result.channels),
         "not_modelled": [name for name in WIDTHS if getattr(result, name.lower()) is None],
@@ -136,17 +139,18 @@ def stack_facts(prepared: PreparedStack, result: Reconstruction) -> dict[str, An
 
 def _signal(prepared: PreparedStack) -> float | None:
     """Median electrons of the lit pixels at the first time point, about; None: not known."""
-    signal = prepared.signal_e(0)
+    signal = prepared.signal_e(first_kept(prepared))
     return float(f"{signal:.2g}") if math.isfinite(signal) else None
 
 
 def _bright_spot(prepared: PreparedStack) -> float | None:
     """How many times a spot outshines the structure at the first time point; None without one."""
-    if prepared.dimming(0) is None:
+    first = first_kept(prepared)
+    if prepared.dimming(first) is None:
         return None
     if prepared.is_large:
-        return round(spot_brightness(field_light(prepared.large(0).light[None])), 1)
-    return round(spot_brightness(prepared.frames(0).light), 1)
+        return round(spot_brightness(field_light(prepared.large(first).light[None])), 1)
+    return round(spot_brightness(prepared.frames(first).light), 1)
 
 
 def member_words(members: Sequence[MemberFacts]) -> str:
@@ -201,14 +205,16 @@ def result_numbers(result: Reconstruction) -> dict[str, float]:
     """The numbers that `result_lines` needs of the maps; of several time points, their means."""
     maps = {name: getattr(result, name.lower()) for name in WIDTHS}
     numbers = {name: float(np.nanmean(m)) for name, m in maps.items() if m is not None}
-    numbers["empty"] = float(np.isnan(result.sr).mean())
+    left_out = {t - 1 for t in result.facts.get("time_points_left_out", ())}
+    kept = [t for t in range(len(result.sr)) if t not in left_out]
+    numbers["empty"] = float(np.isnan(result.sr[kept] if left_out else result.sr).mean())
     if "Credibility" in result.channels:
         numbers["credible"] = float(result.channels["Credibility"][lit(result.sr)].mean())
     if "Contradicted" in result.further:
         border = MAPS["Contradicted"].border
         inner = result.further["Contradicted"][:, border:-border, border:-border]
         numbers["contradicted"] = float((np.abs(inner) > CONTRADICTED).mean())
-    if "Changed" in result.further:
+    if "Changed" in result.further and not np.isnan(result.further["Change"]).all():
         numbers["change_squared"] = float(np.nanmean(np.square(result.further["Change"])))
         numbers["changed"] = float(np.nanmean(np.abs(result.further["Changed"])))
     return numbers
@@ -255,6 +261,8 @@ def result_lines(
             f"judged in full: time points {_few(judged)}; of all others, the raw frames were "
             "checked for light, copies, saturation, motion and lost fringes"
         )
+    if left_out := result.facts.get("time_points_left_out"):
+        lines.append(f"left out: time points {_few(left_out)}: NaN in the maps, not credible")
     if "credible" in numbers:
         credible = numbers["credible"]
         lines.append(f"mean credibility of the lit pixels (the brightest fifth) {credible:.2f}")

@@ -25,11 +25,13 @@ def fringe_facts(prepared: PreparedStack) -> list[dict[str, Any]]:
     """The pattern of every orientation, for each time point at which patterns were estimated.
 
     Phases are those at the centre of the first raw pixel, angles run from the columns to the rows;
-    both in degrees. Errors are standard errors. Lengths in nm where the pixel size is known.
+    both in degrees. Errors are standard errors. Lengths in nm where the pixel size is known. Of a
+    time point that is left out, they are given only where no other has patterns of its own.
     """
+    kept = [t for t in prepared.estimated if t not in prepared.left_out]
     return [
         {"time_point": t + 1, **_facts(prepared.patterns(t), prepared.stack.pixel_size_nm)}
-        for t in sorted(prepared.estimated)
+        for t in sorted(kept or prepared.estimated)
     ]
 
 

@@ -11,15 +11,26 @@ from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import WIDTHS, Reconstruction
 from bayesdl_sim.inference.settings import CHANGES
 
-__all__ = ["fine", "gaps_of", "structure_range", "with_gaps"]
+__all__ = ["fine", "first_kept", "gaps_of", "structure_range", "with_gaps"]
 
 RANGE_PERCENTILES = (0.5, 99.5)  # of the pixels: one bright spot is less than 0.5 % of a field
 
 
 def gaps_of(prepared: PreparedStack) -> NDArray[np.bool_] | None:
-    """Raw pixels (T, H, W) that hold no data; None where all do."""
-    gaps = np.stack([prepared.missing(t).cpu().numpy() for t in range(len(prepared))])
+    """Raw pixels (T, H, W) that hold no data, or are left out; None where all have a result."""
+    left_out = np.ones(prepared.field, bool)
+    gaps = np.stack(
+        [
+            left_out if t in prepared.left_out else prepared.missing(t).cpu().numpy()
+            for t in range(len(prepared))
+        ]
+    )
     return gaps if gaps.any() else None
+
+
+def first_kept(prepared: PreparedStack) -> int:
+    """The first time point with a result, which pictures and facts of one time point show."""
+    return next((t for t in range(len(prepared)) if t not in prepared.left_out), 0)
 
 
 def fine(gaps: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +15,8 @@ from bayesdl_sim.data.normalise import Normalisation
 from bayesdl_sim.inference.facts import stack_facts
 from bayesdl_sim.inference.fringe_share import fringe_share
 from bayesdl_sim.inference.fringes import fringe_spectra
-from bayesdl_sim.inference.gaps import gaps_of, structure_range, with_gaps
-from bayesdl_sim.inference.judging.verdict import judge_frames, judge_result
+from bayesdl_sim.inference.gaps import first_kept, gaps_of, structure_range, with_gaps
+from bayesdl_sim.inference.judging.verdict import judge_frames, judge_result, left_out_of
 from bayesdl_sim.inference.maps import (
     Progress,
     require_possible,
@@ -53,6 +54,7 @@ class OnePoint:
         scale: intensity scale of all time points.
         structure: range of the structure in normalised SR intensity, which the tolerance of the
             credibility is a share of; None: that of this time point.
+        is_first: whether facts and pictures of a single time point are those of this one.
         judged: how many time points are judged together, if this one is; 0 where it is not.
         earlier: what the members predicted of the time point before; this one is put in its place.
     """
@@ -60,6 +62,7 @@ class OnePoint:
     number: int
     scale: Normalisation
     structure: float | None = None
+    is_first: bool = False
     judged: int = 0
     earlier: Earlier = field(default_factory=Earlier)
 
@@ -98,7 +101,8 @@ def reconstruct(
         judge_frames(prepared)  # first, so that every way here measures in the same order
     scale, earlier = (None, Earlier()) if point is None else (point.scale, point.earlier)
     level = settings.changes if set(maps) & {*CHANGES} else None
-    result = predict_stack(posterior, prepared, progress, level, scale, earlier)
+    leave_out = partial(left_out_of, prepared, settings.force) if len(prepared) > 1 else None
+    result = predict_stack(posterior, prepared, progress, level, scale, earlier, leave_out)
     gaps = gaps_of(prepared)
     structure = None if point is None else point.structure
     structure = structure or structure_range(result.sr, gaps)
@@ -115,7 +119,7 @@ def reconstruct(
     further = {name: image for name, image in result.further.items() if name in maps}
     spectra = None if point else spectra_of(prepared)
     result = replace(result, further=further, spectra=spectra)
-    if point is None or point.number == 0:
+    if point is None or point.is_first:
         result = replace(result, fringe_share=share_of_fringes(posterior, prepared))
     if gaps is not None or earlier.gaps is not None:
         marked = np.zeros((len(prepared), *prepared.field), bool) if gaps is None else gaps
@@ -157,11 +161,13 @@ def spectra_of(prepared: PreparedStack) -> NDArray | None:
     """`fringe_spectra` where the first time point is brightest; None if no patterns were needed."""
     if not prepared.estimated:
         return None
-    return fringe_spectra(prepared.counts(0, prepared.squares(0)[0]))
+    first = first_kept(prepared)
+    return fringe_spectra(prepared.counts(first, prepared.squares(first)[0]))
 
 
 def share_of_fringes(posterior: Posterior, prepared: PreparedStack) -> float | None:
     """`fringe_share` of the first time point by the first member; None without fringes."""
-    if posterior.convention == "released" or max(prepared.patterns(0).probability) <= FOUND:
+    first = first_kept(prepared)
+    if posterior.convention == "released" or max(prepared.patterns(first).probability) <= FOUND:
         return None
-    return fringe_share(posterior.functions[0], prepared, posterior.inputs)
+    return fringe_share(posterior.functions[0], prepared, posterior.inputs, first)

@@ -118,10 +118,17 @@ def with_misfit(
     """Adds where the frames contradict the super-resolved image, see `misfit_maps`."""
     maps: dict[str, list[NDArray]] = {name: [] for name in MISFIT}
     for t, sr in enumerate(result.sr):
-        for name, image in misfit_maps(prepared, t, sr.__getitem__).items():
+        for name, image in _misfit_at(prepared, t, sr).items():
             maps[name].append(image)
         progress(t + 1, len(result.sr), "re-simulation")
     return result.with_further({name: np.stack(images) for name, images in maps.items()})
+
+
+def _misfit_at(prepared: PreparedStack, t: int, sr: NDArray) -> dict[str, NDArray[np.float32]]:
+    """The maps of one time point; zero, until its gaps replace it, where that is left out."""
+    if t in prepared.left_out:
+        return dict.fromkeys(MISFIT, np.zeros(prepared.field, np.float32))
+    return misfit_maps(prepared, t, sr.__getitem__)
 
 
 def misfit_maps(
@@ -152,7 +159,10 @@ def _misfit(resimulation: Resimulation) -> dict[str, NDArray[np.float32]]:
 
 def with_sharp(result: Reconstruction, prepared: PreparedStack) -> Reconstruction:
     """Adds the super-resolved image in the sharp convention, see `sharp_map`."""
-    images = [sharp_map(prepared, t, sr.__getitem__) for t, sr in enumerate(result.sr)]
+    images = [
+        sr if t in prepared.left_out else sharp_map(prepared, t, sr.__getitem__)
+        for t, sr in enumerate(result.sr)
+    ]
     return result.with_further({"Sharp": np.stack(images)})
 
 

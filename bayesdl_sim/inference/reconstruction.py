@@ -38,9 +38,9 @@ class Reconstruction:
         further: maps that are files only: Lower and Upper (T, 2H, 2W), Contradicted and
             Misfit (T, H, W), Change and Changed (T - 1, 2H, 2W).
         wide_field: mean of the nine frames (T, H, W) on the same scale.
-        raw_scales: how each time point was normalised for the networks.
+        raw_scales: how each time point was normalised for the networks; None: it holds no counts.
         factors: what the calibration multiplied the deviations of each time point by, mean over
-            the pixels.
+            the pixels; None: it was not predicted.
         judged_epistemic: epistemic uncertainty before calibration, by judged time point, over the
             square that the verdict is based on: as for the validation cells of the gate.
         fringe_share: share of the detail beyond wide field's cut-off, see
@@ -62,8 +62,8 @@ class Reconstruction:
     channels: dict[str, Map] = field(default_factory=dict)
     further: dict[str, Map] = field(default_factory=dict)
     wide_field: Map
-    raw_scales: list[Normalisation]
-    factors: list[float]
+    raw_scales: list[Normalisation | None]
+    factors: list[float | None]
     judged_epistemic: dict[int, Map] = field(default_factory=dict)
     fringe_share: float | None = None
     spectra: Map | None = None

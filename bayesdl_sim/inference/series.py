@@ -17,7 +17,8 @@ from bayesdl_sim.bayes.prediction import Prediction, predict
 from bayesdl_sim.bayes.released import predict_released
 from bayesdl_sim.data.normalise import Normalisation
 from bayesdl_sim.inference.beside_spots import undimmed, unexplained_light
-from bayesdl_sim.inference.gaps import fine, gaps_of
+from bayesdl_sim.inference.gaps import fine, first_kept, gaps_of
+from bayesdl_sim.inference.judging.look import why_no_counts
 from bayesdl_sim.inference.judging.verdict import judged_times
 from bayesdl_sim.inference.maps import Progress
 from bayesdl_sim.inference.prepared.stack import PreparedStack
@@ -47,14 +48,17 @@ class Earlier:
     """What a change needs of the previous time point.
 
     Attributes:
-        images: mean and variance of each member, in counts; empty before the first time point.
+        images: mean and variance of each member, in counts; empty before the first time point, and
+            after one that is left out.
         factor: factor of the calibration there, of each pixel or of all.
         gaps: pixels (1, H, W) without data there; None where all hold some.
+        left_out: there is such a time point, but it has no result: no change from it is known.
     """
 
     images: list[MemberImage] = field(default_factory=list)
     factor: NDArray[np.float32] | float = 0.0
     gaps: NDArray[np.bool_] | None = None
+    left_out: bool = False
 
 
 def predict_stack(
@@ -64,16 +68,18 @@ def predict_stack(
     changes: float | None = None,
     scale: Normalisation | None = None,
     earlier: Earlier | None = None,
+    leave_out: Callable[[], frozenset[int]] | None = None,
 ) -> Reconstruction:
     """Posterior predictive of every time point, on one intensity scale unless released.
 
     Every time point is predicted once. Deviations are calibrated last; what the verdict compares
-    with validation cells is kept as predicted.
+    with validation cells is kept as predicted. Frames that hold no counts are not predicted.
 
     Args:
         changes: level of the credible interval of Change and Changed; None leaves them out.
         scale: counts at 0 and 1; None: smallest and largest value of the mean of these time points.
         earlier: the time point before these, for their changes; the last of these takes its place.
+        leave_out: gives the time points that are left out of the result, and so of its scale.
 
     Raises:
         InputError: the members predict nothing that can be shown.
@@ -86,8 +92,14 @@ def predict_stack(
     began, judged, epistemic, factors = time.perf_counter(), judged_times(prepared), {}, []
     steps: list[tuple[NDArray, NDArray]] = []
     earlier = Earlier() if earlier is None else earlier
+    empty = [t for t in range(times) if why_no_counts(prepared, t) is not None]
     for t in range(times):
-        norm, outputs = prepared.norm(t), _Outputs(posterior, prepared, t, progress)
+        if t in empty:
+            factors.append(None)
+            steps += [_unknown(maps["mean"][t])] if changes is not None and t > 0 else []
+            earlier.images, earlier.left_out = [], True
+            continue
+        outputs = _Outputs(posterior, prepared, t, progress)
         keep: Outputs | None = None if changes is None else []
         predictor = CONVENTIONS[posterior.convention]
         prediction = predictor(outputs.functions(keep), outputs.shown, posterior.likelihood)
@@ -95,39 +107,43 @@ def predict_stack(
         factors.append(float(factor.mean()))
         if keep is not None:
             later = _in_counts(prepared, t, keep, posterior.likelihood)
-            if earlier.images:
-                larger = np.maximum(earlier.factor, factor)
-                steps.append(_change(earlier.images, later, larger, changes))
-            earlier.images, earlier.factor = later, factor
+            if earlier.images or earlier.left_out:
+                steps.append(_change(earlier, later, factor, changes))
+            earlier.images, earlier.factor, earlier.left_out = later, factor, False
         if t in judged:
             epistemic[t] = prediction.epistemic[0, 0].cpu().numpy()
         _store(maps, t, undimmed(prepared, t, prediction), factor)
         if not released:
-            # Each time point has its own scale before the network; in counts they compare.
-            point_maps = {name: image[t] for name, image in maps.items()}
-            to_counts(point_maps | ({"judged": epistemic[t]} if t in judged else {}), norm)
-            _widen(point_maps, unexplained_light(prepared, t, point_maps["mean"]))
+            _point_to_counts(prepared, t, maps, epistemic)
+    for image in maps.values():
+        image[empty] = image[min({*range(times)} - {*empty})]  # which their gaps then replace
     require_usable(maps, stack.source)
-    scales = [prepared.norm(t) for t in range(times)]
-    if released:
-        scale = scales[0]
-    else:
-        images = [*maps.values(), *epistemic.values()]
-        scale = to_sr_scale(images, gaps_of(prepared), scale)
-    names = known_deviations(posterior)
+    scales = [None if t in empty else prepared.norm(t) for t in range(times)]
+    prepared.left_out = frozenset() if leave_out is None else leave_out()
+    scale = _common_scale(prepared, [*maps.values(), *epistemic.values()], scale, released)
+    known = {name: maps[name] for name in known_deviations(posterior)}
     return Reconstruction(
         sr=maps["mean"],
-        **{name: maps[name] for name in names},
+        **known,
         scale=scale,
         pixel_size_nm=None if stack.pixel_size_nm is None else stack.pixel_size_nm / 2,
         further=_change_maps(steps, scale),
         wide_field=scale.apply(stack.raw.mean(axis=1)),
         raw_scales=scales,
         factors=factors,
-        judged_epistemic=epistemic if "epistemic" in names else {},
+        judged_epistemic=epistemic if "epistemic" in known else {},
         seconds=time.perf_counter() - began,
         released=released,
     )
+
+
+def _common_scale(
+    prepared: PreparedStack, images: list[NDArray], scale: Normalisation | None, released: bool
+) -> Normalisation:
+    """The scale of all time points; images in counts are brought to it, but not released ones."""
+    if released:
+        return prepared.norm(first_kept(prepared))
+    return to_sr_scale(images, gaps_of(prepared), scale)
 
 
 class _Outputs:
@@ -154,11 +170,29 @@ class _Outputs:
             self.progress(number, self.total, "members")
 
 
+def _unknown(like: NDArray) -> tuple[NDArray, NDArray]:
+    """A change (2H, 2W) from or to a time point without a result, which its gaps then replace."""
+    return np.zeros_like(like), np.zeros_like(like)
+
+
 def _store(maps: dict[str, NDArray], t: int, prediction: Prediction, factor: NDArray) -> None:
     """Copies a prediction to the maps of its time point, with calibrated deviations."""
     for name, image in prediction._asdict().items():
         image = image[0, 0].cpu().numpy()
         maps[name][t] = image if name == "mean" else factor * image
+
+
+def _point_to_counts(
+    prepared: PreparedStack, t: int, maps: Mapping[str, NDArray], epistemic: Mapping[int, NDArray]
+) -> None:
+    """The maps of one time point in counts, in which they compare; in place.
+
+    Before the network, each time point has a scale of its own.
+    """
+    point_maps = {name: image[t] for name, image in maps.items()}
+    judged = {"judged": epistemic[t]} if t in epistemic else {}
+    to_counts(point_maps | judged, prepared.norm(t))
+    _widen(point_maps, unexplained_light(prepared, t, point_maps["mean"]))
 
 
 def _widen(maps: Mapping[str, NDArray], deviation: NDArray | None) -> None:
@@ -191,16 +225,18 @@ def _in_counts(
 
 
 def _change(
-    earlier: list[MemberImage], later: list[MemberImage], factor: NDArray, level: float
+    earlier: Earlier, later: list[MemberImage], factor: NDArray, level: float
 ) -> tuple[NDArray, NDArray]:
     """Difference in counts, and its sign where it is certain, (2H, 2W) each.
 
     Args:
-        factor: factor of the calibration; of two time points the larger, so that a change is
-            marked only beyond doubt.
+        factor: factor of the calibration; of two time points the larger counts, so that a change
+            is marked only beyond doubt.
     """
-    change = change_between(earlier, later)
-    factors = torch.as_tensor(factor, device=change.total.device)
+    if earlier.left_out:
+        return _unknown(later[0].mean[0, 0].cpu().numpy())
+    change = change_between(earlier.images, later)
+    factors = torch.as_tensor(np.maximum(earlier.factor, factor), device=change.total.device)
     certain = marked(change.difference, factors * change.total, level)
     difference = change.difference[0, 0].cpu().numpy()
     return difference, np.sign(difference) * certain[0, 0].cpu().numpy()

@@ -41,6 +41,7 @@ class MapSettings:
         draws: number of channels that are drawn from the predictive distribution.
         interval: probability of the interval from Lower to Upper.
         changes: level of the credible interval that Changed compares a change with.
+        force: give a result at those time points of a series, too, that would be refused alone.
 
     Raises:
         InputError: a value that makes no sense.
@@ -51,6 +52,7 @@ class MapSettings:
     draws: int = 0
     interval: float = 0.9
     changes: float = 0.95
+    force: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.delta < math.inf:

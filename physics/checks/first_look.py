@@ -7,6 +7,7 @@ what may be wrong. The full checks then decide.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -35,6 +36,7 @@ class FirstLook:
             of them may be dark, and two too bright.
         copies: pairs of frames, counted from 1, with the same value in every pixel.
         saturated_share: see `stored_values.saturated_share`.
+        total: sum of the counts of all frames, by which two time points are told to be one.
         moved_px: largest shift between the orientations in whole pixels, raw ones; 0 where the
             three shifts do not add up, as in noise. `drift.drift` measures it to a fraction.
     """
@@ -43,6 +45,7 @@ class FirstLook:
     brightness: tuple[float, ...]
     copies: tuple[tuple[int, int], ...]
     saturated_share: float
+    total: float
     moved_px: float
 
 
@@ -65,11 +68,13 @@ def first_look(raw: Tensor) -> FirstLook:
     mean = blocks.mean(dim=0)
     slopes = (blocks @ mean) / mean.square().sum().clamp(min=1e-30)
     usual = slopes.sort().values[-3].clamp(min=1e-6)
+    sums = raw.sum(dim=(1, 2), dtype=torch.float64).tolist()
     return FirstLook(
         contrast=float(mean.square().mean().sqrt()),
         brightness=tuple((slopes / usual).tolist()),
-        copies=_copies(raw),
+        copies=_copies(raw, sums),
         saturated_share=_saturated(raw),
+        total=sum(sums),
         moved_px=_moved(frames),
     )
 
@@ -106,8 +111,8 @@ def _moved(frames: Tensor) -> float:
     return 0.0 if rest > 1 else max(math.hypot(*shift) for shift in shifts)
 
 
-def _copies(raw: Tensor) -> tuple[tuple[int, int], ...]:
-    sums = raw.sum(dim=(1, 2), dtype=torch.float64).tolist()  # few frames share their sum
+def _copies(raw: Tensor, sums: Sequence[float]) -> tuple[tuple[int, int], ...]:
+    """The pairs of equal frames; few frames share their sum."""
     return tuple(
         (a + 1, b + 1)
         for a, b in combinations(range(len(raw)), 2)

@@ -241,3 +241,24 @@ def test_the_paths_of_results_are_left_to_the_caller(tmp_path, monkeypatch):
     folder = write_folder(tmp_path / "level_4", FRAMES)
     monkeypatch.chdir(folder)
     assert read_stack(os.curdir).name == "level_4"
+
+
+def test_time_points_that_hold_no_counts_are_named_and_the_others_read(tmp_path):
+    series = np.concatenate([FRAMES] * 5).astype(np.float32)
+    series[9:18], series[27:36] = 3, np.nan
+    tifffile.imwrite(tmp_path / "raw.tif", series)
+    stack = read_stack(tmp_path / "raw.tif")
+    assert sorted(stack.without_counts) == [1, 3]
+    assert "it is empty or constant in image 1" in stack.without_counts[1]
+    assert "it holds no data (NaN) in 100%" in stack.without_counts[3]
+    np.testing.assert_array_equal(stack.raw[[0, 2, 4]], np.stack([FRAMES] * 3))
+    assert stack.warnings == read_stack_of(tmp_path, FRAMES).warnings
+    series[:9] = 3
+    tifffile.imwrite(tmp_path / "raw.tif", series)
+    with pytest.raises(InputError, match="NaN"):
+        read_stack(tmp_path / "raw.tif")
+
+
+def read_stack_of(folder, frames):
+    tifffile.imwrite(folder / "one.tif", frames)
+    return read_stack(folder / "one.tif")

@@ -1,6 +1,8 @@
 """Every mistake of a user ends in one line and exit code 2; a fault of the program does not."""
 
 import argparse
+import errno
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +72,14 @@ def test_a_full_disk_is_named():
         (FileNotFoundError(2, "No such file or directory", "c.tif"), "(c.tif)"),
         (FileNotFoundError("no reader of a.bin"), "error: no reader of a.bin: check the path"),
         (OSError("1024 requested and 0 written"), "disk full"),
+        (
+            OSError(errno.EFBIG, "File too large", "a.tif"),
+            "your limit allows (a.tif): choose another",
+        ),
+        (
+            OSError(errno.EIO, "Input/output error"),
+            "the drive does not answer (Input/output error)",
+        ),
         (MemoryError(), "not enough memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"), "not enough memory"),
         (type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory"), "not enough memory"),
@@ -85,6 +95,28 @@ def test_errors_of_the_machine_are_put_in_plain_words(error, words, capsys):
 
 def test_interruption_ends_with_130(capsys):
     assert fails_with(KeyboardInterrupt(), capsys) == (130, "interrupted\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without a signal")
+def test_sigterm_ends_with_143_after_what_was_begun_is_put_away(tmp_path):
+    note = tmp_path / "away"
+    body = f"""import os, pathlib, signal
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    except Exception:
+        print("caught")
+    finally:
+        pathlib.Path({str(note)!r}).touch()
+    print("went on")"""
+    done = run(body)
+    assert (done.returncode, done.stdout, done.stderr) == (143, "", "terminated\n")
+    assert note.exists()
+
+
+def test_sigterm_is_again_what_it_was_after_a_script():
+    before = signal.getsignal(signal.SIGTERM)
+    run_script(lambda: None)
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_other_errors_are_not_swallowed():

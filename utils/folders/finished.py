@@ -22,6 +22,7 @@ from bayesdl_sim.utils.folders.staging import remove, take_place
 __all__ = [
     "begun",
     "complete",
+    "discard",
     "forget",
     "has_result",
     "is_complete",
@@ -90,6 +91,11 @@ def unfinished_folder(
         partial.mkdir()
         write_json(partial / BEGUN, {"identity": identity, "settings": settings})
     return partial
+
+
+def discard(folder: str | Path) -> None:
+    """Removes the unfinished work; only for the owner of the folder, with nobody at work on it."""
+    shutil.rmtree(Path(folder) / UNFINISHED, ignore_errors=True)
 
 
 def other_work(

@@ -12,10 +12,12 @@ import logging
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from bayesdl_sim.commands.many.identity import Identity
+from bayesdl_sim.commands.many.outcome import Outcome, outcome_of
 from bayesdl_sim.commands.many.shards import WHOLE
 from bayesdl_sim.commands.many.streamed import Keep, begin_series, finish_series, open_run
 from bayesdl_sim.commands.many.work import (
@@ -51,22 +53,6 @@ class Handlers(NamedTuple):
     refuse: Callable[..., None]
 
 
-class Outcome(NamedTuple):
-    """The outcome of a task.
-
-    Attributes:
-        lines: lines to print.
-        failure: why it failed; None if it did not.
-        identity: identity of the result; None where that is not known.
-        is_open: whether a series is to be done, since its result is not there already.
-    """
-
-    lines: str = ""
-    failure: str | None = None
-    identity: Identity | None = None
-    is_open: bool = False
-
-
 def require_distributed() -> None:
     """`InputError` where dask.distributed is not installed."""
     if importlib.util.find_spec("distributed") is None:
@@ -93,7 +79,8 @@ def do_all_on_cluster(jobs: Sequence[Job], settings: TestSettings, handlers: Han
                 last[future] = job
         with Progress("all stacks") as progress:
             for number, future in enumerate(as_completed(list(last)), start=1):
-                outcome, job = _outcome(future), last[future]
+                job = last[future]
+                outcome = outcome_of(future, job)
                 print(outcome.lines, end="")
                 if outcome.identity is not None:
                     digests[job.name] = outcome.identity.digest
@@ -101,7 +88,7 @@ def do_all_on_cluster(jobs: Sequence[Job], settings: TestSettings, handlers: Han
                     if "NOT reconstructed" not in outcome.lines:
                         print(f"{printable(job.entry.source)}: NOT reconstructed")
                     failures[job.name] = outcome.failure
-                    note_failure(job, outcome.failure)
+                    note_failure(job, outcome.failure, outcome.trace)
                 progress(number, len(last), "stacks")
         if failures and len(jobs) == 1:
             raise InputError(next(iter(failures.values())))
@@ -158,14 +145,6 @@ def _submit(client: Any, job: Job, settings: TestSettings, handlers: Handlers) -
     return [send(_finish, begun, chunks, job, settings, handlers)]
 
 
-def _outcome(future: Any) -> Outcome:
-    try:
-        return future.result()
-    except Exception as error:  # of the scheduler, or of a fault in a worker
-        words = " ".join(str(error).split())
-        return Outcome(failure=f"a worker could not do it ({type(error).__name__}: {words[:300]})")
-
-
 def _whole(job: Job, settings: TestSettings, handlers: Handlers) -> Outcome:
     """Takes one stack from its file to its results; runs in a worker."""
     failures: dict[str, str] = {}
@@ -174,7 +153,7 @@ def _whole(job: Job, settings: TestSettings, handlers: Handlers) -> Outcome:
         printed.truncate(printed.seek(0))
         arguments = (settings, posterior, handlers.process, failures, False, _keep(job, settings))
         identity = do_one(job, *arguments)
-    return Outcome(printed.getvalue(), failures.get(job.name), identity)
+    return Outcome(lines=printed.getvalue(), failure=failures.get(job.name), identity=identity)
 
 
 def _begin(job: Job, settings: TestSettings, handlers: Handlers) -> Outcome:
@@ -186,15 +165,15 @@ def _begin(job: Job, settings: TestSettings, handlers: Handlers) -> Outcome:
             identity, is_open = identity_of_job(job, settings, posterior, keep)
             if is_open:
                 source = printable(job.entry.source)
-                refuse = partial(handlers.refuse, source, posterior, settings.force)
+                refuse = partial(handlers.refuse, source, settings.force)
                 arguments = (settings, posterior, identity, refuse, keep)
                 run = begin_series(job.entry, job.folder, *arguments)
                 is_open = run is not None
                 if run is not None:
                     run.leave()
         except (InputError, PermissionError) as error:
-            return Outcome(printed.getvalue(), str(error))
-    return Outcome(printed.getvalue(), None, identity, is_open)
+            return Outcome(lines=printed.getvalue(), failure=str(error))
+    return Outcome(lines=printed.getvalue(), identity=identity, is_open=is_open)
 
 
 def _points(
@@ -222,7 +201,7 @@ def _finish(
     """Moves the files of a finished series to their final places; runs in a worker."""
     failure = next((part.failure for part in (begun, *chunks) if part.failure is not None), None)
     if failure is not None or not begun.is_open:
-        return Outcome(begun.lines, failure, begun.identity)
+        return replace(begun, failure=failure, is_open=False)
     with redirect_stdout(io.StringIO()) as printed:
         try:
             run = _run(job, settings, handlers, begun.identity)
@@ -231,8 +210,8 @@ def _finish(
                 finish_series(run, WHOLE, _keep(job, settings))
                 run.leave()
         except (InputError, PermissionError) as error:
-            return Outcome(begun.lines, str(error))
-    return Outcome(begun.lines + printed.getvalue(), None, begun.identity)
+            return Outcome(lines=begun.lines, failure=str(error))
+    return Outcome(lines=begun.lines + printed.getvalue(), identity=begun.identity)
 
 
 @lru_cache(maxsize=1)

@@ -15,8 +15,9 @@ from bayesdl_sim.data.fringe_order import in_proved_order
 from bayesdl_sim.data.layouts import FRAMES
 from bayesdl_sim.data.stacks import StackEntry
 from bayesdl_sim.inference.facts import result_lines
+from bayesdl_sim.inference.judging.gate import Verdict
+from bayesdl_sim.inference.judging.verdict import judge_frames
 from bayesdl_sim.inference.prepared.large_field import is_large
-from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.streaming.run import SeriesRun
 from bayesdl_sim.utils.console.progress import Progress
 from bayesdl_sim.utils.errors import InputError, printable
@@ -41,7 +42,7 @@ STREAMED_BYTES = 2**28  # of frames; beyond
 BYTES = 4  # of a value of the frames in memory
 
 Keep = Callable[[], AbstractContextManager[None]]
-Refuse = Callable[[PreparedStack], None]
+Refuse = Callable[[Verdict], None]
 
 
 def is_streamed(entry: StackEntry, settings: TestSettings) -> bool:
@@ -82,7 +83,7 @@ def stream(
     """Makes the time points of one part of a series, and finishes it if nothing is missing.
 
     Args:
-        refuse: raises `InputError` if the raw frames are faulty.
+        refuse: raises `InputError` if a verdict of the raw frames refuses them.
         keep: keeps the folder of the results for this process alone, while that is needed.
     """
     run = begin_series(entry, folder, settings, posterior, identity, refuse, keep)
@@ -138,8 +139,8 @@ def begin_series(
                 print(f"{source}: unfinished work with other settings is discarded: {other}")
             for note in settings.microscope.notes(run.prepared.stack):
                 print(f"{source}: {note}")
-            refuse(run.prepared)
-        run.begin(progress)
+            refuse(judge_frames(run.prepared))
+        run.begin(progress, refuse)
         if run.posterior is not posterior:
             precision = run.posterior.facts["run"]["precision"]
             print(f"{source}: goes on in {precision}, in which the series was begun")

@@ -31,9 +31,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PATIENCE_S",
+    "TOO_LARGE",
     "Job",
     "do_all",
     "do_one",
+    "fault_of_program",
     "identity_of_job",
     "jobs_of",
     "note_failure",
@@ -41,6 +43,7 @@ __all__ = [
 ]
 
 PATIENCE_S = 12 * 3600.0  # that one part of shared work waits for another
+TOO_LARGE = "not enough memory for this stack: crop it, or split the series"
 
 
 class Job(NamedTuple):
@@ -82,6 +85,8 @@ def do_all(
     alone = shard == WHOLE
     failures: dict[str, str] = {}
     digests: dict[str, str] = {}
+    if not any(job.streamed or shard.takes(index) for index, job in enumerate(jobs)):
+        print(f"part {shard.number} of {shard.count} has none of the {len(jobs)} stacks")
     with results_folder(save_path) if alone else nullcontext():
         for index, job in enumerate(jobs):
             if job.streamed or shard.takes(index):
@@ -118,9 +123,8 @@ def do_one(
     if keep is None:
         patience = 0 if settings.shard == WHOLE else PATIENCE_S
         keep = partial(results_folder, job.folder, patience)
-    advice = f"{source}: not enough memory for this stack: crop it, or split the series"
     try:
-        with out_of_memory_says(advice):
+        with out_of_memory_says(f"{source}: {TOO_LARGE}"):
             identity, is_open = identity_of_job(job, settings, posterior, keep)
             if is_open:
                 process(job, identity, settings, posterior, keep)
@@ -135,12 +139,19 @@ def do_one(
     except Exception as error:  # of one stack: the others go on
         if single or in_plain_words(error) is not None:  # a full disk stops them all
             raise
-        reason = f"{source}: {type(error).__name__}: {printable(error)}; this is a fault of the"
-        reason += f" program: its traceback is in {job.folder / FAILED}, please report it"
         print(f"{source} ({printable(job.entry.name)}): NOT reconstructed, a fault of the program")
-        failures[job.name] = reason
+        failures[job.name] = reason = fault_of_program(job, error)
         note_failure(job, reason, traceback.format_exc())
         return None
+
+
+def fault_of_program(job: Job, error: BaseException) -> str:
+    """One line on an error that the user cannot correct; its traceback lies beside the result."""
+    words = f"{type(error).__name__}: {' '.join(printable(error).split())}"
+    return (
+        f"{printable(job.entry.source)}: {words}; this is a fault of the program: its traceback is "
+        f"in {job.folder / FAILED}, please report it"
+    )
 
 
 def identity_of_job(

@@ -142,6 +142,7 @@ def parse_args(argv: Sequence[str] | None = None) -> TestSettings:
 def _requested_maps(args: Any) -> tuple[tuple[str, ...], MapSettings]:
     """The maps that a command line requests, and their numbers."""
     maps, numbers = DEFAULT_MAPS, {"delta": args.delta, "exceed": args.exceed, "draws": args.draws}
+    numbers["force"] = args.force
     for name, group in (("interval", INTERVAL), ("changes", CHANGES)):
         if getattr(args, name) is not None:
             maps, numbers = maps + group, numbers | {name: getattr(args, name)}

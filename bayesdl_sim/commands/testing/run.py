@@ -18,6 +18,7 @@ from bayesdl_sim.commands.many.identity import Identity
 from bayesdl_sim.commands.many.streamed import stream
 from bayesdl_sim.commands.many.work import Job, do_all, jobs_of
 from bayesdl_sim.commands.testing.options import TestSettings
+from bayesdl_sim.data.folders import other_folders
 from bayesdl_sim.data.formats.opening import read_images
 from bayesdl_sim.data.found_stacks import found_stacks
 from bayesdl_sim.data.fringe_order import ordered
@@ -25,11 +26,11 @@ from bayesdl_sim.data.inputs import require_inputs
 from bayesdl_sim.data.stacks import RawStack, StackEntry
 from bayesdl_sim.inference.facts import result_lines
 from bayesdl_sim.inference.judging.gate import Verdict
+from bayesdl_sim.inference.output.map_kinds import FACTS
 from bayesdl_sim.inference.output.names import CHANGEABLE, result_names
 from bayesdl_sim.inference.output.result_files import result_folders
 from bayesdl_sim.inference.output.zarr_pages import require_zarr
 from bayesdl_sim.inference.posterior import Posterior
-from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.settings import INTERVAL
 from bayesdl_sim.metrics.images import QUALITY_SCORES, Quality, quality
@@ -54,6 +55,11 @@ def run(settings: TestSettings) -> None:
         raise InputError(f"target: needs one stack, but {settings.test_data} holds {len(stacks)}")
     sources = [entry.source for entry in stacks]
     folders = result_folders(sources, settings.save_path, [entry.name for entry in stacks])
+    for folder in other_folders(settings.test_data, sources):
+        if folder.resolve() != settings.save_path.resolve() and not (folder / FACTS).exists():
+            print(
+                f"{printable(folder)}: not read, since it is no stack: give this folder by itself"
+            )
     jobs = jobs_of(stacks, folders, settings)
     if settings.workers is None and settings.scheduler is None:
         do_all(jobs, settings, open_posterior(settings), process_job)
@@ -68,7 +74,7 @@ def process_job(
 ) -> None:
     """Processes one stack, whole or as a series, while `keep` holds the folder of its result."""
     source = printable(job.entry.source)
-    refuse = partial(refuse_frames, source, posterior, settings.force)
+    refuse = partial(refuse_frames, source, settings.force)
     if job.streamed:
         stream(job.entry, job.folder, settings, posterior, identity, refuse, keep)
         return
@@ -79,9 +85,14 @@ def process_job(
         mark_finished(job.folder, identity.digest, written - {*CHANGEABLE})
 
 
-def refuse_frames(source: str, posterior: Posterior, force: bool, prepared: PreparedStack) -> None:
+def refuse_frames(source: str, force: bool, verdict: Verdict) -> None:
     """`InputError` for raw frames that the verdict refuses, unless forced."""
-    _refuse(source, posterior.judge(prepared), force)
+    if verdict.decision == "refuse" and not force:
+        print(f"{source}: verdict: {verdict.sentence()}")
+        raise InputError(
+            f"{source}: refused, nothing is written: {'; '.join(verdict.reasons)}; repair the "
+            "stack, or use --force to write the result all the same"
+        )
 
 
 def open_posterior(settings: TestSettings) -> Posterior:
@@ -124,7 +135,7 @@ def process(entry: StackEntry, folder: Path, settings: TestSettings, posterior: 
         f"use a smaller tile (now {settings.tile})" if posterior.is_local else "crop the stack"
     )
     prepared = posterior.prepare(stack, optics, search)
-    _refuse(source, posterior.judge(prepared), settings.force)
+    refuse_frames(source, settings.force, posterior.judge(prepared))
     with (
         Progress(printable(stack.name)) as progress,
         out_of_memory_says(
@@ -132,21 +143,13 @@ def process(entry: StackEntry, folder: Path, settings: TestSettings, posterior: 
         ),
     ):
         result = posterior.reconstruct(prepared, settings.maps, progress, settings=settings.numbers)
+    refuse_frames(source, settings.force, result.verdict)  # of a series, all are known only now
     print(f"{source}: verdict: {result.verdict.sentence()}")
     scores = {} if target is None else compare(result.sr, stack.raw, target)
     quality_facts = {name: asdict(score) for name, score in scores.items()}
     facts = {"quality": quality_facts} if scores else None
     result.save(folder, facts, form=settings.format)
     report(stack, result, scores, folder)
-
-
-def _refuse(source: str, verdict: Verdict, force: bool) -> None:
-    if verdict.decision == "refuse" and not force:
-        print(f"{source}: verdict: {verdict.sentence()}")
-        raise InputError(
-            f"{source}: refused, nothing is written: {'; '.join(verdict.reasons)}; repair the "
-            "stack, or use --force to write the result all the same"
-        )
 
 
 def read_target(path: Path, stack: RawStack) -> NDArray:
@@ -178,11 +181,13 @@ def read_target(path: Path, stack: RawStack) -> NDArray:
 
 
 def compare(sr: NDArray, raw: NDArray, target: NDArray) -> dict[str, Quality]:
-    """SR and bicubic wide field against the ground truth, averaged over time points.
+    """SR and bicubic wide field against the ground truth, averaged over time points with a result.
 
     A truth of another half-pixel convention is moved onto the SR, which is printed, and all images
     are then cut by the pixels that the movement touches.
     """
+    kept = [t for t, image in enumerate(sr) if not np.isnan(image).all()]
+    sr, raw, target = sr[kept], raw[kept], target[kept]
     filled = (MeasuredFrames(torch.from_numpy(frames)).usable for frames in raw)
     wide_field = [wide_field_upsampled(frames).numpy() for frames in filled]
     target, inner = _aligned(target, sr)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -16,7 +16,8 @@ from bayesdl_sim.inference.judging.findings import (
     findings,
 )
 from bayesdl_sim.inference.judging.gate import SEVERITY, Gate, Verdict, judge, stack_scores
-from bayesdl_sim.inference.judging.series import PointLook, look_at, odd_points, over_times
+from bayesdl_sim.inference.judging.look import PointLook, look_at, why_no_counts
+from bayesdl_sim.inference.judging.series import left_out_points, odd_points, over_times
 from bayesdl_sim.inference.large.parts import Part, parts_of
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
@@ -27,6 +28,7 @@ __all__ = [
     "judge_part",
     "judge_result",
     "judged_times",
+    "left_out_of",
     "scores_at",
     "verdict_on_series",
     "worst",
@@ -46,13 +48,15 @@ def judged_times(prepared: PreparedStack) -> list[int]:
 def judge_frames(prepared: PreparedStack) -> Verdict:
     """The verdict of the raw frames alone, without a network, over the time points judged in full.
 
-    A blank one among them is named, and does not refuse the others.
+    One among them that is at fault is named, and does not refuse the others.
     """
+    times = judged_times(prepared)
     verdicts = {
         t: worst([judge(findings_in(part)) for part in parts_of(prepared, t)])
-        for t in judged_times(prepared)
+        for t in times
+        if why_no_counts(prepared, t) is None
     }
-    return verdict_on_series(verdicts, _looks(prepared, verdicts), len(prepared))
+    return verdict_on_series(prepared, verdicts, _looks(prepared, times, times))
 
 
 def judge_result(
@@ -64,7 +68,7 @@ def judge_result(
         together: time points that are judged together, where these are only some of them.
     """
     verdicts, times = {}, judged_times(prepared)
-    for t in times:
+    for t in (t for t in times if why_no_counts(prepared, t) is None):
         parts = []
         for part in parts_of(prepared, t):
             epistemic = result.judged_epistemic.get(t)
@@ -72,30 +76,54 @@ def judge_result(
             images = (result.sr[t][part.fine_square], epistemic)
             parts.append(judge_part(part, *images, gate, together or len(times)))
         verdicts[t] = worst(parts)
-    looked_at = range(len(prepared)) if verdicts else ()
-    return verdict_on_series(verdicts, _looks(prepared, looked_at), len(prepared))
+    return verdict_on_series(prepared, verdicts, _all_looks(prepared))
+
+
+def left_out_of(prepared: PreparedStack, force: bool) -> frozenset[int]:
+    """The time points of a series without a result, see `series.left_out_points`."""
+    faults = odd_points(_all_looks(prepared))
+    return left_out_points(faults, judged_times(prepared), len(prepared), force)
 
 
 def verdict_on_series(
-    verdicts: Mapping[int, Verdict], looks: Mapping[int, PointLook], times: int
+    prepared: PreparedStack, verdicts: Mapping[int, Verdict], looks: Mapping[int, PointLook]
 ) -> Verdict:
     """The verdict over time points that were judged in full, and others that were looked at.
 
     Args:
+        prepared: the series, or a single stack.
         verdicts: time point -> its verdict; none where the field is too small.
         looks: time point -> the first look at its frames; not needed of a single one.
-        times: number of time points.
     """
-    if not verdicts or times == 1:
+    if not looks:
         return worst(list(verdicts.values()))
-    return over_times(verdicts, odd_points(looks), times)
+    if not judged_times(prepared):
+        verdicts = {-1: worst([])}  # of no time point, and so of all
+    return over_times(verdicts, odd_points(looks), len(prepared))
 
 
-def _looks(prepared: PreparedStack, points: Iterable[int]) -> dict[int, PointLook]:
-    """The first look at some time points of a series; none at a single stack."""
+def _all_looks(prepared: PreparedStack) -> dict[int, PointLook]:
+    """The looks at all time points, in full where one that is judged would be refused alone.
+
+    What refuses it may be wrong at others, too, and not be seen at first look.
+    """
+    times, every = judged_times(prepared), range(len(prepared))
+    if not times:  # the field is too small
+        return _looks(prepared, [t for t in every if why_no_counts(prepared, t)], ())
+    judged = _looks(prepared, times, times)
+    in_full = every if any(look.is_deep for look in judged.values()) else times
+    return _looks(prepared, every, in_full)
+
+
+def _looks(
+    prepared: PreparedStack, points: Iterable[int], in_full: Sequence[int]
+) -> dict[int, PointLook]:
+    """The looks at some time points of a series; none at a single stack."""
     if len(prepared) == 1:
         return {}
-    return {t: prepared.once("look", t, partial(look_at, prepared, t)) for t in points}
+    return {
+        t: prepared.once("look", t, partial(look_at, prepared, t, t in in_full)) for t in points
+    }
 
 
 def judge_part(

@@ -48,7 +48,8 @@ def parts_of(prepared: PreparedStack, t: int) -> list[Part]:
 
 def part_of(prepared: PreparedStack, t: int, square: Square) -> Part:
     """A square of the field as a stack, with scale, patterns, gaps and faults of the field."""
-    stack = replace(prepared.stack, raw=prepared.counts(t, square).cpu().numpy()[None])
+    raw = prepared.counts(t, square).cpu().numpy()[None]
+    stack = replace(prepared.stack, raw=raw, without_counts={})
     one = PreparedStack(stack, prepared.min_max, prepared.optics, device=prepared.device)
     factor = prepared.dimming(t)
     one.restore(

@@ -89,8 +89,8 @@ def tiled_point(
         _joined(shown),
         factors=[numbers.factor],
         seconds=time.perf_counter() - began,
-        spectra=spectra_of(one) if point.number == 0 else None,
-        fringe_share=share_of_fringes(posterior, one) if point.number == 0 else None,
+        spectra=spectra_of(one) if point.is_first else None,
+        fringe_share=share_of_fringes(posterior, one) if point.is_first else None,
     )
     if point.judged:
         verdict = field.verdict(point.judged)

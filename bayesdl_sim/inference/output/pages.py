@@ -22,7 +22,7 @@ from bayesdl_sim.data.formats.tiff_writer import (
 from bayesdl_sim.inference.output.map_kinds import CHANNELS, MAPS
 from bayesdl_sim.inference.output.names import HYPERSTACK, channel_colours, channel_limits
 
-__all__ = ["PageLayout", "TiffPages", "layout_of"]
+__all__ = ["PageLayout", "TiffPages", "blank_maps", "layout_of"]
 
 NO_UUID = "00000000-0000-5000-8000-000000000000"  # until the content is known
 
@@ -72,6 +72,27 @@ def layout_of(
         pixel_nm=pixel_nm,
         limits={name: channel_limits(name, image) for name, image in images.items()},
     )
+
+
+def blank_maps(
+    layout: PageLayout, t: int, rows: int
+) -> tuple[dict[str, NDArray], dict[str, NDArray]]:
+    """Channels and further maps of a time point that is left out: NaN, and not credible.
+
+    Args:
+        rows: rows of the super-resolved maps.
+    """
+    nothing = np.full((rows, layout.size[1]), np.nan, np.float32)
+    channels = dict.fromkeys(layout.channels, nothing)
+    if "Credibility" in channels:
+        channels["Credibility"] = np.zeros_like(nothing)
+    changes = [name for name, count in layout.further.items() if t < layout.times - count]
+    further = {
+        name: nothing[: rows // 2, : layout.size[1] // 2] if MAPS[name].raw_grid else nothing
+        for name in layout.further
+        if name not in changes
+    }
+    return channels, further
 
 
 class TiffPages:
@@ -127,14 +148,16 @@ class TiffPages:
             file.flush()
         return digest.hexdigest()
 
-    def first(self) -> dict[str, NDArray]:
-        """The channels of the first time point, (1, 2H, 2W) each."""
-        names = enumerate(self.layout.channels)
+    def channels_at(self, t: int) -> dict[str, NDArray]:
+        """The channels of a time point, (1, 2H, 2W) each."""
+        first = t * len(self.layout.channels)
+        names = enumerate(self.layout.channels, start=first)
         return {name: self.files[CHANNELS].read(number)[None] for number, name in names}
 
-    def first_further(self) -> dict[str, NDArray]:
-        """The first of each map that is a file only, (1, ...)."""
-        return {name: self.files[f"{name}.tif"].read(0)[None] for name in self.layout.further}
+    def further_at(self, t: int) -> dict[str, NDArray]:
+        """Each map that is a file only, (1, ...); a change is the one from that time point on."""
+        places = {name: min(t, count - 1) for name, count in self.layout.further.items()}
+        return {name: self.files[f"{name}.tif"].read(t)[None] for name, t in places.items()}
 
     def close(self) -> None:
         """Ends the use of the files."""

@@ -133,10 +133,25 @@ def write_results(
             _write_stores(partial, channels, further, fine_pixel_nm)
         else:
             _write_tiffs(partial, channels, further, raw_pixel_nm, sr_counts)
-        write_pictures(
-            partial, channels, further, wide_field, raw_pixel_nm, facts, spectra, heading
-        )
+        shown, more = (channels, further, wide_field), (raw_pixel_nm, facts, spectra, heading)
+        first, times = first_shown(facts), len(wide_field)
+        if first == 0:
+            write_pictures(partial, *shown, *more)
+        else:
+            shown = (_only(channels, first), _only(further, first), wide_field[first][None])
+            write_pictures(partial, *shown, *more, times=times, number=first + 1)
         write_json(partial / FACTS, facts)
+
+
+def first_shown(facts: Mapping[str, Any]) -> int:
+    """The first time point, from 0, with a result: the one that the pictures show."""
+    left_out = {t - 1 for t in facts.get("time_points_left_out", ())}
+    return min({*range(len(left_out) + 1)} - left_out)
+
+
+def _only(maps: Mapping[str, NDArray], t: int) -> dict[str, NDArray]:
+    """One time point of all maps; of a change, the one from there on."""
+    return {name: image[min(t, len(image) - 1)][None] for name, image in maps.items()}
 
 
 def write_pictures(
@@ -150,19 +165,23 @@ def write_pictures(
     heading: str,
     times: int = 1,
     binned: int = 1,
+    number: int = 1,
 ) -> None:
     """All that is made to be looked at: the pictures of the maps, of several, and the report.
 
     Args:
-        times: time points of the series, where only the first one is given; its maps are then
-            (1, 2H, 2W).
+        times: time points of the series, where only one is given; its maps are then (1, 2H, 2W).
         binned: pixels of the maps, a side, that were averaged for a pixel of the images given.
+        number: number of that time point, from 1.
     """
     raw_pixel_nm = raw_pixel_nm and binned * raw_pixel_nm
     fine_pixel_nm = None if raw_pixel_nm is None else raw_pixel_nm / 2
-    images, end = {**channels, **further}, f" (time point 1 of {times})" if times > 1 else ""
+    images, end = {**channels, **further}, ""
+    if times > 1:
+        end = f" (time point {number} of {times})"
     for name, kind in MAPS.items():
-        if name in images and kind.title is not None:
+        # A change to or from a time point that is left out has nothing to show.
+        if name in images and kind.title is not None and not np.isnan(images[name][0]).all():
             pixel_nm = raw_pixel_nm if kind.raw_grid else fine_pixel_nm
             limits = _around_zero(images[name]) if kind.symmetric else kind.limits
             style = (_label(kind, facts), kind.colours, limits, -(-kind.border // binned))

@@ -86,14 +86,15 @@ class ZarrPages:
                     store.write(t, number, page, row)
         return digest.hexdigest()
 
-    def first(self) -> dict[str, NDArray]:
-        """The channels of the first time point, (1, 2H, 2W) each."""
-        return {name: self._read(name, 0) for name in self.layout.channels}
+    def channels_at(self, t: int) -> dict[str, NDArray]:
+        """The channels of a time point, (1, 2H, 2W) each."""
+        return {name: self._read(name, t) for name in self.layout.channels}
 
-    def first_further(self) -> dict[str, NDArray]:
-        """The first of each map that is a file only, (1, ...)."""
-        times = self.layout.times
-        return {name: self._read(name, times - n) for name, n in self.layout.further.items()}
+    def further_at(self, t: int) -> dict[str, NDArray]:
+        """Each map that is a file only, (1, ...); a change is the one from that time point on."""
+        last = self.layout.times - 1
+        places = {n: min(last, t + last + 1 - count) for n, count in self.layout.further.items()}
+        return {name: self._read(name, place) for name, place in places.items()}
 
     def _read(self, name: str, t: int) -> NDArray:
         store = next(store for store in self.stores.values() if name in store.channels)

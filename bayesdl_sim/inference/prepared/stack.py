@@ -52,6 +52,9 @@ class PreparedStack:
         optics: optics of the detection, as far as known; None: they are fitted to the stack.
         search: search for fringes, if it was made to check the order, see `fringe_order.ordered`.
         device: device of the measurements and of all returned tensors.
+
+    Attributes:
+        left_out: time points of a series that have no result, as the verdict on it decides.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class PreparedStack:
     ) -> None:
         self.stack, self.min_max, self.optics, self.search = stack, min_max, optics, search
         self.device = torch.device(device)
+        self.left_out: frozenset[int] = frozenset()
         self._patterns = SeriesPatterns()
         self._kept: dict[tuple[str, int], object] = {}
         self._latest: tuple[int, MeasuredFrames] | None = None
@@ -113,7 +117,7 @@ class PreparedStack:
 
     def missing(self, t: int) -> Tensor:
         """The pixels (H, W) that hold no data at one time point, see `physics.sensor.missing`."""
-        return self.once("missing", t, lambda: self._missing(t))
+        return self.once("missing", t, lambda: self._measured(t).missing)
 
     def faulty(self, t: int) -> Tensor:
         """The pixels (H, W) that are hot or dead, see `physics.sensor.hot`; released: none."""
@@ -130,13 +134,11 @@ class PreparedStack:
 
     def dark(self, t: int) -> float:
         """The level of a dark pixel in counts, towards which spots are dimmed."""
-        measured = self.large if self.is_large else self.frames
-        return self.once("dark", t, lambda: measured(t).background)
+        return self.once("dark", t, lambda: self._measured(t).background)
 
     def signal_e(self, t: int) -> float:
         """Median electrons of the lit pixels, see `MeasuredFrames`; NaN: not known."""
-        measured = self.large if self.is_large else self.frames
-        return self.once("signal_e", t, lambda: measured(t).signal_e)
+        return self.once("signal_e", t, lambda: self._measured(t).signal_e)
 
     def shown(self, t: int, square: Square | None = None) -> Tensor:
         """The frames (9, H, W) for first guess and networks: usable, without bright spots.
@@ -242,8 +244,8 @@ class PreparedStack:
         """The re-simulation of an image (2H, 2W)."""
         return resimulate_field(self.frames(t), sr, self.trusted_optics(t), self.patterns(t))
 
-    def _missing(self, t: int) -> Tensor:
-        return self.large(t).missing if self.is_large else self.frames(t).missing
+    def _measured(self, t: int) -> MeasuredFrames | LargeField:
+        return self.large(t) if self.is_large else self.frames(t)
 
     def _norm(self, t: int) -> Normalisation:
         if self.is_large:
@@ -257,10 +259,8 @@ class PreparedStack:
         return normalisation_of(raw, source, ~left_out if bool(left_out.any()) else None)
 
     def _faulty(self, t: int) -> Tensor:
-        if self.is_large:
-            return self.large(t).faulty
-        frames = self.frames(t)
-        return torch.zeros_like(frames.missing) if self.min_max else frames.faulty
+        measured = self._measured(t)
+        return torch.zeros_like(measured.missing) if self.min_max else measured.faulty
 
     def _dimming(self, t: int) -> Tensor | None:
         if self.is_large:

@@ -26,7 +26,8 @@ def series_layout(
         tolerance: tolerance of the credibility.
     """
     times, (height, width) = len(prepared), prepared.field
-    layout = layout_of(first.channels, first.further, first.pixel_size_nm, times)
+    further = {name: image for name, image in first.further.items() if name not in CHANGES}
+    layout = layout_of(first.channels, further, first.pixel_size_nm, times)
     layout = replace(layout, size=(2 * height, 2 * width))
     changes = dict.fromkeys((name for name in CHANGES if name in maps), times - 1)
     limits = {"Change": (-4 * tolerance, 4 * tolerance), "Changed": (-1.0, 1.0)}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from bayesdl_sim.inference.facts import result_numbers
+from bayesdl_sim.inference.gaps import first_kept
 from bayesdl_sim.inference.judging.gate import Verdict
 from bayesdl_sim.inference.large.point import TiledPoint, tiled_point
 from bayesdl_sim.inference.making import OnePoint, reconstruct
@@ -22,7 +24,14 @@ from bayesdl_sim.inference.streaming.survey import Survey
 if TYPE_CHECKING:
     from bayesdl_sim.inference.posterior import Posterior
 
-__all__ = ["PointMaker", "first_result", "point_entry", "verdict_of"]
+__all__ = [
+    "PointMaker",
+    "blank_entry",
+    "first_result",
+    "point_entry",
+    "streamed_facts",
+    "verdict_of",
+]
 
 
 @dataclass
@@ -49,21 +58,30 @@ class PointMaker:
 
     def make(
         self, t: int, scratch: Path, progress: Progress | None = None
-    ) -> Reconstruction | TiledPoint:
+    ) -> Reconstruction | TiledPoint | None:
         """The reconstruction of one time point, maps (1, 2H, 2W); of a large field in bands.
+
+        None where the time point is left out.
 
         Args:
             scratch: file for what a large field takes on the disk.
             progress: progress over the tiles of a large field.
         """
+        if t in self.survey.prepared.left_out:
+            return None
         if set(self.maps) & {*CHANGES} and t > 0 and self._last != t - 1:
             self._earlier = Earlier()
-            self._predict_only(t - 1)
+            if t - 1 in self.survey.prepared.left_out:
+                gaps = np.ones((1, *self.survey.prepared.field), bool)
+                self._earlier = Earlier(gaps=gaps, left_out=True)
+            else:
+                self._predict_only(t - 1)
         judged = self.survey.judged
         point = OnePoint(
             number=t,
             scale=self.survey.scale,
             structure=self.structure,
+            is_first=t == first_kept(self.survey.prepared),
             judged=len(judged) if t in judged else 0,
             earlier=self._earlier,
         )
@@ -105,10 +123,37 @@ def point_entry(t: int, point: Reconstruction | TiledPoint, digest: str) -> dict
     }
 
 
+def blank_entry(t: int, digest: str) -> dict[str, Any]:
+    """What the journal keeps of a time point that is left out, see `point_entry`."""
+    nothing = {"factor": None, "verdict": None, "numbers": {}, "seconds": 0.0, "beyond_scale": 0}
+    return {"t": t, "digest": digest} | nothing
+
+
 def verdict_of(entry: dict[str, Any]) -> Verdict:
     """The verdict of a journal's entry, of a time point that was judged."""
     stored = entry["verdict"]
     return Verdict(**stored | {name: tuple(stored[name]) for name in ("reasons", "time_points")})
+
+
+def mean_numbers(entries: Iterable[dict[str, Any]]) -> dict[str, float]:
+    """Means over the time points of what `facts.result_lines` prints."""
+    rows = [entry["numbers"] for entry in entries]
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = {name: [row[name] for row in rows if name in row] for name in names}
+    return {name: sum(values) / len(values) for name, values in columns.items()}
+
+
+def streamed_facts(
+    entries: Sequence[dict[str, Any]], delta: float, structure: float
+) -> dict[str, Any]:
+    """The entries of prediction.json that a streamed series has of its own."""
+    streamed = {
+        "meaning": "the scale was fixed by the frames before the first time point was written; "
+        "the tolerance and the colours are those of the first time point; values beyond the "
+        "scale are cut in SR.tif and whole in the channels",
+        "values_beyond_scale": sum(entry["beyond_scale"] for entry in entries),
+    }
+    return {"delta": delta, "tolerance": delta * structure, "streamed": streamed}
 
 
 def first_result(
@@ -125,7 +170,6 @@ def first_result(
     """
     stack, scale = survey.prepared.stack, survey.scale
     widths = {name.lower(): channels.get(name) for name in ("Aleatoric", "Epistemic", "Total")}
-    norms = [survey.prepared.norm(t) for t in range(len(survey.prepared))]
     return Reconstruction(
         sr=channels["SR"],
         **widths,
@@ -134,7 +178,7 @@ def first_result(
         channels=channels,
         further=further,
         wide_field=wide_field,
-        raw_scales=norms,
+        raw_scales=survey.norms,
         factors=[entry["factor"] for entry in entries],
         seconds=sum(entry["seconds"] for entry in entries),
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,8 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from bayesdl_sim.inference.facts import stack_facts
+from bayesdl_sim.inference.gaps import first_kept
+from bayesdl_sim.inference.judging.gate import Verdict
 from bayesdl_sim.inference.large.overview import read_overview_maps, write_overview_maps
 from bayesdl_sim.inference.large.point import TiledPoint
 from bayesdl_sim.inference.making import require_series, spectra_of
@@ -29,19 +30,25 @@ from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.settings import MISFIT, SHARP, MapSettings
 from bayesdl_sim.inference.streaming.layout import series_layout, stored_layout
+from bayesdl_sim.inference.streaming.pages import BAND, write_blank, write_point
 from bayesdl_sim.inference.streaming.points import (
     PointMaker,
+    blank_entry,
     first_result,
+    mean_numbers,
     point_entry,
+    streamed_facts,
     verdict_of,
 )
 from bayesdl_sim.inference.streaming.precision import with_precision_of
 from bayesdl_sim.inference.streaming.survey import Survey, survey_series
+from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import read_json, write_json
 from bayesdl_sim.utils.folders.finished import (
     UNFINISHED,
     begun,
     complete,
+    discard,
     is_complete,
     is_finished,
     require_own,
@@ -100,11 +107,15 @@ class SeriesRun:
         """Whether an earlier run, or another process, has begun this very work."""
         return begun(self.folder) == self.identity
 
-    def begin(self, progress: Progress) -> None:
+    def begin(self, progress: Progress, refuse: Callable[[Verdict], None] | None = None) -> None:
         """Surveys the series and makes its first time point, unless that has been done.
 
         Only the process that owns the folder may do this. From then on until `leave`, nobody can
         discard the work.
+
+        Args:
+            refuse: raises `InputError` if the verdict of the frames refuses the series; nothing is
+                left of the work then.
 
         Raises:
             InputError: another process is at work on the folder with another identity.
@@ -113,7 +124,7 @@ class SeriesRun:
         self.take_part()
         try:
             self.posterior = with_precision_of(self.partial, self.posterior)
-            self._begin(progress)
+            self._begin(progress, refuse)
         except BaseException:
             self.leave()
             raise
@@ -134,27 +145,39 @@ class SeriesRun:
         """`InputError` if another run has discarded this work."""
         require_own(self.folder, self.identity, self.record)
 
-    def _begin(self, progress: Progress) -> None:
-        guess = self.posterior.inputs.first_guess
+    def _begin(self, progress: Progress, refuse: Callable[[Verdict], None] | None) -> None:
+        guess, force = self.posterior.inputs.first_guess, self.settings.force
         all_patterns = guess or bool(set(self.maps) & {*MISFIT, *SHARP})
-        self.survey: Survey = survey_series(self.prepared, self.partial, progress, all_patterns)
+        arguments = (self.prepared, self.partial, progress, all_patterns, force)
+        self.survey: Survey = survey_series(*arguments)
+        self.first = first_kept(self.prepared)
+        if refuse is not None and not (self.partial / FIXED).exists():
+            self._allow(refuse)
         self.maker = PointMaker(self.posterior, self.survey, self.maps, self.settings)
         if not (self.partial / FIXED).exists():
-            made = self.maker.make(0, self.partial / SCRATCH.format("first"), progress)
+            made = self.maker.make(self.first, self.partial / SCRATCH.format("first"), progress)
             result = made.overview if isinstance(made, TiledPoint) else made
             tolerance = result.facts["tolerance"]
             layout = series_layout(result, self.prepared, self.maps, tolerance)
             fixed = {"structure": tolerance / self.settings.delta, "layout": asdict(layout)}
             fixed["fringe_share"] = result.fringe_share
-            if self.missing([0]):  # else a kill came before the next file
+            if self.missing([self.first]):  # else a kill came before the next file
                 pages = self.pages(self.partial, layout)
-                self._keep(pages, 0, made, "first")
+                self._keep(pages, self.first, made, "first")
                 pages.close()
             (self.partial / SCRATCH.format("first")).unlink(missing_ok=True)
             write_json(self.partial / FIXED, fixed)
         stored = read_json(self.partial / FIXED)
         self.maker.structure, self.fringe_share = stored["structure"], stored["fringe_share"]
         self.layout = stored_layout(stored["layout"])
+
+    def _allow(self, refuse: Callable[[Verdict], None]) -> None:
+        try:
+            refuse(self.survey.verdict_of_frames())
+        except InputError:
+            self.leave()
+            discard(self.folder)
+            raise
 
     def missing(self, numbers: Iterable[int] | None = None) -> list[int]:
         """The time points, all or some, that are not finished."""
@@ -205,12 +228,14 @@ class SeriesRun:
         verdicts = {entry["t"]: verdict_of(entry) for entry in entries if entry["verdict"]}
         verdict = self.survey.verdict(verdicts)
         result = replace(result, verdict=verdict, fringe_share=self.fringe_share)
-        stored = self._facts(result, entries) | (facts or {})
+        known = streamed_facts(entries, self.settings.delta, self.maker.structure)
+        stored = self.posterior.facts | known | stack_facts(self.prepared, result) | (facts or {})
         result = replace(result, facts=stored, spectra=spectra_of(self.prepared))
         raw_pixel_nm, times = self.prepared.stack.pixel_size_nm, len(self.prepared)
         heading = f"verdict: {result.verdict.sentence()}"
         shown = (channels, further, wide_field, raw_pixel_nm, stored)
-        write_pictures(self.partial, *shown, result.spectra, heading, times, 2**halvings)
+        which = (times, 2**halvings, self.first + 1)
+        write_pictures(self.partial, *shown, result.spectra, heading, *which)
         pages.finish([entry["digest"] for entry in entries])
         write_json(self.partial / FACTS, stored | {"verdict": result.stored_verdict()})
         written = {path.name for path in self.partial.iterdir()} & result_names()
@@ -231,10 +256,7 @@ class SeriesRun:
 
     def numbers(self) -> dict[str, float]:
         """Means over the time points of what `facts.result_lines` prints."""
-        rows = [entry["numbers"] for entry in self._entries().values()]
-        names = dict.fromkeys(name for row in rows for name in row)
-        columns = {name: [row[name] for row in rows if name in row] for name in names}
-        return {name: sum(values) / len(values) for name, values in columns.items()}
+        return mean_numbers(self._entries().values())
 
     def _is_open(self) -> bool:
         """Whether the work is still this one; False once another process has finished it."""
@@ -255,43 +277,23 @@ class SeriesRun:
         self,
         pages: TiffPages | ZarrPages,
         t: int,
-        made: Reconstruction | TiledPoint,
+        made: Reconstruction | TiledPoint | None,
         name: str,
     ) -> None:
-        """Writes the maps of a time point, then its entry of the journal."""
-        if isinstance(made, TiledPoint):
-            parts = [pages.write(t, *_pages_of(band), first) for first, band in made.bands()]
-            digest = sha256("".join(parts).encode()).hexdigest()
-            if t == 0:
-                write_overview_maps(self.partial / OVERVIEW_MAPS, made)
+        """Writes the maps of a time point, then its entry of the journal; None: it is left out."""
+        if made is None:
+            digest = write_blank(pages, t, BAND if self.prepared.is_large else None)
         else:
-            digest = pages.write(t, *_pages_of(made))
+            digest = write_point(pages, t, made)
+        if isinstance(made, TiledPoint) and t == self.first:
+            write_overview_maps(self.partial / OVERVIEW_MAPS, made)
         with Journal(self.partial / POINTS.format(name)) as journal:
-            journal.add(point_entry(t, made, digest))
+            journal.add(blank_entry(t, digest) if made is None else point_entry(t, made, digest))
 
     def _shown(self, pages: TiffPages | ZarrPages) -> tuple[dict, dict, NDArray, int]:
         """Channels, further maps and wide field for the pictures, and how often they are halved."""
         if (self.partial / OVERVIEW_MAPS).exists():
             return read_overview_maps(self.partial / OVERVIEW_MAPS)
-        scale, raw = self.survey.scale, self.prepared.stack.raw[0]
-        return pages.first(), pages.first_further(), scale.apply(raw[None].mean(axis=1)), 0
-
-    def _facts(self, result: Reconstruction, entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """The entries of prediction.json about the whole series."""
-        delta, structure = self.settings.delta, self.maker.structure
-        facts = self.posterior.facts | {"delta": delta, "tolerance": delta * structure}
-        facts |= stack_facts(self.prepared, result)
-        beyond = sum(entry["beyond_scale"] for entry in entries)
-        facts["streamed"] = {
-            "meaning": "the scale was fixed by the frames before the first time point was written; "
-            "the tolerance and the colours are those of the first time point; values beyond the "
-            "scale are cut in SR.tif and whole in the channels",
-            "values_beyond_scale": beyond,
-        }
-        return facts
-
-
-def _pages_of(result: Reconstruction) -> tuple[dict[str, NDArray], dict[str, NDArray]]:
-    """Channels and further maps of a single time point, without the axis of time."""
-    channels = {name: image[0] for name, image in result.channels.items()}
-    return channels, {name: image[0] for name, image in result.further.items()}
+        scale, raw = self.survey.scale, self.prepared.stack.raw[self.first]
+        wide_field = scale.apply(raw[None].mean(axis=1))
+        return pages.channels_at(self.first), pages.further_at(self.first), wide_field, 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from threading import Lock
 from typing import Any
@@ -16,6 +16,7 @@ from bayesdl_sim.inference.facts import result_lines
 from bayesdl_sim.inference.fringes import fringe_facts, fringe_spectra
 from bayesdl_sim.inference.judging.findings import SMALLEST_FIELD, Finding
 from bayesdl_sim.inference.judging.gate import Verdict
+from bayesdl_sim.inference.judging.look import why_no_counts
 from bayesdl_sim.inference.judging.verdict import findings_in, judged_times
 from bayesdl_sim.inference.large.parts import parts_of
 from bayesdl_sim.inference.maps import Progress
@@ -138,6 +139,7 @@ def reconstruct(
             patterns=patterns,
         )
     progress(0, len(prepared) * len(posterior.members), "members")
+    settings = replace(settings or MapSettings(), force=forced)
     result = posterior.reconstruct(prepared, maps_of(stack), progress, settings=settings)
     spectra, patterns = _fringes(prepared, time)
     return Outcome(
@@ -185,6 +187,8 @@ def _faults(prepared: PreparedStack, progress: Progress) -> tuple[list[Finding],
     times, candidates = judged_times(prepared), []
     for number, t in enumerate(times):
         progress(number, len(times), "fringes")
+        if why_no_counts(prepared, t) is not None:
+            continue
         faults = [fault for part in parts_of(prepared, t) for fault in findings_in(part)]
         candidates.append((not any(finding.refuse for finding in faults), not faults, t, faults))
     progress(1, 1, "fringes")

@@ -1,17 +1,23 @@
 """Stacks and chunks of series on dask's workers: the same files, whoever dies meanwhile."""
 
 import contextlib
+import errno
 import importlib.util
 import os
+import re
 import signal
 import threading
 import time
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import tifffile
 
 from bayesdl_sim.commands.many import cluster
-from bayesdl_sim.commands.many.cluster import Handlers, Outcome, require_distributed
+from bayesdl_sim.commands.many.cluster import Handlers, require_distributed
+from bayesdl_sim.commands.many.outcome import Outcome, outcome_of
 from bayesdl_sim.commands.many.work import Job
 from bayesdl_sim.commands.testing.options import parse_args
 from bayesdl_sim.commands.testing.run import open_posterior, process_job, refuse_frames
@@ -99,10 +105,13 @@ def test_a_series_is_cut_into_chunks_that_hold_every_time_point(tmp_path, monkey
 
 
 def test_a_failed_chunk_fails_the_series_with_its_reason(tmp_path):
-    begun, chunks = Outcome("read\n", None, "x", True), [Outcome(), Outcome(failure="no memory")]
+    begun = Outcome(lines="read\n", identity="x", is_open=True)
+    chunks = [Outcome(), Outcome(failure="no memory")]
     job = Job(entry(3), tmp_path, True)
-    assert cluster._finish(begun, chunks, job, None, None) == Outcome("read\n", "no memory", "x")
-    assert cluster._finish(Outcome("finished before\n"), [], job, None, None).failure is None
+    assert cluster._finish(begun, chunks, job, None, None) == Outcome(
+        lines="read\n", failure="no memory", identity="x"
+    )
+    assert cluster._finish(Outcome(lines="finished before\n"), [], job, None, None).failure is None
 
 
 def test_a_worker_whose_series_was_discarded_says_so(series, few_members, tmp_path, monkeypatch):
@@ -129,13 +138,40 @@ def test_a_worker_whose_series_was_discarded_says_so(series, few_members, tmp_pa
     assert len(read_json(tmp_path / "movie" / "prediction.json")["deviations_multiplied_by"]) == 5
 
 
-def test_a_fault_of_the_scheduler_is_one_line():
-    class Broken:
-        def result(self):
-            raise RuntimeError("worker\ndied")
+def failing_task(error, raised):
+    """A task of a cluster that ends with an error, and the job that it belongs to."""
 
-    outcome = cluster._outcome(Broken())
-    assert outcome.failure == "a worker could not do it (RuntimeError: worker died)"
+    def fail():
+        raise error
+
+    job = Job(replace(entry(3), source=Path("cell.tif")), raised, False)
+    return SimpleNamespace(result=fail), job
+
+
+def test_an_unexpected_error_is_that_of_its_stack_with_its_traceback(tmp_path):
+    future, job = failing_task(RuntimeError("index\nout of range"), tmp_path)
+    outcome = outcome_of(future, job)
+    assert outcome.failure.startswith("cell.tif: RuntimeError: index out of range; this is a fault")
+    assert "test_cluster.py" in outcome.trace
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left"), "cell.tif: disk full"),
+        (MemoryError(), "cell.tif: not enough memory for this stack: crop it"),
+        (type("KilledWorker", (Exception,), {})("x"), "cell.tif: its workers died again and again"),
+        (
+            type("FutureLost", (Exception,), {"__module__": "distributed.client"})("lost\nit"),
+            r"cell.tif: no worker could do it \(FutureLost: lost it\)",
+        ),
+    ],
+)
+def test_what_a_user_can_mend_is_one_line_that_names_the_stack(tmp_path, error, words):
+    outcome = outcome_of(*failing_task(error, tmp_path))
+    assert re.match(words, outcome.failure)
+    assert "\n" not in outcome.failure
+    assert outcome.trace == ""
 
 
 def test_without_dask_the_message_names_the_package(monkeypatch):

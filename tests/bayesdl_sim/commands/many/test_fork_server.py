@@ -12,30 +12,31 @@ from bayesdl_sim.commands.many.fork_server import METHOD, start_fork_server
 from tests.bayesdl_sim.commands.many.conftest import ROOT
 
 ASKED = """
-import multiprocessing, sys
+import multiprocessing, signal, sys
 from bayesdl_sim.commands.many.fork_server import start_fork_server
 
 
 def loaded(pipe):
-    pipe.send("torch" in sys.modules)
+    ignores = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    pipe.send(f"{'torch' in sys.modules} {ignores}")
 
 
 if __name__ == "__main__":
     start_fork_server()
     ours, theirs = multiprocessing.Pipe()
     multiprocessing.get_context("forkserver").Process(target=loaded, args=(theirs,)).start()
-    print(ours.recv(), "torch" in sys.modules)
+    print(ours.recv(), "torch" in sys.modules, signal.getsignal(signal.SIGINT) is signal.SIG_IGN)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there workers are forked")
-def test_a_forked_process_has_the_program_loaded(tmp_path):
+def test_a_forked_process_has_the_program_loaded_and_ignores_ctrl_c(tmp_path):
     script = tmp_path / "asked.py"
     script.write_text(ASKED)
     command = [sys.executable, str(script)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["True", "False"]
+    assert done.stdout.split() == ["True", "True", "False", "False"]
 
 
 @pytest.mark.parametrize(

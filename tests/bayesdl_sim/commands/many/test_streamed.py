@@ -126,8 +126,8 @@ def test_the_survey_goes_on_too_and_patterns_are_estimated_once(
     call, series, undisturbed, monkeypatch, tmp_path, plain
 ):
     estimated, estimate = [], survey_module.PreparedStack._estimate
-    killed, counted = killed_in_call(4, survey_module.count_facts)
-    monkeypatch.setattr(survey_module, "count_facts", killed)
+    killed, counted = killed_in_call(4, survey_module.counts_or_fault)
+    monkeypatch.setattr(survey_module, "counts_or_fault", killed)
     with pytest.raises(Killed):
         call(series, tmp_path, *ALL_MAPS)
     monkeypatch.setattr(
@@ -361,11 +361,11 @@ def test_every_part_takes_over_the_precision_of_the_first(
     assert "finished before" in capsys.readouterr().out
 
 
-def test_a_damaged_time_point_is_named(call, noisy, tmp_path, plain):
+def test_damage_to_half_of_the_time_points_is_named(call, noisy, tmp_path, plain):
     frames = noisy(6)  # of which 1, 3, 4 and 6 are judged first
-    frames[9 * 1 + 3] = 100
+    frames[9 * 1 + 3] = frames[9 * 2] = frames[9 * 4 + 1] = 100
     tifffile.imwrite(tmp_path / "movie.tif", frames, photometric="minisblack")
-    with pytest.raises(InputError, match="at time point 2 is empty or constant in image 4"):
+    with pytest.raises(InputError, match="at time point 5 is empty or constant in image 2"):
         call(tmp_path / "movie.tif", tmp_path / "out", "--stream", "always")
 
 

@@ -203,3 +203,21 @@ def test_a_profile_along_a_line_of_the_user_stays(stream, call, noisy, tmp_path,
     (out / "SR.png").unlink()
     call(tmp_path / "movie.tif", out, "--stream", stream)
     assert "verdict" in capsys.readouterr().out  # made again
+
+
+def test_subfolders_that_are_not_read_and_parts_without_work_are_named(
+    call, noisy, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(run_of_a_stack, "process", lambda *given: None)
+    data = tmp_path / "data"
+    for folder in ("", "other cells", "results"):
+        (data / folder).mkdir()
+        tifffile.imwrite(data / folder / "cell.tif", noisy(1), photometric="minisblack")
+    (data / "results" / "prediction.json").write_text("{}")
+    (data / "notes").mkdir()
+    tifffile.imwrite(data / "cell 2.tif", noisy(1), photometric="minisblack")
+    call(data, tmp_path / "out", "--shard", "3/3")
+    printed = capsys.readouterr().out
+    assert "other cells: not read, it is no stack" in printed
+    assert printed.count("not read") == 1
+    assert "part 3 of 3 has none of the 2 stacks" in printed

@@ -8,7 +8,12 @@ import tifffile
 
 from bayesdl_sim.data.stacks import read_stack
 from bayesdl_sim.inference.judging.gate import SCORES, Gate
-from bayesdl_sim.inference.judging.verdict import judge_frames, judge_result, judged_times
+from bayesdl_sim.inference.judging.verdict import (
+    judge_frames,
+    judge_result,
+    judged_times,
+    left_out_of,
+)
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 
 PHASE_MAJOR = [0, 3, 6, 1, 4, 7, 2, 5, 8]
@@ -26,10 +31,25 @@ def test_a_small_field_is_not_judged(stack_of, cristae):
     assert judge_frames(small).decision == "not judged"
 
 
-def test_the_worst_time_point_decides(stack_of, cristae):
-    series = stack_of(np.concatenate([cristae, cristae[PHASE_MAJOR], cristae]))
-    assert judge_frames(PreparedStack(series)).decision == "refuse"
+def test_a_fault_of_one_time_point_is_named_and_that_of_half_of_them_refuses(stack_of, cristae):
+    wrong = cristae[PHASE_MAJOR]
+    verdict = judge_frames(PreparedStack(stack_of(np.concatenate([cristae, wrong, cristae]))))
+    assert (verdict.decision, verdict.time_points[0]) == ("warn", 2)
+    assert verdict.reasons[0].startswith("time point 2: frames ")
+    assert "show the same fringes" in verdict.reasons[0]
+    most = PreparedStack(stack_of(np.concatenate([wrong, wrong, cristae])))
+    assert judge_frames(most).decision == "refuse"
+    assert judge_frames(PreparedStack(stack_of(wrong))).decision == "refuse"
     assert judge_frames(PreparedStack(stack_of(cristae))).decision != "refuse"
+
+
+def test_what_the_first_look_misses_is_looked_for_in_all_time_points(stack_of, cristae):
+    """Of eight time points 1, 3, 6 and 8 are judged; the frames of 3 and 5 are in a wrong order."""
+    wrong = cristae[PHASE_MAJOR]
+    series = [wrong if t in (2, 4) else cristae for t in range(8)]
+    prepared = PreparedStack(stack_of(np.concatenate(series)))
+    assert left_out_of(prepared, force=False) == {2, 4}
+    assert left_out_of(prepared, force=True) == set()
 
 
 @pytest.mark.parametrize("gamma", [1.0, 0.8])

@@ -102,7 +102,7 @@ def test_a_store_that_was_begun_is_opened_again(tmp_path):
     group = zarr.open_group(tmp_path / "Maps.ome.zarr", mode="r")
     assert group["0"][:, 0, 5, 5].tolist() == [0.0, 1.0]
     assert one != other
-    assert again.first()["SR"].shape == (1, 64, 64)
+    assert again.channels_at(0)["SR"].shape == (1, 64, 64)
 
 
 def test_without_zarr_the_message_names_the_package(monkeypatch):
@@ -153,4 +153,4 @@ def test_a_store_is_made_again_only_while_the_work_begins(tmp_path):
     zarr.create_group(tmp_path / "Maps.ome.zarr", zarr_format=3)  # a kill before its arrays
     ZarrPages(tmp_path, layout).write(0, {"SR": np.ones((64, 64))}, {})
     pages = ZarrPages(tmp_path, layout, existing=True)
-    assert (pages.first()["SR"] == 1).all()
+    assert (pages.channels_at(0)["SR"] == 1).all()
