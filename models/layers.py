@@ -1,7 +1,7 @@
 """Building blocks of the networks: strictly local, so that tiles can equal the whole field.
 
 What was just computed and is needed nowhere else is changed in place, in training too. The values
-are the same, and a sixth of a prediction's time is not spent on writing copies.
+are the same, without a copy of each.
 """
 
 from torch import Tensor, nn
