@@ -70,14 +70,14 @@ class UncertaintyTail(nn.Module):
         self.register_buffer("range", high - low, persistent=False)
         self.coarse = nn.Sequential(
             nn.Conv2d(width, width, 3, padding=1),
-            nn.ELU(),
+            nn.ELU(inplace=True),
             nn.Conv2d(width, width, 3, padding=1),
-            nn.ELU(),
+            nn.ELU(inplace=True),
             nn.PixelShuffle(2),
         )
         self.fine = nn.Sequential(
             nn.Conv2d(width // 4 + 1, width // 2, 3, padding=1),
-            nn.ELU(),
+            nn.ELU(inplace=True),
         )
         self.output = nn.Conv2d(width // 2, len(low), 1)
         nn.init.zeros_(self.output.weight)

@@ -1,6 +1,9 @@
-"""Building blocks of the networks: strictly local, so that tiles can equal the whole field."""
+"""Building blocks of the networks: strictly local, so that tiles can equal the whole field.
 
-import torch
+What was just computed and is needed nowhere else is changed in place, in training too. The values
+are the same, without a copy of each.
+"""
+
 from torch import Tensor, nn
 
 __all__ = ["ResidualBlock", "downsample", "upsample", "upsampled_frame_mean"]
@@ -22,7 +25,7 @@ class PixelAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> same shape."""
-        return x * torch.sigmoid(self.excite(torch.relu(self.squeeze(x))))
+        return x * self.excite(self.squeeze(x).relu_()).sigmoid_()
 
 
 class ResidualBlock(nn.Module):
@@ -38,7 +41,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> same shape."""
-        return x + self.attention(self.second(torch.relu(self.first(x))))
+        return self.attention(self.second(self.first(x).relu_())).add_(x)
 
 
 def downsample(width_in: int, width_out: int) -> nn.Module:

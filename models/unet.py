@@ -51,7 +51,7 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(upsample(b, a) for a, b in zip(widths, widths[1:], strict=False))
         self.decoder = nn.ModuleList(_stage(w, blocks) for w in widths[:-1])
         self.expand = nn.Sequential(
-            nn.Conv2d(width, 2 * width, 3, padding=1), nn.PixelShuffle(2), nn.ReLU()
+            nn.Conv2d(width, 2 * width, 3, padding=1), nn.PixelShuffle(2), nn.ReLU(inplace=True)
         )
         self.output = nn.Conv2d(width // 2, 1, 3, padding=1)
         self.drop = nn.ModuleList(Dropout(drop, channels=False) for _ in range(2 * levels - 1))
@@ -94,7 +94,7 @@ class UNet(nn.Module):
             x = down(x)
         x = next(drop)(self.bottom(x))
         for level in reversed(range(self.levels - 1)):
-            x = next(drop)(self.decoder[level](self.up[level](x) + skips[level]))
+            x = next(drop)(self.decoder[level](self.up[level](x).add_(skips[level])))
         return x[..., :height, :width]
 
     def mean(self, features: Tensor, raw: Tensor) -> Tensor:

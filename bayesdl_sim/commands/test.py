@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bayesdl_sim.commands.many.fork_server import start_fork_server
 from bayesdl_sim.commands.testing.options import parse_args
+from bayesdl_sim.utils.console.loading import loaded_for_good
 from bayesdl_sim.utils.console.threads import set_threads
 
 __all__ = ["main"]
@@ -18,6 +19,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if settings.workers is not None:
         start_fork_server()
     # Only now: `--help` stays quick, and OpenMP reads its settings when PyTorch is loaded.
-    from bayesdl_sim.commands.testing.run import run
+    with loaded_for_good():
+        from bayesdl_sim.commands.testing.run import run
 
     run(settings)

@@ -38,23 +38,27 @@ def fitted_within(
     """
     inside = model.padded((~missing).to(strength))
     right = model.added([model.padded(band) * inside for band in bands])
-    total = model.gain.to(strength) + strength
-    weight = torch.full_like(strength, 2.0)  # a place of the half plane stands for its opposite
-    weight[:, 0] = weight[:, -1] = 1.0
+    damping = strength.to(start)  # once; a product with a real tensor would make it complex again
+    inverse = 1 / (model.gain.to(start) + damping)
 
     def product(one: Tensor, other: Tensor) -> float:
-        return float(((one.conj() * other).real * weight).sum(dtype=torch.float64))
+        whole, first, last = (
+            float(torch.vdot(a.flatten(), b.flatten()).real)
+            for a, b in ((one, other), (one[:, 0], other[:, 0]), (one[:, -1], other[:, -1]))
+        )
+        return 2 * whole - first - last  # a place of the half plane stands for its opposite, too
 
-    image, residual = start, right - model.normal(start, inside) - strength * start
-    step = residual / total
+    image, residual = start, right - model.normal(start, inside) - damping * start
+    step = residual * inverse
     power = first = product(residual, step)
     for _ in range(STEPS):
         if not power > NOTHING * first:
             break
-        moved = model.normal(step, inside) + strength * step
+        moved = model.normal(step, inside) + damping * step
         length = power / product(step, moved)
-        image, residual = image + length * step, residual - length * moved
-        towards = residual / total
+        image = image.add(step, alpha=length)
+        residual = residual.sub(moved, alpha=length)
+        towards = residual * inverse
         power, earlier = product(residual, towards), power
-        step = towards + (power / earlier) * step
+        step = towards.add(step, alpha=power / earlier)
     return image

@@ -8,6 +8,9 @@ close to it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -49,7 +52,7 @@ def patches_of_one_value(frame: NDArray, broken: Mask) -> Mask:
         return found
     levels, counts = np.unique(frame[flat], return_counts=True)
     kept = frame[~broken]
-    ends, noise = (kept.min(), kept.max()), _noise(frame, ~broken)
+    ends, noise = (kept.min(), kept.max()), cache(lambda: _noise(frame, ~broken))
     for index in np.argsort(-counts)[:MOST_LEVELS]:
         if counts[index] < SMALLEST:
             break
@@ -89,11 +92,11 @@ def _mark_runs(flat: Mask, tied: Mask) -> None:
 
 def _whole_lines(at_level: Mask) -> Mask:
     """Rows of one value between others in which at most half of the pixels have it."""
-    found = np.zeros_like(at_level)
-    if at_level.shape[1] < SMALLEST:
+    found, whole = np.zeros_like(at_level), at_level.all(axis=1)
+    if at_level.shape[1] < SMALLEST or not whole.any():
         return found
     share = at_level.mean(axis=1)
-    steps = np.diff(np.concatenate([[0], (share == 1).astype(int), [0]]))
+    steps = np.diff(np.concatenate([[0], whole.astype(int), [0]]))
     for first, stop in zip(np.flatnonzero(steps == 1), np.flatnonzero(steps == -1), strict=True):
         beside = [share[max(first - LINES, 0) : first], share[stop : stop + LINES]]
         if max(part.mean() for part in beside if len(part)) < MOST_AROUND:
@@ -101,12 +104,15 @@ def _whole_lines(at_level: Mask) -> Mask:
     return found
 
 
-def _steep_patches(frame: NDArray, at_level: Mask, flat: Mask, at_end: bool, noise: float) -> Mask:
+def _steep_patches(
+    frame: NDArray, at_level: Mask, flat: Mask, at_end: bool, noise: Callable[[], float]
+) -> Mask:
     """The patches among the pixels of a level that end in a step.
 
     Args:
         at_end: whether it is the smallest or largest value. Then parts that lie two pixels from
             each other make one patch, as the letters of a text do.
+        noise: see `_is_steep`.
     """
     found = np.zeros_like(at_level)
     near = ndimage.binary_dilation(at_level, SQUARE) if at_end else at_level
@@ -127,11 +133,11 @@ def _steep_patches(frame: NDArray, at_level: Mask, flat: Mask, at_end: bool, noi
     return found
 
 
-def _is_steep(frame: NDArray, patch: Mask, at_level: Mask, noise: float) -> bool:
+def _is_steep(frame: NDArray, patch: Mask, at_level: Mask, noise: Callable[[], float]) -> bool:
     """Whether a patch ends in a step that neither noise nor a lens makes.
 
     Args:
-        noise: of the frame, for patches around which there is none.
+        noise: gives that of the frame, for patches around which there is none.
     """
     level = frame[patch][0]
     beside = ndimage.binary_dilation(patch, SQUARE) & ~at_level
@@ -139,7 +145,7 @@ def _is_steep(frame: NDArray, patch: Mask, at_level: Mask, noise: float) -> bool
     around = ndimage.binary_dilation(patch, SQUARE, AROUND.stop) & ~within
     if not beside.any() or not around.any():
         return False
-    sigma = _noise(frame, around) or noise
+    sigma = _noise(frame, around) or noise()
     values, light = frame[beside], float(frame[around].mean())
     if not sigma > 0 or (np.abs(values - level) > FAR_SIGMA * sigma).mean() < FAR_SHARE:
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ __all__ = ["gaussian"]
 
 REACH = 3.0  # standard deviations: the Gaussian ends there
 LINES = 64  # that are made together
+HELD = 64  # matrices of weights: those of some widths on a field of 512 pixels, 2 MB
 
 
 @exact_arithmetic()
@@ -35,29 +37,42 @@ def gaussian(images: Tensor, sigma: float, *, mirrored: bool = True) -> Tensor:
         for first in range(0, n, LINES):
             to = slice(first, min(first + LINES, n))
             near = slice(max(to.start - reach, 0), min(to.stop + reach, n))
-            weights = _weights(to, near, n, sigma, reach, mirrored, images)
+            spans = (to.start, to.stop, near.start, near.stop)
+            weights = _weights(spans, n, sigma, reach, mirrored, images.dtype, images.device)
             parts.append(weights @ lines[..., near, :])
         images = torch.cat(parts, dim=-2).movedim(-2, axis)
     return images
 
 
+@lru_cache(maxsize=HELD)
 def _weights(
-    to: slice, near: slice, n: int, sigma: float, reach: int, mirrored: bool, like: Tensor
+    spans: tuple[int, int, int, int],
+    n: int,
+    sigma: float,
+    reach: int,
+    mirrored: bool,
+    dtype: torch.dtype,
+    device: torch.device,
 ) -> Tensor:
-    """Weights of the lines `near` of n in the means at the lines `to`: a matrix like `like`."""
+    """Weights of some of n lines in the means at some others: a matrix.
+
+    Rows and columns of a square field have the same ones, and so do images that follow.
+
+    Args:
+        spans: first line and end of the means, then of the lines that are averaged.
+    """
 
     def bell(distance: Tensor) -> Tensor:
         weight = torch.exp(-0.5 * (distance / sigma) ** 2)
         return torch.where(distance.abs() > reach, 0.0, weight)
 
-    def places(part: slice) -> Tensor:
-        return torch.arange(part.start, part.stop, dtype=like.dtype, device=like.device)
+    def places(start: int, stop: int) -> Tensor:
+        return torch.arange(start, stop, dtype=dtype, device=device)
 
-    out, into = places(to)[:, None], places(near)[None]
+    out, into = places(*spans[:2])[:, None], places(*spans[2:])[None]
     weights = bell(out - into)
     if mirrored:
         before, behind = bell(out + into), bell(2 * (n - 1) - out - into)
         weights = weights + torch.where(into > 0, before, 0.0)
         weights = weights + torch.where(into < n - 1, behind, 0.0)
-    total = bell(torch.arange(-reach, reach + 1, dtype=like.dtype, device=like.device)).sum()
-    return weights / total
+    return weights / bell(places(-reach, reach + 1)).sum()

@@ -227,7 +227,7 @@ class PreparedStack:
         if self.is_large:
             return self.large(t).guess(self.patterns(t))
         patterns, frames, missing = self.patterns(t), self.frames(t), self.missing(t)
-        if self._is_changed(t):
+        if self._is_patched(t):  # else what was measured of the frames is true of them
             frames = torch.where(missing, torch.nan, self.shown(t) if shown is None else shown)
         return first_guess(frames, patterns, dimming=self.dimming(t)).cpu().numpy()
 
@@ -269,8 +269,11 @@ class PreparedStack:
 
     def _is_changed(self, t: int) -> bool:
         """Whether the network input holds other values than the file."""
-        left_out = self.missing(t) | self.faulty(t)
-        return bool(left_out.any()) or self.dimming(t) is not None or self._has_offsets(t)
+        return self._is_patched(t) or self._has_offsets(t)
+
+    def _is_patched(self, t: int) -> bool:
+        """Whether some pixels are filled or dimmed for the networks."""
+        return self.dimming(t) is not None or bool((self.missing(t) | self.faulty(t)).any())
 
     def _has_offsets(self, t: int) -> bool:
         return not self.min_max and bool(self.frames(t).offsets.any())
@@ -288,8 +291,7 @@ class PreparedStack:
         """The fringes of a time point against the patterns of another, where that is brightest."""
         square = self.squares(origin)[0]
         light = self.patterns(origin).within(square).illumination
-        frames = self.counts(t, square) if self.is_large else self.frames(t)
-        return fringe_response(frames, light)
+        return fringe_response(self.counts(t, square) if self.is_large else self.frames(t), light)
 
     def once(self, what: str, t: int, measure: Callable[[], Measured]) -> Measured:
         """The measurement of that name, made if it does not exist yet."""

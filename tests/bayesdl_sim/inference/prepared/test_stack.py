@@ -18,6 +18,7 @@ from bayesdl_sim.physics.patterns.estimation import estimate
 from bayesdl_sim.physics.patterns.measured import MeasuredFrames, measured
 from bayesdl_sim.physics.reconstruction.first_guess import first_guess
 from bayesdl_sim.physics.reconstruction.resimulation import examine
+from bayesdl_sim.physics.sensor.missing import missing_pixels
 
 GUESS = {"frames": None, "first_guess": True}
 
@@ -130,6 +131,25 @@ def test_networks_see_one_background(stack_of, cristae):
         PreparedStack(stack_of(counts)).network_input(0, inputs) for counts in (raw + offsets, raw)
     )
     assert float((seen - expected).abs().mean()) < 0.05 * float(expected[:, :9].std())
+
+
+def test_frames_on_one_level_are_not_measured_again_for_the_guess(stack_of, cristae, monkeypatch):
+    """Frames with offsets: their guess is that of the frames as shown to the networks."""
+    raw = cristae[:, :96, :96].astype(np.float32)
+    raw[3:6] += 8
+    searched = []
+
+    def counted(counts):
+        searched.append(tuple(counts.shape))
+        return missing_pixels(counts)
+
+    monkeypatch.setattr("bayesdl_sim.physics.patterns.measured.missing_pixels", counted)
+    prepared = PreparedStack(stack_of(raw))
+    guess = torch.from_numpy(prepared.guess(0))
+    assert len(searched) == 1
+    assert prepared.frames(0).offsets.any()
+    expected = first_guess(prepared.shown(0), prepared.patterns(0))
+    assert float((guess - expected).abs().max()) < 1e-6 * float(expected.abs().max())
 
 
 def test_the_released_code_keeps_the_backgrounds(stack_of, cristae):
