@@ -176,6 +176,12 @@ def target_normalisation(
     covariance = smooth_target @ smooth_wide
     norms = np.sqrt((smooth_target @ smooth_target) * (smooth_wide @ smooth_wide))
     pearson = covariance / norms if norms > 0 else 0.0
+    if pearson <= -MIN_PEARSON:
+        raise InputError(
+            f"{name} is dark where its raw frames are bright (correlation {pearson:.2f} at low "
+            f"resolution, at least {MIN_PEARSON} expected): invert the target back, or check that "
+            "GT and Raw belong together"
+        )
     if not pearson >= MIN_PEARSON:  # also catches NaN; pearson > 0 means a > 0
         raise InputError(
             f"{name} and its raw frames do not show the same field (correlation {pearson:.2f} "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -143,6 +144,13 @@ def list_stacks(path: str | Path, layout: FrameLayout | None = None) -> list[Sta
     Raises:
         InputError: no stack of nine frames, or the layout does not fit.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(
+            f"path: expected the name of a file or folder, found {type(path).__name__}; frames in "
+            "memory need no reading: RawStack(raw=frames, ...)"
+        )
+    if not isinstance(layout, FrameLayout | None):
+        raise InputError(f"layout: expected a FrameLayout, found {layout!r}")
     path, layout = Path(path), layout or FrameLayout()
     if path.is_dir():
         entries = []

@@ -2,7 +2,7 @@
 // channels are SR, Aleatoric, Epistemic, Credibility and Total. The verdict goes to the log.
 //
 // Install: Plugins > Macros > Install..., or drop this file on the window of Fiji or ImageJ.
-// It calls the program "bayesdl" (pip install bayesdl-sim). Give its full path in the dialog where
+// It calls the program "bayesdl" (pip install . in the project folder). Give its full path in the dialog where
 // Fiji does not find it; the path is kept.
 //
 // Without the dialog, for scripts: runMacro("BayesDL_SIM.ijm", "members=4\nmisfit=true"); the names

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -214,7 +215,7 @@ def _paths(folder: str | Path, limit: int | None) -> list[Path]:
             f"{folder} holds {paths[0].name} of the released code and {ours[0].name} of this one: "
             "two posteriors; put one of them into another folder"
         )
-    if limit is not None and not 1 <= limit <= len(paths):
+    if limit is not None and (not isinstance(limit, Integral) or not 1 <= limit <= len(paths)):
         raise InputError(
             f"{folder} holds {len(paths)} member(s), {limit} were requested: expected 1 to "
             f"{len(paths)}"

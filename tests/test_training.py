@@ -207,6 +207,18 @@ def test_temperature_is_chosen_among_several_and_stored(small_set, tmp_path):
     assert load_checkpoint(list_members(run_folder(tmp_path))[0])["sampler"]["temperature"] == 1.0
 
 
+@pytest.mark.parametrize(("temperature", "warns"), [("1", False), ("1e4", True)])
+def test_noise_that_spoils_the_members_is_named(small_set, tmp_path, capsys, temperature, warns):
+    """Noise grows with temperature / target pixels; at 1e4 these members lose the image."""
+    train.main(options(small_set, tmp_path, *STEP_1, "--temperature", temperature))
+    assert ("the noise of the sampler costs the members" in capsys.readouterr().out) == warns
+
+
+def test_a_part_of_a_set_is_not_taken_for_the_set(small_set, tmp_path):
+    with pytest.raises(InputError, match="Raw is a part of a data set"):
+        train.main(options(small_set / "Raw", tmp_path, *STEP_1))
+
+
 def test_point_estimate_and_fine_tuning(small_set, tmp_path, trained):
     start = ["--init_from", str(trained[0]), "--SGLD", "False", "--epoch", "1", "--lr", "1e-12"]
     train.main(options(small_set, tmp_path, *start, *SMALL))
@@ -234,6 +246,8 @@ def test_stopped_run_keeps_its_state_and_goes_on(small_set, tmp_path, trained):
         (["--patch_size", "4096"], "smaller patch"),
         (["--epoch", "0"], "epoch: expected a positive number"),
         (["--device", "tpu"], "device: expected auto"),
+        (["--epoch", "2"], "epoch: after the burn-in, each of the 4 cycles has 2 step"),
+        (["--epoch", "6", "--explore", "0"], "0 of them without noise"),
     ],
 )
 def test_mistakes_end_in_one_line(small_set, tmp_path, more, message):

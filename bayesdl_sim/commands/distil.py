@@ -26,7 +26,13 @@ def parse_args(argv: list[str] | None = None) -> DistilSettings:
         description="Distils the members of a posterior into one network.", allow_abbrev=False
     )
     add = parser.add_argument
-    add("--root_dir", type=Path, nargs="+", required=True, help="data sets to show both")
+    add(
+        "--root_dir",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="data sets whose patches teacher and student see",
+    )
     add("--patches", type=int, nargs="+", default=[1000], help="of each set (%(default)s)")
     add("--pretrained_G", type=Path, default=shipped_folder(), help="members (%(default)s)")
     add("--save_path", type=Path, help="folder of the student (student/ beside the members)")

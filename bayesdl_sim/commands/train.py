@@ -173,7 +173,9 @@ def _add_run(group: Any) -> None:
     add("--device", help="auto, cpu, cuda or cuda:n")
     add("--gpu_id", type=first_gpu, help="number of the GPU")
     add(
-        "--precision", choices=choices_of(NumericsSettings, "precision"), help="auto (default), ..."
+        "--precision",
+        choices=choices_of(NumericsSettings, "precision"),
+        help="arithmetic of the networks (auto: by the processor)",
     )
     add("--seed", type=int, help="seed of weights, patches and noise (42)")
     add(

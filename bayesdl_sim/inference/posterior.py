@@ -27,6 +27,7 @@ from bayesdl_sim.inference.judging.gate import Gate, Verdict, read_gate
 from bayesdl_sim.inference.judging.verdict import judge_frames, judge_result
 from bayesdl_sim.inference.making import reconstruct
 from bayesdl_sim.inference.maps import Progress, require_maps
+from bayesdl_sim.inference.prepared.arrays import require_stack, stacks_of
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.series import CONVENTIONS
@@ -117,7 +118,8 @@ class Posterior:
         folder = student_folder(folder) if fast else Path(folder)
         if tile < SMALLEST_TILE:
             raise InputError(f"tile: expected {SMALLEST_TILE} raw pixels or more, found {tile}")
-        device = choose_device(device) if isinstance(device, str) else device
+        if not isinstance(device, torch.device) or device.type == "cuda":
+            device = choose_device(str(device))
         exact = convention == "released" and precision == "auto"
         dtype = choose_precision("fp32" if exact else precision, device)
         opened = open_members(folder, device, dtype, tile, members)
@@ -261,10 +263,7 @@ class Posterior:
         return torch.cat([one.network_input(0, self.inputs) for one in self._batch(raw, optics)])
 
     def _batch(self, raw: Tensor, optics: Optics | None) -> Iterator[PreparedStack]:
-        source = Path("the batch")
-        shared = {"pixel_size_nm": None, "name": str(source), "source": source}
-        for one in raw.cpu().numpy()[:, None]:
-            stack = RawStack(raw=one, **shared)
+        for stack in stacks_of(raw):
             yield PreparedStack(stack, self.min_max, optics, device=self.device)
 
     def prepare(
@@ -286,6 +285,7 @@ class Posterior:
                 return stack
             # Prepared for a posterior on another device, or one that scales its frames otherwise.
             stack, optics, search = stack.stack, stack.optics, stack.search
+        require_stack(stack)
         if optics is None:
             optics = stated_optics(stack.na, stack.emission_nm, stack.pixel_size_nm)
         return PreparedStack(stack, self.min_max, optics, search, self.device)

@@ -23,7 +23,9 @@ from bayesdl_sim.models.bayesdl import BayesDL
 from bayesdl_sim.models.dropout import fix_dropout
 from bayesdl_sim.training.networks import initial_network
 from bayesdl_sim.training.run import Run
+from bayesdl_sim.training.settings.step1 import SamplerSettings
 from bayesdl_sim.training.temperature import settle_temperature
+from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["POSTERIORS", "Ensemble", "McDropout", "Move", "PointEstimate", "Released", "Sgld"]
 
@@ -199,9 +201,11 @@ class Sgld:
         self.run, self.network, self.settings = run, network, settings
         burn_in = min(round(settings.burn_in * settings.epoch), settings.epoch - 1)
         cycle_epochs = (settings.epoch - burn_in) / settings.cycles
+        steps_per_cycle = max(1, int(cycle_epochs * run.steps_per_epoch))
+        _require_cycle(settings, steps_per_cycle)
         self.schedule = CyclicSchedule(
             cycles=settings.cycles,
-            steps_per_cycle=max(1, int(cycle_epochs * run.steps_per_epoch)),
+            steps_per_cycle=steps_per_cycle,
             lr_max=settings.lr_sgld,
             explore_fraction=settings.explore,
             members_per_cycle=settings.members_per_cycle,
@@ -267,6 +271,18 @@ class Sgld:
         self.descent.adam.load_state_dict(state["adam"])
         self.sgld.load_state_dict(state["sgld"])
         self.temperature = state["temperature"]
+
+
+def _require_cycle(settings: SamplerSettings, steps: int) -> None:
+    """Refuses a cycle of too few steps before the burn-in, not hours later."""
+    quiet = round(settings.explore * steps)  # as in CyclicSchedule
+    if quiet < 1 or steps - quiet < settings.members_per_cycle:
+        raise InputError(
+            f"epoch: after the burn-in, each of the {settings.cycles} cycles has {steps} step(s), "
+            f"{quiet} of them without noise (explore {settings.explore:g}); expected at least one "
+            f"without noise and {settings.members_per_cycle} with noise, one for each member: use "
+            "more epoch or patches_per_stack, fewer cycles or members_per_cycle, or another explore"
+        )
 
 
 POSTERIORS = {

@@ -214,6 +214,8 @@ def find_dataset(root: Path, sample: str) -> Path:
     for candidate in (root / sample, root):
         if (candidate / "Raw").is_dir():
             return candidate
+    if root.name in ("Raw", "GT", "WF") and (root.parent / "Raw").is_dir():
+        raise InputError(f"root_dir: {root} is a part of a data set; name its folder {root.parent}")
     raise InputError(
         f"no data set in {root} (looked for Raw/ in {root / sample} and {root}): make one with "
         f"python -m DatasetGenerate.from_simulation --sample {sample} --save_path {root / sample}"

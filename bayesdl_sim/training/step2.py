@@ -195,11 +195,12 @@ def step_1_members(settings: Step2Settings) -> list[Path]:
     try:
         return list_members(folder)
     except InputError:
-        name = folder.name.rpartition("-")[0]
+        name, home = folder.name.rpartition("-")[0], folder.parent.parent
         raise InputError(
             f"step 2 needs the members of step 1, and {folder} holds none: run step 1 first, "
             f"python train.py --model BayesDL --train_type '' --likehood '' --SGLD True "
-            f"--sample {settings.data.sample} --exp_name {name} (with your --root_dir)"
+            f"--sample {settings.data.sample} --save_model_dir {home} --exp_name {name} "
+            f"--root_dir {settings.data.root_dir}"
         ) from None
 
 

@@ -13,7 +13,7 @@ from bayesdl_sim.utils.checkpoints import list_members, load_checkpoint
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import atomic_path
 
-__all__ = ["write_summary"]
+__all__ = ["columns_of", "write_summary"]
 
 BLUE, RED, GREY, GREEN = "tab:blue", "tab:red", "0.6", "tab:green"
 INCHES, DPI = (13.0, 7.0), 110
@@ -33,7 +33,7 @@ def write_summary(folder: str | Path) -> Path:
     """
     folder = Path(folder)
     epochs, steps, tails = (
-        _columns(folder / f"{name}.csv") for name in ("step1", "step1_steps", "step2")
+        columns_of(folder / f"{name}.csv") for name in ("step1", "step1_steps", "step2")
     )
     members = _members(folder)
     figure = Figure(INCHES, layout="constrained")
@@ -51,7 +51,7 @@ def write_summary(folder: str | Path) -> Path:
     return folder / "summary.png"
 
 
-def _columns(path: Path) -> Columns:
+def columns_of(path: Path) -> Columns:
     """The columns of a CSV of numbers; none of a file that is missing or holds no line."""
     if not path.is_file():
         return {}

@@ -5,6 +5,7 @@ import math
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from bayesdl_sim.bayes.calibration.held_out import gaussian_log_density, variance_scale
 from bayesdl_sim.bayes.prediction import Welford
@@ -68,9 +69,10 @@ def _trial_chain(
     )
     draws = []
     streams = run.endless(run.train), run.outlier_batches(OUTLIERS_OF_TRIALS)
-    for step, patches, outliers in zip(range(cyclic.total_steps), *streams, strict=False):
+    place = f"the trial at temperature {temperature:g}"
+    steps = tqdm(range(cyclic.total_steps), place, leave=False, unit="step", disable=None)
+    for step, patches, outliers in zip(steps, *streams, strict=False):
         phase = cyclic.at(step)
-        place = f"the trial at temperature {temperature:g}"
         energy_gradient(run, network, patches, outliers, place)
         sgld.follow(phase)
         sgld.step()

@@ -203,6 +203,8 @@ def _decode(
         _npy_header(gt, (len(cells), 2 * height, 2 * width), np.dtype(np.float32))
         for row, (cell, level) in enumerate(counted(pairs, "reading the set", unit="stack")):
             if not stacks or stacks[-1].cell != cell:
+                first = tree.raw_paths(cell, level)[0]
+                _require_size(first, tiff_header(first)[0][1:], size)  # before its target
                 target = _read_target(tree.gt_path(cell), size)
                 gt.write(target.tobytes())
                 digest.update(f"cell {cell} {target.shape}".encode() + target.tobytes())
@@ -228,11 +230,7 @@ def _read_raw(paths: list[Path], size: tuple, dtype: np.dtype) -> np.ndarray:
     stack = np.empty((len(paths), *size), dtype)
     for frame, path in zip(stack, paths, strict=True):
         image = read_image(path)
-        if image.shape != tuple(size):
-            raise InputError(
-                f"{path} is {image.shape[0]}x{image.shape[1]} px, but the frames before it are "
-                f"{size[0]}x{size[1]} px: all raw frames of a data set have the same size"
-            )
+        _require_size(path, image.shape, size)
         if dtype == np.uint16 and not np.can_cast(image.dtype, dtype):
             raise InputError(
                 f"{path} holds {image.dtype} values, but the frames before it are 16-bit "
@@ -241,6 +239,15 @@ def _read_raw(paths: list[Path], size: tuple, dtype: np.dtype) -> np.ndarray:
         frame[:] = image
     check_counts(stack, paths[0].parent)
     return stack
+
+
+def _require_size(path: Path, found: tuple, size: tuple) -> None:
+    if tuple(found) != tuple(size):
+        raise InputError(
+            f"{path} is {found[0]}x{found[1]} px, but the frames before it are {size[0]}x{size[1]} "
+            "px: all raw frames of a data set have the same size; crop the larger cells with their "
+            "targets, or make a set of each size"
+        )
 
 
 def _read_target(path: Path, size: tuple) -> np.ndarray:
@@ -253,6 +260,8 @@ def _read_target(path: Path, size: tuple) -> np.ndarray:
         )
     if not np.isfinite(target).all():
         raise InputError(f"{path} holds NaN or infinite values: make the target again")
+    if target.min() == target.max():
+        raise InputError(f"{path} is constant (every pixel is {target.flat[0]:g}): make it again")
     return target
 
 

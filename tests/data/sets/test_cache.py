@@ -153,7 +153,8 @@ def test_an_unsuitable_frame_is_named(write_tree, frame, message):
         (np.ones((64, 63), np.float32), "64x63 px, but a target is exactly twice .* 64x64"),
         (np.ones((32, 32), np.float32), "32x32 px, but a target is exactly twice"),
         (np.full((64, 64), np.nan, np.float32), "NaN"),
-        (np.ones((64, 64), np.float32), "do not show the same field"),
+        (np.ones((64, 64), np.float32), r"is constant \(every pixel is 1\)"),
+        (np.eye(64, dtype=np.float32), "do not show the same field"),
     ],
 )
 def test_an_unsuitable_target_is_named(write_tree, target, message):
@@ -162,6 +163,15 @@ def test_an_unsuitable_target_is_named(write_tree, target, message):
     with pytest.raises(InputError, match=message) as error:
         open_cache(tree)
     assert str(tree.gt_path(2)) in str(error.value)
+
+
+def test_a_cell_of_another_size_is_named_by_its_frames_not_by_its_target(write_tree):
+    tree = write_tree()
+    for path in tree.raw_paths(2, 1):
+        tifffile.imwrite(path, tifffile.imread(path)[:24, :24])
+    tifffile.imwrite(tree.gt_path(2), tifffile.imread(tree.gt_path(2))[:48, :48])
+    with pytest.raises(InputError, match=r"1\.tif is 24x24 px, .* 32x32 px: .* a set of each size"):
+        open_cache(tree)
 
 
 def test_a_truncated_frame_is_named(write_tree):
