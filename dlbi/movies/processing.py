@@ -16,11 +16,11 @@ __all__ = ["noise_colour", "noise_memory", "processing_notes"]
 # Cycles per pixel: the corners of the spectrum, where no spot of usual width leaves anything.
 INNER, OUTER = (0.57, 0.63), 0.64
 # Noise power in the outer corners over the inner ones. In 150 simulated movies it was at least
-# 0.87. A Gaussian filter with a sigma of 0.5 pixels leaves 0.8, one of 1 pixel 0.05, JPEG 0.45 to
+# 0.84. A Gaussian filter with a sigma of 0.5 pixels leaves 0.8, one of 1 pixel 0.05, JPEG 0.45 to
 # 0.6.
 LEAST_COLOUR = 0.72
 # Power of the noise between neighbouring frames over that between frames two apart. It was at least
-# 0.93 in the same movies; averages of 2 or 3 frames and interpolated frames have 0.4 to 0.53.
+# 0.88 in the same movies; averages of 2 or 3 frames and interpolated frames have 0.4 to 0.53.
 LEAST_MEMORY = 0.75
 CERTAIN = 4.0  # standard errors by which a measure has to be below 1
 TAPERED = 1.5  # independent values that a Hann window along both axes makes into one
