@@ -9,9 +9,12 @@ import torch
 from scipy.interpolate import BSpline
 from torch import Tensor
 
-__all__ = ["SPACING", "SmoothBackground", "smooth_background"]
+__all__ = ["FINER", "SPACING", "SmoothBackground", "smooth_background"]
 
 SPACING = 10.0  # camera pixels between bumps; a bump is 17 pixels wide, a spot at most 7
+# The same where the movie holds light that does not blink. On even backgrounds it costs 0.002 to
+# 0.008 NCC, beside a hill of a sigma of 6 pixels it gains 0.06 to 0.1.
+FINER = 5.0
 DEGREE = 3
 
 
@@ -35,14 +38,14 @@ class SmoothBackground(NamedTuple):
         return self.rows.T @ image @ self.columns / norm
 
 
-def smooth_background(shape: tuple[int, int]) -> SmoothBackground:
-    """The bumps of a field of (H, W) camera pixels, about `SPACING` apart."""
-    return SmoothBackground(*(_bumps(pixels) for pixels in shape))
+def smooth_background(shape: tuple[int, int], spacing: float = SPACING) -> SmoothBackground:
+    """The bumps of a field of (H, W) camera pixels, about `spacing` camera pixels apart."""
+    return SmoothBackground(*(_bumps(pixels, spacing) for pixels in shape))
 
 
-def _bumps(pixels: int) -> Tensor:
+def _bumps(pixels: int, spacing: float) -> Tensor:
     """Values (pixels, K) of the B-splines at the centres of the pixels of one axis."""
-    intervals = max(round(pixels / SPACING), 1)
+    intervals = max(round(pixels / spacing), 1)
     step = pixels / intervals
     knots = (np.arange(-DEGREE, intervals + DEGREE + 1)) * step - 0.5
     basis = BSpline.design_matrix(np.arange(pixels, dtype=float), knots, DEGREE)

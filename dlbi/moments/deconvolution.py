@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from bayesdl_sim.dlbi.moments.background import smooth_background
+from bayesdl_sim.dlbi.moments.background import SPACING
 from bayesdl_sim.dlbi.moments.calibration import Calibration
-from bayesdl_sim.dlbi.moments.evidence import TINY, Evidence, evidence_of, reliability
+from bayesdl_sim.dlbi.moments.evidence import (
+    TINY,
+    Evidence,
+    Solution,
+    evidence_of,
+    reliability,
+    richardson_lucy,
+    without_static,
+)
 from bayesdl_sim.dlbi.moments.imaging import Imaging
+from bayesdl_sim.dlbi.moments.static_light import (
+    STILL_LEFT,
+    light_maps,
+    static_light,
+    static_pixels,
+    uneven_note,
+)
 from bayesdl_sim.dlbi.moments.statistics import Moments
 from bayesdl_sim.utils.errors import InputError
 
@@ -22,26 +36,18 @@ __all__ = [
     "half_difference",
     "held_out_iterations",
     "polished",
-    "richardson_lucy",
 ]
 
 # Iterations at which held-out frames are scored, and those of the smooth estimates.
 CHECKPOINTS = (20, 30, 45, 70, 100, 150, 220, 300, 450, 700, 1000)
 EARLY, MIDDLE = 30, 100
 QUIET, STEADY = 0.01, 60  # weight of the mean and iterations of the fit that finds the background
+QUIETER, STEADIER = 0.001, 100  # the same where that leaves light that does not blink
+PASSES = 4  # of that fit, each without the pixels that hold such light after the one before
 MOST_SHARED = 0.1  # correlation of emission in neighbouring frames
+ALONE = 45  # iterations without any mean; the NCC of four movies was best from 30 to 60
 HEAD_START = 150  # iterations that a start from the network's estimate saves
-MAX_EXTRAPOLATION = 0.98
 ALIVE = 1e-3  # of the mean light, in every pixel of an estimate that is polished
-LEAST = 1e-3  # of the mean image, where a sum of separable terms is less, or even negative
-
-
-class Solution(NamedTuple):
-    """Light (8(H + 2M), 8(W + 2M)), background (H, W) and pulses of the fluctuations."""
-
-    light: Tensor
-    background: Tensor
-    pulses: tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +64,9 @@ class Density:
         pulse: excess variance per mean electron: the electrons of an emission times the share of
             dark frames.
         iterations: number of accelerated iterations, chosen by held-out frames.
+        static: (H, W) mask of light that does not blink and is no smooth background; None where
+            there is none, and where the usual background explains it.
+        note: a sentence on light that does not blink, or empty.
     """
 
     light: Tensor
@@ -66,96 +75,24 @@ class Density:
     background: Tensor
     pulse: float
     iterations: int
+    static: Tensor | None = None
+    note: str = ""
 
-
-def richardson_lucy(
-    evidence: Evidence,
-    iterations: int,
-    background: Tensor,
-    keep: tuple[int, ...] = (),
-    start: Tensor | None = None,
-    go_on: Callable[[Solution], bool] = lambda solution: True,
-) -> tuple[Solution, dict[int, Solution]]:
-    """Accelerated expectation maximisation (Richardson-Lucy where the mean is the only evidence).
-
-    One step multiplies the light by `sum M'(w m / M x) / sum M' w` over all images m with models M
-    and weights w. It starts from a point extrapolated along the last step,
-    `y = x + a (x - x_before)`, with `a` the projection of the last move on the one before it.
-
-    Args:
-        iterations: number of steps.
-        background: (H, W) electrons per pixel to begin with; its bumps are estimated jointly.
-        keep: iterations whose solutions are also returned.
-        start: light to begin with, on the padded grid; None: the same everywhere.
-        go_on: called with each kept solution; false ends the iteration.
-
-    Source: Biggs and Andrews, Appl. Opt. 36, 1766 (1997), for the acceleration.
-    """
-    shape, step = evidence.imaging.fine_shape, _Step(evidence)
-    light = float((evidence.mean - background).clamp(min=0).mean()) * evidence.mean.numel()
-    x = torch.full(shape, max(light, TINY) / (shape[0] * shape[1])) if start is None else start
-    b = step.smooth.average(background).clamp(min=TINY)
-    before, move, last, solutions = None, None, None, {}
-    for number in range(1, iterations + 1):
-        y = x
-        if last is not None:
-            rate = float(torch.vdot(move.view(-1), last.view(-1)))
-            rate /= max(float(torch.vdot(last.view(-1), last.view(-1))), 1e-30)
-            rate = min(max(rate, 0.0), MAX_EXTRAPOLATION)
-            y = torch.lerp(before, x, 1 + rate).clamp_(min=0)
-        before = x
-        x, b = step(y, b)
-        last, move = move, x - y
-        if number in keep:
-            solutions[number] = Solution(x, step.smooth.image(b), step.pulses)
-            if not go_on(solutions[number]):
-                break
-    return Solution(x, step.smooth.image(b), step.pulses), solutions
-
-
-class _Step:
-    """One multiplicative step on (light, weights of the background); remembers the pulses."""
-
-    def __init__(self, evidence: Evidence) -> None:
-        self.evidence, self.squared = evidence, evidence.imaging.squared()
-        ones = torch.ones_like(evidence.mean)
-        is_sum = len(evidence.imaging.rows) > 1
-        self.least = LEAST * float(evidence.mean.mean()) if is_sum else TINY
-        self.sensitivity = self._weighed(ones)
-        weights = [fluctuation.weight for fluctuation in evidence.fluctuations]
-        self.sensitivities = [self.squared.adjoint(weight) for weight in weights]
-        self.smooth = smooth_background(tuple(evidence.mean.shape))
-        self.pulses: tuple[float, ...] = ()
-
-    def _weighed(self, image: Tensor) -> Tensor:
-        """The adjoint of an image (H, W) with the weight of the mean."""
-        weight, adjoint = self.evidence.weight, self.evidence.imaging.adjoint
-        return adjoint(weight * image) if isinstance(weight, Tensor) else weight * adjoint(image)
-
-    def __call__(self, light: Tensor, background: Tensor) -> tuple[Tensor, Tensor]:
-        evidence = self.evidence
-        expected = evidence.imaging.forward(light) + self.smooth.image(background)
-        ratio = evidence.mean / (expected + TINY).clamp(min=self.least)
-        gain = self._weighed(ratio)
-        norm = self.sensitivity
-        if evidence.fluctuations:
-            shape = (self.squared.forward(light) + TINY).clamp(min=TINY)
-            back, pulses = torch.zeros_like(shape), []
-            for (image, weight), sensitivity in zip(
-                evidence.fluctuations, self.sensitivities, strict=True
-            ):
-                pulse = float((weight * image).sum() / (weight * shape).sum())
-                back += weight * image / shape
-                norm = torch.add(norm, sensitivity, alpha=pulse)
-                pulses.append(pulse)
-            gain += self.squared.adjoint(back)
-            self.pulses = tuple(pulses)
-        gain = gain.clamp(min=0.0)
-        return light * gain / (norm + TINY), background * self.smooth.average(ratio)
+    def still_light(self, moments: Moments, calibration: Calibration) -> Tensor:
+        """The background (H, W) with what the estimate leaves in the pixels of `static`."""
+        if self.static is None:
+            return self.background
+        expected = calibration.imaging(tuple(moments.mean.shape)).forward(self.light)
+        left = calibration.electrons(moments.mean) - expected - self.background
+        return self.background + (left * self.static).clamp(min=0)
 
 
 def held_out_iterations(
-    moments: Moments, calibration: Calibration, imaging: Imaging, background: Tensor
+    moments: Moments,
+    calibration: Calibration,
+    imaging: Imaging,
+    background: Tensor,
+    static: Tensor | None = None,
 ) -> int:
     """Number of iterations after which one half of the frames predicts the other one best.
 
@@ -170,6 +107,8 @@ def held_out_iterations(
     Args:
         background: (H, W) electrons per pixel to begin with.
     """
+    if static is not None and bool(static.all()):
+        return ALONE
     excess = moments.variance - calibration.gain * (moments.mean - calibration.shift)
     shared = float(moments.lag.sum() / excess.sum().clamp(min=TINY))
     halves = moments.halves if shared < MOST_SHARED else moments.turns
@@ -177,12 +116,15 @@ def held_out_iterations(
     frames = moments.frames / 2
     kept = reliability(first, calibration, frames)
     evidence = Evidence(mean=first, frames=frames, imaging=imaging, reliability=kept)
+    evidence = without_static(evidence, static)
     pattern = calibration.pattern
     error = None if pattern is None else first / frames + pattern.variance
     likelihoods: list[float] = []
 
     def rises(solution: Solution) -> bool:
         expected = (imaging.forward(solution.light) + solution.background + TINY).double()
+        if static is not None:
+            expected = torch.where(static, second.double(), expected)
         likelihoods.append(float((second.double() * (expected / expected.mean()).log()).sum()))
         if error is not None and float(((first - expected).square() / error).mean()) < 1:
             return False
@@ -210,9 +152,13 @@ def density_of(
     """
     imaging = calibration.imaging(tuple(moments.mean.shape))
     evidence = evidence_of(moments, calibration, imaging, share)
-    background = _steady(evidence)
+    background, note = _steady(evidence), ""
+    maps = light_maps(moments, calibration, background)
+    if evidence.fluctuations and static_pixels(maps) is not None:
+        evidence, background, note = _steadier(moments, calibration, evidence)
+    static = evidence.static
     if iterations is None:
-        iterations = held_out_iterations(moments, calibration, imaging, background)
+        iterations = held_out_iterations(moments, calibration, imaging, background, static)
     iterations = max(iterations, EARLY)
     kept_at = (EARLY, min(MIDDLE, iterations))
     solution, solutions = richardson_lucy(evidence, iterations, background, kept_at)
@@ -231,6 +177,8 @@ def density_of(
         background=solution.background,
         pulse=solution.pulses[0] if solution.pulses else 0.0,
         iterations=iterations,
+        static=static,
+        note=note,
     )
 
 
@@ -247,7 +195,7 @@ def polished(moments: Moments, calibration: Calibration, density: Density, light
     start = density.light.clone()
     # A pixel of exactly zero would stay zero, whatever the data.
     imaging.crop(start).copy_(light + ALIVE * light.mean())
-    evidence = evidence_of(moments, calibration, imaging)
+    evidence = without_static(evidence_of(moments, calibration, imaging), density.static)
     steps = max(density.iterations // 2, density.iterations - HEAD_START)
     solution, _ = richardson_lucy(evidence, steps, density.background, start=start)
     return imaging.crop(solution.light)
@@ -265,6 +213,34 @@ def half_difference(moments: Moments, calibration: Calibration, iterations: int)
         evidence = Evidence(mean=mean, frames=moments.frames / 2, imaging=imaging)
         lights.append(richardson_lucy(evidence, iterations, _darkest(mean))[0].light)
     return (lights[0] - lights[1]).abs() / 2
+
+
+def _steadier(
+    moments: Moments, calibration: Calibration, evidence: Evidence
+) -> tuple[Evidence, Tensor, str]:
+    """Evidence, initial background and a note, where some light does not blink.
+
+    A longer fit, from the blurred mean and with finer bumps, explains what varies smoothly; the
+    usual one starts from the darkest pixels, and stops far below a steep slope. What is left is
+    masked: there the fluctuations alone determine the density. They do so everywhere if it is more
+    than a few spots, since the mean then is that of another structure.
+    """
+    static = torch.zeros_like(evidence.mean, dtype=torch.bool)
+    blurred = gaussian_filter(evidence.mean.numpy(), SPACING, mode="nearest")
+    start = torch.from_numpy(blurred)
+    for _ in range(PASSES):
+        evidence = without_static(evidence, static)
+        faint = replace(evidence, frames=evidence.frames * QUIETER)
+        background = richardson_lucy(faint, STEADIER, start)[0].background
+        maps = light_maps(moments, calibration, background)
+        left = static_pixels(maps, STILL_LEFT)
+        if left is None or bool((left <= static).all()):
+            break
+        static = static | left
+    found = static_light(static, maps, calibration.fwhm_px)
+    if found.is_structure:
+        evidence = without_static(evidence, torch.ones_like(static))
+    return evidence, background, found.note or uneven_note(background)
 
 
 def _steady(evidence: Evidence) -> Tensor:

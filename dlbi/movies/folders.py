@@ -1,4 +1,4 @@
-"""Frames of a movie in a folder: odd files are left out, and missing numbers are named."""
+"""Files of a movie: frames in a folder, odd files, missing numbers, and parts side by side."""
 
 from __future__ import annotations
 
@@ -12,18 +12,23 @@ from natsort import natsorted
 
 from bayesdl_sim.utils.errors import InputError
 
-__all__ = ["movie_files"]
+__all__ = ["continuation_note", "movie_files"]
 
 NUMBER = re.compile(r"\d+(?:\.\d+)?")  # 0.5 s is one number
 MOST_ODD = 0.1  # share of the files; more are no leftovers, but a second movie
 REGULAR = 0.9  # share of the steps between numbers that are one and the same where they count
 MOST_MISSING = 0.5  # of the numbers; where more are missing, they do not count frames
 MOST_NAMED = 4  # files or runs of numbers in a message
+# What cameras and programs add to the name of a file that a movie continues in: Andor and Fiji,
+# Hamamatsu, Micro-Manager, Nikon.
+CONTINUED = r"(?:_X|_|-|@|-file|_part)0*[12]"
 ADVICE = "put the frames of each movie, or colour, into a folder of their own"
 
 
 def movie_files(folder: Path, images: Mapping[Path, int]) -> tuple[list[Path], list[str]]:
     """The files of the movie in natural order of their names: 2.tif before 10.tif.
+
+    The first part of a movie has no number: movie.tif before movie-1.tif.
 
     Single frames have names that differ in their numbers alone. A few files of one image with
     other names, such as an average beside the frames, are left out and named. Files of several
@@ -38,7 +43,7 @@ def movie_files(folder: Path, images: Mapping[Path, int]) -> tuple[list[Path], l
     Raises:
         InputError: single frames of several names, or numbers that count two things.
     """
-    files = natsorted(images, key=lambda file: file.name)
+    files = natsorted(images, key=_stem)
     groups: dict[str, list[Path]] = defaultdict(list)
     for file in files:
         groups[NUMBER.sub("#", file.stem.lower())].append(file)
@@ -57,11 +62,38 @@ def movie_files(folder: Path, images: Mapping[Path, int]) -> tuple[list[Path], l
             f"{folder} holds files of several names ({kept[0].name}, {_listed(odd)}), but the "
             f"frames of one movie were expected: {ADVICE}"
         )
-    kept = natsorted(kept, key=lambda file: file.name)
+    kept = natsorted(kept, key=_stem)
     notes = [f"left out, since the other files have another name: {_listed(odd)}"] if odd else []
     if len({NUMBER.sub("#", file.stem.lower()) for file in kept}) == 1:
         notes += _missing(folder, kept)
     return kept, notes
+
+
+def continuation_note(path: Path) -> str:
+    """A sentence on a file beside a movie that seems to continue it; empty where there is none.
+
+    Cameras begin another file where one has reached 2 or 4 GB. The first ones are the largest.
+    """
+    pattern = re.compile(re.escape(_stem(path)) + CONTINUED, re.IGNORECASE)
+    beside = [
+        file
+        for file in natsorted(path.parent.iterdir(), key=_stem)
+        if file.suffix.lower() == path.suffix.lower()
+        and pattern.fullmatch(_stem(file))
+        and file.is_file()
+        and file.stat().st_size <= path.stat().st_size
+    ]
+    if not beside:
+        return ""
+    return (
+        f"{beside[0].name} beside it seems to continue this movie, and is not read: {ADVICE}, and "
+        "name that folder"
+    )
+
+
+def _stem(file: Path) -> str:
+    """The name of a file without its endings, so that movie comes before movie-1."""
+    return re.sub(r"(\.ome)?\.tiff?$", "", file.name, flags=re.IGNORECASE)
 
 
 def _missing(folder: Path, files: list[Path]) -> list[str]:

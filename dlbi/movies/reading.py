@@ -13,7 +13,7 @@ from torch import Tensor
 
 from bayesdl_sim.data.formats.tiff import iterate_tiff, open_tiff, tiff_header
 from bayesdl_sim.dlbi.movies.axes import Choice, images_of_movie
-from bayesdl_sim.dlbi.movies.folders import movie_files
+from bayesdl_sim.dlbi.movies.folders import continuation_note, movie_files
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = ["FEWEST", "PIECE", "SMALLEST", "Movie", "open_movie"]
@@ -157,6 +157,8 @@ def open_movie(path: str | Path, choice: Choice | None = None) -> Movie:
             f"{files[0]}: rows and columns were expected to be the last axes, found "
             f"{first.series[0]}: save the movie from Fiji as a TIFF stack"
         )
+    if not path.is_dir() and first.format != "OME-TIFF":  # which names its other files itself
+        notes += [text for text in (continuation_note(path),) if text]
     return Movie(
         name=str(path),
         frames=frames,

@@ -90,7 +90,8 @@ def features_of(
     mean = calibration.electrons(moments.mean)
     variance = (moments.variance / calibration.gain**2).clamp(min=TINY)
     alive = living_pixels(mean, variance)
-    signal = _kept(mean - density.background, alive)
+    background = density.still_light(moments, calibration)
+    signal = _kept(mean - background, alive)
     light = signal.clamp(min=0)
     bright = float(light.square().sum() / light.sum().clamp(min=TINY)) + TINY
     # Poisson-like electrons: their variance is their mean.
@@ -121,13 +122,13 @@ def features_of(
     spread = moments.variance.clamp(min=TINY).sqrt()
     if not bool(alive.all()):
         imaging = calibration.imaging(tuple(mean.shape))
-        mean = torch.where(alive, mean, imaging.forward(density.light) + density.background)
+        mean = torch.where(alive, mean, imaging.forward(density.light) + background)
     return Features(
         padded=padded[None],
         camera=torch.stack(maps)[None],
         frames=((frames - moments.mean) / spread)[None].clamp(-8, 20),
         mean=mean[None] / scale,
-        background=density.background[None] / scale,
+        background=background[None] / scale,
         sigma_px=torch.tensor([calibration.sigma_px]),
         scale=torch.tensor([scale]),
         pulse=torch.tensor([pulse]),

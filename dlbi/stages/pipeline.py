@@ -50,6 +50,8 @@ def run_stages(
     progress("moments")
     started = time.process_time()
     density = density_of(prepared.moments, prepared.calibration, path=movie.name)
+    if density.note:
+        prepared = replace(prepared, warnings=[*prepared.warnings, density.note])
     results = [_moments_result(prepared, density, started, settings.stage == "moments")]
     if settings.stage != "moments":
         progress("network")
@@ -164,7 +166,7 @@ def _bayes_result(
         calibration.electrons(frames).numpy(),
         before.structure,
         calibration.sigma_px,
-        density.background.numpy(),
+        density.still_light(prepared.moments, calibration).numpy(),
         generator=torch.Generator().manual_seed(settings.seed),
         probability=before.probability,
     )

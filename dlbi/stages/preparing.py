@@ -12,6 +12,7 @@ from bayesdl_sim.dlbi.moments.statistics import MomentSums
 from bayesdl_sim.dlbi.movies.checks import check_moments
 from bayesdl_sim.dlbi.movies.drift import corrected, measure_drift
 from bayesdl_sim.dlbi.movies.light import without_odd_frames
+from bayesdl_sim.dlbi.movies.processing import processing_notes
 from bayesdl_sim.dlbi.movies.reading import Movie
 from bayesdl_sim.dlbi.movies.survey import survey
 from bayesdl_sim.dlbi.network.features import chosen_frames
@@ -51,6 +52,7 @@ def prepare(movie: Movie, settings: Settings) -> Prepared:
     calibration = calibrate(
         moments, settings.fwhm_px, settings.gain, settings.offset, path=movie.name
     )
+    processed = processing_notes(next(movie.pieces()), moments, calibration.sigma_px)
     pattern = [calibration.pattern.note] if calibration.pattern else []
     return Prepared(
         movie=movie,
@@ -60,7 +62,7 @@ def prepare(movie: Movie, settings: Settings) -> Prepared:
         frames=torch.cat(some_frames),
         faulty=seen.faulty.either,
         warnings=[
-            *(*movie.notes, *notes, *warnings),
+            *(*movie.notes, *notes, *warnings, *processed),
             *(*drift.warnings, *calibration.contradictions, *pattern),
         ],
     )

@@ -12,14 +12,18 @@ from bayesdl_sim.dlbi.moments.calibration import Calibration, calibrate
 from bayesdl_sim.dlbi.moments.deconvolution import (
     EARLY,
     MIDDLE,
-    Solution,
     density_of,
     half_difference,
     held_out_iterations,
     polished,
+)
+from bayesdl_sim.dlbi.moments.evidence import (
+    Evidence,
+    Fluctuation,
+    Solution,
+    evidence_of,
     richardson_lucy,
 )
-from bayesdl_sim.dlbi.moments.evidence import Evidence, Fluctuation, evidence_of
 from bayesdl_sim.dlbi.moments.imaging import Imaging, imaging_of
 from bayesdl_sim.dlbi.moments.statistics import moments_of
 from bayesdl_sim.dlbi.scoring.scores import truth_scores

@@ -80,3 +80,36 @@ def test_single_frames_beside_the_stack_of_them(tmp_path):
     folder = folder_of(tmp_path, [*FRAMES, "stack.tif"], [1] * 30 + [30])
     with pytest.raises(InputError, match="files of several names"):
         open_movie(folder)
+
+
+@pytest.mark.parametrize("second", ["movie-1.tif", "movie_X1.tif", "movie (2).tif", "movie1.tif"])
+def test_the_first_part_of_a_movie_has_no_number(tmp_path, second):
+    movie = open_movie(folder_of(tmp_path, ["movie.tif", second], [8, 6]))
+    assert values(movie) == [0] * 8 + [1] * 6
+
+
+def test_parts_that_count_beyond_nine(tmp_path):
+    names = ["movie.tif", *(f"movie-{number}.tif" for number in range(1, 12))]
+    movie = open_movie(folder_of(tmp_path, names, [5] * 12))
+    assert values(movie)[::5] == list(range(12))
+
+
+@pytest.mark.parametrize("second", ["movie-1.tif", "movie_X1.tif", "movie@0001.tif", "movie_2.tif"])
+def test_a_file_that_continues_a_movie_is_named(tmp_path, second):
+    folder_of(tmp_path, ["movie.tif", second, "other_1.tif"], [8, 6, 6])
+    (note,) = open_movie(tmp_path / "movie.tif").notes
+    assert note.startswith(f"{second} beside it seems to continue this movie")
+    assert open_movie(tmp_path / second).notes == ()
+
+
+@pytest.mark.parametrize(
+    "second", ["movie_mean.tif", "movie_10.tif", "movie-1.txt", "amovie_1.tif"]
+)
+def test_other_files_beside_a_movie_are_none(tmp_path, second):
+    folder_of(tmp_path, ["movie.tif", second], [8, 6])
+    assert open_movie(tmp_path / "movie.tif").notes == ()
+
+
+def test_a_longer_file_continues_none(tmp_path):
+    folder_of(tmp_path, ["movie.tif", "movie_1.tif"], [6, 9])
+    assert open_movie(tmp_path / "movie.tif").notes == ()
