@@ -25,8 +25,9 @@ from bayesdl_sim.dlbi.stages.baseline import CHOICES, run_stages_or_baseline
 from bayesdl_sim.dlbi.stages.records import DEFAULT_STAGE, Prepared, Settings, StageResult
 from bayesdl_sim.dlbi.stages.results import write_results
 from bayesdl_sim.utils.console.options import CommandLine
+from bayesdl_sim.utils.console.progress import Progress
 from bayesdl_sim.utils.devices import choose_device, choose_precision
-from bayesdl_sim.utils.errors import InputError, run_script
+from bayesdl_sim.utils.errors import InputError, printable, run_script
 from bayesdl_sim.utils.folders.staging import results_folder
 
 __all__ = ["main", "parse_args"]
@@ -93,9 +94,8 @@ def main(argv: list[str] | None = None) -> None:
     }
     started = time.perf_counter()
     with results_folder(args.save_path) as folder:
-        prepared, results = run_stages_or_baseline(
-            movie, settings, lambda stage: print(f"stage {stage} ...", flush=True)
-        )
+        with Progress(printable(Path(movie.name).name)) as progress:
+            prepared, results = run_stages_or_baseline(movie, settings, progress)
         write_results(folder, prepared, results, pixel_size_nm, record)
     print(_summary(prepared, results, pixel_size_nm))
     height, width = (FINE * pixels for pixels in movie.shape)
