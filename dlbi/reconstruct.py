@@ -5,8 +5,8 @@
     python -m dlbi.reconstruct --movie TWO_COLOURS.tif --save_path DIR --channel 2
 
 Writes Structure.tif, Probability.tif, Uncertainty.tif (8H x 8W, float32), Overview.png and
-reconstruction.json. The width of the spots, the gain and the background come from the movie where
-they are not given.
+reconstruction.json; with `--draws N` also Draws.tif, N structures of whole fluorophores. The width
+of the spots, the gain and the background come from the movie where they are not given.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from bayesdl_sim.dlbi.stages.baseline import CHOICES, run_stages_or_baseline
 from bayesdl_sim.dlbi.stages.records import DEFAULT_STAGE, Prepared, Settings, StageResult
 from bayesdl_sim.dlbi.stages.results import write_results
 from bayesdl_sim.utils.console.options import CommandLine
+from bayesdl_sim.utils.console.progress import Progress
 from bayesdl_sim.utils.devices import choose_device, choose_precision
-from bayesdl_sim.utils.errors import InputError, run_script
+from bayesdl_sim.utils.errors import InputError, printable, run_script
 from bayesdl_sim.utils.folders.staging import results_folder
 
 __all__ = ["main", "parse_args"]
@@ -51,7 +52,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--offset", type=float, help="counts of a dark pixel; else estimated with the background")
     add("--pretrained_G", type=Path, help="folder of members (default: the shipped ones)")
     add("--members", type=int, help="number of members that are asked (default: all)")
-    add("--seed", type=int, default=0, help="seed of the Bayesian stage")
+    add("--draws", type=int, default=0, help="structures to draw from the Bayesian stage")
+    add("--seed", type=int, default=0, help="seed of the Bayesian stage and of the draws")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:n")
     add("--precision", default="auto", choices=("auto", "fp32", "bf16"), help="of the network")
     args = parser.parse_args(argv)
@@ -59,6 +61,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         value = getattr(args, name)
         if value is not None and not (value > 0 and math.isfinite(value)):
             raise InputError(f"{name}: expected a positive number, found {value}")
+    if args.draws < 0:
+        raise InputError(f"draws: expected 0 or more, found {args.draws}")
+    if args.draws and args.stage != "bayes":
+        raise InputError(
+            f"draws: the stage {args.stage} has none; leave stage out for the last one"
+        )
     if args.offset is not None and not math.isfinite(args.offset):
         raise InputError(f"offset: expected a finite number, found {args.offset}")
     return args
@@ -93,10 +101,9 @@ def main(argv: list[str] | None = None) -> None:
     }
     started = time.perf_counter()
     with results_folder(args.save_path) as folder:
-        prepared, results = run_stages_or_baseline(
-            movie, settings, lambda stage: print(f"stage {stage} ...", flush=True)
-        )
-        write_results(folder, prepared, results, pixel_size_nm, record)
+        with Progress(printable(Path(movie.name).name)) as progress:
+            prepared, results = run_stages_or_baseline(movie, settings, progress)
+        write_results(folder, prepared, results, pixel_size_nm, record, args.draws, args.seed)
     print(_summary(prepared, results, pixel_size_nm))
     height, width = (FINE * pixels for pixels in movie.shape)
     print(f"{height} x {width} in {folder}, {time.perf_counter() - started:.1f} s")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -13,13 +14,12 @@ from bayesdl_sim.dlbi.moments.calibration import Calibration
 from bayesdl_sim.dlbi.moments.evidence import (
     TINY,
     Evidence,
-    Solution,
     evidence_of,
     reliability,
-    richardson_lucy,
     without_static,
 )
 from bayesdl_sim.dlbi.moments.imaging import Imaging
+from bayesdl_sim.dlbi.moments.richardson_lucy import Solution, richardson_lucy
 from bayesdl_sim.dlbi.moments.static_light import (
     STILL_LEFT,
     light_maps,
@@ -28,6 +28,7 @@ from bayesdl_sim.dlbi.moments.static_light import (
     uneven_note,
 )
 from bayesdl_sim.dlbi.moments.statistics import Moments
+from bayesdl_sim.utils.console.progress import Report, unreported
 from bayesdl_sim.utils.errors import InputError
 
 __all__ = [
@@ -93,6 +94,7 @@ def held_out_iterations(
     imaging: Imaging,
     background: Tensor,
     static: Tensor | None = None,
+    report: Report = unreported,
 ) -> int:
     """Number of iterations after which one half of the frames predicts the other one best.
 
@@ -106,6 +108,7 @@ def held_out_iterations(
 
     Args:
         background: (H, W) electrons per pixel to begin with.
+        report: called with the iterations done and the most there can be.
     """
     if static is not None and bool(static.all()):
         return ALONE
@@ -130,7 +133,10 @@ def held_out_iterations(
             return False
         return max(likelihoods[-2:]) >= max(likelihoods)
 
-    richardson_lucy(evidence, CHECKPOINTS[-1], background, CHECKPOINTS, go_on=rises)
+    most, what = CHECKPOINTS[-1], "iterations on half of the frames"
+    richardson_lucy(
+        evidence, most, background, CHECKPOINTS, go_on=rises, stepped=_counted(report, most, what)
+    )
     return CHECKPOINTS[likelihoods.index(max(likelihoods))]
 
 
@@ -140,12 +146,14 @@ def density_of(
     share: float = 1.0,
     iterations: int | None = None,
     path: str = "movie",
+    report: Report = unreported,
 ) -> Density:
     """The estimate of stage 2: non-negative maximum likelihood, stopped by held-out frames.
 
     Args:
         share: weight of the fluctuations, see `evidence_of`; 0: Richardson-Lucy of the mean.
         iterations: number of accelerated iterations, in place of the choice by held-out frames.
+        report: called as the iterations go on.
 
     Raises:
         InputError: the iterations diverge.
@@ -158,10 +166,13 @@ def density_of(
         evidence, background, note = _steadier(moments, calibration, evidence)
     static = evidence.static
     if iterations is None:
-        iterations = held_out_iterations(moments, calibration, imaging, background, static)
+        iterations = held_out_iterations(moments, calibration, imaging, background, static, report)
     iterations = max(iterations, EARLY)
     kept_at = (EARLY, min(MIDDLE, iterations))
-    solution, solutions = richardson_lucy(evidence, iterations, background, kept_at)
+    stepped = _counted(report, iterations, "iterations on all frames")
+    solution, solutions = richardson_lucy(
+        evidence, iterations, background, kept_at, stepped=stepped
+    )
     if not bool(solution.light.isfinite().all()):
         names = [name.replace("fwhm_px", "fwhm_nm") for name in calibration.estimated]
         advice = f"give {' or '.join(names)} in place of what was estimated from the movie"
@@ -182,7 +193,13 @@ def density_of(
     )
 
 
-def polished(moments: Moments, calibration: Calibration, density: Density, light: Tensor) -> Tensor:
+def polished(
+    moments: Moments,
+    calibration: Calibration,
+    density: Density,
+    light: Tensor,
+    report: Report = unreported,
+) -> Tensor:
     """Steps of the likelihood from another estimate, such as a network's: (8H, 8W).
 
     As many as stage 2 took from a flat start minus `HEAD_START`, and at least half of them. Where
@@ -190,6 +207,7 @@ def polished(moments: Moments, calibration: Calibration, density: Density, light
 
     Args:
         light: (8H, 8W) electrons per frame and fine pixel to begin with.
+        report: called with the steps done and their number.
     """
     imaging = calibration.imaging(tuple(moments.mean.shape))
     start = density.light.clone()
@@ -197,22 +215,34 @@ def polished(moments: Moments, calibration: Calibration, density: Density, light
     imaging.crop(start).copy_(light + ALIVE * light.mean())
     evidence = without_static(evidence_of(moments, calibration, imaging), density.static)
     steps = max(density.iterations // 2, density.iterations - HEAD_START)
-    solution, _ = richardson_lucy(evidence, steps, density.background, start=start)
+    stepped = _counted(report, steps, "steps of the likelihood")
+    solution, _ = richardson_lucy(evidence, steps, density.background, start=start, stepped=stepped)
     return imaging.crop(solution.light)
 
 
-def half_difference(moments: Moments, calibration: Calibration, iterations: int) -> Tensor:
+def half_difference(
+    moments: Moments, calibration: Calibration, iterations: int, report: Report = unreported
+) -> Tensor:
     """Half the difference of the estimates from even and from odd frames, on the padded grid.
 
     It is the standard error of their mean, from a single difference in each fine pixel.
+
+    Args:
+        report: called as the iterations on both halves go on.
     """
     imaging = calibration.imaging(tuple(moments.mean.shape))
     lights = []
-    for half in moments.halves:
+    for number, half in enumerate(moments.halves, start=1):
+        stepped = _counted(report, iterations, f"iterations on half {number}")
         mean = calibration.electrons(half).clamp(min=TINY)
         evidence = Evidence(mean=mean, frames=moments.frames / 2, imaging=imaging)
-        lights.append(richardson_lucy(evidence, iterations, _darkest(mean))[0].light)
+        solution, _ = richardson_lucy(evidence, iterations, _darkest(mean), stepped=stepped)
+        lights.append(solution.light)
     return (lights[0] - lights[1]).abs() / 2
+
+
+def _counted(report: Report, total: int, what: str) -> Callable[[int], None]:
+    return lambda number: report(number, total, what)
 
 
 def _steadier(

@@ -18,6 +18,7 @@ from bayesdl_sim.dlbi.network.unrolled import FORMAT, MomentsGenerator
 from bayesdl_sim.models.dropout import fix_dropout
 from bayesdl_sim.models.stored_shapes import UNFIT, require_fitting
 from bayesdl_sim.utils.checkpoints import list_members, load_checkpoint
+from bayesdl_sim.utils.console.progress import Report, unreported
 from bayesdl_sim.utils.devices import autocast
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.pieces.poses import turn_back
@@ -79,8 +80,12 @@ class NetworkPosterior:
     note: str = ""
 
     @torch.no_grad()
-    def predict(self, features: Features) -> Predicted:
-        """Predicts with each member once, on a field turned and flipped differently for each."""
+    def predict(self, features: Features, report: Report = unreported) -> Predicted:
+        """Predicts with each member once, on a field turned and flipped differently for each.
+
+        Args:
+            report: called with the number of members that have predicted.
+        """
         density, probability, brightness = Welford(), Welford(), []
         for index, member in enumerate(self.members):
             light, occupied, log_brightness = self._ask(member, turned(features, index))
@@ -88,6 +93,7 @@ class NetworkPosterior:
             brightness.append(float(log_brightness))
             density.add(turn_back(light, index))
             probability.add(turn_back(torch.sigmoid(occupied), index))
+            report(index + 1, len(self.members), "members")
         scale = float(features.scale)
         typical = float(np.mean(brightness))
         light_of_one = float(np.exp(typical))

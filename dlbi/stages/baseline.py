@@ -10,10 +10,11 @@ import torch
 
 from bayesdl_sim.dlbi.movies.drift import first_frames
 from bayesdl_sim.dlbi.movies.reading import Movie
-from bayesdl_sim.dlbi.stages.pipeline import Progress, run_stages
+from bayesdl_sim.dlbi.stages.pipeline import run_stages
 from bayesdl_sim.dlbi.stages.preparing import FIRST_FRAMES
 from bayesdl_sim.dlbi.stages.records import STAGES, Prepared, Settings, StageResult
 from bayesdl_sim.dlbi.three_b import three_b
+from bayesdl_sim.utils.console.progress import Report, unreported
 
 __all__ = ["CHOICES", "run_stages_or_baseline", "three_b_result"]
 
@@ -22,7 +23,9 @@ CHOICES = (*STAGES, "3b")
 PASSES = 60
 
 
-def three_b_result(prepared: Prepared, settings: Settings) -> StageResult:
+def three_b_result(
+    prepared: Prepared, settings: Settings, report: Report = unreported
+) -> StageResult:
     """Runs the 3B analysis with random seeds and its own priors; only the width is measured.
 
     Returns:
@@ -36,6 +39,7 @@ def three_b_result(prepared: Prepared, settings: Settings) -> StageResult:
         generator=torch.Generator().manual_seed(settings.seed),
         passes=PASSES,
         width_px=prepared.calibration.sigma_px,
+        progress=lambda done, total: report(done, total, "passes"),
     )
     return StageResult(
         name="3b",
@@ -49,11 +53,10 @@ def three_b_result(prepared: Prepared, settings: Settings) -> StageResult:
 
 
 def run_stages_or_baseline(
-    movie: Movie, settings: Settings, progress: Progress = lambda text: None
+    movie: Movie, settings: Settings, report: Report = unreported
 ) -> tuple[Prepared, list[StageResult]]:
     """Runs the stages up to the requested one; for 3b, the moments and the 3B analysis."""
     if settings.stage != "3b":
-        return run_stages(movie, settings, progress)
-    prepared, results = run_stages(movie, replace(settings, stage="moments"), progress)
-    progress("3b")
-    return prepared, [*results, three_b_result(prepared, settings)]
+        return run_stages(movie, settings, report)
+    prepared, results = run_stages(movie, replace(settings, stage="moments"), report)
+    return prepared, [*results, three_b_result(prepared, settings, report)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -20,8 +19,9 @@ from bayesdl_sim.dlbi.refine import refine
 from bayesdl_sim.dlbi.simulation.scenes import FWHM_PX
 from bayesdl_sim.dlbi.stages.preparing import FIRST_FRAMES, prepare
 from bayesdl_sim.dlbi.stages.records import Prepared, Settings, StageResult
+from bayesdl_sim.utils.console.progress import Report, unreported
 
-__all__ = ["Progress", "confirmed", "run_stages", "untrained_width"]
+__all__ = ["confirmed", "run_stages", "untrained_width"]
 
 # Probability of occupation, as the members state it, above which the light is not reduced. The map
 # that calibrates it depends on the density of the field; where there is light does not.
@@ -35,26 +35,27 @@ OF_MOMENTS = (
 )
 OF_NETWORK = "standard deviation of the structure between the members of the network"
 OF_BAYES = "width of the central 90 % of the number of fluorophores in the fine pixel"
-Progress = Callable[[str], None]
 
 
 def run_stages(
-    movie: Movie, settings: Settings, progress: Progress = lambda text: None
+    movie: Movie, settings: Settings, report: Report = unreported
 ) -> tuple[Prepared, list[StageResult]]:
     """Runs all stages up to the requested one.
+
+    Args:
+        report: called with (done, total, what) as the work goes on.
 
     Returns:
         The prepared movie, and the result of each stage; the last is the requested one.
     """
-    prepared = prepare(movie, settings)
-    progress("moments")
+    prepared = prepare(movie, settings, report)
     started = time.process_time()
-    density = density_of(prepared.moments, prepared.calibration, path=movie.name)
+    density = density_of(prepared.moments, prepared.calibration, path=movie.name, report=report)
     if density.note:
         prepared = replace(prepared, warnings=[*prepared.warnings, density.note])
-    results = [_moments_result(prepared, density, started, settings.stage == "moments")]
-    if settings.stage != "moments":
-        progress("network")
+    alone = settings.stage == "moments"
+    results = [_moments_result(prepared, density, started, report if alone else None)]
+    if not alone:
         started = time.process_time()
         posterior = load_posterior(
             settings.members, settings.device, settings.dtype, settings.limit
@@ -63,15 +64,14 @@ def run_stages(
         notes = [text for text in notes if text]
         prepared = replace(prepared, warnings=[*prepared.warnings, *notes])
         features = features_of(prepared.moments, prepared.calibration, density, prepared.frames)
-        predicted = posterior.predict(features)
+        predicted = posterior.predict(features, report)
         light = predicted.density * predicted.brightness_e
-        steps = polished(prepared.moments, prepared.calibration, density, light)
+        steps = polished(prepared.moments, prepared.calibration, density, light, report)
         light = confirmed(steps, light, predicted.stated)
         predicted = replace(predicted, density=light / predicted.brightness_e)
         results.append(_network_result(posterior, predicted, started))
     if settings.stage == "bayes":
-        progress("bayes")
-        results.append(_bayes_result(prepared, density, results[-1], settings))
+        results.append(_bayes_result(prepared, density, results[-1], settings, report))
     return prepared, results
 
 
@@ -103,12 +103,14 @@ def confirmed(light: Tensor, before: Tensor, probability: Tensor) -> Tensor:
 
 
 def _moments_result(
-    prepared: Prepared, density: Density, started: float, alone: bool
+    prepared: Prepared, density: Density, started: float, report: Report | None
 ) -> StageResult:
+    """The moments stage; with its uncertainty, of which `report` is told, if it is the last."""
     pulse = max(density.pulse, 1e-6)
     structure = Imaging.crop(density.light).numpy() / pulse
-    if alone:
-        spread = half_difference(prepared.moments, prepared.calibration, density.iterations)
+    if report is not None:
+        taken = (prepared.moments, prepared.calibration, density.iterations)
+        spread = half_difference(*taken, report)
         uncertainty, meaning = Imaging.crop(spread).numpy() / pulse, OF_MOMENTS
     else:  # not requested
         uncertainty, meaning = np.zeros_like(structure), "not computed for this stage"
@@ -157,6 +159,7 @@ def _bayes_result(
     density: Density,
     before: StageResult,
     settings: Settings,
+    report: Report,
 ) -> StageResult:
     """The Bayesian stage on at most `FIRST_FRAMES` frames."""
     started = time.process_time()
@@ -169,6 +172,7 @@ def _bayes_result(
         density.still_light(prepared.moments, calibration).numpy(),
         generator=torch.Generator().manual_seed(settings.seed),
         probability=before.probability,
+        progress=lambda done, total: report(done, total, "sweeps"),
     )
     # Where the weight of the samples is zero, the network's structure is kept: its probability is
     # calibrated, and its number of fluorophores is learned. The credible width then is that of its

@@ -18,6 +18,7 @@ from bayesdl_sim.dlbi.movies.survey import survey
 from bayesdl_sim.dlbi.network.features import chosen_frames
 from bayesdl_sim.dlbi.stages.records import Prepared, Settings
 from bayesdl_sim.physics.sensor.missing import filled
+from bayesdl_sim.utils.console.progress import Report, unreported
 
 __all__ = ["FIRST_FRAMES", "facts_of", "prepare"]
 
@@ -26,10 +27,13 @@ __all__ = ["FIRST_FRAMES", "facts_of", "prepare"]
 FIRST_FRAMES = 400
 
 
-def prepare(movie: Movie, settings: Settings) -> Prepared:
+def prepare(movie: Movie, settings: Settings, report: Report = unreported) -> Prepared:
     """Reads the movie twice, piece by piece: for its faults and its drift, and for its moments.
 
     Where frames are left out, the first reading is repeated without them.
+
+    Args:
+        report: called with the number of frames that were read for the moments.
 
     Raises:
         InputError: a movie that cannot be used, see `movies` and `moments.calibration`.
@@ -47,6 +51,7 @@ def prepare(movie: Movie, settings: Settings) -> Prepared:
         inside = chosen[(chosen >= start) & (chosen < start + len(piece))]
         some_frames.append(piece[inside - start])
         start += len(piece)
+        report(start, movie.frames, "frames")
     moments = sums.finish()
     warnings = check_moments(moments, seen, movie.name)
     calibration = calibrate(

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from scipy.ndimage import gaussian_filter
 
-from bayesdl_sim.data.formats.tiff_writer import write_map
+from bayesdl_sim.data.formats.tiff_writer import write_counts, write_map
 from bayesdl_sim.dlbi.blinking import FINE
 from bayesdl_sim.dlbi.stages.preparing import facts_of
 from bayesdl_sim.dlbi.stages.records import Prepared, StageResult
@@ -19,6 +20,7 @@ from bayesdl_sim.utils.run_log import provenance
 
 __all__ = ["write_results"]
 
+DRAWS = "Draws.tif"
 FACTS = "reconstruction.json"  # present only beside a whole set of files
 SHOWN_SIGMA = 1.0  # fine pixels: single bright pixels would be invisible in a small picture
 
@@ -29,6 +31,8 @@ def write_results(
     results: list[StageResult],
     pixel_size_nm: float | None,
     record: dict[str, Any],
+    draws: int = 0,
+    seed: int = 0,
 ) -> None:
     """Writes Structure.tif, Probability.tif, Uncertainty.tif, Overview.png, reconstruction.json.
 
@@ -38,6 +42,8 @@ def write_results(
         results: results of all stages; the maps are those of the last.
         pixel_size_nm: pixel size of the camera; None where it is unknown.
         record: the movie and the settings, as plain values.
+        draws: draws of the last stage for Draws.tif, which is written only then.
+        seed: their seed.
     """
     last = results[-1]
     fine_nm = None if pixel_size_nm is None else pixel_size_nm / FINE
@@ -66,8 +72,11 @@ def write_results(
         "stages": stages,
         "versions": provenance(),
     }
-    with staged(folder, last=FACTS) as partial:
+    with staged(folder, [DRAWS], last=FACTS) as partial:
         for name, image in maps.items():
             write_map(partial / f"{name}.tif", image, fine_nm)
+        if draws:
+            drawn = last.draws(draws, torch.Generator().manual_seed(seed))
+            write_counts(partial / DRAWS, drawn, fine_nm)
         write_overview(partial / "Overview.png", panels, fine_nm)
         write_json(partial / FACTS, facts)

@@ -64,6 +64,31 @@ def test_same_movie_same_bytes(result, movie_folder, untrained, tmp_path):
         assert (tmp_path / name).read_bytes() == (result / name).read_bytes()
 
 
+def test_draws_are_whole_numbers_around_the_structure(movie_folder, untrained, tmp_path):
+    movie = movie_folder / "movie_1" / "movie.tif"
+    members = ("--pretrained_G", str(untrained), "--precision", "fp32")
+    run(movie, tmp_path, *members, "--draws", "40")
+    drawn, pixel_size_nm = read_tiff(tmp_path / "Draws.tif")
+    assert drawn.shape == (40, 160, 192)
+    assert drawn.dtype == np.uint16
+    assert pixel_size_nm == pytest.approx(20)
+    (structure,), _ = read_tiff(tmp_path / "Structure.tif")
+    expected = structure.sum(dtype=np.float64)
+    sums = drawn.sum(axis=(1, 2))
+    assert abs(sums.mean() - expected) < 4 * max(sums.std(), expected**0.5) / 40**0.5
+    assert sums.std() > 0
+    run(movie, tmp_path, *members)
+    assert not (tmp_path / "Draws.tif").exists()  # it would belong to another result
+
+
+def test_draws_need_the_last_stage(tmp_path):
+    options = ["--movie", "m.tif", "--save_path", str(tmp_path), "--draws", "2"]
+    with pytest.raises(InputError, match="draws: the stage network has none"):
+        parse_args([*options, "--stage", "network"])
+    with pytest.raises(InputError, match="draws: expected 0 or more, found -1"):
+        parse_args([*options[:-1], "-1"])
+
+
 def test_given_width_in_nanometres(movie_folder, tmp_path, capsys):
     movie = movie_folder / "movie_1" / "movie.tif"
     run(movie, tmp_path, "--stage", "moments", "--fwhm_nm", "400", "--pixel_size_nm", "160")

@@ -9,11 +9,16 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-__all__ = ["Progress", "counted"]
+__all__ = ["Progress", "Report", "counted", "unreported"]
 
 LINE_EVERY_S = 10.0
 
 T = TypeVar("T")
+Report = Callable[[int, int, str], None]  # (done, total, what)
+
+
+def unreported(done: int, total: int, what: str) -> None:
+    """Reports no progress."""
 
 
 class Progress:

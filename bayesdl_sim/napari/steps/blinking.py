@@ -50,18 +50,9 @@ def movie_layers(
     from bayesdl_sim.dlbi.movies.reading import open_movie
     from bayesdl_sim.dlbi.stages.pipeline import Settings, run_stages
 
-    stages = STAGES[: STAGES.index(stage) + 1]
-    progress(0, 1, "reading")
     movie = open_movie(path)
-
-    def stage_begins(name: str) -> None:
-        done = stages.index(name)
-        previous = "reading" if done == 0 else stages[done - 1]
-        progress(1, 1, previous)
-        progress(0, 1, name)
-
-    prepared, results = run_stages(movie, Settings(stage=stage), stage_begins)
-    progress(1, 1, stage)
+    progress(0, movie.frames, "frames")
+    prepared, results = run_stages(movie, Settings(stage=stage), progress)
     last, name, pixel_nm = results[-1], path.stem, movie.pixel_size_nm
     facts = {"source": str(path), "pixel_size_nm": pixel_nm}
     fine = place_of(pixel_nm, FINE)

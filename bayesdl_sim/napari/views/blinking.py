@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QFileDialog
 
+from bayesdl_sim.napari.steps.blinking import MISSING, STAGES
 from bayesdl_sim.napari.steps.command import as_line, movie_words
 from bayesdl_sim.napari.views.canvas import Turns
 from bayesdl_sim.napari.views.parts import note
@@ -22,24 +23,21 @@ EXPLAINED = (
     "A movie of a densely labelled sample whose fluorophores blink (at least 100 frames) becomes "
     "one image with eight rows and columns to each camera pixel, and a probability for each."
 )
-PARTS = ("reading", "moments", "network", "bayes")
 
 
 class BlinkingTab(JobTab):
     """DLBI on a movie: the selected layer's, or one from the disk."""
 
     def __init__(self, viewer: Viewer, turns: Turns, is_installed: Callable[[], bool]) -> None:
-        super().__init__(EXPLAINED, "Choose a movie ...", "Reconstruct the movie", PARTS)
+        super().__init__(EXPLAINED, "Choose a movie ...", "Reconstruct the movie", ())
         self.viewer, self.turns = viewer, turns
         self.movie: Path | None = None
-        self.stage = PARTS[-1]
+        self.stage = STAGES[-1]
         self.message = note()
         self.column.addWidget(self.message)
         self.column.addStretch(1)
         self.has_dlbi = is_installed()
         if not self.has_dlbi:
-            from bayesdl_sim.napari.steps.blinking import MISSING
-
             self.explained.setText(MISSING)
         self.enable()
 

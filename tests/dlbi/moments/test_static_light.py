@@ -6,8 +6,9 @@ import torch
 
 from bayesdl_sim.dlbi.moments.calibration import calibrate
 from bayesdl_sim.dlbi.moments.deconvolution import ALONE, density_of
-from bayesdl_sim.dlbi.moments.evidence import evidence_of
+from bayesdl_sim.dlbi.moments.evidence import evidence_of, without_static
 from bayesdl_sim.dlbi.moments.imaging import Imaging, imaging_of
+from bayesdl_sim.dlbi.moments.richardson_lucy import richardson_lucy
 from bayesdl_sim.dlbi.moments.static_light import (
     StaticLight,
     light_maps,
@@ -148,8 +149,6 @@ def test_too_few_fluctuations_tell_nothing(cell):
 
 
 def test_the_mean_of_masked_pixels_does_not_count(cell):
-    from bayesdl_sim.dlbi.moments.evidence import richardson_lucy, without_static
-
     calibration = calibrate(cell[1])
     evidence = evidence_of(cell[1], calibration, calibration.imaging((32, 36)))
     static = torch.zeros((32, 36), dtype=torch.bool)

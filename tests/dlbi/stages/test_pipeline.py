@@ -71,10 +71,22 @@ def test_a_movie_without_blinking():
         run_stages(Movie.of(counts, "still.tif"), Settings(stage="moments"))
 
 
-def test_progress_names_the_stages(movie, untrained):
-    names = []
-    run_stages(movie, Settings(stage="network", members=untrained), names.append)
-    assert names == ["moments", "network"]
+def test_progress_counts_the_work_of_each_stage(movie, untrained):
+    steps = []
+    settings = Settings(stage="network", members=untrained)
+    run_stages(movie, settings, lambda *step: steps.append(step))
+    last = {what: (done, total) for done, total, what in steps}
+    halves = "iterations on half of the frames"  # may end before there are as many as allowed
+    assert list(last) == [
+        "frames",
+        halves,
+        "iterations on all frames",
+        "members",
+        "steps of the likelihood",
+    ]
+    assert last["frames"] == (movie.frames, movie.frames)
+    assert all(done == total for what, (done, total) in last.items() if what != halves)
+    assert 0 < last[halves][0] <= last[halves][1]
 
 
 def test_light_without_a_chance_of_fluorophores_is_taken_back():

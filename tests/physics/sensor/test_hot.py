@@ -93,3 +93,9 @@ def test_single_dead_pixels_are_found_in_the_light_only():
     mask = dead_pixels(raw)
     assert sorted(map(tuple, mask.nonzero().tolist())) == [(5, 5), (20, 30), (40, 41)]
     assert not bool(dead_pixels(counts(torch.full((64, 64), 0.3)).round()).any())
+
+
+def test_the_offset_of_the_camera_does_not_count_as_light():
+    raw = counts(torch.full((40, 40), 30.0))
+    raw[:, 20, 20] += 200
+    assert torch.equal(hot_pixels(raw + 5000.0), hot_pixels(raw))

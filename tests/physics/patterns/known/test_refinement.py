@@ -110,3 +110,19 @@ def test_right_patterns_stay_and_blocks_without_fringes_say_nothing(frames):
     same = refined(known, (96.0, 128.0), answers_to(known, dark)).illumination
     np.testing.assert_allclose(same.phase, known.illumination.phase, atol=1e-12)
     np.testing.assert_allclose(same.frequency, known.illumination.frequency, atol=1e-12)
+
+
+def test_few_clear_blocks_suffice(frames):
+    """Of a field with structure at one place only, fewer than the first circle takes."""
+    known = replace(estimate_of(LIGHT), phase_error=(0.5,) * 3)
+    wrong = replace(known, illumination=LIGHT.seen_from(0.0, 0.1))
+    few = answers_to(wrong, frames)[:2]
+    corrected = refined(wrong, (64.0, 64.0), few).illumination
+    error = [
+        np.abs(
+            np.angle(np.exp(1j * (first_phases(light, (64, 64)) - first_phases(LIGHT, (64, 64)))))
+        )
+        for light in (wrong.illumination, corrected)
+    ]
+    assert error[0].max() > 0.08
+    assert error[1].max() < 0.2 * error[0].max()
