@@ -1,4 +1,4 @@
-"""Cut-off of unknown optics from the fringes: that of the lens whose bands overlap best.
+"""Cut-off or aberrations of the lens from the fringes: that through which the bands overlap best.
 
 A wide-field spectrum fades into the noise long before the cut-off. The shifted bands hold more
 information: they agree with the sample only if both are divided by the right transfer function.
@@ -7,6 +7,7 @@ information: they agree with the sample only if both are divided by the right tr
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -22,12 +23,15 @@ from bayesdl_sim.physics.patterns.correlation import (
     values_at,
 )
 
-__all__ = ["differ", "fit_optics", "with_cutoff"]
+__all__ = ["differ", "fit_aberrations", "fit_optics", "with_cutoff"]
 
 CUTOFFS = tuple(0.26 + 0.02 * step for step in range(8))  # cycles per raw pixel
 # Of the fit where fringes are clear, logarithm of the ratio: at most 0.11 in 30 simulated stacks.
 LARGEST_ERROR = 0.12
 USUAL_SPREAD = 0.04  # cycles per raw pixel, of cut-offs around the typical one
+# Logarithm of the damping, see `Optics`: of strong aberrations to none, and its spread.
+DAMPINGS = tuple(-1.92 + 0.24 * step for step in range(9))
+DAMPING_SPREAD = 0.35
 
 
 def with_cutoff(cutoff: float) -> Optics:
@@ -67,18 +71,72 @@ def fit_optics(
         noise: variance of a pixel of the wide-field and of a shifted band.
         trust: 0..1, that the waves are right; without any, the typical cut-off is left.
     """
-    gains, strengths = [], [strength_of(band, field) for band in (wide, *bands)]
-    for cutoff in CUTOFFS:
-        away = (cutoff - TYPICAL_OPTICS.cutoff) / USUAL_SPREAD
-        tried_field = field.through(with_cutoff(cutoff))
-        gains.append(_explained(wide, bands, waves, tried_field, noise, strengths) - 0.5 * away**2)
+    explained = _explained_by(wide, bands, waves, field, noise)
+    usual = TYPICAL_OPTICS.cutoff
+    cutoff = _likeliest(CUTOFFS, usual, USUAL_SPREAD, lambda c: explained(with_cutoff(c)))
+    return with_cutoff(trust * cutoff + (1 - trust) * usual)
+
+
+def fit_aberrations(
+    known: Optics,
+    wide: Tensor,
+    bands: list[Tensor],
+    waves: list[tuple[float, float]],
+    field: Field,
+    noise: tuple[float, float],
+    trust: float,
+) -> Optics:
+    """Optics of a known cut-off with the damping that explains most of the shifted bands.
+
+    As `fit_optics`, over the logarithm of the damping, with a Gaussian prior around the one that
+    is known. A measured OTF is left as it is.
+
+    Args:
+        known: aperture, wavelength and pixel size, with the usual damping.
+    """
+    if known.radial_otf is not None:
+        return known
+    explained = _explained_by(wide, bands, waves, field, noise)
+    usual = math.log(known.damping)
+    fitted = _likeliest(
+        DAMPINGS, usual, DAMPING_SPREAD, lambda x: explained(replace(known, damping=math.exp(x)))
+    )
+    return replace(known, damping=math.exp(trust * fitted + (1 - trust) * usual))
+
+
+def _likeliest(
+    tried: Sequence[float], usual: float, spread: float, gain: Callable[[float], float]
+) -> float:
+    """The value of the largest gain in log-likelihood and prior, by a parabola through it.
+
+    Args:
+        tried: values, evenly spaced.
+        usual, spread: mean and standard deviation of the prior.
+        gain: log-likelihood of a value.
+    """
+    gains = [gain(value) - 0.5 * ((value - usual) / spread) ** 2 for value in tried]
     best = max(range(len(gains)), key=gains.__getitem__)
-    cutoff = CUTOFFS[best]
-    if 0 < best < len(gains) - 1:
-        left, middle, right = gains[best - 1 : best + 2]
-        bend = max(2 * middle - left - right, 1e-12)
-        cutoff += 0.5 * (right - left) / bend * (CUTOFFS[1] - CUTOFFS[0])
-    return with_cutoff(trust * cutoff + (1 - trust) * TYPICAL_OPTICS.cutoff)
+    if not 0 < best < len(gains) - 1:
+        return tried[best]
+    left, middle, right = gains[best - 1 : best + 2]
+    bend = max(2 * middle - left - right, 1e-12)
+    return tried[best] + 0.5 * (right - left) / bend * (tried[1] - tried[0])
+
+
+def _explained_by(
+    wide: Tensor,
+    bands: list[Tensor],
+    waves: list[tuple[float, float]],
+    field: Field,
+    noise: tuple[float, float],
+) -> Callable[[Optics], float]:
+    """Log-likelihood that the patterns gain, as a function of the optics."""
+    strengths = [strength_of(band, field) for band in (wide, *bands)]
+
+    def explained(optics: Optics) -> float:
+        return _explained(wide, bands, waves, field.through(optics), noise, strengths)
+
+    return explained
 
 
 def _explained(

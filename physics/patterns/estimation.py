@@ -21,7 +21,12 @@ from bayesdl_sim.physics.patterns.correlation import (
     reference,
     refine,
 )
-from bayesdl_sim.physics.patterns.cutoff import differ, fit_optics, with_cutoff
+from bayesdl_sim.physics.patterns.cutoff import (
+    differ,
+    fit_aberrations,
+    fit_optics,
+    with_cutoff,
+)
 from bayesdl_sim.physics.patterns.measured import Counts, measured
 from bayesdl_sim.physics.patterns.noise import noise_bins, noise_line, noise_weight
 from bayesdl_sim.physics.patterns.overlap import mixture, modulation, overlap, plausible
@@ -59,8 +64,8 @@ class Estimate:
         frequency_error: per orientation, standard error in cycles per raw pixel, along any axis.
         phase_error: per orientation, standard error in rad of the phases in the field's middle.
         modulation_error: per orientation, standard error.
-        optics: that the patterns were found with: the given ones, unless the fringes contradict
-            them, or fitted ones.
+        optics: that the patterns were found with: the given ones with fitted aberrations, unless
+            the fringes contradict them, or fitted ones.
     """
 
     illumination: Illumination
@@ -98,8 +103,9 @@ def estimate(raw: Counts, optics: Optics | None = None) -> Estimate:
 
     Args:
         raw: (9, H, W) counts, orientation-major, measured or not; any H and W of at least 16.
-        optics: of the detection, as far as they are known. Where the fringes are clear and show a
-            cut-off that is another by more than an eighth, they are fitted all the same.
+        optics: of the detection, as far as they are known. Their aberrations are fitted, unless
+            the OTF is measured. Where the fringes are clear and show a cut-off that is another by
+            more than an eighth, that is fitted all the same.
 
     Returns:
         Wave vectors of angle 0..pi; phases at the centre of the first raw pixel.
@@ -135,9 +141,11 @@ def estimate(raw: Counts, optics: Optics | None = None) -> Estimate:
     best = max(searches, key=lambda one: one.fan.evidence)
     variances = (noise / (ORIENTATIONS * PHASES), noise / PHASES)
     trust = _sigmoid(best.fan.evidence + PRIOR_FAN)
-    glass = fit_optics(wide, bands, best.fan.waves, best.field, variances, trust)
-    if optics is None or (trust > CLEAR_TRUST and differ(optics, glass)):
-        best = _seen_through(best, bands, noise, glass)
+    seen = (wide, bands, best.fan.waves, best.field, variances, trust)
+    glass = fit_optics(*seen)
+    if optics is not None and not (trust > CLEAR_TRUST and differ(optics, glass)):
+        glass = fit_aberrations(optics, *seen)
+    best = _seen_through(best, bands, noise, glass)
     zero, _ = separate(frames, (NOMINAL,) * ORIENTATIONS)
     brightness = _brightness(zero, field.window)
     rows = [

@@ -93,7 +93,7 @@ def contradicted_optics(given: Optics | None, used: Optics) -> list[Finding]:
         given: optics that were given; None without any.
         used: optics that the patterns were found with, see `estimation.Estimate`.
     """
-    if given is None or used == given:
+    if given is None or used.is_of_lens(given):
         return []
     reason = (
         f"aperture ({given.na:g}), emission ({given.emission_nm:g} nm) and pixel size "
