@@ -18,7 +18,6 @@ from bayesdl_sim.inference.fringes import fringe_spectra
 from bayesdl_sim.inference.gaps import first_kept, gaps_of, structure_range, with_gaps
 from bayesdl_sim.inference.judging.verdict import judge_frames, judge_result, left_out_of
 from bayesdl_sim.inference.maps import (
-    Progress,
     require_possible,
     with_interval,
     with_misfit,
@@ -30,6 +29,7 @@ from bayesdl_sim.inference.reconstruction import WIDTHS, Reconstruction
 from bayesdl_sim.inference.series import Earlier, predict_stack
 from bayesdl_sim.inference.settings import CHANGES, INTERVAL, MISFIT, MapSettings
 from bayesdl_sim.physics.patterns.estimation import FOUND
+from bayesdl_sim.utils.console.progress import Report
 from bayesdl_sim.utils.errors import InputError
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def reconstruct(
     prepared: PreparedStack,
     maps: Sequence[str],
     settings: MapSettings,
-    progress: Progress,
+    progress: Report,
     point: OnePoint | None = None,
 ) -> Reconstruction:
     """Reconstructs and judges a stack, see `Posterior.reconstruct`.

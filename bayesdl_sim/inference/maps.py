@@ -21,11 +21,11 @@ from bayesdl_sim.inference.settings import CHANGES, INTERVAL, MISFIT, MapSetting
 from bayesdl_sim.physics.patterns.estimation import FOUND
 from bayesdl_sim.physics.reconstruction.apodisation import sharper
 from bayesdl_sim.physics.reconstruction.resimulation import Resimulation
+from bayesdl_sim.utils.console.progress import Report
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.pieces.spans import Square, blocks_of, doubled
 
 __all__ = [
-    "Progress",
     "misfit_maps",
     "require_maps",
     "require_possible",
@@ -39,8 +39,6 @@ __all__ = [
 DRAW_SEED = 0  # the same maps give the same draws
 RESIMULATED_MARGIN = 32  # raw pixels around a block of a large field
 SHARP_MARGIN = 128  # super-resolution pixels around a block
-
-Progress = Callable[[int, int, str], None]  # (done, total, what)
 
 
 def require_maps(maps: Sequence[str], has_total: bool, comparable: bool) -> None:
@@ -113,7 +111,7 @@ def with_trust(
 
 
 def with_misfit(
-    result: Reconstruction, prepared: PreparedStack, progress: Progress
+    result: Reconstruction, prepared: PreparedStack, progress: Report
 ) -> Reconstruction:
     """Adds where the frames contradict the super-resolved image, see `misfit_maps`."""
     maps: dict[str, list[NDArray]] = {name: [] for name in MISFIT}

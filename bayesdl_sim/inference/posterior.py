@@ -26,7 +26,7 @@ from bayesdl_sim.inference.facts import (
 from bayesdl_sim.inference.judging.gate import Gate, Verdict, read_gate
 from bayesdl_sim.inference.judging.verdict import judge_frames, judge_result
 from bayesdl_sim.inference.making import reconstruct
-from bayesdl_sim.inference.maps import Progress, require_maps
+from bayesdl_sim.inference.maps import require_maps
 from bayesdl_sim.inference.prepared.arrays import require_stack, stacks_of
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
@@ -37,6 +37,7 @@ from bayesdl_sim.models.members import TILE, MemberFacts, hashes_of, open_member
 from bayesdl_sim.models.shipped import shipped_folder, student_folder
 from bayesdl_sim.physics.optics import Optics, stated_optics
 from bayesdl_sim.physics.patterns.frames.fringe_search import FringeSearch
+from bayesdl_sim.utils.console.progress import Report, unreported
 from bayesdl_sim.utils.devices import choose_device, choose_precision
 from bayesdl_sim.utils.errors import InputError
 
@@ -199,7 +200,7 @@ class Posterior:
         self,
         stack: RawStack | PreparedStack,
         maps: Sequence[str] = DEFAULT_MAPS,
-        progress: Progress | None = None,
+        progress: Report | None = None,
         *,
         settings: MapSettings | None = None,
     ) -> Reconstruction:
@@ -218,7 +219,7 @@ class Posterior:
         """
         prepared = self.prepare(stack)
         self.require_maps(maps)
-        return reconstruct(self, prepared, maps, settings or MapSettings(), progress or _silent)
+        return reconstruct(self, prepared, maps, settings or MapSettings(), progress or unreported)
 
     def judge(
         self, stack: RawStack | PreparedStack, result: Reconstruction | None = None
@@ -294,7 +295,3 @@ class Posterior:
         """`InputError` if a map is unknown, or cannot be had from these members."""
         comparable = self.convention != "released" and not self.is_student
         require_maps(maps, self.states_total, comparable)
-
-
-def _silent(done: int, total: int, what: str) -> None:
-    """Reports no progress."""

@@ -20,10 +20,10 @@ from bayesdl_sim.inference.beside_spots import undimmed, unexplained_light
 from bayesdl_sim.inference.gaps import fine, first_kept, gaps_of
 from bayesdl_sim.inference.judging.look import why_no_counts
 from bayesdl_sim.inference.judging.verdict import judged_times
-from bayesdl_sim.inference.maps import Progress
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.settings import CHANGES
+from bayesdl_sim.utils.console.progress import Report
 from bayesdl_sim.utils.errors import InputError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Earlier:
 def predict_stack(
     posterior: Posterior,
     prepared: PreparedStack,
-    progress: Progress,
+    progress: Report,
     changes: float | None = None,
     scale: Normalisation | None = None,
     earlier: Earlier | None = None,
@@ -150,7 +150,7 @@ class _Outputs:
     """The outputs of the members for one time point, computed and reported one by one."""
 
     def __init__(
-        self, posterior: Posterior, prepared: PreparedStack, t: int, progress: Progress
+        self, posterior: Posterior, prepared: PreparedStack, t: int, progress: Report
     ) -> None:
         self.shown = prepared.network_input(t, posterior.inputs)
         self.members, self.progress = posterior.functions, progress

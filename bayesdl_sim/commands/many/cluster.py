@@ -31,7 +31,7 @@ from bayesdl_sim.commands.many.work import (
 from bayesdl_sim.commands.testing.options import TestSettings
 from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.inference.streaming.run import SeriesRun
-from bayesdl_sim.utils.console.progress import Progress
+from bayesdl_sim.utils.console.progress import Progress, unreported
 from bayesdl_sim.utils.console.threads import set_threads
 from bayesdl_sim.utils.errors import InputError, printable
 from bayesdl_sim.utils.folders.finished import is_finished
@@ -187,7 +187,7 @@ def _points(
             run = _run(job, settings, handlers, begun.identity)
             if run is not None:
                 try:
-                    run.make(range(first, stop), f"{first:06d}", _silent)
+                    run.make(range(first, stop), f"{first:06d}", unreported)
                 finally:
                     run.leave()
         except (InputError, PermissionError) as error:
@@ -239,7 +239,7 @@ def _run(
             return None
         opened.take_part()
         if run is None:
-            opened.begin(_silent)
+            opened.begin(unreported)
     _RUNS.clear()
     _RUNS[key] = opened
     return opened
@@ -250,7 +250,3 @@ def _keep(job: Job, settings: TestSettings) -> Keep:
     if job.folder == settings.save_path:
         return nullcontext
     return partial(results_folder, job.folder, PATIENCE_S)
-
-
-def _silent(done: int, total: int, what: str) -> None:
-    """Reports no progress: the output of a worker is not shown."""

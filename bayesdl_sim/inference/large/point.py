@@ -25,11 +25,12 @@ from bayesdl_sim.inference.making import (
     spectra_of,
     with_pixel_maps,
 )
-from bayesdl_sim.inference.maps import Progress, misfit_maps, sharp_map
+from bayesdl_sim.inference.maps import misfit_maps, sharp_map
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.series import known_deviations, to_counts, to_sr_scale
 from bayesdl_sim.inference.settings import MISFIT, MapSettings
+from bayesdl_sim.utils.console.progress import Report
 from bayesdl_sim.utils.pieces.halving import halved_to
 from bayesdl_sim.utils.pieces.spans import Square
 
@@ -68,7 +69,7 @@ def tiled_point(
     settings: MapSettings,
     point: OnePoint,
     scratch: Path,
-    progress: Progress,
+    progress: Report,
 ) -> TiledPoint:
     """Predicts, measures and judges one time point of a large field.
 
@@ -116,7 +117,7 @@ class _Finishing:
         settings: MapSettings,
         point: OnePoint,
         path: Path,
-        progress: Progress,
+        progress: Report,
     ) -> None:
         self.posterior, self.one, self.maps, self.settings = posterior, one, maps, settings
         self.point, self.norm = point, one.norm(0)

@@ -25,9 +25,9 @@ from bayesdl_sim.inference.beside_spots import undimmed
 from bayesdl_sim.inference.facts import LIT_SHARE
 from bayesdl_sim.inference.gaps import RANGE_PERCENTILES, fine
 from bayesdl_sim.inference.large.scratch import Scratch
-from bayesdl_sim.inference.maps import Progress
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.series import CONVENTIONS, require_usable
+from bayesdl_sim.utils.console.progress import Report
 from bayesdl_sim.utils.pieces.percentiles import percentiles_of
 from bayesdl_sim.utils.pieces.spans import Square, blocks_of, doubled
 
@@ -38,7 +38,7 @@ __all__ = ["Statistics", "part_input", "predict_tiles", "predicted", "statistics
 
 
 def predict_tiles(
-    posterior: Posterior, one: PreparedStack, path: Path, progress: Progress
+    posterior: Posterior, one: PreparedStack, path: Path, progress: Report
 ) -> Scratch:
     """The prediction of the one time point of a stack, in the scale of the networks.
 

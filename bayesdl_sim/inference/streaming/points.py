@@ -15,11 +15,11 @@ from bayesdl_sim.inference.gaps import first_kept
 from bayesdl_sim.inference.judging.gate import Verdict
 from bayesdl_sim.inference.large.point import TiledPoint, tiled_point
 from bayesdl_sim.inference.making import OnePoint, reconstruct
-from bayesdl_sim.inference.maps import Progress
 from bayesdl_sim.inference.reconstruction import Reconstruction
 from bayesdl_sim.inference.series import Earlier, predict_stack
 from bayesdl_sim.inference.settings import CHANGES, MapSettings
 from bayesdl_sim.inference.streaming.survey import Survey
+from bayesdl_sim.utils.console.progress import Report, unreported
 
 if TYPE_CHECKING:
     from bayesdl_sim.inference.posterior import Posterior
@@ -57,7 +57,7 @@ class PointMaker:
         self._earlier, self._last = Earlier(), -1
 
     def make(
-        self, t: int, scratch: Path, progress: Progress | None = None
+        self, t: int, scratch: Path, progress: Report | None = None
     ) -> Reconstruction | TiledPoint | None:
         """The reconstruction of one time point, maps (1, 2H, 2W); of a large field in bands.
 
@@ -88,15 +88,15 @@ class PointMaker:
         one = self.survey.one(t)
         arguments = (self.posterior, one, self.maps, self.settings)
         if one.is_large and self.posterior.is_local:
-            return tiled_point(*arguments, point, scratch, progress or _silent)
-        result = reconstruct(*arguments, _silent, point)
+            return tiled_point(*arguments, point, scratch, progress or unreported)
+        result = reconstruct(*arguments, unreported, point)
         self._last = t
         return result
 
     def _predict_only(self, t: int) -> None:
         one, scale = self.survey.one(t), self.survey.scale
         level = self.settings.changes
-        predict_stack(self.posterior, one, _silent, level, scale, self._earlier)
+        predict_stack(self.posterior, one, unreported, level, scale, self._earlier)
         missing = one.missing(0).cpu().numpy()[None]
         self._earlier.gaps = missing if missing.any() else None
 
@@ -182,7 +182,3 @@ def first_result(
         factors=[entry["factor"] for entry in entries],
         seconds=sum(entry["seconds"] for entry in entries),
     )
-
-
-def _silent(done: int, total: int, what: str) -> None:
-    """Reports no progress: the time points are counted instead."""

@@ -42,6 +42,7 @@ from bayesdl_sim.inference.streaming.points import (
 )
 from bayesdl_sim.inference.streaming.precision import with_precision_of
 from bayesdl_sim.inference.streaming.survey import Survey, survey_series
+from bayesdl_sim.utils.console.progress import Report
 from bayesdl_sim.utils.errors import InputError
 from bayesdl_sim.utils.files import read_json, write_json
 from bayesdl_sim.utils.folders.finished import (
@@ -64,7 +65,6 @@ __all__ = ["SeriesRun"]
 
 FIXED, POINTS, SCRATCH = "fixed.json", "points-{}.jsonl", "scratch-{}.bin"
 OVERVIEW_MAPS = "overview.npz"
-Progress = Callable[[int, int, str], None]
 
 
 class SeriesRun:
@@ -107,7 +107,7 @@ class SeriesRun:
         """Whether an earlier run, or another process, has begun this very work."""
         return begun(self.folder) == self.identity
 
-    def begin(self, progress: Progress, refuse: Callable[[Verdict], None] | None = None) -> None:
+    def begin(self, progress: Report, refuse: Callable[[Verdict], None] | None = None) -> None:
         """Surveys the series and makes its first time point, unless that has been done.
 
         Only the process that owns the folder may do this. From then on until `leave`, nobody can
@@ -145,7 +145,7 @@ class SeriesRun:
         """`InputError` if another run has discarded this work."""
         require_own(self.folder, self.identity, self.record)
 
-    def _begin(self, progress: Progress, refuse: Callable[[Verdict], None] | None) -> None:
+    def _begin(self, progress: Report, refuse: Callable[[Verdict], None] | None) -> None:
         guess, force = self.posterior.inputs.first_guess, self.settings.force
         all_patterns = guess or bool(set(self.maps) & {*MISFIT, *SHARP})
         arguments = (self.prepared, self.partial, progress, all_patterns, force)
@@ -185,7 +185,7 @@ class SeriesRun:
         every = range(len(self.prepared)) if numbers is None else numbers
         return [t for t in every if t not in done]
 
-    def make(self, numbers: Sequence[int], name: str, progress: Progress) -> None:
+    def make(self, numbers: Sequence[int], name: str, progress: Report) -> None:
         """Makes those time points that are not finished; after `begin`, in any process.
 
         Args:

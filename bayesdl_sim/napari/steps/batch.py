@@ -10,11 +10,11 @@ from pathlib import Path
 
 from bayesdl_sim.data.found_stacks import found_stacks
 from bayesdl_sim.data.stacks import StackEntry
-from bayesdl_sim.inference.maps import Progress
 from bayesdl_sim.inference.output.result_files import result_folders
 from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.napari.steps.opening import opened
 from bayesdl_sim.napari.steps.reconstructing import Outcome, reconstruct
+from bayesdl_sim.utils.console.progress import Report
 from bayesdl_sim.utils.errors import InputError, is_out_of_memory, writable_folder
 from bayesdl_sim.utils.files import atomic_path
 
@@ -55,7 +55,7 @@ class Row:
 
 
 def batch(
-    folder: Path, results: Path, opener: Callable[[], Posterior], progress: Progress
+    folder: Path, results: Path, opener: Callable[[], Posterior], progress: Report
 ) -> Iterator[Row]:
     """Reconstructs every stack of the folder and writes its results; refused ones are named only.
 
@@ -75,9 +75,7 @@ def batch(
     progress(len(entries), len(entries), "stacks")
 
 
-def _row(
-    entry: StackEntry, place: Path, opener: Callable[[], Posterior], progress: Progress
-) -> Row:
+def _row(entry: StackEntry, place: Path, opener: Callable[[], Posterior], progress: Report) -> Row:
     began = time.perf_counter()
     try:
         outcome = reconstruct(opened(entry), opener, progress)

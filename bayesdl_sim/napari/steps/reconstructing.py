@@ -19,7 +19,6 @@ from bayesdl_sim.inference.judging.gate import Verdict
 from bayesdl_sim.inference.judging.look import why_no_counts
 from bayesdl_sim.inference.judging.verdict import findings_in, judged_times
 from bayesdl_sim.inference.large.parts import parts_of
-from bayesdl_sim.inference.maps import Progress
 from bayesdl_sim.inference.posterior import Posterior
 from bayesdl_sim.inference.prepared.stack import PreparedStack
 from bayesdl_sim.inference.reconstruction import Reconstruction
@@ -27,6 +26,7 @@ from bayesdl_sim.inference.settings import DEFAULT_MAPS, MISFIT, MapSettings
 from bayesdl_sim.napari.steps.banner import Banner, banner_of, shows_fault
 from bayesdl_sim.napari.steps.layers import LayerData, result_layers
 from bayesdl_sim.napari.steps.trust import TrustMaps
+from bayesdl_sim.utils.console.progress import Report
 
 __all__ = ["PARTS", "Finished", "Outcome", "finished", "maps_of", "reconstruct", "shipped"]
 
@@ -105,7 +105,7 @@ def maps_of(stack: RawStack) -> tuple[str, ...]:
 def reconstruct(
     stack: RawStack,
     opener: Callable[[], Posterior],
-    progress: Progress,
+    progress: Report,
     *,
     settings: MapSettings | None = None,
     forced: bool = False,
@@ -155,7 +155,7 @@ def reconstruct(
 
 
 def finished(
-    stack: RawStack, opener: Callable[[], Posterior], progress: Progress, forced: bool = False
+    stack: RawStack, opener: Callable[[], Posterior], progress: Report, forced: bool = False
 ) -> Finished:
     """`reconstruct`, and what is shown of it."""
     outcome = reconstruct(stack, opener, progress, forced=forced)
@@ -182,7 +182,7 @@ def _one_or_series(image: NDArray) -> NDArray:
     return image[0] if len(image) == 1 else image
 
 
-def _faults(prepared: PreparedStack, progress: Progress) -> tuple[list[Finding], int]:
+def _faults(prepared: PreparedStack, progress: Report) -> tuple[list[Finding], int]:
     """Findings and number of the first time point that is refused, else that has any, else 0."""
     times, candidates = judged_times(prepared), []
     for number, t in enumerate(times):
