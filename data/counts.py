@@ -17,6 +17,7 @@ __all__ = [
     "count_facts",
     "count_warnings",
     "counts_or_fault",
+    "facts_by_time",
     "is_too_many",
 ]
 
@@ -107,6 +108,22 @@ def counts_or_fault(frames: np.ndarray) -> CountFacts | str:
         return count_facts(frames, "it")
     except InputError as error:
         return str(error)
+
+
+def facts_by_time(frames: np.ndarray, path: str | Path) -> tuple[list[CountFacts], dict[int, str]]:
+    """Facts about frames (T, 9, H, W), and the time points that hold no counts, with the reason.
+
+    Raises:
+        InputError: as `check_counts`, where these are too many of a series.
+    """
+    try:
+        return [count_facts(frames.reshape(-1, *frames.shape[2:]), path)], {}
+    except InputError:
+        checked = [counts_or_fault(one) for one in frames]
+        faults = {t: one for t, one in enumerate(checked) if isinstance(one, str)}
+        if not faults or is_too_many(len(faults), len(frames)):
+            raise
+        return [one for one in checked if isinstance(one, CountFacts)], faults
 
 
 def is_too_many(faulty: int, times: int) -> bool:

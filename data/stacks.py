@@ -11,13 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bayesdl_sim.data.counts import (
-    CountFacts,
-    count_facts,
-    count_warnings,
-    counts_or_fault,
-    is_too_many,
-)
+from bayesdl_sim.data.counts import count_warnings, facts_by_time
 from bayesdl_sim.data.folders import file_of_frames, frame_files
 from bayesdl_sim.data.formats.image_file import Channel, ImageFile, Series
 from bayesdl_sim.data.formats.opening import open_image_file
@@ -239,29 +233,13 @@ def _read(place: _Place) -> RawStack:
     path = place.file.path
     try:
         frames = place.arrangement.cut(place.pixels.take(), *place.numbers)
-        times, count, height, width = frames.shape
-        flat = frames.reshape(times * count, height, width)
-        facts, faults = _facts_of(frames, flat, path)
+        facts, faults = facts_by_time(frames, path)
         raw = np.array(frames, dtype=np.float32, order="C")
     except MemoryError:
         raise too_large(place.pixels.series, path) from None
     opened = _stack(place, raw)
     warnings = (*opened.warnings, *count_warnings(facts))
     return replace(opened, warnings=warnings, without_counts=faults)
-
-
-def _facts_of(
-    frames: np.ndarray, flat: np.ndarray, path: Path
-) -> tuple[list[CountFacts], dict[int, str]]:
-    """Facts about the counts, and the time points of a series that hold none, with the reason."""
-    try:
-        return [count_facts(flat, path)], {}
-    except InputError:
-        checked = [counts_or_fault(frames[t]) for t in range(len(frames))]
-        faults = {t: one for t, one in enumerate(checked) if isinstance(one, str)}
-        if not faults or is_too_many(len(faults), len(frames)):
-            raise
-        return [one for one in checked if isinstance(one, CountFacts)], faults
 
 
 def _open(place: _Place) -> RawStack:

@@ -60,9 +60,9 @@ class Optics:
         """The nominal aperture, wavelength and pixel size, with typical aberrations."""
         return Optics(self.na, self.emission_nm, self.pixel_size_nm, TYPICAL_DAMPING)
 
-    def is_of_lens(self, other: Optics) -> bool:
-        """Whether aperture, wavelength and pixel size are those of other optics."""
-        return self.nominal == other.nominal
+    def is_of_lens(self, other: Optics | None) -> bool:
+        """Whether aperture, wavelength and pixel size are those of other optics, if there are."""
+        return other is not None and self.nominal == other.nominal
 
     def to_dict(self) -> dict[str, Any]:
         """The parameters for JSON; a measured curve is named by its cut-off, not listed."""

@@ -9,17 +9,17 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from bayesdl_sim.dlbi.moments.background import SPACING
 from bayesdl_sim.dlbi.moments.calibration import Calibration
-from bayesdl_sim.dlbi.moments.evidence import (
+from bayesdl_sim.dlbi.moments.imaging import Imaging
+from bayesdl_sim.dlbi.moments.likelihood.background import SPACING
+from bayesdl_sim.dlbi.moments.likelihood.evidence import (
     TINY,
     Evidence,
     evidence_of,
     reliability,
     without_static,
 )
-from bayesdl_sim.dlbi.moments.imaging import Imaging
-from bayesdl_sim.dlbi.moments.richardson_lucy import Solution, richardson_lucy
+from bayesdl_sim.dlbi.moments.likelihood.richardson_lucy import Solution, richardson_lucy
 from bayesdl_sim.dlbi.moments.static_light import (
     STILL_LEFT,
     light_maps,
@@ -61,7 +61,7 @@ class Density:
         early: the same after few iterations: smooth, of low variance.
         middle: the same after some more of them, `light` itself where there are no more.
         background: (H, W) electrons per camera pixel and frame, in the units of
-            `Calibration.electrons`; it varies slowly, see `moments.background`.
+            `Calibration.electrons`; it varies slowly, see `likelihood.background`.
         pulse: excess variance per mean electron: the electrons of an emission times the share of
             dark frames.
         iterations: number of accelerated iterations, chosen by held-out frames.

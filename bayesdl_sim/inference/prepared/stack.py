@@ -178,9 +178,7 @@ class PreparedStack:
 
     def trusted_optics(self, t: int) -> Optics | None:
         """The given optics, unless the fringes of a time point contradict them; else None."""
-        given = self.optics
-        agree = given is not None and self.patterns(t).optics.is_of_lens(given)
-        return given if agree else None
+        return self.optics if self.patterns(t).optics.is_of_lens(self.optics) else None
 
     def patterns_from(self, t: int) -> int | None:
         """The time point at which the patterns of another were estimated; None: never needed."""

@@ -17,9 +17,9 @@ from bayesdl_sim.dlbi.moments.deconvolution import (
     held_out_iterations,
     polished,
 )
-from bayesdl_sim.dlbi.moments.evidence import Evidence, Fluctuation, evidence_of
 from bayesdl_sim.dlbi.moments.imaging import Imaging, imaging_of
-from bayesdl_sim.dlbi.moments.richardson_lucy import Solution, richardson_lucy
+from bayesdl_sim.dlbi.moments.likelihood.evidence import Evidence, Fluctuation, evidence_of
+from bayesdl_sim.dlbi.moments.likelihood.richardson_lucy import Solution, richardson_lucy
 from bayesdl_sim.dlbi.moments.statistics import moments_of
 from bayesdl_sim.dlbi.scoring.scores import truth_scores
 from bayesdl_sim.dlbi.simulation.scenes import draw_density

@@ -8,8 +8,8 @@ import torch
 
 from bayesdl_sim.dlbi.moments.calibration import calibrate
 from bayesdl_sim.dlbi.moments.deconvolution import density_of, held_out_iterations
-from bayesdl_sim.dlbi.moments.evidence import evidence_of
 from bayesdl_sim.dlbi.moments.imaging import Imaging, imaging_of
+from bayesdl_sim.dlbi.moments.likelihood.evidence import evidence_of
 from bayesdl_sim.dlbi.moments.statistics import moments_of
 from bayesdl_sim.dlbi.movies.reading import Movie
 from bayesdl_sim.dlbi.scoring.scores import truth_scores

@@ -6,9 +6,9 @@ import torch
 
 from bayesdl_sim.dlbi.moments.calibration import calibrate
 from bayesdl_sim.dlbi.moments.deconvolution import ALONE, density_of
-from bayesdl_sim.dlbi.moments.evidence import evidence_of, without_static
 from bayesdl_sim.dlbi.moments.imaging import Imaging, imaging_of
-from bayesdl_sim.dlbi.moments.richardson_lucy import richardson_lucy
+from bayesdl_sim.dlbi.moments.likelihood.evidence import evidence_of, without_static
+from bayesdl_sim.dlbi.moments.likelihood.richardson_lucy import richardson_lucy
 from bayesdl_sim.dlbi.moments.static_light import (
     StaticLight,
     light_maps,

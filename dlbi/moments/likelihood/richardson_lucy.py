@@ -8,8 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from bayesdl_sim.dlbi.moments.background import FINER, SPACING, smooth_background
-from bayesdl_sim.dlbi.moments.evidence import TINY, Evidence
+from bayesdl_sim.dlbi.moments.likelihood.background import FINER, SPACING, smooth_background
+from bayesdl_sim.dlbi.moments.likelihood.evidence import TINY, Evidence
 
 __all__ = ["Solution", "richardson_lucy"]
 

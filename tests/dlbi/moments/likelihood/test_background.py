@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bayesdl_sim.dlbi.moments.background import smooth_background
+from bayesdl_sim.dlbi.moments.likelihood.background import smooth_background
 from bayesdl_sim.dlbi.simulation.spots import spots
 
 

@@ -1,0 +1,1 @@
+"""The likelihood of a density given the moments of a movie, and its maximum."""
