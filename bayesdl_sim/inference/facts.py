@@ -252,8 +252,9 @@ def result_lines(
         )
     fringes = fringe_sentence(result.facts.get("patterns", []), result.fringe_share)
     lines += [fringes] if fringes else []
-    moved = result.facts.get("patterns_estimated_at", [])[1:]
-    if moved:
+    left_out = result.facts.get("time_points_left_out", [])
+    estimated = [t for t in result.facts.get("patterns_estimated_at", []) if t not in left_out]
+    if moved := estimated[1:]:
         lines.append(f"fringe patterns moved: estimated again at time points {_few(moved)}")
     judged = result.facts.get("time_points_judged_in_full", [])
     if 0 < len(judged) < times:
@@ -261,7 +262,7 @@ def result_lines(
             f"judged in full: time points {_few(judged)}; of all others, the raw frames were "
             "checked for light, copies, saturation, motion and lost fringes"
         )
-    if left_out := result.facts.get("time_points_left_out"):
+    if left_out:
         lines.append(f"left out: time points {_few(left_out)}: NaN in the maps, not credible")
     if "credible" in numbers:
         credible = numbers["credible"]
