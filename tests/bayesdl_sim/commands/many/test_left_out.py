@@ -1,6 +1,7 @@
 """Time points of a series that are left out: named, empty, and the others as good as without."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -57,7 +58,9 @@ def test_it_is_named_and_empty_whether_it_is_judged_in_full_or_not(
     path, found = damaged(fault, point), []
     for way in ("always", "never"):
         call(path, tmp_path / way, "--stream", way, "--changes", "0.9", "--misfit")
-        assert f"left out: time points {point + 1}: NaN" in capsys.readouterr().out
+        printed = capsys.readouterr().out
+        assert f"left out: time points {point + 1}: NaN" in printed
+        assert not re.search(rf"patterns moved: .*\b{point + 1}\b", printed)
         facts = facts_of(tmp_path / way)
         assert facts["time_points_left_out"] == [point + 1]
         assert f"time point {point + 1}: " in facts["verdict"]["reasons"][0]
