@@ -98,9 +98,7 @@ def fit_reconstruction(settings: Step1Settings) -> int:
     step_log.close()
     collected += _save_last(run, network, way, collected)
     write_summary(run.folder)
-    warning = noise_warning(run.folder, run.train.pixels)
-    if warning and settings.sampler.posterior == "sgld":
-        print(warning)
+    _warn_of_noise(run)
     print(f"step 1 done: {collected} member(s) in {run.folder}")
     return collected
 
@@ -155,6 +153,13 @@ def _save_last(run: Run, network: BayesDL, way: Any, collected: int) -> int:
             continue  # written before the run was resumed; step 2 may have given it a tail
         save_member(run, network, way.record(number, 0), collected + number, steps - 1)
     return number
+
+
+def _warn_of_noise(run: Run) -> None:
+    """Prints the warning on the sampler's noise, where the user sets its temperature."""
+    warning = noise_warning(run.folder, run.train.pixels)
+    if warning and run.settings.sampler.posterior == "sgld":
+        print(warning)
 
 
 def noise_warning(folder: Path, pixels: int) -> str:

@@ -22,6 +22,7 @@ def loaded(pipe):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background ignore it
     start_fork_server()
     ours, theirs = multiprocessing.Pipe()
     multiprocessing.get_context("forkserver").Process(target=loaded, args=(theirs,)).start()

@@ -218,6 +218,6 @@ def test_subfolders_that_are_not_read_and_parts_without_work_are_named(
     tifffile.imwrite(data / "cell 2.tif", noisy(1), photometric="minisblack")
     call(data, tmp_path / "out", "--shard", "3/3")
     printed = capsys.readouterr().out
-    assert "other cells: not read, it is no stack" in printed
+    assert "other cells: not read, since it is no stack" in printed
     assert printed.count("not read") == 1
     assert "part 3 of 3 has none of the 2 stacks" in printed
