@@ -115,9 +115,8 @@ def _frame_faults(checks: Mapping[str, Any]) -> list[Finding]:
             Finding(True, f"frames {pairs}{rest} are copies of one exposure", copied_frames)
         )
     faults += dark_frames(checks["brightness"])
-    torn, numbers = torn_frames(checks)
-    if torn:
-        faults.append(Finding(True, torn, numbers))
+    if torn := torn_frames(checks):
+        faults.append(Finding(torn.is_certain, torn.reason, torn.numbers))
     groups = [g for g in checks["groups"] if len(g) >= LEAST_GROUP]
     mixed = [g for g in groups if len({(frame - 1) // 3 for frame in g}) > 1]
     if mixed:

@@ -11,7 +11,7 @@ from bayesdl_sim.physics.checks.agreement.whole_frames import MovedFrame
 FIELD = (128, 128)
 NO_STRAY = StrayLight(slope=1.0, plane=0.6, changing=0.1, changing_sigma=5.0)
 HUM, STILL = Banding(80.0, 12.3, 0.03), Banding(5.0, 4.0, 0.004)
-TORN, LOST = Displacement(5, 91, 6, 0), Displacement(2, 40, 0, -3)
+TORN, LOST = Displacement(5, 91, (6, 0), 1.8), Displacement(2, 40, (0, -3), 1.2)
 GOOD = {
     "confidence": (12.0, 11.0, 13.0),
     "frequency": (0.24, 0.24, 0.25),
@@ -74,6 +74,7 @@ def test_nothing_is_found_in_a_good_stack():
         ({"moved": MovedFrame(5, 3.0, 0.1)}, True, "frame 5 lies 3.0 +- 0.1 pixels from"),
         ({"displaced": (TORN,)}, True, "frame 5 is torn: its rows from about 91 on lie 6 pixels"),
         ({"displaced": (TORN, *[LOST] * 4)}, True, "3 pixels upwards of their place"),
+        ({"displaced": (LOST,)}, False, "frame 2 seems torn: its rows from about 40 on"),
         ({"displaced": (TORN, *[LOST] * 4)}, True, "and 2 more frames"),
         ({"brightness": (0.2, 1.0, 0.1, *[1.0] * 6)}, True, "frames 1 and 3 are dark"),
         ({"groups": ((1, 4, 7), (2, 5, 8))}, True, "order of phases first"),

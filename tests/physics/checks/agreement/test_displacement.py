@@ -34,13 +34,13 @@ def torn(raw, frames, row, pixels):
 )
 def test_rows_moved_sideways_are_found(raw, frame, row, pixels):
     (one,) = found_in(torn(raw, [frame], row, pixels))
-    assert (one.frame, one.right, one.down) == (frame + 1, pixels, 0)
+    assert (one.frame, one.moved) == (frame + 1, (pixels, 0))
     assert abs(one.row - (row + 1)) <= 3
 
 
 def test_one_torn_frame_in_each_orientation_is_found(raw):
     found = found_in(torn(raw, [1, 4, 7], 50, 6))
-    assert {(one.frame, one.right) for one in found} == {(2, 6), (5, 6), (8, 6)}
+    assert {(one.frame, one.moved[0]) for one in found} == {(2, 6), (5, 6), (8, 6)}
 
 
 @pytest.mark.parametrize("lost", [-3, 4])
@@ -50,7 +50,7 @@ def test_lost_and_doubled_rows_move_the_rest(raw, lost):
     moved = torch.where(rows >= 50, rows - lost, rows).clamp(max=SIZE[0] - 1)
     changed[3] = changed[3, moved]
     (one,) = found_in(changed)
-    assert (one.frame, one.right, one.down) == (4, 0, lost)
+    assert (one.frame, one.moved) == (4, (0, lost))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -68,4 +68,7 @@ def test_a_frame_that_moved_as_a_whole_is_not_torn(raw):
 def test_the_unit_of_the_values_does_not_matter(raw):
     frames = MeasuredFrames(torn(raw, [4], 60, 6)).frames
     one, bright, dark = (displaced_rows(*row_correlations(frames * f)) for f in (1, 1e8, 1e-6))
-    assert one == bright == dark != ()
+    assert [found[:3] for found in one] == [(5, 61, (6, 0))]
+    for other in (bright, dark):
+        assert [found[:3] for found in other] == [found[:3] for found in one]
+        assert other[0].clearness == pytest.approx(one[0].clearness, rel=1e-3)
