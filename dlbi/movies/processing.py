@@ -10,6 +10,7 @@ from torch import Tensor
 from bayesdl_sim.dlbi.moments.noise import noise_line
 from bayesdl_sim.dlbi.moments.statistics import Moments
 from bayesdl_sim.physics.checks.stored_values import grey_step, neighbour_ties
+from bayesdl_sim.physics.patterns.bands import half_plane_radius
 
 __all__ = ["noise_colour", "noise_memory", "processing_notes"]
 
@@ -77,7 +78,7 @@ def noise_colour(moments: Moments) -> tuple[float, float]:
     It is 1 for white noise. Both rings lie beyond what spots pass; the spectrum is that of
     differences of frames.
     """
-    radius = _radius(tuple(moments.mean.shape))
+    radius = half_plane_radius(tuple(moments.mean.shape), moments.mean.device)
     low, high = (radius > INNER[0]) & (radius < INNER[1]), radius > OUTER
     power = moments.spectrum
     if not bool(high.any()) or not float(power[low].mean()) > 0:
@@ -92,7 +93,7 @@ def noise_memory(frames: Tensor) -> tuple[float, float]:
     It is 1 where the noise of every frame is its own, whatever blinks.
     """
     height, width = frames.shape[1:]
-    outside = _radius((height, width)) > INNER[0]
+    outside = half_plane_radius((height, width), frames.device) > INNER[0]
     window = torch.hann_window(height + 2)[1:-1, None] * torch.hann_window(width + 2)[1:-1]
     powers = []
     for step in (1, 2):
@@ -111,8 +112,3 @@ def _stretched(frames: Tensor) -> bool:
     """Whether all frames have one and the same largest and smallest value."""
     extremes = (frames.amax((1, 2)), frames.amin((1, 2)))
     return all(bool((values == values[0]).all()) for values in extremes)
-
-
-def _radius(shape: tuple[int, int]) -> Tensor:
-    """Radial frequency of the half plane of `rfft2`, cycles per pixel."""
-    return torch.hypot(torch.fft.fftfreq(shape[0])[:, None], torch.fft.rfftfreq(shape[1])[None])

@@ -23,7 +23,7 @@ from bayesdl_sim.physics.patterns.correlation import (
     values_at,
 )
 
-__all__ = ["differ", "fit_aberrations", "fit_optics", "with_cutoff"]
+__all__ = ["differ", "explained_by", "fit_aberrations", "fit_optics", "with_cutoff"]
 
 CUTOFFS = tuple(0.26 + 0.02 * step for step in range(8))  # cycles per raw pixel
 # Of the fit where fringes are clear, logarithm of the ratio: at most 0.11 in 30 simulated stacks.
@@ -51,41 +51,47 @@ def differ(given: Optics, fitted: Optics) -> bool:
     return abs(math.log(given.cutoff / cutoff)) > LARGEST_ERROR
 
 
-def fit_optics(
+def explained_by(
     wide: Tensor,
     bands: list[Tensor],
     waves: list[tuple[float, float]],
     field: Field,
     noise: tuple[float, float],
-    trust: float,
-) -> Optics:
-    """Typical optics with the cut-off that explains most of the shifted bands.
+) -> Callable[[Optics], float]:
+    """Log-likelihood gained by the patterns, as a function of the optics.
 
-    The log-likelihood gained by the patterns, `sum |<template, band>|^2 / |template|^2`, as a
-    parabola through its largest value over `CUTOFFS`, with a Gaussian prior around the typical one.
+    It is `sum |<template, band>|^2 / |template|^2` over the shifted bands.
 
     Args:
         wide: (h, w) of `Field.spectra`, the wide-field band.
         bands: shifted bands (h, w) of the orientations.
         waves: their wave vectors (ky, kx) in cycles per raw pixel.
         noise: variance of a pixel of the wide-field and of a shifted band.
+    """
+    strengths = [strength_of(band, field) for band in (wide, *bands)]
+
+    def explained(optics: Optics) -> float:
+        return _explained(wide, bands, waves, field.through(optics), noise, strengths)
+
+    return explained
+
+
+def fit_optics(explained: Callable[[Optics], float], trust: float) -> Optics:
+    """Typical optics with the cut-off that explains most of the shifted bands.
+
+    As a parabola through the largest value over `CUTOFFS`, with a Gaussian prior around the typical
+    one.
+
+    Args:
+        explained: log-likelihood of optics, see `explained_by`.
         trust: 0..1, that the waves are right; without any, the typical cut-off is left.
     """
-    explained = _explained_by(wide, bands, waves, field, noise)
     usual = TYPICAL_OPTICS.cutoff
     cutoff = _likeliest(CUTOFFS, usual, USUAL_SPREAD, lambda c: explained(with_cutoff(c)))
     return with_cutoff(trust * cutoff + (1 - trust) * usual)
 
 
-def fit_aberrations(
-    known: Optics,
-    wide: Tensor,
-    bands: list[Tensor],
-    waves: list[tuple[float, float]],
-    field: Field,
-    noise: tuple[float, float],
-    trust: float,
-) -> Optics:
+def fit_aberrations(known: Optics, explained: Callable[[Optics], float], trust: float) -> Optics:
     """Optics of a known cut-off with the damping that explains most of the shifted bands.
 
     As `fit_optics`, over the logarithm of the damping, with a Gaussian prior around the one that
@@ -93,10 +99,10 @@ def fit_aberrations(
 
     Args:
         known: aperture, wavelength and pixel size, with the usual damping.
+        explained, trust: see `fit_optics`.
     """
     if known.radial_otf is not None:
         return known
-    explained = _explained_by(wide, bands, waves, field, noise)
     usual = math.log(known.damping)
     fitted = _likeliest(
         DAMPINGS, usual, DAMPING_SPREAD, lambda x: explained(replace(known, damping=math.exp(x)))
@@ -121,22 +127,6 @@ def _likeliest(
     left, middle, right = gains[best - 1 : best + 2]
     bend = max(2 * middle - left - right, 1e-12)
     return tried[best] + 0.5 * (right - left) / bend * (tried[1] - tried[0])
-
-
-def _explained_by(
-    wide: Tensor,
-    bands: list[Tensor],
-    waves: list[tuple[float, float]],
-    field: Field,
-    noise: tuple[float, float],
-) -> Callable[[Optics], float]:
-    """Log-likelihood that the patterns gain, as a function of the optics."""
-    strengths = [strength_of(band, field) for band in (wide, *bands)]
-
-    def explained(optics: Optics) -> float:
-        return _explained(wide, bands, waves, field.through(optics), noise, strengths)
-
-    return explained
 
 
 def _explained(

@@ -23,6 +23,7 @@ from bayesdl_sim.physics.patterns.correlation import (
 )
 from bayesdl_sim.physics.patterns.cutoff import (
     differ,
+    explained_by,
     fit_aberrations,
     fit_optics,
     with_cutoff,
@@ -141,10 +142,10 @@ def estimate(raw: Counts, optics: Optics | None = None) -> Estimate:
     best = max(searches, key=lambda one: one.fan.evidence)
     variances = (noise / (ORIENTATIONS * PHASES), noise / PHASES)
     trust = _sigmoid(best.fan.evidence + PRIOR_FAN)
-    seen = (wide, bands, best.fan.waves, best.field, variances, trust)
-    glass = fit_optics(*seen)
+    explained = explained_by(wide, bands, best.fan.waves, best.field, variances)
+    glass = fit_optics(explained, trust)
     if optics is not None and not (trust > CLEAR_TRUST and differ(optics, glass)):
-        glass = fit_aberrations(optics, *seen)
+        glass = fit_aberrations(optics, explained, trust)
     best = _seen_through(best, bands, noise, glass)
     zero, _ = separate(frames, (NOMINAL,) * ORIENTATIONS)
     brightness = _brightness(zero, field.window)

@@ -17,9 +17,8 @@ from bayesdl_sim.physics.checks.agreement.orientations import orientation_rests
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
 from bayesdl_sim.physics.patterns.bands import power, taper
 
-__all__ = ["Banding", "banding"]
+__all__ = ["NO_BANDING", "Banding", "banding"]
 
-SMALLEST = 64  # raw pixels a side, below which nothing is measured
 FIRST = 3  # periods per field, of the slowest bands; haze that drifts may show two
 # Waves across the field per side with which the bands are compared; nearer ones hold what the taper
 # spreads of the bands.
@@ -42,7 +41,7 @@ class Banding(NamedTuple):
     share: float
 
 
-NONE = Banding(0.0, math.inf, 0.0)
+NO_BANDING = Banding(0.0, math.inf, 0.0)
 
 
 def banding(frames: Tensor, signal: float) -> tuple[Banding, Banding]:
@@ -57,10 +56,8 @@ def banding(frames: Tensor, signal: float) -> tuple[Banding, Banding]:
         signal: counts of the lit pixels.
 
     Returns:
-        Those of the rows and those of the columns; of clearness zero in a small field.
+        Those of the rows and those of the columns.
     """
-    if min(frames.shape[1:]) < SMALLEST:
-        return NONE, NONE
     rests = orientation_rests(frames)
     rests = rests * taper(tuple(rests.shape[1:]), rests.device, TAPERED).to(rests)
     return _bands_of(rests, signal), _bands_of(rests.transpose(1, 2), signal)

@@ -13,11 +13,10 @@ from torch import Tensor
 
 from bayesdl_sim.physics.illumination import ORIENTATIONS, PHASES
 
-__all__ = ["SMALLEST", "RowCorrelation", "row_correlations"]
+__all__ = ["RowCorrelation", "row_correlations"]
 
 SIDEWAYS, UPWARDS = 24, 6  # raw pixels, of the largest displacement that is looked for
 COLUMNS = 256  # of a wide field, which suffice
-SMALLEST = 64  # raw pixels a side, below which nothing is measured
 
 
 class RowCorrelation(NamedTuple):

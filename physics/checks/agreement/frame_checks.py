@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from bayesdl_sim.physics.checks.agreement.banding import Banding, banding
-from bayesdl_sim.physics.checks.agreement.correlations import SMALLEST, row_correlations
+from bayesdl_sim.physics.checks.agreement.banding import NO_BANDING, Banding, banding
+from bayesdl_sim.physics.checks.agreement.correlations import row_correlations
 from bayesdl_sim.physics.checks.agreement.displacement import Displacement, displaced_rows
-from bayesdl_sim.physics.checks.agreement.stray_light import StrayLight, stray_light
+from bayesdl_sim.physics.checks.agreement.stray_light import NO_STRAY_LIGHT, StrayLight, stray_light
 from bayesdl_sim.physics.checks.agreement.whole_frames import MovedFrame, moved_frame
 
 __all__ = ["FrameChecks", "frame_checks"]
+
+SMALLEST = 64  # raw pixels a side, below which nothing is measured
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +42,14 @@ def frame_checks(frames: Tensor, signal: float) -> FrameChecks:
         frames: (9, H, W) without background and bright spots, orientation-major.
         signal: counts of the lit pixels.
     """
-    displaced, moved = (), MovedFrame(1, 0.0, math.inf)
-    if min(frames.shape[1:]) >= SMALLEST:
-        correlations = row_correlations(frames)
-        displaced, moved = displaced_rows(*correlations), moved_frame(*correlations)
+    if min(frames.shape[1:]) < SMALLEST:
+        still = MovedFrame(1, 0.0, math.inf)
+        bands = (NO_BANDING, NO_BANDING)
+        return FrameChecks(displaced=(), moved=still, bands=bands, stray=NO_STRAY_LIGHT)
+    correlations = row_correlations(frames)
     return FrameChecks(
-        displaced=displaced,
-        moved=moved,
+        displaced=displaced_rows(*correlations),
+        moved=moved_frame(*correlations),
         bands=banding(frames, signal),
         stray=stray_light(frames, signal),
     )

@@ -7,12 +7,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["StrayLight", "stray_light"]
+__all__ = ["NO_STRAY_LIGHT", "StrayLight", "stray_light"]
 
 COARSE = 8  # raw pixels a side that are averaged first, over the fringes
 PARTS = 6  # along a side, of whose darkest coarse pixels the floor is made
 DARK = 0.1  # of the light of the lit pixels, below which all coarse pixels count alike
-SMALLEST = 64  # raw pixels a side, below which nothing is measured
 
 
 class StrayLight(NamedTuple):
@@ -33,6 +32,9 @@ class StrayLight(NamedTuple):
     changing_sigma: float
 
 
+NO_STRAY_LIGHT = StrayLight(slope=0.0, plane=0.0, changing=0.0, changing_sigma=0.0)
+
+
 def stray_light(frames: Tensor, signal: float) -> StrayLight:
     """Fits planes to the floor of the mean frame, and to the differences of the frames from it.
 
@@ -44,8 +46,8 @@ def stray_light(frames: Tensor, signal: float) -> StrayLight:
         frames: (9, H, W) without background.
         signal: counts of the lit pixels.
     """
-    if min(frames.shape[1:]) < SMALLEST or not signal > 0:
-        return StrayLight(slope=0.0, plane=0.0, changing=0.0, changing_sigma=0.0)
+    if not signal > 0:
+        return NO_STRAY_LIGHT
     coarse = torch.nn.functional.avg_pool2d(frames[None], COARSE)[0].double()
     mean = coarse.mean(dim=0)
     sides = [max(2, n // PARTS) for n in mean.shape]

@@ -52,7 +52,3 @@ def test_structure_along_the_rows_is_no_band(stand):
     light = torch.tensor([1.0, 1.05, 0.95]).repeat_interleave(3)[:, None, None]
     raw = torch.poisson(20 + light * lines, generator=generator) + 100
     assert bands_of(raw)[0].clearness < FOUND
-
-
-def test_small_fields_are_not_measured():
-    assert bands_of(torch.rand(9, 60, 200)) == ((0.0, math.inf, 0.0),) * 2

@@ -56,6 +56,5 @@ def test_uneven_light_on_the_structure_is_no_stray_light(stand):
     assert found_in(torch.poisson(expected * uneven, generator=generator)).changing_sigma < SIGMA
 
 
-def test_small_fields_and_dark_frames_are_not_measured():
-    assert found_in(torch.rand(9, 60, 80)).changing_sigma == 0.0
+def test_dark_frames_are_not_measured():
     assert stray_light(torch.zeros(9, 80, 80), 0.0).slope == 0.0
